@@ -1,0 +1,1 @@
+"""Tunesmith: supervised fine-tuning you can stand behind."""

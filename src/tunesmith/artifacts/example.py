@@ -1,0 +1,91 @@
+"""Example: what a model learns from or is asked. Row: an example with its identity and its rights."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tunesmith.artifacts.base import Artifact
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+class Text(Artifact):
+    """A run of text."""
+
+    type: Literal["text"] = "text"
+    text: str
+
+
+class Media(Artifact):
+    """Media by digest; the bytes lie in the store."""
+
+    type: Literal["media"] = "media"
+    media_type: str
+    sha256: str
+
+
+Part = Annotated[Text | Media, Field(discriminator="type")]
+
+
+class Message(Artifact):
+    """One turn of a conversation."""
+
+    role: Role
+    content: tuple[Part, ...]
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "".join(part.text for part in self.content if isinstance(part, Text))
+
+
+class Example(Artifact):
+    """Messages, or a text with labels, or a text alone (continued pretraining)."""
+
+    messages: tuple[Message, ...] = ()
+    text: str | None = None
+    labels: tuple[str, ...] | None = None
+
+    @property
+    def prompt(self) -> tuple[Message, ...]:
+        """The messages before the last assistant turn."""
+        return self.messages[:-1] if self.messages and self.messages[-1].role == "assistant" else self.messages
+
+    @property
+    def prompt_text(self) -> str:
+        """Everything the model is given, as one text: user and system turns, or the text."""
+        if self.messages:
+            return "\n".join(message.text for message in self.prompt)
+        return self.text or ""
+
+    @property
+    def completion(self) -> str:
+        """What the model should say: the last assistant turn, or the first label; empty when there is none."""
+        if self.messages:
+            return self.messages[-1].text if self.messages[-1].role == "assistant" else ""
+        return self.labels[0] if self.labels else ""
+
+
+def message(role: Role, text: str) -> Message:
+    """A message of one text part."""
+    return Message(role=role, content=(Text(text=text),))
+
+
+class Rights(Artifact):
+    """Where an example comes from and on what ground it may be used; a row's own values override its source's."""
+
+    source: str | None = None
+    license: str | None = None
+    origin: str | None = None
+    author: str | None = None
+    basis: str | None = None
+
+
+class Row(Artifact):
+    """An example with identity. `row_id` is 16 hex digits and survives redaction; `file` and `line` say where it was read."""
+
+    row_id: str
+    file: str
+    line: int
+    example: Example
+    rights: Rights = Rights()

@@ -1,0 +1,13 @@
+"""Score: what one scorer says of one example."""
+
+from tunesmith.artifacts.base import Artifact
+
+
+class Score(Artifact):
+    """The value of one scorer on one example, with the output it was read from. `value` is None when it cannot be read."""
+
+    row_id: str
+    scorer: str
+    value: float | None
+    output: str = ""
+    expected: str = ""

@@ -1,0 +1,39 @@
+"""The recipe file: frozen settings, unknown keys refused with a suggestion, JSON Schema for editors."""
+
+from tunesmith.recipe.base import Settings
+from tunesmith.recipe.data import (
+    BaseSettings,
+    DataSettings,
+    HubBase,
+    NewBase,
+    NewTokenizer,
+    SourceSettings,
+    TaskName,
+    TaskSettings,
+)
+from tunesmith.recipe.load import load_recipe, parse_recipe, recipe_schema
+from tunesmith.recipe.recipe import Limits, Recipe, limited
+from tunesmith.recipe.stages import AuditSettings, EvaluateSettings, ReleaseSettings, Requirement, TrainSettings
+
+__all__ = [
+    "AuditSettings",
+    "BaseSettings",
+    "DataSettings",
+    "EvaluateSettings",
+    "HubBase",
+    "Limits",
+    "NewBase",
+    "NewTokenizer",
+    "Recipe",
+    "ReleaseSettings",
+    "Requirement",
+    "Settings",
+    "SourceSettings",
+    "TaskName",
+    "TaskSettings",
+    "TrainSettings",
+    "limited",
+    "load_recipe",
+    "parse_recipe",
+    "recipe_schema",
+]

@@ -1,0 +1,72 @@
+"""The `base:` and `data:` parts of a recipe."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from tunesmith.recipe.base import Settings
+
+
+class SourceSettings(Settings):
+    """One data file (or glob) and the rights it comes with; a row's own columns override them."""
+
+    path: str = Field(description="file or glob, relative to the recipe or to --data-root")
+    format: str | None = Field(
+        default=None, description="messages, prompt-completion, labelled-text or text; detected when left out"
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="which column plays which part, e.g. {text: text, label: category}"
+    )
+    license: str | None = Field(default=None, description="SPDX expression")
+    origin: str | None = Field(default=None, description="where the rows come from, in a few words")
+    author: str | None = Field(default=None, description="who wrote them")
+    basis: str | None = Field(default=None, description="GDPR Art. 6 basis: consent, contract, legal-obligation, ...")
+    source: str | None = Field(default=None, description="name of the source; the file name when left out")
+    limit: int | None = Field(default=None, ge=1, description="read only this many rows")
+
+
+class DataSettings(Settings):
+    """Training rows and held-out rows."""
+
+    train: tuple[SourceSettings, ...] = Field(min_length=1)
+    test: tuple[SourceSettings, ...] = ()
+
+
+class NewTokenizer(Settings):
+    """A byte-level BPE to train on the training rows."""
+
+    train: int = Field(ge=300, le=200_000, description="vocabulary size, special tokens included")
+
+
+class NewBase(Settings):
+    """A base to start from nothing: a transformers config file, a tokenizer to train, a seed for the weights."""
+
+    config: str = Field(description="path of a transformers config.json, relative to the recipe")
+    tokenizer: NewTokenizer
+    seed: int = Field(ge=0)
+
+
+class HubBase(Settings):
+    """A model on the Hub, by exact revision. Needs `network: true`, or the files in the local cache."""
+
+    hub: str
+    revision: str = Field(
+        pattern=r"^[0-9a-f]{40}$", description="a commit, 40 hex digits; a branch name can change under you"
+    )
+    network: bool = False
+
+
+TaskName = Literal["chat", "classify", "text"]
+BaseSettings = str | NewBase | HubBase
+
+
+class TaskSettings(Settings):
+    """What the model is for. `classify` limits the output to the labels of the training rows."""
+
+    type: TaskName
+    instruction: str | None = Field(default=None, description="system message put before every row")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_name(cls, value: object) -> object:
+        return {"type": value} if isinstance(value, str) else value

@@ -1,0 +1,135 @@
+"""The `audit:`, `train:`, `evaluate:`, `gate:` and `release:` parts of a recipe."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from tunesmith.recipe.base import Settings
+
+CheckList = tuple[str | dict[str, dict[str, Any]], ...]
+
+
+class AuditSettings(Settings):
+    """Which checks do what. A check named in no list takes its own default action; `off` leaves one out."""
+
+    block: CheckList = Field(default=(), description="a finding stops the run")
+    drop: CheckList = Field(default=(), description="the row goes to quarantine")
+    redact: CheckList = Field(default=(), description="the matched spans are replaced")
+    warn: CheckList = Field(default=(), description="the finding is reported, nothing else")
+    off: tuple[str, ...] = Field(default=(), description="checks that are not run; the report names them")
+    allowed_licenses: tuple[str, ...] = Field(
+        default=("CC0-1.0", "CC-BY-4.0", "CC-BY-SA-4.0", "MIT", "Apache-2.0", "BSD-3-Clause"),
+        description="SPDX ids that rows may carry; expressions are evaluated against this list",
+    )
+    exempt: dict[str, str] = Field(
+        default_factory=dict,
+        description="kinds of personal data that stay, each with the reason, e.g. {first-name: invented}",
+    )
+    runner: Literal["local"] = "local"
+
+
+class TrainSettings(Settings):
+    """How the base is tuned."""
+
+    method: Literal["full", "lora"] = "lora"
+    rank: int = Field(default=16, ge=1, description="LoRA rank")
+    alpha: float | None = Field(default=None, gt=0, description="LoRA alpha; twice the rank when left out")
+    target_modules: tuple[str, ...] = Field(
+        default=(), description="LoRA targets; every linear layer but the head when left out"
+    )
+    objective: Literal["completion", "all-tokens"] = "completion"
+    epochs: float = Field(default=1.0, gt=0)
+    max_steps: int | None = Field(default=None, ge=1, description="stop after this many optimiser steps")
+    learning_rate: float = Field(default=1e-3, gt=0)
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    warmup: float = Field(default=0.05, ge=0, lt=1, description="share of the steps with a rising learning rate")
+    final_rate: float = Field(
+        default=0.0, ge=0, le=1, description="learning rate at the last step, as a share of the peak"
+    )
+    optimizer: Literal["adamw", "muon"] = Field(
+        default="adamw", description="muon: hidden matrices by Muon, the rest by AdamW"
+    )
+    weight_decay: float = Field(default=0.0, ge=0)
+    beta2: float = Field(default=0.99, gt=0, lt=1)
+    clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
+    rows_per_step: int | None = Field(default=None, ge=1)
+    tokens_per_step: int | None = Field(default=None, ge=1, description="counted before any sharing")
+    tokens_per_pass: int = Field(
+        default=4096, ge=16, description="bounds memory only; never changes which rows form a step"
+    )
+    max_tokens: int | None = Field(
+        default=None, ge=8, description="longest row; the base's positions when left out. Longer rows are refused"
+    )
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    keep: Literal["last", "best"] = Field(
+        default="last", description="best: the checkpoint with the lowest held-out loss"
+    )
+    evaluate_every: int | None = Field(default=None, ge=1, description="steps between held-out losses")
+    checkpoint_every: int = Field(default=50, ge=1, description="steps between checkpoints")
+    precision: Literal["fp32", "bf16"] = "fp32"
+    seed: int = Field(default=7, ge=0)
+    runner: Literal["local"] = "local"
+
+    @model_validator(mode="after")
+    def _one_step_size(self) -> "TrainSettings":
+        if (self.rows_per_step is None) == (self.tokens_per_step is None):
+            raise ValueError("give exactly one of rows_per_step and tokens_per_step")
+        return self
+
+
+class EvaluateSettings(Settings):
+    """What is measured on the held-out rows, and against what."""
+
+    metrics: tuple[str, ...] = Field(default=(), description="metric ids; the task's own when left out")
+    fields: tuple[str, ...] = Field(
+        default=("fields",), description="keys of the completion's JSON that field accuracy reads"
+    )
+    label: str | None = Field(
+        default=None,
+        description="key of the completion's JSON that exact match and macro F1 read; the whole completion when left out",
+    )
+    reply: str | None = Field(
+        default=None, description="key of the completion's JSON that chrF reads; the whole completion when left out"
+    )
+    shots: int = Field(default=4, ge=0, description="training examples put before the prompt for the base at its best")
+    max_new_tokens: int = Field(default=128, ge=1)
+    batch: int = Field(default=64, ge=1)
+    baselines: tuple[Literal["majority", "tfidf-words", "tfidf-characters"], ...] = (
+        "majority",
+        "tfidf-words",
+        "tfidf-characters",
+    )
+    level: float = Field(default=0.95, gt=0.5, lt=1)
+    resamples: int = Field(default=2000, ge=200)
+
+
+class Requirement(Settings):
+    """One line of the policy. Exactly one kind of comparison."""
+
+    metric: str
+    better_than: Literal["base", "majority", "tfidf-words", "tfidf-characters"] | None = None
+    by: float = Field(default=0.0, ge=0)
+    no_worse_than: Literal["base", "majority", "tfidf-words", "tfidf-characters"] | None = None
+    margin: float = Field(default=0.0, ge=0)
+    at_least: float | None = None
+    at_most: float | None = None
+
+    @model_validator(mode="after")
+    def _one_comparison(self) -> "Requirement":
+        given = [self.better_than, self.no_worse_than, self.at_least, self.at_most]
+        if sum(value is not None for value in given) != 1:
+            raise ValueError("give exactly one of better_than, no_worse_than, at_least and at_most")
+        return self
+
+
+class ReleaseSettings(Settings):
+    """How the model leaves the house."""
+
+    key: str = Field(
+        default="release.pem", description="private key, relative to the recipe; `tunesmith init --key` makes one"
+    )
+    folder: str = Field(default="releases", description="where releases are put, relative to the recipe")
+    precision: Literal["fp32", "bf16"] = Field(default="fp32", description="how weights are stored")
+    license: str | None = Field(default=None, description="SPDX expression for the weights")
+    intended_use: str = ""
+    limits: str = ""

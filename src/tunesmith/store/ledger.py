@@ -1,0 +1,161 @@
+"""The ledger: runs, data-set salts, stage results, releases, refs. SQLite in a file, or PostgreSQL by URL; one code path."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import sqlalchemy as sql
+from sqlalchemy import Connection
+
+from tunesmith.errors import MachineFailure
+
+METADATA = sql.MetaData()
+
+RUNS = sql.Table(
+    "runs",
+    METADATA,
+    sql.Column("run_id", sql.String(32), primary_key=True),
+    sql.Column("recipe", sql.Text, nullable=False),
+    sql.Column("started", sql.String(40), nullable=False),
+    sql.Column("finished", sql.String(40)),
+    sql.Column("outcome", sql.String(20)),
+)
+STAGES = sql.Table(
+    "stages",
+    METADATA,
+    sql.Column("content_key", sql.String(80), primary_key=True),
+    sql.Column("stage", sql.String(20), nullable=False),
+    sql.Column("run_id", sql.String(32), nullable=False),
+    sql.Column("report", sql.String(80), nullable=False),
+    sql.Column("report_digest", sql.String(80), nullable=False),
+)
+SALTS = sql.Table(
+    "salts",
+    METADATA,
+    sql.Column("dataset", sql.String(200), primary_key=True),
+    sql.Column("salt", sql.LargeBinary, nullable=False),
+)
+RELEASES = sql.Table(
+    "releases",
+    METADATA,
+    sql.Column("name", sql.String(200), primary_key=True),
+    sql.Column("version", sql.Integer, primary_key=True),
+    sql.Column("content_key", sql.String(80), nullable=False, unique=True),
+    sql.Column("folder", sql.Text, nullable=False),
+    sql.Column("created", sql.String(40), nullable=False),
+)
+REFS = sql.Table(
+    "refs",
+    METADATA,
+    sql.Column("name", sql.String(200), primary_key=True),
+    sql.Column("digest", sql.String(80), nullable=False),
+)
+
+
+@dataclass(frozen=True)
+class StageRow:
+    """A finished stage: where its report lies and what the report's own digest is."""
+
+    stage: str
+    run_id: str
+    report: str
+    report_digest: str
+
+
+class Ledger:
+    """SQL tables behind a few verbs. `url` is an SQLAlchemy URL."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = sql.create_engine(url)
+        try:
+            METADATA.create_all(self._engine)
+        except sql.exc.OperationalError as error:
+            raise MachineFailure(
+                f"the ledger cannot be opened: {error.orig}",
+                where=self._engine.url.render_as_string(),
+                hint="check --database",
+            ) from error
+
+    @contextmanager
+    def _begin(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except sql.exc.OperationalError as error:
+            raise MachineFailure(
+                f"the ledger cannot be used: {error.orig}", where=self._engine.url.render_as_string()
+            ) from error
+
+    def close(self) -> None:
+        """Give connections back."""
+        self._engine.dispose()
+
+    def start_run(self, run_id: str, *, recipe: str, started: str) -> None:
+        """Record a run; its time is fixed here once."""
+        with self._begin() as connection:
+            connection.execute(RUNS.insert().values(run_id=run_id, recipe=recipe, started=started))
+
+    def finish_run(self, run_id: str, *, finished: str, outcome: str) -> None:
+        with self._begin() as connection:
+            connection.execute(RUNS.update().where(RUNS.c.run_id == run_id).values(finished=finished, outcome=outcome))
+
+    def salt(self, dataset: str) -> bytes:
+        """The data set's salt of 32 random bytes, made on first use. Deleting it makes its row ids meaningless."""
+        with self._begin() as connection:
+            found = connection.execute(sql.select(SALTS.c.salt).where(SALTS.c.dataset == dataset)).scalar()
+            if found is not None:
+                return bytes(found)
+            salt = secrets.token_bytes(32)
+            connection.execute(SALTS.insert().values(dataset=dataset, salt=salt))
+            return salt
+
+    def stage(self, content_key: str) -> StageRow | None:
+        """The finished stage of a content key, or None."""
+        with self._begin() as connection:
+            row = connection.execute(sql.select(STAGES).where(STAGES.c.content_key == content_key)).one_or_none()
+        return None if row is None else StageRow(row.stage, row.run_id, row.report, row.report_digest)
+
+    def finish_stage(self, content_key: str, *, row: StageRow) -> None:
+        """Record a finished stage; the last thing a stage does."""
+        with self._begin() as connection:
+            connection.execute(STAGES.delete().where(STAGES.c.content_key == content_key))
+            connection.execute(
+                STAGES.insert().values(
+                    content_key=content_key,
+                    stage=row.stage,
+                    run_id=row.run_id,
+                    report=row.report,
+                    report_digest=row.report_digest,
+                )
+            )
+
+    def release_of(self, content_key: str) -> tuple[int, str] | None:
+        """(version, folder) of the release with this content key, or None."""
+        with self._begin() as connection:
+            query = sql.select(RELEASES.c.version, RELEASES.c.folder).where(RELEASES.c.content_key == content_key)
+            row = connection.execute(query).one_or_none()
+        return None if row is None else (row.version, row.folder)
+
+    def next_version(self, name: str) -> int:
+        """The next free integer for a release name, from 1."""
+        with self._begin() as connection:
+            query = sql.select(sql.func.max(RELEASES.c.version)).where(RELEASES.c.name == name)
+            return int(connection.execute(query).scalar() or 0) + 1
+
+    def record_release(self, name: str, version: int, *, content_key: str, folder: str, created: str) -> None:
+        values = {"name": name, "version": version, "content_key": content_key, "folder": folder, "created": created}
+        with self._begin() as connection:
+            connection.execute(RELEASES.delete().where(RELEASES.c.content_key == content_key))
+            connection.execute(RELEASES.insert().values(**values))
+
+    def set_ref(self, name: str, digest: str) -> None:
+        """Point a name at a digest."""
+        with self._begin() as connection:
+            connection.execute(REFS.delete().where(REFS.c.name == name))
+            connection.execute(REFS.insert().values(name=name, digest=digest))
+
+    def ref(self, name: str) -> str | None:
+        with self._begin() as connection:
+            found = connection.execute(sql.select(REFS.c.digest).where(REFS.c.name == name)).scalar()
+        return None if found is None else str(found)

@@ -1,0 +1,98 @@
+"""Content-addressed bytes in a folder: `objects/ab/cdef...`, written under a temporary name, then renamed."""
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tunesmith.artifacts import digest_of
+from tunesmith.errors import IntegrityBroken, MachineFailure
+
+
+@contextmanager
+def disk_errors(where: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into a MachineFailure that names the place."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise MachineFailure(
+                "the disk is full", where=str(where), hint="free some space and run again; finished stages are kept"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise MachineFailure(
+                f"cannot write: {error.strerror}", where=str(where), hint="give a writable folder with --store"
+            ) from error
+        raise
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write bytes under a temporary name beside `path`, flush them to disk, then rename."""
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+class FolderObjects:
+    """An ObjectStore in a local folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, digest: str) -> Path:
+        """Where the bytes of a digest lie or would lie."""
+        algorithm, _, value = digest.partition(":")
+        if algorithm != "sha256" or len(value) != 64 or not all(c in "0123456789abcdef" for c in value):
+            raise IntegrityBroken(f"{digest!r} is not a SHA-256 digest")
+        return self.folder / value[:2] / value[2:]
+
+    def put(self, data: bytes) -> str:
+        digest = digest_of(data)
+        path = self.path(digest)
+        if not path.exists():
+            write_atomic(path, data)
+        return digest
+
+    def put_file(self, source: Path) -> str:
+        """Store a file of any size; it is read once to hash and once to copy."""
+        with source.open("rb") as file:
+            digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        path = self.path(digest)
+        if not path.exists():
+            with disk_errors(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                temporary = path.parent / f".tmp-{os.getpid()}-{path.name}"
+                shutil.copyfile(source, temporary)
+                os.replace(temporary, path)
+        return digest
+
+    def get(self, digest: str) -> bytes:
+        path = self.path(digest)
+        if not path.is_file():
+            raise IntegrityBroken("an object is missing from the store", where=digest, hint="run the stage again")
+        data = path.read_bytes()
+        if digest_of(data) != digest:
+            raise IntegrityBroken(
+                "an object was altered in the store", where=str(path), hint="delete it and run the stage again"
+            )
+        return data
+
+    def has(self, digest: str) -> bool:
+        return self.path(digest).is_file()
+
+    def delete(self, digest: str) -> None:
+        """Remove an object, e.g. on erasure. Missing is fine: the wish is that it is gone."""
+        self.path(digest).unlink(missing_ok=True)

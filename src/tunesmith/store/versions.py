@@ -1,0 +1,35 @@
+"""Code version: digest of the installed package's files, and the versions of the libraries that decide numbers."""
+
+import hashlib
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import tunesmith
+
+LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "daft", "numpy", "scikit-learn", "sacrebleu")
+CODE_FILES = (".py", ".yaml", ".j2", ".css")
+
+
+@cache
+def code_version() -> str:
+    """`sha256:<64 hex>` over path and content of every source file of the package, in path order."""
+    root = Path(tunesmith.__file__).parent
+    total = hashlib.sha256()
+    for path in sorted(path for path in root.rglob("*") if path.suffix in CODE_FILES):
+        total.update(path.relative_to(root).as_posix().encode() + b"\0")
+        total.update(hashlib.sha256(path.read_bytes()).digest())
+    return f"sha256:{total.hexdigest()}"
+
+
+@cache
+def _version(library: str) -> str:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "absent"
+
+
+def library_versions() -> dict[str, str]:
+    """Versions as installed; `absent` for an extra that is not."""
+    return {library: _version(library) for library in LIBRARIES}
