@@ -22,6 +22,7 @@ class SourceSettings(Settings):
     author: str | None = Field(default=None, description="who wrote them")
     basis: str | None = Field(default=None, description="GDPR Art. 6 basis: consent, contract, legal-obligation, ...")
     source: str | None = Field(default=None, description="name of the source; the file name when left out")
+    skip: int = Field(default=0, ge=0, description="leave out this many rows at the start of each file")
     limit: int | None = Field(default=None, ge=1, description="read only this many rows")
 
 

@@ -33,7 +33,7 @@ class TrainSettings(Settings):
 
     method: Literal["full", "lora"] = "lora"
     rank: int = Field(default=16, ge=1, description="LoRA rank")
-    alpha: float | None = Field(default=None, gt=0, description="LoRA alpha; twice the rank when left out")
+    alpha: int | None = Field(default=None, ge=1, description="LoRA alpha; twice the rank when left out")
     target_modules: tuple[str, ...] = Field(
         default=(), description="LoRA targets; every linear layer but the head when left out"
     )
@@ -47,8 +47,9 @@ class TrainSettings(Settings):
         default=0.0, ge=0, le=1, description="learning rate at the last step, as a share of the peak"
     )
     optimizer: Literal["adamw", "muon"] = Field(
-        default="adamw", description="muon: hidden matrices by Muon, the rest by AdamW"
+        default="adamw", description="muon: hidden matrices by Muon, embeddings and norms by AdamW"
     )
+    adamw_share: float = Field(default=0.15, gt=0, description="with muon, AdamW's learning rate as a share of Muon's")
     weight_decay: float = Field(default=0.0, ge=0)
     beta2: float = Field(default=0.99, gt=0, lt=1)
     clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
@@ -61,10 +62,13 @@ class TrainSettings(Settings):
         default=None, ge=8, description="longest row; the base's positions when left out. Longer rows are refused"
     )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    keep: Literal["last", "best"] = Field(
-        default="last", description="best: the checkpoint with the lowest held-out loss"
+    validation: float = Field(
+        default=0.0, ge=0, lt=0.5, description="share of the training rows held back to watch the loss"
     )
-    evaluate_every: int | None = Field(default=None, ge=1, description="steps between held-out losses")
+    validate_every: int = Field(default=100, ge=1, description="steps between losses on the rows held back")
+    keep: Literal["last", "best"] = Field(
+        default="last", description="best: the weights with the lowest validation loss"
+    )
     checkpoint_every: int = Field(default=50, ge=1, description="steps between checkpoints")
     precision: Literal["fp32", "bf16"] = "fp32"
     seed: int = Field(default=7, ge=0)
@@ -74,6 +78,8 @@ class TrainSettings(Settings):
     def _one_step_size(self) -> "TrainSettings":
         if (self.rows_per_step is None) == (self.tokens_per_step is None):
             raise ValueError("give exactly one of rows_per_step and tokens_per_step")
+        if self.keep == "best" and self.validation == 0:
+            raise ValueError("keep: best needs validation rows; set train.validation, e.g. 0.02")
         return self
 
 

@@ -1,0 +1,107 @@
+"""What happens when a verb cannot finish: one clear message on stderr and the right exit code, never a traceback."""
+
+import errno
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final
+
+import typer
+
+from tunesmith.errors import Interrupted, MachineFailure, TunesmithError
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+CLOSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
+INTERRUPTED: Final = "interrupted; finished stages are kept, run the same command to go on"
+NO_MEMORY: Final = "can't allocate memory"
+"""What torch's CPU allocator says, as a RuntimeError, when memory is short."""
+
+
+def guarded(verb: Callable[..., None]) -> Callable[..., None]:
+    """The verb, with every exception turned into a message and an exit code."""
+
+    @wraps(verb)
+    def call(**arguments: Any) -> None:
+        try:
+            verb(**arguments)
+        except (typer.Exit, typer.Abort):
+            raise
+        except (KeyboardInterrupt, Interrupted):
+            _tell(INTERRUPTED)
+            raise typer.Exit(Interrupted.exit_code) from None
+        except BrokenPipeError:
+            _forget_stdout()
+        except (Exception, MemoryError) as error:  # noqa: BLE001 - a face is where every error ends
+            raise typer.Exit(report(error)) from None
+
+    return call
+
+
+def report(error: BaseException) -> int:
+    """Tell what went wrong, where, and what to do; return the exit code."""
+    known = as_tunesmith_error(error)
+    if known is None:
+        kind = type(error).__name__
+        first_line = str(error).strip().partition("\n")[0]
+        _tell(f"error: a fault in tunesmith: {kind}: {first_line}"[:400])
+        _tell(_keep_traceback(error))
+        return 1
+    _tell(f"error: {known.what}")
+    if known.where:
+        _tell(f"where: {known.where}")
+    if known.hint:
+        _tell(f"hint: {known.hint}")
+    return known.exit_code
+
+
+def as_tunesmith_error(error: BaseException) -> TunesmithError | None:
+    """The error as one of the tree, or None when it is a fault of ours."""
+    match error:
+        case TunesmithError():
+            return error
+        case OSError() if error.errno in FULL:
+            return MachineFailure("the disk is full", where=_place(error), hint="free some space and run again")
+        case OSError() if error.errno in CLOSED:
+            return MachineFailure(
+                f"no access: {error.strerror}", where=_place(error), hint="check who may read and write there"
+            )
+        case MemoryError():
+            return _out_of_memory()
+        case RuntimeError() if NO_MEMORY in str(error):
+            return _out_of_memory()
+        case _:
+            return None
+
+
+def _out_of_memory() -> MachineFailure:
+    return MachineFailure(
+        "the machine has too little memory", hint="set a smaller `tokens_per_pass` under train, or `batch` under evaluate"
+    )
+
+
+def _place(error: OSError) -> str:
+    return "" if error.filename is None else str(error.filename)
+
+
+def _keep_traceback(error: BaseException) -> str:
+    text = "".join(traceback.format_exception(error))
+    try:
+        handle, name = tempfile.mkstemp(prefix="tunesmith-crash-", suffix=".txt")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as failure:
+        return f"hint: the details could not be written ({failure.strerror}); run it again with free disk space"
+    return f"hint: please report it with {name}; finished stages are kept"
+
+
+def _forget_stdout() -> None:
+    """Whoever read our output has gone; without this the interpreter complains when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

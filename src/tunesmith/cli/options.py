@@ -1,0 +1,63 @@
+"""The options that verbs share, each spelled once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe file.", show_default=False)]
+StoreFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--store", help="Folder of the store; `.tunesmith` beside the recipe when left out.", show_default=False
+    ),
+]
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--database", help="Ledger as an SQLAlchemy URL; SQLite in the store when left out.", show_default=False
+    ),
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-root", help="Folder that data paths start from; the recipe's own when left out.", show_default=False
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option("--limit", min=1, help="Read only this many rows of every source.", show_default=False),
+]
+MaxSteps = Annotated[
+    int | None,
+    typer.Option("--max-steps", min=1, help="Stop training after this many steps.", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the report's canonical JSON on stdout.")]
+Again = Annotated[bool, typer.Option("--again", help="Make every stage anew, even those that are done.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors are still told.")]
+KeyFile = Annotated[
+    Path,
+    typer.Option("--key", help="Public key of whoever made the release; never taken from the folder.", metavar="PUB"),
+]
+ReleaseFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The release folder.", show_default=False)]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a run keeps things and finds its rows."""
+
+    store: Path | None = None
+    database: str | None = None
+    data_root: Path | None = None
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a run is asked for besides its recipe. `limit` in rows per source, `max_steps` in optimiser steps."""
+
+    limit: int | None = None
+    max_steps: int | None = None
+    again: bool = False
+    json: bool = False
+    quiet: bool = False

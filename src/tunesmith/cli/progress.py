@@ -1,0 +1,142 @@
+"""Progress on stderr: a live line on a terminal, plain lines elsewhere; nothing for what takes under two seconds."""
+
+from collections.abc import Iterable, Iterator, Sized
+from dataclasses import dataclass, field
+from typing import Final, Protocol, TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
+from rich.text import Text
+
+from tunesmith.ports import Clock
+
+T = TypeVar("T")
+PATIENCE: Final = 2.0
+"""Seconds before anything is shown."""
+
+SHARE: Final = 0.1
+"""A plain line is written when at least this share of the work was done since the last one."""
+
+
+class Meter(Protocol):
+    """Shows how far one loop has come."""
+
+    def at(self, done: int, seconds: float) -> None:
+        """`done` items after `seconds` seconds."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class PlainMeter:
+    """At most about ten lines a loop; without a known total a line whenever the time has doubled."""
+
+    console: Console
+    label: str
+    total: int | None
+    shown_at: float = 0.0
+    shown_done: int = 0
+
+    def at(self, done: int, seconds: float) -> None:
+        due = done - self.shown_done >= SHARE * self.total if self.total else seconds >= 2 * self.shown_at
+        if seconds < PATIENCE or not due:
+            return
+        self.shown_at, self.shown_done = seconds, done
+        self.console.print(plain_line(self.label, done, self.total, seconds=seconds), markup=False, highlight=False)
+
+    def close(self) -> None:
+        return None
+
+
+@dataclass
+class LiveMeter:
+    """A bar that appears after two seconds and goes when the loop ends."""
+
+    live: RichProgress
+    label: str
+    total: int | None
+    task: TaskID | None = None
+
+    def at(self, done: int, seconds: float) -> None:
+        if seconds < PATIENCE:
+            return
+        if self.task is None:
+            self.live.start()
+            self.task = self.live.add_task(self.label, total=self.total)
+        self.live.update(self.task, completed=done, seconds=seconds)
+
+    def close(self) -> None:
+        if self.task is None:
+            return
+        self.live.remove_task(self.task)
+        self.task = None
+        if not self.live.tasks:
+            self.live.stop()
+
+
+class Rate(ProgressColumn):
+    """Items a second since the loop began."""
+
+    def render(self, task: Task) -> Text:
+        seconds = float(task.fields.get("seconds", 0.0))
+        return Text("" if seconds <= 0 else rate_of(task.completed, seconds))
+
+
+@dataclass(frozen=True)
+class Talk:
+    """The Progress of the command line. `close` takes a live line away, so that a message can follow it."""
+
+    console: Console
+    clock: Clock
+    live: RichProgress = field(init=False)
+
+    def __post_init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+        live = RichProgress(*columns, console=self.console, refresh_per_second=4, transient=True)
+        object.__setattr__(self, "live", live)
+
+    def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterator[T]:
+        """Yield the items; from the third second on, show done, total, rate and time left."""
+        size = len(items) if total is None and isinstance(items, Sized) else total
+        meter: Meter
+        if self.console.is_terminal:
+            meter = LiveMeter(self.live, label, size)
+        else:
+            meter = PlainMeter(self.console, label, size)
+        start = self.clock.seconds()
+        try:
+            for done, item in enumerate(items, 1):
+                yield item
+                meter.at(done, self.clock.seconds() - start)
+        finally:
+            meter.close()
+
+    def say(self, line: str) -> None:
+        self.console.print(line, markup=False, highlight=False)
+
+    def close(self) -> None:
+        self.live.stop()
+
+
+def plain_line(label: str, done: int, total: int | None, *, seconds: float) -> str:
+    """E.g. `train: 120/1200 (10%), 34.2/s, 32 s left`."""
+    rate = rate_of(done, seconds)
+    if not total:
+        return f"{label}: {done}, {rate}"
+    left = (total - done) * seconds / done
+    return f"{label}: {done}/{total} ({done / total:.0%}), {rate}, {duration(left)} left"
+
+
+def rate_of(done: float, seconds: float) -> str:
+    """Items a second, or seconds an item when it is less than one a second."""
+    if done <= 0:
+        return ""
+    return f"{done / seconds:.1f}/s" if done >= seconds else f"{seconds / done:.1f} s each"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them."""
+    whole = round(seconds)
+    return f"{whole} s" if whole < 120 else f"{whole // 60} min {whole % 60:02d} s"

@@ -1,0 +1,91 @@
+"""Verbs that run the pipeline up to a stage: the same arguments, the same rendering."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from tunesmith.cli import options, talk
+from tunesmith.cli.options import Places, Wishes
+from tunesmith.errors import Refused
+
+if TYPE_CHECKING:
+    from tunesmith.artifacts import Report
+    from tunesmith.recipe import Recipe
+
+StageName = Literal["audit", "train", "evaluate", "gate", "release"]
+
+
+def stage_verb(until: StageName, manual: str) -> Callable[..., None]:
+    """A verb `VERB RECIPE [options]`; `manual` is its help text."""
+
+    def command(
+        recipe: options.RecipePath,
+        store: options.StoreFolder = None,
+        database: options.Database = None,
+        data_root: options.DataRoot = None,
+        limit: options.Limit = None,
+        max_steps: options.MaxSteps = None,
+        again: options.Again = False,
+        json: options.Json = False,
+        quiet: options.Quiet = False,
+    ) -> None:
+        wishes = Wishes(limit=limit, max_steps=max_steps, again=again, json=json, quiet=quiet)
+        run_until(until, recipe, places=Places(store, database, data_root), wishes=wishes)
+
+    command.__doc__ = manual
+    return command
+
+
+def run_until(until: StageName, path: Path, *, places: Places, wishes: Wishes) -> None:
+    """Run a recipe up to a stage and show what came of it; a refusal is shown too, then raised."""
+    from tunesmith.recipe import Limits, limited, load_recipe
+
+    recipe = limited(load_recipe(path), Limits(rows=wishes.limit, steps=wishes.max_steps))
+    with talk.progress(quiet=wishes.quiet) as progress:
+        progress.say(f"{recipe.name}: audit to {until}" if until != "audit" else f"{recipe.name}: audit")
+        from tunesmith import pipeline
+
+        context = pipeline.open_context(
+            path, store=places.store, database=places.database, data_root=places.data_root, progress=progress
+        )
+        try:
+            result = pipeline.run(recipe, context, until=until, again=wishes.again)
+        except Refused:
+            from tunesmith.cli.stored import refused_reports
+
+            _show(refused_reports(recipe.name, context.store), recipe, path, wishes=wishes)
+            raise
+    reports: dict[str, Report | None] = {
+        "audit": result.audit,
+        "train": result.train,
+        "evaluate": result.evaluation,
+        "gate": result.gate,
+        "release": result.release,
+    }
+    made = {name: report for name, report in reports.items() if report is not None}
+    _show(made, recipe, path, wishes=wishes, seconds=result.seconds, reused=result.reused)
+
+
+def _show(
+    reports: "dict[str, Report]",
+    recipe: "Recipe",
+    path: Path,
+    *,
+    wishes: Wishes,
+    seconds: dict[str, float] | None = None,
+    reused: tuple[str, ...] = (),
+) -> None:
+    from tunesmith.cli import summary
+
+    if not reports:
+        return
+    last = list(reports.values())[-1]
+    if wishes.json:
+        talk.write_data(last.canonical())
+    else:
+        talk.write_line(last.digest())
+    if not wishes.quiet:
+        console = talk.talk_console()
+        summary.show(reports, console, key=path.parent / recipe.release.key)
+        summary.show_seconds(seconds or {}, console, reused=reused)
+        summary.show_next(reports, console, key=path.parent / recipe.release.key)

@@ -1,0 +1,52 @@
+"""Reports that lie in a store: the latest of a recipe, or one by digest."""
+
+import re
+from pathlib import Path
+from typing import Final
+
+from tunesmith import process
+from tunesmith.artifacts import AuditReport, EvaluationReport, GateReport, ReleaseReport, Report, TrainReport
+from tunesmith.errors import Misuse
+from tunesmith.store import Store, open_store
+
+KINDS: Final[dict[str, type[Report]]] = {
+    "audit": AuditReport,
+    "train": TrainReport,
+    "evaluate": EvaluationReport,
+    "gate": GateReport,
+    "release": ReleaseReport,
+}
+DIGEST: Final = re.compile(r"(sha256:)?[0-9a-f]{64}")
+
+
+def existing_store(folder: Path | None, database: str | None, *, home: Path) -> Store:
+    """The store that is there already. Raises Misuse when there is none: looking must not make one."""
+    named = process.environment("TUNESMITH_STORE")
+    place = folder or (Path(named) if named else home / ".tunesmith")
+    if not place.is_dir():
+        raise Misuse("there is no store", where=str(place), hint="run the recipe first, or name the store with --store")
+    return open_store(place, database=database)
+
+
+def latest_reports(name: str, store: Store) -> dict[str, Report]:
+    """The latest report of each stage of a recipe, in the order of the stages."""
+    digests = {stage: store.ledger.ref(f"{name}/{stage}") for stage in KINDS}
+    return {stage: store.get(KINDS[stage], digest) for stage, digest in digests.items() if digest is not None}
+
+
+def refused_reports(name: str, store: Store) -> dict[str, Report]:
+    """The reports behind a refusal that has just been raised: the audit's when it blocks, else all up to the gate's."""
+    reports = latest_reports(name, store)
+    audit = reports.get("audit")
+    blocks = isinstance(audit, AuditReport) and any(finding.action == "block" for finding in audit.findings)
+    wanted = ("audit",) if blocks else ("audit", "train", "evaluate", "gate")
+    return {stage: report for stage, report in reports.items() if stage in wanted}
+
+
+def report_by_digest(text: str, store: Store) -> bytes:
+    """The stored bytes of a report, by its own digest or by that of the stored object. Raises Misuse when unknown."""
+    digest = text if text.startswith("sha256:") else f"sha256:{text}"
+    found = store.ledger.report_of(digest) or digest
+    if not store.objects.has(found):
+        raise Misuse("the store has no such report", where=digest, hint="`tunesmith show RECIPE` lists the latest ones")
+    return store.objects.get(found)

@@ -1,0 +1,184 @@
+"""Sources: files of the recipe as rows, each with its identity, place and rights."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from dataclasses import dataclass
+from glob import glob, has_magic
+from itertools import islice
+from pathlib import Path
+
+from tunesmith.artifacts import Rights, Row, SourceSummary
+from tunesmith.context import Context
+from tunesmith.data.containers import read_records, refuse_missing
+from tunesmith.data.format import Format, Record, detect, format_named
+from tunesmith.errors import DataError, Misuse
+from tunesmith.recipe import DataSettings, SourceSettings
+
+RIGHTS = ("source", "license", "origin", "author", "basis")
+
+
+def read_sources(
+    specs: Iterable[SourceSettings], *, split: str, context: Context
+) -> tuple[list[Row], tuple[SourceSummary, ...]]:
+    """Rows of all sources in order.
+
+    Raises DataError also when two files have the same bytes, because their rows would have the same ids.
+    """
+    rows: list[Row] = []
+    summaries: list[SourceSummary] = []
+    for spec in specs:
+        more, found = read_source(spec, split=split, context=context)
+        rows += more
+        summaries += found
+    _refuse_twins(summaries)
+    return rows, tuple(summaries)
+
+
+def read_source(spec: SourceSettings, *, split: str, context: Context) -> tuple[list[Row], tuple[SourceSummary, ...]]:
+    """Rows of one source and a summary per file; the files of a glob in name order, `limit` over all of them.
+
+    Raises DataError with file, line and hint when a file or a row cannot be used.
+    """
+    salt = context.store.ledger.salt(split)
+    rows: list[Row] = []
+    summaries: list[SourceSummary] = []
+    for path, name in _files(spec.path, context):
+        room = None if spec.limit is None else spec.limit - len(rows)
+        if room is not None and room <= 0:
+            break
+        file = _File(path, name, digest=_digest(path, name), salt=salt)
+        more, form = _rows(file, spec, room=room)
+        rows += more
+        rights = {key: getattr(spec, key) for key in ("license", "origin", "basis")}
+        summaries.append(
+            SourceSummary(path=name, format=form, rows=len(more), sha256=file.digest, split=split, **rights)
+        )
+    _refuse_twins(summaries)
+    return rows, tuple(summaries)
+
+
+@dataclass(frozen=True)
+class _File:
+    """A data file: where it lies, what messages call it, its digest, and the salt of the data set it belongs to."""
+
+    path: Path
+    name: str
+    digest: str
+    salt: bytes
+
+
+def row_id(salt: bytes, source: str, number: int) -> str:
+    """16 hex digits of HMAC-SHA256 (the data set's salt; digest of the source file, number of the record from 1)."""
+    return hmac.new(salt, f"{source}:{number}".encode(), hashlib.sha256).hexdigest()[:16]
+
+
+def fingerprint(data: DataSettings, context: Context) -> dict[str, str]:
+    """Digest of every data file by split and name: what a run's content key knows the data by."""
+    splits = (("train", data.train), ("test", data.test))
+    return {
+        f"{split}/{name}": _digest(path, name)
+        for split, specs in splits
+        for spec in specs
+        for path, name in _files(spec.path, context)
+    }
+
+
+def _files(pattern: str, context: Context) -> list[tuple[Path, str]]:
+    """(path, name in messages and reports) of a path or glob: below the data root, or else beside the recipe.
+
+    Names are relative to the root they were found under.
+    """
+    root = context.data_root
+    if not (has_magic(pattern) or (root / pattern).exists()) and (context.home / pattern).exists():
+        root = context.home
+    if not has_magic(pattern) or (root / pattern).exists():
+        return [(root / pattern, _name(root / pattern, root))]
+    found = sorted(root / path for path in glob(pattern, root_dir=root, recursive=True))
+    files = [path for path in found if not path.is_dir()]
+    if not files:
+        raise DataError("no file matches", where=pattern, hint="paths are relative to the recipe, or to --data-root")
+    return [(path, _name(path, root)) for path in files]
+
+
+def _name(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+
+
+def _digest(path: Path, name: str) -> str:
+    refuse_missing(path, name)
+    try:
+        with path.open("rb") as file:
+            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+    except PermissionError as error:
+        raise DataError("the file cannot be read: permission denied", where=name) from error
+
+
+def _rows(file: _File, spec: SourceSettings, *, room: int | None) -> tuple[list[Row], str]:
+    """The rows of one file and the id of its format."""
+    rows: list[Row] = []
+    formats = _Formats(spec)
+    stop = None if room is None else spec.skip + room
+    records = enumerate(read_records(file.path, file.name), 1)
+    for number, (line, record) in islice(records, spec.skip, stop):
+        try:
+            example = formats.of(record, line).read(record, spec.columns)
+            rights = _rights(record, spec, file.name)
+        except Misuse as error:
+            raise DataError(error.what, where=f"{file.name}:{line}", hint=error.hint) from error
+        identity = row_id(file.salt, file.digest, number)
+        rows.append(Row(row_id=identity, file=file.name, line=line, example=example, rights=rights))
+    return rows, formats.name
+
+
+class _Formats:
+    """The format of a file, given or detected from its first row; a row with another one is refused."""
+
+    def __init__(self, spec: SourceSettings) -> None:
+        self._spec = spec
+        self._first: tuple[Format, int] | None = None
+        self._seen: set[tuple[str, ...]] = set()
+
+    @property
+    def name(self) -> str:
+        """Id of the format; empty before the first row."""
+        return "" if self._first is None else self._first[0].id
+
+    def of(self, record: Record, line: int) -> Format:
+        spec = self._spec
+        if self._first is None:
+            plugin = format_named(spec.format, spec.columns) if spec.format else detect(record, spec.columns)
+            self._first = (plugin, line)
+        plugin, first = self._first
+        shape = tuple(record)
+        if spec.format is None and shape not in self._seen:
+            here = detect(record, spec.columns)
+            if here.id != plugin.id:
+                raise DataError(
+                    f"mixed formats: this row is {here.id}, the rows from line {first} on are {plugin.id}",
+                    hint="one format per file; split the file",
+                )
+            self._seen.add(shape)
+        return plugin
+
+
+def _rights(record: Record, spec: SourceSettings, name: str) -> Rights:
+    """A row's own values, else those of its source; the source is called by its file name when nobody named it."""
+    values = {key: getattr(spec, key) for key in RIGHTS}
+    values["source"] = spec.source or Path(name).name
+    for key in RIGHTS:
+        own = record.get(key) if key not in spec.columns.values() else None
+        if own is None or own == "":
+            continue
+        if not isinstance(own, str):
+            raise DataError(f"the column {key!r} must hold text, found {type(own).__name__}")
+        values[key] = own
+    return Rights(**values)
+
+
+def _refuse_twins(summaries: Iterable[SourceSummary]) -> None:
+    seen: dict[str, str] = {}
+    for summary in summaries:
+        if summary.sha256 in seen:
+            raise DataError(f"the same bytes as {seen[summary.sha256]}", where=summary.path, hint="name each file once")
+        seen[summary.sha256] = summary.path

@@ -1,0 +1,130 @@
+"""The model on this machine: greedy completions, log-probabilities, choice among labels, a stream of tokens."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+from transformers import PreTrainedTokenizerBase
+
+from tunesmith import process
+from tunesmith.data.chat import Encoded, stop_ids
+from tunesmith.errors import DataError
+from tunesmith.models.backends import greedy, labels, sampling
+from tunesmith.models.backends.engine import Engine, Ids
+from tunesmith.models.backends.labels import Choice
+from tunesmith.models.loading import Precision, load_folder
+from tunesmith.models.packed.forward import token_logprobs, unwrapped
+from tunesmith.models.packed.plan import pack, split_passes
+
+process.prepare()
+
+TOKENS_PER_PASS = 8192
+"""Bounds the memory of `logprobs`; changes no value beyond rounding."""
+
+
+def no_report(rows: int) -> None:
+    """Nobody waits."""
+
+
+@final
+@dataclass(frozen=True)
+class LocalModel:
+    """Satisfies `ports.Model`. `model` is a causal LM of transformers or PEFT's wrapper, `digest` that of its files.
+
+    The same inputs give the same outputs; another batch size can change the last bits of a log-probability. Not safe
+    for calls from two threads at once.
+    """
+
+    model: Any
+    tokenizer: PreTrainedTokenizerBase
+    digest: str
+
+    @cached_property
+    def stops(self) -> frozenset[int]:
+        """Ids that end a completion."""
+        return stop_ids(self.tokenizer)
+
+    @property
+    def context(self) -> int:
+        """Positions, prompt and completion together."""
+        return self._engine.context
+
+    @property
+    def _engine(self) -> Engine:
+        return Engine(self.model)
+
+    def generate(
+        self,
+        prompts: Sequence[Ids],
+        *,
+        max_new_tokens: int,
+        batch: int = 64,
+        report: Callable[[int], None] = no_report,
+    ) -> list[list[int]]:
+        """Greedy completions without prompt and end token, equal to those of transformers' `generate(do_sample=False)`.
+
+        A completion stops at the end of the context. `report` is told how many prompts each batch has finished. Raises
+        DataError for an empty prompt and for one that fills the context.
+        """
+        return greedy.generate(
+            self._engine, prompts, max_new_tokens=max_new_tokens, batch=batch, stops=self.stops, report=report
+        )
+
+    def logprobs(self, prompts: Sequence[Ids], completions: Sequence[Ids]) -> list[list[float]]:
+        """Natural-log probability of every completion token given the prompt and the completion so far.
+
+        Raises DataError for an empty prompt and for a row over the context length.
+        """
+        rows = [
+            self._row(index, prompt, completion)
+            for index, (prompt, completion) in enumerate(zip(prompts, completions, strict=True))
+        ]
+        found: list[list[float]] = []
+        for group in split_passes(rows, TOKENS_PER_PASS):
+            values = iter(token_logprobs(self.model, pack(group, unwrapped(self.model).device)).tolist())
+            found.extend([next(values) for _ in range(row.supervised)] for row in group)
+        return found
+
+    def _row(self, index: int, prompt: Ids, completion: Ids) -> Encoded:
+        ids = (*prompt, *completion)
+        if not prompt or len(ids) > self.context:
+            raise DataError(f"row {index} has {len(prompt)} + {len(completion)} tokens; the context holds {self.context}")
+        return Encoded(row_id=str(index), ids=ids, spans=((len(prompt), len(ids)),))
+
+    def choose(
+        self,
+        prompts: Sequence[Ids],
+        options: Sequence[Ids],
+        *,
+        batch: int = 128,
+        report: Callable[[int], None] = no_report,
+    ) -> list[Choice]:
+        """The best of `options` (complete completions, see `labels.label_options`) for each prompt, and its log-probability."""
+        return labels.choose(self._engine, prompts, options, batch=batch, report=report)
+
+    def stream(
+        self,
+        prompt: Ids,
+        *,
+        max_new_tokens: int,
+        temperature: float = 0.0,
+        top_p: float = 1.0,
+        seed: int = 0,
+        stop_ids: frozenset[int] | None = None,
+    ) -> Iterator[int]:
+        """Tokens of one completion as they are chosen; a stop id is yielded and is the last. Temperature 0 is greedy."""
+        return sampling.stream(
+            self._engine,
+            prompt,
+            max_new_tokens=max_new_tokens,
+            sampling=sampling.Sampling(temperature, top_p, seed),
+            stops=self.stops if stop_ids is None else stop_ids,
+        )
+
+
+def open_local(folder: Path, *, digest: str, base: Path | None = None, dtype: Precision = "fp32") -> LocalModel:
+    """Load a model or adapter folder; see `loading.load_folder` for what is refused."""
+    model, tokenizer = load_folder(folder, base=base, dtype=dtype)
+    return LocalModel(model, tokenizer, digest)

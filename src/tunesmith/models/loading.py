@@ -1,0 +1,151 @@
+"""Load a causal language model and its tokenizer from a folder: safetensors only, no code from the folder, no network."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from tunesmith import process
+from tunesmith.errors import DataError, MachineFailure, Misuse
+
+process.prepare()
+
+import torch  # noqa: E402
+from peft import PeftModel  # noqa: E402
+from safetensors import SafetensorError  # noqa: E402
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase  # noqa: E402
+from transformers.utils import logging  # noqa: E402
+
+logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+Precision = Literal["fp32", "bf16"]
+DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+PICKLES: Final = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+ADAPTER_CONFIG: Final = "adapter_config.json"
+
+HEAD_CHANGES: Final[dict[str, tuple[float | None, ...]]] = {
+    "final_logit_softcapping": (None,),
+    "logit_scale": (None, 1.0),
+    "logits_scaling": (None, 1.0),
+    "output_multiplier": (None, 1.0),
+    "lm_head_multiplier": (None, 1.0),
+}
+"""Config keys that change the logits after the head, with the values that leave them as they are. Read in the model
+code of transformers 5.23 (Gemma 2, Cohere, Granite, Falcon-H1 and their like)."""
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter, which needs a base, and not a whole model."""
+    return (folder / ADAPTER_CONFIG).is_file()
+
+
+def load_folder(
+    folder: Path, *, base: Path | None = None, dtype: Precision = "fp32"
+) -> tuple[Any, PreTrainedTokenizerBase]:
+    """The model in evaluation mode on the CPU, and its tokenizer. For an adapter folder, `base` is its base's folder.
+
+    An adapter stays apart from its base (PeftModel), so what runs is what was trained. The tokenizer of the folder
+    itself is used when it has one. Raises MachineFailure when a folder is not there, DataError when its files cannot
+    be used, Misuse when an adapter comes without its base or the head does what packing and scoring cannot follow.
+    """
+    _check_present(folder)
+    if not is_adapter(folder):
+        return _model(folder, dtype), _tokenizer(folder)
+    if base is None:
+        hint = "give the folder of the base it was tuned from"
+        raise Misuse("the folder holds an adapter, and no base was given", where=str(folder), hint=hint)
+    _check_present(base)
+    _check_weights(folder, "adapter_model*.safetensors")
+    trunk = _model(base, dtype)
+    try:
+        with warnings.catch_warnings():
+            # peft 0.21 asks for a property that transformers 5.23 has renamed; it works and is not the user's business.
+            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+            model = PeftModel.from_pretrained(trunk, str(folder), is_trainable=False, autocast_adapter_dtype=False)
+    except (ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        raise DataError(f"the adapter does not fit its base: {error}", where=str(folder)) from error
+    return model.eval(), _tokenizer(folder if (folder / "tokenizer.json").is_file() else base)
+
+
+def context_length(model: Any) -> int:
+    """How many positions the model was made for, prompt and completion together."""
+    return int(model.config.get_text_config().max_position_embeddings)
+
+
+def _check_present(folder: Path) -> None:
+    if not folder.is_dir():
+        raise MachineFailure("there is no such model folder", where=str(folder), hint="is the disk mounted?")
+
+
+def _check_weights(folder: Path, pattern: str) -> None:
+    if any(folder.glob(pattern)):
+        return
+    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
+    if pickles:
+        hint = "a pickle can run code; convert the weights to safetensors"
+        raise DataError(f"the weights are a pickle ({pickles[0]})", where=str(folder), hint=hint)
+    raise DataError("no .safetensors weights", where=str(folder), hint="safetensors is the only format that is loaded")
+
+
+def _model(folder: Path, dtype: Precision) -> Any:
+    _check_config(folder)
+    _check_weights(folder, "*.safetensors")
+    try:
+        model, report = AutoModelForCausalLM.from_pretrained(
+            str(folder),
+            dtype=DTYPES[dtype],
+            trust_remote_code=False,
+            local_files_only=True,
+            use_safetensors=True,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise DataError(f"the model cannot be loaded: {error}", where=str(folder)) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        # transformers fills missing weights with random numbers and goes on; the answers would be noise.
+        raise DataError(f"{len(missing)} weights are missing, the first is {missing[0]}", where=str(folder))
+    return model.eval()
+
+
+def _check_config(folder: Path) -> None:
+    path = folder / "config.json"
+    if not path.is_file():
+        raise DataError("no config.json", where=str(folder), hint="give a folder in the layout of transformers")
+    try:
+        raw = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DataError(f"not JSON: {error}", where=str(path)) from error
+    if not isinstance(raw, dict) or "auto_map" in raw:
+        hint = "only model classes that transformers itself ships are loaded"
+        raise DataError("the config asks to run code from its folder (auto_map)", where=str(path), hint=hint)
+    try:
+        config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"not a model config: {error}", where=str(path)) from error
+    check_head(config, where=str(path))
+
+
+def check_head(config: Any, *, where: str) -> None:
+    """Refuse a model that caps or scales its logits: the loss and the scores here are those of the bare head."""
+    text = config.get_text_config()
+    for name, harmless in HEAD_CHANGES.items():
+        value = getattr(text, name, None)
+        if value not in harmless:
+            raise Misuse(f"{config.model_type} changes its logits by {name}={value}", where=where, hint="not supported")
+
+
+def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    if not (folder / "tokenizer.json").is_file():
+        raise DataError("no tokenizer.json", where=str(folder), hint="save the tokenizer in its fast form")
+    raw = folder / "tokenizer_config.json"
+    if raw.is_file() and "auto_map" in json.loads(raw.read_bytes()):
+        raise DataError("the tokenizer asks to run code from its folder (auto_map)", where=str(raw))
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"the tokenizer cannot be loaded: {error}", where=str(folder)) from error
+    if not tokenizer.chat_template:
+        raise DataError("the tokenizer has no chat template", where=str(folder), hint="add chat_template.jinja")
+    return tokenizer  # type: ignore[no-any-return]

@@ -1,0 +1,62 @@
+"""Chat, classify and text: three ways to read the same rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from transformers import PreTrainedTokenizerBase
+
+from tunesmith.artifacts import Message, Row, message
+from tunesmith.data.chat import Encoded, encode_chat, encode_text, with_instruction
+from tunesmith.errors import DataError
+from tunesmith.recipe import TaskSettings
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the model is for. Rows are read the same way in training, evaluation and serving."""
+
+    settings: TaskSettings
+
+    def messages(self, row: Row) -> tuple[Message, ...]:
+        """The whole conversation of a row, with the task's instruction and the answer."""
+        example = row.example
+        if example.messages:
+            return with_instruction(example.messages, self.settings.instruction)
+        turns = (message("user", example.text or ""), message("assistant", example.completion))
+        return with_instruction(turns, self.settings.instruction)
+
+    def prompt(self, row: Row) -> tuple[Message, ...]:
+        """What the model is asked."""
+        turns = self.messages(row)
+        return turns[:-1] if turns and turns[-1].role == "assistant" else turns
+
+    def expected(self, row: Row) -> str:
+        """What the row says the answer is."""
+        return row.example.completion
+
+    def encode(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str) -> list[Encoded]:
+        """Tokens and trained spans. Raises DataError for a row longer than `window`; a plain text is cut into windows."""
+        if self.settings.type == "text" and not row.example.messages:
+            return encode_text(tokenizer, row, row.example.text or "", window=window)
+        encoded = encode_chat(tokenizer, row, self.messages(row))
+        if len(encoded.ids) > window:
+            raise DataError(
+                f"row {row.row_id} has {len(encoded.ids)} tokens; the context holds {window}",
+                where=f"{row.file}:{row.line}",
+                hint="shorten the row, raise train.max_tokens, or drop it in the audit",
+            )
+        if objective == "all-tokens":
+            encoded = Encoded(encoded.row_id, encoded.ids, ((0, len(encoded.ids)),))
+        if encoded.supervised == 0:
+            raise DataError(f"row {row.row_id} has no token to train on", where=f"{row.file}:{row.line}")
+        return [encoded]
+
+
+def build_task(settings: TaskSettings) -> Task:
+    """The task of a recipe."""
+    return Task(settings)
+
+
+def label_set(rows: Iterable[Row]) -> tuple[str, ...]:
+    """The labels of the training rows, sorted: what `classify` may answer."""
+    return tuple(sorted({row.example.completion for row in rows}))

@@ -1,0 +1,245 @@
+"""audit -> train -> evaluate -> gate -> release: the only module that knows the order of the stages.
+
+A stage whose content key is in the ledger is done already; the key covers inputs, settings, code and library versions.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from tunesmith import process
+from tunesmith.artifacts import (
+    AuditReport,
+    EvaluationReport,
+    GateReport,
+    ReleaseReport,
+    Report,
+    TrainReport,
+    canonical_bytes,
+    digest_of,
+)
+from tunesmith.context import Context, Silence
+from tunesmith.errors import Refused
+from tunesmith.ports import Progress
+from tunesmith.recipe import BaseSettings, NewBase, Recipe
+from tunesmith.store import open_store
+from tunesmith.store.ledger import StageRow
+from tunesmith.store.versions import code_version, library_versions
+
+process.prepare()
+
+from tunesmith import audit, evaluate, release, train  # noqa: E402
+from tunesmith.data.sources import fingerprint  # noqa: E402
+from tunesmith.models.bases import resolve_base  # noqa: E402
+
+StageName = Literal["audit", "train", "evaluate", "gate", "release"]
+ORDER: tuple[StageName, ...] = ("audit", "train", "evaluate", "gate", "release")
+R = TypeVar("R", bound=Report)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The reports of the stages that were run or found done, which of them were found, and where the seconds went."""
+
+    audit: AuditReport | None = None
+    train: TrainReport | None = None
+    evaluation: EvaluationReport | None = None
+    gate: GateReport | None = None
+    release: ReleaseReport | None = None
+    reused: tuple[str, ...] = ()
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def open_context(
+    recipe_path: Path,
+    *,
+    store: Path | None = None,
+    database: str | None = None,
+    data_root: Path | None = None,
+    progress: Progress | None = None,
+) -> Context:
+    """The context of a recipe file: its folder is home, `.tunesmith/` beside it the store unless another is given."""
+    home = recipe_path.resolve().parent
+    named = process.environment("TUNESMITH_STORE")
+    folder = store or (Path(named) if named else home / ".tunesmith")
+    return Context(
+        store=open_store(folder, database=database),
+        data_root=(data_root or home).resolve(),
+        home=home,
+        progress=progress or Silence(),
+    )
+
+
+def run(recipe: Recipe, context: Context, *, until: StageName = "release", again: bool = False) -> RunResult:
+    """Run the stages up to `until`. `again` makes every stage anew and compares nothing with what was stored.
+
+    Raises Refused when the audit blocks or the gate does not pass; the reports up to there are kept and can be shown.
+    """
+    run_id = secrets.token_hex(8)
+    started = context.clock.now().isoformat(timespec="seconds")
+    context = replace(context, seed=recipe.train.seed)
+    with context.store.lock(run_id):
+        context.store.ledger.start_run(run_id, recipe=recipe.name, started=started)
+        work = _Run(recipe, context, run_id, started, again)
+        outcome = "failed"
+        try:
+            result = work.upto(until)
+            outcome = "finished"
+            return result
+        finally:
+            finished = context.clock.now().isoformat(timespec="seconds")
+            context.store.ledger.finish_run(run_id, finished=finished, outcome=outcome)
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One run's fixed values; each method is one stage by name."""
+
+    recipe: Recipe
+    context: Context
+    run_id: str
+    started: str
+    again: bool
+
+    def upto(self, until: StageName) -> RunResult:
+        result = RunResult()
+        for name in ORDER[: ORDER.index(until) + 1]:
+            before = self.context.clock.seconds()
+            result = getattr(self, f"_{name}")(result)
+            seconds = {**result.seconds, name: round(self.context.clock.seconds() - before, 2)}
+            result = replace(result, seconds=seconds)
+        return result
+
+    def _audit(self, result: RunResult) -> RunResult:
+        recipe = self.recipe
+        parts = {
+            "files": fingerprint(recipe.data, self.context),
+            "settings": recipe.audit.model_dump(mode="json"),
+            "data": recipe.data.model_dump(mode="json"),
+            "task": recipe.task.model_dump(mode="json"),
+        }
+        report, reused = self._stage(
+            "audit", parts, AuditReport, lambda _: audit.run(recipe.data, recipe.audit, self.context, task=recipe.task)
+        )
+        blocks = audit.blocked(report)
+        if blocks:
+            first = blocks[0]
+            place = first.place.file if first.place.line == 0 else f"{first.place.file}:{first.place.line}"
+            raise Refused(
+                f"the audit blocks: {first.rule}: {first.reason} ({len(blocks)} findings that block)",
+                where=place,
+                hint="mend the data, or move the check to another list under `audit:`",
+            )
+        return replace(result, audit=report, reused=(*result.reused, *reused))
+
+    def _train(self, result: RunResult) -> RunResult:
+        assert result.audit is not None
+        recipe, dataset = self.recipe, result.audit.train
+        parts = {
+            "dataset": dataset.rows_digest,
+            "base": _base_key(recipe.base, self.context),
+            "settings": recipe.train.model_dump(mode="json"),
+            "task": recipe.task.model_dump(mode="json"),
+        }
+        inputs = train.TrainInputs(dataset, recipe.base, recipe.task)
+        report, reused = self._stage(
+            "train", parts, TrainReport, lambda _: train.run(inputs, recipe.train, self.context)
+        )
+        return replace(result, train=report, reused=(*result.reused, *reused))
+
+    def _evaluate(self, result: RunResult) -> RunResult:
+        assert result.audit is not None and result.train is not None
+        recipe = self.recipe
+        inputs = evaluate.EvaluateInputs(result.train, result.audit.train, result.audit.test, recipe.task)
+        parts = {
+            "model": result.train.model.tree,
+            "base": result.train.base.tree,
+            "train": result.audit.train.rows_digest,
+            "test": None if result.audit.test is None else result.audit.test.rows_digest,
+            "settings": recipe.evaluate.model_dump(mode="json"),
+            "task": recipe.task.model_dump(mode="json"),
+        }
+        report, reused = self._stage(
+            "evaluate", parts, EvaluationReport, lambda _: evaluate.run(inputs, recipe.evaluate, self.context)
+        )
+        return replace(result, evaluation=report, reused=(*result.reused, *reused))
+
+    def _gate(self, result: RunResult) -> RunResult:
+        assert result.evaluation is not None
+        evaluation, policy = result.evaluation, self.recipe.gate
+        parts = {
+            "evaluation": evaluation.digest(),
+            "policy": [requirement.model_dump(mode="json") for requirement in policy],
+        }
+        report, reused = self._stage(
+            "gate", parts, GateReport, lambda _: release.decide_report(policy, evaluation, self.context)
+        )
+        return replace(result, gate=report, reused=(*result.reused, *reused))
+
+    def _release(self, result: RunResult) -> RunResult:
+        assert result.audit and result.train and result.evaluation and result.gate
+        if result.gate.outcome != "pass":
+            raise Refused(
+                f"the gate says {result.gate.outcome}: " + "; ".join(_unmet(result.gate)),
+                hint="nothing was released; `tunesmith show` prints the reports",
+            )
+        recipe = self.recipe
+        parts = {
+            "audit": result.audit.digest(),
+            "train": result.train.digest(),
+            "gate": result.gate.digest(),
+            "recipe": recipe.model_dump(mode="json"),
+        }
+        key = self._key("release", parts)
+        inputs = release.ReleaseInputs(
+            recipe=recipe,
+            audit=result.audit,
+            train=result.train,
+            evaluation=result.evaluation,
+            gate=result.gate,
+            content_key=key,
+            started=self.started,
+        )
+        known = self.context.store.ledger.release_of(key) is not None
+        report = release.run(inputs, recipe.release, self.context)
+        self._record("release", key, report)
+        return replace(result, release=report, reused=(*result.reused, *(("release",) if known else ())))
+
+    def _stage(
+        self, name: str, parts: dict[str, Any], kind: type[R], make: Callable[[str], R]
+    ) -> tuple[R, tuple[str, ...]]:
+        """The report of a content key: from the ledger when it is there, else made now and recorded last."""
+        key = self._key(name, parts)
+        row = None if self.again else self.context.store.ledger.stage(key)
+        if row is not None and self.context.store.objects.has(row.report):
+            self.context.progress.say(f"{name}: done already ({row.report_digest[:19]})")
+            return self.context.store.get(kind, row.report), (name,)
+        report = make(key)
+        self._record(name, key, report)
+        return report, ()
+
+    def _record(self, name: str, key: str, report: Report) -> None:
+        row = StageRow(
+            stage=name, run_id=self.run_id, report=self.context.store.put(report), report_digest=report.digest()
+        )
+        self.context.store.ledger.finish_stage(key, row=row)
+        self.context.store.ledger.set_ref(f"{self.recipe.name}/{name}", row.report)
+
+    def _key(self, name: str, parts: dict[str, Any]) -> str:
+        value = {"stage": name, "parts": parts, "code": code_version(), "versions": library_versions()}
+        return digest_of(canonical_bytes(value))
+
+
+def _base_key(base: BaseSettings, context: Context) -> Any:
+    """What a base is known by before any heavy work: its files' digests, or its settings and config when made anew."""
+    if isinstance(base, NewBase):
+        path = context.home / base.config
+        config = digest_of(path.read_bytes()) if path.is_file() else "missing"
+        return {"new": base.model_dump(mode="json"), "config": config}
+    return resolve_base(base, context).tree
+
+
+def _unmet(report: GateReport) -> list[str]:
+    return [f"{verdict.requirement}: {verdict.reason}" for verdict in report.verdicts if verdict.outcome != "pass"]

@@ -1,0 +1,1 @@
+"""Release: the gate, and the folder that leaves the house."""

@@ -1,0 +1,171 @@
+"""The gate: each requirement of the policy against the evaluation report. Pure; three outcomes, never two.
+
+A difference passes when the near end of its two-sided interval is past the threshold, which is a one-sided test at half the
+interval's error rate, and fails when the far end is short of it; in between it is inconclusive and says how many more
+examples would settle it. All requirements must pass, so no correction for their number is needed (Berger 1982,
+Technometrics 24:295-300, intersection-union tests). Everything is turned so that more is better.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tunesmith.artifacts import Comparison, Estimate, EvaluationReport, Insufficient, Outcome, Verdict
+from tunesmith.recipe.stages import Requirement
+from tunesmith.scoring import metric_class, metric_ids
+from tunesmith.stats.power import deviation_of, examples_needed
+
+TUNED: Final = "tuned"
+BASES: Final = ("base-plain", "base-prompted")
+"""`base` in a policy means all of these that were evaluated: the model must hold against the stronger one too."""
+
+GRAVITY: Final[dict[Outcome, int]] = {"pass": 0, "inconclusive": 1, "fail": 2}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One requirement against one piece of evidence; `gain` is the value turned so that more is better, if there is one."""
+
+    verdict: Verdict
+    reference: str = ""
+    gain: float | None = None
+
+
+def decide(policy: Sequence[Requirement], evaluation: EvaluationReport) -> tuple[Verdict, ...]:
+    """One verdict per requirement, in the policy's order."""
+    return tuple(_verdict(requirement, evaluation) for requirement in policy)
+
+
+def outcome(verdicts: Sequence[Verdict]) -> Outcome:
+    """Fail if any failed; else inconclusive if any is, or if there is none: an empty policy never passes."""
+    if not verdicts:
+        return "inconclusive"
+    return max((verdict.outcome for verdict in verdicts), key=GRAVITY.__getitem__)
+
+
+def describe(requirement: Requirement) -> str:
+    """The requirement in words, e.g. `exact-match better than base by 0.1`."""
+    if requirement.better_than is not None:
+        return f"{requirement.metric} better than {requirement.better_than} by {requirement.by:g}"
+    if requirement.no_worse_than is not None:
+        return f"{requirement.metric} no worse than {requirement.no_worse_than}, margin {requirement.margin:g}"
+    if requirement.at_least is not None:
+        return f"{requirement.metric} at least {requirement.at_least:g}"
+    return f"{requirement.metric} at most {requirement.at_most:g}"
+
+
+def _verdict(requirement: Requirement, evaluation: EvaluationReport) -> Verdict:
+    if requirement.metric not in metric_ids():
+        return _open(requirement, f"no metric is called {requirement.metric!r}")
+    wanted = requirement.better_than or requirement.no_worse_than
+    if wanted is None:
+        return _absolute(requirement, evaluation)
+    references = _references(wanted, evaluation)
+    if not references:
+        return _open(requirement, f"no {wanted} system was evaluated")
+    judged = [_against(requirement, reference, evaluation) for reference in references]
+    return _gravest(judged)
+
+
+def _references(wanted: str, evaluation: EvaluationReport) -> list[str]:
+    if wanted != "base":
+        return [wanted]
+    seen = {system.system for system in evaluation.systems} | {item.reference for item in evaluation.comparisons}
+    return [name for name in BASES if name in seen]
+
+
+def _gravest(judged: Sequence[Judged]) -> Verdict:
+    """The worst outcome; of equal ones that against the stronger reference, which leaves the smallest gain."""
+    gains = [item.gain for item in judged if item.gain is not None]
+    worst = max(judged, key=lambda item: (GRAVITY[item.verdict.outcome], math.inf if item.gain is None else -item.gain))
+    if len(gains) < 2 or worst.gain is None or worst.gain > min(gains):
+        return worst.verdict
+    note = f"{worst.reference} is the stronger of {len(gains)} base systems"
+    return worst.verdict.model_copy(update={"reason": f"{worst.verdict.reason}; {note}"})
+
+
+def _against(requirement: Requirement, reference: str, evaluation: EvaluationReport) -> Judged:
+    found = [c for c in evaluation.comparisons if (c.metric, c.reference) == (requirement.metric, reference)]
+    if len(found) != 1:
+        many = "no comparison" if not found else f"{len(found)} comparisons"
+        return Judged(_open(requirement, f"the report has {many} of tuned and {reference} on it"), reference)
+    return _compared(requirement, found[0], evaluation)
+
+
+def _compared(requirement: Requirement, comparison: Comparison, evaluation: EvaluationReport) -> Judged:
+    reference = comparison.reference
+    difference = comparison.difference
+    evidence = f"comparison {comparison.metric} tuned/{reference} of {evaluation.digest()}"
+    if isinstance(difference, Insufficient):
+        return Judged(_open(requirement, f"against {reference}: {difference.reason}", evidence), reference)
+    value, low, high = _turned(difference)
+    if requirement.better_than is not None:
+        threshold = requirement.by
+        passed = low >= threshold and low > 0.0
+    else:
+        threshold = -requirement.margin
+        passed = low > threshold
+    said = f"tuned minus {reference}: {_numbers(difference)}"
+    verdict = _settle(requirement, difference, value - threshold, said, passed=passed, failed=high < threshold)
+    return Judged(verdict.model_copy(update={"evidence": evidence}), reference, value)
+
+
+def _absolute(requirement: Requirement, evaluation: EvaluationReport) -> Verdict:
+    found = [
+        estimate
+        for system in evaluation.systems
+        if system.system == TUNED
+        for estimate in system.estimates
+        if estimate.metric == requirement.metric
+    ]
+    if len(found) != 1:
+        return _open(requirement, "the report has no single estimate of it for the tuned model")
+    estimate = found[0]
+    evidence = f"estimate {estimate.metric} of tuned in {evaluation.digest()}"
+    if isinstance(estimate, Insufficient):
+        return _open(requirement, estimate.reason, evidence)
+    said = f"tuned: {_numbers(estimate)}"
+    if requirement.at_least is not None:
+        threshold, passed, failed = (
+            requirement.at_least,
+            estimate.low >= requirement.at_least,
+            estimate.high < requirement.at_least,
+        )
+    else:
+        threshold = requirement.at_most if requirement.at_most is not None else 0.0
+        passed, failed = estimate.high <= threshold, estimate.low > threshold
+    verdict = _settle(requirement, estimate, estimate.value - threshold, said, passed=passed, failed=failed)
+    return verdict.model_copy(update={"evidence": evidence})
+
+
+def _settle(
+    requirement: Requirement, estimate: Estimate, gap: float, said: str, *, passed: bool, failed: bool
+) -> Verdict:
+    if passed or failed:
+        return Verdict(requirement=describe(requirement), outcome="pass" if passed else "fail", reason=said)
+    deviation = deviation_of(estimate.low, estimate.high, estimate.n, level=estimate.level)
+    needed = examples_needed(gap, deviation, level=estimate.level)
+    if needed is None:
+        return _open(
+            requirement, f"{said}; the value lies on the threshold, no number of examples is sure to settle it"
+        )
+    more = max(1, needed - estimate.n)
+    verdict = _open(requirement, f"{said}; about {more} more examples would settle it if the value stays")
+    return verdict.model_copy(update={"more_examples": more})
+
+
+def _turned(difference: Estimate) -> tuple[float, float, float]:
+    """Value, low and high, turned so that more is better."""
+    if metric_class(difference.metric).higher_is_better:
+        return difference.value, difference.low, difference.high
+    return -difference.value, -difference.high, -difference.low
+
+
+def _numbers(estimate: Estimate) -> str:
+    interval = f"{estimate.low:.4g} to {estimate.high:.4g}"
+    return f"{estimate.value:.4g} ({interval}, {estimate.level:.0%} interval, n = {estimate.n})"
+
+
+def _open(requirement: Requirement, reason: str, evidence: str = "") -> Verdict:
+    return Verdict(requirement=describe(requirement), outcome="inconclusive", reason=reason, evidence=evidence)

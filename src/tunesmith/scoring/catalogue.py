@@ -1,0 +1,32 @@
+"""The metrics there are, and those that a recipe asks for."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from tunesmith.recipe.stages import EvaluateSettings
+from tunesmith.scoring import metrics
+from tunesmith.scoring.metric import METRICS, Metric
+
+
+def metric_ids() -> tuple[str, ...]:
+    """Every known metric, third-party ones included."""
+    METRICS.load(metrics)
+    return tuple(METRICS)
+
+
+def metric_class(name: str) -> type[Metric]:
+    """The class of a metric. Raises Misuse with the nearest name."""
+    METRICS.load(metrics)
+    return METRICS.get(name)
+
+
+def metrics_for(settings: EvaluateSettings, ids: Sequence[str]) -> tuple[Metric, ...]:
+    """Metrics by id; each setting of a metric that the recipe's `evaluate` also has is taken from there."""
+    return tuple(METRICS.build(name, **_options(metric_class(name), settings)) for name in ids)
+
+
+def _options(metric: type[Metric], settings: EvaluateSettings) -> dict[str, Any]:
+    known = type(settings).model_fields
+    names = [field.name for field in fields(metric) if field.name in known]  # type: ignore[arg-type]
+    return {name: getattr(settings, name) for name in names}

@@ -1,0 +1,135 @@
+"""From scores to evidence: the steps that metrics share. Every number leaves here as an Estimate or as Insufficient."""
+
+from collections.abc import Sequence
+
+import numpy
+from numpy.random import Generator
+
+from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
+from tunesmith.registry import signature
+from tunesmith.scoring.metric import Metric, Pair
+from tunesmith.stats import mcnemar
+from tunesmith.stats.bootstrap import Array, Resampling, Statistic, interval, paired
+from tunesmith.stats.interval import Interval, NoInterval
+from tunesmith.stats.paired import constant_interval, mean_interval, proportion_difference, t_test
+from tunesmith.stats.power import minimum_detectable
+from tunesmith.stats.randomisation import randomisation
+from tunesmith.stats.wilson import wilson
+
+DECIMALS = 9
+"""Numbers are kept to this many decimals: the last bits of a sum depend on the machine, the report's digest must not."""
+
+
+def unusable(metric: Metric, scores: Sequence[Score]) -> NoInterval | None:
+    """Why these scores carry no number at all, or None when they do."""
+    missing = [score for score in scores if score.value is None]
+    if not scores:
+        return NoInterval("there are no examples", 0)
+    if missing:
+        first = missing[0]
+        reason = f"{len(missing)} of {len(scores)} test rows cannot be scored; first {first.row_id}: {first.note}"
+        return NoInterval(reason, len(scores))
+    return None
+
+
+def values(scores: Sequence[Score]) -> Array:
+    """The scores' values (n,). Only for scores that are not `unusable`."""
+    return numpy.array([score.value for score in scores], dtype=numpy.float64)
+
+
+def evidence(metric: Metric, result: Interval | NoInterval) -> Estimate | Insufficient:
+    """A statistic's result under the metric's name and signature."""
+    made_by = signature(metric)
+    match result:
+        case Interval():
+            return Estimate(
+                metric=metric.id,
+                value=round(result.value, DECIMALS),
+                low=round(result.low, DECIMALS),
+                high=round(result.high, DECIMALS),
+                n=result.n,
+                level=result.level,
+                unit=metric.unit,
+                signature=f"{made_by}|interval={result.method}",
+            )
+        case NoInterval():
+            return Insufficient(metric=metric.id, reason=result.reason, n=result.n, signature=made_by)
+
+
+def proportion(metric: Metric, scores: Sequence[Score], *, level: float) -> Estimate | Insufficient:
+    """Share of examples with value 1, Wilson interval."""
+    bad = unusable(metric, scores)
+    return evidence(metric, bad or wilson(round(values(scores).sum()), len(scores), level=level))
+
+
+def compare_proportions(metric: Metric, pair: Pair, *, level: float) -> Comparison:
+    """Difference of two shares on the same rows: Tango's interval, McNemar's exact test."""
+    bad = unusable(metric, pair.tuned) or unusable(metric, pair.reference)
+    if bad:
+        return comparison(metric, pair, bad, p_value=None)
+    gaps = values(pair.tuned) - values(pair.reference)
+    won, lost = int((gaps > 0).sum()), int((gaps < 0).sum())
+    result = proportion_difference(won, lost, len(gaps), level=level)
+    return comparison(metric, pair, result, p_value=mcnemar.exact(won, lost))
+
+
+def mean(
+    metric: Metric, scores: Sequence[Score], *, bounds: tuple[float, float], how: Resampling, rng: Generator
+) -> Estimate | Insufficient:
+    """Mean value, bootstrap interval over rows; where all values are equal, the bound that needs no spread."""
+    bad = unusable(metric, scores)
+    if bad:
+        return evidence(metric, bad)
+    sample = values(scores)
+    if numpy.ptp(sample) == 0.0:
+        return evidence(metric, constant_interval(float(sample[0]), len(sample), bounds=bounds, level=how.level))
+    records = numpy.column_stack([sample, numpy.ones_like(sample)])
+    return evidence(metric, interval(_ratio, records, how=how, rng=rng))
+
+
+def compare_means(metric: Metric, pair: Pair, *, bounds: tuple[float, float], level: float) -> Comparison:
+    """Mean paired difference: Student t interval and test; `bounds` are those of one example's value."""
+    bad = unusable(metric, pair.tuned) or unusable(metric, pair.reference)
+    if bad:
+        return comparison(metric, pair, bad, p_value=None)
+    gaps = values(pair.tuned) - values(pair.reference)
+    if numpy.ptp(gaps) == 0.0:
+        reach = bounds[1] - bounds[0]
+        result = constant_interval(float(gaps[0]), len(gaps), bounds=(-reach, reach), level=level)
+        return comparison(metric, pair, result, p_value=None)
+    return comparison(metric, pair, mean_interval(gaps, level=level), p_value=t_test(gaps))
+
+
+def compare_statistics(
+    metric: Metric, pair: Pair, *, statistic: Statistic, records: tuple[Array, Array], how: Resampling, rng: Generator
+) -> Comparison:
+    """Difference of a statistic of sums on the same rows: paired bootstrap, approximate randomisation."""
+    result = paired(statistic, records, how=how, rng=rng)
+    p_value = randomisation(statistic, records, rounds=how.resamples, rng=rng) if isinstance(result, Interval) else None
+    return comparison(metric, pair, result, p_value=p_value)
+
+
+def comparison(metric: Metric, pair: Pair, result: Interval | NoInterval, *, p_value: float | None) -> Comparison:
+    """The Comparison of a pair; won, lost and tied count rows by their own scores, in the metric's direction."""
+    direction = 1 if metric.higher_is_better else -1
+    known = [
+        (a.value - b.value) * direction
+        for a, b in zip(pair.tuned, pair.reference, strict=True)
+        if a.value is not None and b.value is not None
+    ]
+    detectable = minimum_detectable(result.standard_error, level=result.level) if isinstance(result, Interval) else None
+    return Comparison(
+        metric=metric.id,
+        reference=pair.system,
+        difference=evidence(metric, result),
+        p_value=None if p_value is None else float(f"{p_value:.{DECIMALS}g}"),
+        minimum_detectable=None if detectable is None else round(detectable, DECIMALS),
+        won=sum(gap > 0 for gap in known),
+        lost=sum(gap < 0 for gap in known),
+        tied=sum(gap == 0 for gap in known),
+    )
+
+
+def _ratio(sums: Array) -> Array:
+    ratio: Array = sums[:, 0] / sums[:, 1]
+    return ratio

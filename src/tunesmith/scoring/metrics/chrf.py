@@ -1,0 +1,100 @@
+"""chrF: how much of the expected reply's character n-grams the output has, and the other way round (0 to 100).
+
+What it measures: F2 of precision and recall of character n-grams, n = 1 to 6, white space left out (Popović 2015,
+WMT 10:392-395). One example gets sacrebleu's sentence score; many get the corpus score, which is not the mean of sentence scores.
+Limits: rewards shared spelling, not shared meaning; a good reply in other words scores low. An output whose reply cannot be
+read counts as empty.
+Interval: BCa bootstrap over rows, n-gram counts re-aggregated; comparison: paired, with approximate randomisation.
+Reference: sacrebleu `CHRF()`; its version is part of ours, and the counts here give its corpus score to the last bits.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+import numpy
+import sacrebleu
+from numpy.random import Generator
+from sacrebleu.metrics.chrf import CHRF
+
+from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
+from tunesmith.scoring.evidence import compare_statistics, comparison, evidence, unusable
+from tunesmith.scoring.metric import METRICS, Answer, Pair
+from tunesmith.scoring.reading import read_reply
+from tunesmith.stats.bootstrap import Array, Resampling, interval
+
+ORDERS: Final = range(1, 7)
+BETA_SQUARED: Final = 4.0
+
+
+@METRICS.register
+@dataclass(frozen=True)
+class Chrf:
+    """`reply`: key of the completion's JSON to read; the whole completion when None."""
+
+    id: ClassVar[str] = "chrf"
+    version: ClassVar[str] = f"1+sacrebleu-{sacrebleu.__version__}"
+    higher_is_better: ClassVar[bool] = True
+    unit: ClassVar[str] = "points"
+
+    reply: str | None = None
+    level: float = 0.95
+    resamples: int = 2000
+
+    def score(self, answer: Answer) -> Score:
+        wanted, given = read_reply(answer.expected, self.reply), read_reply(answer.output, self.reply)
+        value = None if wanted is None else CHRF().sentence_score(given or "", [wanted]).score
+        note = "the expected completion has no reply" if wanted is None else ""
+        note = "no reply in the output" if wanted is not None and given is None else note
+        return Score(
+            row_id=answer.row_id, scorer=self.id, value=value, output=answer.output, expected=answer.expected, note=note
+        )
+
+    def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
+        bad = unusable(self, scores)
+        how = Resampling(self.resamples, self.level)
+        return evidence(self, bad or interval(chrf_of, self.records(scores), how=how, rng=rng))
+
+    def compare(self, pair: Pair, rng: Generator) -> Comparison:
+        bad = unusable(self, pair.tuned) or unusable(self, pair.reference)
+        if bad:
+            return comparison(self, pair, bad, p_value=None)
+        records = (self.records(pair.tuned), self.records(pair.reference))
+        how = Resampling(self.resamples, self.level)
+        return compare_statistics(self, pair, statistic=chrf_of, records=records, how=how, rng=rng)
+
+    def records(self, scores: Sequence[Score]) -> Array:
+        """(n, 18): per row n-grams of the output, of the expected reply and shared, for each order."""
+        texts = [
+            (read_reply(score.output, self.reply) or "", read_reply(score.expected, self.reply) or "")
+            for score in scores
+        ]
+        return numpy.array([_counts(given, wanted) for given, wanted in texts], dtype=numpy.float64)
+
+
+def chrf_of(sums: Array) -> Array:
+    """chrF (r,) in points from summed n-gram counts (r, 18); orders that one side lacks are left out, as sacrebleu does."""
+    given, wanted, shared = sums.reshape(len(sums), len(ORDERS), 3).transpose(2, 0, 1)
+    usable = (given > 0) & (wanted > 0)
+    orders = numpy.maximum(usable.sum(axis=1), 1)
+    precision = numpy.divide(shared, given, out=numpy.zeros_like(shared), where=usable).sum(axis=1) / orders
+    recall = numpy.divide(shared, wanted, out=numpy.zeros_like(shared), where=usable).sum(axis=1) / orders
+    bottom = BETA_SQUARED * precision + recall
+    top = 100.0 * (1.0 + BETA_SQUARED) * precision * recall
+    points: Array = numpy.divide(top, bottom, out=numpy.zeros_like(top), where=bottom > 0)
+    return points
+
+
+def _counts(given: str, wanted: str) -> list[int]:
+    given, wanted = "".join(given.split()), "".join(wanted.split())
+    counts: list[int] = []
+    for order in ORDERS:
+        first, second = _ngrams(given, order), _ngrams(wanted, order)
+        # n-grams of an output count only where the expected reply is long enough to have any of that order
+        counts += [first.total() if second else 0, second.total(), (first & second).total()]
+    return counts
+
+
+def _ngrams(text: str, order: int) -> Counter[str]:
+    return Counter(text[start : start + order] for start in range(len(text) - order + 1))

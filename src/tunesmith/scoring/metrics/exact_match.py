@@ -1,0 +1,53 @@
+"""Exact match: the share of outputs whose label is the expected one.
+
+What it measures: the label, which is the whole output or one key of its JSON, equals the expected label after white
+space around it is removed. Case counts. For a classification task this is accuracy.
+Limits: says nothing of how far off a wrong output is; with uneven classes the majority class alone scores high.
+Interval: Wilson (1927); comparison: Tango (1998) interval, exact McNemar test.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from numpy.random import Generator
+
+from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
+from tunesmith.scoring.evidence import compare_proportions, proportion
+from tunesmith.scoring.metric import METRICS, Answer, Pair
+from tunesmith.scoring.reading import read_label
+
+
+@METRICS.register
+@dataclass(frozen=True)
+class ExactMatch:
+    """`label`: key of the completion's JSON to read; the whole completion when None."""
+
+    id: ClassVar[str] = "exact-match"
+    version: ClassVar[str] = "1"
+    higher_is_better: ClassVar[bool] = True
+    unit: ClassVar[str] = "share"
+
+    label: str | None = None
+    level: float = 0.95
+
+    def score(self, answer: Answer) -> Score:
+        return label_score(self.id, answer, self.label)
+
+    def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
+        return proportion(self, scores, level=self.level)
+
+    def compare(self, pair: Pair, rng: Generator) -> Comparison:
+        return compare_proportions(self, pair, level=self.level)
+
+
+def label_score(scorer: str, answer: Answer, key: str | None) -> Score:
+    """1 when the label read from the output is the expected one, else 0; None when the test row has no label."""
+    wanted, given = read_label(answer.expected, key), read_label(answer.output, key)
+    value = None if wanted is None else float(wanted == given)
+    where = "" if key is None else f" under {key!r}"
+    note = f"the expected completion has no label{where}" if wanted is None else ""
+    note = f"no label{where} in the output" if wanted is not None and given is None else note
+    return Score(
+        row_id=answer.row_id, scorer=scorer, value=value, output=answer.output, expected=answer.expected, note=note
+    )

@@ -1,0 +1,60 @@
+"""Field accuracy: the mean share of a completion's fields that are exactly right.
+
+What it measures: of the fields that the expected or the given output has (keys of its JSON, or of a JSON object under
+them), the share whose values are equal after white space is removed. A field too many is as wrong as a field too few;
+null and the empty text are equal. An output that is not JSON, or has none of the keys, scores 0.
+Limits: a value spelled another way is wrong; all fields weigh the same.
+Interval: BCa bootstrap over rows; comparison: Student t on the paired differences.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from numpy.random import Generator
+
+from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
+from tunesmith.scoring.evidence import compare_means, mean
+from tunesmith.scoring.metric import METRICS, Answer, Pair
+from tunesmith.scoring.reading import read_fields
+from tunesmith.stats.bootstrap import Resampling
+
+BOUNDS: Final = (0.0, 1.0)
+
+
+@METRICS.register
+@dataclass(frozen=True)
+class FieldAccuracy:
+    """`fields`: keys of the completion's JSON to read."""
+
+    id: ClassVar[str] = "field-accuracy"
+    version: ClassVar[str] = "1"
+    higher_is_better: ClassVar[bool] = True
+    unit: ClassVar[str] = "share"
+
+    fields: tuple[str, ...] = ("fields",)
+    level: float = 0.95
+    resamples: int = 2000
+
+    def score(self, answer: Answer) -> Score:
+        wanted, given = read_fields(answer.expected, self.fields), read_fields(answer.output, self.fields)
+        value, note = _share_right(wanted, given)
+        return Score(
+            row_id=answer.row_id, scorer=self.id, value=value, output=answer.output, expected=answer.expected, note=note
+        )
+
+    def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
+        return mean(self, scores, bounds=BOUNDS, how=Resampling(self.resamples, self.level), rng=rng)
+
+    def compare(self, pair: Pair, rng: Generator) -> Comparison:
+        return compare_means(self, pair, bounds=BOUNDS, level=self.level)
+
+
+def _share_right(wanted: dict[str, str] | None, given: dict[str, str] | None) -> tuple[float | None, str]:
+    if wanted is None:
+        return None, "the expected completion has none of the fields"
+    if given is None:
+        return 0.0, "no fields in the output"
+    names = wanted.keys() | given.keys()
+    right = sum(name in wanted and wanted[name] == given.get(name) for name in names)
+    return right / len(names), ""

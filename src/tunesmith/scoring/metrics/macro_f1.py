@@ -1,0 +1,76 @@
+"""Macro F1: the mean over labels of the F1 score of each label.
+
+What it measures: F1 = 2 tp / (expected + predicted) of every label that occurs among the expected ones, all labels
+weighing the same. An output without a readable label is a miss of its row's label and a prediction of none.
+Why it matters: a model that ignores rare labels keeps its accuracy and loses here.
+Limits: no interval where every resample gives the same value (all right, or all wrong).
+Interval: BCa bootstrap over rows, the confusion counts re-aggregated; comparison: paired, with approximate randomisation.
+Reference: `sklearn.metrics.f1_score(average="macro", labels=<expected labels>)` gives the same value.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy
+from numpy.random import Generator
+
+from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
+from tunesmith.scoring.evidence import compare_statistics, comparison, evidence, unusable
+from tunesmith.scoring.metric import METRICS, Answer, Pair
+from tunesmith.scoring.metrics.exact_match import label_score
+from tunesmith.scoring.reading import read_label
+from tunesmith.stats.bootstrap import Array, Resampling, interval
+
+
+@METRICS.register
+@dataclass(frozen=True)
+class MacroF1:
+    """`label`: key of the completion's JSON to read; the whole completion when None."""
+
+    id: ClassVar[str] = "macro-f1"
+    version: ClassVar[str] = "1"
+    higher_is_better: ClassVar[bool] = True
+    unit: ClassVar[str] = "share"
+
+    label: str | None = None
+    level: float = 0.95
+    resamples: int = 2000
+
+    def score(self, answer: Answer) -> Score:
+        return label_score(self.id, answer, self.label)
+
+    def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
+        bad = unusable(self, scores)
+        how = Resampling(self.resamples, self.level)
+        return evidence(self, bad or interval(macro_f1, self.records(scores), how=how, rng=rng))
+
+    def compare(self, pair: Pair, rng: Generator) -> Comparison:
+        bad = unusable(self, pair.tuned) or unusable(self, pair.reference)
+        if bad:
+            return comparison(self, pair, bad, p_value=None)
+        records = (self.records(pair.tuned), self.records(pair.reference))
+        how = Resampling(self.resamples, self.level)
+        return compare_statistics(self, pair, statistic=macro_f1, records=records, how=how, rng=rng)
+
+    def records(self, scores: Sequence[Score]) -> Array:
+        """(n, 3 L): per row and expected label whether it is hit, expected, predicted."""
+        expected = [read_label(score.expected, self.label) or "" for score in scores]
+        given = [read_label(score.output, self.label) for score in scores]
+        place = {label: index for index, label in enumerate(sorted(set(expected)))}
+        table = numpy.zeros((len(scores), 3, len(place)))
+        for row, (wanted, said) in enumerate(zip(expected, given, strict=True)):
+            table[row, 1, place[wanted]] = 1.0
+            if said is not None and said in place:
+                table[row, 2, place[said]] = 1.0
+                table[row, 0, place[wanted]] = float(said == wanted)
+        return table.reshape(len(scores), -1)
+
+
+def macro_f1(sums: Array) -> Array:
+    """Macro F1 (r,) from sums (r, 3 L) over the labels that are expected at least once in the resample."""
+    hit, expected, predicted = sums.reshape(len(sums), 3, -1).transpose(1, 0, 2)
+    present = expected > 0
+    both = expected + predicted
+    scores = numpy.divide(2 * hit, both, out=numpy.zeros_like(both), where=both > 0)
+    return numpy.asarray((scores * present).sum(axis=1) / present.sum(axis=1), dtype=numpy.float64)

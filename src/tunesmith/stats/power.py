@@ -1,0 +1,35 @@
+"""What a paired comparison can tell: smallest difference it would find, examples that would settle it.
+
+Source: normal approximation, n = (z[1-a/2] + z[power])^2 s^2 / d^2, as in Miller (2024), arXiv 2411.00640, section 5.
+"""
+
+import math
+
+from scipy.special import ndtri
+
+POWER = 0.8
+"""The share of repetitions in which a true difference is to be found; the field's custom (Cohen 1988)."""
+
+
+def minimum_detectable(standard_error: float, *, level: float, power: float = POWER) -> float | None:
+    """The smallest true difference found with this power; None where the sample shows no spread to judge by."""
+    return _both(level, power) * standard_error if standard_error > 0.0 else None
+
+
+def examples_needed(gap: float, deviation: float, *, level: float, power: float = POWER) -> int | None:
+    """Examples for which an interval excludes a threshold `gap` away, with this power.
+
+    `deviation` is the standard deviation of one example's (paired) value. None when either is 0: nothing can be said.
+    """
+    if gap == 0.0 or deviation <= 0.0:
+        return None
+    return math.ceil((_both(level, power) * deviation / abs(gap)) ** 2)
+
+
+def deviation_of(low: float, high: float, n: int, *, level: float) -> float:
+    """The standard deviation of one example, read back from an interval's width under the normal approximation."""
+    return (high - low) / 2 / float(ndtri(0.5 + level / 2)) * math.sqrt(n)
+
+
+def _both(level: float, power: float) -> float:
+    return float(ndtri(0.5 + level / 2) + ndtri(power))

@@ -1,0 +1,20 @@
+"""Tables: six verbs over an embedded engine, and two signals it computes at native speed.
+
+Arrow tables go in and come out, sorted by the column that identifies a row, so that no answer depends on the engine's order.
+"""
+
+from tunesmith.tables.matches import matching
+from tunesmith.tables.signatures import band_keys, minhash
+from tunesmith.tables.verbs import distinct, group_min_count, map_batches, read, semi_join, write
+
+__all__ = [
+    "band_keys",
+    "distinct",
+    "group_min_count",
+    "map_batches",
+    "matching",
+    "minhash",
+    "read",
+    "semi_join",
+    "write",
+]

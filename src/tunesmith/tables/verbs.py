@@ -1,0 +1,106 @@
+"""read, map_batches, group_min_count, semi_join, distinct, write: everything a check asks of the engine (Daft 0.7)."""
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from tunesmith import process
+
+process.prepare()
+
+import daft  # noqa: E402
+from daft import col  # noqa: E402
+
+
+def read(path: Path, *, by: str) -> pa.Table:
+    """A Parquet file as a table sorted by the column `by`."""
+    return daft.read_parquet(str(path)).sort(by).to_arrow()
+
+
+def map_batches(
+    table: pa.Table, function: Callable[..., pa.Array], *, columns: Sequence[str], name: str, kind: pa.DataType
+) -> pa.Table:
+    """The table with one more column: `function` is given Arrow arrays of the named columns and returns one of `kind`.
+
+    A batch holds any number of rows, and the function must give one value for each; the order of rows is kept.
+    """
+    if table.num_rows == 0:
+        return table.append_column(name, pa.array([], type=kind))
+
+    @daft.func.batch(return_dtype=daft.DataType.from_arrow_type(kind), use_process=False)
+    def mapped(*series: daft.Series) -> daft.Series:
+        values = function(*(one.to_arrow() for one in series))
+        return daft.Series.from_arrow(values, name)
+
+    position = pa.array(range(table.num_rows), type=pa.int64())
+    frame = daft.from_arrow(table.select(list(dict.fromkeys(columns))).append_column(_POSITION, position))
+    made = frame.select(col(_POSITION), mapped(*(col(column) for column in columns)).alias(name)).sort(_POSITION)
+    return table.append_column(name, _one_array(made.to_arrow().column(name), kind))
+
+
+def group_min_count(table: pa.Table, *, keys: Sequence[str], row: str) -> pa.Table:
+    """Every input row with `minimum` (the lowest `row` of its group) and `count` (rows in its group), sorted by `row`.
+
+    Rows are in one group when all their `keys` are equal. Raises ValueError when a key is null, which would be in no group.
+    """
+    _refuse_nulls(table, keys)
+    if table.num_rows == 0:
+        return table.append_column("minimum", table.column(row)).append_column("count", pa.array([], type=pa.int64()))
+    frame = daft.from_arrow(table)
+    groups = frame.groupby(*keys).agg(
+        col(row).min().alias("minimum"), col(row).count().cast(daft.DataType.int64()).alias("count")
+    )
+    order = [row, *(key for key in keys if key != row)]
+    return (
+        frame.join(groups, on=list(keys))
+        .sort([col(name) for name in order])
+        .to_arrow()
+        .select([*table.column_names, "minimum", "count"])
+    )
+
+
+def semi_join(table: pa.Table, other: pa.Table, *, on: Sequence[str], row: str) -> pa.Table:
+    """The rows of `table` whose `on` columns occur in `other`, each once, sorted by `row` and then by `on`."""
+    if table.num_rows == 0 or other.num_rows == 0:
+        return table.slice(0, 0)
+    right = daft.from_arrow(other.select(list(on)))
+    joined = daft.from_arrow(table).join(right, on=list(on), how="semi")
+    return joined.sort([row, *(key for key in on if key != row)]).to_arrow().select(table.column_names)
+
+
+def distinct(table: pa.Table, *, by: str) -> pa.Table:
+    """The table without repeated rows, sorted by `by` and then by the other columns."""
+    if table.num_rows == 0:
+        return table
+    order = [by, *(name for name in table.column_names if name != by)]
+    return daft.from_arrow(table).distinct().sort(order).to_arrow().select(table.column_names)
+
+
+def write(table: pa.Table, path: Path, *, by: str) -> None:
+    """One Parquet file, sorted by `by`, written under a temporary name and renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+    os.close(handle)
+    try:
+        parquet.write_table(table.sort_by(by), name)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+_POSITION = "__position__"
+
+
+def _one_array(column: pa.ChunkedArray, kind: pa.DataType) -> pa.Array:
+    combined = column.combine_chunks()
+    return combined if combined.type == kind else combined.cast(kind)
+
+
+def _refuse_nulls(table: pa.Table, keys: Sequence[str]) -> None:
+    for key in keys:
+        if table.column(key).null_count:
+            raise ValueError(f"the key column {key!r} holds nulls")

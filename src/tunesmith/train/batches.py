@@ -1,0 +1,42 @@
+"""Which rows form which step: a seeded permutation per epoch, cut by rows or by tokens. Sharing or packing never changes it."""
+
+import math
+from collections.abc import Sequence
+
+import numpy
+
+from tunesmith.context import Context
+from tunesmith.recipe import TrainSettings
+
+
+def plan_steps(lengths: Sequence[int], settings: TrainSettings, context: Context) -> list[list[int]]:
+    """Row indices of every optimiser step. The last step of the run may be smaller; epochs run into each other."""
+    order = _order(len(lengths), settings, context)
+    steps = _by_rows(order, settings.rows_per_step) if settings.rows_per_step else _by_tokens(order, lengths, settings)
+    return steps if settings.max_steps is None else steps[: settings.max_steps]
+
+
+def _order(rows: int, settings: TrainSettings, context: Context) -> list[int]:
+    wanted = math.ceil(settings.epochs * rows)
+    order: list[int] = []
+    for epoch in range(math.ceil(settings.epochs)):
+        generator = numpy.random.default_rng(context.seed_for(f"train/order/{settings.seed}/{epoch}"))
+        order.extend(generator.permutation(rows).tolist())
+    return order[:wanted]
+
+
+def _by_rows(order: list[int], rows_per_step: int) -> list[list[int]]:
+    return [order[start : start + rows_per_step] for start in range(0, len(order), rows_per_step)]
+
+
+def _by_tokens(order: list[int], lengths: Sequence[int], settings: TrainSettings) -> list[list[int]]:
+    """A step closes with the row that brings it to `tokens_per_step` or beyond."""
+    steps: list[list[int]] = [[]]
+    total = 0
+    for row in order:
+        if total >= (settings.tokens_per_step or 0):
+            steps.append([])
+            total = 0
+        steps[-1].append(row)
+        total += lengths[row]
+    return steps

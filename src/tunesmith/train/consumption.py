@@ -1,0 +1,37 @@
+"""The record of what the optimiser saw: step, row, token span, number of tokens supervised. Parquet, a few bytes a row."""
+
+from collections.abc import Sequence
+
+import pyarrow
+import pyarrow.parquet
+
+from tunesmith.data.chat import Encoded
+from tunesmith.store import Store
+
+SCHEMA = pyarrow.schema(
+    [
+        ("step", pyarrow.int32()),
+        ("row_id", pyarrow.string()),
+        ("first_token", pyarrow.int32()),
+        ("tokens", pyarrow.int32()),
+        ("supervised", pyarrow.int32()),
+    ]
+)
+
+
+def keep_consumption(steps: Sequence[Sequence[int]], rows: Sequence[Encoded], store: Store) -> str:
+    """Store the record of the steps that were taken; the digest of the Parquet object."""
+    taken = [(step, rows[index]) for step, indices in enumerate(steps) for index in indices]
+    table = pyarrow.table(
+        {
+            "step": [step for step, _ in taken],
+            "row_id": [row.row_id for _, row in taken],
+            "first_token": [row.first_token for _, row in taken],
+            "tokens": [len(row.ids) for _, row in taken],
+            "supervised": [row.supervised for _, row in taken],
+        },
+        schema=SCHEMA,
+    )
+    sink = pyarrow.BufferOutputStream()
+    pyarrow.parquet.write_table(table, sink, compression="zstd")
+    return store.objects.put(sink.getvalue().to_pybytes())

@@ -1,0 +1,121 @@
+"""The loop. One optimiser step: every row of the step forward and backward in passes, mean over its tokens, clip, move."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tunesmith import process
+from tunesmith.artifacts import CurvePoint
+from tunesmith.context import Context
+from tunesmith.data.chat import Encoded
+from tunesmith.errors import TunesmithError
+from tunesmith.models.packed.forward import summed_loss
+from tunesmith.models.packed.plan import pack, split_passes
+from tunesmith.recipe import TrainSettings
+from tunesmith.train.checkpoint import load_best, load_state, load_tensors, save_best, save_checkpoint, trainable
+from tunesmith.train.optimizers import Optimizers, build_optimizer
+from tunesmith.train.schedule import learning_rate
+from tunesmith.train.state import TrainState
+
+process.prepare()
+
+import torch  # noqa: E402
+
+
+class Diverged(TunesmithError):
+    """The loss or the gradient is not a number; the message names the step and a row of it."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything the loop reads: encoded rows, the steps over them, rows held back for validation, the run's key."""
+
+    rows: Sequence[Encoded]
+    steps: Sequence[Sequence[int]]
+    validation: Sequence[Encoded]
+    key: str
+    folder: Path
+
+
+def run_loop(model: Any, plan: Plan, settings: TrainSettings, context: Context) -> TrainState:
+    """Train in place from the last checkpoint of this plan, or from step 0; returns the final state."""
+    optimizer = build_optimizer(model, settings)
+    state = load_state(plan.folder, plan.key) or TrainState(key=plan.key, step=0, threads=torch.get_num_threads())
+    torch.set_num_threads(state.threads)
+    if state.step:
+        load_tensors(plan.folder, model, optimizer, step=state.step)
+        context.progress.say(f"resumed at step {state.step} of {len(plan.steps)}")
+    model.train()
+    remaining = range(state.step, len(plan.steps))
+    for step in context.progress.track(remaining, label="train", total=len(remaining)):
+        point = _step(
+            model, optimizer, [plan.rows[index] for index in plan.steps[step]], settings, (step, len(plan.steps))
+        )
+        state = state.model_copy(update={"step": step + 1, "curve": (*state.curve, point)})
+        state = _watch(model, plan, settings, state)
+        if (step + 1) % settings.checkpoint_every == 0 and step + 1 < len(plan.steps):
+            save_checkpoint(plan.folder, model, optimizer, state=state)
+    if settings.keep == "best" and state.best_step is not None:
+        load_best(plan.folder, model)
+    return state
+
+
+def _step(
+    model: Any,
+    optimizer: Optimizers,
+    rows: Sequence[Encoded],
+    settings: TrainSettings,
+    place: tuple[int, int],
+) -> CurvePoint:
+    """One optimiser step over `rows`; the loss is the mean over all supervised tokens of the step."""
+    step, steps = place
+    rate = learning_rate(settings, step, steps)
+    optimizer.set_rate(rate)
+    optimizer.zero_grad()
+    supervised = sum(row.supervised for row in rows)
+    total = 0.0
+    device = next(model.parameters()).device
+    for group in split_passes(rows, settings.tokens_per_pass):
+        loss = summed_loss(model, pack(group, device), label_smoothing=settings.label_smoothing)
+        (loss / supervised).backward()
+        total += float(loss.detach())
+    norm = float(torch.nn.utils.clip_grad_norm_(list(trainable(model).values()), settings.clip))
+    if not (math.isfinite(total) and math.isfinite(norm)):
+        names = ", ".join(row.row_id for row in rows[:3])
+        raise Diverged(
+            f"step {step + 1}: loss {total / supervised}, gradient norm {norm}",
+            where=f"rows {names} and {max(0, len(rows) - 3)} more",
+            hint="lower train.learning_rate, or look at these rows",
+        )
+    optimizer.step()
+    return CurvePoint(
+        step=step + 1, loss=total / supervised, learning_rate=rate, gradient_norm=norm, supervised_tokens=supervised
+    )
+
+
+def _watch(model: Any, plan: Plan, settings: TrainSettings, state: TrainState) -> TrainState:
+    """Loss on the rows held back, every so many steps and after the last; keeps the best weights when asked to."""
+    due = state.step % settings.validate_every == 0 or state.step == len(plan.steps)
+    if not plan.validation or not due:
+        return state
+    point = state.curve[-1].model_copy(update={"loss": validation_loss(model, plan.validation, settings)})
+    best = min((old.loss for old in state.held_out), default=math.inf)
+    state = state.model_copy(update={"held_out": (*state.held_out, point)})
+    if settings.keep == "best" and point.loss < best:
+        save_best(plan.folder, model)
+        state = state.model_copy(update={"best_step": state.step})
+    return state
+
+
+def validation_loss(model: Any, rows: Sequence[Encoded], settings: TrainSettings) -> float:
+    """Mean loss in nats over the supervised tokens; no randomness is drawn and no weight moves."""
+    device = next(model.parameters()).device
+    model.eval()
+    with torch.no_grad():
+        total = sum(
+            float(summed_loss(model, pack(group, device))) for group in split_passes(rows, settings.tokens_per_pass)
+        )
+    model.train()
+    return total / sum(row.supervised for row in rows)

@@ -1,0 +1,157 @@
+"""The train stage: clean rows and a base in, a model and its record out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from transformers import PreTrainedTokenizerBase
+
+from tunesmith import process
+from tunesmith.artifacts import Dataset, ModelRef, Provenance, Row, TrainReport
+from tunesmith.context import Context
+from tunesmith.data.chat import Encoded
+from tunesmith.data.rows import load_rows
+from tunesmith.errors import DataError
+from tunesmith.models.bases import resolve_base
+from tunesmith.models.loading import context_length, load_folder
+from tunesmith.models.tasks import Task, build_task
+from tunesmith.recipe import BaseSettings, NewBase, TaskSettings, TrainSettings
+from tunesmith.train.batches import plan_steps
+from tunesmith.train.checkpoint import trainable
+from tunesmith.train.consumption import keep_consumption
+from tunesmith.train.loop import Plan, run_loop
+from tunesmith.train.methods import prepare_model
+from tunesmith.train.state import TrainState
+
+process.prepare()
+
+
+@dataclass(frozen=True)
+class TrainInputs:
+    """What is tuned, on what, for what."""
+
+    dataset: Dataset
+    base: BaseSettings
+    task: TaskSettings
+
+
+def run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> TrainReport:
+    """Train and keep the model. Killed at any moment, the same call goes on from the last checkpoint to the same weights."""
+    started = context.clock.seconds()
+    rows = load_rows(inputs.dataset, context.store)
+    base = base_of(inputs.base, rows, context)
+    provenance = _provenance(inputs, base, settings, context)
+    model, tokenizer = load_folder(context.store.checkout(base.tree), dtype=settings.precision)
+    encoded = encode_rows(rows, build_task(inputs.task), tokenizer, settings=settings, positions=context_length(model))
+    kept, validation = _hold_back(encoded, settings, context)
+    steps = plan_steps([len(row.ids) for row in kept], settings, context)
+    model = prepare_model(model, settings, context)
+    plan = Plan(kept, steps, validation, provenance.digest(), context.store.work(provenance.digest()))
+    state = run_loop(model, plan, settings, context)
+    seconds = context.clock.seconds() - started
+    return _report(
+        model, tokenizer, base, plan=plan, state=state, settings=settings, provenance=provenance, context=context
+    ).model_copy(update={"measured": {"seconds": round(seconds, 2)}})
+
+
+def base_of(base: BaseSettings, rows: Sequence[Row], context: Context) -> ModelRef:
+    """The base in the store; one made from nothing trains its tokenizer on the rows."""
+    texts = [text_of(row) for row in rows] if isinstance(base, NewBase) else None
+    return resolve_base(base, context, texts=texts)
+
+
+def text_of(row: Row) -> str:
+    """All text of a row, for a tokenizer to count."""
+    if row.example.messages:
+        return "\n".join(turn.text for turn in row.example.messages)
+    return "\n".join([row.example.text or "", *(row.example.labels or ())])
+
+
+def encode_rows(
+    rows: Sequence[Row], task: Task, tokenizer: PreTrainedTokenizerBase, *, settings: TrainSettings, positions: int
+) -> list[Encoded]:
+    """Every row as tokens with its trained spans. Raises DataError naming the first row that cannot be trained."""
+    window = min(settings.max_tokens or positions, positions)
+    encoded = [
+        piece for row in rows for piece in task.encode(row, tokenizer, window=window, objective=settings.objective)
+    ]
+    if not encoded:
+        raise DataError("no rows are left to train on", hint="look at the audit's quarantine")
+    return encoded
+
+
+def _hold_back(rows: list[Encoded], settings: TrainSettings, context: Context) -> tuple[list[Encoded], list[Encoded]]:
+    """Split off the validation share by row, so that no row has windows on both sides."""
+    if settings.validation == 0:
+        return rows, []
+    names = list(dict.fromkeys(row.row_id for row in rows))
+    count = max(1, round(settings.validation * len(names)))
+    chosen = context.rng(f"train/validation/{settings.seed}").choice(len(names), size=count, replace=False)
+    held = {names[index] for index in chosen}
+    return [row for row in rows if row.row_id not in held], [row for row in rows if row.row_id in held]
+
+
+def _provenance(inputs: TrainInputs, base: ModelRef, settings: TrainSettings, context: Context) -> Provenance:
+    return context.provenance(
+        "train",
+        inputs={"dataset": inputs.dataset.rows_digest, "base": base.tree},
+        settings={"train": settings.model_dump(mode="json"), "task": inputs.task.model_dump(mode="json")},
+    )
+
+
+def _report(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    base: ModelRef,
+    *,
+    plan: Plan,
+    state: TrainState,
+    settings: TrainSettings,
+    provenance: Provenance,
+    context: Context,
+) -> TrainReport:
+    moved = trainable(model)
+    taken = plan.steps
+    return TrainReport(
+        provenance=provenance,
+        model=_keep(model, tokenizer, base, settings=settings, context=context),
+        base=base,
+        method=settings.method,
+        objective=settings.objective,
+        steps=len(taken),
+        epochs=round(sum(len(step) for step in taken) / len(plan.rows), 4),
+        rows=len({row.row_id for row in plan.rows}),
+        tokens=sum(len(plan.rows[index].ids) for step in taken for index in step),
+        supervised_tokens=sum(plan.rows[index].supervised for step in taken for index in step),
+        trainable_parameters=sum(value.numel() for value in moved.values()),
+        curve=state.curve,
+        held_out=state.held_out,
+        consumption=keep_consumption(taken, plan.rows, context.store),
+        threads=state.threads,
+        mask_sample=tuple(_marked(tokenizer, row) for row in plan.rows[:3]),
+    )
+
+
+def _keep(
+    model: Any, tokenizer: PreTrainedTokenizerBase, base: ModelRef, *, settings: TrainSettings, context: Context
+) -> ModelRef:
+    """Save model or adapter with the tokenizer; transformers and peft load the folder as it is."""
+    with TemporaryDirectory(dir=context.store.folder) as folder:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        Path(folder, "README.md").unlink(missing_ok=True)
+        tree = context.store.put_tree(Path(folder))
+    kind = "model" if settings.method == "full" else "adapter"
+    parameters = sum(value.numel() for value in model.parameters())
+    return ModelRef(name=base.name, tree=tree, kind=kind, base=base.tree, parameters=parameters)
+
+
+def _marked(tokenizer: PreTrainedTokenizerBase, row: Encoded) -> str:
+    """A row as text with its trained spans between double brackets, for the report."""
+    text, last = "", 0
+    for start, end in row.spans:
+        text += f"{tokenizer.decode(list(row.ids[last:start]))}[[{tokenizer.decode(list(row.ids[start:end]))}]]"
+        last = end
+    return f"{text}{tokenizer.decode(list(row.ids[last:]))}"

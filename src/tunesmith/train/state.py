@@ -1,0 +1,18 @@
+"""TrainState: everything an interrupted run needs to go on to the same bytes."""
+
+from tunesmith.artifacts import Artifact, CurvePoint
+
+
+class TrainState(Artifact):
+    """The part of the state that is not tensors. `key` is the content key of the run that made it; another key refuses it.
+
+    `step` counts finished optimiser steps; the order of rows follows from the recipe, so a cursor is all that is kept.
+    `threads` is fixed at step 0: another count sums in another order and changes bits.
+    """
+
+    key: str
+    step: int
+    threads: int
+    curve: tuple[CurvePoint, ...] = ()
+    held_out: tuple[CurvePoint, ...] = ()
+    best_step: int | None = None

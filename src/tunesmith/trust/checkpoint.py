@@ -1,0 +1,113 @@
+"""Checkpoint of the log: its origin, size and root in a signed note (C2SP tlog-checkpoint over C2SP signed-note).
+
+    tunesmith/log/<key id>
+    <size>
+    <root, base64>
+
+    — tunesmith/log/<key id> <base64 of key hash (4 bytes) and signature>
+
+The log is signed by the release key, with note signature type 0x02 (ECDSA over SHA-256 of the text, DER encoded). The key hash
+is the one that signed-note recommends for every type: the first 4 bytes of SHA-256(name || 0x0A || type || key), the key
+as SubjectPublicKeyInfo in DER. Verifiers of the transparency-dev project hash the key alone for type 0x02: there the
+key hash has to be given by hand. It only says which key to try and carries no security.
+
+One key for statements and log is safe because what it signs cannot be mistaken: DSSE bytes begin with `DSSEv1 `,
+the text of a checkpoint with its origin.
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from tunesmith.errors import IntegrityBroken
+from tunesmith.ports import Signer
+from tunesmith.trust.document import decode, encode
+from tunesmith.trust.keys import PublicKey
+
+ECDSA: Final = 0x02
+DASH: Final = "\u2014"
+
+_SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A log's state: `size` entries under `root` (32 bytes)."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    @property
+    def text(self) -> str:
+        """The three lines that are signed."""
+        return f"{self.origin}\n{self.size}\n{encode(self.root)}\n"
+
+
+def origin_of(public: PublicKey) -> str:
+    """The name of the log that a key signs; it follows from the key, so a verifier needs nothing else."""
+    return f"tunesmith/log/{public.key_id}"
+
+
+def key_hash(name: str, *, signature_type: int, public_key: bytes) -> bytes:
+    """The 4 bytes by which a note says which key signed it (C2SP signed-note, "Signatures")."""
+    return hashlib.sha256(name.encode("utf-8") + b"\n" + bytes([signature_type]) + public_key).digest()[:4]
+
+
+def sign_checkpoint(size: int, root: bytes, signer: Signer) -> bytes:
+    """The signed note, UTF-8."""
+    public = PublicKey.from_pem(signer.public_pem())
+    checkpoint = Checkpoint(origin_of(public), size, root)
+    signature = _key_hash(public) + signer.sign(checkpoint.text.encode("utf-8"))
+    return f"{checkpoint.text}\n{DASH} {checkpoint.origin} {encode(signature)}\n".encode()
+
+
+def open_checkpoint(note: bytes, public: PublicKey, *, where: str) -> Checkpoint:
+    """The checkpoint of the log that `public` signs. Signatures of other keys are passed over, as the format asks.
+
+    Raises IntegrityBroken when the note is malformed, is not signed by the key, or is of another log.
+    """
+    text, signatures = _split(note, where)
+    ours = [signature for signature in _signatures(signatures, public, where) if signature is not None]
+    if not ours or not all(public.verifies(signature, text.encode("utf-8")) for signature in ours):
+        raise IntegrityBroken("the log's checkpoint is not signed by the given key", where=where)
+    return _parse(text, public, where)
+
+
+def _key_hash(public: PublicKey) -> bytes:
+    return key_hash(origin_of(public), signature_type=ECDSA, public_key=public.der)
+
+
+def _split(note: bytes, where: str) -> tuple[str, list[str]]:
+    try:
+        whole = note.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise IntegrityBroken("the log's checkpoint is not UTF-8", where=where) from error
+    text, separator, signatures = whole.rpartition("\n\n")
+    if not separator or not signatures.endswith("\n") or any(c < " " and c != "\n" for c in whole):
+        raise IntegrityBroken("the log's checkpoint is not a signed note", where=where)
+    return f"{text}\n", signatures[:-1].split("\n")
+
+
+def _signatures(lines: list[str], public: PublicKey, where: str) -> list[bytes | None]:
+    """One entry per line: the signature when the line is this key's, else None."""
+    found: list[bytes | None] = []
+    for line in lines:
+        parts = line.split(" ")
+        if len(parts) != 3 or parts[0] != DASH or not parts[1]:
+            raise IntegrityBroken("a signature line of the log's checkpoint is malformed", where=where)
+        data = decode(parts[2], where=where)
+        ours = parts[1] == origin_of(public) and data[:4] == _key_hash(public)
+        found.append(data[4:] if ours else None)
+    return found
+
+
+def _parse(text: str, public: PublicKey, where: str) -> Checkpoint:
+    lines = text.split("\n")
+    if len(lines) != 4 or lines[0] != origin_of(public) or not _SIZE.fullmatch(lines[1]):
+        raise IntegrityBroken("not a checkpoint of this key's log", where=where)
+    root = decode(lines[2], where=where)
+    if len(root) != 32:
+        raise IntegrityBroken("the root in the log's checkpoint is not 32 bytes", where=where)
+    return Checkpoint(lines[0], int(lines[1]), root)

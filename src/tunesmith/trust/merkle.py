@@ -1,0 +1,111 @@
+"""Merkle tree of RFC 9162 section 2.1 (hashes as in RFC 6962): proofs that a log holds an entry and that it only grew."""
+
+import hashlib
+from collections.abc import Sequence
+
+
+def leaf_hash(entry: bytes) -> bytes:
+    """SHA-256(0x00 || entry), 32 bytes."""
+    return hashlib.sha256(b"\x00" + entry).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """SHA-256(0x01 || left || right), 32 bytes."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def root_hash(leaves: Sequence[bytes]) -> bytes:
+    """Root over leaf hashes; of no leaves, SHA-256 of nothing."""
+    if not leaves:
+        return hashlib.sha256(b"").digest()
+    if len(leaves) == 1:
+        return leaves[0]
+    split = _split(len(leaves))
+    return node_hash(root_hash(leaves[:split]), root_hash(leaves[split:]))
+
+
+def inclusion_proof(index: int, leaves: Sequence[bytes]) -> list[bytes]:
+    """The hashes that lead from leaf `index` to the root, lowest first (2.1.3.1). Raises ValueError out of range."""
+    if not 0 <= index < len(leaves):
+        raise ValueError(f"no leaf {index} in a tree of {len(leaves)}")
+    if len(leaves) == 1:
+        return []
+    split = _split(len(leaves))
+    left, right = leaves[:split], leaves[split:]
+    if index < split:
+        return [*inclusion_proof(index, left), root_hash(right)]
+    return [*inclusion_proof(index - split, right), root_hash(left)]
+
+
+def consistency_proof(old_size: int, leaves: Sequence[bytes]) -> list[bytes]:
+    """Proof that the tree of the first `old_size` leaves is a prefix of this one (2.1.4.1). Raises ValueError out of range."""
+    if not 0 < old_size <= len(leaves):
+        raise ValueError(f"no tree of {old_size} within a tree of {len(leaves)}")
+    return _subproof(old_size, leaves, whole=True)
+
+
+def verify_inclusion(index: int, size: int, leaf: bytes, *, proof: Sequence[bytes], root: bytes) -> bool:
+    """Whether `leaf` is number `index` of the tree of `size` leaves with this root (2.1.3.2)."""
+    if not 0 <= index < size:
+        return False
+    position, last, found = index, size - 1, leaf
+    for sibling in proof:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            found = node_hash(sibling, found)
+            position, last = _climb(position, last)
+        else:
+            found = node_hash(found, sibling)
+        position, last = position >> 1, last >> 1
+    return last == 0 and found == root
+
+
+def verify_consistency(sizes: tuple[int, int], roots: tuple[bytes, bytes], *, proof: Sequence[bytes]) -> bool:
+    """Whether the tree (old size, old root) is a prefix of the tree (new size, new root) (2.1.4.2)."""
+    (old_size, new_size), (old_root, new_root) = sizes, roots
+    if not 0 < old_size <= new_size:
+        return False
+    if old_size == new_size:
+        return not proof and old_root == new_root
+    # A full old tree is itself the first node of the walk, and the proof leaves it out.
+    path = [old_root, *proof] if old_size & (old_size - 1) == 0 else list(proof)
+    if not path:
+        return False
+    position, last = old_size - 1, new_size - 1
+    while position & 1:
+        position, last = position >> 1, last >> 1
+    old = new = path[0]
+    for sibling in path[1:]:
+        if last == 0:
+            return False
+        if position & 1 or position == last:
+            old, new = node_hash(sibling, old), node_hash(sibling, new)
+            position, last = _climb(position, last)
+        else:
+            new = node_hash(new, sibling)
+        position, last = position >> 1, last >> 1
+    return last == 0 and old == old_root and new == new_root
+
+
+def _split(size: int) -> int:
+    """The largest power of two smaller than `size`."""
+    return 1 << ((size - 1).bit_length() - 1)
+
+
+def _climb(position: int, last: int) -> tuple[int, int]:
+    """Skip the levels on which the node has no sibling; nothing to skip when `position` is odd."""
+    while position and not position & 1:
+        position, last = position >> 1, last >> 1
+    return position, last
+
+
+def _subproof(old_size: int, leaves: Sequence[bytes], *, whole: bool) -> list[bytes]:
+    """`whole`: these leaves begin the old tree, so its root is known to the verifier and is left out."""
+    if old_size == len(leaves):
+        return [] if whole else [root_hash(leaves)]
+    split = _split(len(leaves))
+    left, right = leaves[:split], leaves[split:]
+    if old_size <= split:
+        return [*_subproof(old_size, left, whole=whole), root_hash(right)]
+    return [*_subproof(old_size - split, right, whole=False), root_hash(left)]

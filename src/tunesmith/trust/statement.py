@@ -1,0 +1,77 @@
+"""In-toto Statement v1 as plain dicts: which subjects (name and SHA-256) a predicate is about.
+
+Source: in-toto/attestation, spec/v1/statement.md and spec/predicates/release.md. Dicts, because the protobuf classes
+turn 17 into 17.0. RFC 8785 refuses integers beyond 2^53: carry those as strings.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from tunesmith.artifacts import canonical_bytes
+from tunesmith.errors import IntegrityBroken
+from tunesmith.trust.document import field, parse_object
+
+STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
+RELEASE_TYPE: Final = "https://in-toto.io/attestation/release/v0.1"
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PURL = re.compile(r"pkg:generic/([^@/?#]+)@([1-9][0-9]*)")
+
+Statement = dict[str, Any]
+
+
+def make_statement(subjects: Mapping[str, str], *, predicate_type: str, predicate: Mapping[str, Any]) -> Statement:
+    """A statement about `subjects` {name: SHA-256, 64 hex digits, with or without `sha256:`}, ordered by name."""
+    listed = [{"name": name, "digest": {"sha256": subjects[name].removeprefix("sha256:")}} for name in sorted(subjects)]
+    return {
+        "_type": STATEMENT_TYPE,
+        "subject": listed,
+        "predicateType": predicate_type,
+        "predicate": dict(predicate),
+    }
+
+
+def release_statement(subjects: Mapping[str, str], *, name: str, version: int) -> Statement:
+    """Links a release's name and version to exactly the files that make it up, by package URL."""
+    purl = f"pkg:generic/{quote(name, safe='')}@{version}"
+    return make_statement(subjects, predicate_type=RELEASE_TYPE, predicate={"purl": purl})
+
+
+def statement_bytes(statement: Statement) -> bytes:
+    """RFC 8785 bytes. Raises ValueError on NaN and on integers beyond 2^53."""
+    return canonical_bytes(statement)
+
+
+def parse_statement(payload: bytes, *, where: str) -> Statement:
+    """Read a statement whose signature was checked. Raises IntegrityBroken when it is not a Statement v1."""
+    statement = parse_object(payload, where=where)
+    if statement.get("_type") != STATEMENT_TYPE:
+        raise IntegrityBroken("not an in-toto Statement v1", where=where)
+    field(statement, "predicateType", str, where=where)
+    field(statement, "predicate", dict, where=where)
+    subjects_of(statement, where=where)
+    return statement
+
+
+def subjects_of(statement: Statement, *, where: str) -> dict[str, str]:
+    """{name: SHA-256 hex} of the subjects. Raises IntegrityBroken on a name given twice or a digest that is not one."""
+    subjects: dict[str, str] = {}
+    for subject in field(statement, "subject", list, where=where):
+        name = field(subject, "name", str, where=where)
+        digest = field(field(subject, "digest", dict, where=where), "sha256", str, where=where)
+        if name in subjects or not _SHA256.fullmatch(digest):
+            raise IntegrityBroken(f"the subject {name!r} is given twice or has no SHA-256 digest", where=where)
+        subjects[name] = digest
+    return subjects
+
+
+def released(statement: Statement, *, where: str) -> tuple[str, int]:
+    """(name, version) of a release statement. Raises IntegrityBroken when the statement is about something else."""
+    if statement["predicateType"] != RELEASE_TYPE:
+        raise IntegrityBroken("not a release statement", where=where)
+    found = _PURL.fullmatch(field(statement["predicate"], "purl", str, where=where))
+    if found is None:
+        raise IntegrityBroken("the release statement has no readable name and version", where=where)
+    return unquote(found[1]), int(found[2])

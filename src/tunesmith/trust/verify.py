@@ -1,0 +1,91 @@
+"""Verify a release folder with one public key and no network. The key comes from the caller, never from the folder."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tunesmith.errors import IntegrityBroken, Misuse
+from tunesmith.trust.checkpoint import open_checkpoint
+from tunesmith.trust.envelope import open_envelope
+from tunesmith.trust.files import compare
+from tunesmith.trust.keys import PublicKey
+from tunesmith.trust.layout import CHECKPOINT, ENVELOPE_SUFFIX, EVIDENCE, INCLUSION, RELEASE_ENVELOPE, is_evidence
+from tunesmith.trust.log import InclusionProof
+from tunesmith.trust.merkle import leaf_hash, verify_inclusion
+from tunesmith.trust.oms import verify_folder
+from tunesmith.trust.statement import Statement, released, subjects_of
+
+
+@dataclass(frozen=True)
+class VerifiedStatement:
+    """A statement of evidence/ whose signature holds; `name` is its file name without `.dsse.json`."""
+
+    name: str
+    predicate_type: str
+    statement: Statement
+
+
+@dataclass(frozen=True)
+class VerifiedRelease:
+    """What was found good: `files` files are covered; `statements` are the other attestations, ordered by name."""
+
+    name: str
+    version: int
+    files: int
+    statements: tuple[VerifiedStatement, ...]
+
+
+def verify_release(folder: Path, public_pem: bytes) -> VerifiedRelease:
+    """Check a release against the key of whoever made it, in the order of `seal.sign_release` backwards.
+
+    1. `model.sig` covers every file. 2. The release statement lists exactly the files outside evidence/. 3. The release is
+    in the log that the signed checkpoint describes. 4. Every other statement is signed by the key.
+
+    Raises IntegrityBroken, naming the file, at the first thing that does not hold; Misuse when there is no such folder or
+    the key is not a P-256 public key.
+    """
+    public = PublicKey.from_pem(public_pem)
+    if not folder.is_dir():
+        raise Misuse("there is no such release folder", where=str(folder))
+    covered = verify_folder(folder, public, exact=True)
+    name, version = _check_release(folder, public, covered)
+    _check_log(folder, public)
+    return VerifiedRelease(name, version, len(covered), _other_statements(folder, public, covered))
+
+
+def _check_release(folder: Path, public: PublicKey, covered: dict[str, str]) -> tuple[str, int]:
+    where = str(folder / RELEASE_ENVELOPE)
+    statement = open_envelope(_read(folder, RELEASE_ENVELOPE), public, where=where)
+    found = {path: digest for path, digest in covered.items() if not is_evidence(path)}
+    compare(subjects_of(statement, where=where), found, where=folder, by=RELEASE_ENVELOPE)
+    return released(statement, where=where)
+
+
+def _check_log(folder: Path, public: PublicKey) -> None:
+    checkpoint = open_checkpoint(_read(folder, CHECKPOINT), public, where=str(folder / CHECKPOINT))
+    where = str(folder / INCLUSION)
+    proof = InclusionProof.from_bytes(_read(folder, INCLUSION), where=where)
+    leaf = leaf_hash(_read(folder, RELEASE_ENVELOPE))
+    if proof.leaf != leaf:
+        raise IntegrityBroken("the inclusion proof is of another release", where=where)
+    if proof.size != checkpoint.size:
+        raise IntegrityBroken("the inclusion proof does not lead to the checkpoint beside it", where=where)
+    if not verify_inclusion(proof.index, proof.size, leaf, proof=proof.hashes, root=checkpoint.root):
+        raise IntegrityBroken("the inclusion proof does not lead to the root of the log", where=where)
+
+
+def _other_statements(folder: Path, public: PublicKey, covered: dict[str, str]) -> tuple[VerifiedStatement, ...]:
+    paths = sorted(path for path in covered if is_evidence(path) and path.endswith(ENVELOPE_SUFFIX))
+    found: list[VerifiedStatement] = []
+    for path in paths:
+        if path != RELEASE_ENVELOPE:
+            statement = open_envelope(_read(folder, path), public, where=str(folder / path))
+            name = path.removeprefix(f"{EVIDENCE}/").removesuffix(ENVELOPE_SUFFIX)
+            found.append(VerifiedStatement(name, statement["predicateType"], statement))
+    return tuple(found)
+
+
+def _read(folder: Path, name: str) -> bytes:
+    path = folder / name
+    if not path.is_file():
+        raise IntegrityBroken("a piece of evidence is missing", where=str(path))
+    return path.read_bytes()

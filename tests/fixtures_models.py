@@ -1,0 +1,45 @@
+"""A tiny random Llama with a small tokenizer and a chat template, as a folder. Loaded by path from the conftest files."""
+
+from pathlib import Path
+
+from tunesmith import process
+
+process.prepare()
+
+import torch  # noqa: E402
+from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402
+
+from tunesmith.models.bases.template import train_tokenizer  # noqa: E402
+
+TEXTS = (
+    "Where is my order? It should have been here on Tuesday, and nobody answers the phone.",
+    "The kettle leaks. I would like my money back, or a new kettle by Friday.",
+    "card arrival, card not working, exchange rate, lost or stolen card, pending transfer",
+    "You are the clerk of a small shop. Name the queue of the message.",
+)
+
+
+def make_folder(folder: Path, *, seed: int = 5, context: int = 256, scale: float = 8.0) -> Path:
+    """Write config, safetensors, tokenizer and template. `scale` widens the logits, so that greedy choices are clear."""
+    tokenizer = train_tokenizer(TEXTS, 400, positions=context)
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=context,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=False,
+        initializer_range=0.3,
+    )
+    torch.manual_seed(seed)
+    model = LlamaForCausalLM(config)
+    with torch.no_grad():
+        model.lm_head.weight.mul_(scale / 8.0)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder

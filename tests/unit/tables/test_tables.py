@@ -1,0 +1,110 @@
+"""The six verbs against answers worked out by hand, and the signature against the probability that theory gives."""
+
+from pathlib import Path
+
+import numpy
+import pyarrow as pa
+import pytest
+
+from tunesmith.tables import (
+    band_keys,
+    distinct,
+    group_min_count,
+    map_batches,
+    matching,
+    minhash,
+    read,
+    semi_join,
+    write,
+)
+
+TABLE = pa.table({"row": [3, 0, 2, 1], "key": ["b", "a", "a", "c"], "band": [1, 1, 1, 2]})
+
+
+def test_group_min_count_returns_every_row_with_its_groups_minimum_and_count() -> None:
+    assert group_min_count(TABLE, keys=["key"], row="row").to_pylist() == [
+        {"row": 0, "key": "a", "band": 1, "minimum": 0, "count": 2},
+        {"row": 1, "key": "c", "band": 2, "minimum": 1, "count": 1},
+        {"row": 2, "key": "a", "band": 1, "minimum": 0, "count": 2},
+        {"row": 3, "key": "b", "band": 1, "minimum": 3, "count": 1},
+    ]
+
+
+def test_group_min_count_over_two_keys_and_over_nothing() -> None:
+    table = pa.table({"row": [0, 1, 2], "key": ["a", "a", "a"], "band": [1, 2, 1]})
+    assert group_min_count(table, keys=["key", "band"], row="row").column("count").to_pylist() == [2, 1, 2]
+    assert group_min_count(table.slice(0, 0), keys=["key"], row="row").column_names[-2:] == ["minimum", "count"]
+
+
+def test_group_min_count_refuses_null_keys() -> None:
+    with pytest.raises(ValueError, match="'key' holds nulls"):
+        group_min_count(pa.table({"row": [0], "key": pa.array([None], pa.string())}), keys=["key"], row="row")
+
+
+def test_semi_join_keeps_each_matching_row_once() -> None:
+    other = pa.table({"key": ["a", "a", "b"]})
+    assert semi_join(TABLE, other, on=["key"], row="row").column("row").to_pylist() == [0, 2, 3]
+    assert semi_join(TABLE, other.slice(0, 0), on=["key"], row="row").num_rows == 0
+
+
+def test_distinct_is_sorted() -> None:
+    table = pa.table({"row": [2, 1, 2, 1], "other": [0, 5, 0, 4]})
+    assert distinct(table, by="row").to_pylist() == [
+        {"row": 1, "other": 4},
+        {"row": 1, "other": 5},
+        {"row": 2, "other": 0},
+    ]
+
+
+def test_map_batches_keeps_the_order_of_rows() -> None:
+    table = pa.table({"row": list(range(5000)), "text": [f"text {n}" for n in range(5000)]})
+    made = map_batches(
+        table,
+        lambda rows, texts: pa.array(
+            [f"{row}:{text}" for row, text in zip(rows.to_pylist(), texts.to_pylist(), strict=True)]
+        ),
+        columns=["row", "text"],
+        name="both",
+        kind=pa.string(),
+    )
+    assert made.column("both").to_pylist() == [f"{n}:text {n}" for n in range(5000)]
+    empty = map_batches(table.slice(0, 0), lambda rows: rows, columns=["row"], name="x", kind=pa.int64())
+    assert empty.column_names == ["row", "text", "x"]
+
+
+def test_write_then_read_sorts_by_row(tmp_path: Path) -> None:
+    write(TABLE, tmp_path / "deep" / "t.parquet", by="row")
+    assert read(tmp_path / "deep" / "t.parquet", by="row").to_pylist() == TABLE.sort_by("row").to_pylist()
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["t.parquet"]
+
+
+def test_signature_agreement_estimates_the_jaccard_similarity() -> None:
+    words = [f"w{n}" for n in range(400)]
+    table = pa.table({"row": [0, 1, 2], "text": [" ".join(words), " ".join(words[100:]), ""]})
+    made = minhash(table, column="text", row="row")
+    assert made.column("row").to_pylist() == [0, 1]
+    one, two = (numpy.array(value) for value in made.column("signature").to_pylist())
+    true = 298 / 398
+    assert abs((one == two).mean() - true) < 4 * (true * (1 - true) / 128) ** 0.5
+
+
+def test_band_keys_meet_exactly_where_four_hashes_agree() -> None:
+    made = minhash(pa.table({"row": [7, 9], "text": ["a b c d e f g h", "a b c d e f g x"]}), column="text", row="row")
+    keys = band_keys(made, row="row")
+    one, two = made.column("signature").to_pylist()
+    agree = [one[4 * band : 4 * band + 4] == two[4 * band : 4 * band + 4] for band in range(32)]
+    lines = keys.to_pylist()
+    assert [line["row"] for line in lines] == [7] * 32 + [9] * 32
+    met = [
+        lines[band]["high"] == lines[32 + band]["high"] and lines[band]["low"] == lines[32 + band]["low"]
+        for band in range(32)
+    ]
+    assert met == agree
+
+
+def test_matching_names_rows_per_expression() -> None:
+    table = pa.table({"row": [4, 2, 9], "text": ["a1", "b", "2"]})
+    assert matching(table, column="text", gates={"digit": "[0-9]", "never": "zzz"}, row="row") == {
+        "digit": [4, 9],
+        "never": [],
+    }
