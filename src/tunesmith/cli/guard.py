@@ -78,7 +78,8 @@ def as_tunesmith_error(error: BaseException) -> TunesmithError | None:
 
 def _out_of_memory() -> MachineFailure:
     return MachineFailure(
-        "the machine has too little memory", hint="set a smaller `tokens_per_pass` under train, or `batch` under evaluate"
+        "the machine has too little memory",
+        hint="set a smaller `tokens_per_pass` under train, or `batch` under evaluate",
     )
 
 

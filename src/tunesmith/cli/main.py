@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from importlib.metadata import version
 from types import FrameType
 from typing import Annotated, NoReturn
 
@@ -35,6 +34,8 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         sys.stdout.write(f"tunesmith {version('tunesmith')}\n")
         raise typer.Exit
 

@@ -100,11 +100,7 @@ class Talk:
     def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterator[T]:
         """Yield the items; from the third second on, show done, total, rate and time left."""
         size = len(items) if total is None and isinstance(items, Sized) else total
-        meter: Meter
-        if self.console.is_terminal:
-            meter = LiveMeter(self.live, label, size)
-        else:
-            meter = PlainMeter(self.console, label, size)
+        meter = self._meter(label, size)
         start = self.clock.seconds()
         try:
             for done, item in enumerate(items, 1):
@@ -112,6 +108,11 @@ class Talk:
                 meter.at(done, self.clock.seconds() - start)
         finally:
             meter.close()
+
+    def _meter(self, label: str, total: int | None) -> Meter:
+        if self.console.is_terminal:
+            return LiveMeter(self.live, label, total)
+        return PlainMeter(self.console, label, total)
 
     def say(self, line: str) -> None:
         self.console.print(line, markup=False, highlight=False)

@@ -10,7 +10,7 @@ from tunesmith.errors import Refused
 
 if TYPE_CHECKING:
     from tunesmith.artifacts import Report
-    from tunesmith.recipe import Recipe
+    from tunesmith.pipeline import RunResult
 
 StageName = Literal["audit", "train", "evaluate", "gate", "release"]
 
@@ -20,6 +20,7 @@ def stage_verb(until: StageName, manual: str) -> Callable[..., None]:
 
     def command(
         recipe: options.RecipePath,
+        *,
         store: options.StoreFolder = None,
         database: options.Database = None,
         data_root: options.DataRoot = None,
@@ -53,30 +54,32 @@ def run_until(until: StageName, path: Path, *, places: Places, wishes: Wishes) -
         except Refused:
             from tunesmith.cli.stored import refused_reports
 
-            _show(refused_reports(recipe.name, context.store), recipe, path, wishes=wishes)
+            show_reports(refused_reports(recipe.name, context.store), wishes=wishes)
             raise
-    reports: dict[str, Report | None] = {
+    show_result(result, path.parent / recipe.release.key, wishes=wishes)
+
+
+def show_result(result: "RunResult", key: Path, *, wishes: Wishes) -> None:
+    """What a finished run came to: the reports, where the seconds went, and what to do next."""
+    stages: dict[str, Report | None] = {
         "audit": result.audit,
         "train": result.train,
         "evaluate": result.evaluation,
         "gate": result.gate,
         "release": result.release,
     }
-    made = {name: report for name, report in reports.items() if report is not None}
-    _show(made, recipe, path, wishes=wishes, seconds=result.seconds, reused=result.reused)
+    show_reports({name: report for name, report in stages.items() if report is not None}, wishes=wishes)
+    if not wishes.quiet:
+        from tunesmith.cli import summary
+
+        console = talk.talk_console()
+        summary.show_seconds(result.seconds, result.reused, console)
+        if result.release is not None:
+            summary.show_release(result.release, key, console)
 
 
-def _show(
-    reports: "dict[str, Report]",
-    recipe: "Recipe",
-    path: Path,
-    *,
-    wishes: Wishes,
-    seconds: dict[str, float] | None = None,
-    reused: tuple[str, ...] = (),
-) -> None:
-    from tunesmith.cli import summary
-
+def show_reports(reports: "dict[str, Report]", *, wishes: Wishes) -> None:
+    """The last report on stdout, as its digest or whole; a summary of all of them on stderr."""
     if not reports:
         return
     last = list(reports.values())[-1]
@@ -85,7 +88,6 @@ def _show(
     else:
         talk.write_line(last.digest())
     if not wishes.quiet:
-        console = talk.talk_console()
-        summary.show(reports, console, key=path.parent / recipe.release.key)
-        summary.show_seconds(seconds or {}, console, reused=reused)
-        summary.show_next(reports, console, key=path.parent / recipe.release.key)
+        from tunesmith.cli import summary
+
+        summary.show(reports, talk.talk_console())

@@ -116,6 +116,13 @@ class Ledger:
             row = connection.execute(sql.select(STAGES).where(STAGES.c.content_key == content_key)).one_or_none()
         return None if row is None else StageRow(row.stage, row.run_id, row.report, row.report_digest)
 
+    def report_of(self, report_digest: str) -> str | None:
+        """The stored object of a report that is known by its own digest, or None."""
+        with self._begin() as connection:
+            query = sql.select(STAGES.c.report).where(STAGES.c.report_digest == report_digest).limit(1)
+            found = connection.execute(query).scalar()
+        return None if found is None else str(found)
+
     def finish_stage(self, content_key: str, *, row: StageRow) -> None:
         """Record a finished stage; the last thing a stage does."""
         with self._begin() as connection:

@@ -5,8 +5,6 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import tunesmith
-
 LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "daft", "numpy", "scikit-learn", "sacrebleu")
 CODE_FILES = (".py", ".yaml", ".j2", ".css")
 
@@ -14,7 +12,7 @@ CODE_FILES = (".py", ".yaml", ".j2", ".css")
 @cache
 def code_version() -> str:
     """`sha256:<64 hex>` over path and content of every source file of the package, in path order."""
-    root = Path(tunesmith.__file__).parent
+    root = Path(__file__).parents[1]
     total = hashlib.sha256()
     for path in sorted(path for path in root.rglob("*") if path.suffix in CODE_FILES):
         total.update(path.relative_to(root).as_posix().encode() + b"\0")

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy
 import pyarrow as pa
+from pyarrow import compute
 
 from tunesmith import process
 
@@ -29,10 +30,11 @@ def minhash(table: pa.Table, *, column: str, row: str) -> pa.Table:
 
     A text of fewer words than a shingle gives one shingle. Texts must be normalised: a double space changes the signature.
     """
-    kind = pa.list_(pa.uint32(), BANDS * ROWS)
-    if table.num_rows == 0:
-        return pa.table({row: table.column(row), "signature": pa.array([], type=kind)})
-    frame = daft.from_arrow(table.select([row, column])).where(col(column).length() > 0)
+    filled = table.select([row, column]).filter(compute.greater(compute.binary_length(table.column(column)), 0))
+    if filled.num_rows == 0:
+        empty = pa.array([], type=pa.list_(pa.uint32(), BANDS * ROWS))
+        return pa.table({row: filled.column(row), "signature": empty})
+    frame = daft.from_arrow(filled)
     hashed = engine.minhash(col(column), num_hashes=BANDS * ROWS, ngram_size=WORDS, hash_function="xxhash")
     return frame.select(col(row), hashed.alias("signature")).sort(row).to_arrow()
 

@@ -1,5 +1,6 @@
 """The train stage: clean rows and a base in, a model and its record out."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,10 +143,22 @@ def _keep(
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         Path(folder, "README.md").unlink(missing_ok=True)
+        if settings.method == "lora":
+            _settle_adapter_config(Path(folder, "adapter_config.json"), base.name)
         tree = context.store.put_tree(Path(folder))
     kind = "model" if settings.method == "full" else "adapter"
     parameters = sum(value.numel() for value in model.parameters())
     return ModelRef(name=base.name, tree=tree, kind=kind, base=base.tree, parameters=parameters)
+
+
+def _settle_adapter_config(path: Path, base: str) -> None:
+    """Same adapter, same bytes: PEFT writes the base's folder on this machine and sets in no fixed order."""
+    config = json.loads(path.read_text())
+    config["base_model_name_or_path"] = base
+    for name, value in config.items():
+        if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+            config[name] = sorted(value)
+    path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def _marked(tokenizer: PreTrainedTokenizerBase, row: Encoded) -> str:

@@ -6,10 +6,9 @@
 
     — tunesmith/log/<key id> <base64 of key hash (4 bytes) and signature>
 
-The log is signed by the release key, with note signature type 0x02 (ECDSA over SHA-256 of the text, DER encoded). The key hash
-is the one that signed-note recommends for every type: the first 4 bytes of SHA-256(name || 0x0A || type || key), the key
-as SubjectPublicKeyInfo in DER. Verifiers of the transparency-dev project hash the key alone for type 0x02: there the
-key hash has to be given by hand. It only says which key to try and carries no security.
+The log is signed by the release key, with note signature type 0x02 (ECDSA over SHA-256 of the text, DER encoded). For that
+type C2SP signed-note takes as key hash the first 4 bytes of SHA-256 over the key alone, as SubjectPublicKeyInfo in DER;
+transparency-dev's tools do the same. It only says which key to try and carries no security.
 
 One key for statements and log is safe because what it signs cannot be mistaken: DSSE bytes begin with `DSSEv1 `,
 the text of a checkpoint with its origin.
@@ -25,7 +24,6 @@ from tunesmith.ports import Signer
 from tunesmith.trust.document import decode, encode
 from tunesmith.trust.keys import PublicKey
 
-ECDSA: Final = 0x02
 DASH: Final = "\u2014"
 
 _SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
@@ -50,16 +48,11 @@ def origin_of(public: PublicKey) -> str:
     return f"tunesmith/log/{public.key_id}"
 
 
-def key_hash(name: str, *, signature_type: int, public_key: bytes) -> bytes:
-    """The 4 bytes by which a note says which key signed it (C2SP signed-note, "Signatures")."""
-    return hashlib.sha256(name.encode("utf-8") + b"\n" + bytes([signature_type]) + public_key).digest()[:4]
-
-
 def sign_checkpoint(size: int, root: bytes, signer: Signer) -> bytes:
     """The signed note, UTF-8."""
     public = PublicKey.from_pem(signer.public_pem())
     checkpoint = Checkpoint(origin_of(public), size, root)
-    signature = _key_hash(public) + signer.sign(checkpoint.text.encode("utf-8"))
+    signature = key_hash(public) + signer.sign(checkpoint.text.encode("utf-8"))
     return f"{checkpoint.text}\n{DASH} {checkpoint.origin} {encode(signature)}\n".encode()
 
 
@@ -75,8 +68,9 @@ def open_checkpoint(note: bytes, public: PublicKey, *, where: str) -> Checkpoint
     return _parse(text, public, where)
 
 
-def _key_hash(public: PublicKey) -> bytes:
-    return key_hash(origin_of(public), signature_type=ECDSA, public_key=public.der)
+def key_hash(public: PublicKey) -> bytes:
+    """The 4 bytes before a signature that say which key made it."""
+    return hashlib.sha256(public.der).digest()[:4]
 
 
 def _split(note: bytes, where: str) -> tuple[str, list[str]]:
@@ -98,7 +92,7 @@ def _signatures(lines: list[str], public: PublicKey, where: str) -> list[bytes |
         if len(parts) != 3 or parts[0] != DASH or not parts[1]:
             raise IntegrityBroken("a signature line of the log's checkpoint is malformed", where=where)
         data = decode(parts[2], where=where)
-        ours = parts[1] == origin_of(public) and data[:4] == _key_hash(public)
+        ours = parts[1] == origin_of(public) and data[:4] == key_hash(public)
         found.append(data[4:] if ours else None)
     return found
 

@@ -39,13 +39,13 @@ def sign(statement: Statement, signer: Signer) -> bytes:
 
 
 def open_envelope(data: bytes, public: PublicKey, *, where: str) -> Statement:
-    """The statement inside, if `public` signed it. Raises IntegrityBroken; other keys' signatures are not looked at."""
+    """The statement inside, if `public` signed it. Raises IntegrityBroken; signatures of other keys do not matter."""
     payload = verified_payload(parse_object(data, where=where), public, where=where)
     return parse_statement(payload, where=where)
 
 
 def verified_payload(envelope: dict[str, Any], public: PublicKey, *, where: str) -> bytes:
-    """The payload bytes of an envelope that `public` signed; a signature without key id is tried too.
+    """The payload bytes of an envelope that `public` signed; a key id is a hint that nobody signed, so it decides nothing.
 
     Raises IntegrityBroken on another payload type, on a key id given twice, and when no signature verifies.
     """
@@ -53,8 +53,7 @@ def verified_payload(envelope: dict[str, Any], public: PublicKey, *, where: str)
         raise IntegrityBroken(f"the payload type is not {PAYLOAD_TYPE}", where=where)
     payload = decode(field(envelope, "payload", str, where=where), where=where)
     signatures = _signatures(envelope, where)
-    ours = [signature for keyid, signature in signatures.items() if keyid in ("", public.key_id)]
-    if not any(public.verifies(signature, pae(payload)) for signature in ours):
+    if not any(public.verifies(signature, pae(payload)) for signature in signatures.values()):
         raise IntegrityBroken(
             "not signed by the given key",
             where=where,

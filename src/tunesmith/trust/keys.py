@@ -130,7 +130,6 @@ def _write_new(path: Path, data: bytes) -> None:
         raise Misuse("the key file exists already", where=str(path), hint=hint) from error
     try:
         with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), 0o600)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -10,6 +10,7 @@ from tunesmith.errors import IntegrityBroken
 from tunesmith.trust import FileSigner, load_signer, make_key, make_statement, sign_release, verify_release
 from tunesmith.trust.oms import sign_folder, verify_folder
 
+hashing = pytest.importorskip("model_signing.hashing", exc_type=ImportError)
 signing = pytest.importorskip("model_signing.signing", exc_type=ImportError)
 verifying = pytest.importorskip("model_signing.verifying", exc_type=ImportError)
 
@@ -75,8 +76,6 @@ def test_a_file_that_their_signer_exempted_is_refused(
     model: Path, tmp_path: Path, key: Path, signer: FileSigner
 ) -> None:
     """The gap that ours closes: their verifier lets an exempted file be replaced."""
-    from model_signing import hashing
-
     config = hashing.Config().set_ignored_paths(paths=["a-b"])
     signing.Config().use_elliptic_key_signer(private_key=key).set_hashing_config(config).sign(
         model, tmp_path / "their.sig"

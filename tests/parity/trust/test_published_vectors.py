@@ -1,13 +1,11 @@
 """Published vectors: RFC 6979 A.2.5, the RFC 6962 test tree of google/certificate-transparency, Go's checksum database key."""
 
-import base64
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from tunesmith.trust import FileSigner
-from tunesmith.trust.checkpoint import key_hash
 from tunesmith.trust.merkle import (
     consistency_proof,
     inclusion_proof,
@@ -109,9 +107,3 @@ def test_consistency_proofs(case: tuple[int, int]) -> None:
     proof = [bytes.fromhex(value) for value in CONSISTENCY[case]]
     assert consistency_proof(old_size, [leaf_hash(entry) for entry in ENTRIES[:size]]) == proof
     assert verify_consistency(case, roots, proof=proof)
-
-
-def test_key_hash_is_that_of_the_go_checksum_database() -> None:
-    """The verifier key `sum.golang.org+033de0ae+Ac4z...` of Go's cmd/go: type byte 1 (Ed25519), then the key."""
-    key = base64.b64decode("Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8")
-    assert key_hash("sum.golang.org", signature_type=key[0], public_key=key[1:]).hex() == "033de0ae"

@@ -92,9 +92,7 @@ def test_bca_covers_the_mean_of_skewed_values() -> None:
 def test_randomisation_keeps_its_level_and_finds_a_difference() -> None:
     rng = numpy.random.default_rng(89)
     same = [rng.normal(0, 1, (2, 40)) for _ in range(300)]
-    p_values = [
-        randomisation(mean, (with_count(a), with_count(b)), rounds=199, rng=rng) for a, b in same
-    ]
+    p_values = [randomisation(mean, (with_count(a), with_count(b)), rounds=199, rng=rng) for a, b in same]
     assert numpy.mean([p is not None and p <= 0.05 for p in p_values]) == pytest.approx(0.05, abs=0.035)
     better = rng.normal(0, 1, 40)
     assert randomisation(mean, (with_count(better + 1), with_count(better)), rounds=199, rng=rng) == 1 / 200

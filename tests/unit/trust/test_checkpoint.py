@@ -18,7 +18,7 @@ def note(signer: FileSigner) -> bytes:
 def signed_text(text: str, signer: FileSigner) -> bytes:
     """A note whose signature is good, whatever the text."""
     origin = origin_of(signer.public)
-    signature = key_hash(origin, signature_type=2, public_key=signer.public.der) + signer.sign(text.encode())
+    signature = key_hash(signer.public) + signer.sign(text.encode())
     return f"{text}\n{DASH} {origin} {encode(signature)}\n".encode()
 
 
@@ -61,7 +61,7 @@ def test_a_witness_signature_is_passed_over(note: bytes, signer: FileSigner, str
 
 def test_a_bad_signature_of_the_known_key_spoils_the_note(note: bytes, signer: FileSigner) -> None:
     origin = origin_of(signer.public)
-    bad = key_hash(origin, signature_type=2, public_key=signer.public.der) + signer.sign(b"something else")
+    bad = key_hash(signer.public) + signer.sign(b"something else")
     with pytest.raises(IntegrityBroken, match="not signed"):
         open_checkpoint(note + f"{DASH} {origin} {encode(bad)}\n".encode(), signer.public, where="f")
 

@@ -54,6 +54,7 @@ def test_base64_with_a_second_spelling_is_refused(text: str) -> None:
 
 def test_a_field_has_exactly_its_type() -> None:
     assert field({"n": 1}, "n", int, where="f") == 1
-    for value in ({}, {"n": True}, {"n": 1.0}, {"n": None}, [], None):
+    wrong: list[object] = [{}, {"n": True}, {"n": 1.0}, {"n": None}, [], None]
+    for value in wrong:
         with pytest.raises(IntegrityBroken, match="'n'"):
             field(value, "n", int, where="f")

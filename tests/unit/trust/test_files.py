@@ -26,13 +26,15 @@ def test_digest_of_known_bytes(tmp_path: Path) -> None:
 def test_links_and_special_files_are_refused(tmp_path: Path, error: type[Misuse] | type[IntegrityBroken]) -> None:
     (tmp_path / "sub").mkdir()
     entry = tmp_path / "sub" / "entry"
-    for make in (
-        lambda: entry.symlink_to(tmp_path / "absent"),
-        lambda: entry.symlink_to(tmp_path, target_is_directory=True),
-        lambda: os.mkfifo(entry),
-    ):
-        make()
-        with pytest.raises(error) as caught:
+    for kind in ("dangling link", "link to a folder", "pipe"):
+        match kind:
+            case "dangling link":
+                entry.symlink_to(tmp_path / "absent")
+            case "link to a folder":
+                entry.symlink_to(tmp_path, target_is_directory=True)
+            case "pipe":
+                os.mkfifo(entry)
+        with pytest.raises(error, match="neither a file" if kind == "pipe" else "symbolic link") as caught:
             files_of(tmp_path, error=error)
         assert caught.value.where == "sub/entry"
         entry.unlink()

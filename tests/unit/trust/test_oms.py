@@ -57,7 +57,7 @@ def test_names_that_are_never_covered_are_refused(model: Path, signer: FileSigne
     path.write_bytes(b"#!/bin/sh\n")
     relative = path.relative_to(model).as_posix()
     assert uncovered(model) == [relative]
-    with pytest.raises(IntegrityBroken) as caught:
+    with pytest.raises(IntegrityBroken, match="no OMS signature covers these") as caught:
         verify_folder(model, signer.public)
     assert relative in str(caught.value)
     with pytest.raises(Misuse) as misuse:
@@ -105,6 +105,34 @@ def test_a_file_without_a_sha256_is_refused(model: Path, signer: FileSigner, dig
 def test_a_signature_that_contradicts_itself_is_refused(model: Path, signer: FileSigner) -> None:
     rewrite(model, signer, resources=[{"name": "a.bin", "algorithm": "sha256", "digest": "ab" * 32}])
     with pytest.raises(IntegrityBroken, match="contradicts itself"):
+        verify_folder(model, signer.public)
+
+
+@pytest.mark.parametrize("media_type", [None, "application/vnd.dev.sigstore.bundle.v0.4+json"])
+def test_another_bundle_type_is_refused(model: Path, signer: FileSigner, media_type: str | None) -> None:
+    bundle = json.loads((model / "model.sig").read_bytes())
+    (model / "model.sig").write_text(json.dumps(bundle | {"mediaType": media_type}))
+    with pytest.raises(IntegrityBroken, match="not a bundle of type"):
+        verify_folder(model, signer.public)
+
+
+def test_another_statement_of_the_same_key_is_no_model_signature(model: Path, signer: FileSigner) -> None:
+    bundle = json.loads((model / "model.sig").read_bytes())
+    statement = json.loads(decode(bundle["dsseEnvelope"]["payload"], where="f"))
+    statement["predicateType"] = "https://model_signing/Digests/v0.1"
+    bundle["dsseEnvelope"] = envelope_of(statement_bytes(statement), signer, keyid="")
+    (model / "model.sig").write_text(json.dumps(bundle))
+    with pytest.raises(IntegrityBroken, match=r"not an OMS v1\.0 signature"):
+        verify_folder(model, signer.public)
+
+
+@pytest.mark.parametrize("count", [0, 2])
+def test_a_model_signature_has_one_signer(model: Path, signer: FileSigner, count: int) -> None:
+    bundle = json.loads((model / "model.sig").read_bytes())
+    good = bundle["dsseEnvelope"]["signatures"][0]
+    bundle["dsseEnvelope"]["signatures"] = [good, good | {"keyid": "other"}][:count]
+    (model / "model.sig").write_text(json.dumps(bundle))
+    with pytest.raises(IntegrityBroken, match="exactly one signer"):
         verify_folder(model, signer.public)
 
 

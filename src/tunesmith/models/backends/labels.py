@@ -5,9 +5,10 @@ and most of the trie is never looked at. The branches of one prompt lie side by 
 sees the prompt and its own ancestors.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
+from itertools import count
 from typing import NamedTuple
 
 from transformers import PreTrainedTokenizerBase
@@ -28,6 +29,17 @@ class Choice(NamedTuple):
 
     index: int
     logprob: float
+
+
+class Step(NamedTuple):
+    """A node whose token is to be run, and the log-probability of the path to it."""
+
+    node: int
+    logprob: float
+
+
+WIDEST = 16
+"""Nodes of one prompt run together, at most."""
 
 
 @dataclass
@@ -112,69 +124,93 @@ class Search:
     queue: list[tuple[float, int, int]] = field(default_factory=list)
     slots: dict[int, int] = field(default_factory=dict)
 
-    def offer(self, trie: list[Node], place: int, logprob: float, children: Iterator[float]) -> None:
-        """Queue the children of a node whose own path has `logprob`."""
-        for child, gain in zip(trie[place].children.values(), children, strict=True):
+    def offer(self, trie: list[Node], step: Step, gains: Sequence[float]) -> None:
+        """Queue the children of a node that has been run."""
+        for child, gain in zip(trie[step.node].children.values(), gains, strict=True):
             option = trie[child].option
-            heappush(self.queue, (-(logprob + gain), len(trie) if option is None else option, child))
+            heappush(self.queue, (-(step.logprob + gain), len(trie) if option is None else option, child))
 
-    def path(self, trie: list[Node], place: int) -> list[int]:
-        """Slots of a node's ancestors."""
+    def answer(self, trie: list[Node]) -> Choice | None:
+        """The best option, when nothing unfinished can still beat it."""
+        cost, _, node = self.queue[0]
+        option = trie[node].option
+        return None if option is None else Choice(option, -cost)
+
+    def take(self, trie: list[Node], width: int) -> list[Step]:
+        """The best unfinished nodes, at most `width`; none that is worse than the best finished option."""
+        steps = []
+        while self.queue and len(steps) < width and trie[self.queue[0][2]].option is None:
+            cost, _, node = heappop(self.queue)
+            steps.append(Step(node, -cost))
+        return steps
+
+    def path(self, trie: list[Node], node: int) -> list[int]:
+        """Slots of a node and its ancestors."""
         slots = []
-        while (place := trie[place].parent) > 0:
-            slots.append(self.slots[place])
+        while node > 0:
+            slots.append(self.slots[node])
+            node = trie[node].parent
         return slots
 
 
 def _search(engine: Engine, part: Batch, trie: list[Node], found: dict[int, Choice]) -> None:
-    rows = [
-        Search(index, length) for index, length in zip(part.indices, part.lengths.tolist(), strict=True)
-    ]
-    _spread(engine, trie, rows, [(0.0, 0)] * len(rows), part.hidden)
-    while True:
-        taken = [heappop(row.queue) for row in rows]
-        open_rows = []
-        for place, (row, (cost, _, node)) in enumerate(zip(rows, taken, strict=True)):
-            option = trie[node].option
-            if option is None:
-                open_rows.append(place)
-            else:
-                found[row.index] = Choice(option, -cost)
-        if not open_rows:
+    rows = [Search(index, length) for index, length in zip(part.indices, part.lengths.tolist(), strict=True)]
+    _spread(engine, trie, rows, [[Step(0, 0.0)] for _ in rows], part.hidden[:, None])
+    patience = max(node.depth for node in trie)
+    for turn in count():
+        answers = [row.answer(trie) for row in rows]
+        found.update({row.index: answer for row, answer in zip(rows, answers, strict=True) if answer is not None})
+        still = [place for place, answer in enumerate(answers) if answer is None]
+        if not still:
             return
-        if len(open_rows) < len(rows):
-            part.seen.keep(torch.tensor(open_rows, device=part.hidden.device))
-            rows, taken = [rows[place] for place in open_rows], [taken[place] for place in open_rows]
-        nodes = [(-cost, node) for cost, _, node in taken]
-        _spread(engine, trie, rows, nodes, _run(engine, part, trie, rows, nodes))
+        if len(still) < len(rows):
+            part.seen.keep(torch.tensor(still, device=part.hidden.device))
+            rows = [rows[place] for place in still]
+        # A model that knows the labels walks straight down; one that does not is helped by looking at more at once.
+        width = min(2 ** max(0, turn - patience), WIDEST)
+        steps = [row.take(trie, width) for row in rows]
+        _spread(engine, trie, rows, steps, _run(engine, part, trie, rows, steps))
 
 
 def _run(
-    engine: Engine, part: Batch, trie: list[Node], rows: list[Search], nodes: list[tuple[float, int]]
+    engine: Engine, part: Batch, trie: list[Node], rows: list[Search], steps: list[list[Step]]
 ) -> torch.Tensor:
-    """Hidden states [B, D] after one more token in each row, seen from its own branch."""
-    device = part.hidden.device
-    slots = [row.length + len(row.slots) for row in rows]
-    used = max(slots) + 1
+    """Hidden states [B, Q, D] of the taken nodes' tokens, each seen from its own branch.
+
+    A row with fewer nodes than Q repeats its prompt's view in slots that the next call overwrites.
+    """
+    wide = max(map(len, steps))
+    first = torch.tensor([row.length + len(row.slots) for row in rows])
+    slots = first[:, None] + torch.arange(wide)
+    used = int(slots.max()) + 1
     if used > part.seen.capacity:
         part.seen.grow(2 * used)
-    positions = [row.length + trie[node].depth - 1 for row, (_, node) in zip(rows, nodes, strict=True)]
-    visible = torch.arange(used) < torch.tensor([row.length for row in rows])[:, None]
-    for place, (row, (_, node)) in enumerate(zip(rows, nodes, strict=True)):
-        visible[place, [*row.path(trie, node), slots[place]]] = True
-        row.slots[node] = slots[place]
-    part.seen.aim(torch.tensor(slots, device=device)[:, None], visible[:, None].to(device))
-    tokens = torch.tensor([[trie[node].token] for _, node in nodes], device=device)
-    return engine.forward(tokens, torch.tensor(positions, device=device)[:, None], part.seen)[:, 0]
+    prompt = torch.arange(used) < torch.tensor([row.length for row in rows])[:, None]
+    visible = prompt[:, None].repeat(1, wide, 1)
+    tokens, positions = torch.zeros_like(slots), torch.zeros_like(slots)
+    for place, (row, taken) in enumerate(zip(rows, steps, strict=True)):
+        for query, step in enumerate(taken):
+            row.slots[step.node] = int(slots[place, query])
+            visible[place, query, row.path(trie, step.node)] = True
+            tokens[place, query] = trie[step.node].token
+            positions[place, query] = row.length + trie[step.node].depth - 1
+    device = part.hidden.device
+    part.seen.aim(slots.to(device), visible.to(device))
+    return engine.forward(tokens.to(device), positions.to(device), part.seen)
 
 
 def _spread(
-    engine: Engine, trie: list[Node], rows: list[Search], nodes: list[tuple[float, int]], hidden: torch.Tensor
+    engine: Engine, trie: list[Node], rows: list[Search], steps: list[list[Step]], hidden: torch.Tensor
 ) -> None:
-    """Queue the children of the node each row has just run."""
-    logits = engine.logits(hidden)
+    """Queue the children of the nodes that have just been run; hidden [B, Q, D]."""
+    places = [(row, query) for row, taken in enumerate(steps) for query in range(len(taken))]
+    index = torch.tensor(places, device=hidden.device).T
+    logits = engine.logits(hidden[index[0], index[1]])
     totals = logits.logsumexp(dim=-1)
-    for place, (row, (logprob, node)) in enumerate(zip(rows, nodes, strict=True)):
-        tokens = torch.tensor(list(trie[node].children), device=logits.device)
-        gains = (logits[place, tokens] - totals[place]).clamp(max=0.0).tolist()
-        row.offer(trie, node, logprob, iter(gains))
+    taken_steps = [step for taken in steps for step in taken]
+    children = [list(trie[step.node].children) for step in taken_steps]
+    lines = torch.tensor([line for line, tokens in enumerate(children) for _ in tokens], device=hidden.device)
+    flat = torch.tensor([token for tokens in children for token in tokens], device=hidden.device)
+    gains = iter((logits[lines, flat] - totals[lines]).clamp(max=0.0).tolist())
+    for (row, _), step, tokens in zip(places, taken_steps, children, strict=True):
+        rows[row].offer(trie, step, [next(gains) for _ in tokens])

@@ -1,0 +1,5 @@
+"""`python -m tunesmith.cli`: the same as the console entry."""
+
+from tunesmith.cli.main import main
+
+main()

@@ -1,0 +1,75 @@
+"""`tunesmith init [FOLDER] [--key PATH]`."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tunesmith.cli import talk
+from tunesmith.errors import Misuse
+
+PUBLIC = ".pub"
+
+
+def command(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="FOLDER", help="Where to write recipe.yaml; here when left out.", show_default=False),
+    ] = None,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            "--key", help="Make a private key here, readable by you alone, and its .pub beside it.", show_default=False
+        ),
+    ] = None,
+    if_missing: Annotated[
+        bool, typer.Option("--if-missing", help="Leave what is there as it is, and say nothing.")
+    ] = False,
+) -> None:
+    """Write a commented recipe to start from, or make a key for signing releases."""
+    if key is not None:
+        init_key(key, if_missing=if_missing)
+    if folder is not None or key is None:
+        init_recipe((folder or Path()) / "recipe.yaml", if_missing=if_missing)
+
+
+def init_key(path: Path, *, if_missing: bool) -> None:
+    """A new key pair; an existing key is never overwritten. Raises Misuse."""
+    from tunesmith.store.objects import write_atomic
+    from tunesmith.trust import load_signer, make_key
+
+    public = path.with_suffix(PUBLIC)
+    if path.suffix == PUBLIC:
+        raise Misuse("a private key must not be called .pub", where=str(path), hint="call it release.pem")
+    if if_missing and path.exists():
+        pem = load_signer(path).public_pem()
+        if not public.exists():
+            write_atomic(public, pem)
+        return
+    if public.exists() and not path.exists():
+        raise Misuse(
+            "there is a public key, but its private key is gone",
+            where=str(public),
+            hint="move it away, or choose another name",
+        )
+    signer = make_key(path)
+    write_atomic(public, signer.public_pem())
+    talk.write_line(str(path))
+    talk.write_line(str(public))
+    talk.say(f"keep {path} to yourself; give {public} to whoever shall verify your releases")
+
+
+def init_recipe(path: Path, *, if_missing: bool) -> None:
+    """The commented recipe of this package. Raises Misuse when the file exists."""
+    from tunesmith.store.objects import write_atomic
+
+    if path.exists():
+        if if_missing:
+            return
+        raise Misuse("there is a recipe already", where=str(path), hint="choose another folder, or give --if-missing")
+    write_atomic(path, (files("tunesmith.cli") / "recipe.yaml").read_bytes())
+    talk.write_line(str(path))
+    talk.say(
+        f"edit it, make a key with `tunesmith init --key {path.parent / 'release.pem'}`, then `tunesmith run {path}`"
+    )

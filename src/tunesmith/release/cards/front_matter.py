@@ -1,0 +1,76 @@
+"""The YAML head of a model card, in the form that the Hugging Face Hub reads (huggingface_hub 2.4, ModelCardData).
+
+`verified` is never set: anyone can set it. Each value carries n, interval and the digest of its per-example scores.
+"""
+
+import re
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from tunesmith.artifacts import Estimate, EvaluationReport, TrainReport
+from tunesmith.recipe import HubBase, NewBase, Recipe
+from tunesmith.release.results import TUNED
+
+_PLAIN_LICENSE = re.compile(r"[A-Za-z0-9.+-]+")
+
+
+def front_matter(recipe: Recipe, train: TrainReport, evaluation: EvaluationReport) -> str:
+    """YAML without its `---` lines. Keys without a value are left out, but for the licence, which is then `unknown`."""
+    values: dict[str, Any] = {
+        **_license(recipe.release.license),
+        "library_name": "peft" if train.model.kind == "adapter" else "transformers",
+        "pipeline_tag": "text-generation",
+        "tags": ["tunesmith", "sft", train.method],
+        **_base(recipe, train),
+        "datasets": sorted({PurePosixPath(source.path).name for source in recipe.data.train}),
+        "model-index": [{"name": recipe.name, "results": _results(recipe, evaluation)}],
+    }
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _license(license: str | None) -> dict[str, str]:
+    """The Hub takes one lower-case licence id; an expression goes under `other` with its text as the name."""
+    if not license:
+        return {"license": "unknown"}
+    if _PLAIN_LICENSE.fullmatch(license) and not license.startswith("LicenseRef-"):
+        return {"license": license.lower()}
+    return {"license": "other", "license_name": license}
+
+
+def _base(recipe: Recipe, train: TrainReport) -> dict[str, str]:
+    if isinstance(recipe.base, NewBase):
+        return {}
+    name = recipe.base.hub if isinstance(recipe.base, HubBase) else train.base.name
+    return {"base_model": name, "base_model_relation": "adapter" if train.model.kind == "adapter" else "finetune"}
+
+
+def _results(recipe: Recipe, evaluation: EvaluationReport) -> list[dict[str, Any]]:
+    tuned = [system for system in evaluation.systems if system.system == TUNED]
+    metrics = [
+        {
+            "type": estimate.metric,
+            "name": estimate.metric,
+            "value": estimate.value,
+            "args": {
+                "n": estimate.n,
+                "ci": [estimate.low, estimate.high],
+                "level": estimate.level,
+                "signature": estimate.signature,
+                "evidence": system.scores,
+            },
+        }
+        for system in tuned
+        for estimate in system.estimates
+        if isinstance(estimate, Estimate)
+    ]
+    if not metrics:
+        return []
+    dataset = {
+        "name": evaluation.test.name,
+        "type": evaluation.test.name,
+        "split": "test",
+        "revision": evaluation.test.rows_digest,
+    }
+    return [{"task": {"type": "text-generation", "name": recipe.task.type}, "dataset": dataset, "metrics": metrics}]

@@ -1,0 +1,58 @@
+"""The model card: README.md of a release."""
+
+from dataclasses import dataclass
+
+from tunesmith.artifacts import AuditReport, EvaluationReport, GateReport, TrainReport
+from tunesmith.recipe import NewBase, Recipe
+from tunesmith.release import wording
+from tunesmith.release.cards.front_matter import front_matter
+from tunesmith.release.cards.markdown import render
+from tunesmith.release.results import by_metric, in_one_sentence
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the card says of the folder itself. `key_id` is the SHA-256 over the public key's DER form."""
+
+    version: int
+    key_id: str
+    stored_precision: str
+    with_base: bool
+    labels: int = 0
+
+
+def render_model_card(
+    recipe: Recipe,
+    audit: AuditReport,
+    *,
+    train: TrainReport,
+    evaluation: EvaluationReport,
+    gate: GateReport,
+    facts: Facts,
+) -> str:
+    """Markdown with YAML front matter. A value that nobody gave reads `not stated by the maker`."""
+    values = {
+        "front_matter": front_matter(recipe, train, evaluation),
+        "recipe": recipe,
+        "audit": audit,
+        "train": train,
+        "evaluation": evaluation,
+        "gate": gate,
+        "facts": facts,
+        "results": by_metric(evaluation),
+        "headline": in_one_sentence(by_metric(evaluation)),
+        "license": wording.stated(recipe.release.license),
+        "intended_use": wording.stated(recipe.release.intended_use),
+        "limits": wording.stated(recipe.release.limits),
+        "instruction": recipe.task.instruction,
+        "adapter": train.model.kind == "adapter",
+        "from_nothing": isinstance(recipe.base, NewBase),
+        "rounded": recipe.release.precision == "bf16",
+        "how_tuned": wording.METHODS[train.method],
+        "objective": wording.OBJECTIVES[train.objective],
+        "level": f"{recipe.evaluate.level:.0%}",
+        "sources": [source for source in audit.sources if source.split == "train"],
+        "taken_out": sum(audit.dropped.values()),
+        "w": wording,
+    }
+    return render("model-card.md.j2", values)

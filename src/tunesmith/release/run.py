@@ -1,0 +1,201 @@
+"""The release stage: a model that the gate let through becomes one signed folder.
+
+Order of proof: model files and documents, then `trust.sign_release` (release statement, log, evidence, signature), then the
+folder gets its name, then the ledger. The folder is made under a name of its own and renamed, so a release is whole or absent.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tunesmith.artifacts import AuditReport, EvaluationReport, GateReport, ReleaseReport, TrainReport, digest_of
+from tunesmith.context import Context
+from tunesmith.data.rows import load_rows
+from tunesmith.errors import IntegrityBroken, Misuse, Refused
+from tunesmith.models.tasks import label_set
+from tunesmith.recipe import Recipe, ReleaseSettings
+from tunesmith.release import statements
+from tunesmith.release.cards import Facts, render_data_card, render_model_card
+from tunesmith.release.folder import place_base, place_model, stored_precision
+from tunesmith.release.manifest import MANIFEST, RECIPE, manifest_bytes, recipe_bytes
+from tunesmith.release.page import render_page
+from tunesmith.store.objects import disk_errors, write_atomic
+from tunesmith.trust import FileSigner, Statement, key_id, load_signer, sign_release, verify_release
+from tunesmith.trust.files import digests_of
+from tunesmith.trust.layout import SIGNATURE
+
+LOG: Final = ".log"
+"""Folder of the transparency logs beside the releases, one log for each key; no release can have this name."""
+
+
+@dataclass(frozen=True)
+class ReleaseInputs:
+    """Everything a release rests on. `content_key` stands for all of it; `started` is the run's time, RFC 3339."""
+
+    recipe: Recipe
+    audit: AuditReport
+    train: TrainReport
+    evaluation: EvaluationReport
+    gate: GateReport
+    content_key: str
+    started: str
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What every step of one call needs."""
+
+    inputs: ReleaseInputs
+    settings: ReleaseSettings
+    context: Context
+    signer: FileSigner
+
+    def folder(self, version: int) -> Path:
+        """Relative to `context.home`."""
+        return Path(self.settings.folder) / self.inputs.recipe.name / str(version)
+
+    @property
+    def log(self) -> Path:
+        return self.context.home / self.settings.folder / LOG / key_id(self.signer.public_pem())[:16]
+
+
+def run(inputs: ReleaseInputs, settings: ReleaseSettings, context: Context) -> ReleaseReport:
+    """Make, sign and record the release, or find the one that this content key has already.
+
+    Raises Refused when the gate did not pass, Misuse when there is no signing key. `folder` of the report is relative to
+    `context.home`, so that the report does not depend on where a project lies.
+    """
+    began = context.clock.seconds()
+    if inputs.gate.outcome != "pass":
+        hint = "nothing was released; the report names the requirements that were not met"
+        raise Refused(f"the gate says {inputs.gate.outcome}", where=inputs.recipe.name, hint=hint)
+    work = _Work(inputs, settings, context, _signer(context.home / settings.key, settings.key))
+    version = _existing(work)
+    if version is None:
+        version = _next_version(work)
+        folder = work.folder(version)
+        if not (context.home / folder).exists():
+            _make(work, version)
+        name, key = inputs.recipe.name, inputs.content_key
+        context.store.ledger.record_release(
+            name, version, content_key=key, folder=folder.as_posix(), created=inputs.started
+        )
+    report = _report(work, version)
+    return report.model_copy(update={"measured": {"seconds": round(context.clock.seconds() - began, 2)}})
+
+
+def _signer(path: Path, given: str) -> FileSigner:
+    if not path.is_file():
+        raise Misuse("there is no signing key", where=str(path), hint=f"make one: `tunesmith init --key {given}`")
+    return load_signer(path)
+
+
+def _existing(work: _Work) -> int | None:
+    """The version that the ledger has for this content key, if its folder still verifies under today's key."""
+    found = work.context.store.ledger.release_of(work.inputs.content_key)
+    if found is None:
+        return None
+    version, folder = found
+    problem = _problem(work, work.context.home / folder, version)
+    if problem is None:
+        return version
+    work.context.progress.say(f"{folder} is not used again, and a new version is made: {problem}")
+    return None
+
+
+def _next_version(work: _Work) -> int:
+    """The next free number; a whole folder of this very content key, left by a run that was killed, is taken as it is."""
+    version = work.context.store.ledger.next_version(work.inputs.recipe.name)
+    while (folder := work.context.home / work.folder(version)).exists():
+        if _problem(work, folder, version) is None:
+            break
+        version += 1
+    return version
+
+
+def _problem(work: _Work, folder: Path, version: int) -> str | None:
+    """Why a folder is not the signed release of these inputs, or None when it is."""
+    try:
+        release = verify_release(folder, work.signer.public_pem())
+    except (IntegrityBroken, Misuse) as error:
+        return error.what
+    if (release.name, release.version) != (work.inputs.recipe.name, version):
+        return f"it is signed as {release.name} {release.version}"
+    key = json.loads((folder / MANIFEST).read_bytes())["content_key"]
+    return None if key == work.inputs.content_key else "it was made from something else"
+
+
+def _make(work: _Work, version: int) -> None:
+    """Build and sign beside the target, then rename."""
+    target = work.context.home / work.folder(version)
+    building = target.with_name(f".making-{version}")
+    with disk_errors(target):
+        shutil.rmtree(building, ignore_errors=True)
+        building.mkdir(parents=True)
+        evidence = _statements(work.inputs, _fill(building, work, version))
+        name = work.inputs.recipe.name
+        sign_release(building, work.signer, name=name, version=version, statements=evidence, log_folder=work.log)
+        building.rename(target)
+
+
+def _fill(folder: Path, work: _Work, version: int) -> statements.Subjects:
+    """Everything but evidence and signature. The same inputs give the same bytes; no time stands in these files."""
+    inputs, store = work.inputs, work.context.store
+    recipe, train = inputs.recipe, inputs.train
+    released = place_model(folder, train.model, work.settings, store=store)
+    with_base = train.model.kind == "adapter" and place_base(folder, train.base, store=store)
+    labels = label_set(load_rows(inputs.audit.train, store)) if recipe.task.type == "classify" else None
+    precision = stored_precision(folder)
+    facts = Facts(version, key_id(work.signer.public_pem()), precision, with_base, len(labels or ()))
+    recipe_file = recipe_bytes(recipe)
+    documents = {
+        RECIPE: recipe_file,
+        MANIFEST: manifest_bytes(
+            recipe, train, version=version, content_key=inputs.content_key, labels=labels, precision=precision
+        ),
+        **_documents(inputs, facts),
+    }
+    for name, data in documents.items():
+        write_atomic(folder / name, data)
+    evaluated = {name: digest for name, digest in store.tree(train.model.tree).items() if name.endswith(".safetensors")}
+    return statements.Subjects(released=released, evaluated=evaluated, recipe=digest_of(recipe_file))
+
+
+def _documents(inputs: ReleaseInputs, facts: Facts) -> dict[str, bytes]:
+    """What people read."""
+    recipe, audit, train, evaluation, gate = inputs.recipe, inputs.audit, inputs.train, inputs.evaluation, inputs.gate
+    card = render_model_card(recipe, audit, train=train, evaluation=evaluation, gate=gate, facts=facts)
+    page = render_page(recipe, audit, train=train, evaluation=evaluation, gate=gate)
+    return {
+        "README.md": card.encode(),
+        "data-card.md": render_data_card(recipe, audit, train=train).encode(),
+        "report.html": page.encode(),
+    }
+
+
+def _statements(inputs: ReleaseInputs, subjects: statements.Subjects) -> dict[str, Statement]:
+    this_run = statements.Run(inputs.content_key, inputs.started)
+    return {
+        "training": statements.training(inputs.recipe, inputs.audit, inputs.train, subjects=subjects, run=this_run),
+        "evaluation": statements.evaluation(inputs.evaluation, subjects=subjects),
+        "gate": statements.gate(inputs.recipe, inputs.gate, subjects=subjects, run=this_run),
+        "audit": statements.audit_summary(inputs.audit),
+    }
+
+
+def _report(work: _Work, version: int) -> ReleaseReport:
+    inputs, folder = work.inputs, work.folder(version)
+    reports = {"audit": inputs.audit, "train": inputs.train, "evaluation": inputs.evaluation, "gate": inputs.gate}
+    return ReleaseReport(
+        provenance=work.context.provenance(
+            "release", inputs={name: report.digest() for name, report in reports.items()}, settings=work.settings
+        ),
+        name=inputs.recipe.name,
+        version=version,
+        folder=folder.as_posix(),
+        model_tree=inputs.train.model.tree,
+        files=digests_of(work.context.home / folder, skip=frozenset({SIGNATURE}), error=IntegrityBroken),
+        public_key=work.signer.public_pem().decode(),
+    )

@@ -1,0 +1,183 @@
+"""The evidence of a release as in-toto statements: how it was trained, what it scored, what the gate said, what the audit took out.
+
+training    SLSA provenance v1 (slsa.dev/spec/v1.1/build-provenance). Build type `urn:tunesmith:supervised-fine-tuning:v1`: run
+            `tunesmith train` on the recipe (externalParameters.recipe, a file of the release) with the base and the data files
+            of resolvedDependencies. Written by the machine that trained, so it claims no SLSA level above 1.
+evaluation  in-toto test-result v0.1. A test is a comparison of the tuned model with another system on one metric.
+gate        in-toto simple verification result (SVR) v0.2.
+audit       `urn:tunesmith:audit-summary:v1`: counts by rule, sources with their rights. No row, no excerpt.
+
+Floats are strings and so are integers beyond 2^53: JSON readers differ in both.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tunesmith.artifacts import (
+    AuditReport,
+    EvaluationReport,
+    GateReport,
+    Provenance,
+    TrainReport,
+    canonical_bytes,
+    digest_of,
+)
+from tunesmith.recipe import Recipe
+from tunesmith.release.results import BASES, reading_of
+from tunesmith.trust import Statement, make_statement
+
+PROVENANCE_TYPE: Final = "https://slsa.dev/provenance/v1"
+TEST_RESULT_TYPE: Final = "https://in-toto.io/attestation/test-result/v0.1"
+SVR_TYPE: Final = "https://in-toto.io/attestation/svr/v0.2"
+AUDIT_TYPE: Final = "urn:tunesmith:audit-summary:v1"
+BUILD_TYPE: Final = "urn:tunesmith:supervised-fine-tuning:v1"
+BUILDER: Final = "urn:tunesmith:builder:local"
+VERIFIER: Final = "urn:tunesmith:gate:v1"
+
+EXACT: Final = 2**53
+
+
+@dataclass(frozen=True)
+class Subjects:
+    """What the statements are about: {path: SHA-256 hex}. The two differ when weights were rounded after evaluation."""
+
+    released: Mapping[str, str]
+    evaluated: Mapping[str, str]
+    recipe: str
+    """`sha256:<64 hex>` of recipe.yaml."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """Which run the statements speak of: its content key and its time (RFC 3339)."""
+
+    content_key: str
+    started: str
+
+
+def training(recipe: Recipe, audit: AuditReport, train: TrainReport, *, subjects: Subjects, run: Run) -> Statement:
+    """How the released files came about."""
+    sources = [source for source in audit.sources if source.split == "train"]
+    dependencies = [
+        {"name": train.base.name, "digest": _sha256(train.base.tree), "annotations": {"kind": "base model, tree"}},
+        {"name": audit.train.name, "digest": _sha256(audit.train.rows_digest), "annotations": {"kind": "clean rows"}},
+        {"name": "recipe.yaml", "digest": _sha256(subjects.recipe)},
+        *({"name": source.path, "digest": _sha256(source.sha256)} for source in sources),
+    ]
+    byproducts = [
+        {"name": "row consumption by step", "digest": _sha256(train.consumption)},
+        {"name": "training report", "digest": _sha256(train.digest())},
+    ]
+    predicate = {
+        "buildDefinition": {
+            "buildType": BUILD_TYPE,
+            "externalParameters": {"recipe": "recipe.yaml", "release": recipe.name},
+            "internalParameters": {
+                "recipeDigest": subjects.recipe,
+                "code": train.provenance.code,
+                "seed": train.provenance.seed,
+                "method": train.method,
+                "objective": train.objective,
+                "steps": train.steps,
+                "epochs": train.epochs,
+                "rows": train.rows,
+                "tokens": train.tokens,
+                "threads": train.threads,
+                "precision": recipe.release.precision,
+            },
+            "resolvedDependencies": dependencies,
+        },
+        "runDetails": {
+            "builder": {"id": BUILDER, "version": _versions(train.provenance)},
+            "metadata": {"invocationId": run.content_key, "startedOn": run.started},
+            "byproducts": byproducts,
+        },
+    }
+    return make_statement(subjects.released, predicate_type=PROVENANCE_TYPE, predicate=spelled(predicate))
+
+
+def evaluation(report: EvaluationReport, *, subjects: Subjects) -> Statement:
+    """What the evaluated files scored. Worse than a base fails; worse than a baseline, or unclear, warns."""
+    passed, warned, failed = [], [], []
+    for item in report.comparisons:
+        reading = reading_of(item)
+        worse = failed if item.reference in BASES else warned
+        {"better": passed, "worse": worse}.get(reading, warned).append(f"{item.metric}: better than {item.reference}")
+    predicate = {
+        "result": "FAILED" if failed else "WARNED" if warned or not passed else "PASSED",
+        "configuration": [
+            {"name": "recipe.yaml", "digest": _sha256(subjects.recipe)},
+            {"name": report.test.name, "digest": _sha256(report.test.rows_digest)},
+        ],
+        "passedTests": passed,
+        "warnedTests": warned,
+        "failedTests": failed,
+        "systems": [system.model_dump(mode="json") for system in report.systems],
+        "comparisons": [item.model_dump(mode="json") for item in report.comparisons],
+        "report": report.digest(),
+    }
+    return make_statement(subjects.evaluated, predicate_type=TEST_RESULT_TYPE, predicate=spelled(predicate))
+
+
+def gate(recipe: Recipe, report: GateReport, *, subjects: Subjects, run: Run) -> Statement:
+    """Which requirements of which policy the evaluated files met."""
+    policy = canonical_bytes([requirement.model_dump(mode="json") for requirement in recipe.gate])
+    met = [_property(verdict.requirement) for verdict in report.verdicts if verdict.outcome == "pass"]
+    predicate = {
+        "verifier": {
+            "id": VERIFIER,
+            "policies": [{"name": "recipe.yaml, gate", "digest": _sha256(digest_of(policy))}],
+        },
+        "timeCreated": run.started,
+        "properties": [*(["TUNESMITH_GATE_PASSED"] if report.outcome == "pass" else []), *met],
+        "verdicts": [verdict.model_dump(mode="json") for verdict in report.verdicts],
+        "report": report.digest(),
+    }
+    return make_statement(subjects.evaluated, predicate_type=SVR_TYPE, predicate=spelled(predicate))
+
+
+def audit_summary(report: AuditReport) -> Statement:
+    """What was read, and how much each rule took out, replaced or warned of. Its subjects are the clean data sets."""
+    datasets = {"train": report.train.rows_digest}
+    if report.test is not None:
+        datasets["test"] = report.test.rows_digest
+    predicate = {
+        "sources": [source.model_dump(mode="json") for source in report.sources],
+        "rowsRead": report.rows_read,
+        "rowsTrain": report.train.rows,
+        "rowsTest": 0 if report.test is None else report.test.rows,
+        "dropped": report.dropped,
+        "redacted": report.redacted,
+        "warned": report.warned,
+        "checks": report.checks,
+        "quarantine": report.quarantine,
+        "code": report.provenance.code,
+        "report": report.digest(),
+    }
+    return make_statement(datasets, predicate_type=AUDIT_TYPE, predicate=spelled(predicate))
+
+
+def spelled(value: Any) -> Any:
+    """The value with floats, and integers that not every JSON reader keeps, as strings."""
+    if isinstance(value, dict):
+        return {key: spelled(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [spelled(item) for item in value]
+    if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) > EXACT):
+        return str(value)
+    return value
+
+
+def _sha256(digest: str) -> dict[str, str]:
+    return {"sha256": digest.removeprefix("sha256:")}
+
+
+def _versions(provenance: Provenance) -> dict[str, str]:
+    return {"tunesmith": provenance.code, **provenance.versions}
+
+
+def _property(requirement: str) -> str:
+    """`exact-match at least 0.8` as `TUNESMITH_EXACT_MATCH_AT_LEAST_0.8`."""
+    return "TUNESMITH_" + re.sub(r"[^A-Z0-9.]+", "_", requirement.upper()).strip("_")

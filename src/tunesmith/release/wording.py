@@ -1,0 +1,85 @@
+"""Numbers and missing values in words, the same in cards and page."""
+
+from typing import Final
+
+from tunesmith.artifacts import Estimate
+
+MISSING: Final = "not stated by the maker"
+
+SYSTEMS: Final = {
+    "tuned": "Tuned model",
+    "base-plain": "Base, asked plainly",
+    "base-prompted": "Base, at its best without tuning",
+    "majority": "Always the most common answer",
+    "tfidf-words": "TF-IDF on words",
+    "tfidf-characters": "TF-IDF on characters",
+}
+METHODS: Final = {"full": "every weight of the base was trained", "lora": "a LoRA adapter was trained beside the base"}
+OBJECTIVES: Final = {"completion": "the answers alone", "all-tokens": "every token"}
+
+
+def stated(value: str | None) -> str:
+    """The value, or that the maker left it out."""
+    return value.strip() if value is not None and value.strip() else MISSING
+
+
+def system_name(system: str) -> str:
+    return SYSTEMS.get(system, system)
+
+
+def count(value: int) -> str:
+    """1234567 as 1,234,567."""
+    return f"{value:,}"
+
+
+def counted(value: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
+
+
+def quantity(value: float, unit: str) -> str:
+    """A metric's value: shares as percentages, anything else with its unit."""
+    if unit == "share":
+        return f"{100 * value:.1f}%"
+    if unit == "points":
+        return f"{value:.1f}"
+    return f"{value:.4g} {unit}".strip()
+
+
+def change(value: float, unit: str) -> str:
+    """A difference with its sign; a difference of percentages is in points."""
+    if unit in ("share", "points"):
+        text = f"{100 * value if unit == 'share' else value:+.1f} points"
+    else:
+        text = f"{value:+.4g} {unit}".strip()
+    return text.replace("-", "\N{MINUS SIGN}", 1) if text.startswith("-") else text
+
+
+def span(estimate: Estimate) -> str:
+    """The interval of a value, e.g. `82.9% to 90.7%`."""
+    return f"{quantity(estimate.low, estimate.unit)} to {quantity(estimate.high, estimate.unit)}"
+
+
+def change_span(estimate: Estimate) -> str:
+    """The interval of a difference; the unit is said once."""
+    low, high = change(estimate.low, estimate.unit), change(estimate.high, estimate.unit)
+    return f"{low.rpartition(' ')[0] or low} to {high}"
+
+
+def probability(p_value: float | None) -> str:
+    if p_value is None:
+        return "cannot be said"
+    return "below 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def size(parameters: int) -> str:
+    """A number of parameters, e.g. `7.1 million`."""
+    for limit, name in ((10**9, "billion"), (10**6, "million")):
+        if parameters >= limit:
+            return f"{parameters / limit:.3g} {name}"
+    return count(parameters)
+
+
+def short(digest: str) -> str:
+    """The first 12 hex digits of a digest, for a line of text."""
+    return digest.removeprefix("sha256:")[:12]

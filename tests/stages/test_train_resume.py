@@ -1,0 +1,23 @@
+"""A run killed at ten random moments and resumed ends in the same bytes as one that was left alone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = Path(__file__).parent / "training_run.py"
+
+
+def outcome(folder: Path, mode: str) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), str(folder), mode], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_ten_kills_change_no_bit(tmp_path: Path) -> None:
+    whole = outcome(tmp_path / "whole", "whole")
+    killed = outcome(tmp_path / "killed", "killed")
+    assert killed["tree"] == whole["tree"]
+    assert killed["killed"] == 10

@@ -1,0 +1,98 @@
+"""One small training run in a folder, for tests that kill it: `python training_run.py STORE MODE` prints the model's digest.
+
+MODE `whole` trains to the end; `killed` lets child processes do it, and kills ten of them at seeded random moments.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from tunesmith import process
+
+process.prepare()
+
+import torch
+
+from tunesmith import train
+from tunesmith.artifacts import Example, Rights, Row, message
+from tunesmith.context import Context
+from tunesmith.data.rows import keep_dataset
+from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
+from tunesmith.store import open_store
+
+CONFIG = {
+    "model_type": "llama",
+    "architectures": ["LlamaForCausalLM"],
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 128,
+    "tie_word_embeddings": True,
+    "vocab_size": 400,
+}
+
+
+def rows(count: int) -> list[Row]:
+    """Short questions with short answers, of uneven length."""
+    found = []
+    for number in range(count):
+        question, answer = f"count {number} " + "very " * (number % 5) + "slowly", f"{number} {number + 1}"
+        example = Example(messages=(message("user", question), message("assistant", answer)))
+        found.append(Row(row_id=f"{number:016x}", file="made.jsonl", line=number + 1, example=example, rights=Rights()))
+    return found
+
+
+def run(store: Path, method: str = "full", optimizer: str = "adamw") -> str:
+    """Train 30 steps over 1.5 epochs with a checkpoint after every step; the digest of the model's files."""
+    torch.set_num_threads(1)
+    store.mkdir(parents=True, exist_ok=True)
+    (store / "config.json").write_text(json.dumps(CONFIG))
+    context = Context(store=open_store(store), data_root=store, home=store, seed=5)
+    settings = TrainSettings(
+        method=method, optimizer=optimizer, rows_per_step=4, epochs=1.5, learning_rate=3e-3, checkpoint_every=1,
+        validation=0.1, validate_every=7, keep="best", rank=4,
+    )  # fmt: skip
+    inputs = train.TrainInputs(
+        keep_dataset("made", rows(90), context.store),
+        NewBase(config="config.json", tokenizer={"train": 400}, seed=3),
+        TaskSettings(type="chat"),
+    )
+    return train.run(inputs, settings, context).model.tree
+
+
+def run_killed(store: Path, kills: int) -> tuple[str, int]:
+    """Children train; `kills` of them get SIGKILL at random moments. The model's digest and how many were really killed."""
+    moments = random.Random(3)
+    result = store / "result"
+    killed = 0
+    for attempt in range(200):
+        child = os.fork()
+        if child == 0:
+            result.write_text(run(store))
+            os._exit(0)
+        if killed < kills:
+            time.sleep(moments.uniform(0.02, 0.5))
+            if os.waitpid(child, os.WNOHANG)[0] == 0:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                killed += 1
+                continue
+        else:
+            os.waitpid(child, 0)
+        if result.exists():
+            return result.read_text(), killed
+        raise SystemExit(f"attempt {attempt} ended without a result")
+    raise SystemExit("never finished")
+
+
+if __name__ == "__main__":
+    folder, mode = Path(sys.argv[1]), sys.argv[2]
+    folder.mkdir(parents=True, exist_ok=True)
+    digest, count = (run(folder), 0) if mode == "whole" else run_killed(folder, 10)
+    print(json.dumps({"tree": digest, "killed": count}))

@@ -1,0 +1,45 @@
+"""Baselines: what they learn, what they refuse, and that they repeat themselves."""
+
+import pytest
+
+from tunesmith.errors import DataError
+from tunesmith.scoring.baselines import Baseline, predict
+
+TRAIN = [
+    ("where is my parcel", "delivery"),
+    ("parcel has not arrived yet", "delivery"),
+    ("my parcel is late", "delivery"),
+    ("I want my money back", "refund"),
+    ("please refund the money", "refund"),
+]
+ASKED = ["is the parcel here", "money please", "MONEYY bakc"]
+
+
+def test_majority() -> None:
+    assert predict("majority", TRAIN, ASKED) == ["delivery", "delivery", "delivery"]
+
+
+def test_majority_of_a_draw_is_the_first_by_name() -> None:
+    assert predict("majority", [("x", "b"), ("y", "a")], ["z"]) == ["a"]
+
+
+def test_words() -> None:
+    assert predict("tfidf-words", TRAIN, ASKED[:2]) == ["delivery", "refund"]
+
+
+def test_characters_see_through_a_typo() -> None:
+    assert predict("tfidf-characters", TRAIN, ASKED) == ["delivery", "refund", "refund"]
+
+
+@pytest.mark.parametrize("baseline", ["majority", "tfidf-words", "tfidf-characters"])
+def test_edges(baseline: Baseline) -> None:
+    assert predict(baseline, TRAIN, []) == []
+    assert predict(baseline, TRAIN[:3], ["money"]) == ["delivery"]
+    assert predict(baseline, TRAIN, ASKED) == predict(baseline, TRAIN, ASKED)
+    with pytest.raises(DataError, match="no training rows"):
+        predict(baseline, [], ["x"])
+
+
+def test_prompts_without_words() -> None:
+    with pytest.raises(DataError, match="hold no words"):
+        predict("tfidf-words", [("?", "a"), ("!", "b")], ["x"])
