@@ -72,9 +72,13 @@ def open_context(
     )
 
 
-def run(recipe: Recipe, context: Context, *, until: StageName = "release", again: bool = False) -> RunResult:
+def run(
+    recipe: Recipe, context: Context, *, until: StageName = "release", again: bool = False, use: str | None = None
+) -> RunResult:
     """Run the stages up to `until`. `again` makes every stage anew and compares nothing with what was stored.
 
+    `use` is the store's digest of a training report that was made elsewhere or by other code: it stands in for the train
+    stage if it was made from the same rows, settings and task, and its own provenance says which code made it.
     Raises Refused when the audit blocks or the gate does not pass; the reports up to there are kept and can be shown.
     """
     run_id = secrets.token_hex(8)
@@ -82,7 +86,7 @@ def run(recipe: Recipe, context: Context, *, until: StageName = "release", again
     context = replace(context, seed=recipe.train.seed)
     with context.store.lock(run_id):
         context.store.ledger.start_run(run_id, recipe=recipe.name, started=started)
-        work = _Run(recipe, context, run_id, started, again)
+        work = _Run(recipe, context, run_id, started, again, use)
         outcome = "failed"
         try:
             result = work.upto(until)
@@ -102,6 +106,7 @@ class _Run:
     run_id: str
     started: str
     again: bool
+    use: str | None
 
     def upto(self, until: StageName) -> RunResult:
         result = RunResult()
@@ -144,6 +149,9 @@ class _Run:
             "task": recipe.task.model_dump(mode="json"),
         }
         inputs = train.TrainInputs(dataset, recipe.base, recipe.task)
+        if self.use is not None:
+            used = train.adopt(self.use, inputs, recipe.train, self.context)
+            return replace(result, train=used, reused=(*result.reused, "train"))
         report, reused = self._stage(
             "train", parts, TrainReport, lambda _: train.run(inputs, recipe.train, self.context)
         )

@@ -65,17 +65,6 @@ def test_every_setting_has_a_reader(modules: dict[str, Any]) -> None:
     assert not unread, "\n".join(unread)
 
 
-def test_every_setting_says_what_it_is_or_is_named_so() -> None:
-    """A default of None means something: it must be said."""
-    silent = [
-        f"{part.__name__}.{name}"
-        for part in parts(Recipe, set())
-        for name, field in part.model_fields.items()
-        if field.default is None and not field.description
-    ]
-    assert [name for name in silent if not name.startswith("Requirement.")] == []
-
-
 def test_a_read_is_told_from_a_write() -> None:
     assert reads(ast.parse("a.b = 1")) == set()
     assert reads(ast.parse("a = c.b")) == {"b"}

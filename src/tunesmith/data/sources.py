@@ -118,9 +118,9 @@ def _rows(file: _File, spec: SourceSettings, *, room: int | None) -> tuple[list[
     """The rows of one file and the id of its format."""
     rows: list[Row] = []
     formats = _Formats(spec)
-    stop = None if room is None else spec.skip + room
+    stop = None if room is None else spec.skip + room * spec.every
     records = enumerate(read_records(file.path, file.name), 1)
-    for number, (line, record) in islice(records, spec.skip, stop):
+    for number, (line, record) in islice(records, spec.skip, stop, spec.every):
         try:
             example = formats.of(record, line).read(record, spec.columns)
             rights = _rights(record, spec, file.name)

@@ -23,6 +23,7 @@ class SourceSettings(Settings):
     basis: str | None = Field(default=None, description="GDPR Art. 6 basis: consent, contract, legal-obligation, ...")
     source: str | None = Field(default=None, description="name of the source; the file name when left out")
     skip: int = Field(default=0, ge=0, description="leave out this many rows at the start of each file")
+    every: int = Field(default=1, ge=1, description="from there on, read every n-th row")
     limit: int | None = Field(default=None, ge=1, description="read only this many rows")
 
 

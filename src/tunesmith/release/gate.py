@@ -107,7 +107,7 @@ def _compared(requirement: Requirement, comparison: Comparison, evaluation: Eval
         threshold = -requirement.margin
         passed = low > threshold
     said = f"tuned minus {reference}: {_numbers(difference)}"
-    verdict = _settle(requirement, difference, value - threshold, said, passed=passed, failed=high < threshold)
+    verdict = _settle(requirement, difference, gap=value - threshold, said=said, passed=passed, failed=high < threshold)
     return Judged(verdict.model_copy(update={"evidence": evidence}), reference, value)
 
 
@@ -135,12 +135,12 @@ def _absolute(requirement: Requirement, evaluation: EvaluationReport) -> Verdict
     else:
         threshold = requirement.at_most if requirement.at_most is not None else 0.0
         passed, failed = estimate.high <= threshold, estimate.low > threshold
-    verdict = _settle(requirement, estimate, estimate.value - threshold, said, passed=passed, failed=failed)
+    verdict = _settle(requirement, estimate, gap=estimate.value - threshold, said=said, passed=passed, failed=failed)
     return verdict.model_copy(update={"evidence": evidence})
 
 
 def _settle(
-    requirement: Requirement, estimate: Estimate, gap: float, said: str, *, passed: bool, failed: bool
+    requirement: Requirement, estimate: Estimate, *, gap: float, said: str, passed: bool, failed: bool
 ) -> Verdict:
     if passed or failed:
         return Verdict(requirement=describe(requirement), outcome="pass" if passed else "fail", reason=said)

@@ -31,17 +31,17 @@ def manifest_bytes(
 ) -> bytes:
     """tunesmith.json: indented, keys sorted."""
     value = {
-            "format": FORMAT,
-            "name": recipe.name,
-            "version": version,
-            "content_key": content_key,
-            "task": recipe.task.type,
-            "instruction": recipe.task.instruction,
-            "labels": None if labels is None else list(labels),
-            "kind": train.model.kind,
-            "base": {"name": train.base.name, "tree": train.base.tree},
-            "precision": precision,
-            "max_new_tokens": recipe.evaluate.max_new_tokens,
+        "format": FORMAT,
+        "name": recipe.name,
+        "version": version,
+        "content_key": content_key,
+        "task": recipe.task.type,
+        "instruction": recipe.task.instruction,
+        "labels": None if labels is None else list(labels),
+        "kind": train.model.kind,
+        "base": {"name": train.base.name, "tree": train.base.tree},
+        "precision": precision,
+        "max_new_tokens": recipe.evaluate.max_new_tokens,
     }
     return (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()
 
@@ -50,4 +50,3 @@ def recipe_bytes(recipe: Recipe) -> bytes:
     """The recipe as run, every default written out, keys sorted: the same recipe gives the same bytes."""
     text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=True, allow_unicode=True, width=100)
     return text.encode()
-

@@ -190,7 +190,9 @@ def _report(work: _Work, version: int) -> ReleaseReport:
     reports = {"audit": inputs.audit, "train": inputs.train, "evaluation": inputs.evaluation, "gate": inputs.gate}
     return ReleaseReport(
         provenance=work.context.provenance(
-            "release", inputs={name: report.digest() for name, report in reports.items()}, settings=work.settings
+            "release",
+            inputs={name: report.digest() for name, report in reports.items()},
+            settings=work.settings.model_dump(mode="json"),
         ),
         name=inputs.recipe.name,
         version=version,

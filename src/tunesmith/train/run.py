@@ -14,7 +14,7 @@ from tunesmith.artifacts import Dataset, ModelRef, Provenance, Row, TrainReport
 from tunesmith.context import Context
 from tunesmith.data.chat import Encoded
 from tunesmith.data.rows import load_rows
-from tunesmith.errors import DataError
+from tunesmith.errors import DataError, Misuse
 from tunesmith.models.bases import resolve_base
 from tunesmith.models.loading import context_length, load_folder
 from tunesmith.models.tasks import Task, build_task
@@ -55,6 +55,21 @@ def run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> Train
     return _report(
         model, tokenizer, base, plan=plan, state=state, settings=settings, provenance=provenance, context=context
     ).model_copy(update={"measured": {"seconds": round(seconds, 2)}})
+
+
+def adopt(report: str, inputs: TrainInputs, settings: TrainSettings, context: Context) -> TrainReport:
+    """A training report by its digest in the store, if it was made from these rows by these settings; else Misuse."""
+    found = context.store.get(TrainReport, report)
+    expected = _provenance(inputs, found.base, settings, context)
+    mine, theirs = expected.model_dump(), found.provenance.model_dump()
+    different = [name for name in ("stage", "inputs", "settings", "seed") if mine[name] != theirs[name]]
+    if different:
+        raise Misuse(
+            f"the training report does not fit: its {', '.join(different)} differ",
+            where=report,
+            hint="train again, or give the recipe and data it was made with",
+        )
+    return found
 
 
 def base_of(base: BaseSettings, rows: Sequence[Row], context: Context) -> ModelRef:

@@ -33,9 +33,7 @@ def generate(
     return found
 
 
-def _finish(
-    engine: Engine, part: Batch, found: list[list[int]], *, max_new_tokens: int, stops: frozenset[int]
-) -> None:
+def _finish(engine: Engine, part: Batch, found: list[list[int]], *, max_new_tokens: int, stops: frozenset[int]) -> None:
     alive = dict.fromkeys(part.indices)
     indices, lengths, hidden = part.indices, part.lengths, part.hidden
     for count in range(max_new_tokens):

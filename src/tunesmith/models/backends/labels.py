@@ -172,9 +172,7 @@ def _search(engine: Engine, part: Batch, trie: list[Node], found: dict[int, Choi
         _spread(engine, trie, rows, steps, _run(engine, part, trie, rows, steps))
 
 
-def _run(
-    engine: Engine, part: Batch, trie: list[Node], rows: list[Search], steps: list[list[Step]]
-) -> torch.Tensor:
+def _run(engine: Engine, part: Batch, trie: list[Node], rows: list[Search], steps: list[list[Step]]) -> torch.Tensor:
     """Hidden states [B, Q, D] of the taken nodes' tokens, each seen from its own branch.
 
     A row with fewer nodes than Q repeats its prompt's view in slots that the next call overwrites.

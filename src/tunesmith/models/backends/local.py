@@ -90,7 +90,9 @@ class LocalModel:
     def _row(self, index: int, prompt: Ids, completion: Ids) -> Encoded:
         ids = (*prompt, *completion)
         if not prompt or len(ids) > self.context:
-            raise DataError(f"row {index} has {len(prompt)} + {len(completion)} tokens; the context holds {self.context}")
+            raise DataError(
+                f"row {index} has {len(prompt)} + {len(completion)} tokens; the context holds {self.context}"
+            )
         return Encoded(row_id=str(index), ids=ids, spans=((len(prompt), len(ids)),))
 
     def choose(

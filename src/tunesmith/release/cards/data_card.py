@@ -107,8 +107,6 @@ def _counts(audit: AuditReport, train: TrainReport) -> tuple[Field, ...]:
         Field("Rows trained on", wording.count(train.rows), "measured"),
         Field("Tokens trained on, repeats included", wording.count(train.tokens), "measured"),
         Field("Digest of the training rows", audit.train.rows_digest, "measured"),
-        Field(
-            "Digest of the held-out rows", "none" if audit.test is None else audit.test.rows_digest, "measured"
-        ),
+        Field("Digest of the held-out rows", "none" if audit.test is None else audit.test.rows_digest, "measured"),
         Field("Licences on the training rows", ", ".join(audit.train.licenses) or "none given", "declared"),
     )

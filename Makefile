@@ -1,0 +1,49 @@
+# make demo    installs into .venv, then takes the support desk example from its rows to a signed release
+# make test    installs into .venv, then runs every test; build machines call exactly this
+# make check   lint, types, format
+
+PYTHON ?= python3
+TESTS ?= tests
+BIN := .venv/bin
+DESK := examples/support-desk
+
+# On Linux without a GPU the wheels of the ordinary index bring gigabytes of CUDA libraries along.
+# Where pip is told of a folder of wheels, that folder decides.
+ifeq ($(shell uname -s),Linux)
+ifeq ($(shell command -v nvidia-smi)$(PIP_FIND_LINKS),)
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+endif
+endif
+
+.PHONY: demo test check format
+.DELETE_ON_ERROR:
+
+demo: .venv/.installed
+	$(BIN)/tunesmith init --key $(DESK)/release.pem --if-missing
+	$(BIN)/tunesmith run $(DESK)/recipe.yaml
+
+test: .venv/.installed
+	$(BIN)/python -m pytest $(TESTS)
+
+check: .venv/.installed
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
+	$(BIN)/mypy
+
+format: .venv/.installed
+	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; sys.exit("tunesmith needs Python 3.11 or later; give another with make PYTHON=...") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+# The exact pin comes first and alone, so that what follows finds torch in place; pyproject.toml keeps a range.
+.venv/.torch: .venv/.made
+	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch==2.13.0
+	touch $@
+
+.venv/.installed: pyproject.toml .venv/.torch
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@

@@ -1,0 +1,1 @@
+"""Seeded practice text for a small language model: copying, following and answering."""

@@ -1,0 +1,113 @@
+"""Facts that can be told and asked about people, events, parcels, shops, houses and animals.
+
+Each relation is (slot of the value, ways to tell it, ways to ask for the value, full answers,
+ways to ask for the subject). {S} is the subject and {V} the value.
+"""
+
+PEOPLE = [
+    ("town", ["{S} lives in {V}", "{S} has a [small |]flat in {V}", "{S} moved to {V} [last year|in spring]"],
+     ["Where does {S} live?", "In which town does {S} live?"], ["{S} lives in {V}."],
+     ["Who lives in {V}?"]),
+    ("job", ["{S} works as {a:V}", "{S} is {a:V}", "{S} has been {a:V} for years"],
+     ["What is the job of {S}?", "What does {S} work as?"], ["{S} works as {a:V}."],
+     ["Who is {a:V}?", "Who works as {a:V}?"]),
+    ("age", ["{S} is {V} years old", "{S} turned {V} [in May|last week|this year]"],
+     ["How old is {S}?"], ["{S} is {V} years old."], ["Who is {V} years old?"]),
+    ("pet", ["{S} has {a:V}", "{S} keeps {a:V} at home", "{S} [feeds|looks after] {a:V}"],
+     ["Which animal does {S} have?", "What pet does {S} have?"], ["{S} has {a:V}."],
+     ["Who has {a:V}?"]),
+    ("instrument", ["{S} plays the {V}", "{S} is learning the {V}", "{S} practises the {V} [every day|at night]"],
+     ["Which instrument does {S} play?"], ["{S} plays the {V}."], ["Who plays the {V}?"]),
+    ("sport", ["{S} loves {V}", "{S} goes to {V} training [on Sundays|twice a week|]"],
+     ["Which sport does {S} do?", "Which sport does {S} like?"], ["{S} likes {V}."],
+     ["Who does {V}?", "Whose sport is {V}?"]),
+    ("language", ["{S} speaks {V}", "{S} can speak {V}", "{S} takes {V} lessons"],
+     ["Which language does {S} speak or learn?"], ["The language is {V}."],
+     ["Who speaks or learns {V}?"]),
+    ("product", ["{S} bought {a:V}", "{S} ordered {a:V} [online|from a catalogue|]"],
+     ["What did {S} buy?", "What did {S} order?"], ["{S} bought {a:V}."], ["Who bought {a:V}?"]),
+    ("food", ["{S} likes {V}", "{S} always eats {V} [for lunch|in the evening]"],
+     ["What does {S} like to eat?", "Which food does {S} like?"], ["{S} likes {V}."],
+     ["Who likes {V}?"]),
+    ("colour", ["{S} wears a {V} coat", "{S} arrived in a {V} coat"],
+     ["Which colour is the coat of {S}?", "What colour coat does {S} have?"],
+     ["The coat is {V}."], ["Who has a {V} coat?"]),
+    ("time", ["{S} gets up at {V}", "{S} starts the day at {V}"],
+     ["When does {S} get up?", "At what time does {S} start the day?"], ["{S} gets up at {V}."],
+     ["Who gets up at {V}?"]),
+    ("phone", ["the telephone number of {S} is {V}", "{S} can be reached at {V}"],
+     ["What is the telephone number of {S}?", "Under which number can {S} be reached?"],
+     ["The number is {V}."], ["Whose telephone number is {V}?"]),
+    ("code", ["the locker of {S} has the code {V}", "{S} got the ticket number {V}", "{S} holds pass {V}"],
+     ["Which code belongs to {S}?", "Which number or code does {S} have?"], ["The code is {V}."],
+     ["To whom does {V} belong?"]),
+    ("year", ["{S} was born in {V}"], ["In which year was {S} born?", "When was {S} born?"],
+     ["{S} was born in {V}."], ["Who was born in {V}?"]),
+    ("street", ["the address of {S} is {V}", "{S} receives letters at {V}"],
+     ["What is the address of {S}?"], ["The address is {V}."], ["Whose address is {V}?"]),
+    ("subject", ["{S} teaches {V}", "{S} gives {V} lessons"], ["What does {S} teach?"],
+     ["{S} teaches {V}."], ["Who teaches {V}?"]),
+]
+
+EVENTS = [
+    ("date", ["{S} takes place on {V}", "{S} is [planned|set] for {V}"],
+     ["When is {S}?", "On what date is {S}?"], ["It is on {V}."], ["What is on {V}?"]),
+    ("time", ["{S} begins at {V}", "{S} starts at {V}"], ["At what time does {S} begin?",
+     "When does {S} start?"], ["It begins at {V}."], ["What begins at {V}?"]),
+    ("venue", ["{S} is held in the {V}", "the place for {S} is the {V}"],
+     ["Where is {S} held?"], ["It is held in the {V}."], ["What is held in the {V}?"]),
+    ("price", ["a ticket for {S} costs {V}", "{S} costs {V} per person"],
+     ["How much is a ticket for {S}?", "What does {S} cost?"], ["It costs {V}."],
+     ["What costs {V}?"]),
+    ("person", ["{S} is run by {V}", "questions about {S} go to {V}"],
+     ["Who is in charge of {S}?"], ["{V} is in charge of it."], ["What is {V} in charge of?"]),
+    ("count", ["{V} people have signed up for {S}", "there are {V} places for {S}"],
+     ["How many people or places are given for {S}?"], ["The number is {V}."],
+     ["For what is the number {V} given?"]),
+    ("phone", ["to sign up for {S}, call {V}"], ["Which number should be called for {S}?"],
+     ["Call {V}."], ["For what should one call {V}?"]),
+]
+
+PARCELS = [
+    ("town", ["{S} goes to {V}", "{S} is on its way to {V}"], ["Where does {S} go?",
+     "To which town is {S} going?"], ["It goes to {V}."], ["What goes to {V}?"]),
+    ("weight", ["{S} weighs {V}"], ["How heavy is {S}?", "What does {S} weigh?"], ["It weighs {V}."],
+     ["What weighs {V}?"]),
+    ("person", ["{S} is for {V}", "{S} was signed for by {V}"], ["Which person belongs to {S}?"],
+     ["The person is {V}."], ["What belongs to {V}?"]),
+    ("product", ["{S} contains {a:V}", "there is {a:V} inside {S}"], ["What is in {S}?"],
+     ["It contains {a:V}."], ["Which one contains {a:V}?"]),
+    ("date", ["{S} was sent on {V}", "{S} left the depot on {V}"], ["When was {S} sent?"],
+     ["It was sent on {V}."], ["What was sent on {V}?"]),
+    ("colour", ["{S} has a {V} label"], ["Which colour is the label of {S}?"], ["The label is {V}."],
+     ["What has a {V} label?"]),
+]
+
+GOODS = [
+    ("price", ["{S} costs {V}", "the price of {S} is {V}"], ["How much is {S}?", "What does {S} cost?"],
+     ["It costs {V}."], ["What costs {V}?"]),
+    ("code", ["{S} has the article number {V}", "ask for {S} under {V}"],
+     ["Which number does {S} have?", "What is the code of {S}?"], ["The code is {V}."],
+     ["Which thing has the code {V}?"]),
+    ("material", ["{S} is made of {V}"], ["What is {S} made of?"], ["It is made of {V}."],
+     ["What is made of {V}?"]),
+    ("town", ["{S} was made in {V}", "{S} comes from {V}"], ["Where does {S} come from?"],
+     ["It comes from {V}."], ["What comes from {V}?"]),
+    ("count", ["there are {V} pieces of {S} left", "we have {V} of {S} in stock"],
+     ["How many of {S} are there?"], ["There are {V}."], ["Of what are there {V}?"]),
+    ("spot", ["{S} is {V}", "you will find {S} {V}", "someone put {S} {V}"],
+     ["Where is {S}?", "Where can {S} be found?"], ["It is {V}."], ["What is {V}?"]),
+    ("name", ["{S} belongs to {V}", "{V} wants {S} back"], ["Whose is {S}?", "To whom does {S} belong?"],
+     ["It belongs to {V}."], ["What belongs to {V}?"]),
+]
+
+RELATIONS = {"people": PEOPLE, "events": EVENTS, "parcels": PARCELS, "goods": GOODS}
+LINKS = ["", "", "", "", "by the way, ", "as far as we know, ", "it is also known that ",
+         "the list says that ", "everybody knows that ", "in addition, "]
+FILLERS = [
+    "The weather was [mild|cold|wet|fine] [that week|all day|on the whole].", "Nobody was in a hurry.",
+    "The {adjective} {noun} stood by the door.", "It had been a [long|quiet|busy] [day|week|month].",
+    "There was a smell of {food} in the air.", "People talked about the {event}.",
+    "The {animal} slept in the sun.", "A {adjective} {noun} lay on the table.",
+    "All of this was written down by the {job}.", "The rest will follow [soon|later].",
+    "The bus to {town} was late again.", "More will be said about it on {day}."]

@@ -1,0 +1,145 @@
+"""Charts as inline SVG: bars with intervals, and a line with its points. No script, no style but the page's own classes.
+
+A chart is 360 units wide and is laid out so that its text is readable at 360 pixels; wide screens set charts side by side.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from markupsafe import Markup, escape
+
+WIDTH: Final = 360
+ROW: Final = 44
+POINTS: Final = 160
+"""Most points that a line is drawn with; longer curves are averaged in equal runs."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar from 0 to `value`; `low` and `high` draw the interval, `strong` the one the reader came for."""
+
+    name: str
+    value: float
+    text: str
+    low: float | None = None
+    high: float | None = None
+    strong: bool = False
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points (x, y) with increasing x; `dots` are drawn over them, e.g. held-out losses."""
+
+    points: tuple[tuple[float, float], ...]
+    dots: tuple[tuple[float, float], ...] = ()
+
+
+def bars(items: Sequence[Bar], *, top: float, label: str) -> Markup:
+    """Horizontal bars on the scale 0 to `top`, name and value above each."""
+    rows = [_bar(item, index * ROW, top) for index, item in enumerate(items)]
+    return _svg(len(items) * ROW, label, Markup("").join(rows))
+
+
+def curve(data: Curve, *, label: str, from_zero: bool) -> Markup:
+    """One line over its steps: the values in light, their running mean in strong; ticks at round numbers."""
+    height, left, right, above, below = 200, 46, 8, 10, 24
+    points = _thinned(data.points)
+    heights = [y for _, y in (*points, *data.dots)]
+    low, high = (0.0 if from_zero else min(heights)), max(heights)
+    ticks = round_ticks(low, high)
+    low, high = min(low, ticks[0]), max(high, ticks[-1])
+    first, last = points[0][0], max(points[-1][0], points[0][0] + 1)
+
+    def at(x: float, y: float) -> tuple[float, float]:
+        across = left + (x - first) / (last - first) * (WIDTH - left - right)
+        return across, above + (high - y) / (high - low) * (height - above - below)
+
+    parts = [_tick(value, at(first, value)[1], left, right) for value in ticks]
+    smooth = _smoothed(points)
+    if smooth != points:
+        parts.append(_path(points, "line faint", at))
+    parts.append(_path(smooth, "line", at))
+    parts += [_dot(*at(x, y)) for x, y in data.dots]
+    base = height - 6
+    parts.append(_text(left, base, f"step {first:g}", "tick"))
+    parts.append(_text(WIDTH - right, base, f"step {points[-1][0]:g}", "tick end"))
+    return _svg(height, label, Markup("").join(parts))
+
+
+def round_ticks(low: float, high: float, most: int = 4) -> list[float]:
+    """Round numbers (1, 2, 2.5 or 5 times a power of ten) that enclose `low` to `high`, about `most` steps apart."""
+    if high <= low:
+        high = low + (abs(low) or 1.0)
+    rough = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= rough * 0.999)
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
+
+
+def _svg(height: float, label: str, inside: Markup) -> Markup:
+    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        WIDTH, f"{height:g}", label, inside
+    )
+
+
+def _bar(item: Bar, y: float, top: float) -> Markup:
+    def across(value: float) -> float:
+        return max(0.0, min(value / top if top > 0 else 0.0, 1.0)) * WIDTH
+
+    kind = "bar strong" if item.strong else "bar"
+    parts = [
+        _text(0, y + 13, item.name, "label strong" if item.strong else "label"),
+        _text(WIDTH, y + 13, item.text, "value strong" if item.strong else "value"),
+        _rectangle(0, y + 20, WIDTH, "track"),
+        _rectangle(0, y + 20, across(item.value), kind),
+    ]
+    if item.low is not None and item.high is not None:
+        parts.append(_whisker(across(item.low), across(item.high), y + 25))
+    return Markup("").join(parts)
+
+
+def _rectangle(x: float, y: float, width: float, kind: str) -> Markup:
+    shape = '<rect class="{}" x="{}" y="{}" width="{}" height="10" rx="2"/>'
+    return Markup(shape).format(kind, f"{x:.1f}", f"{y:.1f}", f"{width:.1f}")
+
+
+def _whisker(low: float, high: float, y: float) -> Markup:
+    low, high = max(low, 0.8), min(high, WIDTH - 0.8)
+    caps = "".join(f"M{x:.1f} {y - 5:.1f}V{y + 5:.1f}" for x in (low, high))
+    return Markup('<path class="whisker" d="M{} {}H{}{}"/>').format(f"{low:.1f}", f"{y:.1f}", f"{high:.1f}", caps)
+
+
+def _tick(value: float, y: float, left: float, right: float) -> Markup:
+    grid = Markup('<path class="grid" d="M{} {}H{}"/>').format(f"{left:g}", f"{y:.1f}", f"{WIDTH - right:g}")
+    return grid + _text(left - 6, y + 4, f"{value:g}", "tick end")
+
+
+def _text(x: float, y: float, text: str, kind: str) -> Markup:
+    return Markup('<text class="{}" x="{}" y="{}">{}</text>').format(kind, f"{x:.1f}", f"{y:.1f}", escape(text))
+
+
+def _path(points: Sequence[tuple[float, float]], kind: str, at: object) -> Markup:
+    places = [at(x, y) for x, y in points]  # type: ignore[operator]
+    drawn = "".join(f"{'L' if index else 'M'}{x:.1f} {y:.1f}" for index, (x, y) in enumerate(places))
+    return Markup('<path class="{}" d="{}"/>').format(kind, drawn)
+
+
+def _dot(x: float, y: float) -> Markup:
+    return Markup('<circle class="dot" cx="{}" cy="{}" r="3.5"/>').format(f"{x:.1f}", f"{y:.1f}")
+
+
+def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """At most `POINTS` points, each the mean of a run; the last step keeps its place on the axis."""
+    size = math.ceil(len(points) / POINTS)
+    runs = [points[start : start + size] for start in range(0, len(points), size)]
+    return [(run[-1][0] if size > 1 else run[0][0], sum(y for _, y in run) / len(run)) for run in runs]
+
+
+def _smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Running mean over a tenth of the curve, centred; short or even curves stay as they are."""
+    reach = len(points) // 20
+    windows = [points[max(0, i - reach) : i + reach + 1] for i in range(len(points))]
+    return [(point[0], sum(y for _, y in window) / len(window)) for point, window in zip(points, windows, strict=True)]

@@ -1,0 +1,60 @@
+"""One self-contained HTML file: style and charts inside, no script, nothing fetched; everything that is text stays text."""
+
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from tunesmith.artifacts import AuditReport, EvaluationReport, GateReport, TrainReport
+from tunesmith.recipe import NewBase, Recipe
+from tunesmith.release import wording
+from tunesmith.release.page import figures
+from tunesmith.release.page.story import headline, samples, taken_out, tiles
+from tunesmith.release.results import by_metric
+
+_HERE = Path(__file__).parent
+
+
+def render_page(
+    recipe: Recipe,
+    audit: AuditReport,
+    *,
+    train: TrainReport | None = None,
+    evaluation: EvaluationReport | None = None,
+    gate: GateReport | None = None,
+) -> str:
+    """The report of a run. A run that was stopped has no reports after the stage that stopped it; the page says so.
+
+    The same reports give the same bytes. Texts of held-out rows appear as far as `evaluation.samples` holds them; texts
+    of training rows do not appear.
+    """
+    results = () if evaluation is None else by_metric(evaluation)
+    values = {
+        "recipe": recipe,
+        "audit": audit,
+        "train": train,
+        "evaluation": evaluation,
+        "gate": gate,
+        "headline": headline(audit, train, evaluation, gate),
+        "tiles": tiles(audit, train, evaluation),
+        "taken_out": taken_out(audit),
+        "rules_chart": figures.rules(audit),
+        "loss_chart": None if train is None else figures.loss(train),
+        "rate_chart": None if train is None else figures.rate(train),
+        "results": results,
+        "metric_charts": [figures.metric(item) for item in results],
+        "samples": () if evaluation is None else samples(evaluation, results),
+        "from_nothing": isinstance(recipe.base, NewBase),
+        "style": Markup((_HERE / "style.css").read_text(encoding="utf-8")),
+        "level": f"{recipe.evaluate.level:.0%}",
+        "w": wording,
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        undefined=jinja2.StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("page.html.j2").render(values)

@@ -1,0 +1,188 @@
+"""What happened, in words: the verdict, the figures to remember, what was taken out, what the models said."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tunesmith.artifacts import AuditReport, EvaluationReport, Finding, GateReport, Place, TrainReport
+from tunesmith.release import wording
+from tunesmith.release.results import BASES, TUNED, MetricResults, by_metric, in_one_sentence, line_of, stronger_base
+
+EXAMPLES_PER_RULE: Final = 3
+DID: Final = {
+    "drop": "taken out",
+    "redact": "replaced inside the row",
+    "warn": "kept, with a warning",
+    "block": "stopped the run",
+}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """`tone` is that of the gate; `lines` are the sentences below the verdict."""
+
+    tone: Literal["pass", "fail", "inconclusive"]
+    title: str
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One figure to remember."""
+
+    name: str
+    figure: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """One finding as a person reads it."""
+
+    place: str
+    did: str
+    reason: str
+    other: str
+
+
+@dataclass(frozen=True)
+class RuleGroup:
+    """The findings of one rule: how many, and the first few."""
+
+    rule: str
+    found: int
+    examples: tuple[Example, ...]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one system said; `same` when it is the expected text, white space at the ends aside."""
+
+    name: str
+    text: str
+    same: bool
+    tuned: bool = False
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One held-out row."""
+
+    place: str
+    prompt: str
+    answers: tuple[Said, ...]
+
+
+def headline(
+    audit: AuditReport, train: TrainReport | None, evaluation: EvaluationReport | None, gate: GateReport | None
+) -> Headline:
+    """The outcome in words that need no other."""
+    if gate is None or evaluation is None:
+        return _stopped(audit, train, evaluation)
+    numbers = in_one_sentence(by_metric(evaluation))
+    met = sum(verdict.outcome == "pass" for verdict in gate.verdicts)
+    if gate.outcome == "pass":
+        told = f"All {wording.counted(met, 'requirement')} of the policy are met." if met > 1 else "The policy is met."
+        return Headline("pass", "The tuned model passed and may be released", (numbers, told))
+    unmet = f"{met} of {wording.counted(len(gate.verdicts), 'requirement')} met. Nothing was released."
+    if not gate.verdicts:
+        unmet = "The recipe names no requirement, and an empty policy never passes. Nothing was released."
+    if gate.outcome == "fail":
+        return Headline("fail", "The tuned model was refused", (numbers, unmet))
+    return Headline("inconclusive", "Not released: the evidence is not enough to tell", (numbers, unmet))
+
+
+def _stopped(audit: AuditReport, train: TrainReport | None, evaluation: EvaluationReport | None) -> Headline:
+    blocks = [finding for finding in audit.findings if finding.action == "block"]
+    if blocks and train is None:
+        first = blocks[0]
+        told = f"{first.rule} at {_where(first.place)}: {first.reason}."
+        more = f"{wording.counted(len(blocks), 'finding')} of this kind stop the run. Nothing was trained."
+        return Headline("fail", "The audit stopped this run", (told, more))
+    last = "evaluated" if evaluation is not None else "trained" if train is not None else "audited"
+    return Headline(
+        "inconclusive", f"The run has {last}, and stopped there", ("No verdict was reached, nothing was released.",)
+    )
+
+
+def tiles(audit: AuditReport, train: TrainReport | None, evaluation: EvaluationReport | None) -> tuple[Tile, ...]:
+    """Rows, training, and the first metric."""
+    test = 0 if audit.test is None else audit.test.rows
+    removed = audit.rows_read - audit.train.rows - test
+    found = [
+        Tile("Rows read", wording.count(audit.rows_read), f"from {wording.counted(len(audit.sources), 'file')}"),
+        Tile(
+            "Taken out by the audit",
+            wording.count(removed),
+            f"{audit.train.rows:,} left to train on, {test:,} to test on",
+        ),
+    ]
+    if train is not None:
+        tuned = wording.size(train.trainable_parameters)
+        found.append(
+            Tile("Weights tuned", tuned, f"in {wording.counted(train.steps, 'step')}, {train.epochs:g} epochs")
+        )
+    results = () if evaluation is None else by_metric(evaluation)
+    if results:
+        line, base = line_of(results[0], TUNED), stronger_base(results[0])
+        if line is not None:
+            note = "" if base is None else f"its base at its best: {base.value}"
+            found.append(Tile(results[0].metric.title, line.value, note))
+    return tuple(found)
+
+
+def taken_out(audit: AuditReport) -> tuple[RuleGroup, ...]:
+    """Findings by rule, the most frequent first, a few of each."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in audit.findings:
+        groups.setdefault(finding.rule, []).append(finding)
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    return tuple(
+        RuleGroup(rule, len(found), tuple(_example(finding) for finding in found[:EXAMPLES_PER_RULE]))
+        for rule, found in ordered
+    )
+
+
+def samples(evaluation: EvaluationReport, results: Sequence[MetricResults]) -> tuple[Sample, ...]:
+    """Held-out rows with what was expected, what the stronger base said and what the tuned model said."""
+    base = stronger_base(results[0]) if results else None
+    systems = [base.system if base is not None else BASES[0], TUNED]
+    return tuple(
+        Sample(
+            place=sample.get("place", ""),
+            prompt=sample.get("prompt", ""),
+            answers=(
+                Said("Expected", _shown(sample.get("expected", "")), same=False),
+                *(_said(sample, system) for system in systems if system in sample),
+            ),
+        )
+        for sample in evaluation.samples
+    )
+
+
+def _said(sample: dict[str, str], system: str) -> Said:
+    text = sample[system]
+    same = bool(text.strip()) and text.strip() == sample.get("expected", "").strip()
+    return Said(wording.system_name(system), _shown(text) or "(nothing)", same, tuned=system == TUNED)
+
+
+def _shown(text: str) -> str:
+    """A JSON object on several lines, which is easier to compare; any other text as it is."""
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text
+
+
+def _example(finding: Finding) -> Example:
+    other = "" if finding.other is None else _where(finding.other)
+    if other and finding.similarity is not None:
+        other = f"{other} ({finding.similarity:.0%} alike)"
+    return Example(_where(finding.place), DID[finding.action], finding.reason, other)
+
+
+def _where(place: Place) -> str:
+    return place.file if place.line == 0 else f"{place.file}:{place.line}"

@@ -1,0 +1,1 @@
+"""Serve a verified release behind an OpenAI-compatible API."""

@@ -1,0 +1,76 @@
+"""The HTTP face of one verified release."""
+
+from collections.abc import AsyncIterator, MutableMapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tunesmith.context import Context
+from tunesmith.serve.openai import chat, errors, models
+from tunesmith.serve.released import Released, open_release
+from tunesmith.serve.worker import Worker
+
+
+@dataclass
+class RequestIds:
+    """Gives every request an id and writes it into the header that OpenAI's clients report.
+
+    The ids begin with the moment the server started, so they do not come back after a restart.
+    """
+
+    app: ASGIApp
+    started_us: int
+    numbers: count[int] = field(default_factory=lambda: count(1))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        name = f"req_{self.started_us:x}{next(self.numbers):08x}"
+        scope.setdefault("state", {})["request_id"] = name
+
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                _add_header(message, b"x-request-id", name.encode())
+            await send(message)
+
+        await self.app(scope, receive, send_named)
+
+
+def _add_header(message: MutableMapping[str, Any], name: bytes, value: bytes) -> None:
+    message["headers"] = [*message.get("headers", ()), (name, value)]
+
+
+def make_app(release: Path, public_pem: bytes, *, context: Context) -> FastAPI:
+    """Verify and load a release folder; the application that serves it.
+
+    Raises IntegrityBroken when the folder is not what the key signed: an unverified release is never served.
+    """
+    return app_of(open_release(release, public_pem, context=context), context=context)
+
+
+def app_of(released: Released, *, context: Context) -> FastAPI:
+    """The application over a loaded release. Pages that fetch scripts from elsewhere (/docs) are off."""
+    worker = Worker()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        worker.stop()
+
+    app = FastAPI(title="Tunesmith", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.add_middleware(RequestIds, started_us=int(context.clock.now().timestamp() * 1e6))
+    errors.install(app)
+    app.include_router(models.make_router(released))
+    app.include_router(chat.make_router(released, worker, context))
+
+    @app.get("/healthz")
+    async def health() -> dict[str, Any]:
+        return {"status": "ok", "model": released.id, "waiting": worker.waiting}
+
+    return app

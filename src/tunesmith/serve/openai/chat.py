@@ -1,0 +1,156 @@
+"""POST /v1/chat/completions, whole or as server-sent events."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from jinja2.exceptions import TemplateError
+
+from tunesmith.context import Context
+from tunesmith.data.chat import prompt_ids
+from tunesmith.errors import TunesmithError
+from tunesmith.serve.answer import Ask, Piece, answer
+from tunesmith.serve.openai import errors
+from tunesmith.serve.openai.errors import BadRequest
+from tunesmith.serve.openai.models import find
+from tunesmith.serve.openai.wire import ChatRequest
+from tunesmith.serve.released import Released
+from tunesmith.serve.worker import Worker
+
+
+@dataclass(frozen=True)
+class Head:
+    """What every object of one answer repeats."""
+
+    id: str
+    created: int
+    model: str
+    fingerprint: str
+
+    def wrap(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+        """A completion or chunk around its choices."""
+        return {
+            "id": self.id,
+            "object": kind,
+            "created": self.created,
+            "model": self.model,
+            "system_fingerprint": self.fingerprint,
+            "choices": choices,
+        }
+
+
+def make_router(released: Released, worker: Worker, context: Context) -> APIRouter:
+    """The route over one release."""
+    router = APIRouter(prefix="/v1/chat", tags=["chat"])
+
+    @router.post("/completions", response_model=None)
+    async def create(request: Request, body: ChatRequest) -> Response:
+        find(released, body.model)
+        body.check()
+        name = request.scope["state"]["request_id"]
+        ask = _ask(released, body, seed=context.seed_for(f"serve/{name}"))
+        head = Head(
+            id=f"chatcmpl-{name.removeprefix('req_')}",
+            created=int(context.clock.now().timestamp()),
+            model=released.id,
+            fingerprint=released.model.digest[:19],
+        )
+        pieces = worker.run(lambda: answer(released, ask), gone=request.is_disconnected)
+        if not body.stream:
+            return JSONResponse(await _whole(head, ask, pieces))
+        first = await anext(pieces)
+        with_usage = body.stream_options is not None and body.stream_options.include_usage
+        events = _events(head, ask, first, pieces, with_usage=with_usage)
+        return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})
+
+    return router
+
+
+def _ask(released: Released, body: ChatRequest, *, seed: int) -> Ask:
+    """The request in tokens. Raises BadRequest when the template or the context cannot take the messages."""
+    try:
+        prompt = prompt_ids(released.model.tokenizer, released.conversation(body.conversation()))
+    except TemplateError as error:
+        raise BadRequest(f"the chat template refuses these messages: {error}", param="messages") from error
+    longest_label = max(map(len, released.options), default=1)
+    room = released.model.context - len(prompt)
+    if room < longest_label:
+        raise BadRequest(
+            f"This model's maximum context length is {released.model.context} tokens; your messages have {len(prompt)}, "
+            f"and the answer needs at least {longest_label}",
+            param="messages",
+            code="context_length_exceeded",
+        )
+    return Ask(
+        prompt=tuple(prompt),
+        max_new_tokens=room if body.limit is None else min(body.limit, room),
+        temperature=0.0 if body.temperature is None else body.temperature,
+        top_p=1.0 if body.top_p is None else body.top_p,
+        seed=seed if body.seed is None else body.seed,
+        stop=body.stop_strings,
+    )
+
+
+def _usage(ask: Ask, tokens: int) -> dict[str, int]:
+    """Exact counts; the end token that the model wrote is one of its tokens."""
+    prompt = len(ask.prompt)
+    return {"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + tokens}
+
+
+async def _whole(head: Head, ask: Ask, pieces: AsyncIterator[Piece]) -> dict[str, Any]:
+    text, last = [], Piece("", 0)
+    async for piece in pieces:
+        text.append(piece.text)
+        last = piece
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "".join(text), "refusal": None},
+        "logprobs": None,
+        "finish_reason": last.finish,
+    }
+    return {**head.wrap("chat.completion", [choice]), "usage": _usage(ask, last.tokens)}
+
+
+async def _events(
+    head: Head, ask: Ask, first: Piece, pieces: AsyncIterator[Piece], *, with_usage: bool
+) -> AsyncIterator[str]:
+    """Role first, then text, then the reason it ended, then (when asked for) the usage, then [DONE].
+
+    An error after the start can no longer be a status; it travels as an event, which clients raise.
+    """
+    extra = {"usage": None} if with_usage else {}
+
+    def chunk(delta: dict[str, str], finish: str | None = None) -> str:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        return _event({**head.wrap("chat.completion.chunk", [choice]), **extra})
+
+    yield chunk({"role": "assistant", "content": ""})
+    last = first
+    try:
+        async with aclosing(_with(first, pieces)) as every:
+            async for piece in every:
+                last = piece
+                if piece.text:
+                    yield chunk({"content": piece.text})
+    except TunesmithError as error:
+        yield _event(errors.body(str(error), status=error.http_status))
+        return
+    yield chunk({}, last.finish)
+    if with_usage:
+        yield _event({**head.wrap("chat.completion.chunk", []), "usage": _usage(ask, last.tokens)})
+    yield "data: [DONE]\n\n"
+
+
+async def _with(first: Piece, pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
+    async with aclosing(pieces) as rest:  # type: ignore[type-var]
+        yield first
+        async for piece in rest:
+            yield piece
+
+
+def _event(value: dict[str, Any]) -> str:
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"

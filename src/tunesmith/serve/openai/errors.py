@@ -1,0 +1,73 @@
+"""Errors as OpenAI's clients read them: {"error": {message, type, param, code}}."""
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from tunesmith.errors import Misuse, TunesmithError
+
+TYPES = {
+    400: "invalid_request_error",
+    404: "invalid_request_error",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+}
+
+
+class BadRequest(Misuse):
+    """A request that is refused; `param` names the field, `code` is OpenAI's word for the kind."""
+
+    def __init__(self, what: str, *, param: str | None = None, code: str | None = None, status: int = 400) -> None:
+        Misuse.__init__(self, what)
+        self.param, self.code, self.http_status = param, code, status  # type: ignore[misc]
+
+
+def body(message: str, *, status: int, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+    """The JSON of an error."""
+    kind = TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+def respond(message: str, *, status: int, param: str | None = None, code: str | None = None) -> JSONResponse:
+    """An error response; a client is told to try again only where that can help."""
+    headers = {"retry-after": "1"} if status == 429 else {}
+    return JSONResponse(body(message, status=status, param=param, code=code), status_code=status, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Every error of every route leaves in this shape."""
+    app.add_exception_handler(TunesmithError, _ours)
+    app.add_exception_handler(RequestValidationError, _validation)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _crash)
+
+
+async def _ours(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, BadRequest):
+        return respond(error.what, status=error.http_status, param=error.param, code=error.code)
+    status = error.http_status if isinstance(error, TunesmithError) else 500
+    return respond(str(error), status=400 if status == 422 else status)
+
+
+async def _validation(request: Request, error: Exception) -> JSONResponse:
+    """The first thing that is wrong with the body, with its path."""
+    first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": str(error)}
+    path = [str(part) for part in first["loc"] if part != "body"]
+    param = ".".join(path) or None
+    if first.get("type") == "extra_forbidden":
+        return respond(f"Unrecognized request argument supplied: {param}", status=400, param=param)
+    return respond(f"{param or 'body'}: {first['msg']}", status=400, param=param)
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = error.detail if isinstance(error, HTTPException) else str(error)
+    return respond(f"{request.method} {request.url.path}: {detail}", status=status)
+
+
+async def _crash(request: Request, error: Exception) -> JSONResponse:
+    """A fault of ours: the client learns that, and nothing about our insides; the server's log has the rest."""
+    return respond("the server failed; its log says why", status=500)

@@ -1,0 +1,40 @@
+"""GET /v1/models and /v1/models/{id}."""
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from tunesmith.serve.openai.errors import BadRequest
+from tunesmith.serve.released import Released
+
+
+def card(released: Released) -> dict[str, Any]:
+    """A model as the wire shows it; `created` is when this server loaded it."""
+    return {"id": released.id, "object": "model", "created": released.created, "owned_by": "tunesmith"}
+
+
+def find(released: Released, asked: str) -> Released:
+    """The release a client asks for. Raises BadRequest (404) for any other name."""
+    if not released.answers_to(asked):
+        raise BadRequest(
+            f"The model `{asked}` does not exist; this server has `{released.id}`",
+            param="model",
+            code="model_not_found",
+            status=404,
+        )
+    return released
+
+
+def make_router(released: Released) -> APIRouter:
+    """Routes over one release. Ids hold colons, so the last part of the path is taken as it is."""
+    router = APIRouter(prefix="/v1/models", tags=["models"])
+
+    @router.get("")
+    async def list_models() -> dict[str, Any]:
+        return {"object": "list", "data": [card(released)]}
+
+    @router.get("/{model:path}")
+    async def retrieve_model(model: str) -> dict[str, Any]:
+        return card(find(released, model))
+
+    return router

@@ -1,0 +1,146 @@
+"""The request of POST /v1/chat/completions: what is carried out, what makes no difference here, what is refused."""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from tunesmith.artifacts import Message, Role, message
+from tunesmith.serve.openai.errors import BadRequest
+
+ROLES: Final[dict[str, Role]] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+
+NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {
+    "n": (None, 1),
+    "logprobs": (None, False),
+    "top_logprobs": (None, 0),
+    "response_format": (None, {"type": "text"}),
+    "tools": (None, []),
+    "tool_choice": (None, "none", "auto"),
+    "functions": (None, []),
+    "function_call": (None, "none", "auto"),
+    "logit_bias": (None, {}),
+    "presence_penalty": (None, 0),
+    "frequency_penalty": (None, 0),
+    "modalities": (None, ["text"]),
+    "audio": (None,),
+    "prediction": (None,),
+    "reasoning_effort": (None, "none"),
+    "store": (None, False),
+    "web_search_options": (None,),
+    "moderation": (None,),
+}
+"""Settings this server cannot carry out, with the values that ask for nothing. Any other value is refused, never ignored."""
+
+
+class Part(BaseModel):
+    """A part of a message's content."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    type: str
+    text: str | None = None
+
+
+class Turn(BaseModel):
+    """A message as the wire has it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    role: str
+    content: str | tuple[Part, ...] | None = None
+
+
+class StreamOptions(BaseModel):
+    """What a stream carries besides the text."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    """Temperature is 0 when left out: the answer is then the one that was evaluated.
+
+    `user`, `metadata` and their like are accepted because they ask for nothing; unknown fields are refused.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    messages: tuple[Turn, ...] = Field(min_length=1)
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_tokens: Annotated[int | None, Field(ge=1)] = None
+    max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
+    temperature: Annotated[float | None, Field(ge=0, le=2, allow_inf_nan=False)] = None
+    top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False)] = None
+    seed: Annotated[int | None, Field(ge=-(2**63), lt=2**63)] = None
+    stop: str | Annotated[tuple[str, ...], Field(max_length=4)] | None = None
+
+    n: Any = None
+    logprobs: Any = None
+    top_logprobs: Any = None
+    response_format: Any = None
+    tools: Any = None
+    tool_choice: Any = None
+    functions: Any = None
+    function_call: Any = None
+    logit_bias: Any = None
+    presence_penalty: Any = None
+    frequency_penalty: Any = None
+    modalities: Any = None
+    audio: Any = None
+    prediction: Any = None
+    reasoning_effort: Any = None
+    store: Any = None
+    web_search_options: Any = None
+    moderation: Any = None
+
+    user: str | None = None
+    metadata: dict[str, str] | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    parallel_tool_calls: bool | None = None
+    service_tier: Literal["auto", "default"] | None = None
+
+    def check(self) -> None:
+        """Raises BadRequest for anything that would have to be ignored."""
+        for name, neutral in NEUTRAL.items():
+            value = getattr(self, name)
+            if value not in neutral:
+                raise BadRequest(
+                    f"`{name}` = {value!r} is not supported by this server", param=name, code="unsupported_value"
+                )
+        if any(not text for text in self.stop_strings):
+            raise BadRequest("a stop string must not be empty", param="stop")
+        if self.stream_options is not None and not self.stream:
+            raise BadRequest("`stream_options` needs `stream`: true", param="stream_options")
+
+    @property
+    def stop_strings(self) -> tuple[str, ...]:
+        """At most four."""
+        return (self.stop,) if isinstance(self.stop, str) else self.stop or ()
+
+    @property
+    def limit(self) -> int | None:
+        """Most tokens to write; of the two spellings the newer one counts."""
+        return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
+
+    def conversation(self) -> tuple[Message, ...]:
+        """The messages as ours. Raises BadRequest for roles and parts the model cannot be given."""
+        return tuple(_turn(place, turn) for place, turn in enumerate(self.messages))
+
+
+def _turn(place: int, turn: Turn) -> Message:
+    param = f"messages.{place}"
+    if turn.role not in ROLES:
+        roles = ", ".join(ROLES)
+        raise BadRequest(f"the role {turn.role!r} is not supported; use one of {roles}", param=f"{param}.role")
+    if turn.content is None:
+        raise BadRequest("a message needs content", param=f"{param}.content")
+    if isinstance(turn.content, str):
+        return message(ROLES[turn.role], turn.content)
+    strange = [part.type for part in turn.content if part.type != "text" or part.text is None]
+    if strange:
+        raise BadRequest(f"content of type {strange[0]!r} is not supported; send text", param=f"{param}.content")
+    return message(ROLES[turn.role], "".join(part.text or "" for part in turn.content))

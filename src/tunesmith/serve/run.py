@@ -1,0 +1,43 @@
+"""Run the server on a socket of this machine."""
+
+import socket
+from pathlib import Path
+
+import uvicorn
+
+from tunesmith.context import Context
+from tunesmith.errors import MachineFailure
+from tunesmith.serve.app import make_app
+from tunesmith.trust.keys import load_public_pem
+
+
+def serve(release: Path, key: Path, *, host: str, port: int, context: Context) -> None:
+    """Serve a release until the process is told to stop. `port` 0 takes a free one; the real address is said.
+
+    Raises IntegrityBroken for an unverified release, before a port is opened; MachineFailure when the port is taken.
+    """
+    app = make_app(release, load_public_pem(key), context=context)
+    with bind(host, port) as listener:
+        context.progress.say(f"serving {release} at {address(listener)}/v1")
+        server_of(app).run(sockets=[listener])
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises MachineFailure."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        hint = "choose another --port, or 0 for a free one"
+        raise MachineFailure(f"cannot listen: {error.strerror}", where=f"{host}:{port}", hint=hint) from error
+
+
+def address(listener: socket.socket) -> str:
+    """`http://host:port` as it really is."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def server_of(app: object) -> uvicorn.Server:
+    """uvicorn with nothing but errors in its log."""
+    return uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none", server_header=False))  # type: ignore[arg-type]
