@@ -41,9 +41,9 @@ format: .venv/.installed
 
 # The exact pin comes first and alone, so that what follows finds torch in place; pyproject.toml keeps a range.
 .venv/.torch: .venv/.made
-	$(BIN)/python -m pip install --quiet $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch==2.13.0
+	$(BIN)/python -m pip install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) torch==2.13.0
 	touch $@
 
 .venv/.installed: pyproject.toml .venv/.torch
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --editable '.[dev]'
 	touch $@

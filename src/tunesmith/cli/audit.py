@@ -1,7 +1,6 @@
 """`tunesmith audit RECIPE | FILES...`."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,7 +13,9 @@ from tunesmith.cli.stage import run_until, show_reports
 from tunesmith.errors import Misuse, Refused
 
 if TYPE_CHECKING:
-    from tunesmith.recipe import AuditSettings, DataSettings, TaskSettings
+    from tunesmith.artifacts import AuditReport
+    from tunesmith.context import Context
+    from tunesmith.recipe import AuditSettings
 
 RECIPE_SUFFIXES = (".yaml", ".yml")
 
@@ -57,46 +58,41 @@ def audit_recipe(path: Path, checks: tuple[str, ...], *, places: Places, wishes:
     from tunesmith.recipe import Limits, limited, load_recipe
 
     recipe = limited(load_recipe(path), Limits(rows=wishes.limit))
-    request = Request(recipe.data, recipe.audit, recipe.task, path)
-    audit_alone(request, checks, places=places, wishes=wishes)
+
+    def look(context: "Context") -> "AuditReport":
+        from tunesmith.audit import check_ids, run
+
+        return run(recipe.data, only(recipe.audit, checks, known=check_ids()), context, task=recipe.task)
+
+    audit_alone(look, path.parent, places=places, wishes=wishes)
 
 
 def audit_files(files: list[Path], checks: tuple[str, ...], *, places: Places, wishes: Wishes) -> None:
-    """The audit of data files without a recipe: every check with its default action; the store is `.tunesmith` here."""
-    from tunesmith.recipe import AuditSettings, DataSettings, SourceSettings, TaskSettings
+    """The audit of data files without a recipe: checks with their default actions; the store is `.tunesmith` here."""
+    if wishes.limit is not None:
+        raise Misuse("data files are audited whole", where="--limit", hint="leave it out, or write a recipe")
 
-    sources = tuple(SourceSettings(path=str(file), limit=wishes.limit) for file in files)
-    request = Request(DataSettings(train=sources), AuditSettings(), TaskSettings(type="chat"), Path("recipe.yaml"))
-    audit_alone(request, checks, places=places, wishes=wishes)
+    def look(context: "Context") -> "AuditReport":
+        from tunesmith.audit import audit_files
 
+        return audit_files(files, checks, context)
 
-@dataclass(frozen=True)
-class Request:
-    """What is audited; `path` is the recipe, beside which the store lies and from which paths are read."""
-
-    data: "DataSettings"
-    settings: "AuditSettings"
-    task: "TaskSettings"
-    path: Path
+    audit_alone(look, Path(), places=places, wishes=wishes)
 
 
-def audit_alone(request: Request, checks: tuple[str, ...], *, places: Places, wishes: Wishes) -> None:
-    """Run the audit by itself and show it. Raises Refused when a finding blocks."""
+def audit_alone(look: "Callable[[Context], AuditReport]", home: Path, *, places: Places, wishes: Wishes) -> None:
+    """Run an audit by itself, holding the store, and show it. Raises Refused when a finding blocks."""
     with talk.progress(quiet=wishes.quiet) as progress:
-        from tunesmith import audit, pipeline
+        from tunesmith.cli.stored import new_context
 
-        settings = only(request.settings, checks, known=audit.check_ids()) if checks else request.settings
-        context = pipeline.open_context(
-            request.path, store=places.store, database=places.database, data_root=places.data_root, progress=progress
-        )
+        context = new_context(home, places=places, progress=progress)
         with context.store.lock("audit"):
-            report = audit.run(request.data, settings, context, task=request.task)
+            report = look(context)
     show_reports({"audit": report}, wishes=wishes)
-    blocks = audit.blocked(report)
+    blocks = sum(finding.action == "block" for finding in report.findings)
     if blocks:
         raise Refused(
-            f"the audit blocks: {len(blocks)} findings",
-            hint="mend the rows, or give the check another action in a recipe",
+            f"the audit blocks: {blocks} findings", hint="mend the rows, or give the check another action in a recipe"
         )
 
 

@@ -69,14 +69,14 @@ def show_target(target: str, *, places: options.Places, stage: str | None, json:
     from tunesmith.cli.stored import DIGEST, KINDS, existing_store, latest_reports, report_by_digest
 
     if DIGEST.fullmatch(target):
-        talk.write_data(report_by_digest(target, existing_store(places.store, places.database, home=Path())))
+        talk.write_data(report_by_digest(target, existing_store(places, home=Path())))
         return
     from tunesmith.recipe import load_recipe
 
     if stage is not None and stage not in KINDS:
         raise Misuse(f"no stage is called {stage!r}", where="--stage", hint=f"stages are {', '.join(KINDS)}")
     recipe = load_recipe(Path(target))
-    found = latest_reports(recipe.name, existing_store(places.store, places.database, home=Path(target).parent))
+    found = latest_reports(recipe.name, existing_store(places, home=Path(target).parent))
     reports = {name: report for name, report in found.items() if stage in (None, name)}
     if not reports:
         raise Misuse("the store has no report of it", where=target, hint="run the recipe first")

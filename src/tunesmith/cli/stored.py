@@ -6,7 +6,10 @@ from typing import Final
 
 from tunesmith import process
 from tunesmith.artifacts import AuditReport, EvaluationReport, GateReport, ReleaseReport, Report, TrainReport
+from tunesmith.cli.options import Places
+from tunesmith.context import Context
 from tunesmith.errors import Misuse
+from tunesmith.ports import Progress
 from tunesmith.store import Store, open_store
 
 KINDS: Final[dict[str, type[Report]]] = {
@@ -19,13 +22,26 @@ KINDS: Final[dict[str, type[Report]]] = {
 DIGEST: Final = re.compile(r"(sha256:)?[0-9a-f]{64}")
 
 
-def existing_store(folder: Path | None, database: str | None, *, home: Path) -> Store:
-    """The store that is there already. Raises Misuse when there is none: looking must not make one."""
+def store_folder(given: Path | None, *, home: Path) -> Path:
+    """Where the store lies: as given, as TUNESMITH_STORE says, or `.tunesmith` in a folder."""
     named = process.environment("TUNESMITH_STORE")
-    place = folder or (Path(named) if named else home / ".tunesmith")
-    if not place.is_dir():
-        raise Misuse("there is no store", where=str(place), hint="run the recipe first, or name the store with --store")
-    return open_store(place, database=database)
+    return given or (Path(named) if named else home / ".tunesmith")
+
+
+def existing_store(places: Places, *, home: Path) -> Store:
+    """The store that is there already. Raises Misuse when there is none: looking must not make one."""
+    folder = store_folder(places.store, home=home)
+    if not folder.is_dir():
+        raise Misuse(
+            "there is no store", where=str(folder), hint="run the recipe first, or name the store with --store"
+        )
+    return open_store(folder, database=places.database)
+
+
+def new_context(home: Path, *, places: Places, progress: Progress) -> Context:
+    """A context for work in a folder, without a recipe's history."""
+    store = open_store(store_folder(places.store, home=home), database=places.database)
+    return Context(store=store, data_root=(places.data_root or home).resolve(), home=home.resolve(), progress=progress)
 
 
 def latest_reports(name: str, store: Store) -> dict[str, Report]:

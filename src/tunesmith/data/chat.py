@@ -1,6 +1,7 @@
 """Chat layout and loss mask: one rendering for training and serving, spans by rendering twice, checked row by row."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from transformers import PreTrainedTokenizerBase
 
@@ -86,6 +87,7 @@ def _end_of_turn(tokenizer: PreTrainedTokenizerBase, ids: list[int], start: int)
     return None
 
 
+@lru_cache(maxsize=8)
 def stop_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """Ids that end a turn: the end-of-sequence token and the usual end-of-turn tokens the tokenizer knows."""
     names = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|eot|>", "<|end_of_text|>")

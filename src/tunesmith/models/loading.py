@@ -16,7 +16,7 @@ from safetensors import SafetensorError  # noqa: E402
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase  # noqa: E402
 from transformers.utils import logging  # noqa: E402
 
-logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+logging.disable_progress_bar()
 
 Precision = Literal["fp32", "bf16"]
 DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -92,7 +92,7 @@ def _model(folder: Path, dtype: Precision) -> Any:
     _check_config(folder)
     _check_weights(folder, "*.safetensors")
     try:
-        model, report = AutoModelForCausalLM.from_pretrained(
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(folder),
             dtype=DTYPES[dtype],
             trust_remote_code=False,
@@ -102,6 +102,7 @@ def _model(folder: Path, dtype: Precision) -> Any:
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise DataError(f"the model cannot be loaded: {error}", where=str(folder)) from error
+    model, report = loaded
     missing = sorted(report["missing_keys"])
     if missing:
         # transformers fills missing weights with random numbers and goes on; the answers would be noise.
@@ -148,4 +149,4 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         raise DataError(f"the tokenizer cannot be loaded: {error}", where=str(folder)) from error
     if not tokenizer.chat_template:
         raise DataError("the tokenizer has no chat template", where=str(folder), hint="add chat_template.jinja")
-    return tokenizer  # type: ignore[no-any-return]
+    return tokenizer

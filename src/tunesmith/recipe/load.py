@@ -19,7 +19,7 @@ def load_recipe(path: Path) -> Recipe:
     try:
         value = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise RecipeError(f"not valid YAML: {error}", where=str(path)) from error
+        raise _bad_yaml(error, path) from error
     except UnicodeDecodeError as error:
         raise RecipeError("not UTF-8 text", where=str(path), hint="save it as UTF-8") from error
     if not isinstance(value, dict):
@@ -53,11 +53,21 @@ def _first_problem(error: ValidationError, where: str) -> RecipeError:
         return RecipeError(f"unknown key {key!r}", where=where, hint=hint)
     if problem["type"] == "missing":
         return RecipeError(
-            f"the key {key!r} is missing", where=where, hint="see `tunesmith init --help` for a whole recipe"
+            f"the key {key!r} is missing", where=where, hint="`tunesmith init` writes a whole recipe to compare with"
         )
     message = problem["msg"].removeprefix("Value error, ")
     given = "" if isinstance(problem.get("input"), dict) else f", got {problem.get('input')!r}"
-    return RecipeError(f"{key}: {message}{given}", where=where)
+    hint = "`tunesmith show --schema` says what every key takes"
+    return RecipeError(f"{key}: {message}{given}", where=where, hint=hint)
+
+
+def _bad_yaml(error: yaml.YAMLError, path: Path) -> RecipeError:
+    """What is wrong with the YAML, in one line, and the line it is in (from 1)."""
+    hint = "check indentation, colons and quotes around there"
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return RecipeError(f"not valid YAML: {' '.join(str(error).split())}", where=str(path), hint=hint)
+    where = f"{path}:{error.problem_mark.line + 1}"
+    return RecipeError(f"not valid YAML: {error.problem}", where=where, hint=hint)
 
 
 def _keys_at(path: list[str]) -> list[str]:

@@ -23,7 +23,7 @@ class AuditSettings(Settings):
     )
     exempt: dict[str, str] = Field(
         default_factory=dict,
-        description="kinds of personal data that stay, each with the reason, e.g. {first-name: invented}",
+        description="kinds of personal data that stay, each with the reason, e.g. {phone: invented numbers}",
     )
     runner: Literal["local"] = "local"
 

@@ -88,7 +88,7 @@ def metric_line(name: str) -> MetricLine:
     metric = metric_class(name)
     manual = (sys.modules[metric.__module__].__doc__ or "").strip().splitlines()
     title, _, meaning = (manual[0] if manual else name).partition(": ")
-    return MetricLine(name, title, meaning.rstrip("."), metric.higher_is_better)
+    return MetricLine(name, title, meaning[:1].upper() + meaning[1:].rstrip("."), metric.higher_is_better)
 
 
 def reading_of(comparison: Comparison) -> Reading:

@@ -1,4 +1,4 @@
-"""The evidence of a release as in-toto statements: how it was trained, what it scored, what the gate said, what the audit took out.
+"""The evidence of a release as in-toto statements: training, evaluation, gate, audit.
 
 training    SLSA provenance v1 (slsa.dev/spec/v1.1/build-provenance). Build type `urn:tunesmith:supervised-fine-tuning:v1`: run
             `tunesmith train` on the recipe (externalParameters.recipe, a file of the release) with the base and the data files
@@ -100,7 +100,9 @@ def training(recipe: Recipe, audit: AuditReport, train: TrainReport, *, subjects
 
 def evaluation(report: EvaluationReport, *, subjects: Subjects) -> Statement:
     """What the evaluated files scored. Worse than a base fails; worse than a baseline, or unclear, warns."""
-    passed, warned, failed = [], [], []
+    passed: list[str] = []
+    warned: list[str] = []
+    failed: list[str] = []
     for item in report.comparisons:
         reading = reading_of(item)
         worse = failed if item.reference in BASES else warned

@@ -61,9 +61,9 @@ def span(estimate: Estimate) -> str:
 
 
 def change_span(estimate: Estimate) -> str:
-    """The interval of a difference; the unit is said once."""
+    """The interval of a difference; points are not named again."""
     low, high = change(estimate.low, estimate.unit), change(estimate.high, estimate.unit)
-    return f"{low.rpartition(' ')[0] or low} to {high}"
+    return f"{low} to {high}".replace(" points", "")
 
 
 def probability(p_value: float | None) -> str:

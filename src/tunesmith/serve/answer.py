@@ -33,7 +33,7 @@ class Piece:
 
 def answer(released: Released, ask: Ask) -> Iterator[Piece]:
     """Pieces in order; exactly the last one has `finish`. Pieces without text keep a waiting server responsive."""
-    return _label(released, ask) if released.task.type == "classify" else _completion(released, ask)
+    return _label(released, ask) if released.options else _completion(released, ask)
 
 
 def _label(released: Released, ask: Ask) -> Iterator[Piece]:

@@ -2,46 +2,49 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from tunesmith import process
 from tunesmith.artifacts import Message, digest_of
 from tunesmith.context import Context
 from tunesmith.data.chat import with_instruction
-from tunesmith.errors import DataError, IntegrityBroken
-from tunesmith.recipe import BaseSettings, TaskSettings
+from tunesmith.errors import DataError, IntegrityBroken, MachineFailure
+from tunesmith.recipe.data import TaskName
 
 process.prepare()
 
 from tunesmith.models.backends.labels import label_options  # noqa: E402
 from tunesmith.models.backends.local import LocalModel, open_local  # noqa: E402
-from tunesmith.models.bases import resolve_base  # noqa: E402
+from tunesmith.models.bases import EMBEDDED, resolve_base  # noqa: E402
 from tunesmith.models.loading import is_adapter  # noqa: E402
 from tunesmith.trust.layout import SIGNATURE  # noqa: E402
 from tunesmith.trust.verify import verify_release  # noqa: E402
 
 TASK_FILE = "tunesmith.json"
+FORMAT = 1
+BASE_FOLDER = "base"
 
 
 class BaseOfRelease(BaseModel):
-    """What an adapter was tuned from: `settings` as the recipe wrote it, `tree` the digest of its files."""
+    """What an adapter was tuned from: its name, and the digest of its files."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    settings: Any
-    tree: str | None = None
+    name: str
+    tree: str
 
 
 class TaskFile(BaseModel):
-    """`tunesmith.json` of a release. Keys that only other readers need are left alone."""
+    """What the server reads of `tunesmith.json`; keys that only other readers need are left alone."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    task: TaskSettings
-    labels: tuple[str, ...] = ()
-    base: BaseOfRelease | str | None = None
+    format: int
+    task: TaskName
+    instruction: str | None = None
+    labels: tuple[str, ...] | None = None
+    base: BaseOfRelease | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Released:
 
     id: str
     name: str
-    task: TaskSettings
+    instruction: str | None
     labels: tuple[str, ...]
     options: tuple[tuple[int, ...], ...]
     model: LocalModel
@@ -64,7 +67,7 @@ class Released:
         """The client's messages, under the task's instruction unless the client brought a system message."""
         if any(turn.role == "system" for turn in messages):
             return messages
-        return with_instruction(messages, self.task.instruction)
+        return with_instruction(messages, self.instruction)
 
 
 def open_release(folder: Path, public_pem: bytes, *, context: Context) -> Released:
@@ -73,15 +76,15 @@ def open_release(folder: Path, public_pem: bytes, *, context: Context) -> Releas
     card = _task_file(folder / TASK_FILE)
     digest = digest_of((folder / SIGNATURE).read_bytes())
     model = open_local(folder, base=_base_folder(folder, card, context), digest=digest)
-    classify = card.task.type == "classify"
-    if classify and not card.labels:
+    labels = card.labels or ()
+    if card.task == "classify" and not labels:
         raise DataError("the task is classify, and there are no labels", where=str(folder / TASK_FILE))
     return Released(
         id=f"{verified.name}:{verified.version}",
         name=verified.name,
-        task=card.task,
-        labels=card.labels,
-        options=tuple(label_options(model.tokenizer, card.labels)) if classify else (),
+        instruction=card.instruction,
+        labels=labels,
+        options=tuple(label_options(model.tokenizer, labels)),
         model=model,
         created=int(context.clock.now().timestamp()),
     )
@@ -91,24 +94,34 @@ def _task_file(path: Path) -> TaskFile:
     if not path.is_file():
         raise DataError("the release has no task file", where=str(path), hint="make the release again")
     try:
-        return TaskFile.model_validate_json(path.read_bytes())
+        card = TaskFile.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise DataError(f"the task file cannot be read: {error}", where=str(path)) from error
+    if card.format != FORMAT:
+        hint = "upgrade, or make the release again"
+        raise DataError(
+            f"the release has format {card.format}; this version reads {FORMAT}", where=str(path), hint=hint
+        )
+    return card
 
 
 def _base_folder(folder: Path, card: TaskFile, context: Context) -> Path | None:
-    """Where the base of an adapter lies, its files compared with the digest the release names."""
+    """Where the base of an adapter lies: in the release (and so signed), in the store, or in the package.
+
+    The last two are found by the digest the release names, so no other base can take their place.
+    """
     if not is_adapter(folder):
         return None
+    if (folder / BASE_FOLDER).is_dir():
+        return folder / BASE_FOLDER
+    where = str(folder / TASK_FILE)
     if card.base is None:
-        raise DataError("the release is an adapter and names no base", where=str(folder / TASK_FILE))
-    base = BaseOfRelease(settings=card.base) if isinstance(card.base, str) else card.base
-    settings = TypeAdapter[BaseSettings](BaseSettings).validate_python(base.settings)
-    found = resolve_base(settings, context)
-    if base.tree is not None and found.tree != base.tree:
-        raise IntegrityBroken(
-            f"the base {found.name} is not the one the adapter was tuned from",
-            where=str(folder / TASK_FILE),
-            hint=f"expected {base.tree}, found {found.tree}",
-        )
-    return context.store.checkout(found.tree)
+        raise DataError("the release is an adapter and names no base", where=where)
+    if not context.store.objects.has(card.base.tree) and card.base.name == EMBEDDED:
+        found = resolve_base(EMBEDDED, context)
+        if found.tree != card.base.tree:
+            raise IntegrityBroken(f"this version ships another {EMBEDDED}", where=where, hint=f"need {card.base.tree}")
+    if not context.store.objects.has(card.base.tree):
+        hint = "serve from the store that made the release"
+        raise MachineFailure(f"the base {card.base.name} ({card.base.tree[:19]}) is not here", where=where, hint=hint)
+    return context.store.checkout(card.base.tree)

@@ -4,11 +4,14 @@ import socket
 from pathlib import Path
 
 import uvicorn
+from fastapi import FastAPI
 
 from tunesmith.context import Context
 from tunesmith.errors import MachineFailure
 from tunesmith.serve.app import make_app
 from tunesmith.trust.keys import load_public_pem
+
+GRACE_S = 5
 
 
 def serve(release: Path, key: Path, *, host: str, port: int, context: Context) -> None:
@@ -38,6 +41,14 @@ def address(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def server_of(app: object) -> uvicorn.Server:
-    """uvicorn with nothing but errors in its log."""
-    return uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none", server_header=False))  # type: ignore[arg-type]
+def server_of(app: FastAPI) -> uvicorn.Server:
+    """uvicorn with nothing but errors in its log; open answers get a few seconds when it is told to stop."""
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    return uvicorn.Server(config)

@@ -1,13 +1,13 @@
 """One thread runs the model; requests wait in line, first come, first served, and leave when their client does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event
 from typing import TypeVar
 
-from tunesmith.errors import MachineFailure
+from tunesmith.errors import Interrupted, MachineFailure
 
 T = TypeVar("T")
 
@@ -32,9 +32,14 @@ class Worker:
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="tunesmith-model")
     )
 
-    async def run(self, work: Callable[[], Iterator[T]], *, gone: Callable[[], Awaitable[bool]]) -> AsyncIterator[T]:
-        """Yield what `work()` yields in the model's thread. It is dropped at its next item once `gone()` is true, the
-        consumer closes this iterator, or the server stops. What it raises is raised here. Raises Busy."""
+    async def run(
+        self, work: Callable[[], Iterator[T]], *, gone: Callable[[], Awaitable[bool]]
+    ) -> AsyncGenerator[T, None]:
+        """Yield what `work()` yields in the model's thread; what it raises is raised here.
+
+        It is dropped at its next item once `gone()` is true, the consumer closes this iterator, or the server stops.
+        Raises Busy, and Interrupted when dropped.
+        """
         if self.waiting >= self.limit:
             raise Busy(f"{self.waiting} requests are waiting", hint="try again in a moment")
         self.waiting += 1
@@ -47,12 +52,14 @@ class Worker:
                     item = await asyncio.wait_for(items.get(), LOOK_EVERY)
                 except TimeoutError:
                     if await gone():
-                        return
+                        raise Interrupted("the client is gone") from None
                     continue
                 if item is None:
                     break
                 yield item
             future.result()
+            if self.stopping.is_set():
+                raise Interrupted("the server is stopping")
         finally:
             cancelled.set()
             self.waiting -= 1

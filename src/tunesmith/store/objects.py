@@ -23,7 +23,7 @@ def disk_errors(where: Path) -> Iterator[None]:
             raise MachineFailure(
                 "the disk is full", where=str(where), hint="free some space and run again; finished stages are kept"
             ) from error
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR, errno.EEXIST):
             raise MachineFailure(
                 f"cannot write: {error.strerror}", where=str(where), hint="give a writable folder with --store"
             ) from error

@@ -20,7 +20,12 @@ def reference_generate(folder, prompts, *, max_new_tokens, stops):
     found = []
     for prompt in prompts:
         ids = torch.tensor([prompt])
-        options = {"do_sample": False, "max_new_tokens": max_new_tokens, "eos_token_id": sorted(stops), "pad_token_id": 2}
+        options = {
+            "do_sample": False,
+            "max_new_tokens": max_new_tokens,
+            "eos_token_id": sorted(stops),
+            "pad_token_id": 2,
+        }
         out = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **options)
         answer = out[0, len(prompt) :].tolist()
         found.append(answer[:-1] if answer and answer[-1] in stops else answer)
@@ -84,6 +89,8 @@ def test_an_adapter_answers_as_peft_does(tiny_folder, tmp_path):
     found = model.generate(prompts, max_new_tokens=10)
     for prompt, answer in zip(prompts, found, strict=True):
         ids = torch.tensor([prompt])
-        out = tuned.generate(input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=10, pad_token_id=2)
+        out = tuned.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=10, pad_token_id=2
+        )
         assert out[0, len(prompt) :].tolist()[: len(answer)] == answer
     assert found != open_local(tiny_folder, digest="sha256:base").generate(prompts, max_new_tokens=10)

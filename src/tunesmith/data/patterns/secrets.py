@@ -36,7 +36,7 @@ def _password(text: str) -> int:
     return len(value) if len(value) >= 4 and (digit or sign or mixed) else 0
 
 
-_ASSIGN = r"(?:\s*(?:(?i:is|was|now)\b|:|=|->)){0,3}\s*"
+_ASSIGN = r"(?:[\"']?\s*(?:[:=]|->)\s*|\s+(?:(?i:is|was|now)\b\s*[:=]?\s*)?)"
 _NUMBER = r"(?i:\s*(?:code|number|no\.?|is|was|:|=|#))*\s*"
 
 SECRETS: Final = (
@@ -71,7 +71,7 @@ SECRETS: Final = (
     ),
     Pattern(
         "password",
-        rf"\b(?i:pass ?word|passwd|passphrase|passwort|pwd)\b{_ASSIGN}"
+        rf"\b(?i:pass ?word|passwd|passphrase|passwort|pwd){_ASSIGN}"
         r"(?P<value>\"[^\"\n]{4,64}\"|'[^'\n]{4,64}'|[^ \t\r\n\"']{4,128})",
         _password,
         "error",

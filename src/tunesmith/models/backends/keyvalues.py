@@ -37,7 +37,8 @@ class KeyValues:
     used: int = 0
 
     def aim(self, slots: torch.Tensor, visible: torch.Tensor) -> None:
-        """The next forward writes token q of row b into slot `slots[b, q]`; it sees the slots where `visible` [B, Q, used] is true."""
+        """Aim the next forward: token q of row b goes into slot `slots[b, q]` and sees the slots where `visible` [B, Q, used]
+        is true (B is 1 when all rows see alike)."""
         self.slots, self.used = slots, visible.shape[-1]
         self.rows = torch.arange(slots.shape[0], device=slots.device)[:, None]
         self.mask = torch.zeros(visible.shape, device=visible.device).masked_fill_(~visible, -torch.inf)[:, None]

@@ -24,7 +24,8 @@ process.prepare()
 import torch  # noqa: E402
 
 
-class Choice(NamedTuple):
+@dataclass(frozen=True)
+class Choice:
     """Which option is best, and the natural log of its probability, its end token included."""
 
     index: int
@@ -100,7 +101,8 @@ def choose(
 ) -> list[Choice]:
     """For each prompt the option with the highest summed log-probability.
 
-    Exact up to the rounding of fp32 logits; ties are broken the same way every time. `report` is called with the number of finished rows of each batch.
+    Exact up to the rounding of fp32 logits; ties are broken the same way every time. `report` is called with the number of
+    finished rows of each batch. Raises DataError for a prompt that leaves no room for the longest option.
     """
     trie = build_trie(options)
     deepest = max(node.depth for node in trie)
@@ -138,7 +140,7 @@ class Search:
 
     def take(self, trie: list[Node], width: int) -> list[Step]:
         """The best unfinished nodes, at most `width`; none that is worse than the best finished option."""
-        steps = []
+        steps: list[Step] = []
         while self.queue and len(steps) < width and trie[self.queue[0][2]].option is None:
             cost, _, node = heappop(self.queue)
             steps.append(Step(node, -cost))

@@ -26,16 +26,15 @@ def stream(
 ) -> Iterator[int]:
     """Tokens as they are chosen. An id of `stops` is yielded too and is the last, so the caller knows why it ended."""
     generator = torch.Generator().manual_seed(sampling.seed)
-    (start,) = engine.read([prompt], batch=1, room=max_new_tokens)
+    (start,) = engine.read([prompt], batch=1, room=max_new_tokens + 1)
     lengths, hidden = start.lengths, start.hidden
-    for count in range(min(max_new_tokens, engine.context - len(prompt))):
-        if count:
-            hidden = engine.step(torch.tensor([token], device=hidden.device), lengths, start.seen)
-            lengths = lengths + 1
+    for _ in range(min(max_new_tokens, engine.context - len(prompt))):
         token = pick(engine.logits(hidden)[0].cpu(), sampling, generator)
         yield token
         if token in stops:
             return
+        hidden = engine.step(torch.tensor([token], device=hidden.device), lengths, start.seen)
+        lengths = lengths + 1
 
 
 def pick(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator) -> int:

@@ -24,7 +24,7 @@ def render(template: str, values: dict[str, Any]) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
-        autoescape=False,  # noqa: S701 -- Markdown, not HTML: `quoted` is the escape
+        autoescape=False,  # Markdown, not HTML: `quoted` is the escape
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

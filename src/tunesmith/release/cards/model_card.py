@@ -52,7 +52,7 @@ def render_model_card(
         "objective": wording.OBJECTIVES[train.objective],
         "level": f"{recipe.evaluate.level:.0%}",
         "sources": [source for source in audit.sources if source.split == "train"],
-        "taken_out": sum(audit.dropped.values()),
+        "taken_out": audit.rows_read - audit.train.rows - (0 if audit.test is None else audit.test.rows),
         "w": wording,
     }
     return render("model-card.md.j2", values)

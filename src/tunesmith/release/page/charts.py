@@ -1,17 +1,18 @@
 """Charts as inline SVG: bars with intervals, and a line with its points. No script, no style but the page's own classes.
 
-A chart is 360 units wide and is laid out so that its text is readable at 360 pixels; wide screens set charts side by side.
+A chart is 320 units wide and its text is readable at 280 to 420 pixels; wide screens set charts side by side.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from markupsafe import Markup, escape
 
-WIDTH: Final = 360
+WIDTH: Final = 320
 ROW: Final = 44
+Place = Callable[[float, float], tuple[float, float]]
 POINTS: Final = 160
 """Most points that a line is drawn with; longer curves are averaged in equal runs."""
 
@@ -30,10 +31,11 @@ class Bar:
 
 @dataclass(frozen=True)
 class Curve:
-    """Points (x, y) with increasing x; `dots` are drawn over them, e.g. held-out losses."""
+    """Points (x, y) with increasing x; `dots` are drawn over them, e.g. held-out losses. `noisy` adds the running mean."""
 
     points: tuple[tuple[float, float], ...]
     dots: tuple[tuple[float, float], ...] = ()
+    noisy: bool = False
 
 
 def bars(items: Sequence[Bar], *, top: float, label: str) -> Markup:
@@ -43,7 +45,7 @@ def bars(items: Sequence[Bar], *, top: float, label: str) -> Markup:
 
 
 def curve(data: Curve, *, label: str, from_zero: bool) -> Markup:
-    """One line over its steps: the values in light, their running mean in strong; ticks at round numbers."""
+    """One line over its steps; a noisy one in light, with its running mean in strong. Ticks at round numbers."""
     height, left, right, above, below = 200, 46, 8, 10, 24
     points = _thinned(data.points)
     heights = [y for _, y in (*points, *data.dots)]
@@ -57,10 +59,9 @@ def curve(data: Curve, *, label: str, from_zero: bool) -> Markup:
         return across, above + (high - y) / (high - low) * (height - above - below)
 
     parts = [_tick(value, at(first, value)[1], left, right) for value in ticks]
-    smooth = _smoothed(points)
-    if smooth != points:
+    if data.noisy:
         parts.append(_path(points, "line faint", at))
-    parts.append(_path(smooth, "line", at))
+    parts.append(_path(_smoothed(points) if data.noisy else points, "line", at))
     parts += [_dot(*at(x, y)) for x, y in data.dots]
     base = height - 6
     parts.append(_text(left, base, f"step {first:g}", "tick"))
@@ -121,8 +122,8 @@ def _text(x: float, y: float, text: str, kind: str) -> Markup:
     return Markup('<text class="{}" x="{}" y="{}">{}</text>').format(kind, f"{x:.1f}", f"{y:.1f}", escape(text))
 
 
-def _path(points: Sequence[tuple[float, float]], kind: str, at: object) -> Markup:
-    places = [at(x, y) for x, y in points]  # type: ignore[operator]
+def _path(points: Sequence[tuple[float, float]], kind: str, at: Place) -> Markup:
+    places = [at(x, y) for x, y in points]
     drawn = "".join(f"{'L' if index else 'M'}{x:.1f} {y:.1f}" for index, (x, y) in enumerate(places))
     return Markup('<path class="{}" d="{}"/>').format(kind, drawn)
 

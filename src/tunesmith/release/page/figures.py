@@ -40,7 +40,7 @@ def loss(train: TrainReport) -> Figure | None:
     first, last = train.curve[0].loss, train.curve[-1].loss
     label = f"Line chart of the training loss: {first:.3f} at the first step, {last:.3f} at step {train.curve[-1].step}"
     dots = _points(train.held_out)
-    chart = curve(Curve(_points(train.curve), dots), label=label, from_zero=False)
+    chart = curve(Curve(_points(train.curve), dots, noisy=True), label=label, from_zero=False)
     reading = "How surprised the model is by the answers it learns from; lower is better."
     return Figure("Loss", reading + (" Dots: rows held back from training." if dots else ""), chart)
 
@@ -76,9 +76,8 @@ def metric(results: MetricResults) -> Figure:
         if line.estimate
     ]
     better = "Higher is better" if results.metric.higher_is_better else "Lower is better"
-    meaning = results.metric.meaning[:1].upper() + results.metric.meaning[1:]
     chart = bars(drawn, top=top, label=f"Bar chart of {results.metric.title}: {told or 'no numbers'}")
-    return Figure(results.metric.title, f"{meaning}. {better}." if meaning else f"{better}.", chart)
+    return Figure(results.metric.title, f"{results.metric.meaning}. {better}." if results.metric.meaning else f"{better}.", chart)
 
 
 def _points(curve_points: tuple[CurvePoint, ...]) -> tuple[tuple[float, float], ...]:

@@ -44,6 +44,7 @@ class Example:
     did: str
     reason: str
     other: str
+    alike: str
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ def headline(
     numbers = in_one_sentence(by_metric(evaluation))
     met = sum(verdict.outcome == "pass" for verdict in gate.verdicts)
     if gate.outcome == "pass":
-        told = f"All {wording.counted(met, 'requirement')} of the policy are met." if met > 1 else "The policy is met."
-        return Headline("pass", "The tuned model passed and may be released", (numbers, told))
+        told = "It may be released: " + (f"all {met} requirements are met." if met > 1 else "its one requirement is met.")
+        return Headline("pass", "The tuned model passed every requirement", (numbers, told))
     unmet = f"{met} of {wording.counted(len(gate.verdicts), 'requirement')} met. Nothing was released."
     if not gate.verdicts:
         unmet = "The recipe names no requirement, and an empty policy never passes. Nothing was released."
@@ -179,9 +180,8 @@ def _shown(text: str) -> str:
 
 def _example(finding: Finding) -> Example:
     other = "" if finding.other is None else _where(finding.other)
-    if other and finding.similarity is not None:
-        other = f"{other} ({finding.similarity:.0%} alike)"
-    return Example(_where(finding.place), DID[finding.action], finding.reason, other)
+    alike = "" if finding.similarity is None else f"{finding.similarity:.0%} alike"
+    return Example(_where(finding.place), DID[finding.action], finding.reason, other, alike)
 
 
 def _where(place: Place) -> str:

@@ -1,7 +1,7 @@
 """POST /v1/chat/completions, whole or as server-sent events."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
@@ -101,7 +101,7 @@ def _usage(ask: Ask, tokens: int) -> dict[str, int]:
     return {"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + tokens}
 
 
-async def _whole(head: Head, ask: Ask, pieces: AsyncIterator[Piece]) -> dict[str, Any]:
+async def _whole(head: Head, ask: Ask, pieces: AsyncGenerator[Piece, None]) -> dict[str, Any]:
     text, last = [], Piece("", 0)
     async for piece in pieces:
         text.append(piece.text)
@@ -116,7 +116,7 @@ async def _whole(head: Head, ask: Ask, pieces: AsyncIterator[Piece]) -> dict[str
 
 
 async def _events(
-    head: Head, ask: Ask, first: Piece, pieces: AsyncIterator[Piece], *, with_usage: bool
+    head: Head, ask: Ask, first: Piece, pieces: AsyncGenerator[Piece, None], *, with_usage: bool
 ) -> AsyncIterator[str]:
     """Role first, then text, then the reason it ended, then (when asked for) the usage, then [DONE].
 
@@ -145,8 +145,8 @@ async def _events(
     yield "data: [DONE]\n\n"
 
 
-async def _with(first: Piece, pieces: AsyncIterator[Piece]) -> AsyncIterator[Piece]:
-    async with aclosing(pieces) as rest:  # type: ignore[type-var]
+async def _with(first: Piece, pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece]:
+    async with aclosing(pieces) as rest:
         yield first
         async for piece in rest:
             yield piece

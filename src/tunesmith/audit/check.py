@@ -1,0 +1,49 @@
+"""Check: what finds one defect. The registry, and the turns in which checks look."""
+
+from typing import ClassVar, Final, Protocol
+
+from tunesmith.artifacts import Action, Finding
+from tunesmith.audit import checks
+from tunesmith.audit.corpus import Corpus
+from tunesmith.registry import Registry
+
+ROWS: Final = 0
+SPLITS: Final = 1
+TWINS: Final = 2
+NEAR_TWINS: Final = 3
+LAST: Final = 4
+"""Turns. A check sees only the rows that checks of earlier turns left, so that no row is dropped as the double of a row
+that goes itself."""
+
+
+class Check(Protocol):
+    """A frozen dataclass whose fields are its settings.
+
+    A field called `allowed_licenses`, `exempt` or `task` is filled from the recipe's own keys. `actions` are those that the
+    recipe may ask for; only a check that reports spans can redact.
+    """
+
+    id: ClassVar[str]
+    version: ClassVar[str]
+    default_action: ClassVar[Action]
+    actions: ClassVar[tuple[Action, ...]]
+    turn: ClassVar[int]
+
+    def examine(self, corpus: Corpus) -> list[Finding]:
+        """Every finding, in any order, made by `corpus.finding`."""
+        ...
+
+
+CHECKS: Registry[Check] = Registry("check")
+
+
+def check_ids() -> tuple[str, ...]:
+    """Ids of all checks, sorted."""
+    CHECKS.load(checks)
+    return tuple(CHECKS)
+
+
+def check_class(name: str) -> type[Check]:
+    """The class of an id. Raises Misuse with the nearest name."""
+    CHECKS.load(checks)
+    return CHECKS.get(name)

@@ -1,0 +1,41 @@
+"""Empty completion: a row that asks something and has no answer to learn.
+
+What it finds: rows whose last assistant turn, completion or label is missing, empty or nothing but spaces and hidden
+characters; and text rows without text. A row of plain text needs no completion.
+Why it matters: the model would learn to say nothing, or the loss would have no token to count.
+Limits: "n/a" and "TODO" are words like any other and pass.
+Reference: none needed.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tunesmith.artifacts import Action, Finding
+from tunesmith.audit.check import CHECKS, ROWS
+from tunesmith.audit.corpus import Corpus
+
+
+def _empty(text: str) -> bool:
+    return not any(character.isprintable() and not character.isspace() for character in text)
+
+
+@CHECKS.register
+@dataclass(frozen=True)
+class EmptyCompletion:
+    """Held-out rows too: what has no answer cannot be scored."""
+
+    id: ClassVar[str] = "empty-completion"
+    version: ClassVar[str] = "1"
+    default_action: ClassVar[Action] = "drop"
+    actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
+    turn: ClassVar[int] = ROWS
+
+    def examine(self, corpus: Corpus) -> list[Finding]:
+        columns = (corpus.table.column(name).to_pylist() for name in ("row", "prompt", "completion"))
+        findings = []
+        for row, prompt, completion in zip(*columns, strict=True):
+            if completion is None and _empty(prompt):
+                findings.append(corpus.finding(self, row, "the text is empty"))
+            elif completion is not None and _empty(completion):
+                findings.append(corpus.finding(self, row, "there is no completion to learn"))
+        return findings

@@ -1,0 +1,37 @@
+"""Exact duplicate: a training row that says just what an earlier one says.
+
+What it finds: training rows whose messages (or text and labels) are equal byte for byte to those of an earlier row.
+Why it matters: a row that stands there twice counts twice; the model learns it by heart.
+Limits: one space of difference is enough to pass (near-duplicate finds that); held-out rows are left alone.
+Reference: Lee et al. 2022, Deduplicating Training Data Makes Language Models Better, arXiv:2107.06499.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tunesmith import tables
+from tunesmith.artifacts import Action, Finding
+from tunesmith.audit.check import CHECKS, TWINS
+from tunesmith.audit.corpus import Corpus
+
+
+@CHECKS.register
+@dataclass(frozen=True)
+class ExactDuplicate:
+    """The first of equal rows is kept."""
+
+    id: ClassVar[str] = "exact-duplicate"
+    version: ClassVar[str] = "1"
+    default_action: ClassVar[Action] = "drop"
+    actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
+    turn: ClassVar[int] = TWINS
+
+    def examine(self, corpus: Corpus) -> list[Finding]:
+        table = corpus.split("train").select(["row", "digest"])
+        groups = tables.group_min_count(table, keys=["digest"], row="row")
+        rows, firsts = (groups.column(name).to_pylist() for name in ("row", "minimum"))
+        return [
+            corpus.finding(self, row, "says exactly what an earlier row says", other=first, similarity=1.0)
+            for row, first in zip(rows, firsts, strict=True)
+            if row != first
+        ]

@@ -1,0 +1,69 @@
+"""Hidden Unicode: characters that no reader sees and every model does.
+
+What it finds: zero-width characters, direction marks and overrides, tag characters (U+E0000 to U+E007F) and supplementary
+variation selectors. Joiners after a letter of a script that needs them or inside an emoji, direction marks in text of a
+right-to-left script, and the tags of flag emoji are as they should be.
+Why it matters: instructions and watermarks hide in them, and copies of one text stop being equal.
+Limits: look-alike letters of other scripts are not found; a joiner inside an Arabic or Indic word is trusted.
+Reference: Unicode Technical Report 36; Boucher et al. 2022, Bad Characters, arXiv:2106.09898.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from tunesmith.artifacts import Action, Finding, Span
+from tunesmith.audit.check import CHECKS, ROWS
+from tunesmith.audit.corpus import Corpus
+
+FLAG: Final = re.compile("\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f")
+RIGHT_TO_LEFT: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+KINDS: Final = (
+    ("zero-width", re.compile("[\u200b\u2060-\u2064\ufeff\u180e\u00ad]+")),
+    ("zero-width", re.compile("(?<![\u0590-\u1fff\u200d\u2190-\u2bff\ufe0f\U0001f000-\U0001faff])[\u200c\u200d]+")),
+    ("direction-override", re.compile("[\u202a-\u202e\u2066-\u2069]+")),
+    ("direction-mark", re.compile("[\u200e\u200f\u061c]+")),
+    ("tag", re.compile("[\U000e0000-\U000e007f]+")),
+    ("variation-selector", re.compile("[\U000e0100-\U000e01ef]+")),
+)
+
+
+def hidden(text: str) -> Iterator[tuple[int, int, str]]:
+    """(start, end, kind) of every hidden run that has no business being there."""
+    if text.isascii():
+        return
+    flags = [found.span() for found in FLAG.finditer(text)]
+    marks_allowed = RIGHT_TO_LEFT.search(text) is not None
+    for kind, expression in KINDS:
+        for found in expression.finditer(text):
+            in_flag = any(start <= found.start() < end for start, end in flags)
+            if not in_flag and not (kind == "direction-mark" and marks_allowed):
+                yield found.start(), found.end(), kind
+
+
+@CHECKS.register
+@dataclass(frozen=True)
+class HiddenUnicode:
+    """One finding a row, with every span; the excerpt spells the characters out."""
+
+    id: ClassVar[str] = "hidden-unicode"
+    version: ClassVar[str] = "1"
+    default_action: ClassVar[Action] = "warn"
+    actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
+    turn: ClassVar[int] = ROWS
+
+    def examine(self, corpus: Corpus) -> list[Finding]:
+        spans: dict[int, list[Span]] = {}
+        columns = (corpus.parts.column(name).to_pylist() for name in ("row", "message", "text"))
+        for row, message, text in zip(*columns, strict=True):
+            for start, end, kind in sorted(hidden(text)):
+                spans.setdefault(row, []).append(Span(message=message, start=start, end=end, kind=kind))
+        return [corpus.finding(self, row, self._reason(found), spans=tuple(found)) for row, found in spans.items()]
+
+    def _reason(self, spans: list[Span]) -> str:
+        counts: Counter[str] = Counter()
+        for span in spans:
+            counts[span.kind] += span.end - span.start
+        return "hidden characters: " + ", ".join(f"{kind} ({count})" for kind, count in sorted(counts.items()))

@@ -1,0 +1,48 @@
+"""Missing provenance: a file of which nobody says where it comes from or on what ground it may be used.
+
+What it finds: files with rows that have no origin, no licence or no legal basis, neither of their own nor of their source.
+One finding a file, at line 0.
+Why it matters: the data card, an erasure request and any later question about rights start from these three.
+Limits: whether what is stated is true or enough is not judged.
+Reference: Data Provenance Standards 1.0.0 (Data & Trust Alliance); GDPR Art. 5(2), 6 and 30.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tunesmith.artifacts import Action, Finding, Place
+from tunesmith.audit.check import CHECKS, ROWS
+from tunesmith.audit.corpus import Corpus
+
+NEEDED = ("origin", "license", "basis")
+
+
+@CHECKS.register
+@dataclass(frozen=True)
+class MissingProvenance:
+    """A file with a gap is named once, with how many of its rows have it."""
+
+    id: ClassVar[str] = "missing-provenance"
+    version: ClassVar[str] = "1"
+    default_action: ClassVar[Action] = "warn"
+    actions: ClassVar[tuple[Action, ...]] = ("block", "warn")
+    turn: ClassVar[int] = ROWS
+
+    def examine(self, corpus: Corpus) -> list[Finding]:
+        files: dict[str, list[set[str]]] = {}
+        columns = (corpus.table.column(name).to_pylist() for name in ("file", *NEEDED))
+        for file, *values in zip(*columns, strict=True):
+            gaps = {name for name, value in zip(NEEDED, values, strict=True) if value is None or not value.strip()}
+            files.setdefault(file, []).append(gaps)
+        return [self._finding(file, rows) for file, rows in files.items() if any(rows)]
+
+    def _finding(self, file: str, rows: list[set[str]]) -> Finding:
+        gaps = [name for name in NEEDED if any(name in row for row in rows)]
+        count = sum(bool(row) for row in rows)
+        return Finding(
+            rule=self.id,
+            severity="warning",
+            action=self.default_action,
+            place=Place(row_id="", file=file, line=0),
+            reason=f"{count} of {len(rows)} rows have no {' or '.join(gaps)}",
+        )

@@ -1,0 +1,35 @@
+"""Personal data: something in a row that identifies or reaches a person.
+
+What it finds: e-mail addresses, phone numbers, payment cards (Luhn), IBANs (mod 97), US social security numbers, IP addresses,
+crypto wallets (checksum) and dates of birth with a cue word, in any message. Kinds in `audit.exempt` are passed over.
+Why it matters: a tuned model can repeat what it saw, and a person can ask for it to be erased.
+Limits: patterns see forms, not meaning: names, street addresses and user names are not found, and labels are not read. Forms
+are those of the pattern pack (`tunesmith.data.patterns.personal`).
+Reference: Carlini et al. 2021, Extracting Training Data from Large Language Models, arXiv:2012.07805; GDPR Art. 4(1).
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tunesmith.artifacts import Action, Finding
+from tunesmith.audit.check import CHECKS, ROWS
+from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.spotted import spotted
+from tunesmith.data.patterns import PERSONAL
+
+
+@CHECKS.register
+@dataclass(frozen=True)
+class PersonalData:
+    """One finding a row, with every span; nothing of what was found is repeated."""
+
+    id: ClassVar[str] = "personal-data"
+    version: ClassVar[str] = "1"
+    default_action: ClassVar[Action] = "redact"
+    actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "redact", "warn")
+    turn: ClassVar[int] = ROWS
+
+    exempt: tuple[str, ...] = ()
+
+    def examine(self, corpus: Corpus) -> list[Finding]:
+        return spotted(self, corpus, PERSONAL, exempt=self.exempt)

@@ -1,0 +1,34 @@
+"""Secrets: a password, key or token in a row.
+
+What it finds: private keys, JSON Web Tokens, keys and tokens of AWS, GitHub, Slack, Stripe and Google by their form; bearer
+tokens, API keys, passwords, PINs and card codes by the cue word before them. Kinds in `audit.exempt` are passed over.
+Why it matters: whoever talks to the tuned model can draw them out, and a key in a file has leaked already: change it.
+Limits: a password that is a plain word, or one without a cue, is not found. High entropy alone is no sign of a secret.
+Reference: Carlini et al. 2019, The Secret Sharer, arXiv:1802.08232; the providers' own key formats.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tunesmith.artifacts import Action, Finding
+from tunesmith.audit.check import CHECKS, ROWS
+from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.spotted import spotted
+from tunesmith.data.patterns import SECRETS
+
+
+@CHECKS.register
+@dataclass(frozen=True)
+class Secrets:
+    """One finding a row, with every span; nothing of what was found is repeated."""
+
+    id: ClassVar[str] = "secrets"
+    version: ClassVar[str] = "1"
+    default_action: ClassVar[Action] = "redact"
+    actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "redact", "warn")
+    turn: ClassVar[int] = ROWS
+
+    exempt: tuple[str, ...] = ()
+
+    def examine(self, corpus: Corpus) -> list[Finding]:
+        return spotted(self, corpus, SECRETS, exempt=self.exempt)

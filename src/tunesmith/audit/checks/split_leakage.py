@@ -1,0 +1,90 @@
+"""Split leakage: a training row that gives a held-out row away.
+
+What it finds: training rows whose prompt equals that of a held-out row in normal form, is a near-duplicate of it (see
+near-duplicate), or has `words` words in a row in common with it. The training row goes; the held-out row always stays.
+Why it matters: what was seen in training measures memory, and the result looks better than it is.
+Limits: paraphrases and translations are not found; nor is a held-out prompt shorter than `words` words inside a longer
+training prompt. Runs that more than `common_share` of the held-out rows (and more than two) have are taken for a
+template. Completions are not compared: many right answers are alike.
+Reference: Brown et al. 2020, Language Models are Few-Shot Learners, appendix C (13-grams), arXiv:2005.14165.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import pyarrow as pa
+from pydantic import Field
+
+from tunesmith.artifacts import Action, Finding
+from tunesmith.audit.check import CHECKS, SPLITS
+from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.runs import HeldOutRuns
+from tunesmith.audit.similar import Likeness, meeting_across
+
+
+@CHECKS.register
+@dataclass(frozen=True)
+class SplitLeakage:
+    """One finding a training row: equal, else near-duplicate, else shared run."""
+
+    id: ClassVar[str] = "split-leakage"
+    version: ClassVar[str] = "1"
+    default_action: ClassVar[Action] = "drop"
+    actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
+    turn: ClassVar[int] = SPLITS
+
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
+    words: Annotated[int, Field(ge=5)] = 13
+    common_share: Annotated[float, Field(ge=0, le=1)] = 0.01
+
+    def examine(self, corpus: Corpus) -> list[Finding]:
+        if corpus.split("test").num_rows == 0:
+            return []
+        findings: dict[int, Finding] = {}
+        for row, other, similarity in self._near(corpus):
+            how = "equal to" if similarity == 1.0 else f"a near-duplicate ({similarity:.0%}) of"
+            findings[row] = corpus.finding(
+                self, row, f"the prompt is {how} a held-out one", other=other, similarity=round(similarity, 4)
+            )
+        for row, other, length in self._runs(corpus):
+            reason = f"{length} words in a row are those of a held-out prompt"
+            findings.setdefault(row, corpus.finding(self, row, reason, other=other))
+        return list(findings.values())
+
+    def _near(self, corpus: Corpus) -> Iterator[tuple[int, int, float]]:
+        """(row, most similar held-out row, similarity) for rows at or above the threshold."""
+        train, test = corpus.split("train"), corpus.split("test")
+        likeness = Likeness(corpus.signals.table.column("normal").to_pylist(), (), self.threshold)
+        best: dict[int, tuple[float, int]] = {row: (1.0, -other) for row, other in _equal(train, test)}
+        for row, others in meeting_across(corpus.bands(train), corpus.bands(test)):
+            for other in others:
+                similarity = likeness.between(row, other)
+                if similarity is not None:
+                    best[row] = max(best.get(row, (0.0, 0)), (similarity, -other))
+        for row, (similarity, other) in sorted(best.items()):
+            yield row, -other, similarity
+
+    def _runs(self, corpus: Corpus) -> Iterator[tuple[int, int, int]]:
+        """(row, held-out row, words) of the longest shared run of each row that has one."""
+        test = corpus.split("test")
+        texts = dict(zip(test.column("row").to_pylist(), test.column("normal").to_pylist(), strict=True))
+        runs = HeldOutRuns(texts, self.words, self.common_share)
+
+        def longest(normals: pa.Array) -> pa.Array:
+            return pa.array([runs.longest(text) for text in normals.to_pylist()], type=pa.list_(pa.int64()))
+
+        train = corpus.split("train").select(["row", "normal"])
+        found = corpus.map_batches(train, longest, columns=["normal"], name="run", kind=pa.list_(pa.int64()))
+        for row, run in zip(found.column("row").to_pylist(), found.column("run").to_pylist(), strict=True):
+            if run:
+                yield row, run[0], run[1]
+
+
+def _equal(train: pa.Table, test: pa.Table) -> Iterator[tuple[int, int]]:
+    """(row, first held-out row with the same normal prompt)."""
+    rows, prompts = test.column("row").to_pylist(), test.column("normal").to_pylist()
+    held = dict(zip(reversed(prompts), reversed(rows), strict=True))
+    for row, prompt in zip(train.column("row").to_pylist(), train.column("normal").to_pylist(), strict=True):
+        if prompt and prompt in held:
+            yield row, held[prompt]

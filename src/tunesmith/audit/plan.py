@@ -1,0 +1,104 @@
+"""Which checks run, with which settings, and what is done about their findings, from the recipe's `audit:` part."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from tunesmith.artifacts import Action
+from tunesmith.audit.check import CHECKS, Check, check_class, check_ids
+from tunesmith.data.patterns import PERSONAL, SECRETS
+from tunesmith.errors import Misuse, RecipeError
+from tunesmith.recipe import AuditSettings, TaskSettings
+
+ACTIONS: Final[tuple[Action, ...]] = ("block", "drop", "redact", "warn")
+"""Strongest first: a check named in two lists takes the stronger action."""
+SHARED: Final = ("allowed_licenses", "exempt", "task")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A check and what is done about what it finds."""
+
+    check: Check
+    action: Action
+
+
+def plan(settings: AuditSettings, task: TaskSettings) -> tuple[Planned, ...]:
+    """All checks but those that are off, in the order of their turns and ids.
+
+    Raises RecipeError on an unknown check, setting or kind, and on an action that a check cannot take.
+    """
+    _refuse_unknown_kinds(settings.exempt)
+    wishes = _wishes(settings)
+    shared = {
+        "allowed_licenses": settings.allowed_licenses,
+        "exempt": tuple(sorted(settings.exempt)),
+        "task": task.type,
+    }
+    planned = []
+    for name in check_ids():
+        if name not in settings.off:
+            action, options = wishes.get(name, (check_class(name).default_action, {}))
+            planned.append(Planned(_built(name, options, shared), action))
+    return tuple(sorted(planned, key=lambda one: (one.check.turn, one.check.id)))
+
+
+def _wishes(settings: AuditSettings) -> dict[str, tuple[Action, dict[str, Any]]]:
+    wishes: dict[str, tuple[Action, dict[str, Any]]] = {}
+    for action in ACTIONS:
+        for item in getattr(settings, action):
+            for name, options in [(item, {})] if isinstance(item, str) else item.items():
+                where = f"audit.{action}"
+                _refuse_action(name, action, where)
+                if name in settings.off:
+                    raise RecipeError(f"the check {name!r} is also in audit.off", where=where, hint="name it once")
+                wishes.setdefault(name, (action, options))
+    for name in settings.off:
+        _known(name, "audit.off")
+    return wishes
+
+
+def _known(name: str, where: str) -> type[Check]:
+    try:
+        return check_class(name)
+    except Misuse as error:
+        raise RecipeError(error.what, where=where, hint=error.hint) from error
+
+
+def _refuse_action(name: str, action: Action, where: str) -> None:
+    actions = _known(name, where).actions
+    if action not in actions:
+        raise RecipeError(f"the check {name!r} cannot {action}", where=where, hint=f"it can {' or '.join(actions)}")
+
+
+def _built(name: str, options: dict[str, Any], shared: Mapping[str, Any]) -> Check:
+    """The check with its settings, types and ranges validated by its own annotations."""
+    where = f"audit: {name}"
+    for option in options:
+        if option in SHARED:
+            key = "the recipe's task" if option == "task" else f"audit.{option}"
+            raise RecipeError(f"{option!r} is not a setting of one check", where=where, hint=f"it is read from {key}")
+    kind = check_class(name)
+    own = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+    values = {**options, **{key: value for key, value in shared.items() if key in own}}
+    try:
+        CHECKS.build(name, **values)
+        return TypeAdapter(kind).validate_python(values)
+    except Misuse as error:
+        raise RecipeError(error.what, where=where, hint=error.hint) from error
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        setting = ".".join(str(part) for part in problem["loc"])
+        raise RecipeError(f"{setting}: {problem['msg']}, got {problem.get('input')!r}", where=where) from error
+
+
+def _refuse_unknown_kinds(exempt: Mapping[str, str]) -> None:
+    known = sorted({pattern.kind for pattern in (*PERSONAL, *SECRETS)})
+    for kind in exempt:
+        if kind not in known:
+            near = get_close_matches(kind, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}; only these are looked for"
+            raise RecipeError(f"no pattern finds the kind {kind!r}", where="audit.exempt", hint=hint)

@@ -1,0 +1,25 @@
+"""Findings of a pattern pack: one a row, with the spans and the kinds, never with what stands there."""
+
+from collections import Counter
+
+from tunesmith.artifacts import Finding, Span
+from tunesmith.audit.corpus import Corpus, Named
+from tunesmith.data.patterns import Pattern
+
+
+def spotted(check: Named, corpus: Corpus, patterns: tuple[Pattern, ...], *, exempt: tuple[str, ...]) -> list[Finding]:
+    """A finding for every row with a hit whose kind is not exempt; an error when a pattern of one is severe."""
+    severe = {pattern.kind for pattern in patterns if pattern.severity == "error"}
+    findings = []
+    for row, hits in sorted(corpus.hits(patterns).items()):
+        spans = tuple(
+            Span(message=message, start=hit.start, end=hit.end, kind=hit.kind)
+            for message, hit in hits
+            if hit.kind not in exempt
+        )
+        if spans:
+            kinds = Counter(span.kind for span in spans)
+            reason = "holds " + ", ".join(f"{kind} ({count})" for kind, count in sorted(kinds.items()))
+            severity = "error" if severe & set(kinds) else "warning"
+            findings.append(corpus.finding(check, row, reason, spans=spans, severity=severity))
+    return findings

@@ -1,0 +1,168 @@
+"""Every file that cannot be used gets one message: what, file and line, and what to do."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from tunesmith.context import Context
+from tunesmith.data.sources import read_source, read_sources
+from tunesmith.errors import DataError
+from tunesmith.recipe import SourceSettings
+
+GOOD = b'{"text": "a", "label": "b"}\n'
+
+CASES = [
+    ("empty.jsonl", b"", "empty.jsonl", "the file is empty: it has no rows", ""),
+    ("blank.jsonl", b"\n\n", "blank.jsonl", "the file is empty: it has no rows", ""),
+    ("header.csv", b"text,label\n", "header.csv", "the file is empty: it has no rows", ""),
+    (
+        "broken.jsonl",
+        GOOD + b"{oops\n",
+        "broken.jsonl:2",
+        "broken JSON: Expecting property name",
+        "one whole JSON object",
+    ),
+    ("cut.jsonl", GOOD + b'{"text": "a", "la', "cut.jsonl:2", "broken JSON: Unterminated string", ""),
+    ("list.jsonl", b'[{"text": "a"}]\n', "list.jsonl:1", "a row is a JSON object, found list", "ends in .json"),
+    ("twice.jsonl", b'{"text": "a", "text": "b"}\n', "twice.jsonl:1", "the key 'text' stands twice", ""),
+    ("nan.jsonl", b'{"text": NaN}\n', "nan.jsonl:1", "NaN is not JSON", ""),
+    ("deep.jsonl", b"[" * 200_000, "deep.jsonl:1", "nested too deep", ""),
+    ("half.jsonl", b'{"text": "\\ud83d"}\n', "half.jsonl:1", "half of a surrogate pair", ""),
+    ("comma.json", b'[\n{"text": "a"}\n{"text": "b"}]', "comma.json:3", "a comma or ] is missing", ""),
+    ("open.json", b'[\n{"text": "a"},\n', "open.json:3", "the array is not closed", "cut off"),
+    ("after.json", b'[{"text": "a"}]\n\nmore', "after.json:3", "text after the array", ""),
+    ("number.json", b"17", "number.json:1", "an array of objects", ""),
+    (
+        "latin.jsonl",
+        GOOD + b'{"text": "caf\xe9", "label": "b"}\n',
+        "latin.jsonl:2",
+        "not UTF-8 at byte 14",
+        "save the file",
+    ),
+    ("nul.jsonl", GOOD * 400 + b"a\0b\n", "nul.jsonl:401", "a NUL byte at byte 2", ""),
+    ("zip.jsonl", b"PK\x03\x04abc", "zip.jsonl", "a zip archive or spreadsheet", "export the rows"),
+    ("pickle.jsonl", b"\x80\x04\x95abc", "pickle.jsonl", "a Python pickle", "export the rows"),
+    ("bin.csv", b"\x01\x00\x02", "bin.csv", "binary data", "export the rows"),
+    ("named.jsonl", gzip.compress(GOOD), "named.jsonl", "does not end in .gz", ""),
+    ("torn.jsonl.gz", gzip.compress(GOOD * 999)[:-9], "torn.jsonl.gz", "the gzip data is broken", "again"),
+    (
+        "long.jsonl",
+        b'{"text": "' + b"a" * 10_000_001,
+        "long.jsonl:1",
+        "longer than 10 MB",
+        "one row belongs on one line",
+    ),
+    ("notes.txt", b"hello", "notes.txt", "files ending in '.txt' are not read", ".jsonl, .ndjson, .json, .csv, .tsv"),
+    ("ragged.csv", b'text,label\n"a\nb",c\nx,y,z\n', "ragged.csv:4", "3 fields, but the header has 2", "in quotes"),
+    ("quote.csv", b'text,label\na,"b\n', "quote.csv:2", "broken CSV", "a quote may be missing"),
+    ("twin.csv", b"text,text\na,b\n", "twin.csv:1", "two columns 'text'", ""),
+    ("semicolon.csv", b"text;label\na;b\n", "semicolon.csv:2", "there is no column 'text'", "semicolons"),
+    ("strange.jsonl", b'{"q": "a", "a": "b"}\n', "strange.jsonl:1", "no format fits the columns 'q', 'a'", "messages"),
+    (
+        "both.jsonl",
+        b'{"prompt": "a", "completion": "b", "text": "c"}\n',
+        "both.jsonl:1",
+        "fit prompt-completion and text",
+        "format: ",
+    ),
+    (
+        "role.jsonl",
+        b'{"messages": [{"role": "robot", "content": "x"}]}\n',
+        "role.jsonl:1",
+        "the role 'robot'",
+        "assistant",
+    ),
+    (
+        "weight.jsonl",
+        b'{"messages": [{"role": "user", "content": "x", "weight": 0}]}\n',
+        "weight.jsonl:1",
+        "'weight', which is not read",
+        "",
+    ),
+    (
+        "image.jsonl",
+        b'{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}\n',
+        "image.jsonl:1",
+        "a part of type 'image_url'",
+        "",
+    ),
+    ("null.jsonl", b'{"text": "a", "label": null}\n', "null.jsonl:1", "'label' must hold text, found null", ""),
+    ("rights.jsonl", b'{"text": "a", "license": 3}\n', "rights.jsonl:1", "'license' must hold text, found int", ""),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "where", "what", "hint"), CASES, ids=lambda v: str(v)[:24])
+def test_message(name: str, data: bytes, where: str, what: str, hint: str, context: Context) -> None:
+    (context.data_root / name).write_bytes(data)
+    with pytest.raises(DataError) as caught:
+        read_source(SourceSettings(path=name), split="train", context=context)
+    assert caught.value.where == where
+    assert what in caught.value.what
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize("pattern", ["gone.jsonl", "gone-*.jsonl"])
+def test_missing_file(pattern: str, context: Context) -> None:
+    with pytest.raises(
+        DataError, match=r"no (such file|file matches)\nhint: paths are relative to the recipe"
+    ) as caught:
+        read_source(SourceSettings(path=pattern), split="train", context=context)
+    assert caught.value.where == pattern
+
+
+def test_folder(context: Context) -> None:
+    (context.data_root / "rows").mkdir()
+    with pytest.raises(DataError, match=r"rows: this is a folder\nhint: name the files in it, e.g. rows/\*.jsonl"):
+        read_source(SourceSettings(path="rows"), split="train", context=context)
+
+
+def test_wrong_column_names_the_nearest(context: Context) -> None:
+    (context.data_root / "a.csv").write_text("text,categry\nhello,x\n")
+    spec = SourceSettings(path="a.csv", columns={"text": "text", "label": "category"})
+    with pytest.raises(DataError) as caught:
+        read_source(spec, split="train", context=context)
+    assert str(caught.value) == (
+        "a.csv:2: there is no column 'category'; the row has 'text', 'categry'\n"
+        "hint: did you mean 'categry'? then write `columns: {label: categry}`"
+    )
+
+
+def test_unknown_part_in_columns(context: Context) -> None:
+    (context.data_root / "a.csv").write_text("text,category\nhello,x\n")
+    with pytest.raises(DataError, match="the part 'lable', which no format has\nhint: did you mean 'label'?"):
+        read_source(SourceSettings(path="a.csv", columns={"lable": "category"}), split="train", context=context)
+
+
+def test_unknown_format_has_a_suggestion(context: Context) -> None:
+    (context.data_root / "a.jsonl").write_bytes(GOOD)
+    with pytest.raises(DataError, match="no format is called 'labeled-text'\nhint: did you mean 'labelled-text'?"):
+        read_source(SourceSettings(path="a.jsonl", format="labeled-text"), split="train", context=context)
+
+
+def test_mixed_formats_name_the_first_row_that_does_not_fit(context: Context) -> None:
+    (context.data_root / "a.jsonl").write_bytes(GOOD + b"\n" + GOOD + b'{"prompt": "a", "completion": "b"}\n')
+    with pytest.raises(DataError) as caught:
+        read_source(SourceSettings(path="a.jsonl"), split="train", context=context)
+    assert caught.value.where == "a.jsonl:4"
+    assert (
+        caught.value.what == "mixed formats: this row is prompt-completion, the rows from line 1 on are labelled-text"
+    )
+
+
+def test_same_bytes_twice_in_one_split(context: Context) -> None:
+    for name in ("a.jsonl", "b.jsonl"):
+        (context.data_root / name).write_bytes(GOOD)
+    specs = [SourceSettings(path="a.jsonl"), SourceSettings(path="b.jsonl")]
+    with pytest.raises(DataError, match="b.jsonl: the same bytes as a.jsonl"):
+        read_sources(specs, split="train", context=context)
+
+
+def test_link_out_of_the_data_root_is_followed(
+    context: Context, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside") / "rows.jsonl"
+    outside.write_bytes(GOOD)
+    (tmp_path / "link.jsonl").symlink_to(outside)
+    rows, _ = read_source(SourceSettings(path="link.jsonl"), split="train", context=context)
+    assert [row.file for row in rows] == ["link.jsonl"]

@@ -1,0 +1,129 @@
+"""What each container and format is read as, with exact rows, lines and rights."""
+
+import gzip
+import hashlib
+import hmac
+import json
+
+import pytest
+
+from tunesmith.artifacts import Example, Rights, message
+from tunesmith.context import Context
+from tunesmith.data.rows import keep_dataset, load_rows
+from tunesmith.data.sources import read_source
+from tunesmith.errors import IntegrityBroken
+from tunesmith.recipe import SourceSettings
+
+CHAT = Example(messages=(message("user", "hi"), message("assistant", "yo")))
+
+
+def write(context: Context, name: str, text: str) -> None:
+    data = text.encode()
+    (context.data_root / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "lines"),
+    [
+        ("a.jsonl", '{"prompt": "hi", "completion": "yo"}\n\n{"prompt": "hi", "completion": "yo"}\n', [1, 3]),
+        ("a.jsonl.gz", '\ufeff{"prompt": "hi", "completion": "yo"}', [1]),
+        ("a.json", '[\n\n{"prompt": "hi",\n"completion": "yo"},\n {"prompt": "hi", "completion": "yo"}]\n', [3, 5]),
+        ("b.json", '{"prompt": "hi", "completion": "yo"}\n', [1]),
+        ("a.csv", '\ufeffprompt,completion,note\r\nhi,yo,"x\r\ny"\r\nhi,yo,\r\n', [2, 4]),
+        ("a.tsv.gz", "completion\tprompt\nyo\thi\n", [2]),
+        ("a.ndjson", '{"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}]}', [1]),
+    ],
+)
+def test_containers_give_the_same_example(name: str, text: str, lines: list[int], context: Context) -> None:
+    write(context, name, text)
+    rows, _ = read_source(SourceSettings(path=name), split="train", context=context)
+    assert [(row.file, row.line, row.example) for row in rows] == [(name, line, CHAT) for line in lines]
+
+
+def test_text_parts_are_kept_apart(context: Context) -> None:
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    write(context, "a.jsonl", json.dumps({"messages": [{"role": "user", "content": parts}]}))
+    rows, _ = read_source(SourceSettings(path="a.jsonl"), split="train", context=context)
+    assert [part.model_dump() for part in rows[0].example.messages[0].content] == parts
+    assert rows[0].example.prompt_text == "ab"
+
+
+def test_labels_and_text(context: Context) -> None:
+    write(context, "l.csv", "text,category\nhello, refund \n")
+    write(context, "n.jsonl", '{"text": "hello", "label": 3}')
+    write(context, "t.jsonl", '{"text": "hello"}')
+    spec = SourceSettings(path="l.csv", columns={"text": "text", "label": "category"})
+    read = [
+        read_source(one, split="train", context=context)[0][0].example
+        for one in (spec, SourceSettings(path="n.jsonl"), SourceSettings(path="t.jsonl"))
+    ]
+    assert read == [
+        Example(text="hello", labels=("refund",)),
+        Example(text="hello", labels=("3",)),
+        Example(text="hello"),
+    ]
+
+
+def test_a_named_format_passes_over_other_columns(context: Context) -> None:
+    write(context, "a.jsonl", '{"text": "hello", "label": "x"}')
+    rows, found = read_source(SourceSettings(path="a.jsonl", format="text"), split="train", context=context)
+    assert (rows[0].example, found[0].format) == (Example(text="hello"), "text")
+
+
+def test_rights_of_a_row_override_those_of_its_source(context: Context) -> None:
+    write(context, "a.jsonl", '{"text": "x"}\n{"text": "y", "license": "MIT", "author": "", "source": "forum"}\n')
+    spec = SourceSettings(path="a.jsonl", license="CC0-1.0", origin="here", author="me", basis="contract")
+    rows, _ = read_source(spec, split="train", context=context)
+    assert [row.rights for row in rows] == [
+        Rights(source="a.jsonl", license="CC0-1.0", origin="here", author="me", basis="contract"),
+        Rights(source="forum", license="MIT", origin="here", author="me", basis="contract"),
+    ]
+
+
+def test_a_column_that_plays_a_part_gives_no_rights(context: Context) -> None:
+    write(context, "a.jsonl", '{"source": "guten Tag", "target": "hello"}')
+    spec = SourceSettings(path="a.jsonl", columns={"prompt": "source", "completion": "target"})
+    rows, _ = read_source(spec, split="train", context=context)
+    assert rows[0].rights.source == "a.jsonl"
+
+
+def test_row_ids_are_the_hmac_of_file_digest_and_record_number(context: Context) -> None:
+    text = '{"text": "x"}\n\n{"text": "y"}\n'
+    write(context, "a.jsonl", text)
+    rows, found = read_source(SourceSettings(path="a.jsonl"), split="train", context=context)
+    digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    salt = context.store.ledger.salt("train")
+    expected = [hmac.new(salt, f"{digest}:{n}".encode(), "sha256").hexdigest()[:16] for n in (1, 2)]
+    assert [row.row_id for row in rows] == expected
+    assert found[0].sha256 == digest
+    held, _ = read_source(SourceSettings(path="a.jsonl"), split="test", context=context)
+    assert not {row.row_id for row in held} & set(expected)
+
+
+def test_glob_is_sorted_and_limit_counts_over_all_files(context: Context) -> None:
+    for name in ("b.jsonl", "a.jsonl", "c.jsonl"):
+        write(context, name, f'{{"text": "{name} 1"}}\n{{"text": "{name} 2"}}\n')
+    rows, found = read_source(SourceSettings(path="*.jsonl", limit=3), split="train", context=context)
+    assert [row.example.text for row in rows] == ["a.jsonl 1", "a.jsonl 2", "b.jsonl 1"]
+    assert [(one.path, one.rows) for one in found] == [("a.jsonl", 2), ("b.jsonl", 1)]
+
+
+def test_a_name_with_brackets_is_a_name_first(context: Context) -> None:
+    write(context, "a[1].jsonl", '{"text": "x"}')
+    rows, _ = read_source(SourceSettings(path="a[1].jsonl"), split="train", context=context)
+    assert rows[0].file == "a[1].jsonl"
+
+
+def test_dataset_digest_is_over_the_examples_and_nothing_else(context: Context) -> None:
+    write(context, "a.jsonl", '{"text": "x", "license": "MIT"}\n{"text": "\\r\\n\\u2028é", "license": "CC0-1.0"}\n')
+    rows, _ = read_source(SourceSettings(path="a.jsonl"), split="train", context=context)
+    kept = keep_dataset("train", rows, context.store)
+    by_hand = (
+        '{"labels":null,"messages":[],"text":"x"}\n{"labels":null,"messages":[],"text":"\\r\\n\u2028é"}\n'
+    ).encode()
+    assert kept.rows_digest == f"sha256:{hashlib.sha256(by_hand).hexdigest()}"
+    assert kept.licenses == ("CC0-1.0", "MIT")
+    assert load_rows(kept, context.store) == rows
+    assert keep_dataset("train", rows, context.store) == kept
+    with pytest.raises(IntegrityBroken, match="not those of its digest"):
+        load_rows(kept.model_copy(update={"rows_digest": "sha256:" + "0" * 64}), context.store)
