@@ -41,6 +41,10 @@ def prepare() -> None:
 def allow_network() -> None:
     """Let Hub downloads happen in this process; called only when the recipe names a Hub model and says `network: true`."""
     os.environ.update({"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0"})
+    constants = sys.modules.get("huggingface_hub.constants")
+    if constants is not None:
+        # huggingface_hub copies the switch when it is imported and never looks at the environment again.
+        vars(constants)["HF_HUB_OFFLINE"] = False
 
 
 def environment(name: str) -> str | None:

@@ -1,6 +1,6 @@
 """Sorting a message into one of the categories that the prompt lists."""
 
-from .grammar import capitalised, expand, write
+from .grammar import capitalised, expand, fill, write
 from .labels import STYLES, styled
 from .shape import chat, follow
 from .style import Style, wrapped
@@ -14,13 +14,19 @@ CLOSE = [{"late parcel", "card not arrived"}, {"missing refund", "return request
          {"lost luggage", "card lost"}, {"lost key", "card lost"}]
 INSTRUCTIONS = [
     "[Sort|Put] the message into one [category|group].", "[Which|What] category [fits|is right] [best|]?",
-    "[Choose|Pick] the [category|label|topic] of the message.", "[Give|Name] the [topic|category] of this message.",
+    "[Choose|Pick] the [category|label|topic] of the message.",
+        "[Give|Name] the [topic|category] of this message.",
     "What is the message about? [Answer|Reply] with one [name|category] [from the list|].",
-    "[Classify|Label] the message.", "Where does this message belong?", "[Read|Look at] the message and [choose|pick] one label.",
-    "Every message gets [exactly |]one [label|category].", "[Please |]decide which [label|category|group] the message belongs to.",
-    "[Assign|Give] the message one of the [labels|categories|names] below.", "Find the right [category|label].",
-    "A customer wrote to us. [Which|What] [category|topic] is it?", "Answer with the [label|category] [only|and nothing else]."]
-LISTING = ["Categories", "Labels", "Choose from", "The categories are", "Possible answers", "Options", "Topics", "List"]
+    "[Classify|Label] the message.", "Where does this message belong?",
+        "[Read|Look at] the message and [choose|pick] one label.",
+    "Every message gets [exactly |]one [label|category].",
+        "[Please |]decide which [label|category|group] the message belongs to.",
+    "[Assign|Give] the message one of the [labels|categories|names] below.",
+        "Find the right [category|label].",
+    "A customer wrote to us. [Which|What] [category|topic] is it?",
+        "Answer with the [label|category] [only|and nothing else]."]
+LISTING = ["Categories", "Labels", "Choose from", "The categories are", "Possible answers", "Options",
+        "Topics", "List"]
 TAILS = ["", "", "", " Write only the name.", " Answer with the exact name.", " [Give|Write] nothing else.",
          " Spell it as in the list.", " One name only."]
 AGAIN = ["", "", "Next message: ", "Next: ", "And this one? ", "Another one: ", "Now this: "]
@@ -56,7 +62,7 @@ def draw_topics(rng):
 def message(rng, name):
     """A message about the topic as a real person may type it."""
     style = Style(rng)
-    text = write(rng, rng.choice(ALL[name][2]))
+    text = fill(rng, expand(rng, rng.choice(ALL[name][2])))
     if rng.random() < 0.55:
         text = wrapped(rng, text)
     return style.literal(rng, capitalised(text) if rng.random() < 0.85 else text)
@@ -110,7 +116,7 @@ def make(rng):
     messages = chat(rng, head, message(rng, topic), labels[topic],
                     ["Message", "Mail", "Customer", "Request", "Text"])
     again = rng.choice(AGAIN)
-    for _ in range(rng.choice((0, 0, 0, 0, 1, 2))):
+    for _ in range(rng.choice((0, 0, 0, 1, 1, 2))):
         topic = rng.choice(topics)
         messages = follow(messages, again + message(rng, topic), labels[topic])
     return messages

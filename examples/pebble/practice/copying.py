@@ -9,13 +9,16 @@ from .values import NUMBER_WORDS, code, invented, ordinal
 REPEAT = [
     "[Repeat|Copy|Write out] [this|the following|the text below] [exactly|word for word|without any change].",
     "[Say|Write] [this|the following] again[, letter by letter|].", "[Please |]copy the text.",
-    "[Give|Send] back [exactly|just] what [I write|stands below].", "Type this [again|once more] and change nothing.",
+    "[Give|Send] back [exactly|just] what [I write|stands below].",
+        "Type this [again|once more] and change nothing.",
     "[Write|Output] the [same|very same] text[ again|].", "Echo this.", "Repeat after me:", "Copy, do not answer:",
     "Your answer must be [identical to|the same as] the text [below|].", "Repeat the [line|text] and add nothing.",
     "Make an exact copy [of this|].", "Write down what I say:"]
-UPPER = ["[Write|Put|Set] [this|the text] in [capital letters|upper case|capitals].", "[Make|Turn] [this|it all] [upper case|into capitals].",
+UPPER = ["[Write|Put|Set] [this|the text] in [capital letters|upper case|capitals].",
+    "[Make|Turn] [this|it all] [upper case|into capitals].",
          "Shout this: use capital letters only.", "Upper case please:"]
-LOWER = ["[Write|Put|Set] [this|the text] in [small letters|lower case].", "[Make|Turn] [this|it all] [lower case|into small letters].",
+LOWER = ["[Write|Put|Set] [this|the text] in [small letters|lower case].",
+    "[Make|Turn] [this|it all] [lower case|into small letters].",
          "No capital letters please:", "Lower case:"]
 ORDINALS = ["first", "second", "third", "fourth", "fifth"]
 
@@ -24,14 +27,14 @@ def material(rng):
     """Something to copy: sentences, words, tokens or codes."""
     draw = rng.randrange(7)
     if draw < 3:
-        return " ".join(sentence(rng) for _ in range(rng.choice((1, 1, 2, 3))))
+        return " ".join(sentence(rng) for _ in range(rng.choice((1, 2, 3, 4, 6))))
     if draw == 3:
-        return rng.choice((" ", ", ", "\n")).join(odd_token(rng) for _ in range(rng.randint(2, 8)))
+        return rng.choice((" ", ", ", "\n")).join(odd_token(rng) for _ in range(rng.randint(3, 14)))
     if draw == 4:
-        return rng.choice((" ", ", ")).join(short_words(rng, rng.randint(3, 10)))
+        return rng.choice((" ", ", ")).join(short_words(rng, rng.randint(4, 20)))
     if draw == 5:
-        return rng.choice((" ", "\n", "; ")).join(code(rng) for _ in range(rng.randint(1, 6)))
-    return " ".join(invented(rng) for _ in range(rng.randint(3, 10)))
+        return rng.choice((" ", "\n", "; ")).join(code(rng) for _ in range(rng.randint(2, 9)))
+    return " ".join(invented(rng) for _ in range(rng.randint(4, 16)))
 
 
 def repeat(rng):
@@ -39,7 +42,8 @@ def repeat(rng):
     text = material(rng)
     if rng.random() < 0.15 and len(text) < 60 and "\n" not in text:
         times = rng.choice((2, 3, 4))
-        how = expand(rng, f"[Write|Repeat|Copy] this [{NUMBER_WORDS[times]}|{times}] times, [each time on its own line|one per line].")
+        how = expand(rng, f"[Write|Repeat|Copy] this [{NUMBER_WORDS[times]}|{times}] times, "
+                          "[each time on its own line|one per line].")
         return how, text, "\n".join([text] * times)
     return write(rng, rng.choice(REPEAT)), text, text
 
@@ -48,7 +52,8 @@ def replace(rng):
     """Copy a sentence with one word exchanged."""
     while True:
         text = sentence(rng)
-        found = [word for word in text.rstrip(".").replace(",", "").split() if text.count(word) == 1 and len(word) > 3]
+        found = [word for word in text.rstrip(".").replace(",", "").split()
+            if text.count(word) == 1 and len(word) > 3]
         if found:
             break
     old = rng.choice(found)
@@ -56,8 +61,8 @@ def replace(rng):
     how = expand(rng, rng.choice((
         "[Copy|Repeat|Write] the sentence, but [replace|exchange] '{0}' with '{1}'.",
         "[Write|Put] '{1}' [instead of|in place of] '{0}' and keep [the rest|all else].",
-        "[Change|Turn] the word {0} into {1}. Leave the rest as it is.",
-        "[Replace|Swap] {0} [by|with] {1}:", "Same sentence, but with {1} where it says {0}."))).format(old, new)
+        "[Change|Turn] the word '{0}' into '{1}'. Leave the rest as it is.",
+        "Replace '{0}' [by|with] '{1}':", "Same sentence, but with '{1}' where it says '{0}'."))).format(old, new)
     return how, text, text.replace(old, new)
 
 
@@ -75,7 +80,8 @@ def only_code(rng):
     while any(character.isdigit() for character in before + after):
         before, after = sentence(rng), sentence(rng)
     name = rng.choice(("order number", "code", "booking number", "part number", "ticket number", "number"))
-    carrier = expand(rng, rng.choice((f"[The|Your|My] {name} is {value}.", f"[Note|Please note] the {name} {value}.",
+    carrier = expand(rng, rng.choice((f"[The|Your|My] {name} is {value}.",
+        f"[Note|Please note] the {name} {value}.",
                                       f"It is listed under {name} {value}.", f"{name.capitalize()}: {value}.")))
     text = " ".join(rng.choice(([before, carrier, after], [carrier, after], [before, carrier])))
     how = expand(rng, f"[Copy|Give me|Write] [only|just] the {name}[ from the text|].")
@@ -84,7 +90,7 @@ def only_code(rng):
 
 def part(rng):
     """Copy one sentence or line out of several."""
-    parts = [sentence(rng) for _ in range(rng.randint(2, 5))]
+    parts = [sentence(rng) for _ in range(rng.randint(3, 5))]
     at = rng.randrange(len(parts))
     place = "last" if at == len(parts) - 1 and rng.random() < 0.5 else ORDINALS[at]
     if rng.random() < 0.5:
@@ -99,7 +105,8 @@ def quoted(rng):
                                     ("**", "**", "between the stars"), ("<<", ">>", "between << and >>"),
                                     ("[", "]", "in square brackets"), ("START ", " END", "between START and END")))
     text = f"{' '.join(short_words(rng, 3))} {left}{inner}{right} {' '.join(short_words(rng, 3))}"
-    return f"{rng.choice(('Copy', 'Write', 'Give', 'Repeat'))} {rng.choice(('what stands', 'the text', 'the part'))} {name}.", text, inner
+    how = expand(rng, f"[Copy|Write|Give|Repeat] [what stands|the text|the part] {name}.")
+    return how, text, inner
 
 
 def spell(rng):
@@ -124,7 +131,8 @@ def entry(rng):
     """Copy the value that belongs to one key of a small table."""
     keys = rng.sample(things.NOUNS, rng.randint(3, 8)) if rng.random() < 0.6 else \
         list(dict.fromkeys(invented(rng) for _ in range(rng.randint(3, 8))))
-    values = [rng.choice((code(rng), rng.choice(words.COLOURS), invented(rng), rng.choice(words.WOMEN))) for _ in keys]
+    values = [rng.choice((code(rng), rng.choice(words.COLOURS), invented(rng), rng.choice(words.WOMEN)))
+        for _ in keys]
     sign = rng.choice((": ", " = ", " -> ", " | ", ", "))
     at = rng.randrange(len(keys))
     table = "\n".join(f"{key}{sign}{value}" for key, value in zip(keys, values))
@@ -136,7 +144,8 @@ def entry(rng):
     return f"Copy the {ordinal(at + 1)} line.", table, f"{keys[at]}{sign}{values[at]}"
 
 
-TASKS = [repeat, repeat, repeat, replace, replace, letters, only_code, part, quoted, spell, first_words, entry, entry]
+TASKS = [repeat, repeat, repeat, replace, replace, letters, only_code, part, quoted, spell, first_words, entry,
+    entry]
 
 
 def make(rng):

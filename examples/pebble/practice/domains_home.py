@@ -18,7 +18,7 @@ DELIVERIES = {
     },
     "clauses": {
         "order": ["[my |the |]order number is {order}.", "it is about order {order}.", "order {order}.",
-                  "order no. {order}, in case you need it.", "the order is {order}."],
+                  "order number {order}, in case you need it.", "the order is {order}."],
         "product": ["it is {a:product}.", "I [ordered|bought|paid for] {a:product}.",
                     "what I [ordered|bought] was {a:product}.", "it is about the {product}."],
         "date": ["I ordered on {date}.", "the order is from {date}.", "I placed the order on {date}."],
@@ -28,7 +28,8 @@ DELIVERIES = {
         "wish": ["I want {wish}.", "please, I would like {wish}.", "all I want is {wish}.",
                  "could I have {wish}?"],
     },
-    "wishes": ["my money back", "a refund", "a replacement", "a new one", "a return label", "half of the price back",
+    "wishes": ["my money back", "a refund", "a replacement", "a new one", "a return label",
+        "half of the price back",
                "a new delivery date", "the right item", "an answer today", "a credit note"],
     "subject": "product",
 }
@@ -42,7 +43,7 @@ REPAIRS = {
                          "I need a price for a repair."],
     },
     "clauses": {
-        "product": ["it is my {product}.", "the {product} is the problem.", "I mean the {product}.",
+        "product": ["it is my {product}.", "the problem is the {product}.", "I mean the {product}.",
                     "it is about {a:product}."],
         "ticket": ["the repair number is {ticket}.", "your ticket {ticket}.", "case {ticket}."],
         "date": ["I bought it on {date}.", "the receipt is from {date}."],
@@ -51,7 +52,8 @@ REPAIRS = {
         "time": ["I am at home from {time}.", "the best time is {time}.", "come at {time} please."],
         "wish": ["I want {wish}.", "what I need is {wish}.", "could you send {wish}?"],
     },
-    "wishes": ["a technician", "a spare part", "a price estimate", "a new date", "a new machine", "my money back",
+    "wishes": ["a technician", "a spare part", "a price estimate", "a new date", "a new machine",
+        "my money back",
                "someone who knows this model", "a written answer"],
     "subject": "product",
 }
@@ -75,7 +77,8 @@ BANKS = {
         "phone": ["please call {phone}.", "I can be reached at {phone}."],
         "wish": ["I want {wish}.", "please arrange {wish}.", "I would like {wish}."],
     },
-    "wishes": ["my money back", "a new card", "a list of all payments", "a call from the branch", "a block on the card",
+    "wishes": ["my money back", "a new card", "a list of all payments", "a call from the branch",
+        "a block on the card",
                "a written statement", "an explanation", "an appointment"],
     "subject": "account",
 }
@@ -85,13 +88,14 @@ UTILITIES = {
         "high bill": ["my bill is far too high.", "why is the bill so high this time?",
                       "I think the bill is wrong."],
         "meter reading": ["here is my meter reading.", "I want to send you my meter reading."],
-        "moving house": ["we are moving house.", "I am moving [soon|to a new flat].",
+        "new address": ["we are moving house.", "I am moving [soon|to a new flat].",
                          "I have a new address from next month."],
     },
     "clauses": {
         "customer": ["customer number {customer}.", "my customer number is {customer}."],
         "address": ["the address is {address}.", "I live at {address}.", "it is for {address}."],
-        "reading": ["the meter shows {reading}.", "the reading is {reading}.", "it says {reading} on the meter."],
+        "reading": ["the meter shows {reading}.", "the reading is {reading}.",
+            "it says {reading} on the meter."],
         "amount": ["the bill says {amount}.", "you ask for {amount}.", "the last bill was {amount}."],
         "date": ["it was on {date}.", "the date is {date}.", "it begins on {date}."],
         "name": ["the contract is under {name}.", "my name is {name}."],
@@ -106,7 +110,7 @@ ACCOUNTS = {
         "login trouble": ["I cannot [log in|get into my account].", "my password does not work.",
                           "the page says that my login is wrong."],
         "double charge": ["I was charged twice.", "you took the money two times."],
-        "cancel plan": ["I want to [cancel|end] my plan.", "please stop my subscription."],
+        "plan cancellation": ["I want to [cancel|end] my plan.", "please stop my subscription."],
         "app crash": ["the app [crashes|closes] all the time.", "your app does not start [any more|]."],
     },
     "clauses": {
@@ -118,7 +122,8 @@ ACCOUNTS = {
         "name": ["my name is {name}.", "the user name is {name}."],
         "wish": ["I want {wish}.", "I need {wish}.", "please send me {wish}."],
     },
-    "wishes": ["a new password", "my money back", "a reset link", "an answer by mail", "help with the app", "a call back",
+    "wishes": ["a new password", "my money back", "a reset link", "an answer by mail",
+        "help with the app", "a call back",
                "a confirmation", "the old version back"],
     "subject": "email",
 }

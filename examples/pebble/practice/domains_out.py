@@ -3,7 +3,7 @@
 BOOKINGS = {
     "issues": {
         "table booking": ["I would like to book a table.", "can we have a table?", "a table please."],
-        "change booking": ["I have to change my booking.", "our plans changed, so we must move the table."],
+        "booking change": ["I have to change my booking.", "our plans changed, so we must move the table."],
         "food complaint": ["the food was [cold|awful|not fresh].", "we waited an hour for our food."],
     },
     "clauses": {
@@ -15,7 +15,8 @@ BOOKINGS = {
         "dish": ["we would like the {dish}.", "we love your {dish}.", "last time we had the {dish}."],
         "wish": ["we want {wish}.", "if possible we would like {wish}.", "could we have {wish}?"],
     },
-    "wishes": ["a table by the window", "a quiet corner", "a high chair for the baby", "a table outside", "a vegetarian menu",
+    "wishes": ["a table by the window", "a quiet corner", "a high chair for the baby", "a table outside",
+        "a vegetarian menu",
                "a later time", "a free dessert", "part of the bill back"],
     "subject": "date",
 }
@@ -23,7 +24,7 @@ DOCTORS = {
     "issues": {
         "appointment": ["I need an appointment.", "can I come in to see the doctor?",
                         "I would like to see [the doctor|someone] soon."],
-        "cancel appointment": ["I cannot come to my appointment.", "I have to cancel my appointment."],
+        "appointment cancellation": ["I cannot come to my appointment.", "I have to cancel my appointment."],
         "prescription": ["I need a new prescription.", "my tablets are nearly finished."],
         "test results": ["are my test results there?", "I am waiting for the result of my blood test."],
     },
@@ -32,12 +33,14 @@ DOCTORS = {
         "birth": ["born {birth}.", "the date of birth is {birth}.", "I was born on {birth}."],
         "date": ["{date} would be good.", "it was for {date}.", "I can come on {date}."],
         "time": ["at {time}.", "the time would be {time}.", "I am free from {time}."],
-        "doctor": ["I usually see Dr {doctor}.", "it should be with Dr {doctor}.", "my doctor is Dr {doctor}."],
+        "doctor": ["I usually see Dr {doctor}.", "it should be with Dr {doctor}.",
+            "my doctor is Dr {doctor}."],
         "complaint": ["I have {complaint}.", "it is because of {complaint}.", "the problem is {complaint}."],
         "phone": ["call me on {phone}.", "my phone is {phone}."],
         "wish": ["I want {wish}.", "I need {wish}.", "could I get {wish}?"],
     },
-    "wishes": ["a sick note", "a call from the nurse", "an early appointment", "a new prescription", "a referral",
+    "wishes": ["a sick note", "a call from the nurse", "an early appointment", "a new prescription",
+        "a referral",
                "a copy of the results", "another date", "a home visit"],
     "subject": "name",
 }
@@ -58,15 +61,18 @@ SCHOOLS = {
         "object": ["it is {a:object}.", "we are looking for {a:object}."],
         "wish": ["I want {wish}.", "we would like {wish}.", "please arrange {wish}."],
     },
-    "wishes": ["a short meeting", "the homework by mail", "a call in the afternoon", "a form for the trip", "a later date",
+    "wishes": ["a short meeting", "the homework by mail", "a call in the afternoon",
+        "a form for the trip", "a later date",
                "a talk with the head", "a list of the books", "a place on the bus"],
     "subject": "child",
 }
 GYMS = {
     "issues": {
-        "cancel membership": ["I want to [leave the gym|end my membership].", "please cancel my membership."],
+        "membership cancellation": ["I want to [leave the gym|end my membership].",
+            "please cancel my membership."],
         "class booking": ["I want to join a course.", "is there a place in the course?"],
-        "broken equipment": ["one of the machines is broken.", "a shower in the changing room does not work."],
+        "broken equipment": ["one of the machines is broken.",
+            "a shower in the changing room does not work."],
     },
     "clauses": {
         "member": ["my member number is {member}.", "member {member}.", "the card says {member}."],
@@ -77,14 +83,15 @@ GYMS = {
         "name": ["my name is {name}.", "I am {name}."],
         "wish": ["I want {wish}.", "I would like {wish}.", "please send me {wish}."],
     },
-    "wishes": ["a confirmation", "my fee back", "a free trial", "a break of two months", "a new card", "a place in the class",
+    "wishes": ["a confirmation", "my fee back", "a free trial", "a break of two months", "a new card",
+        "a place in the class",
                "a call back", "a discount"],
     "subject": "course",
 }
 LIBRARIES = {
     "issues": {
         "overdue loan": ["my book is overdue.", "I forgot to bring a book back."],
-        "reserve book": ["I would like to reserve a book.", "please keep a book for me."],
+        "book reservation": ["I would like to reserve a book.", "please keep a book for me."],
         "late fee": ["you charged me a late fee.", "the late fee is not right."],
     },
     "clauses": {
@@ -96,19 +103,21 @@ LIBRARIES = {
         "amount": ["the fee is {amount}.", "it says {amount}."],
         "wish": ["I want {wish}.", "may I have {wish}?", "I would like {wish}."],
     },
-    "wishes": ["two more weeks", "the fee removed", "a note when it is back", "a new card", "a list of my loans",
+    "wishes": ["two more weeks", "the fee removed", "a note when it is back", "a new card",
+        "a list of my loans",
                "the second volume", "a copy in large print"],
     "subject": "title",
 }
 HOTELS = {
     "issues": {
         "room booking": ["I want to book a room.", "do you have a room free?", "we need a room."],
-        "cancel room": ["we cannot come and must cancel.", "please cancel our room."],
+        "room cancellation": ["we cannot come and must cancel.", "please cancel our room."],
         "room complaint": ["the room was [dirty|too loud|freezing].", "the bed was broken."],
         "lost item": ["I left something in the room.", "we forgot something at your hotel."],
     },
     "clauses": {
-        "booking": ["the booking number is {booking}.", "booking {booking}.", "our reservation is {booking}."],
+        "booking": ["the booking number is {booking}.", "booking {booking}.",
+            "our reservation is {booking}."],
         "arrival": ["we arrive on {arrival}.", "arrival is {arrival}.", "check-in would be {arrival}."],
         "nights": ["we stay {nights} nights.", "for {nights} nights.", "it is {nights} nights."],
         "room": ["it is room {room}.", "the room number is {room}."],
@@ -116,7 +125,8 @@ HOTELS = {
         "object": ["it is {a:object}.", "the thing is {a:object}."],
         "wish": ["we want {wish}.", "we would like {wish}.", "could we get {wish}?"],
     },
-    "wishes": ["a quiet room", "a parking space", "a late check-out", "our money back", "breakfast included", "an extra bed",
+    "wishes": ["a quiet room", "a parking space", "a late check-out", "our money back",
+        "breakfast included", "an extra bed",
                "a room with a view", "another room"],
     "subject": "arrival",
 }
@@ -136,7 +146,8 @@ TRAVEL = {
         "amount": ["the ticket cost {amount}.", "I paid {amount}."],
         "wish": ["I want {wish}.", "I would like {wish}.", "please give me {wish}."],
     },
-    "wishes": ["my money back", "a window seat", "a new ticket", "a voucher", "news about my bag", "a later train",
+    "wishes": ["my money back", "a window seat", "a new ticket", "a voucher", "news about my bag",
+        "a later train",
                "a written apology", "a seat near the door"],
     "subject": "ticket",
 }

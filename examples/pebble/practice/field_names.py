@@ -28,9 +28,11 @@ def thing(rng):
     return rng.choice((noun, f"{rng.choice(things.ADJECTIVES)} {noun}", f"{rng.choice(words.COLOURS)} {noun}"))
 
 
-def number(low, high):
-    """A generator of a whole number as text."""
-    return lambda rng: str(rng.randint(low, high))
+def product(rng):
+    """A product, also one that comes in pairs or sets."""
+    if rng.random() < 0.2:
+        return rng.choice(("", "", f"{rng.choice(words.COLOURS)} ")) + rng.choice(things.PAIRS)
+    return SLOTS["product"](rng)
 
 
 def address(rng):
@@ -41,8 +43,9 @@ def address(rng):
 
 code, date, person, town = SLOTS["code"], SLOTS["date"], SLOTS["person"], SLOTS["town"]
 FIELDS = {
-    "order": (code, ["order", "order_number", "order_id", "order_no", "reference", "ref"], "the order number"),
-    "product": (SLOTS["product"], ["product", "item", "article", "goods", "product_name"], "the product"),
+    "order": (code, ["order", "order_number", "order_id", "order_no", "reference", "ref"],
+        "the order number"),
+    "product": (product, ["product", "item", "article", "goods", "product_name"], "the product"),
     "date": (date, ["date", "day", "when", "date_given"], "the date as written"),
     "town": (town, ["town", "city", "place", "destination"], "the town"),
     "amount": (SLOTS["price"], ["amount", "price", "sum", "money", "total"], "the amount of money"),
@@ -65,7 +68,8 @@ FIELDS = {
     "doctor": (SLOTS["surname"], ["doctor", "physician", "doctor_name"], "the name of the doctor"),
     "complaint": (choice_of(COMPLAINTS), ["complaint", "symptom", "problem"], "what the patient has"),
     "child": (SLOTS["name"], ["child", "pupil", "student", "child_name"], "the name of the child"),
-    "class": (lambda rng: f"{rng.randint(1, 12)}{rng.choice('abcde')}", ["class", "class_name", "form", "group"],
+    "class": (lambda rng: f"{rng.randint(1, 12)}{rng.choice('abcde')}", ["class", "class_name", "form",
+        "group"],
               "the class"),
     "teacher": (lambda rng: f"{rng.choice(('Mr', 'Mrs', 'Ms'))} {SLOTS['surname'](rng)}",
                 ["teacher", "teacher_name"], "the teacher"),
@@ -90,9 +94,7 @@ MENTIONS = {
     "product": "your {}", "order": "order {}", "ticket": "number {}", "booking": "booking {}",
     "account": "account {}", "customer": "customer number {}", "member": "membership {}",
     "card": "card {}", "title": '"{}"', "object": "the {}", "course": "the {} course", "child": "{}",
-    "device": "your {}", "room": "room {}", "dish": "the {}", "amount": "the sum of {}",
-    "date": "the date {}", "arrival": "your arrival ({})", "address": "the address {}",
-    "email": "the account {}", "name": "the matter of {}", "time": "the time {}"}
+    "device": "your {}", "room": "room {}", "dish": "the {}", "amount": "the sum of {}"}
 
 
 def spelled(key, spelling):

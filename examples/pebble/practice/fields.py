@@ -5,41 +5,14 @@ import json
 from .domains_home import HOME
 from .domains_out import OUT
 from .field_names import FIELDS, MENTIONS, spelled
+from .field_wording import (ABSENT, CATEGORY_KEYS, GROUP_KEYS, OPENINGS, REPLIES, REPLY_KEYS,
+                            VERBATIM, WISH_REPLIES)
 from .grammar import capitalised, expand, write
 from .labels import STYLES, styled
 from .shape import chat, joined
 from .style import Style, typed_message, wrapped
 
 DOMAINS = {**HOME, **OUT}
-OPENINGS = [
-    "[Read|Look at] the message and [write|return|give] [one|a] JSON object.",
-    "[Copy|Pull|Take] the [details|fields|values] [from|out of] the message [into|as] [one|a] JSON object.",
-    "Turn the message into [one line of |]JSON.", "[Extract|Collect] the fields [as|into] JSON.",
-    "[Please |]fill [in |]the form as JSON.", "Which details does the message give? [Reply|Answer] in JSON.",
-    "[Answer|Reply] with [one|a single] JSON object[ and nothing else|].",
-    "[Fetch|Find] the following in the message and [return|write] JSON.", "JSON please.",
-    "Make a JSON [record|object] from [this|the] message.", "A customer writes. [Note|Record] the data as JSON.",
-    "[Write|Put] what the message says into JSON.", "[Sort|Put] the message into fields. Output: JSON[ only|]."]
-VERBATIM = ["", "", " Copy every value [exactly |]as [it is |]written.", " Do not change the spelling.",
-            " [Use|Keep] the words of the message.", " Values are copied letter by letter."]
-ABSENT = {
-    "null": [" Use null [for|where] [anything|a value] [that is |]missing.", " Missing values are null.",
-             " If something is not said, write null.", " null when absent."],
-    "empty": [' Use "" for missing values.', ' Leave missing values as "".'],
-    "unknown": [' Write "unknown" [for missing values|when it is not said].'],
-    "drop": [" Leave out keys [that are not in the message|without a value]."]}
-CATEGORY_KEYS = ["category", "topic", "label", "team", "department", "issue", "type", "subject", "intent", "desk"]
-GROUP_KEYS = ["fields", "fields", "fields", "details", "data", "entities", "values", "slots"]
-REPLY_KEYS = ["reply", "answer", "response", "text", "message", "note_to_customer"]
-REPLIES = [
-    "[Thank you|Thanks] for your message[ about {about}|]; we [will check|are looking into] {about} [today|now|at once].",
-    "[We are sorry|Sorry] for the trouble; we will [look into|check] {about} and [write again soon|come back to you].",
-    "[We have noted|We noted] {about} and will [reply|answer] [soon|within two days|tomorrow].",
-    "Thank you, {about} is now with our team.", "[We received|We have] your message about {about} and will [help|act] soon."]
-WISH_REPLIES = [
-    "[Sorry|We are sorry] for the trouble with {about}; we will [see|ask] about {wish}.",
-    "[Thank you|Thanks] for writing about {about}. We [have noted|understand] that you would like {wish}.",
-    "We [will check|are checking] {about} and whether we can offer {wish}."]
 
 
 def message(rng, domain):
@@ -129,16 +102,17 @@ def plain(rng, domain):
     ask = described(rng, keys)
     if rng.random() < 0.15:
         group = rng.choice(GROUP_KEYS)
-        ask += f' {expand(rng, "[Put|Place] them [all |]under")} "{group}".'
+        ask += ("\n" if "\n" in ask else " ") + f'{expand(rng, "[Put|Place] them [all |]under")} "{group}".'
         answer = {group: answer}
-    gap = "\n" if "\n" in ask else ""
-    return assembled(rng, ask + gap + rule.lstrip() if gap else ask + rule, text, answer)
+    return assembled(rng, ask, rule, text, answer)
 
 
-def reply(rng, values):
+def reply(rng, issue, values):
     """A short reply that names what the message is about."""
     options = [slot for slot in values if slot in MENTIONS]
-    about = MENTIONS[options[0]].format(values[options[0]]) if options else "this"
+    about = f"the {issue}"
+    if options and rng.random() < 0.8:
+        about = MENTIONS[options[0]].format(values[options[0]])
     wish = values.get("wish")
     if wish and rng.random() < 0.6:
         wish = " ".join({"my": "your", "our": "your", "MY": "YOUR", "OUR": "YOUR"}.get(word, word)
@@ -174,27 +148,28 @@ def combined(rng, domain):
               {kind: styled(issue, style)})]
     inner = ", ".join(f'"{key}"' for key in keys.values())
     if rng.random() < 0.75:
-        parts.append((f'"{group}": {expand(rng, "[an object|an object with the keys|with]")} {inner}', {group: found}))
+        parts.append((f'"{group}": {expand(rng, "[an object|an object with the keys|with]")} {inner}',
+            {group: found}))
     else:
         parts.append((f'{inner}: {expand(rng, "[copied from the message|from the message]")}', found))
     if rng.random() < 0.75:
         parts.append((f'"{answer_key}": {expand(rng, "[a|one] [short|polite|friendly] [sentence|reply]")}',
-                      {answer_key: reply(rng, values)}))
+                      {answer_key: reply(rng, issue, values)}))
     if rng.random() < 0.3:
         rng.shuffle(parts)
-    listed = rng.random() < 0.7
-    ask = "\n- " + "\n- ".join(words for words, _ in parts) + "\n" if listed else \
+    ask = "\n- " + "\n- ".join(words for words, _ in parts) if rng.random() < 0.7 else \
         " Keys: " + "; ".join(words for words, _ in parts) + "."
     answer = {}
     for _, part in parts:
         answer.update(part)
-    return assembled(rng, ask + (rule.lstrip() if listed else rule), text, answer)
+    return assembled(rng, ask, rule, text, answer)
 
 
-def assembled(rng, ask, text, answer):
+def assembled(rng, ask, rule, text, answer):
     """The chat for what is asked, the message and the object."""
     opening = write(rng, rng.choice(OPENINGS))
-    instruction = (opening + ask).rstrip() + expand(rng, rng.choice(VERBATIM)).rstrip()
+    rules = " ".join(part for part in (rule, expand(rng, rng.choice(VERBATIM))) if part)
+    instruction = (opening + ask + ("\n" if "\n" in ask else " ") + rules).strip()
     content = json.dumps(answer, ensure_ascii=False)
     return chat(rng, instruction, text, content, ["Message", "Mail", "Customer", "Letter", "Text"])
 

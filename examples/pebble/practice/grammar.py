@@ -2,15 +2,15 @@
 
 import re
 
+from .things import PAIRS
 from .values import SLOTS
 
 CHOICE = re.compile(r"\[([^\[\]]*)\]")
 SLOT = re.compile(r"\{(a:)?([a-z_]+)(\d?)\}")
 SPACES = re.compile(r" {2,}")
 BEFORE_MARK = re.compile(r" +([,.!?;:])(?=\s|$)")
-SENTENCE_START = re.compile(r"(^|[.!?] )([a-z])")
-PLURALS = {"cycling gloves", "dinner plates", "headphones", "hiking boots", "running shoes", "sandals",
-           "swimming goggles", "trousers", "wine glasses", "winter boots", "scissors"}
+SENTENCE_START = re.compile(r"(^|(?<!\d)[.!?] )([a-z])")
+PLURALS = set(PAIRS)
 
 
 def expand(rng, text):
@@ -30,7 +30,7 @@ def capitalised(text):
 
 def with_article(word):
     """The word with a or an in front, or nothing for a plural."""
-    if word in PLURALS or word.split(" ", 1)[-1] in PLURALS:
+    if word.lower() in PLURALS or word.lower().split(" ", 1)[-1] in PLURALS:
         return word
     vowel = word[0].lower() in "aeiou" and not word.lower().startswith(("eu", "uk", "usb", "one"))
     return f"{'an' if vowel else 'a'} {word}"
@@ -62,7 +62,7 @@ def fresh(rng, name, taken):
 
 def write(rng, template, known=None):
     """Expand and fill a template as English sentences."""
-    return capitalised(fill(rng, expand(rng, template), known))
+    return capitalised(fill(rng, capitalised(expand(rng, template)), known))
 
 
 def pick(rng, templates, known=None):

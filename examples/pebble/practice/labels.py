@@ -1,6 +1,7 @@
 """Spellings of category names."""
 
-STYLES = ["snake", "snake", "snake", "spaced", "spaced", "title", "capital", "upper", "kebab", "camel", "dotted"]
+STYLES = ["snake", "snake", "snake", "spaced", "spaced", "title", "capital", "upper", "kebab", "camel",
+        "dotted"]
 
 
 def styled(name, style):

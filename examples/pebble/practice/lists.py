@@ -2,11 +2,12 @@
 
 from . import things, words
 from .grammar import expand, write
-from .sentences import items, sentence
+from .sentences import items
 from .shape import chat, follow, joined
 from .values import NUMBER_WORDS
 
-PLACES = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh"]
+PLACES = ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
+          "eleventh", "twelfth"]
 ONTO = ["", "", " Separate them with commas.", " Write one line with commas.", " Use commas."]
 
 
@@ -70,7 +71,8 @@ def points(rng, entries):
     """The list as points or numbered lines."""
     if rng.random() < 0.5:
         return "[Make|Write] [a bullet list|points with dashes]." if rng.random() < 0.5 else \
-            "[Turn this into|Write this as] a list with one dash per line.", "\n".join(f"- {entry}" for entry in entries)
+            "[Turn this into|Write this as] a list with one dash per line.", "\n".join(f"- {entry}"
+                for entry in entries)
     return "[Number|Make a numbered list of] the entries.", \
         "\n".join(f"{number}. {entry}" for number, entry in enumerate(entries, 1))
 
@@ -85,12 +87,14 @@ def signed(rng, entries):
 def swapped(rng, entries):
     """The list with first and last exchanged."""
     return "[Swap|Exchange] the first and the last [entry|one]." if rng.random() < 0.7 else \
-        "[Let|Have] the first and the last entry change places.", ", ".join([entries[-1], *entries[1:-1], entries[0]])
+        "[Let|Have] the first and the last entry change places.", ", ".join([entries[-1], *entries[1:-1],
+            entries[0]])
 
 
 def contains(rng, entries):
     """Whether the list has an entry."""
-    asked = rng.choice(entries) if rng.random() < 0.5 else rng.choice(rng.choice((things.NOUNS, things.FOODS, words.ANIMALS)))
+    asked = rng.choice(entries) if rng.random() < 0.5 else rng.choice(rng.choice((things.NOUNS, things.FOODS,
+        words.ANIMALS)))
     return f"[Is|Do you see] {asked} in the list?[ Answer yes or no.| Yes or no?|]", "yes" if asked in entries else "no"
 
 
@@ -157,7 +161,7 @@ def task(rng):
     if draw < 0.22:
         how, text, answer = rng.choice((numbers, doubled, from_sentence, from_sentence))(rng)
         return expand(rng, how), text, answer, None
-    entries = items(rng)
+    entries = items(rng, 3, rng.choice((5, 7, 10, 12)))
     job = rng.choice(JOBS)
     how, answer = job(rng, entries)
     extra = rng.choice(ONTO) if ", " in answer and job is not signed else ""
@@ -167,9 +171,11 @@ def task(rng):
 def make(rng):
     """One chat with one to three jobs on a list."""
     how, text, answer, entries = task(rng)
-    head = expand(rng, rng.choice(("", "", "", "[Here is|This is] a list. ", "[Please help me|A small job] with a list. ",
-                                   "[Look at|Take] the [list|entries] [below|that follow]. ")))
-    messages = chat(rng, (head if entries else "") + how, text, answer, ["List", "Words", "Entries", "Text", "Input"])
+    head = expand(rng, rng.choice(("", "", "", "[Here is|This is] a list. ",
+        "[Please help me|A small job] with a list. ",
+                                   "[Look at|Take] the [list|entries] below. ")))
+    messages = chat(rng, f"{head} {how}".strip() if entries else how, text, answer, ["List", "Words", "Entries",
+        "Text", "Input"])
     if entries and rng.random() < 0.2:
         for job in rng.sample((how_many, nth, without, backwards, ordered, some), rng.choice((1, 1, 2))):
             how, answer = job(rng, entries)

@@ -7,10 +7,13 @@ from .shape import chat
 from .values import SLOTS, digits, email, first_name, invented, price, town
 
 INSTRUCTIONS = [
-    "[Follow|Continue] the pattern.", "[Do|Go on] the same [way|as in the examples].", "[Complete|Finish] the last line.",
-    "[Look at|Study] the examples and answer the last one.", "What comes [next|last]?", "[Here are|These are] some examples.",
+    "[Follow|Continue] the pattern.", "[Do|Go on] the same [way|as in the examples].",
+        "[Complete|Finish] the last line.",
+    "[Look at|Study] the examples and answer the last one.", "What comes [next|last]?",
+        "[Here are|These are] some examples.",
     "[Give|Write] the missing [output|answer].", "[Learn|See] the rule from the examples[ and use it|].",
-    "[Same rule|Same pattern] for the last [input|one].", "Find the rule.", "[Fill in|Add] what is missing.", "",
+    "[Same rule|Same pattern] for the last [input|one].", "Find the rule.",
+        "[Fill in|Add] what is missing.", "",
     "", "Examples first, then a new [input|case]."]
 
 
@@ -34,7 +37,8 @@ def opposite(rng):
 
 def person_line(rng):
     """A name and a number set in a new form."""
-    form = rng.choice(("{2} | {0} {1}", "{1}, {0} ({2})", "{0}: {2}", "name={0};age={2}", "{1}-{2}", "{0} {1} is {2}",
+    form = rng.choice(("{2} | {0} {1}", "{1}, {0} ({2})", "{0}: {2}", "name={0};age={2}", "{1}-{2}",
+        "{0} {1} is {2}",
                        '{{"name": "{0}", "age": {2}}}', "[{2}] {1}", "{0} of the {1} family, {2}"))
     pairs = []
     for _ in range(6):
@@ -59,7 +63,8 @@ def kind_of(rng):
     names = rng.sample(list(things.CROPS), rng.choice((2, 3)))
     marks = {name: name for name in names}
     if rng.random() < 0.5:
-        marks = dict(zip(names, rng.choice((["A", "B", "C"], ["1", "2", "3"], [invented(rng) for _ in names]))))
+        marks = dict(zip(names, rng.choice((["A", "B", "C"], ["1", "2", "3"],
+            [invented(rng) for _ in names]))))
     chosen = [(rng.choice(things.CROPS[name]), marks[name]) for name in names * 3]
     chosen = list(dict(chosen).items())
     seen = dict(zip([mark for _, mark in chosen[:len(names)]], chosen))
@@ -71,12 +76,13 @@ def kind_of(rng):
 def extraction(rng):
     """One part taken out of a sentence."""
     slot, frames = rng.choice((
-        ("town", ["{name} drove to {0}.", "The {job} from {0} called.", "In {0} it rained on {day}.", "We met {name} in {0}."]),
+        ("town", ["{name} drove to {0}.", "The {job} from {0} called.", "In {0} it rained on {day}.",
+            "We met {name} in {0}."]),
         ("price", ["The {noun} was {0}.", "{name} paid {0} for the {product}.", "It costs {0} in {town}."]),
         ("code", ["Order {0} is ready.", "My number is {0}, sent on {day}.", "{name} asks about {0}."]),
         ("name", ["{0} {verbed} the {noun}.", "I saw {0} in {town}.", "The {noun} belongs to {0}."]),
         ("colour", ["The {0} {noun} is {spot}.", "{name} wants the {0} {noun}."]),
-        ("food", ["{name} {verbed} {0} on {day}.", "We need {0} from {town}.", "There is {0} {spot}."]),
+        ("food", ["{name} {verbed} {0} on {day}.", "We need {0} from {town}.", "{name} found {0} {spot}."]),
         ("day", ["{name} comes on {0}.", "On {0} the {venue} is closed.", "The {event} is on {0}."])))
     pairs = []
     for _ in range(6):
@@ -91,7 +97,8 @@ def mood(rng):
             "What a lovely {event}!", "The {noun} works very well."]
     bad = ["I hate this {product}.", "The {dish} was awful.", "{name} was very rude to me.",
            "What a boring {event}!", "The {noun} broke after a day."]
-    marks = rng.choice((("good", "bad"), ("+", "-"), ("happy", "angry"), (invented(rng), invented(rng)), ("1", "0")))
+    marks = rng.choice((("good", "bad"), ("+", "-"), ("happy", "angry"), (invented(rng), invented(rng)),
+        ("1", "0")))
     order = [0, 1] + [rng.randrange(2) for _ in range(4)]
     return [(fill(rng, rng.choice((good, bad)[side])), marks[side]) for side in order]
 
@@ -125,23 +132,34 @@ def word_of(rng):
     return [(" ".join(row), row[at]) for row in found]
 
 
-TASKS = [mapping, opposite, person_line, date_line, kind_of, kind_of, extraction, extraction, mood, code_line, word_of]
-FORMS = [("Input: {0}\nOutput: ", "\n\n"), ("Input: {0}\nOutput: ", "\n"), ("{0} -> ", "\n"), ("{0} => ", "\n"),
-         ("Q: {0}\nA: ", "\n\n"), ("{0} = ", "\n"), ("In: {0} | Out: ", "\n"), ("Text: {0}\nAnswer: ", "\n\n"),
+TASKS = [mapping, opposite, person_line, date_line, kind_of, kind_of, extraction, extraction, mood, code_line,
+    word_of]
+FORMS = [("Input: {0}\nOutput: ", "\n\n"), ("Input: {0}\nOutput: ", "\n"), ("{0} -> ", "\n"), ("{0} => ",
+        "\n"),
+         ("Q: {0}\nA: ", "\n\n"), ("{0} = ", "\n"), ("In: {0} | Out: ", "\n"), ("Text: {0}\nAnswer: ",
+             "\n\n"),
          ("{0}\t", "\n"), ("Example: {0} / Result: ", "\n"), ("x: {0}\ny: ", "\n\n"), ("{0} : ", "\n")]
+
+
+def repeats(pairs, count):
+    """The later pairs whose answer the examples show already."""
+    shown = {answer for _, answer in pairs[:count]}
+    return [pair for pair in pairs[count:] if pair[1] in shown]
 
 
 def make(rng):
     """One chat with examples and a new input."""
     pairs = list(dict(rng.choice(TASKS)(rng)).items())
-    count = min(len(pairs) - 1, rng.randint(3, 5) if rng.random() < 0.7 else 2)
+    count = min(len(pairs) - 1, rng.randint(3, 5) if rng.random() < 0.8 else 2)
     form, gap = rng.choice(FORMS)
-    answers = {answer for _, answer in pairs[:count]}
-    repeated = [pair for pair in pairs[count:] if pair[1] in answers]
-    few = len(answers) < count
-    new, answer = rng.choice(repeated) if few and repeated else pairs[count]
+    closed = len({answer for _, answer in pairs}) < 4
+    repeated = repeats(pairs, count)
+    while closed and not repeated and count < len(pairs) - 1:
+        count += 1
+        repeated = repeats(pairs, count)
+    new, answer = rng.choice(repeated) if closed and repeated else pairs[count]
     lines = [form.format(given) + result for given, result in rng.sample(pairs[:count], count)]
-    body = gap.join([*lines, form.format(new).rstrip(" ")])
+    body = gap.join([*lines, form.format(new).rstrip()])
     instruction = expand(rng, rng.choice(INSTRUCTIONS))
     if not instruction:
         return chat(rng, body, "", answer)

@@ -3,7 +3,7 @@
 from . import words
 from .grammar import capitalised, expand, fresh, pick, with_article, write
 from .relations import FILLERS, LINKS, RELATIONS
-from .shape import chat, follow
+from .shape import chat, follow, labelled
 from .values import code
 
 INSTRUCTIONS = [
@@ -26,11 +26,14 @@ IF_ABSENT = [' If [the text does not say|it is not there|the answer is missing],
 
 def subjects(rng, kind, count):
     """Distinct subjects of a text, each with the pronoun that stands for it."""
-    found = {}
+    found, heads = {}, set()
     while len(found) < count:
         if kind == "people":
             woman = rng.random() < 0.5
             name = rng.choice(words.WOMEN if woman else words.MEN)
+            if name in heads:
+                continue
+            heads.add(name)
             if rng.random() < 0.2:
                 name += " " + rng.choice(words.SURNAMES)
             found[name] = "she" if woman else "he"
@@ -39,6 +42,9 @@ def subjects(rng, kind, count):
         else:
             slot = "event" if kind == "events" else "noun"
             phrase = fresh(rng, slot, ())
+            if phrase in heads:
+                continue
+            heads.add(phrase)
             if slot == "noun" and rng.random() < 0.6:
                 phrase = f"{fresh(rng, 'adjective', ())} {phrase}"
             found[f"the {phrase}"] = "it"
@@ -47,9 +53,9 @@ def subjects(rng, kind, count):
 
 def facts(rng, kind):
     """Choose who or what is told about, and which values are told."""
-    count = rng.choice((1, 2, 2, 3, 3, 4))
+    count = rng.choice((1, 2, 3, 3, 4, 4, 5, 6))
     people = subjects(rng, kind, count)
-    wanted = {1: (3, 5), 2: (2, 3), 3: (1, 3), 4: (1, 2)}[count]
+    wanted = {1: (4, 6), 2: (2, 4), 3: (2, 4), 4: (2, 3), 5: (1, 3), 6: (1, 3)}[count]
     shared = rng.sample(RELATIONS[kind], min(len(RELATIONS[kind]) - 1, rng.randint(*wanted)))
     taken, told = set(), []
     for name in people:
@@ -57,7 +63,7 @@ def facts(rng, kind):
         for relation in own:
             value = fresh(rng, relation[0], taken)
             taken.add(value)
-            told.append((name, relation, value))
+            told.append((name, relation, value, expand(rng, rng.choice(relation[1]))))
     return people, told
 
 
@@ -70,8 +76,7 @@ def put(template, subject, value):
 def tell(rng, people, told):
     """The text that tells the facts, with a filler sentence here and there."""
     sentences, last = [], None
-    for name, relation, value in told:
-        template = expand(rng, rng.choice(relation[1]))
+    for name, _, value, template in told:
         link = rng.choice(LINKS)
         subject = people[name] if name == last and rng.random() < 0.5 and "{S}" in template[:4] else name
         sentences.append(capitalised(link + put(template, subject, value)) + ".")
@@ -85,16 +90,16 @@ def ask(rng, people, told, kind, full):
     """A question, its answer (None when the text does not tell) and the key of what was asked."""
     draw = rng.random()
     if draw < 0.14:
-        known = {(name, relation[0]) for name, relation, _ in told}
+        known = {(name, relation[0]) for name, relation, _, _ in told}
         spare = [(name, relation) for name in people for relation in RELATIONS[kind]
                  if (name, relation[0]) not in known]
         if spare:
             name, relation = rng.choice(spare)
             return put(rng.choice(relation[2]), name, ""), None, (name, relation[0])
-    name, relation, value = rng.choice(told)
+    name, relation, value, template = rng.choice(told)
     if draw < 0.3 and len(people) > 1:
         question = capitalised(put(rng.choice(relation[4]), "", value))
-        answer = capitalised(name) + "." if full else name
+        answer = capitalised(put(template, name, value)) + "." if full else name
         return question, answer, (name, relation[0], "who")
     answer = capitalised(put(rng.choice(relation[3]), name, value)) if full else value
     return put(rng.choice(relation[2]), name, value), answer, (name, relation[0])
@@ -108,7 +113,7 @@ def make(rng):
     full = rng.random() < 0.2
     absent = rng.choice(ABSENT)
     asked, seen = [], set()
-    for _ in range(rng.choice((1, 1, 1, 1, 2, 3))):
+    for _ in range(rng.choice((1, 1, 1, 2, 2, 3))):
         question, answer, key = ask(rng, people, told, kind, full)
         if key not in seen:
             asked.append((question, answer))
@@ -118,7 +123,7 @@ def make(rng):
         how += rng.choice(IF_ABSENT).format(absent)
     elif not full and rng.random() < 0.3:
         how = ""
-    instruction = write(rng, rng.choice(INSTRUCTIONS).replace("{how}", how))
+    instruction = write(rng, rng.choice(INSTRUCTIONS).replace("{how}", how)).replace('.".', '."')
     asked = [(question, absent if answer is None else answer) for question, answer in asked]
     return build(rng, instruction, text, asked)
 
@@ -129,10 +134,12 @@ def build(rng, instruction, text, asked):
     label = rng.choice(("", "", "Question: ", "Q: "))
     order = rng.random()
     if not instruction:
+        text = labelled(rng, text)
         body = f"{text}\n\n{label}{question}" if order < 0.7 else f"{label}{question}\n\n{text}"
         messages = chat(rng, body, "", answer)
     elif order < 0.75:
-        messages = chat(rng, instruction, f"{text}\n\n{label}{question}", answer, before=1.0)
+        body = f"{labelled(rng, text)}\n\n{label}{question}"
+        messages = chat(rng, instruction, body, answer, labels=None, before=1.0)
     else:
         messages = chat(rng, f"{instruction} {question}", text, answer)
     for question, answer in rest:

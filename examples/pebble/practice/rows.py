@@ -13,11 +13,28 @@ NAMES = list(KINDS)
 WEIGHTS = [weight for weight, _ in KINDS.values()]
 
 
+SHORT_KINDS = {"patterns", "lists", "copying", "dialogues", "sums"}
+
+
+def lengthened(rng, kind, messages):
+    """Short chats of small jobs go on with more jobs, to three turns at most."""
+    while messages[0]["role"] == "user" and len(messages) < 6:
+        if sum(len(message["content"]) for message in messages) > 260 or rng.random() < 0.3:
+            break
+        more = KINDS[kind][1](rng)
+        if len(more) == 2:
+            messages = messages + more
+    return messages
+
+
 def row(seed, index, kind=None):
     """The row with this index; it depends on the seed, the kind and the index alone."""
     if kind is None:
         kind = Random(f"{seed}:kind:{index}").choices(NAMES, WEIGHTS)[0]
-    messages = KINDS[kind][1](Random(f"{seed}:{kind}:{index}"))
+    rng = Random(f"{seed}:{kind}:{index}")
+    messages = KINDS[kind][1](rng)
+    if kind in SHORT_KINDS:
+        messages = lengthened(rng, kind, messages)
     return {"messages": messages, "source": SOURCE, "kind": kind}
 
 

@@ -6,7 +6,7 @@ from .values import SLOTS, code, invented
 
 TEMPLATES = [
     "the {adjective} {noun} [is|was|lies|stood] {spot}.",
-    "{name} {verbed} [a|the] {adjective} {noun} [on {day}|in {month}|at {time}|].",
+    "{name} {verbed} [{a:adjective}|the {adjective}] {noun} [on {day}|in {month}|at {time}|].",
     "{name} and {name2} went to {town} [by train|by bus|on foot|in {month}].",
     "[yesterday|last {day}|on {date}|this morning] {name} {verbed} {food} and {food2}.",
     "[my|our|her|his] {pet} [sleeps|hides|sits] {spot}.",
@@ -16,7 +16,7 @@ TEMPLATES = [
     "the {event} in the {venue} begins at {time}.",
     "{person} lives [at|near] {street} in {town}.", "order {code} contains {a:product} and {a:product2}.",
     "[we|they] had {dish} for [dinner|lunch] and talked about the {event}.",
-    "a {colour} {animal} [ran|walked|looked] past the {room} window.",
+    "{a:colour} {animal} [ran|walked|looked] past the {room} window.",
     "the {noun} costs {price}, but the {noun2} is [cheaper|free|sold out].",
     "[nobody|everybody|only {name}] knew that the {noun} was made of {material}.",
     "when the {job} came home, the {noun} was [gone|broken|wet|{spot}].",
@@ -64,4 +64,5 @@ def items(rng, low=3, high=7):
             if entry not in found:
                 found.append(entry)
         return found
-    return rng.sample(sorted(set(rng.choice(POOLS))), count)
+    pool = sorted(set(rng.choice(POOLS)))
+    return rng.sample(pool, min(count, len(pool)))

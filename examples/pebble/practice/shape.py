@@ -7,11 +7,13 @@ SYSTEM_LINES = [
     "You help the people in the office with short tasks.", "Give the answer and nothing more.",
     "You are a friendly helper. Keep it short.", "Answer in plain words.", "Stay with the facts given.",
     "You are the desk clerk of a small company.", "Copy names and numbers exactly as they are written."]
-LABELS = ["Text", "Message", "Here is the text", "Note", "Input", "Mail", "Passage"]
+LABELS = ["Text", "Passage", "Here is the text", "Note", "Input", "Source"]
 
 
 def labelled(rng, body, labels=LABELS):
-    """Sometimes put a label, quotes or lines around a text."""
+    """Sometimes put a label, quotes or lines around a text; no labels leave it as it is."""
+    if labels is None:
+        return body
     draw = rng.random()
     if draw < 0.4:
         return body
@@ -21,7 +23,7 @@ def labelled(rng, body, labels=LABELS):
         return f'"{body}"'
     if draw < 0.9:
         return f"---\n{body}\n---"
-    return f"<{labels[1].lower()}>\n{body}\n</{labels[1].lower()}>"
+    return f"<{labels[0].lower()}>\n{body}\n</{labels[0].lower()}>"
 
 
 def turn(role, content):

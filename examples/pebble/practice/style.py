@@ -11,7 +11,8 @@ OPENERS = [
     "hi, [hope you are well.|quick question.|me again.]", "ok so", "to whom it may concern,",
     "hello, [sorry to bother you.|I hope you can help.|I need some help.]", "good afternoon."]
 ANGER = [
-    "", "", "", "", "", "", "this is [really|so|very] annoying.", "I am [not happy|very disappointed|fed up].",
+    "", "", "", "", "", "", "this is [really|so|very] annoying.",
+        "I am [not happy|very disappointed|fed up].",
     "honestly, what a mess!", "I have [waited|been patient] long enough.", "not good enough!",
     "this is the [second|third] time [I write|I am asking].", "nobody [answers|picks up] the phone.",
     "it is [a bit|rather] urgent.", "no rush[ though|].", "I am [a little|quite] worried."]
@@ -66,7 +67,7 @@ def typed_message(rng, template, values, style):
     for found in SLOT.finditer(template):
         value = values[found.group(2) + found.group(3)]
         pieces.append(style.literal(rng, template[end:found.start()]))
-        pieces.append(with_article(value) if found.group(1) else value)
+        pieces.append(style.case(with_article(value)) if found.group(1) else value)
         end = found.end()
     pieces.append(style.literal(rng, template[end:]))
     return "".join(pieces)

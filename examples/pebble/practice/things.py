@@ -12,7 +12,7 @@ horn, hose, jar, jacket, jug, kettle, key, kite, knife, knot, ladder, lamp, lant
 letter, lid, lock, magnet, map, marble, mask, match, medal, mirror, mitten, mop, mug, nail, napkin,
 necklace, needle, nest, net, notebook, oar, oven, paddle, page, paint, pan, parcel, pebble, pen,
 pencil, picture, pillow, pin, pipe, plank, plate, pocket, pole, postcard, pot, purse, puzzle, quilt,
-rack, raft, rag, rake, razor, ribbon, ring, rope, ruler, sack, saddle, sail, saw, scarf, scissors,
+rack, raft, rag, rake, razor, ribbon, ring, rope, ruler, sack, saddle, sail, saw, scarf,
 screw, seed, sheet, shelf, shell, shirt, shoe, shovel, sieve, sign, skirt, sled, sleeve, soap, sock,
 spade, sponge, spoon, spring, stamp, statue, stick, stool, stove, string, suitcase, table, tablet,
 tape, teapot, tent, thimble, thread, ticket, tile, torch, towel, toy, tray, trumpet, tube, tub,
@@ -35,29 +35,34 @@ plums, porridge, potatoes, pumpkin, radishes, raisins, rice, salad, salmon, salt
 spinach, sugar, tea, toast, tofu, tomatoes, tuna, turnips, vanilla, vinegar, walnuts, yoghurt""")
 
 DISHES = pool("""
-bean stew, onion soup, apple pie, fish cakes, roast chicken, mushroom risotto, lentil curry, pizza,
-pancakes, cheese omelette, lamb stew, potato salad, noodle soup, spinach pie, rice pudding, pasta,
-tomato soup, grilled trout, plum cake, vegetable curry, meatballs, pumpkin soup, fried rice""")
+bean stew, onion soup, apple pie, fish pie, roast chicken, mushroom risotto, lentil curry, pizza,
+pea soup, cheese omelette, lamb stew, potato salad, noodle soup, spinach pie, rice pudding, pasta,
+tomato soup, grilled trout, plum cake, vegetable curry, meat loaf, pumpkin soup, fried rice""")
 
 PRODUCTS = pool("""
-air fryer, alarm clock, armchair, baby monitor, backpack, bath mat, bed frame, bicycle lamp,
-bicycle helmet, blender, board game, bookcase, bread maker, camera, camping stove, car seat, carpet,
-ceiling fan, chess set, coat rack, coffee machine, coffee table, cordless drill, cycling gloves,
-deck chair, desk lamp, dinner plates, dishwasher, door mat, drawing tablet, duvet cover,
-electric kettle, electric razor, electric toothbrush, exercise bike, fitness watch, floor lamp,
-folding chair, food processor, fountain pen, frying pan, fridge, garden hose, garden table,
-gas grill, glass jug, hair dryer, hand mixer, headphones, heated blanket, hiking boots, ice maker,
-inkjet printer, iron, ironing board, keyboard, kitchen knife, kitchen scale, lampshade, laptop bag,
-laundry basket, lawn mower, leather belt, leather wallet, memory card, microwave, milk frother,
-mobile phone, monitor, mountain bike, mouse pad, office chair, oven dish, paper shredder,
-phone case, photo frame, picnic basket, pillow, power bank, pressure cooker, printer, pushchair,
-radio, rain jacket, rice cooker, router, rucksack, running shoes, sandals, sandwich toaster,
-sewing machine, shoe rack, shower curtain, shower head, silk scarf, sleeping bag, smoke alarm,
-soup pot, space heater, speaker, step ladder, storage box, suitcase, sun hat, swimming goggles,
-table cloth, tea set, teddy bear, television, tennis racket, tent, thermos flask, toaster,
-tool box, towel set, travel adapter, trousers, umbrella, USB cable, vacuum cleaner, wall clock,
-washing machine, water bottle, water filter, webcam, wheelbarrow, wine glasses, winter boots,
-winter coat, wool jumper, wrist watch, yoga mat""")
+air fryer, alarm clock, armchair, baby monitor, backpack, bath mat, bed frame, bicycle lamp, bicycle
+helmet, blender, board game, bookcase, bread maker, camera, camping stove, car seat, carpet, ceiling
+fan, chess set, coat rack, coffee machine, coffee table, cordless drill, deck chair, desk lamp,
+dishwasher, door mat, drawing tablet, duvet cover, electric kettle, electric razor, electric
+toothbrush, exercise bike, fitness watch, floor lamp, folding chair, food processor, fountain pen,
+frying pan, fridge, garden hose, garden table, gas grill, glass jug, hair dryer, hand mixer, heated
+blanket, ice maker, inkjet printer, iron, ironing board, keyboard, kitchen knife, kitchen scale,
+lampshade, laptop bag, laundry basket, lawn mower, leather belt, leather wallet, memory card,
+microwave, milk frother, mobile phone, monitor, mountain bike, mouse pad, office chair, oven dish,
+paper shredder, phone case, photo frame, picnic basket, pillow, power bank, pressure cooker,
+printer, pushchair, radio, rain jacket, rice cooker, router, rucksack, sandwich toaster, sewing
+machine, shoe rack, shower curtain, shower head, silk scarf, sleeping bag, smoke alarm, soup pot,
+space heater, speaker, step ladder, storage box, suitcase, sun hat, table cloth, tea set, teddy
+bear, television, tennis racket, tent, thermos flask, toaster, tool box, towel set, travel adapter,
+umbrella, USB cable, vacuum cleaner, wall clock, washing machine, water bottle, water filter,
+webcam, wheelbarrow, winter coat, wool jumper, wrist watch, yoga mat, letter scale, desk calendar,
+bird house, coffee grinder, curtain rail, dog bed, egg cooker, fishing rod, hand saw, jewellery box,
+kitchen clock, plant pot, rain barrel, salad bowl, table fan, wood stove""")
+PAIRS = pool("""
+cycling gloves, dinner plates, headphones, hiking boots, running shoes, sandals, swimming goggles,
+trousers, wine glasses, winter boots, ski boots, garden gloves, reading glasses, slippers, rubber
+boots, football shoes, bed sheets, curtains, candle holders, kitchen scissors, walking sticks, ear
+plugs, rain trousers, wool socks""")
 
 PAST_VERBS = pool("""
 bought, sold, carried, found, painted, repaired, borrowed, lost, cleaned, dropped, wrapped, lifted,

@@ -64,7 +64,7 @@ def exact_date(rng):
     return rng.choice((
         f"{day} {name}", f"{name} {day}", f"{name} {ordinal(day)}", f"the {ordinal(day)} of {name}",
         f"{day:02d}.{month:02d}.{year}", f"{year}-{month:02d}-{day:02d}", f"{day}/{month}/{year}",
-        f"{day}.{month}.", f"{day} {name} {year}", f"{name} {day}, {year}", f"{day} {name[:3]}",
+        f"{day}.{month}.{year % 100:02d}", f"{day} {name} {year}", f"{name} {day}, {year}", f"{day} {name[:3]}",
         f"{ordinal(day)} {name}", f"{day:02d}/{month:02d}/{year % 100:02d}",
         f"{rng.choice(words.DAYS)} {day} {name}"))
 
@@ -181,7 +181,7 @@ SLOTS = {
     "adjective": choice_of(things.ADJECTIVES), "food": choice_of(things.FOODS),
     "dish": choice_of(things.DISHES), "verbed": choice_of(things.PAST_VERBS),
     "year": lambda rng: str(rng.randint(1950, 2024)),
-    "age": lambda rng: str(rng.randint(6, 92)),
+    "age": lambda rng: str(rng.randint(18, 92)),
     "weight": lambda rng: f"{rng.randint(1, 40)}{rng.choice((' kg', 'kg', ' kilos'))}",
     "minutes": lambda rng: f"{rng.randint(2, 55)} minutes",
     "weeks": lambda rng: rng.choice(("two weeks", "three weeks", "ten days", "a month", "5 days",

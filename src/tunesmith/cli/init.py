@@ -36,7 +36,6 @@ def command(
 
 def init_key(path: Path, *, if_missing: bool) -> None:
     """A new key pair; an existing key is never overwritten. Raises Misuse."""
-    from tunesmith.store.objects import write_atomic
     from tunesmith.trust import load_signer, make_key
 
     public = path.with_suffix(PUBLIC)
@@ -45,7 +44,7 @@ def init_key(path: Path, *, if_missing: bool) -> None:
     if if_missing and path.exists():
         pem = load_signer(path).public_pem()
         if not public.exists():
-            write_atomic(public, pem)
+            write_new(public, pem)
         return
     if public.exists() and not path.exists():
         raise Misuse(
@@ -54,7 +53,7 @@ def init_key(path: Path, *, if_missing: bool) -> None:
             hint="move it away, or choose another name",
         )
     signer = make_key(path)
-    write_atomic(public, signer.public_pem())
+    write_new(public, signer.public_pem())
     talk.write_line(str(path))
     talk.write_line(str(public))
     talk.say(f"keep {path} to yourself; give {public} to whoever shall verify your releases")
@@ -62,14 +61,21 @@ def init_key(path: Path, *, if_missing: bool) -> None:
 
 def init_recipe(path: Path, *, if_missing: bool) -> None:
     """The commented recipe of this package. Raises Misuse when the file exists."""
-    from tunesmith.store.objects import write_atomic
-
     if path.exists():
         if if_missing:
             return
         raise Misuse("there is a recipe already", where=str(path), hint="choose another folder, or give --if-missing")
-    write_atomic(path, (files("tunesmith.cli") / "recipe.yaml").read_bytes())
+    write_new(path, (files("tunesmith.cli") / "recipe.yaml").read_bytes())
     talk.write_line(str(path))
     talk.say(
         f"edit it, make a key with `tunesmith init --key {path.parent / 'release.pem'}`, then `tunesmith run {path}`"
     )
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """A file that others may read. Raises MachineFailure when the place cannot be written."""
+    from tunesmith.store.objects import disk_errors
+
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)

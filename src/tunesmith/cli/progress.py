@@ -118,7 +118,8 @@ class Talk:
         self.console.print(line, markup=False, highlight=False)
 
     def close(self) -> None:
-        self.live.stop()
+        if self.live.live.is_started:
+            self.live.stop()
 
 
 def plain_line(label: str, done: int, total: int | None, *, seconds: float) -> str:

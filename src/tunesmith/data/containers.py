@@ -51,7 +51,7 @@ def read_records(path: Path, name: str) -> Records:
     except PermissionError as error:
         raise DataError("the file cannot be read: permission denied", where=name) from error
     if not found:
-        raise DataError("the file is empty: it has no rows", where=name)
+        raise DataError("the file is empty: it has no rows", where=name, hint="put rows in it, or leave it out")
 
 
 def refuse_missing(path: Path, name: str) -> None:

@@ -1,8 +1,8 @@
 """The `base:` and `data:` parts of a recipe."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from tunesmith.recipe.base import Settings
 
@@ -59,7 +59,19 @@ class HubBase(Settings):
 
 
 TaskName = Literal["chat", "classify", "text"]
-BaseSettings = str | NewBase | HubBase
+
+
+def _which_base(value: object) -> str:
+    """Which form of `base:` is meant, so that an error speaks of that form alone."""
+    if isinstance(value, HubBase) or (isinstance(value, dict) and value.keys() & HubBase.model_fields.keys()):
+        return "(hub)"
+    return "(new)" if isinstance(value, NewBase | dict) else "(name)"
+
+
+BaseSettings = Annotated[
+    Annotated[str, Tag("(name)")] | Annotated[NewBase, Tag("(new)")] | Annotated[HubBase, Tag("(hub)")],
+    Discriminator(_which_base),
+]
 
 
 class TaskSettings(Settings):

@@ -1,6 +1,7 @@
 """Read a recipe file, and say exactly what is wrong with one that cannot be used."""
 
 import json
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,30 @@ from pydantic import BaseModel, ValidationError
 from tunesmith.errors import RecipeError
 from tunesmith.recipe.recipe import Recipe
 
+WORDS = {
+    "tuple_type": "should be a list",
+    "dict_type": "should be a mapping of keys",
+    "model_type": "should be a mapping of keys",
+    "too_short": "should have at least one entry",
+}
+"""What pydantic calls tuple, dictionary and model, in the words of a YAML file."""
+
 
 def load_recipe(path: Path) -> Recipe:
     """Raises RecipeError with the file, the key and the nearest known key."""
     if not path.is_file():
         raise RecipeError("no such recipe file", where=str(path), hint="`tunesmith init` writes one to start from")
     try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        value = yaml.safe_load(text)
+        twice = _repeated_key(yaml.compose(text, Loader=yaml.SafeLoader), set())
     except yaml.YAMLError as error:
         raise _bad_yaml(error, path) from error
     except UnicodeDecodeError as error:
         raise RecipeError("not UTF-8 text", where=str(path), hint="save it as UTF-8") from error
+    if twice is not None:
+        line = twice.start_mark.line + 1
+        raise RecipeError(f"the key {twice.value!r} stands twice", where=f"{path}:{line}", hint="keep one of the two")
     if not isinstance(value, dict):
         raise RecipeError("a recipe is a mapping of keys", where=str(path), hint="start with `name: ...`")
     return parse_recipe(value, where=str(path))
@@ -44,21 +58,28 @@ def _first_problem(error: ValidationError, where: str) -> RecipeError:
     problems = error.errors(include_url=False)
     unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
     problem = (unknown or problems)[0]
-    path = [str(part) for part in problem["loc"] if str(part) not in ("NewBase", "HubBase", "str")]
-    key = ".".join(path)
+    place = problem["loc"]
+    key = ".".join(str(part) for part in place if not _is_branch(part))
     if problem["type"] == "extra_forbidden":
-        near = get_close_matches(path[-1], _keys_at(path[:-1]), n=1)
-        known = ", ".join(_keys_at(path[:-1]))
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {known}"
+        known = _keys_at(place[:-1])
+        near = get_close_matches(str(place[-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         return RecipeError(f"unknown key {key!r}", where=where, hint=hint)
     if problem["type"] == "missing":
         return RecipeError(
             f"the key {key!r} is missing", where=where, hint="`tunesmith init` writes a whole recipe to compare with"
         )
-    message = problem["msg"].removeprefix("Value error, ")
-    given = "" if isinstance(problem.get("input"), dict) else f", got {problem.get('input')!r}"
-    hint = "`tunesmith show --schema` says what every key takes"
-    return RecipeError(f"{key}: {message}{given}", where=where, hint=hint)
+    message = WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    given = problem.get("input")
+    shown = "" if isinstance(given, dict) else f", got {given!r}"
+    plain = problem["type"] == "string_type" and isinstance(given, bool | int | float | date)
+    hint = "put it in quotes" if plain else "`tunesmith show --schema` says what every key takes"
+    return RecipeError(f"{key}: {message}{shown}", where=where, hint=hint)
+
+
+def _is_branch(part: int | str) -> bool:
+    """Whether part of a location names the form of a value that was tried, such as `(hub)`, and no key of the file."""
+    return isinstance(part, str) and part.startswith("(")
 
 
 def _bad_yaml(error: yaml.YAMLError, path: Path) -> RecipeError:
@@ -70,18 +91,38 @@ def _bad_yaml(error: yaml.YAMLError, path: Path) -> RecipeError:
     return RecipeError(f"not valid YAML: {error.problem}", where=where, hint=hint)
 
 
-def _keys_at(path: list[str]) -> list[str]:
-    """The known keys of the recipe part at a path such as ['data', 'train', '0']."""
-    model: type[BaseModel] = Recipe
-    for part in path:
-        if part.isdigit():
+def _repeated_key(node: yaml.Node | None, seen: set[int]) -> yaml.ScalarNode | None:
+    """The first key that stands twice in one mapping; YAML readers keep the last one and say nothing."""
+    if node is None or id(node) in seen or isinstance(node, yaml.ScalarNode):
+        return None
+    seen.add(id(node))
+    inner = [value for _, value in node.value] if isinstance(node, yaml.MappingNode) else node.value
+    keys = (
+        [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)] if isinstance(node, yaml.MappingNode) else []
+    )
+    names: set[str] = set()
+    for key in keys:
+        if key.value in names:
+            return key
+        names.add(key.value)
+    return next((found for child in inner if (found := _repeated_key(child, seen)) is not None), None)
+
+
+def _keys_at(place: tuple[int | str, ...]) -> list[str]:
+    """The known keys of the recipe part at a location such as ('data', 'train', 0) or ('base', '(hub)')."""
+    annotation: Any = Recipe
+    for part in place:
+        if isinstance(part, int):
             continue
-        found = model.model_fields.get(part)
-        inner = _model_in(found.annotation) if found is not None else None
-        if inner is None:
+        if _is_branch(part):
+            annotation = next(form for form in annotation.__args__ if form.__metadata__[0].tag == part)
+            continue
+        model = _model_in(annotation)
+        if model is None or part not in model.model_fields:
             return []
-        model = inner
-    return sorted(model.model_fields)
+        annotation = model.model_fields[part].annotation
+    model = _model_in(annotation)
+    return sorted(model.model_fields) if model is not None else []
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -1,10 +1,19 @@
 """The recipe: one file that says everything a run depends on."""
 
+from typing import Any, get_args
+
 from pydantic import Field
 
 from tunesmith.recipe.base import Settings
-from tunesmith.recipe.data import BaseSettings, DataSettings, TaskSettings
+from tunesmith.recipe.data import BaseSettings, DataSettings, SourceSettings, TaskName, TaskSettings
 from tunesmith.recipe.stages import AuditSettings, EvaluateSettings, ReleaseSettings, Requirement, TrainSettings
+
+
+def _or_its_name(schema: dict[str, Any]) -> None:
+    """`task: chat` is short for `task: {type: chat}`; editors must know it."""
+    whole = dict(schema)
+    schema.clear()
+    schema["anyOf"] = [{"type": "string", "enum": list(get_args(TaskName))}, whole]
 
 
 class Recipe(Settings):
@@ -12,7 +21,7 @@ class Recipe(Settings):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="names the release")
     base: BaseSettings
-    task: TaskSettings
+    task: TaskSettings = Field(json_schema_extra=_or_its_name)
     data: DataSettings
     audit: AuditSettings = AuditSettings()
     train: TrainSettings
@@ -29,14 +38,18 @@ class Limits(Settings):
 
 
 def limited(recipe: Recipe, limits: Limits) -> Recipe:
-    """The recipe with every source cut to `rows` rows and training cut to `steps` steps."""
+    """The recipe with every source cut to `rows` rows and training cut to `steps` steps; a smaller cut of its own stays."""
     changes: dict[str, object] = {}
     if limits.rows is not None:
-        cut = {"limit": limits.rows}
         changes["data"] = DataSettings(
-            train=tuple(source.model_copy(update=cut) for source in recipe.data.train),
-            test=tuple(source.model_copy(update=cut) for source in recipe.data.test),
+            train=tuple(_cut(source, limits.rows) for source in recipe.data.train),
+            test=tuple(_cut(source, limits.rows) for source in recipe.data.test),
         )
     if limits.steps is not None:
-        changes["train"] = recipe.train.model_copy(update={"max_steps": limits.steps})
+        steps = min(limits.steps, recipe.train.max_steps or limits.steps)
+        changes["train"] = recipe.train.model_copy(update={"max_steps": steps})
     return recipe.model_copy(update=changes)
+
+
+def _cut(source: SourceSettings, rows: int) -> SourceSettings:
+    return source.model_copy(update={"limit": min(rows, source.limit or rows)})

@@ -1,12 +1,23 @@
 """The `audit:`, `train:`, `evaluate:`, `gate:` and `release:` parts of a recipe."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from tunesmith.recipe.base import Settings
 
-CheckList = tuple[str | dict[str, dict[str, Any]], ...]
+
+def _which_check(value: object) -> str:
+    return "(settings)" if isinstance(value, dict) else "(name)"
+
+
+CheckEntry = Annotated[
+    Annotated[str, Tag("(name)")] | Annotated[dict[str, dict[str, Any]], Tag("(settings)")],
+    Discriminator(_which_check),
+]
+"""A check by its id, or {id: {setting: value}}."""
+
+CheckList = tuple[CheckEntry, ...]
 
 
 class AuditSettings(Settings):
@@ -44,7 +55,7 @@ class TrainSettings(Settings):
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     warmup: float = Field(default=0.05, ge=0, lt=1, description="share of the steps with a rising learning rate")
     final_rate: float = Field(
-        default=0.0, ge=0, le=1, description="learning rate at the last step, as a share of the peak"
+        default=0.0, ge=0, le=1, description="where the learning rate ends, as a share of the peak"
     )
     optimizer: Literal["adamw", "muon"] = Field(
         default="adamw", description="muon: hidden matrices by Muon, embeddings and norms by AdamW"

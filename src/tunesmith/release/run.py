@@ -10,21 +10,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tunesmith import process
 from tunesmith.artifacts import AuditReport, EvaluationReport, GateReport, ReleaseReport, TrainReport, digest_of
 from tunesmith.context import Context
-from tunesmith.data.rows import load_rows
 from tunesmith.errors import IntegrityBroken, Misuse, Refused
-from tunesmith.models.tasks import label_set
 from tunesmith.recipe import Recipe, ReleaseSettings
-from tunesmith.release import statements
-from tunesmith.release.cards import Facts, render_data_card, render_model_card
-from tunesmith.release.folder import place_base, place_model, stored_precision
-from tunesmith.release.manifest import MANIFEST, RECIPE, manifest_bytes, recipe_bytes
-from tunesmith.release.page import render_page
 from tunesmith.store.objects import disk_errors, write_atomic
 from tunesmith.trust import FileSigner, Statement, key_id, load_signer, sign_release, verify_release
 from tunesmith.trust.files import digests_of
 from tunesmith.trust.layout import SIGNATURE
+
+process.prepare()
+
+from tunesmith.data.rows import load_rows  # noqa: E402
+from tunesmith.models.tasks import label_set  # noqa: E402
+from tunesmith.release import statements  # noqa: E402
+from tunesmith.release.cards import Facts, render_data_card, render_model_card  # noqa: E402
+from tunesmith.release.folder import place_base, place_model, stored_precision  # noqa: E402
+from tunesmith.release.manifest import MANIFEST, RECIPE, manifest_bytes, recipe_bytes  # noqa: E402
+from tunesmith.release.page import render_page  # noqa: E402
 
 LOG: Final = ".log"
 """Folder of the transparency logs beside the releases, one log for each key; no release can have this name."""
@@ -64,8 +68,8 @@ class _Work:
 def run(inputs: ReleaseInputs, settings: ReleaseSettings, context: Context) -> ReleaseReport:
     """Make, sign and record the release, or find the one that this content key has already.
 
-    Raises Refused when the gate did not pass, Misuse when there is no signing key. `folder` of the report is relative to
-    `context.home`, so that the report does not depend on where a project lies.
+    Raises Refused when the gate did not pass, Misuse when there is no signing key. The ledger keeps the folder relative to
+    `context.home`, so that a project can be moved; the report says where it lies now.
     """
     began = context.clock.seconds()
     if inputs.gate.outcome != "pass":
@@ -186,7 +190,7 @@ def _statements(inputs: ReleaseInputs, subjects: statements.Subjects) -> dict[st
 
 
 def _report(work: _Work, version: int) -> ReleaseReport:
-    inputs, folder = work.inputs, work.folder(version)
+    inputs, folder = work.inputs, work.context.home / work.folder(version)
     reports = {"audit": inputs.audit, "train": inputs.train, "evaluation": inputs.evaluation, "gate": inputs.gate}
     return ReleaseReport(
         provenance=work.context.provenance(
@@ -196,8 +200,8 @@ def _report(work: _Work, version: int) -> ReleaseReport:
         ),
         name=inputs.recipe.name,
         version=version,
-        folder=folder.as_posix(),
+        folder=str(folder),
         model_tree=inputs.train.model.tree,
-        files=digests_of(work.context.home / folder, skip=frozenset({SIGNATURE}), error=IntegrityBroken),
+        files=digests_of(folder, skip=frozenset({SIGNATURE}), error=IntegrityBroken),
         public_key=work.signer.public_pem().decode(),
     )

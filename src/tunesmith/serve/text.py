@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from transformers import PreTrainedTokenizerBase
+from tunesmith import process
+
+process.prepare()
+
+from transformers import PreTrainedTokenizerBase  # noqa: E402
 
 BROKEN = "\ufffd"
 """What a decoder writes for bytes that are no character, or not yet."""

@@ -47,15 +47,7 @@ class Worker:
         cancelled = Event()
         future = self.pool.submit(self._feed, work, items, cancelled, asyncio.get_running_loop())
         try:
-            while True:
-                try:
-                    item = await asyncio.wait_for(items.get(), LOOK_EVERY)
-                except TimeoutError:
-                    if await gone():
-                        raise Interrupted("the client is gone") from None
-                    continue
-                if item is None:
-                    break
+            while (item := await _next(items, gone)) is not None:
                 yield item
             future.result()
             if self.stopping.is_set():
@@ -86,3 +78,13 @@ class Worker:
         """End the answer in progress at its next token, and drop the line."""
         self.stopping.set()
         self.pool.shutdown(wait=True, cancel_futures=True)
+
+
+async def _next(items: "asyncio.Queue[T | None]", gone: Callable[[], Awaitable[bool]]) -> T | None:
+    """The next item, None after the last. Raises Interrupted when the client leaves while it waits."""
+    while True:
+        try:
+            return await asyncio.wait_for(items.get(), LOOK_EVERY)
+        except TimeoutError:
+            if await gone():
+                raise Interrupted("the client is gone") from None

@@ -3,12 +3,13 @@
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import sqlalchemy as sql
 from sqlalchemy import Connection
+from sqlalchemy.dialects import postgresql, sqlite
 
-from tunesmith.errors import MachineFailure
+from tunesmith.errors import MachineFailure, Misuse
 
 METADATA = sql.MetaData()
 
@@ -67,25 +68,34 @@ class Ledger:
     """SQL tables behind a few verbs. `url` is an SQLAlchemy URL."""
 
     def __init__(self, url: str) -> None:
-        self._engine = sql.create_engine(url)
+        self._engine = _engine(url)
+        with self._failures("opened"):
+            _make_tables(self._engine)
+
+    @contextmanager
+    def _failures(self, verb: str) -> Iterator[None]:
         try:
-            METADATA.create_all(self._engine)
-        except sql.exc.OperationalError as error:
+            yield
+        except sql.exc.DatabaseError as error:
             raise MachineFailure(
-                f"the ledger cannot be opened: {error.orig}",
+                f"the ledger cannot be {verb}: {error.orig}",
                 where=self._engine.url.render_as_string(),
-                hint="check --database",
+                hint="check --database, its rights and the space on its disk; finished stages are kept",
             ) from error
 
     @contextmanager
     def _begin(self) -> Iterator[Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except sql.exc.OperationalError as error:
-            raise MachineFailure(
-                f"the ledger cannot be used: {error.orig}", where=self._engine.url.render_as_string()
-            ) from error
+        with self._failures("used"), self._engine.begin() as connection:
+            yield connection
+
+    def _upsert(self, connection: Connection, table: sql.Table, values: dict[str, str]) -> None:
+        """Write a row over the one with the same key, in one statement: two runs may share a ledger."""
+        keys = [column.name for column in table.primary_key]
+        rest = {name: value for name, value in values.items() if name not in keys}
+        connection.execute(self._insert(table).values(**values).on_conflict_do_update(index_elements=keys, set_=rest))
+
+    def _insert(self, table: sql.Table) -> postgresql.Insert | sqlite.Insert:
+        return postgresql.insert(table) if self._engine.dialect.name == "postgresql" else sqlite.insert(table)
 
     def close(self) -> None:
         """Give connections back."""
@@ -103,12 +113,13 @@ class Ledger:
     def salt(self, dataset: str) -> bytes:
         """The data set's salt of 32 random bytes, made on first use. Deleting it makes its row ids meaningless."""
         with self._begin() as connection:
-            found = connection.execute(sql.select(SALTS.c.salt).where(SALTS.c.dataset == dataset)).scalar()
-            if found is not None:
-                return bytes(found)
-            salt = secrets.token_bytes(32)
-            connection.execute(SALTS.insert().values(dataset=dataset, salt=salt))
-            return salt
+            query = sql.select(SALTS.c.salt).where(SALTS.c.dataset == dataset)
+            found = connection.execute(query).scalar()
+            if found is None:
+                made = self._insert(SALTS).values(dataset=dataset, salt=secrets.token_bytes(32))
+                connection.execute(made.on_conflict_do_nothing())
+                found = connection.execute(query).scalar_one()
+            return bytes(found)
 
     def stage(self, content_key: str) -> StageRow | None:
         """The finished stage of a content key, or None."""
@@ -126,16 +137,7 @@ class Ledger:
     def finish_stage(self, content_key: str, *, row: StageRow) -> None:
         """Record a finished stage; the last thing a stage does."""
         with self._begin() as connection:
-            connection.execute(STAGES.delete().where(STAGES.c.content_key == content_key))
-            connection.execute(
-                STAGES.insert().values(
-                    content_key=content_key,
-                    stage=row.stage,
-                    run_id=row.run_id,
-                    report=row.report,
-                    report_digest=row.report_digest,
-                )
-            )
+            self._upsert(connection, STAGES, {"content_key": content_key, **asdict(row)})
 
     def release_of(self, content_key: str) -> tuple[int, str] | None:
         """(version, folder) of the release with this content key, or None."""
@@ -151,6 +153,7 @@ class Ledger:
             return int(connection.execute(query).scalar() or 0) + 1
 
     def record_release(self, name: str, version: int, *, content_key: str, folder: str, created: str) -> None:
+        """Record a release; recorded again, the same content key moves. Raises MachineFailure when the version is taken."""
         values = {"name": name, "version": version, "content_key": content_key, "folder": folder, "created": created}
         with self._begin() as connection:
             connection.execute(RELEASES.delete().where(RELEASES.c.content_key == content_key))
@@ -159,10 +162,29 @@ class Ledger:
     def set_ref(self, name: str, digest: str) -> None:
         """Point a name at a digest."""
         with self._begin() as connection:
-            connection.execute(REFS.delete().where(REFS.c.name == name))
-            connection.execute(REFS.insert().values(name=name, digest=digest))
+            self._upsert(connection, REFS, {"name": name, "digest": digest})
 
     def ref(self, name: str) -> str | None:
         with self._begin() as connection:
             found = connection.execute(sql.select(REFS.c.digest).where(REFS.c.name == name)).scalar()
         return None if found is None else str(found)
+
+
+def _make_tables(engine: sql.Engine) -> None:
+    """Make the tables that are not there. Two runs that open a new ledger at once both try; the second try finds them."""
+    try:
+        METADATA.create_all(engine)
+    except (sql.exc.IntegrityError, sql.exc.ProgrammingError, sql.exc.OperationalError):
+        METADATA.create_all(engine)
+
+
+def _engine(url: str) -> sql.Engine:
+    """Raises Misuse for a URL that cannot be read or has no driver here; it is not repeated, it may hold a password."""
+    hint = "e.g. sqlite:///ledger.db, or postgresql+psycopg://user@host/name with the extra tunesmith[postgresql]"
+    try:
+        engine = sql.create_engine(url)
+    except (sql.exc.ArgumentError, ModuleNotFoundError) as error:
+        raise Misuse("the database URL cannot be used", where="--database", hint=hint) from error
+    if engine.dialect.name not in ("sqlite", "postgresql"):
+        raise Misuse(f"the ledger cannot be kept in {engine.dialect.name}", where="--database", hint=hint)
+    return engine

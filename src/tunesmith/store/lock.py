@@ -33,10 +33,11 @@ class RunLock:
                 where=str(self._path.parent),
                 hint="wait until it ends, or give this run its own --store",
             ) from error
-        file.truncate(0)
-        file.write(f"run {self._run_id} (process {os.getpid()})")
-        file.flush()
         self._file = file
+        with disk_errors(self._path):
+            file.truncate(0)
+            file.write(f"run {self._run_id} (process {os.getpid()})")
+            file.flush()
         return self
 
     def __exit__(

@@ -46,6 +46,19 @@ def write_atomic(path: Path, data: bytes) -> None:
             raise
 
 
+def _copy_atomic(source: Path, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".tmp-{os.getpid()}-{path.name}"
+    try:
+        shutil.copyfile(source, temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
 class FolderObjects:
     """An ObjectStore in a local folder."""
 
@@ -73,10 +86,7 @@ class FolderObjects:
         path = self.path(digest)
         if not path.exists():
             with disk_errors(path):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                temporary = path.parent / f".tmp-{os.getpid()}-{path.name}"
-                shutil.copyfile(source, temporary)
-                os.replace(temporary, path)
+                _copy_atomic(source, path)
         return digest
 
     def get(self, digest: str) -> bytes:

@@ -33,7 +33,8 @@ class Store:
     def work(self, content_key: str) -> Path:
         """The folder where a stage keeps unfinished work, by its content key."""
         folder = self.folder / "work" / content_key.removeprefix("sha256:")[:24]
-        folder.mkdir(parents=True, exist_ok=True)
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def put_tree(self, folder: Path) -> str:
@@ -68,9 +69,12 @@ class Store:
 
 
 def _manifest(data: bytes, digest: str) -> dict[str, str]:
-    value = json.loads(data)
+    try:
+        value = json.loads(data)
+    except ValueError:
+        value = None
     if not isinstance(value, dict):
-        raise IntegrityBroken("not a tree manifest", where=digest)
+        raise IntegrityBroken("not a tree manifest", where=digest, hint="give the digest of a model's tree")
     return {str(name): str(file) for name, file in value.items()}
 
 

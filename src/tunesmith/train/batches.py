@@ -17,7 +17,7 @@ def plan_steps(lengths: Sequence[int], settings: TrainSettings, context: Context
 
 
 def _order(rows: int, settings: TrainSettings, context: Context) -> list[int]:
-    wanted = math.ceil(settings.epochs * rows)
+    wanted = math.ceil(round(settings.epochs * rows, 6))  # 1.1 * 10 is 11.000000000000002
     order: list[int] = []
     for epoch in range(math.ceil(settings.epochs)):
         generator = numpy.random.default_rng(context.seed_for(f"train/order/{settings.seed}/{epoch}"))

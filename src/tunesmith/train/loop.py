@@ -25,7 +25,7 @@ import torch  # noqa: E402
 
 
 class Diverged(TunesmithError):
-    """The loss or the gradient is not a number; the message names the step and a row of it."""
+    """The loss or the gradient is not a number; the message names the step and the rows of the pass where it began."""
 
 
 @dataclass(frozen=True)
@@ -76,23 +76,30 @@ def _step(
     optimizer.zero_grad()
     supervised = sum(row.supervised for row in rows)
     total = 0.0
+    broken: list[Encoded] = []
     device = next(model.parameters()).device
     for group in split_passes(rows, settings.tokens_per_pass):
         loss = summed_loss(model, pack(group, device), label_smoothing=settings.label_smoothing)
         (loss / supervised).backward()
         total += float(loss.detach())
+        if not math.isfinite(float(loss.detach())):
+            broken.extend(group)
     norm = float(torch.nn.utils.clip_grad_norm_(list(trainable(model).values()), settings.clip))
     if not (math.isfinite(total) and math.isfinite(norm)):
-        names = ", ".join(row.row_id for row in rows[:3])
         raise Diverged(
             f"step {step + 1}: loss {total / supervised}, gradient norm {norm}",
-            where=f"rows {names} and {max(0, len(rows) - 3)} more",
+            where=_named(broken or rows),
             hint="lower train.learning_rate, or look at these rows",
         )
     optimizer.step()
     return CurvePoint(
         step=step + 1, loss=total / supervised, learning_rate=rate, gradient_norm=norm, supervised_tokens=supervised
     )
+
+
+def _named(rows: Sequence[Encoded]) -> str:
+    names = ", ".join(row.row_id for row in rows[:3])
+    return f"rows {names}" if len(rows) <= 3 else f"rows {names} and {len(rows) - 3} more"
 
 
 def _watch(model: Any, plan: Plan, settings: TrainSettings, state: TrainState) -> TrainState:

@@ -105,7 +105,8 @@ def build_optimizer(model: nn.Module, settings: TrainSettings) -> Optimizers:
     hidden = [value for name, value in named if value.ndim == 2 and not _is_vocabulary(name)]
     rest = [value for name, value in named if value.ndim != 2 or _is_vocabulary(name)]
     muon = Muon(hidden, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    return Optimizers([(muon, 1.0), (_adamw(rest, settings), settings.adamw_share)])
+    others = [(_adamw(rest, settings), settings.adamw_share)] if rest else []
+    return Optimizers([(muon, 1.0), *others])
 
 
 def _is_vocabulary(name: str) -> bool:

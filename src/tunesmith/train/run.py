@@ -106,6 +106,10 @@ def _hold_back(rows: list[Encoded], settings: TrainSettings, context: Context) -
     count = max(1, round(settings.validation * len(names)))
     chosen = context.rng(f"train/validation/{settings.seed}").choice(len(names), size=count, replace=False)
     held = {names[index] for index in chosen}
+    if len(held) == len(names):
+        raise DataError(
+            f"train.validation holds back all {len(names)} rows", hint="give more rows, or set train.validation to 0"
+        )
     return [row for row in rows if row.row_id not in held], [row for row in rows if row.row_id in held]
 
 

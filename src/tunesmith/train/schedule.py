@@ -1,4 +1,4 @@
-"""Learning-rate schedules: a linear rise, then a fall to `final_rate` of the peak at the last step."""
+"""Learning-rate schedules: a linear rise, then a fall that would reach `final_rate` of the peak one step after the last."""
 
 import math
 
@@ -7,8 +7,8 @@ from tunesmith.recipe import TrainSettings
 
 def learning_rate(settings: TrainSettings, step: int, steps: int) -> float:
     """The rate of optimiser step `step` (from 0) of `steps`."""
-    rising = max(1, round(settings.warmup * steps))
-    if settings.warmup > 0 and step < rising:
+    rising = max(1, round(settings.warmup * steps)) if settings.warmup > 0 else 0
+    if step < rising:
         return settings.learning_rate * (step + 1) / rising
     share = (step - rising) / max(1, steps - rising)
     floor = settings.final_rate

@@ -2,18 +2,24 @@
 
 import asyncio
 import json
+import shutil
 import socket
 import time
 
 import httpx
 import openai
 import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tunesmith.artifacts import message
 from tunesmith.data.chat import prompt_ids
 from tunesmith.errors import DataError, IntegrityBroken, MachineFailure
+from tunesmith.models.backends.local import open_local
 from tunesmith.serve.released import open_release
 from tunesmith.serve.run import bind
+from tunesmith.trust import sign_release
 
 QUESTION = [{"role": "user", "content": "Where is my order?"}]
 
@@ -38,8 +44,9 @@ def test_models_are_listed_and_found(chat):
     (model,) = chat.client.models.list().data
     assert (model.id, model.object, model.owned_by) == ("support-desk:1", "model", "tunesmith")
     assert chat.client.models.retrieve("support-desk:1") == model
-    with pytest.raises(openai.NotFoundError, match="model_not_found"):
+    with pytest.raises(openai.NotFoundError) as caught:
         chat.client.models.retrieve("support-desk:2")
+    assert caught.value.code == "model_not_found"
 
 
 def test_a_completion_is_the_greedy_answer_with_exact_usage(chat):
@@ -250,3 +257,38 @@ def test_a_taken_port_is_named():
         with pytest.raises(MachineFailure, match=f"127.0.0.1:{port}"):
             bind("127.0.0.1", port)
         assert isinstance(listener, socket.socket)
+
+
+def adapter_folder(folder, base):
+    """A LoRA adapter over `base` whose answers differ from it."""
+    torch.manual_seed(11)
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
+    settings = LoraConfig(r=4, target_modules="all-linear", init_lora_weights=False, task_type="CAUSAL_LM")
+    get_peft_model(model, settings).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(base).save_pretrained(folder)
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+def test_an_adapter_finds_its_base_in_the_release_or_in_the_store(work, signer, context):
+    base = work / "model"
+    tree = context.store.put_tree(base)
+    answers = []
+    for name, with_base, digest in [
+        ("inside", True, "unused"),
+        ("store", False, tree),
+        ("lost", False, f"sha256:{0:064}"),
+    ]:
+        folder = work / "releases" / name / "1"
+        adapter_folder(folder, base)
+        if with_base:
+            shutil.copytree(base, folder / "base")
+        card = {"format": 1, "task": "chat", "base": {"name": "tiny", "tree": digest}}
+        (folder / "tunesmith.json").write_text(json.dumps(card))
+        sign_release(folder, signer, name=name, version=1, statements={}, log_folder=work / "log")
+        if name == "lost":
+            with pytest.raises(MachineFailure, match="the base tiny"):
+                open_release(folder, signer.public_pem(), context=context)
+        else:
+            released = open_release(folder, signer.public_pem(), context=context)
+            answers.append(released.model.generate([[5, 80, 33]], max_new_tokens=8))
+    assert answers[0] == answers[1] != open_local(base, digest="base").generate([[5, 80, 33]], max_new_tokens=8)

@@ -34,7 +34,7 @@ def base58check(address: str) -> bool:
 
 
 def bech32(address: str) -> bool:
-    """Whether a lower-case Bech32 or Bech32m address with the prefix `bc` has a valid checksum."""
+    """Whether a lower-case address has a valid checksum: Bech32 for witness version 0 (`q`), Bech32m for later ones."""
     prefix, _, data = address.rpartition("1")
     if not prefix or any(character not in BECH32 for character in data):
         return False
@@ -45,4 +45,4 @@ def bech32(address: str) -> bool:
         remainder = (remainder & 0x1FFFFFF) << 5 ^ value
         for bit, generator in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
             remainder ^= generator if top >> bit & 1 else 0
-    return remainder in (1, 0x2BC830A3)
+    return remainder == (1 if data.startswith("q") else 0x2BC830A3)

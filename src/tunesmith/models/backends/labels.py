@@ -11,8 +11,6 @@ from heapq import heappop, heappush
 from itertools import count
 from typing import NamedTuple
 
-from transformers import PreTrainedTokenizerBase
-
 from tunesmith import process
 from tunesmith.artifacts import message
 from tunesmith.data.chat import prompt_ids, render, stop_ids, token_ids
@@ -22,6 +20,7 @@ from tunesmith.models.backends.engine import Batch, Engine, Ids
 process.prepare()
 
 import torch  # noqa: E402
+from transformers import PreTrainedTokenizerBase  # noqa: E402
 
 
 @dataclass(frozen=True)

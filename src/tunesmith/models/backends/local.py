@@ -6,8 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
-from transformers import PreTrainedTokenizerBase
-
 from tunesmith import process
 from tunesmith.data.chat import Encoded, stop_ids
 from tunesmith.errors import DataError
@@ -19,6 +17,8 @@ from tunesmith.models.packed.forward import token_logprobs, unwrapped
 from tunesmith.models.packed.plan import pack, split_passes
 
 process.prepare()
+
+from transformers import PreTrainedTokenizerBase  # noqa: E402
 
 TOKENS_PER_PASS = 8192
 """Bounds the memory of `logprobs`; changes no value beyond rounding."""

@@ -77,7 +77,9 @@ def metric(results: MetricResults) -> Figure:
     ]
     better = "Higher is better" if results.metric.higher_is_better else "Lower is better"
     chart = bars(drawn, top=top, label=f"Bar chart of {results.metric.title}: {told or 'no numbers'}")
-    return Figure(results.metric.title, f"{results.metric.meaning}. {better}." if results.metric.meaning else f"{better}.", chart)
+    return Figure(
+        results.metric.title, f"{results.metric.meaning}. {better}." if results.metric.meaning else f"{better}.", chart
+    )
 
 
 def _points(curve_points: tuple[CurvePoint, ...]) -> tuple[tuple[float, float], ...]:

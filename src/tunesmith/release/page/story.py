@@ -84,7 +84,9 @@ def headline(
     numbers = in_one_sentence(by_metric(evaluation))
     met = sum(verdict.outcome == "pass" for verdict in gate.verdicts)
     if gate.outcome == "pass":
-        told = "It may be released: " + (f"all {met} requirements are met." if met > 1 else "its one requirement is met.")
+        told = "It may be released: " + (
+            f"all {met} requirements are met." if met > 1 else "its one requirement is met."
+        )
         return Headline("pass", "The tuned model passed every requirement", (numbers, told))
     unmet = f"{met} of {wording.counted(len(gate.verdicts), 'requirement')} met. Nothing was released."
     if not gate.verdicts:

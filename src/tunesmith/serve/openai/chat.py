@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,27 +128,23 @@ async def _events(
         return _event({**head.wrap("chat.completion.chunk", [choice]), **extra})
 
     yield chunk({"role": "assistant", "content": ""})
+    if first.text:
+        yield chunk({"content": first.text})
     last = first
     try:
-        async with aclosing(_with(first, pieces)) as every:
-            async for piece in every:
-                last = piece
-                if piece.text:
-                    yield chunk({"content": piece.text})
+        async for piece in pieces:
+            last = piece
+            if piece.text:
+                yield chunk({"content": piece.text})
     except TunesmithError as error:
         yield _event(errors.body(str(error), status=error.http_status))
         return
+    finally:
+        await pieces.aclose()
     yield chunk({}, last.finish)
     if with_usage:
         yield _event({**head.wrap("chat.completion.chunk", []), "usage": _usage(ask, last.tokens)})
     yield "data: [DONE]\n\n"
-
-
-async def _with(first: Piece, pieces: AsyncGenerator[Piece, None]) -> AsyncGenerator[Piece]:
-    async with aclosing(pieces) as rest:
-        yield first
-        async for piece in rest:
-            yield piece
 
 
 def _event(value: dict[str, Any]) -> str:

@@ -1,0 +1,77 @@
+"""Whatever a verb raises ends as a message and an exit code."""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from tunesmith import errors
+from tunesmith.cli.guard import guarded
+
+FULL = OSError(errno.ENOSPC, "No space left on device", "/store/objects")
+CLOSED = PermissionError(errno.EACCES, "Permission denied", "/rows.jsonl")
+
+
+def ends(error: BaseException) -> int:
+    """The exit code of a verb that raises this."""
+
+    def verb() -> None:
+        raise error
+
+    with pytest.raises(typer.Exit) as stop:
+        guarded(verb)()
+    return stop.value.exit_code
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (errors.DataError("bad row", where="a:1", hint="mend it"), 2, "error: bad row\nwhere: a:1\nhint: mend it\n"),
+        (errors.Refused("no"), 3, "error: no\n"),
+        (errors.IntegrityBroken("torn", where="a"), 4, "error: torn\nwhere: a\n"),
+        (FULL, 5, "error: the disk is full\nwhere: /store/objects\nhint: free some space and run again\n"),
+        (
+            CLOSED,
+            5,
+            "error: no access: Permission denied\nwhere: /rows.jsonl\nhint: check who may read and write there\n",
+        ),
+    ],
+)
+def test_known_errors(error: Exception, code: int, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends(error) == code
+    assert capsys.readouterr().err == told
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")]
+)
+def test_too_little_memory(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends(error) == 5
+    assert capsys.readouterr().err.startswith("error: the machine has too little memory\nhint: ")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), errors.Interrupted("stopped")])
+def test_an_interrupt(error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends(error) == 130
+    assert capsys.readouterr().err == "interrupted; finished stages are kept, run the same command to go on\n"
+
+
+def test_a_fault_of_ours_keeps_its_traceback_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert ends(ValueError("odd\nand more")) == 1
+    told = capsys.readouterr().err
+    path = Path(told.split("report it with ")[1].split(";")[0])
+    text = path.read_text(encoding="utf-8")
+    path.unlink()
+    assert told.startswith("error: a fault in tunesmith: ValueError: odd\n")
+    assert "Traceback" not in told
+    assert text.startswith("Traceback") and text.endswith("ValueError: odd\nand more\n")
+
+
+def test_a_verb_that_ends_well_is_left_alone() -> None:
+    seen: dict[str, Any] = {}
+    verb: Callable[..., None] = guarded(lambda **arguments: seen.update(arguments))
+    verb(recipe="a")
+    assert seen == {"recipe": "a"}

@@ -1,0 +1,97 @@
+"""What is loaded, and what is refused by name."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig
+
+from tunesmith.errors import DataError, MachineFailure, Misuse
+from tunesmith.models.loading import HEAD_CHANGES, check_head, context_length, load_folder
+
+
+@pytest.fixture
+def folder(tiny_folder, tmp_path):
+    return shutil.copytree(tiny_folder, tmp_path / "model")
+
+
+def edit(path, **changes):
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_model_and_tokenizer_of_a_folder(folder):
+    model, tokenizer = load_folder(folder)
+    assert (context_length(model), model.dtype, model.training) == (256, torch.float32, False)
+    assert tokenizer.decode(tokenizer.encode("my order", add_special_tokens=False)) == "my order"
+    assert load_folder(folder, dtype="bf16")[0].dtype == torch.bfloat16
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(MachineFailure, match="no such model folder"):
+        load_folder(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors", "chat_template.jinja"])
+def test_a_missing_file_is_named(folder, name):
+    (folder / name).unlink()
+    said = {"model.safetensors": "no .safetensors weights", "chat_template.jinja": "no chat template"}
+    with pytest.raises(DataError, match=said.get(name, f"no {name}")):
+        load_folder(folder)
+
+
+def test_a_pickle_is_refused(folder):
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(DataError, match=r"pickle \(pytorch_model\.bin\)"):
+        load_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["config.json", "tokenizer_config.json"])
+def test_code_in_the_folder_is_refused(folder, name):
+    edit(folder / name, auto_map={"AutoModelForCausalLM": "model.Model"})
+    with pytest.raises(DataError, match="auto_map"):
+        load_folder(folder)
+
+
+def test_broken_files_are_refused(folder):
+    weights = load_file(folder / "model.safetensors")
+    missing = {name: value for name, value in weights.items() if name != "model.norm.weight"}
+    save_file(missing, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(DataError, match=r"1 weights are missing, the first is model\.norm\.weight"):
+        load_folder(folder)
+    (folder / "model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(DataError, match="cannot be loaded"):
+        load_folder(folder)
+    (folder / "config.json").write_text("{")
+    with pytest.raises(DataError, match="not JSON"):
+        load_folder(folder)
+
+
+def test_a_changed_head_is_refused_by_name(folder):
+    edit(folder / "config.json", logit_scale=0.0625)
+    with pytest.raises(Misuse, match=r"llama changes its logits by logit_scale=0\.0625"):
+        load_folder(folder)
+
+
+@pytest.mark.parametrize("name", sorted(HEAD_CHANGES))
+def test_each_change_of_the_head(name):
+    config = AutoConfig.for_model("llama")
+    setattr(config, name, None)
+    check_head(config, where="here")
+    setattr(config, name, 30.0)
+    with pytest.raises(Misuse, match=name):
+        check_head(config, where="here")
+
+
+def test_an_adapter_needs_its_base(folder, tmp_path, tiny_folder):
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    config = {"peft_type": "LORA", "r": 2, "target_modules": ["q_proj"], "task_type": "CAUSAL_LM"}
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    with pytest.raises(Misuse, match="no base was given"):
+        load_folder(adapter)
+    with pytest.raises(MachineFailure, match="no such model folder"):
+        load_folder(adapter, base=tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"no \.safetensors weights"):
+        load_folder(adapter, base=tiny_folder)

@@ -1,0 +1,177 @@
+"""The page stands alone, tells every outcome, and lets no text become markup."""
+
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from tunesmith.artifacts import Insufficient, SystemScores
+from tunesmith.release.page import render_page
+from tunesmith.release.page.story import headline, samples, taken_out, tiles
+from tunesmith.release.results import by_metric
+
+VOID = {"meta", "br", "link", "img", "hr", "input"}
+
+
+class Reader(HTMLParser):
+    """Collects attributes and text, and checks that every tag is closed in its place."""
+
+    def __init__(self) -> None:
+        HTMLParser.__init__(self)
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [(name, value or "") for name, value in attrs]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+
+
+def read(page: str) -> Reader:
+    reader = Reader()
+    reader.feed(page)
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+def page_of(run: Any, **changes: Any) -> str:
+    parts = {"train": run.train, "evaluation": run.evaluation, "gate": run.gate} | changes
+    return render_page(run.recipe, changes.get("audit", run.audit), **{k: v for k, v in parts.items() if k != "audit"})
+
+
+def test_nothing_is_fetched_and_nothing_runs(reports: Any) -> None:
+    page = page_of(reports)
+    reader = read(page)
+    assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form"} & set(reader.tags)
+    assert not {"src", "href", "srcset", "action", "data", "style"} & {name for name, _ in reader.attributes}
+    assert not [name for name, _ in reader.attributes if name.startswith("on")]
+    assert "url(" not in page and "@import" not in page and "http:" not in page and "https:" not in page
+
+
+def test_the_same_reports_give_the_same_page(reports: Any, make: Any) -> None:
+    assert page_of(reports) == page_of(make.all_reports())
+
+
+def test_the_story_is_told(reports: Any) -> None:
+    text = " ".join(" ".join(read(page_of(reports)).text).split())
+    for part in (
+        "The tuned model passed every requirement",
+        "reaches 86.0% by exact match",
+        "tickets.jsonl:100",
+        "tickets.jsonl:80 93% alike",
+        "14 found, 3 shown",
+        "shares 41 of 44 runs of five words with a row before it",
+        "a LoRA adapter was trained beside the base (342,112 numbers were learned)",
+        "+61.7 points +55.7 to +67.7 below 0.001 300 4.1 points 192, 7, 101 better",
+        "3 of 300 test rows cannot be scored",
+        "exact-match better than base by 0.1",
+        "tunesmith verify FOLDER --key",
+        "invented for this example",
+        reports.train.model.tree,
+        reports.evaluation.digest(),
+    ):
+        assert part in text, part
+
+
+def test_training_texts_stay_at_home(reports: Any) -> None:
+    assert "MUST NOT LEAVE" not in page_of(reports)
+
+
+def test_text_never_becomes_markup(reports: Any, make: Any) -> None:
+    bad = '</pre></section><script>alert(1)</script><img src="https://example.test/x">'
+    evaluation = make.evaluation_report(
+        samples=({"place": bad, "prompt": bad, "expected": bad, "tuned": bad, "base-prompted": bad},)
+    )
+    source = reports.audit.sources[0].model_copy(update={"path": bad, "origin": bad})
+    findings = (reports.audit.findings[0].model_copy(update={"reason": bad, "rule": bad}),)
+    audit = make.audit_report(sources=(source,), findings=findings, dropped={bad: 1}, checks={bad: "x"})
+    reader = read(page_of(reports, audit=audit, evaluation=evaluation))
+    assert not {"script", "img"} & set(reader.tags)
+    assert "".join(reader.text).count(bad) >= 8
+
+
+def test_the_gate_in_words(reports: Any, make: Any) -> None:
+    def told(gate: Any) -> tuple[str, str]:
+        found = headline(reports.audit, reports.train, reports.evaluation, gate)
+        return found.tone, found.title
+
+    assert told(make.gate_report()) == ("pass", "The tuned model passed every requirement")
+    assert told(make.gate_report("fail")) == ("fail", "The tuned model was refused")
+    open_ = ("inconclusive", "Not released: the evidence is not enough to tell")
+    assert told(make.gate_report("inconclusive")) == open_
+    assert told(make.gate_report("inconclusive", verdicts=())) == open_
+
+
+@pytest.mark.parametrize("outcome", ["fail", "inconclusive"])
+def test_a_refused_run_has_a_page_that_says_so(reports: Any, make: Any, outcome: str) -> None:
+    text = "".join(read(page_of(reports, gate=make.gate_report(outcome))).text)
+    assert "Nothing was released" in text and "tunesmith verify" not in text
+
+
+def test_a_run_that_the_audit_stopped(reports: Any, make: Any) -> None:
+    block = reports.audit.findings[0].model_copy(update={"action": "block"})
+    audit = make.audit_report(findings=(block,), dropped={}, redacted={}, warned={}, test=None)
+    found = headline(audit, None, None, None)
+    assert (found.tone, found.title) == ("fail", "The audit stopped this run")
+    assert found.lines[0].startswith("near-duplicate at tickets.jsonl:100: shares 41 of 44")
+    text = "".join(read(render_page(reports.recipe, audit)).text)
+    assert "Nothing: the run stopped before training." in text
+    assert "Not known: the run stopped before the evaluation." in text
+    assert "None: the run stopped before the gate." in text
+
+
+def test_a_run_stopped_after_training(reports: Any) -> None:
+    assert headline(reports.audit, reports.train, None, None).title == "The run has trained, and stopped there"
+
+
+def test_tiles(reports: Any) -> None:
+    assert [(tile.name, tile.figure) for tile in tiles(reports.audit, reports.train, reports.evaluation)] == [
+        ("Rows read", "1,250"),
+        ("Taken out by the audit", "34"),
+        ("Weights tuned", "342,112"),
+        ("Exact match", "86.0%"),
+    ]
+
+
+def test_findings_are_grouped_by_rule(reports: Any) -> None:
+    groups = [(group.rule, group.found, len(group.examples)) for group in taken_out(reports.audit)]
+    assert groups == [
+        ("near-duplicate", 14, 3),
+        ("personal-data", 11, 3),
+        ("exact-duplicate", 9, 3),
+        ("split-leakage", 6, 3),
+        ("empty-completion", 4, 3),
+        ("unlicensed-source", 1, 1),
+    ]
+
+
+def test_samples_show_the_stronger_base(reports: Any) -> None:
+    first, second = samples(reports.evaluation, by_metric(reports.evaluation))
+    assert [(said.name, said.same) for said in first.answers] == [
+        ("Expected", False),
+        ("Base, at its best without tuning", False),
+        ("Tuned model", True),
+    ]
+    assert first.answers[0].text.startswith('{\n  "queue": "delivery"')
+    assert first.answers[1].text == '{"queue": "returns", "fields": {"order": "40018"}, "reply": "Thank you'
+    assert not second.answers[2].same
+
+
+def test_a_system_without_a_number_is_named(reports: Any, make: Any) -> None:
+    nothing = Insufficient(metric="exact-match", reason="every row is unreadable", n=300)
+    system = SystemScores(system="tuned", how="greedy", estimates=(nothing,), scores=make.digest("d"))
+    page = page_of(reports, evaluation=make.evaluation_report(systems=(system,), comparisons=()))
+    assert "every row is unreadable" in "".join(read(page).text)

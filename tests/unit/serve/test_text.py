@@ -1,0 +1,75 @@
+"""Whole characters only, and no character of a stop string."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunesmith.models.bases.template import train_tokenizer
+from tunesmith.serve.text import Decoder, StopStrings
+
+TOKENIZER = train_tokenizer(["where is my order, the kettle leaks"], 300, positions=64)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=30))
+def test_the_pieces_are_the_text(text):
+    decoder = Decoder(TOKENIZER)
+    pieces = [decoder.add(token) for token in TOKENIZER.encode(text, add_special_tokens=False)]
+    assert "".join(pieces) + decoder.rest() == text
+
+
+def test_a_character_over_several_tokens_waits_for_its_rest():
+    ids = TOKENIZER.encode("é🙂", add_special_tokens=False)
+    assert len(ids) == 6
+    decoder = Decoder(TOKENIZER)
+    assert [decoder.add(token) for token in ids] == ["", "é", "", "", "", "🙂"]
+    assert decoder.rest() == ""
+
+
+def test_a_broken_character_is_shown_at_the_end():
+    decoder = Decoder(TOKENIZER)
+    (first, *_) = TOKENIZER.encode("🙂", add_special_tokens=False)
+    assert (decoder.add(first), decoder.rest()) == ("", "\ufffd")
+
+
+def test_special_tokens_are_not_shown():
+    decoder = Decoder(TOKENIZER)
+    ids = [*TOKENIZER.encode("my order", add_special_tokens=False), TOKENIZER.eos_token_id]
+    assert "".join(decoder.add(token) for token in ids) + decoder.rest() == "my order"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "stops", "shown", "found"),
+    [
+        (["ab", "c</", "s", "> d"], ("</s>",), ["ab", "c", "", ""], True),
+        (["ab<", "/x"], ("</s>",), ["ab", "</x"], False),
+        (["xEND", "more"], ("END",), ["x", ""], True),
+        (["one two"], ("two", "one"), [""], True),
+        (["aab"], ("ab",), ["a"], True),
+        (["no stop"], (), ["no stop"], False),
+    ],
+)
+def test_stop_strings(pieces, stops, shown, found):
+    watch, seen = StopStrings(stops), []
+    for piece in pieces:
+        seen.append("" if watch.found else watch.add(piece))
+    assert (seen, watch.found) == (shown, found)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.text("ab", max_size=4), max_size=8),
+    st.lists(st.text("ab", min_size=1, max_size=3), min_size=1, max_size=3),
+)
+def test_what_is_shown_is_the_text_before_the_first_stop(pieces, stops):
+    watch, shown = StopStrings(tuple(stops)), ""
+    for piece in pieces:
+        shown += watch.add(piece)
+        if watch.found:
+            break
+    text = "".join(pieces)
+    assert watch.found == any(stop in text for stop in stops)
+    assert text.startswith(shown)
+    assert not any(stop in shown for stop in stops)
+    if not watch.found:
+        assert shown + watch.held == text
