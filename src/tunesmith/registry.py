@@ -3,7 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from difflib import get_close_matches
 from importlib.metadata import entry_points
 from types import ModuleType
@@ -56,7 +56,7 @@ class Registry(Generic[P]):
         return self._classes[name]
 
     def build(self, name: str, **options: Any) -> P:
-        """An instance with the given settings. Raises Misuse on an unknown setting."""
+        """An instance with the given settings. Raises Misuse on an unknown setting, or one that is left out and has no default."""
         plugin = self.get(name)
         known = [field.name for field in fields(plugin)]  # type: ignore[arg-type]
         for option in options:
@@ -64,6 +64,10 @@ class Registry(Generic[P]):
                 near = get_close_matches(option, known, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"it takes: {', '.join(known) or 'no settings'}"
                 raise Misuse(f"{self.kind} {name!r} has no setting {option!r}", hint=hint)
+        for field in fields(plugin):  # type: ignore[arg-type]
+            if field.name not in options and field.default is MISSING and field.default_factory is MISSING:
+                hint = f"it takes: {', '.join(known)}"
+                raise Misuse(f"{self.kind} {name!r} needs the setting {field.name!r}", hint=hint)
         make: Callable[..., P] = plugin
         return make(**options)
 

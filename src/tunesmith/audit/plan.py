@@ -1,6 +1,6 @@
 """Which checks run, with which settings, and what is done about their findings, from the recipe's `audit:` part."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from typing import Any, Final
@@ -47,18 +47,27 @@ def plan(settings: AuditSettings, task: TaskSettings) -> tuple[Planned, ...]:
 
 
 def _wishes(settings: AuditSettings) -> dict[str, tuple[Action, dict[str, Any]]]:
-    wishes: dict[str, tuple[Action, dict[str, Any]]] = {}
-    for action in ACTIONS:
-        for item in getattr(settings, action):
-            for name, options in [(item, {})] if isinstance(item, str) else item.items():
-                where = f"audit.{action}"
-                _refuse_action(name, action, where)
-                if name in settings.off:
-                    raise RecipeError(f"the check {name!r} is also in audit.off", where=where, hint="name it once")
-                wishes.setdefault(name, (action, options))
+    """Action and settings by check, for those the recipe names."""
     for name in settings.off:
         _known(name, "audit.off")
+    wishes: dict[str, tuple[Action, dict[str, Any]]] = {}
+    for action, name, options in _named(settings):
+        where = f"audit.{action}"
+        actions = _known(name, where).actions
+        if action not in actions:
+            raise RecipeError(f"the check {name!r} cannot {action}", where=where, hint=f"it can {' or '.join(actions)}")
+        if name in settings.off:
+            raise RecipeError(f"the check {name!r} is also in audit.off", where=where, hint="name it once")
+        wishes.setdefault(name, (action, options))
     return wishes
+
+
+def _named(settings: AuditSettings) -> Iterator[tuple[Action, str, dict[str, Any]]]:
+    """(action, check, settings) of every entry, the strongest action first."""
+    for action in ACTIONS:
+        for item in getattr(settings, action):
+            named = {item: {}} if isinstance(item, str) else item
+            yield from ((action, name, options) for name, options in named.items())
 
 
 def _known(name: str, where: str) -> type[Check]:
@@ -66,12 +75,6 @@ def _known(name: str, where: str) -> type[Check]:
         return check_class(name)
     except Misuse as error:
         raise RecipeError(error.what, where=where, hint=error.hint) from error
-
-
-def _refuse_action(name: str, action: Action, where: str) -> None:
-    actions = _known(name, where).actions
-    if action not in actions:
-        raise RecipeError(f"the check {name!r} cannot {action}", where=where, hint=f"it can {' or '.join(actions)}")
 
 
 def _built(name: str, options: dict[str, Any], shared: Mapping[str, Any]) -> Check:

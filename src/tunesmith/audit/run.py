@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tunesmith import tables
 from tunesmith.artifacts import (
     AuditReport,
     Dataset,
@@ -34,6 +35,7 @@ NOTHING_LEFT = "no-training-rows"
 def run(sources: DataSettings, settings: AuditSettings, context: Context, *, task: TaskSettings) -> AuditReport:
     """The report, complete also when a finding blocks: see `blocked`. Raises DataError when a file cannot be used."""
     started = context.clock.seconds()
+    tables.use_runner(settings.runner)
     planned = plan(settings, task)
     train, train_files = read_sources(sources.train, split="train", context=context)
     test, test_files = read_sources(sources.test, split="test", context=context)

@@ -31,7 +31,7 @@ class Meter(Protocol):
 
 @dataclass
 class PlainMeter:
-    """At most about ten lines a loop; without a known total a line whenever the time has doubled."""
+    """A line after two seconds, then one for every tenth of the work; without a known total a line whenever the time has doubled."""
 
     console: Console
     label: str
@@ -41,7 +41,7 @@ class PlainMeter:
 
     def at(self, done: int, seconds: float) -> None:
         due = done - self.shown_done >= SHARE * self.total if self.total else seconds >= 2 * self.shown_at
-        if seconds < PATIENCE or not due:
+        if seconds < PATIENCE or not (due or self.shown_done == 0):
             return
         self.shown_at, self.shown_done = seconds, done
         self.console.print(plain_line(self.label, done, self.total, seconds=seconds), markup=False, highlight=False)

@@ -17,6 +17,7 @@ from tunesmith.artifacts import (
     Evidence,
     Finding,
     GateReport,
+    Place,
     ReleaseReport,
     Report,
     TrainReport,
@@ -57,10 +58,10 @@ def show_audit(report: AuditReport, console: Console) -> None:
     if not cases:
         _say(console, "  no findings")
         return
-    table = _table("rule", "what was done", "findings", "first case", "why")
+    table = _table("rule", "rows", "first case", "why", whole=2)
     for (rule, action), found in sorted(cases.items()):
         first = found[0]
-        _row(table, (rule, DONE[action], f"{len(found):,}", place_of(first), first.reason))
+        _row(table, (rule, f"{len(found):,} {DONE[action]}", place_of(first.place), because(first)))
     console.print(table)
 
 
@@ -132,10 +133,14 @@ def evidence(found: Evidence) -> str:
     return f"insufficient: {found.reason}"
 
 
-def place_of(finding: Finding) -> str:
-    """`tickets.jsonl:12`, with the other row when there is one; a whole source has no line."""
-    place = f"{finding.place.file}:{finding.place.line}" if finding.place.line else finding.place.file
-    return place if finding.other is None else f"{place} (with {finding.other.file}:{finding.other.line})"
+def place_of(place: Place) -> str:
+    """`tickets.jsonl:12`; a whole source has no line."""
+    return f"{place.file}:{place.line}" if place.line else place.file
+
+
+def because(finding: Finding) -> str:
+    """The reason, with the other row when there is one."""
+    return finding.reason if finding.other is None else f"{finding.reason} ({place_of(finding.other)})"
 
 
 def near(path: Path) -> str:
@@ -155,10 +160,11 @@ def _comparison(comparison: Comparison) -> tuple[str, ...]:
     )
 
 
-def _table(*headers: str) -> Table:
+def _table(*headers: str, whole: int = 1) -> Table:
+    """A table whose first `whole` columns are never wrapped and never cut."""
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
-    for header in headers:
-        table.add_column(Text(header))
+    for place, header in enumerate(headers):
+        table.add_column(Text(header), no_wrap=place < whole, overflow="fold")
     return table
 
 

@@ -51,9 +51,17 @@ def with_instruction(messages: tuple[Message, ...], instruction: str | None) -> 
 def encode_chat(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Message, ...]) -> Encoded:
     """Ids and assistant-only spans of a conversation.
 
-    Raises DataError with the row's id when there is no assistant turn, when a prompt's ids are not a prefix of the full
-    ids, or when an assistant turn does not end in the template's end-of-turn token.
+    Raises DataError with the row's id when there is no assistant turn, when the first turn is the assistant's, when a
+    prompt's ids are not a prefix of the full ids, or when an assistant turn does not end in an end-of-turn token.
     """
+    if not any(turn.role == "assistant" for turn in messages):
+        raise _bad(row, "no assistant turn, so nothing would be trained", "the last message must be the assistant's")
+    if messages[0].role == "assistant":
+        raise _bad(
+            row,
+            "the conversation begins with the assistant",
+            "put a system or user message first, or set task.instruction",
+        )
     full = token_ids(tokenizer, render(tokenizer, messages, ask=False))
     spans = []
     for index, turn in enumerate(messages):
@@ -73,8 +81,6 @@ def encode_chat(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Me
                 row, "the assistant turn does not end in an end-of-turn token", "the model would never learn to stop"
             )
         spans.append((len(start_ids), end))
-    if not spans:
-        raise _bad(row, "no assistant turn, so nothing would be trained", "the last message must be the assistant's")
     return Encoded(row_id=row.row_id, ids=tuple(full), spans=tuple(spans))
 
 

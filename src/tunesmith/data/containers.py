@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Protocol
 
 from tunesmith.data.format import Record
 from tunesmith.errors import DataError
@@ -28,6 +28,15 @@ MAGIC: Final = (
 SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 Records = Iterator[tuple[int, Record]]
+
+
+class CsvReader(Protocol):
+    """What `csv.reader` returns; the library does not name its type."""
+
+    line_num: int
+
+    def __next__(self) -> list[str]: ...
+    def __iter__(self) -> Iterator[list[str]]: ...
 
 
 def read_records(path: Path, name: str) -> Records:
@@ -188,26 +197,33 @@ def _tsv(file: IO[bytes], name: str) -> Records:
 def _table(file: IO[bytes], name: str, *, delimiter: str) -> Records:
     csv.field_size_limit(LINE_LIMIT)
     reader = csv.reader((text for _, text in _lines(file, name)), delimiter=delimiter, strict=True)
-    header: list[str] | None = None
-    start = 1
+    start, fields = _next_fields(reader, name)
+    header = _header(fields, f"{name}:{start}") if fields else []
+    while header:
+        start, fields = _next_fields(reader, name)
+        if not fields:
+            return
+        if len(fields) != len(header):
+            raise DataError(
+                f"{len(fields)} fields, but the header has {len(header)}",
+                where=f"{name}:{start}",
+                hint="put text with commas in quotes",
+            )
+        yield start, dict(zip(header, fields, strict=True))
+
+
+def _next_fields(reader: CsvReader, name: str) -> tuple[int, list[str]]:
+    """(line it starts on, fields) of the next row that is not empty; no fields at the end of the file."""
+    fields: list[str] | None = []
+    start = reader.line_num + 1
     try:
-        for fields in reader:
-            where = f"{name}:{start}"
-            if header is None:
-                header = _header(fields, where)
-            elif fields:
-                if len(fields) != len(header):
-                    raise DataError(
-                        f"{len(fields)} fields, but the header has {len(header)}",
-                        where=where,
-                        hint="put text with commas in quotes",
-                    )
-                yield start, dict(zip(header, fields, strict=True))
+        while fields == []:
             start = reader.line_num + 1
+            fields = next(reader, None)
     except csv.Error as error:
-        raise DataError(
-            f"broken CSV: {error}", where=f"{name}:{start}", hint="a quote may be missing on this line"
-        ) from error
+        hint = "a quote may be missing on this line"
+        raise DataError(f"broken CSV: {error}", where=f"{name}:{start}", hint=hint) from error
+    return start, fields or []
 
 
 def _header(fields: list[str], where: str) -> list[str]:

@@ -69,7 +69,7 @@ def change_span(estimate: Estimate) -> str:
 def probability(p_value: float | None) -> str:
     if p_value is None:
         return "cannot be said"
-    return "below 0.001" if p_value < 0.001 else f"{p_value:.3f}"
+    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
 def size(parameters: int) -> str:

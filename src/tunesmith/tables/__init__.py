@@ -4,6 +4,7 @@ Arrow tables go in and come out, sorted by the column that identifies a row, so 
 """
 
 from tunesmith.tables.matches import matching
+from tunesmith.tables.runner import use_runner
 from tunesmith.tables.signatures import band_keys, minhash
 from tunesmith.tables.verbs import distinct, group_min_count, map_batches, read, semi_join, write
 
@@ -16,5 +17,6 @@ __all__ = [
     "minhash",
     "read",
     "semi_join",
+    "use_runner",
     "write",
 ]

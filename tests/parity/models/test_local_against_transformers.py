@@ -61,18 +61,31 @@ def test_logprobs_equal_the_plain_forward(tiny, tiny_folder):
         assert row == pytest.approx(reference_logprobs(model, prompt, completion), abs=1e-5)
 
 
-def test_choice_equals_scoring_every_option(tiny, tiny_folder):
-    model = AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.float32)
-    prompts = prompts_of([9, 4, 33, 20, 20, 1], shared=tuple(range(20, 40)))
-    starts = prompts_of([2, 2, 1])
-    options = [[*starts[place % 3], *tail] for place, tail in enumerate(prompts_of([1, 2, 3, 4, 5, 1, 2, 3, 4]))]
-    options.append(options[0][:-1])
+def assert_best(model, tiny, prompts, options):
+    totals = numpy.array([[sum(reference_logprobs(model, prompt, option)) for option in options] for prompt in prompts])
     for batch in (1, 4, 64):
         found = tiny.choose(prompts, options, batch=batch)
-        for prompt, choice in zip(prompts, found, strict=True):
-            totals = [sum(reference_logprobs(model, prompt, option)) for option in options]
-            assert choice.index == int(numpy.argmax(totals))
-            assert choice.logprob == pytest.approx(max(totals), abs=1e-4)
+        assert [choice.index for choice in found] == totals.argmax(axis=1).tolist()
+        assert [choice.logprob for choice in found] == pytest.approx(totals.max(axis=1).tolist(), abs=1e-4)
+    return totals.argmax(axis=1)
+
+
+def test_choice_equals_scoring_every_option(tiny, tiny_folder):
+    """Options of one length over few tokens: deep paths that share their beginnings, so most of the trie is searched."""
+    model = AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.float32)
+    prompts = prompts_of([9, 4, 33, 20, 20, 1], shared=tuple(range(20, 40)))
+    options = sorted({tuple(RNG.integers(40, 43, size=5).tolist()) for _ in range(60)})
+    best = assert_best(model, tiny, prompts, options)
+    assert len(set(best.tolist())) > 1
+
+
+def test_an_option_may_begin_another(tiny, tiny_folder):
+    model = AutoModelForCausalLM.from_pretrained(tiny_folder, dtype=torch.float32)
+    prompts = prompts_of([9, 4, 33, 20])
+    tails = prompts_of([1, 2, 3, 4, 5, 1, 2, 3, 4])
+    starts = prompts_of([2, 2, 1])
+    options = [[*starts[place % 3], *tail] for place, tail in enumerate(tails)]
+    assert_best(model, tiny, prompts, [options[0][:-1], *options])
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")

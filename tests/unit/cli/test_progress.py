@@ -43,8 +43,10 @@ def test_under_two_seconds_nothing_is_shown() -> None:
 def test_a_long_loop_shows_about_ten_lines() -> None:
     lines = shown(1000, step=1.0)
     assert len(lines) == 10
-    assert lines[0] == "train: 100/1000 (10%), 1.0/s, 15 min 00 s left"
-    assert lines[-1] == "train: 1000/1000 (100%), 1.0/s, 0 s left"
+    assert lines[:2] == [
+        "train: 2/1000 (0%), 1.0/s, 16 min 38 s left",
+        "train: 102/1000 (10%), 1.0/s, 14 min 58 s left",
+    ]
 
 
 def test_a_few_slow_items_each_get_a_line() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "examples" / "pebble"))
 
 from practice import categories, fields, questions, rows  # noqa: E402
 from practice.labels import STYLES, styled  # noqa: E402

@@ -75,7 +75,7 @@ def test_the_story_is_told(reports: Any) -> None:
         "14 found, 3 shown",
         "shares 41 of 44 runs of five words with a row before it",
         "a LoRA adapter was trained beside the base (342,112 numbers were learned)",
-        "+61.7 points +55.7 to +67.7 below 0.001 300 4.1 points 192, 7, 101 better",
+        "+61.7 points +55.7 to +67.7 <0.001 300 4.1 points 192, 7, 101 better",
         "3 of 300 test rows cannot be scored",
         "exact-match better than base by 0.1",
         "tunesmith verify FOLDER --key",
@@ -105,7 +105,7 @@ def test_text_never_becomes_markup(reports: Any, make: Any) -> None:
 
 def test_the_gate_in_words(reports: Any, make: Any) -> None:
     def told(gate: Any) -> tuple[str, str]:
-        found = headline(reports.audit, reports.train, reports.evaluation, gate)
+        found = headline(reports.audit, train=reports.train, evaluation=reports.evaluation, gate=gate)
         return found.tone, found.title
 
     assert told(make.gate_report()) == ("pass", "The tuned model passed every requirement")
@@ -124,9 +124,10 @@ def test_a_refused_run_has_a_page_that_says_so(reports: Any, make: Any, outcome:
 def test_a_run_that_the_audit_stopped(reports: Any, make: Any) -> None:
     block = reports.audit.findings[0].model_copy(update={"action": "block"})
     audit = make.audit_report(findings=(block,), dropped={}, redacted={}, warned={}, test=None)
-    found = headline(audit, None, None, None)
+    found = headline(audit)
     assert (found.tone, found.title) == ("fail", "The audit stopped this run")
     assert found.lines[0].startswith("near-duplicate at tickets.jsonl:100: shares 41 of 44")
+    assert found.lines[1] == "Findings that stop the run: 1. Nothing was trained."
     text = "".join(read(render_page(reports.recipe, audit)).text)
     assert "Nothing: the run stopped before training." in text
     assert "Not known: the run stopped before the evaluation." in text
@@ -134,7 +135,7 @@ def test_a_run_that_the_audit_stopped(reports: Any, make: Any) -> None:
 
 
 def test_a_run_stopped_after_training(reports: Any) -> None:
-    assert headline(reports.audit, reports.train, None, None).title == "The run has trained, and stopped there"
+    assert headline(reports.audit, train=reports.train).title == "The run has trained, and stopped there"
 
 
 def test_tiles(reports: Any) -> None:

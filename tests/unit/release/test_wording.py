@@ -34,7 +34,7 @@ def test_intervals() -> None:
 def test_p_values() -> None:
     assert [wording.probability(p) for p in (None, 0.0009, 0.001, 0.2)] == [
         "cannot be said",
-        "below 0.001",
+        "<0.001",
         "0.001",
         "0.200",
     ]

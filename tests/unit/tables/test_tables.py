@@ -6,6 +6,7 @@ import numpy
 import pyarrow as pa
 import pytest
 
+from tunesmith.errors import Misuse
 from tunesmith.tables import (
     band_keys,
     distinct,
@@ -15,6 +16,7 @@ from tunesmith.tables import (
     minhash,
     read,
     semi_join,
+    use_runner,
     write,
 )
 
@@ -108,3 +110,10 @@ def test_matching_names_rows_per_expression() -> None:
         "digit": [4, 9],
         "never": [],
     }
+
+
+def test_another_runner_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_runner("local")
+    monkeypatch.setattr("daft.get_or_infer_runner_type", lambda: "ray")
+    with pytest.raises(Misuse, match="runs on 'ray', the recipe says 'local'"):
+        use_runner("local")

@@ -58,13 +58,9 @@ def _email(text: str) -> int:
 
 def _card(text: str) -> int:
     digits = _digits(text)
-    for prefix, lengths in CARD_LENGTHS:
-        if re.match(prefix, digits):
-            for length in lengths:
-                end = _upto(text, length) if len(digits) >= length else 0
-                if end and luhn(digits[:length]):
-                    return end
-    return 0
+    lengths = [length for prefix, issued in CARD_LENGTHS if re.match(prefix, digits) for length in issued]
+    ends = (_upto(text, length) for length in lengths if len(digits) >= length and luhn(digits[:length]))
+    return next((end for end in ends if end), 0)
 
 
 def _iban(text: str) -> int:

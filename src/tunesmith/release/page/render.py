@@ -35,7 +35,7 @@ def render_page(
         "train": train,
         "evaluation": evaluation,
         "gate": gate,
-        "headline": headline(audit, train, evaluation, gate),
+        "headline": headline(audit, train=train, evaluation=evaluation, gate=gate),
         "tiles": tiles(audit, train, evaluation),
         "taken_out": taken_out(audit),
         "rules_chart": figures.rules(audit),

@@ -76,7 +76,11 @@ class Sample:
 
 
 def headline(
-    audit: AuditReport, train: TrainReport | None, evaluation: EvaluationReport | None, gate: GateReport | None
+    audit: AuditReport,
+    *,
+    train: TrainReport | None = None,
+    evaluation: EvaluationReport | None = None,
+    gate: GateReport | None = None,
 ) -> Headline:
     """The outcome in words that need no other."""
     if gate is None or evaluation is None:
@@ -101,7 +105,7 @@ def _stopped(audit: AuditReport, train: TrainReport | None, evaluation: Evaluati
     if blocks and train is None:
         first = blocks[0]
         told = f"{first.rule} at {_where(first.place)}: {first.reason}."
-        more = f"{wording.counted(len(blocks), 'finding')} of this kind stop the run. Nothing was trained."
+        more = f"Findings that stop the run: {len(blocks):,}. Nothing was trained."
         return Headline("fail", "The audit stopped this run", (told, more))
     last = "evaluated" if evaluation is not None else "trained" if train is not None else "audited"
     return Headline(

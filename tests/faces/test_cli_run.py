@@ -1,0 +1,57 @@
+"""`tunesmith run` from rows to a verified release, found done the second time; and what a refusal looks like."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Call = Callable[..., Any]
+Change = Callable[..., Path]
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_a_run_ends_with_a_release_and_two_commands(call: Call, change: Change) -> None:
+    recipe = change(gate=[{"metric": "exact-match", "at_least": 0.0}])
+    desk = recipe.parent
+    call("init", "--key", desk / "release.pem")
+    first, second = call("run", recipe), call("run", recipe)
+    folder = desk / "releases" / "tiny" / "1"
+    assert (first.code, second.code) == (0, 0), first.err + second.err
+    assert f"tunesmith verify {folder} --key {desk / 'release.pub'}" in first.err
+    assert f"tunesmith serve {folder} --key {desk / 'release.pub'}" in first.err
+    assert f"Report: {folder / 'report.html'}" in first.err
+    assert "Time: audit done already, train done already, evaluate done already" in words(second.err)
+    assert first.out == second.out
+    assert call("verify", folder, "--key", desk / "release.pub").code == 0
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    assert call("verify", folder, "--key", desk / "release.pub").code == 4
+
+
+def test_a_refused_release_shows_why(call: Call, desk: Path) -> None:
+    call("init", "--key", desk / "release.pem")
+    outcome = call("run", desk / "recipe.yaml")
+    shown = words(outcome.err)
+    assert outcome.code == 3
+    assert "16 rows read" in shown
+    assert "Gate: fail" in shown or "Gate: inconclusive" in shown
+    assert "error: the gate says" in shown and "hint: nothing was released" in shown
+    assert "Traceback" not in outcome.err
+    assert not (desk / "releases").exists()
+
+
+def test_an_empty_policy_releases_nothing(call: Call, change: Change) -> None:
+    recipe = change(gate=[])
+    call("init", "--key", recipe.parent / "release.pem")
+    outcome = call("run", recipe)
+    assert outcome.code == 3
+    assert "an empty policy" in words(outcome.err)
+
+
+def test_quiet_says_nothing_but_errors(call: Call, desk: Path) -> None:
+    call("init", "--key", desk / "release.pem")
+    outcome = call("run", desk / "recipe.yaml", "--quiet", "--json")
+    assert outcome.code == 3
+    assert outcome.err.startswith("error: the gate says ")
+    assert '"verdicts":' in outcome.out

@@ -1,0 +1,193 @@
+"""Which tokens are trained: the assistant's words and its end-of-turn token, nothing else, or the row is refused."""
+
+import pytest
+
+from tunesmith import process
+
+process.prepare()
+
+from transformers import PreTrainedTokenizerFast
+
+from tunesmith.artifacts import Example, Message, Row, message
+from tunesmith.data.chat import (
+    Encoded,
+    encode_chat,
+    encode_text,
+    prompt_ids,
+    render,
+    stop_ids,
+    token_ids,
+    with_instruction,
+)
+from tunesmith.errors import DataError
+from tunesmith.models.bases.template import train_tokenizer
+
+TEXTS = ("Where is my order? It was due on Tuesday.", "queue: delivery", "You sort the mail of a shop.", "thank you")
+ROW = Row(row_id="00000000000000aa", file="made.jsonl", line=3, example=Example(text="x"))
+
+SYSTEM = message("system", "You sort the mail.")
+ASK = message("user", "Where is my order?")
+ANSWER = message("assistant", "queue: delivery 24")
+THANKS = message("user", "thank you")
+BYE = message("assistant", "Tuesday é ☂")
+
+PLAIN = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
+NO_END = "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+REWRITES = (
+    "{% for m in messages %}{{ '<|' + m['role'] + '|>' }}{% if loop.last %}{{ m['content'] }}{% endif %}{{ eos_token }}"
+    "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+NEWLINE = (
+    "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] + eos_token + '\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> PreTrainedTokenizerFast:
+    return train_tokenizer(TEXTS, 320, positions=64)
+
+
+@pytest.fixture
+def other(request: pytest.FixtureRequest) -> PreTrainedTokenizerFast:
+    made = train_tokenizer(TEXTS, 320, positions=64)
+    made.chat_template = request.param
+    return made
+
+
+def trained(tokenizer: PreTrainedTokenizerFast, row: Encoded) -> list[str]:
+    return [tokenizer.decode(list(row.ids[start:end])) for start, end in row.spans]
+
+
+def test_the_answer_and_its_end_are_trained(tokenizer: PreTrainedTokenizerFast) -> None:
+    row = encode_chat(tokenizer, ROW, (SYSTEM, ASK, ANSWER))
+    assert trained(tokenizer, row) == ["queue: delivery 24<|end|>"]
+    assert row.spans[0][1] == len(row.ids)
+    assert row.supervised == row.spans[0][1] - row.spans[0][0]
+    assert tokenizer.decode(list(row.ids)) == render(tokenizer, (SYSTEM, ASK, ANSWER), ask=False)
+    assert (row.row_id, row.first_token) == (ROW.row_id, 0)
+
+
+def test_every_assistant_turn_is_trained(tokenizer: PreTrainedTokenizerFast) -> None:
+    row = encode_chat(tokenizer, ROW, (ASK, ANSWER, THANKS, BYE))
+    assert trained(tokenizer, row) == ["queue: delivery 24<|end|>", "Tuesday é ☂<|end|>"]
+
+
+def test_a_conversation_that_goes_on_after_the_answer(tokenizer: PreTrainedTokenizerFast) -> None:
+    row = encode_chat(tokenizer, ROW, (ASK, ANSWER, THANKS))
+    assert trained(tokenizer, row) == ["queue: delivery 24<|end|>"]
+    assert row.spans[0][1] < len(row.ids)
+
+
+def test_an_empty_answer_trains_the_end_alone(tokenizer: PreTrainedTokenizerFast) -> None:
+    row = encode_chat(tokenizer, ROW, (ASK, message("assistant", "")))
+    assert (trained(tokenizer, row), row.supervised) == (["<|end|>"], 1)
+
+
+@pytest.mark.parametrize("turns", [(ASK, ANSWER), (SYSTEM, ASK, ANSWER), (ASK, ANSWER, THANKS, BYE)])
+def test_spans_equal_the_templates_own_generation_marker(
+    tokenizer: PreTrainedTokenizerFast, turns: tuple[Message, ...]
+) -> None:
+    row = encode_chat(tokenizer, ROW, turns)
+    plain = [{"role": turn.role, "content": turn.text} for turn in turns]
+    marked = tokenizer.apply_chat_template(plain, return_dict=True, return_assistant_tokens_mask=True)
+    ours = [int(any(start <= place < end for start, end in row.spans)) for place in range(len(row.ids))]
+    assert list(row.ids) == marked["input_ids"]
+    assert ours == marked["assistant_masks"]
+
+
+def test_the_prompt_is_what_comes_before_the_span(tokenizer: PreTrainedTokenizerFast) -> None:
+    row = encode_chat(tokenizer, ROW, (SYSTEM, ASK, ANSWER))
+    prompt = prompt_ids(tokenizer, (SYSTEM, ASK))
+    assert list(row.ids[: row.spans[0][0]]) == prompt
+    assert tokenizer.convert_ids_to_tokens(prompt)[-1] == "<|assistant|>"
+    assert prompt.count(tokenizer.bos_token_id) == 1
+
+
+def test_the_instruction_is_the_first_message() -> None:
+    assert with_instruction((ASK,), None) == (ASK,)
+    assert with_instruction((ASK,), "You sort the mail.") == (SYSTEM, ASK)
+
+
+@pytest.mark.parametrize("other", [REWRITES], indirect=True)
+def test_a_template_that_rewrites_earlier_turns_is_refused(other: PreTrainedTokenizerFast) -> None:
+    with pytest.raises(DataError) as caught:
+        encode_chat(other, ROW, (ASK, ANSWER, THANKS, BYE))
+    assert caught.value.what == "row 00000000000000aa: the prompt's tokens are not a prefix of the conversation's"
+    assert caught.value.where == "made.jsonl:3"
+    assert caught.value.hint == "the chat template rewrites earlier turns"
+
+
+@pytest.mark.parametrize("other", [PLAIN], indirect=True)
+def test_a_prompt_whose_last_token_grows_into_the_answer_is_refused(other: PreTrainedTokenizerFast) -> None:
+    grown = message("assistant", "delivery")
+    whole, prompt = token_ids(other, render(other, (ASK, grown), ask=False)), prompt_ids(other, (ASK,))
+    assert other.convert_ids_to_tokens(prompt)[-1] == "Ġ"
+    assert other.convert_ids_to_tokens(whole)[len(prompt) - 1].startswith("Ġd")
+    with pytest.raises(DataError, match="are not a prefix"):
+        encode_chat(other, ROW, (ASK, grown))
+
+
+@pytest.mark.parametrize("other", [NO_END], indirect=True)
+def test_a_template_without_an_end_of_turn_is_refused(other: PreTrainedTokenizerFast) -> None:
+    with pytest.raises(DataError, match="does not end in an end-of-turn token") as caught:
+        encode_chat(other, ROW, (ASK, ANSWER))
+    assert caught.value.hint == "the model would never learn to stop"
+
+
+@pytest.mark.parametrize("other", [NEWLINE], indirect=True)
+def test_what_stands_after_the_end_of_turn_is_not_trained(other: PreTrainedTokenizerFast) -> None:
+    row = encode_chat(other, ROW, (ASK, ANSWER, THANKS, BYE))
+    assert trained(other, row) == ["queue: delivery 24<|end|>", "Tuesday é ☂<|end|>"]
+
+
+@pytest.mark.parametrize("turns", [(), (ASK,), (SYSTEM, ASK)])
+def test_a_row_without_an_answer_is_refused(tokenizer: PreTrainedTokenizerFast, turns: tuple[Message, ...]) -> None:
+    with pytest.raises(DataError, match="no assistant turn, so nothing would be trained"):
+        encode_chat(tokenizer, ROW, turns)
+
+
+def test_a_conversation_that_begins_with_the_assistant_is_refused(tokenizer: PreTrainedTokenizerFast) -> None:
+    with pytest.raises(DataError, match="the conversation begins with the assistant") as caught:
+        encode_chat(tokenizer, ROW, (BYE, ASK, ANSWER))
+    assert caught.value.hint == "put a system or user message first, or set task.instruction"
+    assert encode_chat(tokenizer, ROW, (SYSTEM, BYE, ASK, ANSWER)).supervised > 0
+
+
+def test_stop_ids_are_the_end_token_and_known_end_of_turn_names(tokenizer: PreTrainedTokenizerFast) -> None:
+    assert stop_ids(tokenizer) == {tokenizer.eos_token_id} == {tokenizer.convert_tokens_to_ids("<|end|>")}
+    more = train_tokenizer(TEXTS, 320, positions=64)
+    more.add_special_tokens({"additional_special_tokens": ["<|im_end|>"]})
+    assert stop_ids(more) == {more.eos_token_id, more.convert_tokens_to_ids("<|im_end|>")}
+
+
+@pytest.mark.parametrize("window", [2, 5, 7, 64])
+def test_windows_hold_every_token_once_and_in_order(tokenizer: PreTrainedTokenizerFast, window: int) -> None:
+    text = TEXTS[0]
+    whole = [tokenizer.bos_token_id, *token_ids(tokenizer, text), tokenizer.eos_token_id]
+    pieces = encode_text(tokenizer, ROW, text, window=window)
+    joined = [token for piece in pieces for token in piece.ids]
+    # A lone last token has nothing to be predicted from, so no window is made for it.
+    assert joined == (whole[:-1] if len(whole) % window == 1 else whole)
+    assert [piece.first_token for piece in pieces] == list(range(0, len(joined), window))
+    for piece in pieces:
+        assert 1 < len(piece.ids) <= window
+        assert piece.spans == ((0, len(piece.ids)),)
+        assert piece.supervised == len(piece.ids) - 1
+
+
+def test_a_lone_last_token_makes_no_window(tokenizer: PreTrainedTokenizerFast) -> None:
+    length = len(token_ids(tokenizer, TEXTS[3])) + 2
+    assert [len(piece.ids) for piece in encode_text(tokenizer, ROW, TEXTS[3], window=length - 1)] == [length - 1]
+    assert [len(piece.ids) for piece in encode_text(tokenizer, ROW, TEXTS[3], window=length)] == [length]
+
+
+def test_an_empty_document_is_its_start_and_its_end(tokenizer: PreTrainedTokenizerFast) -> None:
+    (piece,) = encode_text(tokenizer, ROW, "", window=8)
+    assert piece.ids == (tokenizer.bos_token_id, tokenizer.eos_token_id)
+    assert piece.supervised == 1
+
+
+def test_supervised_leaves_out_position_zero() -> None:
+    assert Encoded("r", (1, 2, 3, 4), ((0, 2), (3, 4))).supervised == 2
+    assert Encoded("r", (1,), ((0, 1),)).supervised == 0

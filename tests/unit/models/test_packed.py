@@ -1,0 +1,227 @@
+"""Packing changes no number: loss, log-probabilities and gradients equal those of each row alone, and rows cannot see each other."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tunesmith import process
+
+process.prepare()
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from tunesmith.data.chat import Encoded
+from tunesmith.errors import Misuse
+from tunesmith.models.packed import attention, forward
+from tunesmith.models.packed.attention import packed_attention
+from tunesmith.models.packed.forward import summed_loss, token_logprobs
+from tunesmith.models.packed.plan import pack, split_passes
+
+CPU = torch.device("cpu")
+VOCABULARY = 97
+
+
+def model(*, heads: int = 4, groups: int = 2, tied: bool = False, **options: Any) -> LlamaForCausalLM:
+    """A tiny random Llama in evaluation mode; `groups` key-value heads."""
+    torch.manual_seed(3)
+    config = LlamaConfig(
+        vocab_size=VOCABULARY, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=heads,
+        num_key_value_heads=groups, max_position_embeddings=64, tie_word_embeddings=tied, initializer_range=0.2,
+        pad_token_id=0, bos_token_id=1, eos_token_id=2, **options,
+    )  # fmt: skip
+    return LlamaForCausalLM(config).eval()
+
+
+def row(number: int, length: int, *spans: tuple[int, int]) -> Encoded:
+    generator = torch.Generator().manual_seed(number)
+    ids = torch.randint(3, VOCABULARY, (length,), generator=generator).tolist()
+    return Encoded(f"{number:016x}", tuple(ids), spans)
+
+
+ROWS = (
+    row(1, 9, (4, 9)),
+    row(2, 5, (0, 5)),
+    row(3, 17, (2, 6), (11, 17)),
+    row(4, 2, (1, 2)),
+    row(5, 12, (11, 12)),
+)
+
+
+def alone(llama: LlamaForCausalLM, one: Encoded, smoothing: float = 0.0) -> torch.Tensor:
+    """The outside truth: eager attention, full logits, one row, a loop over its trained tokens."""
+    llama.set_attn_implementation("eager")
+    ids = torch.tensor([one.ids])
+    logits = llama(input_ids=ids).logits[0].float()
+    places = [place for start, end in one.spans for place in range(max(start, 1), end)]
+    before = torch.tensor([place - 1 for place in places])
+    labels = torch.tensor([one.ids[place] for place in places])
+    return cross_entropy(logits[before], labels, reduction="none", label_smoothing=smoothing)
+
+
+def gradients(llama: LlamaForCausalLM) -> dict[str, torch.Tensor]:
+    found = {name: value.grad.clone() for name, value in llama.named_parameters()}
+    llama.zero_grad()
+    return found
+
+
+def packed_loss(llama: LlamaForCausalLM, rows: Sequence[Encoded], size: int, smoothing: float = 0.0) -> float:
+    """Loss of all rows in passes of `size` tokens, with gradients added up."""
+    total = 0.0
+    for group in split_passes(rows, size):
+        loss = summed_loss(llama, pack(group, CPU), label_smoothing=smoothing)
+        loss.backward()
+        total += loss.item()
+    return total
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize(("groups", "tied"), [(4, False), (2, False), (1, True)])
+def test_loss_and_gradients_equal_separate_rows(groups: int, tied: bool, smoothing: float) -> None:
+    llama = model(groups=groups, tied=tied)
+    truth = torch.stack([alone(llama, one, smoothing).sum() for one in ROWS]).sum()
+    truth.backward()
+    expected = gradients(llama)
+    assert packed_loss(llama, ROWS, 1000, smoothing) == pytest.approx(truth.item(), rel=1e-6)
+    for name, value in gradients(llama).items():
+        assert (value - expected[name]).norm() <= 1e-6 * expected[name].norm(), name
+
+
+def test_in_double_precision_the_difference_vanishes() -> None:
+    llama = model().double()
+    truth = torch.stack([alone(llama, one).sum() for one in ROWS]).sum()
+    batch = pack(ROWS, CPU)
+    logprobs = token_logprobs(llama, batch).double()
+    # Full logits of the oracle pass through fp32 in the loss, so the bound is that of one rounding.
+    assert -logprobs.sum().item() == pytest.approx(truth.item(), rel=1e-6)
+    llama.set_attn_implementation("eager")
+    separate = torch.cat([llama.model(input_ids=torch.tensor([one.ids])).last_hidden_state[0] for one in ROWS])
+    together = forward.hidden_states(llama, batch)
+    assert (together - separate).abs().max() < 1e-12
+
+
+def test_logprobs_equal_separate_rows() -> None:
+    llama = model()
+    expected = torch.cat([-alone(llama, one) for one in ROWS]).detach()
+    found = token_logprobs(llama, pack(ROWS, CPU))
+    assert found.shape == (sum(one.supervised for one in ROWS),)
+    assert (found - expected).abs().max() <= 1e-6 * expected.abs().max()
+
+
+def test_a_row_does_not_see_its_neighbours() -> None:
+    llama = model()
+    middle = ROWS[2]
+    one = token_logprobs(llama, pack((ROWS[0], middle, ROWS[1]), CPU))
+    two = token_logprobs(llama, pack((row(70, 9, (4, 9)), middle, row(71, 5, (0, 5))), CPU))
+    start = ROWS[0].supervised
+    kept = slice(start, start + middle.supervised)
+    assert torch.equal(one[kept], two[kept])
+    assert not torch.equal(one[:start], two[:start])
+
+
+def test_a_token_does_not_see_the_future() -> None:
+    llama = model()
+    ids = ROWS[2].ids
+    changed = Encoded("c", (*ids[:10], (ids[10] + 1) % VOCABULARY, *ids[11:]), ((1, 17),))
+    one = token_logprobs(llama, pack((Encoded("o", ids, ((1, 17),)),), CPU))
+    two = token_logprobs(llama, pack((changed,), CPU))
+    assert torch.equal(one[:9], two[:9])
+    assert not torch.equal(one[9:], two[9:])
+
+
+@pytest.mark.parametrize("size", [1, 14, 20, 33])
+def test_smaller_passes_change_neither_loss_nor_gradient(size: int) -> None:
+    llama = model()
+    whole = packed_loss(llama, ROWS, 1000)
+    expected = gradients(llama)
+    assert packed_loss(llama, ROWS, size) == pytest.approx(whole, rel=1e-6)
+    for name, value in gradients(llama).items():
+        assert (value - expected[name]).norm() <= 1e-6 * expected[name].norm(), name
+
+
+@pytest.mark.parametrize(
+    ("size", "groups"),
+    [(1, [[0], [1], [2], [3], [4]]), (14, [[0, 1], [2], [3, 4]]), (19, [[0, 1], [2, 3], [4]]), (99, [[0, 1, 2, 3, 4]])],
+)
+def test_passes_are_consecutive_rows_that_fit(size: int, groups: list[list[int]]) -> None:
+    assert [list(group) for group in split_passes(ROWS, size)] == [[ROWS[n] for n in group] for group in groups]
+    assert list(split_passes((), size)) == []
+
+
+def test_the_plan_of_a_pass() -> None:
+    batch = pack((Encoded("a", (5, 6, 7), ((0, 3),)), Encoded("b", (8, 9), ((1, 2),))), CPU)
+    assert batch.ids.tolist() == [[5, 6, 7, 8, 9]]
+    assert batch.positions.tolist() == [[0, 1, 2, 0, 1]]
+    assert batch.lengths == (3, 2)
+    assert batch.index.tolist() == [0, 1, 3]
+    assert batch.labels.tolist() == [6, 7, 9]
+
+
+def test_a_pass_with_nothing_to_train_is_zero_with_a_gradient() -> None:
+    llama = model()
+    batch = pack((Encoded("a", (5, 6, 7), ()),), CPU)
+    loss = summed_loss(llama, batch)
+    loss.backward()
+    assert loss.item() == 0.0
+    assert llama.model.layers[0].mlp.up_proj.weight.grad.abs().sum() == 0
+    assert token_logprobs(llama, batch).shape == (0,)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_the_loss_equals_full_logits_over_many_chunks(monkeypatch: pytest.MonkeyPatch, smoothing: float) -> None:
+    monkeypatch.setattr(forward, "ROWS_PER_CHUNK", 4)
+    llama = model()
+    truth = sum(alone(llama, one, smoothing).sum().item() for one in ROWS)
+    with torch.no_grad():
+        assert summed_loss(llama, pack(ROWS, CPU), label_smoothing=smoothing).item() == pytest.approx(truth, rel=1e-6)
+    assert packed_loss(llama, ROWS, 1000, smoothing) == pytest.approx(truth, rel=1e-6)
+
+
+def test_a_uniform_model_pays_the_logarithm_of_the_vocabulary() -> None:
+    llama = model()
+    with torch.no_grad():
+        llama.lm_head.weight.zero_()
+    supervised = sum(one.supervised for one in ROWS)
+    assert packed_loss(llama, ROWS, 1000) == pytest.approx(supervised * math.log(VOCABULARY), rel=1e-6)
+
+
+def attend(**options: Any) -> torch.Tensor:
+    query = torch.zeros(1, 2, 5, 4)
+    mask = options.pop("attention_mask", None)
+    lengths = options.pop("row_lengths", (3, 2))
+    return packed_attention(torch.nn.Module(), query, query, query, mask, row_lengths=lengths, **options)[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        ({"attention_mask": torch.ones(1, 5)}, "packed attention needs row_lengths and no mask"),
+        ({"row_lengths": None}, "packed attention needs row_lengths and no mask"),
+        ({"dropout": 0.1}, "cannot be packed exactly"),
+        ({"softcap": 30.0}, "cannot be packed exactly"),
+        ({"s_aux": torch.zeros(2)}, "cannot be packed exactly"),
+        ({"sliding_window": 2}, "a row is longer than the model's sliding window of 2 tokens"),
+    ],
+)
+def test_what_cannot_be_packed_exactly_is_refused(options: dict[str, Any], what: str) -> None:
+    with pytest.raises(Misuse, match=what):
+        attend(**options)
+
+
+def test_a_window_no_row_reaches_and_no_dropout_are_fine() -> None:
+    assert attend(sliding_window=3, dropout=0.0, softcap=None, s_aux=None).shape == (1, 5, 2, 4)
+
+
+def test_a_model_with_dropout_is_refused_in_training() -> None:
+    llama = model(attention_dropout=0.1).train()
+    with pytest.raises(Misuse, match="dropout"):
+        summed_loss(llama, pack(ROWS, CPU))
+
+
+def test_the_attention_is_known_to_transformers_by_name() -> None:
+    llama = model()
+    token_logprobs(llama, pack(ROWS, CPU))
+    assert llama.config._attn_implementation == attention.NAME == "tunesmith_packed"
