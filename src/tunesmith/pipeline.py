@@ -26,6 +26,7 @@ from tunesmith.ports import Progress
 from tunesmith.recipe import BaseSettings, NewBase, Recipe
 from tunesmith.store import open_store
 from tunesmith.store.ledger import StageRow
+from tunesmith.store.objects import write_atomic
 from tunesmith.store.versions import code_version, library_versions
 
 process.prepare()
@@ -41,7 +42,7 @@ R = TypeVar("R", bound=Report)
 
 @dataclass(frozen=True)
 class RunResult:
-    """The reports of the stages that were run or found done, which of them were found, and where the seconds went."""
+    """The reports of the stages that were run or found done, which of them were found, where the seconds went, the page."""
 
     audit: AuditReport | None = None
     train: TrainReport | None = None
@@ -50,6 +51,7 @@ class RunResult:
     release: ReleaseReport | None = None
     reused: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
+    page: Path | None = None
 
 
 def open_context(
@@ -115,7 +117,37 @@ class _Run:
             result = getattr(self, f"_{name}")(result)
             seconds = {**result.seconds, name: round(self.context.clock.seconds() - before, 2)}
             result = replace(result, seconds=seconds)
-        return result
+            self._refuse(result, until)
+        return replace(result, page=self._page(result))
+
+    def _refuse(self, result: RunResult, until: StageName) -> None:
+        """Stop where the audit blocks, or where a release was asked for and the gate did not pass; the page says why."""
+        blocks = audit.blocked(result.audit) if result.audit is not None else []
+        if blocks:
+            first = blocks[0]
+            place = first.place.file if first.place.line == 0 else f"{first.place.file}:{first.place.line}"
+            raise Refused(
+                f"the audit blocks: {first.rule}: {first.reason} ({len(blocks)} findings that block)",
+                where=place,
+                hint=f"mend the data, or move the check to another list under `audit:`; see {self._page(result)}",
+            )
+        if result.gate is not None and result.gate.outcome != "pass" and until == "release":
+            raise Refused(
+                f"the gate says {result.gate.outcome}: " + "; ".join(_unmet(result.gate)),
+                where=self.recipe.name,
+                hint=f"nothing was released; see {self._page(result)}",
+            )
+
+    def _page(self, result: RunResult) -> Path | None:
+        """The HTML report of what there is so far, beside the store's objects."""
+        if result.audit is None:
+            return None
+        page = release.render_page(
+            self.recipe, result.audit, train=result.train, evaluation=result.evaluation, gate=result.gate
+        )
+        path = self.context.store.folder / "reports" / f"{self.recipe.name}.html"
+        write_atomic(path, page.encode())
+        return path
 
     def _audit(self, result: RunResult) -> RunResult:
         recipe = self.recipe
@@ -128,15 +160,6 @@ class _Run:
         report, reused = self._stage(
             "audit", parts, AuditReport, lambda _: audit.run(recipe.data, recipe.audit, self.context, task=recipe.task)
         )
-        blocks = audit.blocked(report)
-        if blocks:
-            first = blocks[0]
-            place = first.place.file if first.place.line == 0 else f"{first.place.file}:{first.place.line}"
-            raise Refused(
-                f"the audit blocks: {first.rule}: {first.reason} ({len(blocks)} findings that block)",
-                where=place,
-                hint="mend the data, or move the check to another list under `audit:`",
-            )
         return replace(result, audit=report, reused=(*result.reused, *reused))
 
     def _train(self, result: RunResult) -> RunResult:
@@ -188,11 +211,6 @@ class _Run:
 
     def _release(self, result: RunResult) -> RunResult:
         assert result.audit and result.train and result.evaluation and result.gate
-        if result.gate.outcome != "pass":
-            raise Refused(
-                f"the gate says {result.gate.outcome}: " + "; ".join(_unmet(result.gate)),
-                hint="nothing was released; `tunesmith show` prints the reports",
-            )
         recipe = self.recipe
         parts = {
             "audit": result.audit.digest(),
@@ -223,6 +241,7 @@ class _Run:
         row = None if self.again else self.context.store.ledger.stage(key)
         if row is not None and self.context.store.objects.has(row.report):
             self.context.progress.say(f"{name}: done already ({row.report_digest[:19]})")
+            self.context.store.ledger.set_ref(f"{self.recipe.name}/{name}", row.report)
             return self.context.store.get(kind, row.report), (name,)
         report = make(key)
         self._record(name, key, report)

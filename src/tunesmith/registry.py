@@ -56,7 +56,7 @@ class Registry(Generic[P]):
         return self._classes[name]
 
     def build(self, name: str, **options: Any) -> P:
-        """An instance with the given settings. Raises Misuse on an unknown setting, or one that is left out and has no default."""
+        """An instance with the given settings. Raises Misuse on a setting that is unknown, or missing and without default."""
         plugin = self.get(name)
         known = [field.name for field in fields(plugin)]  # type: ignore[arg-type]
         for option in options:

@@ -55,3 +55,14 @@ def test_quiet_says_nothing_but_errors(call: Call, desk: Path) -> None:
     assert outcome.code == 3
     assert outcome.err.startswith("error: the gate says ")
     assert '"verdicts":' in outcome.out
+
+
+def test_show_follows_the_recipe_back(call: Call, change: Change) -> None:
+    """A recipe that is changed and changed back shows its own reports again, though nothing was made anew."""
+    recipe = change(audit={"off": ["missing-provenance"]})
+    first = call("audit", recipe, "--quiet")
+    other = call("audit", change(audit={"off": ["unlicensed-source"]}), "--quiet")
+    again = call("audit", change(audit={"off": ["missing-provenance"]}), "--quiet")
+    assert first.out == again.out != other.out
+    shown = call("show", recipe, "--json")
+    assert shown.out == call("show", first.out.strip(), "--store", recipe.parent / ".tunesmith").out

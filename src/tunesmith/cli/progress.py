@@ -31,7 +31,7 @@ class Meter(Protocol):
 
 @dataclass
 class PlainMeter:
-    """A line after two seconds, then one for every tenth of the work; without a known total a line whenever the time has doubled."""
+    """A line after two seconds, then one for every tenth of the work, or whenever the time has doubled if there is no total."""
 
     console: Console
     label: str

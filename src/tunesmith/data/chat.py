@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from transformers import PreTrainedTokenizerBase
-
+from tunesmith import process
 from tunesmith.artifacts import Message, Row, message
 from tunesmith.errors import DataError
+
+process.prepare()
+
+from transformers import PreTrainedTokenizerBase  # noqa: E402
 
 
 @dataclass(frozen=True)

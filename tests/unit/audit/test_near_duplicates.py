@@ -9,6 +9,7 @@ from tunesmith.artifacts import Example, Row, message
 from tunesmith.audit.checks.near_duplicate import NearDuplicate
 from tunesmith.audit.checks.split_leakage import SplitLeakage
 from tunesmith.audit.corpus import corpus_of
+from tunesmith.audit.similar import Likeness
 
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("n", "r", "sta", "ll", "mp")]
 RNG = numpy.random.default_rng(5)
@@ -120,3 +121,18 @@ def test_ten_thousand_unlike_rows_stay() -> None:
     corpus = corpus_of(rows_of(texts[:8000]), rows_of(texts[8000:], file="t.jsonl"))
     assert NearDuplicate().examine(corpus) == []
     assert SplitLeakage().examine(corpus) == []
+
+
+def test_four_words_must_be_equal_and_five_may_be_alike() -> None:
+    texts = ["how is the hat", "how is the coat", "how is the old hat", "how is the old coat"]
+    likeness = Likeness(texts, [""] * 4, 0.3)
+    assert [likeness.between(0, 1), likeness.between(2, 3)] == [None, 0.5]
+
+
+def test_a_run_that_many_held_out_rows_have_is_a_template() -> None:
+    notice = " ".join(words(15))
+    held = [" ".join([notice, *words(40)] if n % 2 else words(40)) for n in range(10)]
+    corpus = corpus_of(rows_of([" ".join([*words(40), notice])]), rows_of(held, file="t.jsonl"))
+    assert SplitLeakage().examine(corpus) == []
+    rare = corpus_of(rows_of([" ".join([*words(40), notice])]), rows_of(held[:3], file="t.jsonl"))
+    assert [finding.place.line for finding in SplitLeakage().examine(rare)] == [1]

@@ -6,10 +6,10 @@ from tunesmith import process
 
 process.prepare()
 
-from transformers import PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast  # noqa: E402
 
-from tunesmith.artifacts import Example, Message, Row, message
-from tunesmith.data.chat import (
+from tunesmith.artifacts import Example, Message, Row, message  # noqa: E402
+from tunesmith.data.chat import (  # noqa: E402
     Encoded,
     encode_chat,
     encode_text,
@@ -19,8 +19,8 @@ from tunesmith.data.chat import (
     token_ids,
     with_instruction,
 )
-from tunesmith.errors import DataError
-from tunesmith.models.bases.template import train_tokenizer
+from tunesmith.errors import DataError  # noqa: E402
+from tunesmith.models.bases.template import train_tokenizer  # noqa: E402
 
 TEXTS = ("Where is my order? It was due on Tuesday.", "queue: delivery", "You sort the mail of a shop.", "thank you")
 ROW = Row(row_id="00000000000000aa", file="made.jsonl", line=3, example=Example(text="x"))
@@ -31,8 +31,10 @@ ANSWER = message("assistant", "queue: delivery 24")
 THANKS = message("user", "thank you")
 BYE = message("assistant", "Tuesday é ☂")
 
-PLAIN = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
-NO_END = "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+ASK_PLAIN = "{% if add_generation_prompt %}assistant: {% endif %}"
+ASK_MARKED = "{% if add_generation_prompt %}<|assistant|>{% endif %}"
+PLAIN = "{% for m in messages %}{{ m['role'] + ': ' + m['content'] }}{% endfor %}" + ASK_PLAIN
+NO_END = "{% for m in messages %}{{ '<|' + m['role'] + '|>' + m['content'] }}{% endfor %}" + ASK_MARKED
 REWRITES = (
     "{% for m in messages %}{{ '<|' + m['role'] + '|>' }}{% if loop.last %}{{ m['content'] }}{% endif %}{{ eos_token }}"
     "{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
