@@ -173,7 +173,7 @@ class _Run:
         }
         inputs = train.TrainInputs(dataset, recipe.base, recipe.task)
         if self.use is not None:
-            used = train.adopt(self.use, inputs, recipe.train, self.context)
+            used = train.adopt(self.use, inputs, settings=recipe.train, context=self.context)
             return replace(result, train=used, reused=(*result.reused, "train"))
         report, reused = self._stage(
             "train", parts, TrainReport, lambda _: train.run(inputs, recipe.train, self.context)

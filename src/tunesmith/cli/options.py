@@ -35,6 +35,10 @@ MaxSteps = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the report's canonical JSON on stdout.")]
 Again = Annotated[bool, typer.Option("--again", help="Make every stage anew, even those that are done.")]
+Use = Annotated[
+    str | None,
+    typer.Option("--use", help="Training report (digest in the store) to use instead of training.", show_default=False),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors are still told.")]
 KeyFile = Annotated[
     Path,
@@ -59,5 +63,6 @@ class Wishes:
     limit: int | None = None
     max_steps: int | None = None
     again: bool = False
+    use: str | None = None
     json: bool = False
     quiet: bool = False

@@ -27,10 +27,11 @@ def stage_verb(until: StageName, manual: str) -> Callable[..., None]:
         limit: options.Limit = None,
         max_steps: options.MaxSteps = None,
         again: options.Again = False,
+        use: options.Use = None,
         json: options.Json = False,
         quiet: options.Quiet = False,
     ) -> None:
-        wishes = Wishes(limit=limit, max_steps=max_steps, again=again, json=json, quiet=quiet)
+        wishes = Wishes(limit=limit, max_steps=max_steps, again=again, use=use, json=json, quiet=quiet)
         run_until(until, recipe, places=Places(store, database, data_root), wishes=wishes)
 
     command.__doc__ = manual
@@ -50,7 +51,7 @@ def run_until(until: StageName, path: Path, *, places: Places, wishes: Wishes) -
             path, store=places.store, database=places.database, data_root=places.data_root, progress=progress
         )
         try:
-            result = pipeline.run(recipe, context, until=until, again=wishes.again)
+            result = pipeline.run(recipe, context, until=until, again=wishes.again, use=wishes.use)
         except Refused:
             from tunesmith.cli.stored import refused_reports
 

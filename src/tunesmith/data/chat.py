@@ -11,6 +11,9 @@ process.prepare()
 
 from transformers import PreTrainedTokenizerBase  # noqa: E402
 
+process.prepare()
+
+
 
 @dataclass(frozen=True)
 class Encoded:

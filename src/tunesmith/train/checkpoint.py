@@ -12,10 +12,12 @@ from tunesmith.train.state import TrainState
 process.prepare()
 
 import torch  # noqa: E402
+from safetensors import SafetensorError  # noqa: E402
 from safetensors.torch import load_file, save_file  # noqa: E402
 from torch import nn  # noqa: E402
 
 POINTER = "latest"
+START_OVER = "delete the folder to start over"
 
 
 def trainable(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -44,24 +46,24 @@ def load_state(folder: Path, key: str) -> TrainState | None:
     pointer = folder / POINTER
     if not pointer.exists():
         return None
-    state = TrainState.from_bytes((folder / pointer.read_text() / "state.json").read_bytes())
+    described = folder / pointer.read_text() / "state.json"
+    if not described.is_file():
+        raise IntegrityBroken("a checkpoint is missing", where=str(described), hint=START_OVER)
+    state = TrainState.from_bytes(described.read_bytes())
     if state.key != key:
         raise IntegrityBroken(
             "the checkpoint belongs to other data, another recipe or other code",
             where=str(folder),
-            hint="delete the folder to start over",
+            hint=START_OVER,
         )
     return state
 
 
 def load_tensors(folder: Path, model: nn.Module, optimizer: Optimizers, *, step: int) -> None:
-    """Put the tensors of a checkpoint back in place, bit for bit."""
+    """Put the tensors of a checkpoint back in place, bit for bit. Raises IntegrityBroken when a file is gone or cut short."""
     source = folder / f"step-{step}"
-    saved = load_file(source / "model.safetensors")
-    with torch.no_grad():
-        for name, value in trainable(model).items():
-            value.copy_(saved[name])
-    optimizer.restore(load_file(source / "optimizer.safetensors"))
+    _put_back(model, _tensors(source / "model.safetensors"))
+    optimizer.restore(_tensors(source / "optimizer.safetensors"))
 
 
 def save_best(folder: Path, model: nn.Module) -> None:
@@ -74,7 +76,17 @@ def save_best(folder: Path, model: nn.Module) -> None:
 
 def load_best(folder: Path, model: nn.Module) -> None:
     """Put the best weights back in place."""
-    saved = load_file(folder / "best.safetensors")
+    _put_back(model, _tensors(folder / "best.safetensors"))
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(path)
+    except (FileNotFoundError, SafetensorError) as error:
+        raise IntegrityBroken(f"a checkpoint cannot be read: {error}", where=str(path), hint=START_OVER) from error
+
+
+def _put_back(model: nn.Module, saved: dict[str, torch.Tensor]) -> None:
     with torch.no_grad():
         for name, value in trainable(model).items():
             value.copy_(saved[name])

@@ -39,7 +39,7 @@ class Plan:
     folder: Path
 
 
-def run_loop(model: Any, plan: Plan, settings: TrainSettings, context: Context) -> TrainState:
+def run_loop(model: Any, plan: Plan, *, settings: TrainSettings, context: Context) -> TrainState:
     """Train in place from the last checkpoint of this plan, or from step 0; returns the final state."""
     optimizer = build_optimizer(model, settings)
     state = load_state(plan.folder, plan.key) or TrainState(key=plan.key, step=0, threads=torch.get_num_threads())
@@ -50,9 +50,9 @@ def run_loop(model: Any, plan: Plan, settings: TrainSettings, context: Context) 
     model.train()
     remaining = range(state.step, len(plan.steps))
     for step in context.progress.track(remaining, label="train", total=len(remaining)):
-        point = _step(
-            model, optimizer, [plan.rows[index] for index in plan.steps[step]], settings, (step, len(plan.steps))
-        )
+        rows = [plan.rows[index] for index in plan.steps[step]]
+        optimizer.set_rate(learning_rate(settings, step, len(plan.steps)))
+        point = _step(model, optimizer, rows, settings=settings, step=step + 1)
         state = state.model_copy(update={"step": step + 1, "curve": (*state.curve, point)})
         state = _watch(model, plan, settings, state)
         if (step + 1) % settings.checkpoint_every == 0 and step + 1 < len(plan.steps):
@@ -63,16 +63,9 @@ def run_loop(model: Any, plan: Plan, settings: TrainSettings, context: Context) 
 
 
 def _step(
-    model: Any,
-    optimizer: Optimizers,
-    rows: Sequence[Encoded],
-    settings: TrainSettings,
-    place: tuple[int, int],
+    model: Any, optimizer: Optimizers, rows: Sequence[Encoded], *, settings: TrainSettings, step: int
 ) -> CurvePoint:
     """One optimiser step over `rows`; the loss is the mean over all supervised tokens of the step."""
-    step, steps = place
-    rate = learning_rate(settings, step, steps)
-    optimizer.set_rate(rate)
     optimizer.zero_grad()
     supervised = sum(row.supervised for row in rows)
     total = 0.0
@@ -87,13 +80,17 @@ def _step(
     norm = float(torch.nn.utils.clip_grad_norm_(list(trainable(model).values()), settings.clip))
     if not (math.isfinite(total) and math.isfinite(norm)):
         raise Diverged(
-            f"step {step + 1}: loss {total / supervised}, gradient norm {norm}",
+            f"step {step}: loss {total / supervised}, gradient norm {norm}",
             where=_named(broken or rows),
             hint="lower train.learning_rate, or look at these rows",
         )
     optimizer.step()
     return CurvePoint(
-        step=step + 1, loss=total / supervised, learning_rate=rate, gradient_norm=norm, supervised_tokens=supervised
+        step=step,
+        loss=total / supervised,
+        learning_rate=optimizer.rate,
+        gradient_norm=norm,
+        supervised_tokens=supervised,
     )
 
 

@@ -61,9 +61,11 @@ class Optimizers:
 
     def __init__(self, parts: list[tuple[torch.optim.Optimizer, float]]) -> None:
         self.parts = parts
+        self.rate = 0.0
 
     def set_rate(self, rate: float) -> None:
         """The learning rate of the coming step."""
+        self.rate = rate
         for optimizer, share in self.parts:
             for group in optimizer.param_groups:
                 group["lr"] = rate * share

@@ -7,8 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from transformers import PreTrainedTokenizerBase
-
 from tunesmith import process
 from tunesmith.artifacts import Dataset, ModelRef, Provenance, Row, TrainReport
 from tunesmith.context import Context
@@ -27,6 +25,8 @@ from tunesmith.train.methods import prepare_model
 from tunesmith.train.state import TrainState
 
 process.prepare()
+
+from transformers import PreTrainedTokenizerBase  # noqa: E402
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,13 @@ def run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> Train
     steps = plan_steps([len(row.ids) for row in kept], settings, context)
     model = prepare_model(model, settings, context)
     plan = Plan(kept, steps, validation, provenance.digest(), context.store.work(provenance.digest()))
-    state = run_loop(model, plan, settings, context)
-    seconds = context.clock.seconds() - started
-    return _report(
-        model, tokenizer, base, plan=plan, state=state, settings=settings, provenance=provenance, context=context
-    ).model_copy(update={"measured": {"seconds": round(seconds, 2)}})
+    state = run_loop(model, plan, settings=settings, context=context)
+    report = _report(_Outcome(model, tokenizer, base, plan, state), provenance, settings=settings, context=context)
+    seconds = round(context.clock.seconds() - started, 2)
+    return report.model_copy(update={"measured": {"seconds": seconds}})
 
 
-def adopt(report: str, inputs: TrainInputs, settings: TrainSettings, context: Context) -> TrainReport:
+def adopt(report: str, inputs: TrainInputs, *, settings: TrainSettings, context: Context) -> TrainReport:
     """A training report by its digest in the store, if it was made from these rows by these settings; else Misuse."""
     found = context.store.get(TrainReport, report)
     expected = _provenance(inputs, found.base, settings, context)
@@ -121,23 +120,25 @@ def _provenance(inputs: TrainInputs, base: ModelRef, settings: TrainSettings, co
     )
 
 
-def _report(
-    model: Any,
-    tokenizer: PreTrainedTokenizerBase,
-    base: ModelRef,
-    *,
-    plan: Plan,
-    state: TrainState,
-    settings: TrainSettings,
-    provenance: Provenance,
-    context: Context,
-) -> TrainReport:
-    moved = trainable(model)
+@dataclass(frozen=True)
+class _Outcome:
+    """What the loop left behind."""
+
+    model: Any
+    tokenizer: PreTrainedTokenizerBase
+    base: ModelRef
+    plan: Plan
+    state: TrainState
+
+
+def _report(outcome: _Outcome, provenance: Provenance, *, settings: TrainSettings, context: Context) -> TrainReport:
+    plan, state = outcome.plan, outcome.state
+    moved = trainable(outcome.model)
     taken = plan.steps
     return TrainReport(
         provenance=provenance,
-        model=_keep(model, tokenizer, base, settings=settings, context=context),
-        base=base,
+        model=_keep(outcome, settings=settings, context=context),
+        base=outcome.base,
         method=settings.method,
         objective=settings.objective,
         steps=len(taken),
@@ -150,17 +151,16 @@ def _report(
         held_out=state.held_out,
         consumption=keep_consumption(taken, plan.rows, context.store),
         threads=state.threads,
-        mask_sample=tuple(_marked(tokenizer, row) for row in plan.rows[:3]),
+        mask_sample=tuple(_marked(outcome.tokenizer, row) for row in plan.rows[:3]),
     )
 
 
-def _keep(
-    model: Any, tokenizer: PreTrainedTokenizerBase, base: ModelRef, *, settings: TrainSettings, context: Context
-) -> ModelRef:
+def _keep(outcome: _Outcome, *, settings: TrainSettings, context: Context) -> ModelRef:
     """Save model or adapter with the tokenizer; transformers and peft load the folder as it is."""
+    model, base = outcome.model, outcome.base
     with TemporaryDirectory(dir=context.store.folder) as folder:
         model.save_pretrained(folder)
-        tokenizer.save_pretrained(folder)
+        outcome.tokenizer.save_pretrained(folder)
         Path(folder, "README.md").unlink(missing_ok=True)
         if settings.method == "lora":
             _settle_adapter_config(Path(folder, "adapter_config.json"), base.name)

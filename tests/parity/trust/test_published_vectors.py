@@ -1,6 +1,5 @@
 """Published vectors: RFC 6979 A.2.5, the RFC 6962 test tree of google/certificate-transparency, Go's checksum database key."""
 
-
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature

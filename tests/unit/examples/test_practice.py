@@ -10,8 +10,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "examples" / "pebble"))
 
-from practice import categories, fields, questions, rows  # noqa: E402
-from practice.labels import STYLES, styled  # noqa: E402
+from practice import categories, fields, questions, rows
+from practice.labels import STYLES, styled
 
 COUNT = 400
 ABSENT = set(questions.ABSENT)

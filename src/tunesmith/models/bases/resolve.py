@@ -1,5 +1,6 @@
 """From the recipe's `base:` to a folder of files in the store."""
 
+import math
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +15,7 @@ from tunesmith.recipe import BaseSettings, HubBase, NewBase
 process.prepare()
 
 import torch  # noqa: E402
+from safetensors import safe_open  # noqa: E402
 from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402
 
 from tunesmith.models.bases.template import train_tokenizer  # noqa: E402
@@ -90,17 +92,13 @@ def _keep(folder: Path, name: str, context: Context) -> ModelRef:
 
 
 def _count(folder: Path) -> int:
-    from safetensors import safe_open
+    """Parameters of all weight files, read from their headers."""
+    return sum(_file_parameters(path) for path in sorted(folder.glob("*.safetensors")))
 
-    total = 0
-    for path in sorted(folder.glob("*.safetensors")):
-        with safe_open(path, framework="pt") as weights:
-            for name in weights.keys():  # noqa: SIM118
-                size = 1
-                for extent in weights.get_slice(name).get_shape():
-                    size *= extent
-                total += size
-    return total
+
+def _file_parameters(path: Path) -> int:
+    with safe_open(path, framework="pt") as weights:
+        return sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
 
 
 def _new(base: NewBase, context: Context, texts: Sequence[str] | None) -> ModelRef:

@@ -3,12 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from transformers import PreTrainedTokenizerBase
-
+from tunesmith import process
 from tunesmith.artifacts import Message, Row, message
 from tunesmith.data.chat import Encoded, encode_chat, encode_text, with_instruction
 from tunesmith.errors import DataError
 from tunesmith.recipe import TaskSettings
+
+process.prepare()
+
+from transformers import PreTrainedTokenizerBase  # noqa: E402
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Make a loaded base trainable by the method of the recipe."""
 
+import warnings
 from typing import Any
 
 from tunesmith import process
@@ -27,6 +28,9 @@ def prepare_model(model: Any, settings: TrainSettings, context: Context) -> Any:
         task_type="CAUSAL_LM",
     )
     try:
-        return get_peft_model(model, config)
+        with warnings.catch_warnings():
+            # peft 0.21 asks for a property that transformers 5.23 has renamed; it works and is not the user's business.
+            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+            return get_peft_model(model, config)
     except ValueError as error:
         raise RecipeError(f"train.target_modules: {error}", hint="name linear layers of the base") from error
