@@ -6,10 +6,10 @@ from tunesmith import process
 
 process.prepare()
 
-import torch  # noqa: E402
-from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
-from tunesmith.models.bases.template import train_tokenizer  # noqa: E402
+from tunesmith.models.bases.template import train_tokenizer
 
 TEXTS = (
     "Where is my order? It should have been here on Tuesday, and nobody answers the phone.",

@@ -17,20 +17,20 @@ from tunesmith import process
 
 process.prepare()
 
-import torch  # noqa: E402
-from peft import LoraConfig, PeftModel, get_peft_model  # noqa: E402
-from safetensors.torch import load_file  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from tunesmith.artifacts import Example, ModelRef, Row  # noqa: E402
-from tunesmith.context import Context  # noqa: E402
-from tunesmith.data.rows import keep_dataset  # noqa: E402
-from tunesmith.errors import IntegrityBroken, Misuse, Refused  # noqa: E402
-from tunesmith.models.loading import load_folder  # noqa: E402
-from tunesmith.recipe import load_recipe  # noqa: E402
-from tunesmith.release import ReleaseInputs, folder, run  # noqa: E402
-from tunesmith.store import open_store  # noqa: E402
-from tunesmith.trust import make_key, verify_release  # noqa: E402
+from tunesmith.artifacts import Example, ModelRef, Row
+from tunesmith.context import Context
+from tunesmith.data.rows import keep_dataset
+from tunesmith.errors import IntegrityBroken, Misuse, Refused
+from tunesmith.models.loading import load_folder
+from tunesmith.recipe import load_recipe
+from tunesmith.release import ReleaseInputs, folder, run
+from tunesmith.store import open_store
+from tunesmith.trust import make_key, verify_release
 
 RUN_MODULE = sys.modules["tunesmith.release.run"]
 # PEFT 0.21 asks transformers 5.23 for a property whose name is going away; neither is ours to mend.

@@ -11,9 +11,6 @@ process.prepare()
 
 from transformers import PreTrainedTokenizerBase  # noqa: E402
 
-process.prepare()
-
-
 
 @dataclass(frozen=True)
 class Encoded:

@@ -16,12 +16,12 @@ SPEC = spec_from_file_location("fixtures_models", Path(__file__).parents[2] / "f
 fixtures_models = module_from_spec(SPEC)
 SPEC.loader.exec_module(fixtures_models)
 
-from tunesmith.context import Context  # noqa: E402
-from tunesmith.serve.app import app_of  # noqa: E402
-from tunesmith.serve.released import Released, open_release  # noqa: E402
-from tunesmith.serve.run import address, bind, server_of  # noqa: E402
-from tunesmith.store import open_store  # noqa: E402
-from tunesmith.trust import FileSigner, make_key, sign_release  # noqa: E402
+from tunesmith.context import Context
+from tunesmith.serve.app import app_of
+from tunesmith.serve.released import Released, open_release
+from tunesmith.serve.run import address, bind, server_of
+from tunesmith.store import open_store
+from tunesmith.trust import FileSigner, make_key, sign_release
 
 LABELS = ["card arrival", "exchange rate", "lost or stolen card", "pending transfer"]
 INSTRUCTION = "You are the clerk of a small shop. Name the queue of the message."

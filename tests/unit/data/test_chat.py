@@ -6,10 +6,10 @@ from tunesmith import process
 
 process.prepare()
 
-from transformers import PreTrainedTokenizerFast  # noqa: E402
+from transformers import PreTrainedTokenizerFast
 
-from tunesmith.artifacts import Example, Message, Row, message  # noqa: E402
-from tunesmith.data.chat import (  # noqa: E402
+from tunesmith.artifacts import Example, Message, Row, message
+from tunesmith.data.chat import (
     Encoded,
     encode_chat,
     encode_text,
@@ -19,8 +19,8 @@ from tunesmith.data.chat import (  # noqa: E402
     token_ids,
     with_instruction,
 )
-from tunesmith.errors import DataError  # noqa: E402
-from tunesmith.models.bases.template import train_tokenizer  # noqa: E402
+from tunesmith.errors import DataError
+from tunesmith.models.bases.template import train_tokenizer
 
 TEXTS = ("Where is my order? It was due on Tuesday.", "queue: delivery", "You sort the mail of a shop.", "thank you")
 ROW = Row(row_id="00000000000000aa", file="made.jsonl", line=3, example=Example(text="x"))

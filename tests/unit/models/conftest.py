@@ -9,7 +9,7 @@ SPEC = spec_from_file_location("fixtures_models", Path(__file__).parents[2] / "f
 fixtures_models = module_from_spec(SPEC)
 SPEC.loader.exec_module(fixtures_models)
 
-from tunesmith.models.backends.local import LocalModel, open_local  # noqa: E402
+from tunesmith.models.backends.local import LocalModel, open_local
 
 
 @pytest.fixture(scope="session")

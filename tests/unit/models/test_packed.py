@@ -10,16 +10,16 @@ from tunesmith import process
 
 process.prepare()
 
-import torch  # noqa: E402
-from torch.nn.functional import cross_entropy  # noqa: E402
-from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import LlamaConfig, LlamaForCausalLM
 
-from tunesmith.data.chat import Encoded  # noqa: E402
-from tunesmith.errors import Misuse  # noqa: E402
-from tunesmith.models.packed import attention, forward  # noqa: E402
-from tunesmith.models.packed.attention import packed_attention  # noqa: E402
-from tunesmith.models.packed.forward import summed_loss, token_logprobs  # noqa: E402
-from tunesmith.models.packed.plan import pack, split_passes  # noqa: E402
+from tunesmith.data.chat import Encoded
+from tunesmith.errors import Misuse
+from tunesmith.models.packed import attention, forward
+from tunesmith.models.packed.attention import packed_attention
+from tunesmith.models.packed.forward import summed_loss, token_logprobs
+from tunesmith.models.packed.plan import pack, split_passes
 
 CPU = torch.device("cpu")
 VOCABULARY = 97

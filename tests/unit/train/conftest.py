@@ -11,9 +11,9 @@ SPEC = spec_from_file_location("fixtures_models", Path(__file__).parents[2] / "f
 fixtures_models = module_from_spec(SPEC)
 SPEC.loader.exec_module(fixtures_models)
 
-from tunesmith.context import Context  # noqa: E402
-from tunesmith.models.loading import load_folder  # noqa: E402
-from tunesmith.store import open_store  # noqa: E402
+from tunesmith.context import Context
+from tunesmith.models.loading import load_folder
+from tunesmith.store import open_store
 
 
 @pytest.fixture(scope="session")

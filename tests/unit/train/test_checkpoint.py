@@ -11,13 +11,13 @@ from tunesmith import process
 
 process.prepare()
 
-import torch  # noqa: E402
+import torch
 
-from tunesmith.artifacts import CurvePoint  # noqa: E402
-from tunesmith.errors import IntegrityBroken, MachineFailure  # noqa: E402
-from tunesmith.recipe import TrainSettings  # noqa: E402
-from tunesmith.train import checkpoint  # noqa: E402
-from tunesmith.train.checkpoint import (  # noqa: E402
+from tunesmith.artifacts import CurvePoint
+from tunesmith.errors import IntegrityBroken, MachineFailure
+from tunesmith.recipe import TrainSettings
+from tunesmith.train import checkpoint
+from tunesmith.train.checkpoint import (
     load_best,
     load_state,
     load_tensors,
@@ -25,8 +25,8 @@ from tunesmith.train.checkpoint import (  # noqa: E402
     save_checkpoint,
     trainable,
 )
-from tunesmith.train.optimizers import Optimizers, build_optimizer  # noqa: E402
-from tunesmith.train.state import TrainState  # noqa: E402
+from tunesmith.train.optimizers import Optimizers, build_optimizer
+from tunesmith.train.state import TrainState
 
 POINT = CurvePoint(step=1, loss=0.1 + 0.2, learning_rate=1e-3, gradient_norm=1 / 3, supervised_tokens=9)
 

@@ -9,13 +9,13 @@ from tunesmith import process
 
 process.prepare()
 
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
-from tunesmith.context import Context  # noqa: E402
-from tunesmith.recipe import TrainSettings  # noqa: E402
-from tunesmith.train.methods import prepare_model  # noqa: E402
-from tunesmith.train.optimizers import MUON_MOMENTUM, Muon, Optimizers, build_optimizer, orthogonal  # noqa: E402
+from tunesmith.context import Context
+from tunesmith.recipe import TrainSettings
+from tunesmith.train.methods import prepare_model
+from tunesmith.train.optimizers import MUON_MOMENTUM, Muon, Optimizers, build_optimizer, orthogonal
 
 
 class Small(nn.Module):
