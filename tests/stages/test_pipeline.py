@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tunesmith import pipeline
+from tunesmith import pipeline, process
+
+process.prepare()
+
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
 from tunesmith.errors import Misuse, Refused, StoreLocked
 from tunesmith.recipe import Recipe, load_recipe
 from tunesmith.trust import load_public_pem, make_key, verify_release
@@ -31,9 +38,9 @@ THINGS = "lamp kettle rug pot mug fork pan box hat sock coat ring bell drum harp
 def rows(start: int, count: int) -> list[dict]:
     words = THINGS.split()
     return [
-        {"text": f"the {words[number % 16]} number {number} is {COLOURS[number % 3]}, I looked twice", "label": COLOURS[number % 3]}
-        for number in range(start, start + count)
-    ]  # fmt: skip
+        {"text": f"the {words[n % 16]} number {n} is {COLOURS[n % 3]}, I looked twice", "label": COLOURS[n % 3]}
+        for n in range(start, start + count)
+    ]
 
 
 def write(folder: Path, changes: dict | None = None) -> Path:
@@ -75,6 +82,33 @@ def test_a_run_ends_in_a_release_that_verifies(done: tuple[Path, pipeline.RunRes
     assert result.release is not None and result.reused == ()
     verified = verify_release(Path(result.release.folder), load_public_pem(path.parent / "release.pem"))
     assert (verified.name, verified.version) == ("colours", 1)
+
+
+def test_a_release_is_readable_by_others(done: tuple[Path, pipeline.RunResult]) -> None:
+    _, result = done
+    assert result.release is not None
+    assert {path.stat().st_mode & 0o777 for path in Path(result.release.folder).glob("*.*")} == {0o644}
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+def test_an_adapter_goes_all_the_way_and_loads_in_peft(done: tuple[Path, pipeline.RunResult]) -> None:
+    path, _ = done
+    train = {"method": "lora", "rank": 4, "rows_per_step": 8, "epochs": 1, "learning_rate": 0.003}
+    result = go(write(path.parent, {"name": "adapter", "train": train}))
+    write(path.parent)
+    assert result.release is not None and result.train is not None
+    folder = Path(result.release.folder)
+    base = AutoModelForCausalLM.from_pretrained(folder / "base", dtype=torch.float32)
+    tuned = PeftModel.from_pretrained(base, str(folder))
+    ids = AutoTokenizer.from_pretrained(folder).apply_chat_template(
+        [{"role": "user", "content": "the lamp"}], add_generation_prompt=True, return_tensors="pt"
+    )["input_ids"]
+    with torch.no_grad(), tuned.disable_adapter():
+        plain = tuned(input_ids=ids).logits
+    with torch.no_grad():
+        moved = tuned(input_ids=ids).logits
+    assert not torch.equal(plain, moved)
+    assert result.train.trainable_parameters < result.train.model.parameters
 
 
 def test_a_second_run_finds_every_stage_done(done: tuple[Path, pipeline.RunResult]) -> None:

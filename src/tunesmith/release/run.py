@@ -141,7 +141,14 @@ def _make(work: _Work, version: int) -> None:
         evidence = _statements(work.inputs, _fill(building, work, version))
         name = work.inputs.recipe.name
         sign_release(building, work.signer, name=name, version=version, statements=evidence, log_folder=work.log)
+        _make_readable(building)
         building.rename(target)
+
+
+def _make_readable(folder: Path) -> None:
+    """A release is meant for others: its files are readable by all, whatever the store's are."""
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _fill(folder: Path, work: _Work, version: int) -> statements.Subjects:

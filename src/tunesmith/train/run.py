@@ -15,6 +15,7 @@ from tunesmith.data.rows import load_rows
 from tunesmith.errors import DataError, Misuse
 from tunesmith.models.bases import resolve_base
 from tunesmith.models.loading import context_length, load_folder
+from tunesmith.models.packed.check import check_packable
 from tunesmith.models.tasks import Task, build_task
 from tunesmith.recipe import BaseSettings, NewBase, TaskSettings, TrainSettings
 from tunesmith.train.batches import plan_steps
@@ -49,6 +50,7 @@ def run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> Train
     kept, validation = _hold_back(encoded, settings, context)
     steps = plan_steps([len(row.ids) for row in kept], settings, context)
     model = prepare_model(model, settings, context)
+    check_packable(model)
     plan = Plan(kept, steps, validation, provenance.digest(), context.store.work(provenance.digest()))
     state = run_loop(model, plan, settings=settings, context=context)
     report = _report(_Outcome(model, tokenizer, base, plan, state), provenance, settings=settings, context=context)

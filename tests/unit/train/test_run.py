@@ -139,24 +139,24 @@ def test_the_record_says_which_tokens_every_step_saw(context: Context) -> None:
 
 def test_validation_is_by_row_so_no_row_is_on_both_sides(context: Context) -> None:
     windows = [Encoded(f"r{number}", (1, 2, 3), ((0, 3),), 3 * part) for number in range(20) for part in range(3)]
-    kept, held = _hold_back(windows, settings=settings(validation=0.2), context=context)
+    kept, held = _hold_back(windows, settings(validation=0.2), context)
     assert len({row.row_id for row in held}) == 4
     assert not {row.row_id for row in kept} & {row.row_id for row in held}
     assert sorted([*kept, *held], key=windows.index) == windows
     assert kept == [row for row in windows if row in kept]
-    assert _hold_back(windows, settings=settings(validation=0.2), context=context) == (kept, held)
-    assert _hold_back(windows, settings=settings(validation=0.2, seed=8), context=context)[1] != held
+    assert _hold_back(windows, settings(validation=0.2), context) == (kept, held)
+    assert _hold_back(windows, settings(validation=0.2, seed=8), context)[1] != held
 
 
 def test_no_validation_holds_nothing_back_and_a_little_holds_back_one(context: Context) -> None:
     rows = [encoded(number) for number in range(5)]
-    assert _hold_back(rows, settings=settings(), context=context) == (rows, [])
-    assert len(_hold_back(rows, settings=settings(validation=0.001), context=context)[1]) == 1
+    assert _hold_back(rows, settings(), context) == (rows, [])
+    assert len(_hold_back(rows, settings(validation=0.001), context)[1]) == 1
 
 
 def test_holding_back_the_only_row_is_refused(context: Context) -> None:
     with pytest.raises(DataError, match="holds back all 1 rows") as caught:
-        _hold_back([encoded(1)], settings=settings(validation=0.1), context=context)
+        _hold_back([encoded(1)], settings(validation=0.1), context)
     assert caught.value.hint == "give more rows, or set train.validation to 0"
 
 
@@ -187,7 +187,7 @@ def finished(inputs: train.TrainInputs, wanted: TrainSettings, context: Context)
 
 def test_a_report_of_the_same_rows_and_settings_is_adopted(dataset: Dataset, context: Context) -> None:
     inputs = train.TrainInputs(dataset, "made", CHAT)
-    digest = finished(inputs, settings=settings(), context=context)
+    digest = finished(inputs, settings(), context)
     assert train.adopt(digest, inputs, settings=settings(), context=context) == context.store.get(TrainReport, digest)
 
 
@@ -211,7 +211,7 @@ def test_a_report_of_anything_else_is_refused(
     seed: int,
     different: str,
 ) -> None:
-    digest = finished(train.TrainInputs(dataset, "made", CHAT), settings=settings(), context=context)
+    digest = finished(train.TrainInputs(dataset, "made", CHAT), settings(), context)
     asked = train.TrainInputs(dataset.model_copy(update={"rows_digest": rows or dataset.rows_digest}), "made", task)
     elsewhere = Context(store=context.store, data_root=context.data_root, home=context.home, seed=seed)
     with pytest.raises(Misuse) as caught:
