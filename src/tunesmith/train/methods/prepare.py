@@ -1,7 +1,6 @@
 """Make a loaded base trainable by the method of the recipe."""
 
 import warnings
-import warnings
 from typing import Any
 
 from tunesmith import process
