@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import sqlalchemy as sql
 from sqlalchemy import Connection
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateTable
 
 from tunesmith.errors import MachineFailure, Misuse
 
@@ -171,11 +172,18 @@ class Ledger:
 
 
 def _make_tables(engine: sql.Engine) -> None:
-    """Make the tables that are not there. Two runs that open a new ledger at once both try; the second try finds them."""
-    try:
-        METADATA.create_all(engine)
-    except (sql.exc.IntegrityError, sql.exc.ProgrammingError, sql.exc.OperationalError):
-        METADATA.create_all(engine)
+    """Make the tables that are not there, one transaction each, for two runs may open a new ledger at once."""
+    for table in METADATA.sorted_tables:
+        try:
+            _make_table(engine, table)
+        except (sql.exc.IntegrityError, sql.exc.ProgrammingError):
+            # PostgreSQL tells the loser of that race of a duplicate in its catalogue; by now the table is there.
+            _make_table(engine, table)
+
+
+def _make_table(engine: sql.Engine, table: sql.Table) -> None:
+    with engine.begin() as connection:
+        connection.execute(CreateTable(table, if_not_exists=True))
 
 
 def _engine(url: str) -> sql.Engine:

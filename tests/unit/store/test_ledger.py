@@ -63,7 +63,7 @@ def test_runs_that_ask_for_a_new_salt_at_once_get_the_same(ledger: Ledger) -> No
 
 
 def test_runs_that_open_a_new_ledger_at_once_all_can(url: str) -> None:
-    for made in at_once(4, lambda _: Ledger(url)):
+    for made in at_once(6, lambda _: Ledger(url)):
         assert made.ref("x") is None
         made.close()
 

@@ -1,0 +1,64 @@
+"""The pages: their commands exist, their links lead somewhere, their Python runs."""
+
+import ast
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from tunesmith.cli.main import app
+
+PAGES = ["README.md", "CONTRIBUTING.md", "docs/guides/verify-a-release.md", "docs/guides/your-own-rows.md"]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return [text for name, text in BLOCK.findall(page.read_text()) if name == language]
+
+
+def commands(page: Path) -> list[list[str]]:
+    lines = [line for text in blocks(page, "") for line in text.splitlines()]
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("tunesmith ")]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_command_of_a_page_parses(root: Path, name: str) -> None:
+    group = get_command(app)
+    for _, verb, *arguments in commands(root / name):
+        command = group.commands[verb]
+        context = command.make_context(verb, list(arguments), resilient_parsing=False)
+        assert context.params, verb
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_link_to_a_file_leads_to_it(root: Path, name: str) -> None:
+    page = root / name
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text())
+    missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
+    assert missing == []
+
+
+def test_the_annotated_tree_of_the_readme_is_there(root: Path) -> None:
+    tree = next(text for text in blocks(root / "README.md", "") if text.startswith("src/tunesmith/"))
+    names = [
+        word
+        for line in tree.splitlines()
+        if line.startswith("  ")
+        for word in re.split(r"\s{2,}", line.strip())[0].split()
+    ]
+    assert names
+    assert [name for name in names if not (root / "src/tunesmith" / name).exists()] == []
+
+
+def test_the_python_of_the_readme_uses_public_names(root: Path) -> None:
+    import tunesmith
+
+    used = {
+        node.attr
+        for text in blocks(root / "README.md", "python")
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "tunesmith"
+    }
+    assert used and used <= set(tunesmith.__all__)
