@@ -67,7 +67,15 @@ def test_the_numbers_add_up(report: AuditReport, plants: list[dict]) -> None:
 def test_no_planted_secret_or_personal_data_is_left_or_shown(report: AuditReport, context: Context) -> None:
     kept = "\n".join(row.example.prompt_text for row in load_rows(report.train, context.store))
     shown = report.canonical().decode()
-    for word in ("marlene.hofstetter", "4111 1111", "DE89 3704", "078-05-1120", "AKIAIOSFODNN7", "ghp_a1B2", "sk_live_4eC39"):
+    for word in (
+        "marlene.hofstetter",
+        "4111 1111",
+        "DE89 3704",
+        "078-05-1120",
+        "AKIAIOSFODNN7",
+        "ghp_a1B2",
+        "sk_live_4eC39",
+    ):
         assert word not in kept
         assert word not in shown
     assert "[email-1]" in kept

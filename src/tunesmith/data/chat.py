@@ -31,9 +31,27 @@ class Encoded:
 
 
 def render(tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...], *, ask: bool) -> str:
-    """The text of a conversation; `ask` opens the assistant's turn."""
+    """The text of a conversation; `ask` opens the assistant's turn.
+
+    Raises DataError when a message spells a control token of the template: it would open or close a turn of its own.
+    """
+    if spelled := _spelled(tokenizer, messages):
+        raise DataError(f"a message spells the control token {spelled}", hint=SPELLED)
     turns = [{"role": turn.role, "content": turn.text} for turn in messages]
     return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=ask))
+
+
+SPELLED = "take it out of the text; whoever writes it could speak in another role"
+
+
+def _spelled(tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...]) -> str | None:
+    return next((name for name in control_tokens(tokenizer) for turn in messages if name in turn.text), None)
+
+
+@lru_cache(maxsize=8)
+def control_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
+    """The special tokens of a tokenizer as they are spelled: turn markers, start, end, padding."""
+    return tuple(sorted(token.content for token in tokenizer.added_tokens_decoder.values() if token.special))
 
 
 def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -65,6 +83,8 @@ def encode_chat(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Me
             "the conversation begins with the assistant",
             "put a system or user message first, or set task.instruction",
         )
+    if spelled := _spelled(tokenizer, messages):
+        raise _bad(row, f"a message spells the control token {spelled}", SPELLED)
     full = token_ids(tokenizer, render(tokenizer, messages, ask=False))
     spans = []
     for index, turn in enumerate(messages):
