@@ -19,18 +19,7 @@ from tunesmith.errors import Misuse, Refused, StoreLocked
 from tunesmith.recipe import Recipe, load_recipe
 from tunesmith.trust import load_public_pem, make_key, verify_release
 
-CONFIG = {
-    "model_type": "llama",
-    "architectures": ["LlamaForCausalLM"],
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 256,
-    "tie_word_embeddings": True,
-    "vocab_size": 400,
-}
+CONFIG = Path(__file__).parents[1] / "tiny_config.json"
 COLOURS = ("red", "green", "blue")
 THINGS = "lamp kettle rug pot mug fork pan box hat sock coat ring bell drum harp flute"
 
@@ -44,7 +33,7 @@ def rows(start: int, count: int) -> list[dict]:
 
 
 def write(folder: Path, changes: dict | None = None) -> Path:
-    (folder / "config.json").write_text(json.dumps(CONFIG))
+    (folder / "config.json").write_text(CONFIG.read_text())
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(0, 60)))
     (folder / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows(100, 24)))
     source = {"license": "CC0-1.0", "origin": "made for this test", "basis": "contract"}

@@ -24,18 +24,7 @@ from tunesmith.data.rows import keep_dataset
 from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
 from tunesmith.store import open_store
 
-CONFIG = {
-    "model_type": "llama",
-    "architectures": ["LlamaForCausalLM"],
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 128,
-    "tie_word_embeddings": True,
-    "vocab_size": 400,
-}
+CONFIG = Path(__file__).parents[1] / "tiny_config.json"
 
 
 def rows(count: int) -> list[Row]:
@@ -52,7 +41,7 @@ def run(store: Path, method: str = "full", optimizer: str = "adamw") -> str:
     """Train 30 steps over 1.5 epochs with a checkpoint after every step; the digest of the model's files."""
     torch.set_num_threads(1)
     store.mkdir(parents=True, exist_ok=True)
-    (store / "config.json").write_text(json.dumps(CONFIG))
+    (store / "config.json").write_text(CONFIG.read_text())
     context = Context(store=open_store(store), data_root=store, home=store, seed=5)
     settings = TrainSettings(
         method=method, optimizer=optimizer, rows_per_step=4, epochs=1.5, learning_rate=3e-3, checkpoint_every=1,

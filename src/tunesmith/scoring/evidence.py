@@ -1,6 +1,7 @@
 """From scores to evidence: the steps that metrics share. Every number leaves here as an Estimate or as Insufficient."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy
 from numpy.random import Generator
@@ -100,10 +101,28 @@ def compare_means(metric: Metric, pair: Pair, *, bounds: tuple[float, float], le
     return comparison(metric, pair, mean_interval(gaps, level=level), p_value=t_test(gaps))
 
 
-def compare_statistics(
-    metric: Metric, pair: Pair, *, statistic: Statistic, records: tuple[Array, Array], how: Resampling, rng: Generator
-) -> Comparison:
+class Summed(Metric, Protocol):
+    """A metric that is a statistic of sums over rows."""
+
+    def records(self, scores: Sequence[Score]) -> Array:
+        """(n, k): what each row adds to the sums."""
+        ...
+
+
+def estimate_sums(
+    metric: Summed, scores: Sequence[Score], *, statistic: Statistic, how: Resampling, rng: Generator
+) -> Estimate | Insufficient:
+    """A statistic of sums over rows, with its bootstrap interval."""
+    bad = unusable(metric, scores)
+    return evidence(metric, bad or interval(statistic, metric.records(scores), how=how, rng=rng))
+
+
+def compare_sums(metric: Summed, pair: Pair, *, statistic: Statistic, how: Resampling, rng: Generator) -> Comparison:
     """Difference of a statistic of sums on the same rows: paired bootstrap, approximate randomisation."""
+    bad = unusable(metric, pair.tuned) or unusable(metric, pair.reference)
+    if bad:
+        return comparison(metric, pair, bad, p_value=None)
+    records = (metric.records(pair.tuned), metric.records(pair.reference))
     result = paired(statistic, records, how=how, rng=rng)
     p_value = randomisation(statistic, records, rounds=how.resamples, rng=rng) if isinstance(result, Interval) else None
     return comparison(metric, pair, result, p_value=p_value)

@@ -1,6 +1,5 @@
 """The packed loop against an oracle that trains row by row: no packing, no shared code, plain transformers and torch."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -23,18 +22,7 @@ from tunesmith.store import open_store
 from tunesmith.train.batches import plan_steps
 from tunesmith.train.run import text_of
 
-CONFIG = {
-    "model_type": "llama",
-    "architectures": ["LlamaForCausalLM"],
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 128,
-    "tie_word_embeddings": True,
-    "vocab_size": 400,
-}
+CONFIG = Path(__file__).parents[2] / "tiny_config.json"
 TASK = TaskSettings(type="chat")
 
 
@@ -85,7 +73,7 @@ def oracle(
 
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
-    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    (tmp_path / "config.json").write_text(CONFIG.read_text())
     return Context(store=open_store(tmp_path / "store"), data_root=tmp_path, home=tmp_path, seed=1)
 
 

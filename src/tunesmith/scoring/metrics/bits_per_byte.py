@@ -15,9 +15,9 @@ import numpy
 from numpy.random import Generator
 
 from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
-from tunesmith.scoring.evidence import compare_statistics, comparison, evidence, unusable
+from tunesmith.scoring.evidence import compare_sums, estimate_sums
 from tunesmith.scoring.metric import METRICS, Answer, Pair
-from tunesmith.stats.bootstrap import Array, Resampling, interval
+from tunesmith.stats.bootstrap import Array, Resampling
 
 
 @METRICS.register
@@ -40,17 +40,10 @@ class BitsPerByte:
         return Score(row_id=answer.row_id, scorer=self.id, value=value, expected=answer.expected, note=note)
 
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
-        bad = unusable(self, scores)
-        how = Resampling(self.resamples, self.level)
-        return evidence(self, bad or interval(bits_per_byte, self.records(scores), how=how, rng=rng))
+        return estimate_sums(self, scores, statistic=bits_per_byte, how=Resampling(self.resamples, self.level), rng=rng)
 
     def compare(self, pair: Pair, rng: Generator) -> Comparison:
-        bad = unusable(self, pair.tuned) or unusable(self, pair.reference)
-        if bad:
-            return comparison(self, pair, bad, p_value=None)
-        records = (self.records(pair.tuned), self.records(pair.reference))
-        how = Resampling(self.resamples, self.level)
-        return compare_statistics(self, pair, statistic=bits_per_byte, records=records, how=how, rng=rng)
+        return compare_sums(self, pair, statistic=bits_per_byte, how=Resampling(self.resamples, self.level), rng=rng)
 
     def records(self, scores: Sequence[Score]) -> Array:
         """(n, 2): bits and UTF-8 bytes of each row's completion."""

@@ -19,10 +19,10 @@ from numpy.random import Generator
 from sacrebleu.metrics.chrf import CHRF
 
 from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
-from tunesmith.scoring.evidence import compare_statistics, comparison, evidence, unusable
+from tunesmith.scoring.evidence import compare_sums, estimate_sums
 from tunesmith.scoring.metric import METRICS, Answer, Pair
 from tunesmith.scoring.reading import read_reply
-from tunesmith.stats.bootstrap import Array, Resampling, interval
+from tunesmith.stats.bootstrap import Array, Resampling
 
 ORDERS: Final = range(1, 7)
 BETA_SQUARED: Final = 4.0
@@ -52,17 +52,10 @@ class Chrf:
         )
 
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
-        bad = unusable(self, scores)
-        how = Resampling(self.resamples, self.level)
-        return evidence(self, bad or interval(chrf_of, self.records(scores), how=how, rng=rng))
+        return estimate_sums(self, scores, statistic=chrf_of, how=Resampling(self.resamples, self.level), rng=rng)
 
     def compare(self, pair: Pair, rng: Generator) -> Comparison:
-        bad = unusable(self, pair.tuned) or unusable(self, pair.reference)
-        if bad:
-            return comparison(self, pair, bad, p_value=None)
-        records = (self.records(pair.tuned), self.records(pair.reference))
-        how = Resampling(self.resamples, self.level)
-        return compare_statistics(self, pair, statistic=chrf_of, records=records, how=how, rng=rng)
+        return compare_sums(self, pair, statistic=chrf_of, how=Resampling(self.resamples, self.level), rng=rng)
 
     def records(self, scores: Sequence[Score]) -> Array:
         """(n, 18): per row n-grams of the output, of the expected reply and shared, for each order."""

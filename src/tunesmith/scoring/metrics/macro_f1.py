@@ -16,11 +16,11 @@ import numpy
 from numpy.random import Generator
 
 from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
-from tunesmith.scoring.evidence import compare_statistics, comparison, evidence, unusable
+from tunesmith.scoring.evidence import compare_sums, estimate_sums
 from tunesmith.scoring.metric import METRICS, Answer, Pair
 from tunesmith.scoring.metrics.exact_match import label_score
 from tunesmith.scoring.reading import read_label
-from tunesmith.stats.bootstrap import Array, Resampling, interval
+from tunesmith.stats.bootstrap import Array, Resampling
 
 
 @METRICS.register
@@ -41,17 +41,10 @@ class MacroF1:
         return label_score(self.id, answer, self.label)
 
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
-        bad = unusable(self, scores)
-        how = Resampling(self.resamples, self.level)
-        return evidence(self, bad or interval(macro_f1, self.records(scores), how=how, rng=rng))
+        return estimate_sums(self, scores, statistic=macro_f1, how=Resampling(self.resamples, self.level), rng=rng)
 
     def compare(self, pair: Pair, rng: Generator) -> Comparison:
-        bad = unusable(self, pair.tuned) or unusable(self, pair.reference)
-        if bad:
-            return comparison(self, pair, bad, p_value=None)
-        records = (self.records(pair.tuned), self.records(pair.reference))
-        how = Resampling(self.resamples, self.level)
-        return compare_statistics(self, pair, statistic=macro_f1, records=records, how=how, rng=rng)
+        return compare_sums(self, pair, statistic=macro_f1, how=Resampling(self.resamples, self.level), rng=rng)
 
     def records(self, scores: Sequence[Score]) -> Array:
         """(n, 3 L): per row and expected label whether it is hit, expected, predicted."""
