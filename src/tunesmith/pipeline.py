@@ -3,6 +3,7 @@
 A stage whose content key is in the ledger is done already; the key covers inputs, settings, code and library versions.
 """
 
+import gzip
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -139,7 +140,7 @@ class _Run:
             )
 
     def _page(self, result: RunResult) -> Path | None:
-        """The HTML report of what there is so far, beside the store's objects."""
+        """The HTML report of what there is so far, and the rows that the audit took out, beside the store's objects."""
         if result.audit is None:
             return None
         page = release.render_page(
@@ -147,6 +148,8 @@ class _Run:
         )
         path = self.context.store.folder / "reports" / f"{self.recipe.name}.html"
         write_atomic(path, page.encode())
+        rows = gzip.decompress(self.context.store.objects.get(result.audit.quarantine))
+        write_atomic(path.with_suffix(".quarantine.jsonl"), rows)
         return path
 
     def _audit(self, result: RunResult) -> RunResult:

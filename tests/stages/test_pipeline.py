@@ -169,6 +169,17 @@ def test_a_block_stops_before_training(tmp_path: Path) -> None:
     assert refusal.value.where == "train.jsonl:61"
 
 
+def test_dropped_rows_stand_in_a_file_with_their_reasons(tmp_path: Path) -> None:
+    path = write(tmp_path, {"audit": {"off": ["near-duplicate", "split-leakage"]}})
+    text = (tmp_path / "train.jsonl").read_text()
+    (tmp_path / "train.jsonl").write_text(text + text.splitlines()[2] + "\n")
+    result = go(path, until="audit")
+    assert result.page is not None
+    (line,) = result.page.with_suffix(".quarantine.jsonl").read_text().splitlines()
+    row = json.loads(line)
+    assert (row["rule"], row["line"], row["other"]["line"]) == ("exact-duplicate", 61, 3)
+
+
 def test_a_training_report_made_elsewhere_is_used_only_where_it_fits(done: tuple[Path, pipeline.RunResult]) -> None:
     path, result = done
     context = pipeline.open_context(path)

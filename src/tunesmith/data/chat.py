@@ -126,13 +126,16 @@ def stop_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
 
 
 def encode_text(tokenizer: PreTrainedTokenizerBase, row: Row, text: str, *, window: int) -> list[Encoded]:
-    """A document as windows of at most `window` tokens, every token trained, document start and end marked."""
+    """A document as windows of at most `window` (2 or more) tokens, document start and end marked.
+
+    Neighbouring windows share one token, the last of one and the first of the next, so that every token but the very first
+    is trained exactly once.
+    """
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
     ids = [*start, *token_ids(tokenizer, text), tokenizer.eos_token_id]
     return [
         Encoded(row.row_id, tuple(ids[first : first + window]), ((0, min(window, len(ids) - first)),), first)
-        for first in range(0, len(ids), window)
-        if len(ids) - first > 1
+        for first in range(0, len(ids) - 1, window - 1)
     ]
 
 

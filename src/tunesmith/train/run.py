@@ -1,7 +1,7 @@
 """The train stage: clean rows and a base in, a model and its record out."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -46,7 +46,9 @@ def run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> Train
     base = base_of(inputs.base, rows, context)
     provenance = _provenance(inputs, base, settings, context)
     model, tokenizer = load_folder(context.store.checkout(base.tree), dtype=settings.precision)
-    encoded = encode_rows(rows, build_task(inputs.task), tokenizer, settings=settings, positions=context_length(model))
+    window = min(settings.max_tokens or context_length(model), context_length(model))
+    told = context.progress.track(rows, label="encode rows", total=len(rows))
+    encoded = encode_rows(told, build_task(inputs.task), tokenizer, window=window, objective=settings.objective)
     kept, validation = _hold_back(encoded, settings, context)
     steps = plan_steps([len(row.ids) for row in kept], settings, context)
     model = prepare_model(model, settings, context)
@@ -87,13 +89,10 @@ def text_of(row: Row) -> str:
 
 
 def encode_rows(
-    rows: Sequence[Row], task: Task, tokenizer: PreTrainedTokenizerBase, *, settings: TrainSettings, positions: int
+    rows: Iterable[Row], task: Task, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str
 ) -> list[Encoded]:
     """Every row as tokens with its trained spans. Raises DataError naming the first row that cannot be trained."""
-    window = min(settings.max_tokens or positions, positions)
-    encoded = [
-        piece for row in rows for piece in task.encode(row, tokenizer, window=window, objective=settings.objective)
-    ]
+    encoded = [piece for row in rows for piece in task.encode(row, tokenizer, window=window, objective=objective)]
     if not encoded:
         raise DataError("no rows are left to train on", hint="look at the audit's quarantine")
     return encoded

@@ -164,24 +164,18 @@ def test_stop_ids_are_the_end_token_and_known_end_of_turn_names(tokenizer: PreTr
 
 
 @pytest.mark.parametrize("window", [2, 5, 7, 64])
-def test_windows_hold_every_token_once_and_in_order(tokenizer: PreTrainedTokenizerFast, window: int) -> None:
+def test_windows_train_every_token_but_the_first_once_and_in_order(
+    tokenizer: PreTrainedTokenizerFast, window: int
+) -> None:
     text = TEXTS[0]
     whole = [tokenizer.bos_token_id, *token_ids(tokenizer, text), tokenizer.eos_token_id]
     pieces = encode_text(tokenizer, ROW, text, window=window)
-    joined = [token for piece in pieces for token in piece.ids]
-    # A lone last token has nothing to be predicted from, so no window is made for it.
-    assert joined == (whole[:-1] if len(whole) % window == 1 else whole)
-    assert [piece.first_token for piece in pieces] == list(range(0, len(joined), window))
+    assert [token for piece in pieces for token in piece.ids[1:]] == whole[1:]
     for piece in pieces:
         assert 1 < len(piece.ids) <= window
+        assert tuple(whole[piece.first_token : piece.first_token + len(piece.ids)]) == piece.ids
         assert piece.spans == ((0, len(piece.ids)),)
         assert piece.supervised == len(piece.ids) - 1
-
-
-def test_a_lone_last_token_makes_no_window(tokenizer: PreTrainedTokenizerFast) -> None:
-    length = len(token_ids(tokenizer, TEXTS[3])) + 2
-    assert [len(piece.ids) for piece in encode_text(tokenizer, ROW, TEXTS[3], window=length - 1)] == [length - 1]
-    assert [len(piece.ids) for piece in encode_text(tokenizer, ROW, TEXTS[3], window=length)] == [length]
 
 
 def test_an_empty_document_is_its_start_and_its_end(tokenizer: PreTrainedTokenizerFast) -> None:
