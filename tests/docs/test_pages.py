@@ -10,7 +10,11 @@ from typer.main import get_command
 
 from tunesmith.cli.main import app
 
-PAGES = ["README.md", "CONTRIBUTING.md", "docs/guides/verify-a-release.md", "docs/guides/your-own-rows.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *(f"docs/guides/{name}.md" for name in ("verify-a-release", "your-own-rows", "serve-a-release")),
+]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
