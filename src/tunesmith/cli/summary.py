@@ -92,6 +92,13 @@ def show_evaluation(report: EvaluationReport, console: Console) -> None:
         console.print(differences)
 
 
+def _probability(p_value: float | None) -> str:
+    """Two digits; below what doubles hold, the bound."""
+    if p_value is None:
+        return "-"
+    return "<1e-300" if p_value < 1e-300 else f"{p_value:.2g}"
+
+
 def show_verdicts(report: GateReport, console: Console) -> None:
     """Every requirement of the policy and what it came to."""
     _say(console, f"Gate: {report.outcome}", style=STYLES.get(report.outcome, ""))
@@ -155,7 +162,7 @@ def _comparison(comparison: Comparison) -> tuple[str, ...]:
         comparison.metric,
         evidence(comparison.difference),
         f"{comparison.won:,} / {comparison.lost:,} / {comparison.tied:,}",
-        "-" if comparison.p_value is None else f"{comparison.p_value:.2g}",
+        _probability(comparison.p_value),
         "-" if comparison.minimum_detectable is None else f"{comparison.minimum_detectable:.3f}",
     )
 
