@@ -1,6 +1,5 @@
 """The evaluate stage: the same held-out rows to the tuned model, its base (twice) and the baselines; then pairs."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -23,7 +22,7 @@ from tunesmith.models.tasks import build_task, label_set
 from tunesmith.recipe import EvaluateSettings, TaskSettings
 from tunesmith.scoring import Answer, Metric, Pair, metrics_for
 from tunesmith.scoring.baselines import predict
-from tunesmith.scoring.reading import read_label
+from tunesmith.scoring.reading import read_label, write_label
 
 DEFAULT_METRICS = {
     "chat": ("exact-match", "macro-f1", "chrf"),
@@ -46,11 +45,12 @@ class EvaluateInputs:
 
 @dataclass(frozen=True)
 class System:
-    """One system's answers: `how` says in words how it was asked."""
+    """One system's answers: `how` says in words how it was asked. One that only names labels is scored on labels alone."""
 
     name: str
     how: str
     answers: Sequence[Answer]
+    labels_only: bool = False
 
 
 def run(inputs: EvaluateInputs, settings: EvaluateSettings, context: Context) -> EvaluationReport:
@@ -114,30 +114,33 @@ def _open(model: ModelRef, base: ModelRef | None, context: Context) -> LocalMode
 
 
 def _baselines(asked: Asked, training: Sequence[Row], metrics: Sequence[Metric]) -> list[System]:
-    """Majority class and TF-IDF, where a metric reads a label and every training row has one."""
+    """Majority class and TF-IDF, where a metric reads a label; they learn from the training rows that have one."""
     key = asked.settings.label
     if not any(metric.id in LABEL_METRICS for metric in metrics):
         return []
     labelled = [(row.example.prompt_text, read_label(row.example.completion, key)) for row in training]
     pairs = [(prompt, label) for prompt, label in labelled if label is not None]
-    if len(pairs) < len(labelled):
+    if not pairs:
+        asked.context.progress.say(f"baselines: left out, no training row has a label under {key!r}")
         return []
+    how = f"learned from {len(pairs)} of {len(labelled)} training rows, those with a label"
+    if len(pairs) == len(labelled):
+        how = f"learned from the same {len(pairs)} training rows"
     prompts = [row.example.prompt_text for row in asked.rows]
     found = []
     for name in asked.context.progress.track(asked.settings.baselines, label="baselines"):
         labels = predict(name, pairs, prompts)
-        texts = labels if key is None else [json.dumps({key: label}) for label in labels]
+        texts = [write_label(label, key) for label in labels]
         answers = [
             Answer(row.row_id, asked.task.expected(row), text) for row, text in zip(asked.rows, texts, strict=True)
         ]
-        found.append(System(name, f"learned from the same {len(pairs)} training rows", answers))
+        found.append(System(name, how, answers, labels_only=True))
     return found
 
 
 def _scores(system: System, metrics: Sequence[Metric]) -> dict[str, list[Score]]:
-    """Per-example scores by metric; a baseline that only names labels is scored by the label metrics alone."""
-    labels_only = system.name in ("majority", "tfidf-words", "tfidf-characters")
-    kept = [metric for metric in metrics if not labels_only or metric.id in LABEL_METRICS]
+    """Per-example scores by metric."""
+    kept = [metric for metric in metrics if not system.labels_only or metric.id in LABEL_METRICS]
     return {metric.id: [metric.score(answer) for answer in system.answers] for metric in kept}
 
 
