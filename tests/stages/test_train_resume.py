@@ -20,4 +20,7 @@ def test_ten_kills_change_no_bit(tmp_path: Path) -> None:
     whole = outcome(tmp_path / "whole", "whole")
     killed = outcome(tmp_path / "killed", "killed")
     assert killed["tree"] == whole["tree"]
-    assert killed["killed"] == 10
+    left = killed["left"]
+    assert isinstance(left, list) and len(left) == 10
+    # Every child but the first went on from a checkpoint, and got further before it was killed.
+    assert left == sorted(set(left)) and left[0] >= 1

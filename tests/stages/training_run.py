@@ -38,14 +38,14 @@ def rows(count: int) -> list[Row]:
 
 
 def run(store: Path, method: str = "full", optimizer: str = "adamw") -> str:
-    """Train 30 steps over 1.5 epochs with a checkpoint after every step; the digest of the model's files."""
+    """Train some 120 steps over 6 epochs with a checkpoint after every step; the digest of the model's files."""
     torch.set_num_threads(1)
     store.mkdir(parents=True, exist_ok=True)
     (store / "config.json").write_text(CONFIG.read_text())
     context = Context(store=open_store(store), data_root=store, home=store, seed=5)
     settings = TrainSettings(
-        method=method, optimizer=optimizer, rows_per_step=4, epochs=1.5, learning_rate=3e-3, checkpoint_every=1,
-        validation=0.1, validate_every=7, keep="best", rank=4,
+        method=method, optimizer=optimizer, rows_per_step=4, epochs=6, learning_rate=3e-3, checkpoint_every=1,
+        validation=0.1, validate_every=7, rank=4,
     )  # fmt: skip
     inputs = train.TrainInputs(
         keep_dataset("made", rows(90), context.store),
@@ -55,33 +55,42 @@ def run(store: Path, method: str = "full", optimizer: str = "adamw") -> str:
     return train.run(inputs, settings, context).model.tree
 
 
-def run_killed(store: Path, kills: int) -> tuple[str, int]:
-    """Children train; `kills` of them get SIGKILL at random moments. The model's digest and how many were really killed."""
+def saved_step(store: Path) -> int:
+    """The step of the newest whole checkpoint, 0 before the first."""
+    pointers = list(store.glob("work/*/latest"))
+    return int(pointers[0].read_text().removeprefix("step-")) if pointers else 0
+
+
+def run_killed(store: Path, kills: int) -> tuple[str, list[int]]:
+    """Children train; `kills` of them get SIGKILL at random moments, each after it went further than the one before.
+
+    The model's digest, and the checkpoint that each killed child left behind.
+    """
     moments = random.Random(3)
     result = store / "result"
-    killed = 0
-    for attempt in range(200):
+    left: list[int] = []
+    for _ in range(kills + 1):
         child = os.fork()
         if child == 0:
             result.write_text(run(store))
             os._exit(0)
-        if killed < kills:
-            time.sleep(moments.uniform(0.02, 0.5))
-            if os.waitpid(child, os.WNOHANG)[0] == 0:
-                os.kill(child, signal.SIGKILL)
-                os.waitpid(child, 0)
-                killed += 1
-                continue
-        else:
+        if len(left) == kills:
             os.waitpid(child, 0)
-        if result.exists():
-            return result.read_text(), killed
-        raise SystemExit(f"attempt {attempt} ended without a result")
-    raise SystemExit("never finished")
+            break
+        before = left[-1] if left else 0
+        while saved_step(store) <= before:
+            if os.waitpid(child, os.WNOHANG)[0]:
+                raise SystemExit(f"the child ended at step {saved_step(store)}, before it could be killed")
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0.0, 0.03))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        left.append(saved_step(store))
+    return result.read_text(), left
 
 
 if __name__ == "__main__":
     folder, mode = Path(sys.argv[1]), sys.argv[2]
     folder.mkdir(parents=True, exist_ok=True)
-    digest, count = (run(folder), 0) if mode == "whole" else run_killed(folder, 10)
-    print(json.dumps({"tree": digest, "killed": count}))
+    digest, steps = (run(folder), []) if mode == "whole" else run_killed(folder, 10)
+    print(json.dumps({"tree": digest, "left": steps}))

@@ -1,0 +1,57 @@
+"""Baselines learn from the rows that have a label, say so, and say it when there are none."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tunesmith.artifacts import Example, Row, message
+from tunesmith.context import Context
+from tunesmith.evaluate.answers import Asked
+from tunesmith.evaluate.run import _baselines
+from tunesmith.models.tasks import build_task
+from tunesmith.recipe import EvaluateSettings, TaskSettings
+from tunesmith.scoring import metrics_for
+
+SETTINGS = EvaluateSettings(label="queue", metrics=("exact-match",), baselines=("majority",))
+
+
+@dataclass
+class Heard:
+    lines: list[str] = field(default_factory=list)
+
+    def track(self, items: Iterable[Any], *, label: str, total: int | None = None) -> Iterator[Any]:
+        yield from items
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def row(number: int, completion: str) -> Row:
+    turns = (message("user", f"message {number}"), message("assistant", completion))
+    return Row(row_id=f"{number:016x}", file="made", line=number + 1, example=Example(messages=turns))
+
+
+def baselines(context: Context, completions: list[str]) -> tuple[list[Any], list[str]]:
+    heard = Heard()
+    asked = Asked(
+        [row(90, json.dumps({"queue": "a"}))],
+        build_task(TaskSettings(type="chat")),
+        SETTINGS,
+        replace(context, progress=heard),
+    )
+    training = [row(number, text) for number, text in enumerate(completions)]
+    return _baselines(asked, training, metrics_for(SETTINGS, SETTINGS.metrics)), heard.lines
+
+
+def test_rows_without_a_label_are_counted_out_in_words(context: Context) -> None:
+    (majority,), lines = baselines(context, ['{"queue": "a"}', '{"queue": "a"}', "no json"])
+    assert majority.how == "learned from 2 of 3 training rows, those with a label"
+    assert [answer.output for answer in majority.answers] == ['{"queue": "a"}']
+    assert lines == []
+
+
+def test_no_labels_at_all_is_said(context: Context) -> None:
+    found, lines = baselines(context, ["no json", "none here"])
+    assert found == []
+    assert lines == ["baselines: left out, no training row has a label under 'queue'"]
