@@ -2,13 +2,13 @@
 
 from random import Random
 
-from . import categories, copying, dialogues, fields, lists, patterns, questions, sums
+from . import categories, copying, dialogues, drills, fields, lists, patterns, questions, sums
 
 SOURCE = "tunesmith-practice"
 KINDS = {
-    "questions": (20, questions.make), "fields": (25, fields.make), "categories": (20, categories.make),
-    "patterns": (8, patterns.make), "lists": (8, lists.make), "copying": (8, copying.make),
-    "dialogues": (8, dialogues.make), "sums": (3, sums.make)}
+    "drills": (20, drills.make), "questions": (16, questions.make), "fields": (22, fields.make),
+    "categories": (18, categories.make), "patterns": (5, patterns.make), "lists": (5, lists.make),
+    "copying": (8, copying.make), "dialogues": (4, dialogues.make), "sums": (2, sums.make)}
 NAMES = list(KINDS)
 WEIGHTS = [weight for weight, _ in KINDS.values()]
 

@@ -67,7 +67,7 @@ def test_rows_are_clean_chats(kind):
         for message in row["messages"]:
             assert message["content"] and message["content"] == message["content"].strip()
             assert len(message["content"].split()) < 420
-            if kind not in ("copying", "patterns"):
+            if kind not in ("copying", "drills", "patterns"):
                 assert not re.search(r"\{[a-z_:]+\d?\}|\{[SV]\}", message["content"]), message
 
 
@@ -99,6 +99,13 @@ def test_field_answers_are_copied_and_parse():
             assert value in (None, "") or copied(value, prompt), (value, prompt)
         assert not {"queue", "fields", "reply"} <= set(answer)
     assert COUNT * 0.15 < combined < COUNT * 0.5
+
+
+def test_drill_answers_stand_in_the_prompt_word_for_word():
+    for row in kind_rows("drills"):
+        for at, message in enumerate(row["messages"]):
+            if message["role"] == "assistant":
+                assert message["content"] in "\n".join(entry["content"] for entry in row["messages"][:at])
 
 
 def test_category_answers_are_listed():
