@@ -27,10 +27,13 @@ def piece(rng, kind):
     return invented(rng) if kind == 3 else scramble(rng)
 
 
-def run(rng, low, high):
-    """Between `low` and `high` pieces, of one kind or of all."""
-    kind = rng.randrange(9)
-    return [piece(rng, kind) for _ in range(rng.randint(low, high))]
+def run(rng, low, high, letters=70):
+    """Between `low` and `high` pieces, of one kind or of all; no new one once there are `letters` letters."""
+    kind, parts = rng.randrange(9), []
+    for _ in range(rng.randint(low, high)):
+        if len(parts) < 3 or sum(map(len, parts)) < letters:
+            parts.append(piece(rng, kind))
+    return parts
 
 
 def again(rng):
@@ -44,7 +47,7 @@ def again(rng):
 
 def carry_on(rng):
     """A run said twice and broken off the second time: the answer carries on where it broke off."""
-    joiner, parts = rng.choice(JOINERS), run(rng, 8, 28)
+    joiner, parts = rng.choice(JOINERS), run(rng, 8, 28, 130)
     at = rng.randint(1, len(parts) - 2)
     said = joiner.join(parts)
     return [turn("user", f"{said}\n\n{joiner.join(parts[:at])}"), turn("assistant", joiner.join(parts[at:]))]
@@ -52,7 +55,7 @@ def carry_on(rng):
 
 def look_up(rng):
     """Pairs in any order, then one first half after the other: the answer is its other half."""
-    keys = list(dict.fromkeys(run(rng, 4, 14)))
+    keys = list(dict.fromkeys(run(rng, 4, 12)))
     values = [piece(rng, 9) for _ in keys]
     sign, joiner = rng.choice((" ", ": ", " = ", " is ", " has ", " -> ")), rng.choice(("\n", ", ", "; ", ". "))
     table = joiner.join(f"{key}{sign}{value}" for key, value in zip(keys, values))
@@ -65,7 +68,7 @@ def look_up(rng):
 
 def marked(rng):
     """The one piece among many that stands between marks."""
-    parts, joiner = run(rng, 5, 24), rng.choice(JOINERS[:4])
+    parts, joiner = run(rng, 5, 24, 250), rng.choice(JOINERS[:4])
     left, right = rng.choice((("*", "*"), ("(", ")"), ("[", "]"), ('"', '"'), (">> ", "")))
     at = rng.randrange(len(parts))
     value = parts[at]
