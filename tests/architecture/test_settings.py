@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from tunesmith.recipe import Limits, Recipe
 
-NO_READERS = ("tunesmith.recipe.data", "tunesmith.recipe.stages", "tunesmith.cli")
+NO_READERS = ("tunesmith.recipe.data", "tunesmith.recipe.stages", "tunesmith.recipe.training", "tunesmith.cli")
 """Where settings are declared, and the face that only passes them on."""
 
 

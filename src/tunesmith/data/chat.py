@@ -16,18 +16,26 @@ from transformers import PreTrainedTokenizerBase  # noqa: E402
 class Encoded:
     """Token ids of one row (or one window of it) and the half-open spans of tokens whose prediction is trained.
 
-    `first_token` is where the window begins in the row's own token sequence, for the consumption record.
+    `first_token` is where the window begins in the row's own token sequence, for the consumption record. `weights` has
+    the weight of each span in the loss, above 0; empty when all are 1.
     """
 
     row_id: str
     ids: tuple[int, ...]
     spans: tuple[tuple[int, int], ...]
     first_token: int = 0
+    weights: tuple[float, ...] = ()
 
     @property
     def supervised(self) -> int:
         """How many tokens are trained on; position 0 has nothing to be predicted from."""
         return sum(end - max(start, 1) for start, end in self.spans)
+
+    @property
+    def weight(self) -> float:
+        """The trained tokens, each counted by its weight: what a mean loss is divided by."""
+        weights = self.weights or (1.0,) * len(self.spans)
+        return sum(weight * (end - max(start, 1)) for weight, (start, end) in zip(weights, self.spans, strict=True))
 
 
 def render(tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...], *, ask: bool) -> str:

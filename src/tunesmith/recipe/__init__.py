@@ -13,7 +13,8 @@ from tunesmith.recipe.data import (
 )
 from tunesmith.recipe.load import load_recipe, parse_recipe, recipe_schema
 from tunesmith.recipe.recipe import Limits, Recipe, limited
-from tunesmith.recipe.stages import AuditSettings, EvaluateSettings, ReleaseSettings, Requirement, TrainSettings
+from tunesmith.recipe.stages import AuditSettings, EvaluateSettings, ReleaseSettings, Requirement
+from tunesmith.recipe.training import TrainSettings
 
 __all__ = [
     "AuditSettings",

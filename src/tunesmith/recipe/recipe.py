@@ -6,7 +6,8 @@ from pydantic import Field
 
 from tunesmith.recipe.base import Settings
 from tunesmith.recipe.data import BaseSettings, DataSettings, SourceSettings, TaskName, TaskSettings
-from tunesmith.recipe.stages import AuditSettings, EvaluateSettings, ReleaseSettings, Requirement, TrainSettings
+from tunesmith.recipe.stages import AuditSettings, EvaluateSettings, ReleaseSettings, Requirement
+from tunesmith.recipe.training import TrainSettings
 
 
 def _or_its_name(schema: dict[str, Any]) -> None:

@@ -39,61 +39,6 @@ class AuditSettings(Settings):
     runner: Literal["local"] = "local"
 
 
-class TrainSettings(Settings):
-    """How the base is tuned."""
-
-    method: Literal["full", "lora"] = "lora"
-    rank: int = Field(default=16, ge=1, description="LoRA rank")
-    alpha: int | None = Field(default=None, ge=1, description="LoRA alpha; twice the rank when left out")
-    target_modules: tuple[str, ...] = Field(
-        default=(), description="LoRA targets; every linear layer but the head when left out"
-    )
-    objective: Literal["completion", "all-tokens"] = "completion"
-    epochs: float = Field(default=1.0, gt=0)
-    max_steps: int | None = Field(default=None, ge=1, description="stop after this many optimiser steps")
-    learning_rate: float = Field(default=1e-3, gt=0)
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    warmup: float = Field(default=0.05, ge=0, lt=1, description="share of the steps with a rising learning rate")
-    final_rate: float = Field(
-        default=0.0, ge=0, le=1, description="where the learning rate ends, as a share of the peak"
-    )
-    optimizer: Literal["adamw", "muon"] = Field(
-        default="adamw", description="muon: hidden matrices by Muon, embeddings and norms by AdamW"
-    )
-    adamw_share: float = Field(default=0.15, gt=0, description="with muon, AdamW's learning rate as a share of Muon's")
-    weight_decay: float = Field(default=0.0, ge=0)
-    beta2: float = Field(default=0.99, gt=0, lt=1)
-    clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
-    rows_per_step: int | None = Field(default=None, ge=1)
-    tokens_per_step: int | None = Field(default=None, ge=1, description="counted before any sharing")
-    tokens_per_pass: int = Field(
-        default=4096, ge=16, description="bounds memory only; never changes which rows form a step"
-    )
-    max_tokens: int | None = Field(
-        default=None, ge=8, description="longest row; the base's positions when left out. Longer rows are refused"
-    )
-    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    validation: float = Field(
-        default=0.0, ge=0, lt=0.5, description="share of the training rows held back to watch the loss"
-    )
-    validate_every: int = Field(default=100, ge=1, description="steps between losses on the rows held back")
-    keep: Literal["last", "best"] = Field(
-        default="last", description="best: the weights with the lowest validation loss"
-    )
-    checkpoint_every: int = Field(default=50, ge=1, description="steps between checkpoints")
-    precision: Literal["fp32", "bf16"] = "fp32"
-    seed: int = Field(default=7, ge=0)
-    runner: Literal["local"] = "local"
-
-    @model_validator(mode="after")
-    def _one_step_size(self) -> "TrainSettings":
-        if (self.rows_per_step is None) == (self.tokens_per_step is None):
-            raise ValueError("give exactly one of rows_per_step and tokens_per_step")
-        if self.keep == "best" and self.validation == 0:
-            raise ValueError("keep: best needs validation rows; set train.validation, e.g. 0.02")
-        return self
-
-
 class EvaluateSettings(Settings):
     """What is measured on the held-out rows, and against what."""
 
