@@ -76,7 +76,10 @@ class CurvePoint(Artifact):
 
 
 class TrainReport(Report):
-    """The model, how it was reached, and the record of the rows that each step consumed."""
+    """The model, how it was reached, and the record of the rows that each step consumed.
+
+    `distinct_tokens` is how many of `tokens` went through the trunk; 0 in reports from before it was counted.
+    """
 
     model: ModelRef
     base: ModelRef
@@ -86,6 +89,7 @@ class TrainReport(Report):
     epochs: float
     rows: int
     tokens: int
+    distinct_tokens: int = 0
     supervised_tokens: int
     trainable_parameters: int
     curve: tuple[CurvePoint, ...]

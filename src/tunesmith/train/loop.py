@@ -30,13 +30,18 @@ class Diverged(TunesmithError):
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything the loop reads: encoded rows, the steps over them, rows held back for validation, the run's key."""
+    """Everything the loop reads: encoded rows, the steps over them, rows held back for validation, the run's key.
+
+    `share`: tokens that rows of a pass share are computed once. It changes neither which rows form a step nor, but for the
+    rounding of sums, any number.
+    """
 
     rows: Sequence[Encoded]
     steps: Sequence[Sequence[int]]
     validation: Sequence[Encoded]
     key: str
     folder: Path
+    share: bool = True
 
 
 def run_loop(model: Any, plan: Plan, *, settings: TrainSettings, context: Context) -> TrainState:
@@ -50,10 +55,10 @@ def run_loop(model: Any, plan: Plan, *, settings: TrainSettings, context: Contex
     model.train()
     remaining = range(state.step, len(plan.steps))
     for step in context.progress.track(remaining, label="train", total=len(remaining)):
-        rows = [plan.rows[index] for index in plan.steps[step]]
-        optimizer.set_rate(learning_rate(settings, step, len(plan.steps)))
-        point = _step(model, optimizer, rows, settings=settings, step=step + 1)
-        state = state.model_copy(update={"step": step + 1, "curve": (*state.curve, point)})
+        if worn_out(state, settings):
+            context.progress.say(f"stopped after step {step}: {settings.patience} losses in a row without a new lowest")
+            break
+        state = _step(model, optimizer, plan, settings=settings, context=context, state=state)
         state = _watch(model, plan, settings, state)
         if (step + 1) % settings.checkpoint_every == 0 and step + 1 < len(plan.steps):
             save_checkpoint(plan.folder, model, optimizer, state=state)
@@ -62,35 +67,56 @@ def run_loop(model: Any, plan: Plan, *, settings: TrainSettings, context: Contex
     return state
 
 
+def worn_out(state: TrainState, settings: TrainSettings) -> bool:
+    """Whether the last `patience` losses on the rows held back brought no new lowest."""
+    losses = [point.loss for point in state.held_out]
+    if settings.patience is None or len(losses) <= settings.patience:
+        return False
+    return min(losses[-settings.patience :]) >= min(losses[: -settings.patience])
+
+
 def _step(
-    model: Any, optimizer: Optimizers, rows: Sequence[Encoded], *, settings: TrainSettings, step: int
-) -> CurvePoint:
-    """One optimiser step over `rows`; the loss is the mean over all supervised tokens of the step."""
+    model: Any, optimizer: Optimizers, plan: Plan, *, settings: TrainSettings, context: Context, state: TrainState
+) -> TrainState:
+    """The next optimiser step; its loss is the weighted mean over all supervised tokens of the step."""
+    step = state.step + 1
+    rows = [plan.rows[index] for index in plan.steps[state.step]]
+    optimizer.set_rate(learning_rate(settings, state.step, len(plan.steps)))
     optimizer.zero_grad()
-    supervised = sum(row.supervised for row in rows)
-    total = 0.0
+    weight = sum(row.weight for row in rows)
+    total, distinct = 0.0, 0
     broken: list[Encoded] = []
     device = next(model.parameters()).device
-    for group in split_passes(rows, settings.tokens_per_pass):
-        loss = summed_loss(model, pack(group, device), label_smoothing=settings.label_smoothing)
-        (loss / supervised).backward()
-        total += float(loss.detach())
+    for number, group in enumerate(split_passes(rows, settings.tokens_per_pass, share=plan.share)):
+        if settings.dropout or settings.neftune:
+            torch.manual_seed(context.seed_for(f"train/noise/{settings.seed}/{step}/{number}") % 2**63)
+        batch = pack(group, device, share=plan.share)
+        loss = summed_loss(model, batch, label_smoothing=settings.label_smoothing)
+        (loss / weight).backward()
+        total, distinct = total + float(loss.detach()), distinct + batch.tokens
         if not math.isfinite(float(loss.detach())):
             broken.extend(group)
     norm = float(torch.nn.utils.clip_grad_norm_(list(trainable(model).values()), settings.clip))
     if not (math.isfinite(total) and math.isfinite(norm)):
         raise Diverged(
-            f"step {step}: loss {total / supervised}, gradient norm {norm}",
+            f"step {step}: loss {total / weight}, gradient norm {norm}",
             where=_named(broken or rows),
             hint="lower train.learning_rate, or look at these rows",
         )
     optimizer.step()
-    return CurvePoint(
+    point = CurvePoint(
         step=step,
-        loss=total / supervised,
+        loss=total / weight,
         learning_rate=optimizer.rate,
         gradient_norm=norm,
-        supervised_tokens=supervised,
+        supervised_tokens=sum(row.supervised for row in rows),
+    )
+    return state.model_copy(
+        update={
+            "step": step,
+            "curve": (*state.curve, point),
+            "distinct_tokens": state.distinct_tokens + distinct,
+        }
     )
 
 
@@ -104,7 +130,8 @@ def _watch(model: Any, plan: Plan, settings: TrainSettings, state: TrainState) -
     due = state.step % settings.validate_every == 0 or state.step == len(plan.steps)
     if not plan.validation or not due:
         return state
-    point = state.curve[-1].model_copy(update={"loss": validation_loss(model, plan.validation, settings)})
+    loss = validation_loss(model, plan.validation, settings, share=plan.share)
+    point = state.curve[-1].model_copy(update={"loss": loss})
     best = min((old.loss for old in state.held_out), default=math.inf)
     state = state.model_copy(update={"held_out": (*state.held_out, point)})
     if settings.keep == "best" and point.loss < best:
@@ -113,13 +140,14 @@ def _watch(model: Any, plan: Plan, settings: TrainSettings, state: TrainState) -
     return state
 
 
-def validation_loss(model: Any, rows: Sequence[Encoded], settings: TrainSettings) -> float:
-    """Mean loss in nats over the supervised tokens; no randomness is drawn and no weight moves."""
+def validation_loss(model: Any, rows: Sequence[Encoded], settings: TrainSettings, *, share: bool) -> float:
+    """Weighted mean loss in nats over the supervised tokens; no randomness is drawn and no weight moves."""
     device = next(model.parameters()).device
     model.eval()
     with torch.no_grad():
         total = sum(
-            float(summed_loss(model, pack(group, device))) for group in split_passes(rows, settings.tokens_per_pass)
+            float(summed_loss(model, pack(group, device, share=share)))
+            for group in split_passes(rows, settings.tokens_per_pass, share=share)
         )
     model.train()
-    return total / sum(row.supervised for row in rows)
+    return total / sum(row.weight for row in rows)

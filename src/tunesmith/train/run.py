@@ -15,7 +15,8 @@ from tunesmith.data.rows import load_rows
 from tunesmith.errors import DataError, Misuse
 from tunesmith.models.bases import resolve_base
 from tunesmith.models.loading import context_length, load_folder
-from tunesmith.models.packed.check import check_packable
+from tunesmith.models.packed.check import check_packable, shares_exactly
+from tunesmith.models.packed.layout import distinct_tokens
 from tunesmith.models.tasks import Task, build_task
 from tunesmith.recipe import BaseSettings, NewBase, TaskSettings, TrainSettings
 from tunesmith.train.batches import plan_steps
@@ -28,6 +29,8 @@ from tunesmith.train.state import TrainState
 process.prepare()
 
 from transformers import PreTrainedTokenizerBase  # noqa: E402
+
+SHOWN_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,10 @@ def run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> Train
     steps = plan_steps([len(row.ids) for row in kept], settings, context)
     model = prepare_model(model, settings, context)
     check_packable(model)
-    plan = Plan(kept, steps, validation, provenance.digest(), context.store.work(provenance.digest()))
+    share = decide_sharing(model, settings, context)
+    key = provenance.digest()
+    plan = Plan(kept, steps, validation, key, context.store.work(key), share)
+    _tell_sharing(plan, context)
     state = run_loop(model, plan, settings=settings, context=context)
     report = _report(_Outcome(model, tokenizer, base, plan, state), provenance, settings=settings, context=context)
     seconds = round(context.clock.seconds() - started, 2)
@@ -73,6 +79,40 @@ def adopt(report: str, inputs: TrainInputs, *, settings: TrainSettings, context:
             hint="train again, or give the recipe and data it was made with",
         )
     return found
+
+
+def decide_sharing(model: Any, settings: TrainSettings, context: Context) -> bool:
+    """Whether rows share their prefixes: by the recipe, and only where it was tried on this model and is exact.
+
+    Raises Misuse when the recipe asks for it and it is not.
+    """
+    if settings.share_prefixes == "off":
+        return False
+    if settings.dropout or settings.neftune:
+        reason = "each row draws its own noise (dropout or neftune)"
+    elif shares_exactly(model):
+        return True
+    else:
+        reason = "this model does not give a row behind a shared prefix what it gives the row alone"
+    if settings.share_prefixes == "on":
+        raise Misuse(
+            f"rows cannot share prefixes: {reason}", where="train.share_prefixes", hint="set it to auto or off"
+        )
+    context.progress.say(f"rows do not share prefixes: {reason}")
+    return False
+
+
+def _tell_sharing(plan: Plan, context: Context) -> None:
+    """What sharing saves, counted on the first steps; the report has the count of the whole run."""
+    if not plan.share:
+        return
+    steps = [[plan.rows[index] for index in step] for step in plan.steps[:SHOWN_STEPS]]
+    whole = sum(len(row.ids) for rows in steps for row in rows)
+    distinct = sum(distinct_tokens(rows) for rows in steps)
+    context.progress.say(
+        f"shared prefixes: {distinct:,} of {whole:,} tokens of the first {len(steps)} steps are computed,"
+        f" {whole / distinct:.2f} times fewer"
+    )
 
 
 def base_of(base: BaseSettings, rows: Sequence[Row], context: Context) -> ModelRef:
@@ -135,7 +175,7 @@ class _Outcome:
 def _report(outcome: _Outcome, provenance: Provenance, *, settings: TrainSettings, context: Context) -> TrainReport:
     plan, state = outcome.plan, outcome.state
     moved = trainable(outcome.model)
-    taken = plan.steps
+    taken = plan.steps[: state.step]
     return TrainReport(
         provenance=provenance,
         model=_keep(outcome, settings=settings, context=context),
@@ -146,6 +186,7 @@ def _report(outcome: _Outcome, provenance: Provenance, *, settings: TrainSetting
         epochs=round(sum(len(step) for step in taken) / len(plan.rows), 4),
         rows=len({row.row_id for row in plan.rows}),
         tokens=sum(len(plan.rows[index].ids) for step in taken for index in step),
+        distinct_tokens=state.distinct_tokens,
         supervised_tokens=sum(plan.rows[index].supervised for step in taken for index in step),
         trainable_parameters=sum(value.numel() for value in moved.values()),
         curve=state.curve,

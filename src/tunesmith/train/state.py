@@ -7,7 +7,8 @@ class TrainState(Artifact):
     """The part of the state that is not tensors. `key` is the content key of the run that made it; another key refuses it.
 
     `step` counts finished optimiser steps; the order of rows follows from the recipe, so a cursor is all that is kept.
-    `threads` is fixed at step 0: another count sums in another order and changes bits.
+    `threads` is fixed at step 0: another count sums in another order and changes bits. `distinct_tokens` is how many tokens
+    went through the trunk so far.
     """
 
     key: str
@@ -16,3 +17,4 @@ class TrainState(Artifact):
     curve: tuple[CurvePoint, ...] = ()
     held_out: tuple[CurvePoint, ...] = ()
     best_step: int | None = None
+    distinct_tokens: int = 0

@@ -21,6 +21,7 @@ from tunesmith.models.packed import attention, forward
 from tunesmith.models.packed.attention import packed_attention
 from tunesmith.models.packed.check import check_packable
 from tunesmith.models.packed.forward import summed_loss, token_logprobs
+from tunesmith.models.packed.layout import Segment
 from tunesmith.models.packed.plan import pack, split_passes
 
 CPU = torch.device("cpu")
@@ -32,7 +33,7 @@ def model(*, heads: int = 4, groups: int = 2, tied: bool = False, **options: Any
     torch.manual_seed(3)
     config = LlamaConfig(
         vocab_size=VOCABULARY, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=heads,
-        num_key_value_heads=groups, max_position_embeddings=64, tie_word_embeddings=tied, initializer_range=0.2,
+        num_key_value_heads=groups, max_position_embeddings=64, tie_word_embeddings=tied, initializer_range=0.08,
         pad_token_id=0, bos_token_id=1, eos_token_id=2, **options,
     )  # fmt: skip
     return LlamaForCausalLM(config).eval()
@@ -144,7 +145,7 @@ def test_the_plan_of_a_pass() -> None:
     batch = pack((Encoded("a", (5, 6, 7), ((0, 3),)), Encoded("b", (8, 9), ((1, 2),))), CPU)
     assert batch.ids.tolist() == [[5, 6, 7, 8, 9]]
     assert batch.positions.tolist() == [[0, 1, 2, 0, 1]]
-    assert batch.lengths == (3, 2)
+    assert batch.segments == (Segment(0, 3), Segment(3, 2))
     assert batch.index.tolist() == [0, 1, 3]
     assert batch.labels.tolist() == [6, 7, 9]
 
@@ -180,19 +181,17 @@ def test_a_uniform_model_pays_the_logarithm_of_the_vocabulary() -> None:
 def attend(**options: Any) -> torch.Tensor:
     query = torch.zeros(1, 2, 5, 4)
     mask = options.pop("attention_mask", None)
-    lengths = options.pop("row_lengths", (3, 2))
-    return packed_attention(torch.nn.Module(), query, query, query, mask, row_lengths=lengths, **options)[0]
+    segments = options.pop("segments", (Segment(0, 3), Segment(3, 2)))
+    return packed_attention(torch.nn.Module(), query, query, query, mask, segments=segments, **options)[0]
 
 
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"attention_mask": torch.ones(1, 5)}, "packed attention needs row_lengths and no mask"),
-        ({"row_lengths": None}, "packed attention needs row_lengths and no mask"),
+        ({"attention_mask": torch.ones(1, 5)}, "packed attention needs segments and no mask"),
+        ({"segments": None}, "packed attention needs segments and no mask"),
         ({"dropout": 0.1}, "cannot be packed exactly"),
-        ({"softcap": 30.0}, "cannot be packed exactly"),
         ({"s_aux": torch.zeros(2)}, "cannot be packed exactly"),
-        ({"sliding_window": 2}, "a row is longer than the model's sliding window of 2 tokens"),
     ],
 )
 def test_what_cannot_be_packed_exactly_is_refused(options: dict[str, Any], what: str) -> None:
@@ -200,8 +199,8 @@ def test_what_cannot_be_packed_exactly_is_refused(options: dict[str, Any], what:
         attend(**options)
 
 
-def test_a_window_no_row_reaches_and_no_dropout_are_fine() -> None:
-    assert attend(sliding_window=3, dropout=0.0, softcap=None, s_aux=None).shape == (1, 5, 2, 4)
+def test_what_is_off_is_fine() -> None:
+    assert attend(sliding_window=None, dropout=0.0, softcap=None, s_aux=None).shape == (1, 5, 2, 4)
 
 
 def test_a_model_with_dropout_is_refused_in_training() -> None:

@@ -1,9 +1,14 @@
-"""Whether a model can be packed exactly: tried on four short rows before training, not guessed from its name."""
+"""Whether a model can be packed, and share prefixes, exactly: tried on short rows before training, not guessed from its name."""
+
+from collections.abc import Sequence
+from typing import Final
 
 from tunesmith import process
 from tunesmith.data.chat import Encoded
 from tunesmith.errors import Misuse
 from tunesmith.models.packed.forward import hidden_states, unwrapped
+from tunesmith.models.packed.head import head_logits
+from tunesmith.models.packed.layout import lay_out
 from tunesmith.models.packed.plan import pack
 
 process.prepare()
@@ -12,30 +17,105 @@ import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
 LENGTH = 6
+ALONE: Final = "give a base whose layers are attention and feed-forward alone"
+TOLERANCE: Final = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
+"""Largest relative difference (norm) that rounding explains; what a family does otherwise is far above it."""
 
 
 def check_packable(model: nn.Module) -> None:
-    """Raises Misuse when a row sees its neighbour in a pack (convolutions, state spaces), or when dropout is left on.
+    """Raises Misuse, naming the family, when a packed row is not what the model itself makes of it.
 
-    Two packs differ in their first row alone; the hidden states of the second row must be the same bit for bit.
-    Mode and attention of the model are left as they were found.
+    Refused: dropout that is left on; rows that see each other in a pack (convolutions, state spaces), found by changing a
+    neighbour and comparing bit for bit; attention or a head that does more than ours does, found by comparing with the
+    model's own forward. Mode and attention of the model are left as they were found.
     """
     kind = unwrapped(model).config.model_type
-    if any(isinstance(module, nn.Dropout) and module.p > 0 for module in model.modules()):
+    if any(isinstance(module, nn.Dropout) and module.p > 0 for module in _base_modules(model)):
         hint = "set every dropout of its config.json to 0; resuming to the same bytes needs it"
         raise Misuse(f"the {kind} model has dropout", where="base", hint=hint)
-    training, attention = model.training, unwrapped(model).config._attn_implementation
-    model.eval()
-    with torch.no_grad():
-        one, two = (_second_row(model, first) for first in (range(LENGTH), range(LENGTH, 2 * LENGTH)))
-    unwrapped(model).set_attn_implementation(attention)
-    model.train(training)
-    if not torch.equal(one, two):
-        hint = "give a base whose layers are attention and feed-forward alone"
-        raise Misuse(f"rows of a {kind} model see each other when they are packed", where="base", hint=hint)
+    if getattr(unwrapped(model).config.get_text_config(), "output_router_logits", False):
+        hint = "set output_router_logits to false in its config.json"
+        raise Misuse(
+            f"the {kind} model asks for an auxiliary loss of its routers, which is not computed",
+            where="base",
+            hint=hint,
+        )
+    with _Quiet(model):
+        _check_reached(model, kind)
+        second = _row(0)
+        behind_one, behind_other = (_hidden(model, [_row(start), second])[LENGTH:] for start in (LENGTH, 2 * LENGTH))
+        mine = head_logits(unwrapped(model), behind_one).to(behind_one.dtype)
+        unwrapped(model).set_attn_implementation("eager")
+        theirs = unwrapped(model)(input_ids=torch.tensor([second.ids], device=mine.device)).logits[0].to(mine.dtype)
+    if not (torch.equal(behind_one, behind_other) or (_has_experts(model) and _close(behind_one, behind_other))):
+        raise Misuse(f"rows of a {kind} model see each other when they are packed", where="base", hint=ALONE)
+    if not _close(mine, theirs):
+        raise Misuse(f"a packed row of a {kind} model differs from the same row alone", where="base", hint=ALONE)
 
 
-def _second_row(model: nn.Module, first: range) -> torch.Tensor:
-    """[LENGTH, D] hidden states of a fixed row behind another one."""
-    rows = [Encoded("first", tuple(first), ()), Encoded("second", tuple(range(LENGTH)), ())]
-    return hidden_states(model, pack(rows, next(model.parameters()).device))[LENGTH:]
+def _check_reached(model: nn.Module, kind: str) -> None:
+    try:
+        _hidden(model, [_row(0)])
+    except Misuse as error:
+        raise Misuse(f"a {kind} model cannot be packed exactly: {error.what}", where="base", hint=ALONE) from error
+
+
+def shares_exactly(model: nn.Module) -> bool:
+    """Whether rows that begin alike come out of one shared pass as they come out of separate rows, within rounding."""
+    prefix, tail = _row(0).ids, _row(LENGTH).ids
+    rows = [_encoded(prefix + tail), _encoded(prefix + tail[::-1]), _encoded(prefix[:3] + tail)]
+    with _Quiet(model):
+        separate = _hidden(model, rows)
+        shared = hidden_states(model, pack(rows, _device(model), share=True))
+    paths = lay_out(rows, share=True).paths
+    places = [place for path in paths for start, end in path for place in range(start, end)]
+    return _close(shared[places], separate)
+
+
+class _Quiet:
+    """Evaluation mode without gradients; mode and attention are put back."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def __enter__(self) -> None:
+        self.training, self.attention = self.model.training, unwrapped(self.model).config._attn_implementation
+        self.model.eval()
+        self.gradients = torch.is_grad_enabled()
+        torch.set_grad_enabled(False)
+
+    def __exit__(self, *_: object) -> None:
+        torch.set_grad_enabled(self.gradients)
+        unwrapped(self.model).set_attn_implementation(self.attention)
+        self.model.train(self.training)
+
+
+def _base_modules(model: nn.Module) -> list[nn.Module]:
+    """Every module but the adapters' own."""
+    return [module for name, module in model.named_modules() if "lora_dropout" not in name]
+
+
+def _row(start: int) -> Encoded:
+    return _encoded(tuple(range(start, start + LENGTH)))
+
+
+def _encoded(ids: tuple[int, ...]) -> Encoded:
+    return Encoded("tried", ids, ())
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _hidden(model: nn.Module, rows: Sequence[Encoded]) -> torch.Tensor:
+    return hidden_states(model, pack(rows, _device(model)))
+
+
+def _has_experts(model: nn.Module) -> bool:
+    """A mixture of experts multiplies as many tokens at once as chose the expert, which changes the rounding of each."""
+    config = unwrapped(model).config.get_text_config()
+    return any(getattr(config, name, None) for name in ("num_local_experts", "num_experts"))
+
+
+def _close(mine: torch.Tensor, theirs: torch.Tensor) -> bool:
+    return float((mine - theirs).norm()) <= TOLERANCE[mine.dtype] * float(theirs.norm())

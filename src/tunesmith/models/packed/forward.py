@@ -3,7 +3,8 @@
 from typing import Any
 
 from tunesmith import process
-from tunesmith.models.packed import attention
+from tunesmith.models.packed import attention, varlen
+from tunesmith.models.packed.head import head_logits, is_bare
 from tunesmith.models.packed.plan import Pass
 
 process.prepare()
@@ -23,8 +24,13 @@ def hidden_states(model: nn.Module, batch: Pass) -> torch.Tensor:
     causal = unwrapped(model)
     if causal.config._attn_implementation != attention.NAME:
         causal.set_attn_implementation(attention.NAME)
+    on_cuda = batch.ids.is_cuda
     output = causal.base_model(
-        input_ids=batch.ids, position_ids=batch.positions, row_lengths=batch.lengths, use_cache=False
+        input_ids=batch.ids,
+        position_ids=batch.positions,
+        segments=batch.segments,
+        bounds=varlen.bounds(batch.segments, batch.ids.device) if on_cuda else None,
+        use_cache=False,
     )
     return output.last_hidden_state[0]  # type: ignore[no-any-return]
 
@@ -35,25 +41,38 @@ def unwrapped(model: nn.Module) -> Any:
 
 
 def summed_loss(model: nn.Module, batch: Pass, *, label_smoothing: float = 0.0) -> torch.Tensor:
-    """Sum of cross-entropy (nats) over the supervised tokens of a pass; 0 with a gradient when there are none."""
+    """Weighted sum of cross-entropy (nats) over the supervised tokens of a pass; 0 with a gradient when there are none.
+
+    Pairs of weight 1 under a bare head go through torch's fused linear cross-entropy; the others through slices of logits
+    that are computed again in the backward pass.
+    """
     hidden = hidden_states(model, batch)
-    head = unwrapped(model).get_output_embeddings()
     if batch.index.numel() == 0:
         return hidden.sum() * 0.0
+    causal = unwrapped(model)
     chosen = hidden.index_select(0, batch.index)
-    if type(head) is nn.Linear and head.bias is None and not label_smoothing and torch.is_grad_enabled():
-        return linear_cross_entropy(
-            chosen, head.weight, batch.labels, reduction="sum", options=nn.LinearCrossEntropyOptions()
+    fused = batch.plain if is_bare(causal) and not label_smoothing and torch.is_grad_enabled() else 0
+    total = torch.zeros((), device=chosen.device)
+    if fused:
+        total = total + linear_cross_entropy(
+            chosen[:fused],
+            causal.get_output_embeddings().weight,
+            batch.labels[:fused],
+            reduction="sum",
+            options=nn.LinearCrossEntropyOptions(),
         )
-    total = chosen.new_zeros((), dtype=torch.float32)
-    for part, labels in zip(chosen.split(ROWS_PER_CHUNK), batch.labels.split(ROWS_PER_CHUNK), strict=True):
-        total = total + _chunk_loss(head, part, labels, label_smoothing)
+    for start in range(fused, len(chosen), ROWS_PER_CHUNK):
+        one = slice(start, min(start + ROWS_PER_CHUNK, len(chosen)))
+        total = total + _chunk_loss(causal, chosen[one], batch.labels[one], batch.weights[one], label_smoothing)
     return total
 
 
-def _chunk_loss(head: nn.Module, hidden: torch.Tensor, labels: torch.Tensor, smoothing: float) -> torch.Tensor:
+def _chunk_loss(
+    causal: Any, hidden: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor, smoothing: float
+) -> torch.Tensor:
     def loss(part: torch.Tensor) -> torch.Tensor:
-        return cross_entropy(head(part).float(), labels, reduction="sum", label_smoothing=smoothing)
+        each = cross_entropy(head_logits(causal, part), labels, reduction="none", label_smoothing=smoothing)
+        return (each * weights).sum()
 
     if not torch.is_grad_enabled():
         return loss(hidden)
@@ -61,12 +80,11 @@ def _chunk_loss(head: nn.Module, hidden: torch.Tensor, labels: torch.Tensor, smo
 
 
 def token_logprobs(model: nn.Module, batch: Pass) -> torch.Tensor:
-    """[S] natural-log probabilities of the supervised tokens, in order; no gradient."""
+    """[R] natural-log probabilities of the supervised tokens in the order of the rows; no gradient."""
     with torch.no_grad():
         chosen = hidden_states(model, batch).index_select(0, batch.index)
-        head = unwrapped(model).get_output_embeddings()
         parts = [
-            -cross_entropy(head(part).float(), labels, reduction="none")
+            -cross_entropy(head_logits(unwrapped(model), part), labels, reduction="none")
             for part, labels in zip(chosen.split(ROWS_PER_CHUNK), batch.labels.split(ROWS_PER_CHUNK), strict=True)
         ]
-    return torch.cat(parts) if parts else torch.zeros(0)
+    return torch.cat(parts)[batch.inverse]

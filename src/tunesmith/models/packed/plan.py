@@ -1,10 +1,11 @@
-"""A pass: rows laid end to end in one flat sequence, with the (position, label) pairs that are trained."""
+"""A pass: the rows of one forward in one flat sequence, with the (hidden state, label) pairs that are trained."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from tunesmith import process
 from tunesmith.data.chat import Encoded
+from tunesmith.models.packed.layout import Run, Segment, by_ids, common_prefix, lay_out
 
 process.prepare()
 
@@ -13,50 +14,74 @@ import torch  # noqa: E402
 
 @dataclass(frozen=True)
 class Pass:
-    """Tensors of one forward: `ids` and `positions` [1, T] int64, `lengths` of the rows, `index` and `labels` [S] int64.
+    """Tensors of one forward: `ids` and `positions` [1, T] int64, and the `segments` that attention works on.
 
-    Hidden state `index[k]` predicts token `labels[k]`; S is the number of supervised tokens.
+    Hidden state `index[k]` predicts token `labels[k]`; both [S] int64. A pair that several rows share stands once. `weights`
+    [S] fp32 says how much each pair counts in the loss: the sum, over its rows, of their spans' weights. The first `plain`
+    pairs have weight 1. `inverse` [R] is the pair of every trained token in the order of the rows.
     """
 
     ids: torch.Tensor
     positions: torch.Tensor
-    lengths: tuple[int, ...]
+    segments: tuple[Segment, ...]
     index: torch.Tensor
     labels: torch.Tensor
+    weights: torch.Tensor
+    plain: int
+    inverse: torch.Tensor
+
+    @property
+    def tokens(self) -> int:
+        """T: how many tokens go through the trunk."""
+        return int(self.ids.shape[1])
 
 
-def split_passes(rows: Sequence[Encoded], tokens_per_pass: int) -> Iterator[Sequence[Encoded]]:
-    """Consecutive rows with at most `tokens_per_pass` tokens together; a longer single row is a pass of its own."""
+def split_passes(rows: Sequence[Encoded], tokens_per_pass: int, *, share: bool = False) -> Iterator[Sequence[Encoded]]:
+    """Groups of rows with at most `tokens_per_pass` tokens in the trunk; a longer single row is a pass of its own.
+
+    Without sharing the groups are consecutive. With it they are consecutive in the order of the token ids, so that what
+    rows share is computed once per pass, and a row is charged only the tokens that it adds.
+    """
+    ordered = [rows[at] for at in by_ids(rows)] if share else rows
     start, total = 0, 0
-    for position, row in enumerate(rows):
-        if position > start and total + len(row.ids) > tokens_per_pass:
-            yield rows[start:position]
-            start, total = position, 0
-        total += len(row.ids)
-    if start < len(rows):
-        yield rows[start:]
+    for position, row in enumerate(ordered):
+        fresh = len(row.ids)
+        if share and position > start:
+            fresh -= common_prefix(ordered[position - 1].ids, row.ids)
+        if position > start and total + fresh > tokens_per_pass:
+            yield ordered[start:position]
+            start, total, fresh = position, 0, len(row.ids)
+        total += fresh
+    if start < len(ordered):
+        yield ordered[start:]
 
 
-def pack(rows: Iterable[Encoded], device: torch.device) -> Pass:
-    """Lay rows end to end. The first token of a row is never a label: nothing precedes it."""
-    ids: list[int] = []
-    positions: list[int] = []
-    lengths: list[int] = []
-    index: list[int] = []
-    labels: list[int] = []
-    for row in rows:
-        offset = len(ids)
-        for start, end in row.spans:
-            first = max(start, 1)
-            index.extend(range(offset + first - 1, offset + end - 1))
-            labels.extend(row.ids[first:end])
-        ids.extend(row.ids)
-        positions.extend(range(len(row.ids)))
-        lengths.append(len(row.ids))
+def pack(rows: Sequence[Encoded], device: torch.device, *, share: bool = False) -> Pass:
+    """Lay rows out as one pass. The first token of a row is never a label: nothing precedes it."""
+    layout = lay_out(rows, share=share)
+    weights: dict[tuple[int, int], float] = {}
+    trained: list[tuple[int, int]] = []
+    for row, path in zip(rows, layout.paths, strict=True):
+        for pair, weight in _pairs(row, path):
+            weights[pair] = weights.get(pair, 0.0) + weight
+            trained.append(pair)
+    ordered = sorted(weights, key=lambda pair: weights[pair] != 1.0)
+    number = {pair: at for at, pair in enumerate(ordered)}
     return Pass(
-        ids=torch.tensor([ids], device=device),
-        positions=torch.tensor([positions], device=device),
-        lengths=tuple(lengths),
-        index=torch.tensor(index, dtype=torch.int64, device=device),
-        labels=torch.tensor(labels, dtype=torch.int64, device=device),
+        ids=torch.tensor([layout.ids], dtype=torch.int64, device=device),
+        positions=torch.tensor([layout.positions], dtype=torch.int64, device=device),
+        segments=layout.segments,
+        index=torch.tensor([place for place, _ in ordered], dtype=torch.int64, device=device),
+        labels=torch.tensor([label for _, label in ordered], dtype=torch.int64, device=device),
+        weights=torch.tensor([weights[pair] for pair in ordered], dtype=torch.float32, device=device),
+        plain=sum(weight == 1.0 for weight in weights.values()),
+        inverse=torch.tensor([number[pair] for pair in trained], dtype=torch.int64, device=device),
     )
+
+
+def _pairs(row: Encoded, path: tuple[Run, ...]) -> Iterator[tuple[tuple[int, int], float]]:
+    """((place of the hidden state, label), weight) of every trained token of a row, in order."""
+    places = [place for start, end in path for place in range(start, end)]
+    for (start, end), weight in zip(row.spans, row.weights or (1.0,) * len(row.spans), strict=True):
+        for at in range(max(start, 1), end):
+            yield (places[at - 1], row.ids[at]), weight

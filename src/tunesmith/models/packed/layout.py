@@ -1,0 +1,108 @@
+"""Where the tokens of a pass lie: rows end to end, or laid over each other so that every token they share stands once.
+
+Rows that begin alike form a trie of token ids. Taken in the order of their ids, each row adds only the tokens after its
+longest common prefix with the row before it; its path through the flat sequence is a few runs of earlier tokens, then its
+own. So there is one segment, and one call of attention, per row, whatever the depth of sharing, and no node is computed
+twice. Any shape falls out of this: one system prompt, several, many questions on a document, completions of one prompt.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tunesmith.data.chat import Encoded
+
+Run = tuple[int, int]
+"""Half-open range of places in the flat sequence."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The tokens that one row adds: `length` of them from place `start` on, behind `runs` of tokens that stood already."""
+
+    start: int
+    length: int
+    runs: tuple[Run, ...] = ()
+
+    @property
+    def depth(self) -> int:
+        """How many tokens of the row come before the segment."""
+        return sum(end - start for start, end in self.runs)
+
+    @property
+    def path(self) -> tuple[Run, ...]:
+        """The whole row as places, ancestors first."""
+        return (*self.runs, (self.start, self.start + self.length))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Token ids and positions of the flat sequence, its segments in order, and the path of every row as it was given."""
+
+    ids: list[int]
+    positions: list[int]
+    segments: tuple[Segment, ...]
+    paths: tuple[tuple[Run, ...], ...]
+
+
+def lay_out(rows: Sequence[Encoded], *, share: bool) -> Layout:
+    """Lay rows out. With `share`, a token that stands at the same place behind the same tokens in several rows stands once."""
+    ids: list[int] = []
+    positions: list[int] = []
+    segments: list[Segment] = []
+    paths: dict[int, tuple[Run, ...]] = {}
+    before: tuple[int, ...] = ()
+    path: tuple[Run, ...] = ()
+    for at in by_ids(rows) if share else range(len(rows)):
+        row = rows[at].ids
+        common = common_prefix(before, row) if share else 0
+        runs = _first(path, common)
+        start = len(ids)
+        ids.extend(row[common:])
+        positions.extend(range(common, len(row)))
+        if len(row) > common:
+            segments.append(Segment(start, len(row) - common, runs))
+        before, path = row, _joined(runs, (start, len(ids)))
+        paths[at] = path
+    return Layout(ids, positions, tuple(segments), tuple(paths[at] for at in range(len(rows))))
+
+
+def by_ids(rows: Sequence[Encoded]) -> list[int]:
+    """Indices of the rows in the order of their token ids: rows with a common prefix become neighbours."""
+    return sorted(range(len(rows)), key=lambda at: rows[at].ids)
+
+
+def common_prefix(one: tuple[int, ...], two: tuple[int, ...]) -> int:
+    """Length of the longest common prefix, by bisection over slices."""
+    low, high = 0, min(len(one), len(two))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == two[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def distinct_tokens(rows: Sequence[Encoded]) -> int:
+    """How many tokens go through the trunk when these rows share their prefixes: the nodes of their trie."""
+    ordered = [rows[at].ids for at in by_ids(rows)]
+    return sum(len(row) - common_prefix(before, row) for before, row in zip([(), *ordered[:-1]], ordered, strict=True))
+
+
+def _first(path: tuple[Run, ...], count: int) -> tuple[Run, ...]:
+    """The first `count` places of a path."""
+    kept: list[Run] = []
+    for start, end in path:
+        if count <= 0:
+            break
+        kept.append((start, min(end, start + count)))
+        count -= end - start
+    return tuple(kept)
+
+
+def _joined(runs: tuple[Run, ...], own: Run) -> tuple[Run, ...]:
+    if own[0] == own[1]:
+        return runs
+    if runs and runs[-1][1] == own[0]:
+        return (*runs[:-1], (runs[-1][0], own[1]))
+    return (*runs, own)

@@ -1,0 +1,152 @@
+"""Every decoder family: packed and shared passes give the loss and the gradients of its own forward, row by row."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from tunesmith import process
+
+process.prepare()
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedModel
+
+from tunesmith.data.chat import Encoded
+from tunesmith.errors import Misuse
+from tunesmith.models.packed.check import check_packable, shares_exactly
+from tunesmith.models.packed.forward import summed_loss, token_logprobs
+from tunesmith.models.packed.plan import pack, split_passes
+
+CPU = torch.device("cpu")
+VOCABULARY = 61
+SMALL = {
+    "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 64, "initializer_range": 0.08, "pad_token_id": 0, "bos_token_id": 1,
+    "eos_token_id": 2,
+}  # fmt: skip
+ALTERNATING = ["sliding_attention", "full_attention"]
+FAMILIES: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "qwen2": {"use_sliding_window": True, "sliding_window": 5, "layer_types": ALTERNATING},
+    "qwen3": {"head_dim": 16},
+    "mistral": {"sliding_window": 6},
+    "gemma2": {"head_dim": 16, "sliding_window": 5, "attn_logit_softcapping": 2.0,
+               "final_logit_softcapping": 3.0, "query_pre_attn_scalar": 10},
+    "gemma3_text": {"head_dim": 16, "sliding_window": 5, "layer_types": ALTERNATING, "query_pre_attn_scalar": 10},
+    "phi": {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "partial_rotary_factor": 0.5},
+    "phi3": {"sliding_window": 7, "resid_pdrop": 0.0, "embd_pdrop": 0.0},
+    "smollm3": {"no_rope_layers": [1, 0]},
+    "olmo2": {},
+    "granite": {"logits_scaling": 4.0, "attention_multiplier": 0.3,
+                "residual_multiplier": 0.7, "embedding_multiplier": 3.0},
+    "cohere": {"logit_scale": 0.25},
+    "mixtral": {"sliding_window": 6, "num_local_experts": 4, "num_experts_per_tok": 2},
+}  # fmt: skip
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "stablelm": ({"hidden_dropout": 0.0}, "a stablelm model cannot be packed exactly"),
+    "gpt_oss": ({"num_local_experts": 4, "head_dim": 16}, "a gpt_oss model cannot be packed exactly"),
+    "mixtral": ({"output_router_logits": True}, "asks for an auxiliary loss of its routers"),
+    "falcon_h1": ({}, "rows of a falcon_h1 model see each other"),
+    "mamba": ({}, "rows of a mamba model see each other"),
+    "qwen3_next": (
+        {"layer_types": ["linear_attention", "full_attention"]},
+        "rows of a qwen3_next model see each other",
+    ),
+}
+
+
+DTYPES = {"mixtral": torch.float32}
+"""Its experts are multiplied by a kernel that knows no fp64."""
+
+
+def build(family: str) -> PreTrainedModel:
+    """A tiny random model of the family in fp64, so that only a different computation can differ."""
+    torch.manual_seed(3)
+    config = CONFIG_MAPPING[family](**{**SMALL, **FAMILIES[family]})
+    return AutoModelForCausalLM.from_config(config, dtype=DTYPES.get(family, torch.float64)).eval()
+
+
+def build_any(family: str, options: dict[str, Any]) -> PreTrainedModel:
+    torch.manual_seed(3)
+    config = CONFIG_MAPPING[family](**{**SMALL, **options})
+    return AutoModelForCausalLM.from_config(config).eval()
+
+
+@pytest.mark.parametrize("family", REFUSED)
+def test_a_family_that_cannot_be_done_exactly_is_refused_by_name(family: str) -> None:
+    options, what = REFUSED[family]
+    with pytest.raises(Misuse, match=what):
+        check_packable(build_any(family, options))
+
+
+def rows() -> list[Encoded]:
+    """Three levels of sharing, a duplicate, a prefix that ends inside an answer, and a row that shares nothing."""
+    generator = torch.Generator().manual_seed(5)
+
+    def draw(count: int) -> tuple[int, ...]:
+        return tuple(torch.randint(3, VOCABULARY, (count,), generator=generator).tolist())
+
+    system, other = draw(9), draw(11)
+    document = system + draw(6)
+    made = [Encoded(f"a{n}", system + draw(4 + n), ((10, 12 + n),)) for n in range(3)]
+    made += [Encoded(f"b{n}", document + draw(3 + n), ((14, 17), (17, 18 + n))) for n in range(3)]
+    made += [Encoded("twice", made[0].ids, made[0].spans), Encoded("long", made[3].ids + draw(4), ((12, 22),))]
+    return [
+        *made,
+        Encoded("alone", other, ((0, 11),)),
+        Encoded("weighed", document + draw(2), ((15, 17),), weights=(0.5,)),
+    ]
+
+
+def separate(model: PreTrainedModel, data: Sequence[Encoded]) -> tuple[float, dict[str, torch.Tensor]]:
+    """The outside truth: the model's own eager forward, one row at a time, full logits."""
+    model.set_attn_implementation("eager")
+    total = 0.0
+    for row in data:
+        logits = model(input_ids=torch.tensor([row.ids])).logits[0].double()
+        for (start, end), weight in zip(row.spans, row.weights or (1.0,) * len(row.spans), strict=True):
+            first = max(start, 1)
+            loss = (
+                cross_entropy(logits[first - 1 : end - 1], torch.tensor(row.ids[first:end]), reduction="sum") * weight
+            )
+            loss.backward(retain_graph=True)
+            total += loss.item()
+    return total, taken(model)
+
+
+def taken(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    found = {name: value.grad.clone() for name, value in model.named_parameters() if value.grad is not None}
+    model.zero_grad()
+    return found
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(("share", "size"), [(False, 500), (True, 500), (True, 40)])
+def test_loss_and_gradients_are_those_of_separate_rows(family: str, share: bool, size: int) -> None:
+    model, data = build(family), rows()
+    expected, gradients = separate(model, data)
+    total = 0.0
+    for group in split_passes(data, size, share=share):
+        loss = summed_loss(model, pack(group, CPU, share=share))
+        loss.backward()
+        total += loss.item()
+    assert total == pytest.approx(expected, rel=1e-6)
+    found = taken(model)
+    assert found.keys() == gradients.keys()
+    for name, value in found.items():
+        assert (value - gradients[name]).norm() <= 1e-6 * gradients[name].norm(), name
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_is_accepted_by_trial(family: str) -> None:
+    model = build(family).float()
+    check_packable(model)
+    assert shares_exactly(model)
+
+
+def test_logprobs_come_in_the_order_of_the_rows() -> None:
+    model, data = build("llama"), rows()
+    apart = torch.cat([token_logprobs(model, pack([row], CPU)) for row in data])
+    assert torch.allclose(token_logprobs(model, pack(data, CPU, share=True)), apart, rtol=0, atol=1e-12)

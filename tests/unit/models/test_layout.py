@@ -1,0 +1,124 @@
+"""The trie of a pass: every distinct token stands once, and every row is found again along its path."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith import process
+
+process.prepare()
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from tunesmith.data.chat import Encoded
+from tunesmith.models.packed.forward import summed_loss
+from tunesmith.models.packed.layout import Segment, common_prefix, distinct_tokens, lay_out
+from tunesmith.models.packed.plan import pack, split_passes
+
+CPU = torch.device("cpu")
+ROWS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), min_size=1, max_size=12)
+
+
+def encoded(rows: list[list[int]]) -> list[Encoded]:
+    return [Encoded(str(at), tuple(ids), ((0, len(ids)),)) for at, ids in enumerate(rows)]
+
+
+def nodes(rows: list[list[int]]) -> int:
+    """The outside truth: the set of all prefixes."""
+    return len({tuple(row[:end]) for row in rows for end in range(1, len(row) + 1)})
+
+
+@given(ROWS)
+def test_every_prefix_stands_once_and_every_row_is_found_along_its_path(rows: list[list[int]]) -> None:
+    layout = lay_out(encoded(rows), share=True)
+    assert len(layout.ids) == distinct_tokens(encoded(rows)) == nodes(rows)
+    for row, path in zip(rows, layout.paths, strict=True):
+        places = [place for start, end in path for place in range(start, end)]
+        assert [layout.ids[place] for place in places] == row
+        assert [layout.positions[place] for place in places] == list(range(len(row)))
+
+
+@given(ROWS)
+def test_segments_follow_each_other_and_stand_on_earlier_places(rows: list[list[int]]) -> None:
+    layout = lay_out(encoded(rows), share=True)
+    at = 0
+    for segment in layout.segments:
+        assert segment.start == at and segment.length > 0
+        assert segment.depth == layout.positions[at]
+        assert all(end <= at for _, end in segment.runs)
+        at += segment.length
+    assert at == len(layout.ids)
+
+
+@given(ROWS, st.integers(1, 30))
+def test_shared_passes_fit_and_hold_every_row_once(rows: list[list[int]], size: int) -> None:
+    groups = list(split_passes(encoded(rows), size, share=True))
+    assert sorted(row.row_id for group in groups for row in group) == sorted(map(str, range(len(rows))))
+    for group in groups:
+        tokens = pack(group, CPU, share=True).tokens
+        assert tokens <= size or len(group) == 1
+        assert tokens == nodes([list(row.ids) for row in group])
+
+
+@given(st.lists(st.integers(0, 1), max_size=9), st.lists(st.integers(0, 1), max_size=9))
+def test_the_common_prefix(one: list[int], two: list[int]) -> None:
+    expected = next((at for at, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
+    assert common_prefix(tuple(one), tuple(two)) == expected
+
+
+def test_a_layout_drawn_by_hand() -> None:
+    rows = encoded([[1, 2, 3, 4], [5, 6], [1, 2, 7], [1, 2, 3, 4], [1, 2, 3, 4, 8]])
+    layout = lay_out(rows, share=True)
+    assert layout.ids == [1, 2, 3, 4, 8, 7, 5, 6]
+    assert layout.positions == [0, 1, 2, 3, 4, 2, 0, 1]
+    assert layout.segments == (Segment(0, 4), Segment(4, 1, ((0, 4),)), Segment(5, 1, ((0, 2),)), Segment(6, 2))
+    assert layout.paths == (((0, 4),), ((6, 8),), ((0, 2), (5, 6)), ((0, 4),), ((0, 5),))
+
+
+def test_the_first_token_of_every_completion_keeps_its_loss() -> None:
+    prompt = (1, 2, 3)
+    rows = [Encoded(str(n), (*prompt, 10 + n, 4), ((3, 5),)) for n in range(3)]
+    batch = pack(rows, CPU, share=True)
+    assert sorted(batch.labels[batch.index == 2].tolist()) == [10, 11, 12]
+    assert batch.inverse.shape == (6,)
+
+
+def test_a_shared_trained_part_is_weighed_by_its_rows() -> None:
+    rows = [
+        Encoded("a", (1, 2, 3), ((1, 3),)),
+        Encoded("b", (1, 2, 4), ((1, 3),)),
+        Encoded("c", (1, 2, 4), ((2, 3),), 0, (0.5,)),
+    ]
+    batch = pack(rows, CPU, share=True)
+    pairs = zip(batch.index.tolist(), batch.labels.tolist(), batch.weights.tolist(), strict=True)
+    assert sorted(pairs) == [(0, 2, 2.0), (1, 3, 1.0), (1, 4, 1.5)]
+    assert batch.plain == 1 and batch.weights[0] == 1.0
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("prefix", [0, 1, 30])
+@pytest.mark.parametrize("rows", [1, 2, 7, 32])
+def test_sharing_changes_no_loss_and_no_gradient_in_fp32(rows: int, prefix: int, tied: bool) -> None:
+    torch.manual_seed(4)
+    config = LlamaConfig(
+        vocab_size=97, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, tie_word_embeddings=tied,
+    )  # fmt: skip
+    llama = LlamaForCausalLM(config)
+    shared = torch.randint(3, 97, (prefix,)).tolist()
+    data = []
+    for number in range(rows):
+        own = torch.randint(3, 97, (5 + number % 9,)).tolist()
+        data.append(Encoded(str(number), (*shared, *own), ((max(prefix - 2, 0), prefix + 3),)))
+
+    def trained(share: bool) -> tuple[float, dict[str, torch.Tensor]]:
+        llama.zero_grad()
+        loss = summed_loss(llama, pack(data, CPU, share=share))
+        loss.backward()
+        return loss.item(), {name: value.grad.clone() for name, value in llama.named_parameters()}
+
+    (loss, expected), (found, gradients) = trained(False), trained(True)
+    assert found == pytest.approx(loss, rel=1e-6)
+    for name, value in gradients.items():
+        assert (value - expected[name]).norm() <= 1e-6 * expected[name].norm(), name
