@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tunesmith import process
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 MISSING = "needs ../shared"
 LOCAL_NAMES = ("localhost", "", None)
@@ -72,6 +74,21 @@ def shared() -> Path:
 def root() -> Path:
     """The root of the repository."""
     return Path(__file__).resolve().parents[1]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked `gpu` are skipped, and counted, where there is no CUDA device."""
+    wanting = [item for item in items if item.get_closest_marker("gpu")]
+    if wanting and not _has_cuda():
+        for item in wanting:
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+def _has_cuda() -> bool:
+    process.prepare()
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

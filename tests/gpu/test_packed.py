@@ -1,0 +1,95 @@
+"""On CUDA in bf16: variable-length attention equals separate rows, shared or not, and no layer waits for the device."""
+
+import pytest
+
+from tunesmith import process
+
+process.prepare()
+
+import torch
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+from tunesmith.data.chat import Encoded
+from tunesmith.models.packed import varlen
+from tunesmith.models.packed.check import check_packable, shares_exactly
+from tunesmith.models.packed.forward import hidden_states, summed_loss
+from tunesmith.models.packed.layout import lay_out
+from tunesmith.models.packed.plan import pack
+from tunesmith.models.packed.segments import Rule, attend
+
+pytestmark = pytest.mark.gpu
+CUDA = "cuda"
+
+
+def model(dtype: torch.dtype) -> Qwen3ForCausalLM:
+    torch.manual_seed(2)
+    config = Qwen3Config(
+        vocab_size=512, hidden_size=128, intermediate_size=256, num_hidden_layers=3, num_attention_heads=8,
+        num_key_value_heads=2, head_dim=64,
+    )  # fmt: skip
+    return Qwen3ForCausalLM(config).to(CUDA, dtype)
+
+
+def rows() -> list[Encoded]:
+    generator = torch.Generator().manual_seed(4)
+
+    def draw(count: int) -> tuple[int, ...]:
+        return tuple(torch.randint(3, 512, (count,), generator=generator).tolist())
+
+    system = draw(70)
+    document = system + draw(33)
+    made = [Encoded(f"a{n}", system + draw(9 + n), ((70, 78 + n),)) for n in range(5)]
+    made += [Encoded(f"b{n}", document + draw(7 + n), ((100, 109 + n),)) for n in range(5)]
+    return [*made, Encoded("alone", draw(40), ((0, 40),))]
+
+
+@pytest.mark.parametrize("window", [None, 16])
+def test_the_kernel_aligns_a_suffix_at_the_end(window: int | None) -> None:
+    segments = lay_out(rows(), share=True).segments
+    tokens = sum(segment.length for segment in segments)
+    query = torch.randn(1, 8, tokens, 64, device=CUDA, dtype=torch.bfloat16)
+    key, value = (torch.randn(1, 2, tokens, 64, device=CUDA, dtype=torch.bfloat16) for _ in range(2))
+    rule = Rule(0.125, window)
+    fast = varlen.attend(query, key, value, bounds=varlen.bounds(segments, query.device), rule=rule).float()
+    slow = attend(query.float(), key.float(), value.float(), segments=segments, rule=rule)
+    assert (fast - slow).norm() <= 1e-2 * slow.norm()
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 3e-2), (torch.float32, 1e-5)])
+def test_shared_gradients_equal_separate_ones(dtype: torch.dtype, tolerance: float) -> None:
+    qwen, found = model(dtype), []
+    for share in (False, True):
+        qwen.zero_grad()
+        loss = summed_loss(qwen, pack(rows(), torch.device(CUDA), share=share))
+        loss.backward()
+        found.append((loss.item(), {name: value.grad.float() for name, value in qwen.named_parameters()}))
+    assert found[1][0] == pytest.approx(found[0][0], rel=tolerance)
+    for name, value in found[1][1].items():
+        assert (value - found[0][1][name]).norm() <= tolerance * found[0][1][name].norm(), name
+
+
+def test_the_trial_accepts_it() -> None:
+    qwen = model(torch.bfloat16)
+    check_packable(qwen)
+    assert shares_exactly(qwen)
+
+
+def test_no_layer_waits_for_the_device() -> None:
+    qwen, batch = model(torch.bfloat16), pack(rows(), torch.device(CUDA), share=True)
+    hidden_states(qwen, batch)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        hidden_states(qwen, batch)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+def test_a_neighbour_changes_no_bit() -> None:
+    qwen, data = model(torch.bfloat16).eval(), rows()
+    other = Encoded("other", tuple(reversed(data[0].ids)), data[0].spans)
+    with torch.no_grad():
+        one, two = (
+            hidden_states(qwen, pack([first, data[1]], torch.device(CUDA)))[len(first.ids) :]
+            for first in (data[0], other)
+        )
+    assert torch.equal(one, two)
