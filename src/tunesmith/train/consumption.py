@@ -1,4 +1,4 @@
-"""The record of what the optimiser saw: step, row, token span, number of tokens supervised. Parquet, a few bytes a row."""
+"""The record of what the optimiser saw: step (from 1, as in the curve), row, token span, number of tokens supervised. Parquet, a few bytes a row."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ SCHEMA = pyarrow.schema(
 
 def keep_consumption(steps: Sequence[Sequence[int]], rows: Sequence[Encoded], store: Store) -> str:
     """Store the record of the steps that were taken; the digest of the Parquet object."""
-    taken = [(step, rows[index]) for step, indices in enumerate(steps) for index in indices]
+    taken = [(step, rows[index]) for step, indices in enumerate(steps, start=1) for index in indices]
     table = pyarrow.table(
         {
             "step": [step for step, _ in taken],

@@ -128,10 +128,10 @@ def test_the_record_says_which_tokens_every_step_saw(context: Context) -> None:
     digest = keep_consumption([[2, 0], [1], [0]], rows, context.store)
     table = pyarrow.parquet.read_table(io.BytesIO(context.store.objects.get(digest)))
     assert [tuple(line.values()) for line in table.to_pylist()] == [
-        (0, "b", 8, 3, 2),
-        (0, "a", 0, 9, 5),
-        (1, "b", 0, 8, 7),
-        (2, "a", 0, 9, 5),
+        (1, "b", 8, 3, 2),
+        (1, "a", 0, 9, 5),
+        (2, "b", 0, 8, 7),
+        (3, "a", 0, 9, 5),
     ]
     assert table.column_names == ["step", "row_id", "first_token", "tokens", "supervised"]
     assert keep_consumption([[2, 0], [1], [0]], rows, context.store) == digest

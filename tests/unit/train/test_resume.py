@@ -1,0 +1,122 @@
+"""Killed at any step boundary and inside any accumulation, a run ends in the same bytes as one that was left alone."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith import process
+
+process.prepare()
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from tunesmith.context import Context
+from tunesmith.data.chat import Encoded
+from tunesmith.errors import IntegrityBroken
+from tunesmith.recipe import TrainSettings
+from tunesmith.store import open_store
+from tunesmith.train import loop
+from tunesmith.train.loop import Plan, run_loop
+
+STEPS, PASSES = 5, 3
+
+
+class Killed(BaseException):
+    """As sudden as a signal: nothing in the loop may catch it."""
+
+
+def llama() -> LlamaForCausalLM:
+    torch.manual_seed(6)
+    config = LlamaConfig(
+        vocab_size=50, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=1,
+    )  # fmt: skip
+    return LlamaForCausalLM(config)
+
+
+def plan(folder: Path, key: str = "k" * 64) -> Plan:
+    """Every step has three passes: rows of ten tokens, twelve tokens a pass, nothing shared."""
+    rows = [Encoded(str(n), tuple((7 * n + 3 * at) % 47 + 3 for at in range(10)), ((4, 10),)) for n in range(6)]
+    steps = [[(step + at) % 6 for at in range(PASSES)] for step in range(STEPS)]
+    return Plan(rows, steps, rows[4:], key, folder)
+
+
+def settings(every: int, optimizer: str = "adamw") -> TrainSettings:
+    return TrainSettings(
+        method="full", rows_per_step=PASSES, tokens_per_pass=16, learning_rate=1e-2, checkpoint_every=every,
+        validation=0.1, validate_every=2, optimizer=optimizer,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return Context(store=open_store(tmp_path / "store"), data_root=tmp_path, home=tmp_path, seed=5)
+
+
+def weights(model: LlamaForCausalLM) -> list[torch.Tensor]:
+    return [value.detach().clone() for value in model.parameters()]
+
+
+def killed_at(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next loop dies in front of its `calls`-th pass."""
+    real, seen = loop.summed_loss, [0]
+
+    def dying(*arguments: Any, **options: Any) -> torch.Tensor:
+        seen[0] += 1
+        if seen[0] == calls:
+            raise Killed
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(loop, "summed_loss", dying)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("every", [1, 2])
+def test_every_boundary_and_every_pass(
+    every: int, optimizer: str, tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how = settings(every, optimizer)
+    whole = llama()
+    left_alone = run_loop(whole, plan(tmp_path / "whole"), settings=how, context=context)
+    passes = STEPS * PASSES + 3 * 2  # two held-out rows, looked at after steps 2, 4 and 5
+    for call in range(1, passes + 1):
+        folder = tmp_path / f"killed-{call}"
+        with monkeypatch.context() as patch:
+            killed_at(call, patch)
+            with pytest.raises(Killed):
+                run_loop(llama(), plan(folder), settings=how, context=context)
+        resumed = llama()
+        state = run_loop(resumed, plan(folder), settings=how, context=context)
+        assert state == left_alone
+        assert all(torch.equal(one, two) for one, two in zip(weights(whole), weights(resumed), strict=True)), call
+
+
+def test_another_run_key_refuses_to_resume(tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        killed_at(8, patch)
+        with pytest.raises(Killed):
+            run_loop(llama(), plan(tmp_path / "a"), settings=settings(1), context=context)
+    with pytest.raises(IntegrityBroken, match="other data, another recipe or other code"):
+        run_loop(llama(), plan(tmp_path / "a", "j" * 64), settings=settings(1), context=context)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_order_other_ones(tmp_path: Path, context: Context) -> None:
+    one, two, three = llama(), llama(), llama()
+    run_loop(one, plan(tmp_path / "one"), settings=settings(9), context=context)
+    run_loop(two, plan(tmp_path / "two"), settings=settings(9), context=context)
+    turned = plan(tmp_path / "three")
+    run_loop(three, Plan(turned.rows, turned.steps[::-1], turned.validation, turned.key, turned.folder),
+             settings=settings(9), context=context)  # fmt: skip
+    assert all(torch.equal(a, b) for a, b in zip(weights(one), weights(two), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(weights(one), weights(three), strict=True))
+
+
+def test_patience_stops_the_run_and_a_resumed_run_stops_at_the_same_step(tmp_path: Path, context: Context) -> None:
+    how = settings(1).model_copy(update={"learning_rate": 1e-9, "patience": 1, "validate_every": 1})
+    how = how.model_copy(update={"schedule": "constant", "clip": 1e-12})
+    state = run_loop(llama(), plan(tmp_path / "tired"), settings=how, context=context)
+    assert state.step < STEPS
+    again = run_loop(llama(), plan(tmp_path / "tired"), settings=how, context=context)
+    assert again.step == state.step and again.curve == state.curve
