@@ -30,6 +30,9 @@ DEFAULT_METRICS = {
     "text": ("bits-per-byte",),
 }
 LABEL_METRICS = ("exact-match", "macro-f1")
+LABEL_SHARE = 0.5
+"""Where more than this share of the whole completions differ, they are texts and not labels."""
+
 SAMPLES = 8
 
 
@@ -122,6 +125,12 @@ def _baselines(asked: Asked, training: Sequence[Row], metrics: Sequence[Metric])
     pairs = [(prompt, label) for prompt, label in labelled if label is not None]
     if not pairs:
         asked.context.progress.say(f"baselines: left out, no training row has a label under {key!r}")
+        return []
+    distinct = len({label for _, label in pairs})
+    if key is None and distinct > LABEL_SHARE * len(pairs):
+        asked.context.progress.say(
+            f"baselines: left out, {distinct} of {len(pairs)} completions differ and are no labels; set evaluate.label"
+        )
         return []
     how = f"learned from {len(pairs)} of {len(labelled)} training rows, those with a label"
     if len(pairs) == len(labelled):

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import pytest
+
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.context import Context
 from tunesmith.evaluate.answers import Asked
@@ -32,16 +34,18 @@ def row(number: int, completion: str) -> Row:
     return Row(row_id=f"{number:016x}", file="made", line=number + 1, example=Example(messages=turns))
 
 
-def baselines(context: Context, completions: list[str]) -> tuple[list[Any], list[str]]:
+def baselines(
+    context: Context, completions: list[str], settings: EvaluateSettings = SETTINGS
+) -> tuple[list[Any], list[str]]:
     heard = Heard()
     asked = Asked(
         [row(90, json.dumps({"queue": "a"}))],
         build_task(TaskSettings(type="chat")),
-        SETTINGS,
+        settings,
         replace(context, progress=heard),
     )
     training = [row(number, text) for number, text in enumerate(completions)]
-    return _baselines(asked, training, metrics_for(SETTINGS, SETTINGS.metrics)), heard.lines
+    return _baselines(asked, training, metrics_for(settings, settings.metrics)), heard.lines
 
 
 def test_rows_without_a_label_are_counted_out_in_words(context: Context) -> None:
@@ -55,3 +59,12 @@ def test_no_labels_at_all_is_said(context: Context) -> None:
     found, lines = baselines(context, ["no json", "none here"])
     assert found == []
     assert lines == ["baselines: left out, no training row has a label under 'queue'"]
+
+
+@pytest.mark.parametrize(("completions", "names"), [(["yes", "no", "yes", "no"], 1), (["one", "two", "three", "two"], 0)])
+def test_whole_completions_that_differ_are_no_labels(context: Context, completions: list[str], names: int) -> None:
+    asked_plainly = SETTINGS.model_copy(update={"label": None})
+    found, lines = baselines(context, completions, asked_plainly)
+    assert len(found) == names
+    said = "baselines: left out, 3 of 4 completions differ and are no labels; set evaluate.label"
+    assert lines == ([] if names else [said])
