@@ -162,7 +162,8 @@ def test_a_pass_with_nothing_to_train_is_zero_with_a_gradient() -> None:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_the_loss_equals_full_logits_over_many_chunks(monkeypatch: pytest.MonkeyPatch, smoothing: float) -> None:
-    monkeypatch.setattr(forward, "ROWS_PER_CHUNK", 4)
+    monkeypatch.setattr(forward, "LOGITS_PER_CHUNK", 4 * VOCABULARY)
+    monkeypatch.setattr(forward, "LEAST_ROWS", 1)
     llama = model()
     truth = sum(alone(llama, one, smoothing).sum().item() for one in ROWS)
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """The attention that every decoder family of transformers is given: each row of a pass sees itself alone, causally.
 
-Registered once. The name is not in transformers' mask registry, so the model passes mask None and hands `segments` and
-`bounds` through to every layer. Which kernel does the work depends on the device and the precision alone.
+Registered once. The name is not in transformers' mask registry, so the model passes mask None and hands `segments`,
+`bounds` and `arrangement` through to every layer. Which kernel does the work depends on the device and the precision alone.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from tunesmith.errors import Misuse
 from tunesmith.models.packed import varlen
 from tunesmith.models.packed.layout import Segment
 from tunesmith.models.packed.segments import Rule, attend
+from tunesmith.models.packed.stacks import Arrangement
 
 process.prepare()
 
@@ -32,6 +33,7 @@ def packed_attention(
     dropout: float = 0.0,
     segments: tuple[Segment, ...] | None = None,
     bounds: varlen.Bounds | None = None,
+    arrangement: Arrangement | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """query [1, H, T, D], key and value [1, K, T, D] with K dividing H; returns [1, T, H, D].
@@ -48,7 +50,7 @@ def packed_attention(
     if bounds is not None and varlen.fits(query, rule):
         out = varlen.attend(query, key, value, bounds=bounds, rule=rule)
     else:
-        out = attend(query, key, value, segments=segments, rule=rule)
+        out = attend(query, key, value, segments=segments, rule=rule, arrangement=arrangement)
     return out.transpose(1, 2).contiguous(), None
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tunesmith import process
 from tunesmith.data.chat import Encoded
 from tunesmith.models.packed.layout import Run, Segment, by_ids, common_prefix, lay_out
+from tunesmith.models.packed.stacks import Arrangement, arrange
 
 process.prepare()
 
@@ -14,7 +15,8 @@ import torch  # noqa: E402
 
 @dataclass(frozen=True)
 class Pass:
-    """Tensors of one forward: `ids` and `positions` [1, T] int64, and the `segments` that attention works on.
+    """Tensors of one forward: `ids` and `positions` [1, T] int64, and the `segments` that attention works on; off CUDA, their
+    `arrangement` in stacks.
 
     Hidden state `index[k]` predicts token `labels[k]`; both [S] int64. A pair that several rows share stands once. `weights`
     [S] fp32 says how much each pair counts in the loss: the sum, over its rows, of their spans' weights. The first `plain`
@@ -24,6 +26,7 @@ class Pass:
     ids: torch.Tensor
     positions: torch.Tensor
     segments: tuple[Segment, ...]
+    arrangement: Arrangement | None
     index: torch.Tensor
     labels: torch.Tensor
     weights: torch.Tensor
@@ -71,6 +74,7 @@ def pack(rows: Sequence[Encoded], device: torch.device, *, share: bool = False) 
         ids=torch.tensor([layout.ids], dtype=torch.int64, device=device),
         positions=torch.tensor([layout.positions], dtype=torch.int64, device=device),
         segments=layout.segments,
+        arrangement=None if device.type == "cuda" else arrange(layout.segments),
         index=torch.tensor([place for place, _ in ordered], dtype=torch.int64, device=device),
         labels=torch.tensor([label for _, label in ordered], dtype=torch.int64, device=device),
         weights=torch.tensor([weights[pair] for pair in ordered], dtype=torch.float32, device=device),

@@ -3,7 +3,7 @@
 A segment's queries see its whole path, causally, aligned at the end. A row of its own needs no mask. Behind a short shared
 prefix the prefix's queries are computed along and thrown away, which costs less than a mask over a square. Otherwise, and
 under a sliding window or a soft cap, the queries go block by block against the keys that they can see. So no mask and no
-score matrix is ever larger than one block of a segment's queries by its keys.
+score matrix is ever larger than one block of a segment's queries by its keys. Short rows are stacked (see stacks.py).
 """
 
 from collections.abc import Sequence
@@ -13,11 +13,12 @@ from typing import Any
 
 from tunesmith import process
 from tunesmith.models.packed.layout import Run, Segment
+from tunesmith.models.packed.stacks import Arrangement
 
 process.prepare()
 
 import torch  # noqa: E402
-from torch.nn.functional import scaled_dot_product_attention  # noqa: E402
+from torch.nn.functional import embedding, scaled_dot_product_attention  # noqa: E402
 
 BLOCK = 1024
 """Queries per block where a mask is needed."""
@@ -33,26 +34,71 @@ class Rule:
 
 
 def attend(
-    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, segments: Sequence[Segment], rule: Rule
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    *,
+    segments: Sequence[Segment],
+    rule: Rule,
+    arrangement: Arrangement | None = None,
 ) -> torch.Tensor:
-    """query [1, H, T, D], key and value [1, K, T, D] with K dividing H; returns [1, H, T, D]."""
+    """query [1, H, T, D], key and value [1, K, T, D] with K dividing H; returns [1, H, T, D].
+
+    `arrangement` stacks short rows; it is passed over where a window or a soft cap would reach into them.
+    """
+    reached = rule.softcap is not None or (
+        rule.window is not None and arrangement and arrangement.longest > rule.window
+    )
+    if arrangement is None or not arrangement.stacks or reached:
+        return torch.cat(
+            _one_by_one(query, key, value, segments=segments, rule=rule, wanted=range(len(segments))), dim=2
+        )
+    flat = [tensor[0].transpose(0, 1).flatten(1) for tensor in (query, key, value)]
+    heads = [tensor.shape[1] for tensor in (query, key, value)]
+    outputs = []
+    for stack in arrangement.stacks:
+        shape = (stack.rows, stack.length)
+        q, k, v = (
+            embedding(stack.places, rows).view(*shape, count, -1).transpose(1, 2)
+            for rows, count in zip(flat, heads, strict=True)
+        )
+        out = scaled_dot_product_attention(q, k, v, is_causal=True, scale=rule.scale, enable_gqa=heads[0] != heads[1])
+        outputs.append(out.transpose(1, 2).reshape(stack.rows * stack.length, -1))
+    for one in _one_by_one(query, key, value, segments=segments, rule=rule, wanted=arrangement.alone):
+        outputs.append(one[0].transpose(0, 1).flatten(1))
+    whole = embedding(arrangement.order, torch.cat(outputs))
+    return whole.view(whole.shape[0], heads[0], -1).transpose(0, 1)[None]
+
+
+def _one_by_one(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    *,
+    segments: Sequence[Segment],
+    rule: Rule,
+    wanted: Sequence[int],
+) -> list[torch.Tensor]:
+    """[1, H, n, D] of every wanted segment."""
+    if not wanted:
+        return []
     lengths = [segment.length for segment in segments]
     queries, keys, values = (tensor.split(lengths, dim=2) for tensor in (query, key, value))
-    behind = [at for at, segment in enumerate(segments) if segment.runs]
+    behind = [at for at in wanted if segments[at].runs]
     together = {at for at in behind if rule.window is None and rule.softcap is None and _cheaper_whole(segments[at])}
     longer_keys = _paths(key, segments, behind)
     longer_values = _paths(value, segments, behind)
     longer_queries = _paths(query, segments, sorted(together))
     outputs = []
-    for at, segment in enumerate(segments):
+    for at in wanted:
         if at in together:
             whole = _attend(longer_queries[at], longer_keys[at], longer_values[at], rule)
-            outputs.append(whole[:, :, segment.depth :])
-        elif segment.runs:
+            outputs.append(whole[:, :, segments[at].depth :])
+        elif segments[at].runs:
             outputs.append(_attend(queries[at], longer_keys[at], longer_values[at], rule))
         else:
             outputs.append(_attend(queries[at], keys[at], values[at], rule))
-    return torch.cat(outputs, dim=2)
+    return outputs
 
 
 def _cheaper_whole(segment: Segment) -> bool:
