@@ -1,7 +1,7 @@
 """Context: what a stage is handed besides its inputs. Store, clock, seeded randomness, progress; nothing else is ambient."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -33,6 +33,9 @@ class Silence:
 
     def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterator[T]:
         yield from items
+
+    def note(self, numbers: Mapping[str, float]) -> None:
+        return None
 
     def say(self, line: str) -> None:
         return None

@@ -1,6 +1,6 @@
 """Protocols of the outside world. Final classes stand behind them; tests use fakes that ship with the project."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -50,6 +50,10 @@ class Progress(Protocol):
 
     def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterator[T]:
         """Yield the items while showing how many are done and how long the rest will take."""
+        ...
+
+    def note(self, numbers: Mapping[str, float]) -> None:
+        """Numbers by name that go with the loop being tracked, e.g. its loss; the next note takes their place."""
         ...
 
     def say(self, line: str) -> None: ...

@@ -13,6 +13,8 @@ from tunesmith.cli.main import app
 PAGES = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs/concepts/chat-templates.md",
+    "docs/concepts/shared-prefixes.md",
     *(f"docs/guides/{name}.md" for name in ("verify-a-release", "your-own-rows", "serve-a-release")),
 ]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)

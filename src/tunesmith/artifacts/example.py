@@ -27,11 +27,20 @@ class Media(Artifact):
 Part = Annotated[Text | Media, Field(discriminator="type")]
 
 
+def _is_unset(value: object) -> bool:
+    return value is None
+
+
 class Message(Artifact):
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    `weight` (0 or more) is what an assistant's turn counts in the loss; 0 is not trained, and None counts as 1. It is not
+    written when it is None, so that a message without one has the bytes and digest it always had.
+    """
 
     role: Role
     content: tuple[Part, ...]
+    weight: float | None = Field(default=None, ge=0, strict=True, exclude_if=_is_unset)
 
     @property
     def text(self) -> str:

@@ -1,6 +1,6 @@
 """Report: what a stage found, what it was made from, and what was measured on the way."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -75,10 +75,21 @@ class CurvePoint(Artifact):
     supervised_tokens: int
 
 
+class WatchFinding(Artifact):
+    """What a watcher saw after `step`. `stop` ended the run there. `names` has the rows or tensors that it is about."""
+
+    watcher: str
+    step: int
+    severity: Literal["stop", "warn"]
+    message: str
+    names: tuple[str, ...] = ()
+
+
 class TrainReport(Report):
     """The model, how it was reached, and the record of the rows that each step consumed.
 
-    `distinct_tokens` is how many of `tokens` went through the trunk; 0 in reports from before it was counted.
+    `distinct_tokens` is how many of `tokens` went through the trunk; 0 in reports from before it was counted. `watch` has
+    what the watchers saw; what depends on the clock (a slow machine) is in `measured` instead.
     """
 
     model: ModelRef
@@ -97,6 +108,7 @@ class TrainReport(Report):
     consumption: str
     threads: int
     mask_sample: tuple[str, ...] = ()
+    watch: tuple[WatchFinding, ...] = ()
 
 
 class SystemScores(Artifact):

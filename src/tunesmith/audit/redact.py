@@ -44,7 +44,7 @@ def _turn(turn: Message, spans: list[Span], numbers: _Numbers) -> Message:
     if not spans:
         return turn
     media = tuple(part for part in turn.content if not isinstance(part, Text))
-    return Message(role=turn.role, content=(Text(text=_text(turn.text, spans, numbers)), *media))
+    return turn.model_copy(update={"content": (Text(text=_text(turn.text, spans, numbers)), *media)})
 
 
 def _text(text: str, spans: list[Span], numbers: _Numbers) -> str:

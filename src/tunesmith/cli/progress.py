@@ -1,10 +1,14 @@
-"""Progress on stderr: a live line on a terminal, plain lines elsewhere; nothing for what takes under two seconds."""
+"""Progress on stderr: a live line on a terminal, plain lines elsewhere; nothing for what takes under two seconds.
 
-from collections.abc import Iterable, Iterator, Sized
+A loop that tells numbers (training: its loss, its speed) has them in a second line on a terminal, and at the end of its plain
+lines, of which there is then one a minute at least.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeVar
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
 from rich.text import Text
@@ -18,9 +22,16 @@ PATIENCE: Final = 2.0
 SHARE: Final = 0.1
 """A plain line is written when at least this share of the work was done since the last one."""
 
+MINUTE: Final = 60.0
+"""Seconds after which a loop that tells numbers gets a plain line, however little of its work was done."""
+
 
 class Meter(Protocol):
     """Shows how far one loop has come."""
+
+    def note(self, numbers: Mapping[str, float]) -> None:
+        """What to show beside it from now on."""
+        ...
 
     def at(self, done: int, seconds: float) -> None:
         """`done` items after `seconds` seconds."""
@@ -31,20 +42,30 @@ class Meter(Protocol):
 
 @dataclass
 class PlainMeter:
-    """A line after two seconds, then one for every tenth of the work, or whenever the time has doubled if there is no total."""
+    """A line after two seconds, then one for every tenth of the work, or whenever the time has doubled if there is no total.
+
+    With numbers to tell, also one whenever a minute has gone by.
+    """
 
     console: Console
     label: str
     total: int | None
     shown_at: float = 0.0
     shown_done: int = 0
+    noted: str = ""
+
+    def note(self, numbers: Mapping[str, float]) -> None:
+        self.noted = note_line(numbers)
 
     def at(self, done: int, seconds: float) -> None:
         due = done - self.shown_done >= SHARE * self.total if self.total else seconds >= 2 * self.shown_at
-        if seconds < PATIENCE or not (due or self.shown_done == 0):
+        late = bool(self.noted) and seconds - self.shown_at >= MINUTE
+        if seconds < PATIENCE or not (due or late or self.shown_done == 0):
             return
         self.shown_at, self.shown_done = seconds, done
-        self.console.print(plain_line(self.label, done, self.total, seconds=seconds), markup=False, highlight=False)
+        line = plain_line(self.label, done, self.total, seconds=seconds)
+        line = f"{line}; {self.noted}" if self.noted else line
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         return None
@@ -58,6 +79,10 @@ class LiveMeter:
     label: str
     total: int | None
     task: TaskID | None = None
+    noted: str = ""
+
+    def note(self, numbers: Mapping[str, float]) -> None:
+        self.noted = note_line(numbers)
 
     def at(self, done: int, seconds: float) -> None:
         if seconds < PATIENCE:
@@ -65,7 +90,7 @@ class LiveMeter:
         if self.task is None:
             self.live.start()
             self.task = self.live.add_task(self.label, total=self.total)
-        self.live.update(self.task, completed=done, seconds=seconds)
+        self.live.update(self.task, completed=done, seconds=seconds, note=self.noted)
 
     def close(self) -> None:
         if self.task is None:
@@ -74,6 +99,16 @@ class LiveMeter:
         self.task = None
         if not self.live.tasks:
             self.live.stop()
+
+
+class Board(RichProgress):
+    """Rich's bars, each with its numbers in a line below."""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            if noted := task.fields.get("note"):
+                yield Text(f"  {noted}", style="dim")
 
 
 class Rate(ProgressColumn):
@@ -91,10 +126,11 @@ class Talk:
     console: Console
     clock: Clock
     live: RichProgress = field(init=False)
+    meters: list[Meter] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-        live = RichProgress(*columns, console=self.console, refresh_per_second=4, transient=True)
+        live = Board(*columns, console=self.console, refresh_per_second=4, transient=True)
         object.__setattr__(self, "live", live)
 
     def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterator[T]:
@@ -102,12 +138,19 @@ class Talk:
         size = len(items) if total is None and isinstance(items, Sized) else total
         meter = self._meter(label, size)
         start = self.clock.seconds()
+        self.meters.append(meter)
         try:
             for done, item in enumerate(items, 1):
                 yield item
                 meter.at(done, self.clock.seconds() - start)
         finally:
+            self.meters[:] = [other for other in self.meters if other is not meter]
             meter.close()
+
+    def note(self, numbers: Mapping[str, float]) -> None:
+        """Numbers of the innermost loop that is being tracked; without one they are dropped."""
+        if self.meters:
+            self.meters[-1].note(numbers)
 
     def _meter(self, label: str, total: int | None) -> Meter:
         if self.console.is_terminal:
@@ -115,7 +158,7 @@ class Talk:
         return PlainMeter(self.console, label, total)
 
     def say(self, line: str) -> None:
-        self.console.print(line, markup=False, highlight=False)
+        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def close(self) -> None:
         if self.live.live.is_started:
@@ -129,6 +172,15 @@ def plain_line(label: str, done: int, total: int | None, *, seconds: float) -> s
         return f"{label}: {done}, {rate}"
     left = (total - done) * seconds / done
     return f"{label}: {done}/{total} ({done / total:.0%}), {rate}, {duration(left)} left"
+
+
+def note_line(numbers: Mapping[str, float]) -> str:
+    """E.g. `loss 1.234, rate 0.0008, tokens/s 3,120`."""
+    return ", ".join(f"{name} {_number(value)}" for name, value in numbers.items())
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def rate_of(done: float, seconds: float) -> str:

@@ -1,15 +1,36 @@
 """Chat layout and loss mask: one rendering for training and serving, spans by rendering twice, checked row by row."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+
+from jinja2.exceptions import TemplateError
 
 from tunesmith import process
 from tunesmith.artifacts import Message, Row, message
+from tunesmith.data.spans import Answer, Talk, bad_row, find_answers, whole_ids
+from tunesmith.data.templates import Turn, habits, token_ids, write
 from tunesmith.errors import DataError
 
 process.prepare()
 
 from transformers import PreTrainedTokenizerBase  # noqa: E402
+
+__all__ = [
+    "Encoded",
+    "control_tokens",
+    "encode_chat",
+    "encode_text",
+    "encode_whole",
+    "prompt_ids",
+    "render",
+    "stop_ids",
+    "text_ids",
+    "token_ids",
+    "with_instruction",
+]
+
+NOTHING = "there is no token to train on"
+SPELLED = "take it out of the text; whoever writes it could speak in another role"
 
 
 @dataclass(frozen=True)
@@ -41,30 +62,33 @@ class Encoded:
 def render(tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...], *, ask: bool) -> str:
     """The text of a conversation; `ask` opens the assistant's turn.
 
-    Raises DataError when a message spells a control token of the template: it would open or close a turn of its own.
+    Raises DataError when a message spells a control token of the template: it would open or close a turn of its own;
+    jinja2's TemplateError when the template refuses the conversation.
     """
-    if spelled := _spelled(tokenizer, messages):
+    turns = _turns(messages)
+    if spelled := _spelled(tokenizer, (turn["content"] for turn in turns)):
         raise DataError(f"a message spells the control token {spelled}", hint=SPELLED)
-    turns = [{"role": turn.role, "content": turn.text} for turn in messages]
-    return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=ask))
+    return write(tokenizer, turns, ask=ask)
 
 
-SPELLED = "take it out of the text; whoever writes it could speak in another role"
+def _turns(messages: tuple[Message, ...]) -> list[Turn]:
+    return [{"role": turn.role, "content": turn.text} for turn in messages]
 
 
-def _spelled(tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...]) -> str | None:
-    return next((name for name in control_tokens(tokenizer) for turn in messages if name in turn.text), None)
+def _spelled(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> str | None:
+    known = habits(tokenizer)
+    suspects = (text for text in texts if any(head in text for head in known.heads))
+    return next((name for text in suspects for name in known.controls if name in text), None)
 
 
-@lru_cache(maxsize=8)
 def control_tokens(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
-    """The special tokens of a tokenizer as they are spelled: turn markers, start, end, padding."""
-    return tuple(sorted(token.content for token in tokenizer.added_tokens_decoder.values() if token.special))
+    """What no message may spell: special tokens (start, end, padding, turn markers), what ends a turn, markers in plain text."""
+    return habits(tokenizer).controls
 
 
-def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Ids of rendered text; the template has written the special tokens already."""
-    return list(tokenizer.encode(text, add_special_tokens=False))
+def stop_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
+    """Ids that end a turn: end of sequence, what the template writes behind an answer, the end tokens of the families."""
+    return habits(tokenizer).stops
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...]) -> list[int]:
@@ -73,79 +97,113 @@ def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...]
 
 
 def with_instruction(messages: tuple[Message, ...], instruction: str | None) -> tuple[Message, ...]:
-    """The conversation under the task's system message, if it has one."""
-    return messages if instruction is None else (message("system", instruction), *messages)
+    """The conversation under the task's system message, unless there is none or it brings a system message of its own."""
+    if instruction is None or any(turn.role == "system" for turn in messages):
+        return messages
+    return (message("system", instruction), *messages)
 
 
-def encode_chat(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Message, ...]) -> Encoded:
-    """Ids and assistant-only spans of a conversation.
+def encode_chat(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Message, ...]) -> list[Encoded]:
+    """Ids and assistant-only spans of a conversation: one sequence, or one per answer where the template rewrites earlier turns.
 
-    Raises DataError with the row's id when there is no assistant turn, when the first turn is the assistant's, when a
-    prompt's ids are not a prefix of the full ids, or when an assistant turn does not end in an end-of-turn token.
+    A span is an answer with its end-of-turn token, and weighs what its message weighs; weight 0 has no span. Several
+    sequences of a row begin with the same ids, up to where the template writes the past in another way.
+
+    Raises DataError with the row's id when nothing would be trained, when the first turn is the assistant's, when a message
+    spells a control token, when the template refuses the conversation, and for whatever `find_answers` refuses.
     """
-    if not any(turn.role == "assistant" for turn in messages):
-        raise _bad(row, "no assistant turn, so nothing would be trained", "the last message must be the assistant's")
+    talk = _talk(tokenizer, row, messages)
+    weights = {
+        index: 1.0 if turn.weight is None else turn.weight
+        for index, turn in enumerate(messages)
+        if turn.role == "assistant"
+    }
+    trained = [index for index, weight in weights.items() if weight > 0]
+    if not trained:
+        what = "every assistant turn has weight 0" if weights else "no assistant turn"
+        raise bad_row(row, f"{what}, so nothing would be trained", "the last message must be the assistant's")
     if messages[0].role == "assistant":
-        raise _bad(
-            row,
-            "the conversation begins with the assistant",
-            "put a system or user message first, or set task.instruction",
-        )
-    if spelled := _spelled(tokenizer, messages):
-        raise _bad(row, f"a message spells the control token {spelled}", SPELLED)
-    full = token_ids(tokenizer, render(tokenizer, messages, ask=False))
-    spans = []
-    for index, turn in enumerate(messages):
-        if turn.role != "assistant":
-            continue
-        start_ids = prompt_ids(tokenizer, messages[:index])
-        end_ids = token_ids(tokenizer, render(tokenizer, messages[: index + 1], ask=False))
-        if full[: len(start_ids)] != start_ids or full[: len(end_ids)] != end_ids:
-            raise _bad(
-                row,
-                "the prompt's tokens are not a prefix of the conversation's",
-                "the chat template rewrites earlier turns",
-            )
-        end = _end_of_turn(tokenizer, end_ids, len(start_ids))
-        if end is None:
-            raise _bad(
-                row, "the assistant turn does not end in an end-of-turn token", "the model would never learn to stop"
-            )
-        spans.append((len(start_ids), end))
-    return Encoded(row_id=row.row_id, ids=tuple(full), spans=tuple(spans))
+        hint = "put a system or user message first, or set task.instruction"
+        raise bad_row(row, "the conversation begins with the assistant", hint)
+    try:
+        found = find_answers(talk, trained)
+    except TemplateError as error:
+        raise _refused(row, error) from error
+    weighed = iter([weights[index] for index in trained])
+    return [_encoded(row, ids, answers, [next(weighed) for _ in answers]) for ids, answers in found]
 
 
-def _end_of_turn(tokenizer: PreTrainedTokenizerBase, ids: list[int], start: int) -> int | None:
-    """One past the end-of-turn token of the turn that starts at `start`; text after it (a newline) is not trained."""
-    stops = stop_ids(tokenizer)
-    for position in range(len(ids) - 1, start - 1, -1):
-        if ids[position] in stops:
-            return position + 1
-    return None
+def _talk(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Message, ...]) -> Talk:
+    turns = _turns(messages)
+    if spelled := _spelled(tokenizer, (turn["content"] for turn in turns)):
+        raise bad_row(row, f"a message spells the control token {spelled}", SPELLED)
+    return Talk(tokenizer, row, turns, habits(tokenizer))
 
 
-@lru_cache(maxsize=8)
-def stop_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
-    """Ids that end a turn: the end-of-sequence token and the usual end-of-turn tokens the tokenizer knows."""
-    names = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>", "<|eot|>", "<|end_of_text|>")
-    known = tokenizer.get_vocab()
-    found = {known[name] for name in names if name in known}
-    return frozenset(found | ({tokenizer.eos_token_id} if tokenizer.eos_token_id is not None else set()))
+def _refused(row: Row, error: TemplateError) -> DataError:
+    hint = "without a system role, put the instruction into the user's message; roles may have to take turns"
+    return bad_row(row, f"the chat template refuses the conversation: {error}", hint)
+
+
+def _encoded(row: Row, ids: list[int], answers: list[Answer], weights: list[float]) -> Encoded:
+    spans = tuple((answer.start, answer.end) for answer in answers)
+    return Encoded(
+        row_id=row.row_id,
+        ids=tuple(ids),
+        spans=spans,
+        weights=() if all(weight == 1 for weight in weights) else tuple(weights),
+    )
+
+
+def encode_whole(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Message, ...]) -> Encoded:
+    """A conversation with every token trained, the user's too.
+
+    Raises DataError with the row's id when a message spells a control token or has a weight, the template refuses, or there
+    is no token to train on.
+    """
+    if any(turn.weight is not None for turn in messages):
+        hint = "train.objective: completion trains the answers by their weights"
+        raise bad_row(row, "a message has a weight, and all tokens are trained", hint)
+    try:
+        ids = whole_ids(_talk(tokenizer, row, messages))
+    except TemplateError as error:
+        raise _refused(row, error) from error
+    if len(ids) < 2:
+        raise bad_row(row, NOTHING)
+    return Encoded(row.row_id, tuple(ids), ((0, len(ids)),))
+
+
+def text_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Ids of a text that is no conversation: a control token that it spells is letters like any other.
+
+    Raises DataError when the tokenizer cannot write it as letters.
+    """
+    if not _spelled(tokenizer, (text,)):
+        return token_ids(tokenizer, text)
+    ids = list(tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True))
+    names = set(tokenizer.convert_ids_to_tokens(ids))
+    if name := next((name for name in control_tokens(tokenizer) if name in names), None):
+        raise DataError(f"the text spells the control token {name}", hint="take it out of the text")
+    return ids
 
 
 def encode_text(tokenizer: PreTrainedTokenizerBase, row: Row, text: str, *, window: int) -> list[Encoded]:
     """A document as windows of at most `window` (2 or more) tokens, document start and end marked.
 
     Neighbouring windows share one token, the last of one and the first of the next, so that every token but the very first
-    is trained exactly once.
+    is trained exactly once. Raises DataError with the row's id when the document's end cannot be marked, when there is no
+    token to train on, or when a control token that it spells cannot be written as letters.
     """
+    if tokenizer.eos_token_id is None:
+        raise bad_row(row, "the tokenizer has no end-of-sequence token to end a document with")
     start = [] if tokenizer.bos_token_id is None else [tokenizer.bos_token_id]
-    ids = [*start, *token_ids(tokenizer, text), tokenizer.eos_token_id]
+    try:
+        ids = [*start, *text_ids(tokenizer, text), tokenizer.eos_token_id]
+    except DataError as error:
+        raise bad_row(row, error.what, error.hint) from error
+    if len(ids) < 2:
+        raise bad_row(row, NOTHING)
     return [
         Encoded(row.row_id, tuple(ids[first : first + window]), ((0, min(window, len(ids) - first)),), first)
         for first in range(0, len(ids) - 1, window - 1)
     ]
-
-
-def _bad(row: Row, what: str, hint: str) -> DataError:
-    return DataError(f"row {row.row_id}: {what}", where=f"{row.file}:{row.line}", hint=hint)

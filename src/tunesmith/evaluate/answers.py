@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log
 
+from jinja2.exceptions import TemplateError
+
 from tunesmith.artifacts import Message, Row
 from tunesmith.context import Context
-from tunesmith.data.chat import prompt_ids, token_ids
+from tunesmith.data.chat import prompt_ids, text_ids
 from tunesmith.errors import DataError
 from tunesmith.models.backends.labels import label_options
 from tunesmith.models.backends.local import LocalModel
@@ -30,7 +32,7 @@ class Asked:
 
 def generated(model: LocalModel, asked: Asked, *, label: str, before: tuple[Message, ...] = ()) -> list[Answer]:
     """Greedy completions; `before` are examples put in front of the question, as turns of the same conversation."""
-    prompts = [prompt_ids(model.tokenizer, _with_examples(asked.task.prompt(row), before)) for row in asked.rows]
+    prompts = [_prompt_ids(model, row, _with_examples(asked.task.prompt(row), before)) for row in asked.rows]
     _refuse_long(model, prompts, asked)
     with _Counter(asked.context, label, len(prompts)) as counter:
         outputs = model.generate(
@@ -45,11 +47,22 @@ def generated(model: LocalModel, asked: Asked, *, label: str, before: tuple[Mess
 
 def chosen(model: LocalModel, asked: Asked, *, label: str, labels: Sequence[str]) -> list[Answer]:
     """The label of the training rows that the model finds most likely, for every row."""
-    prompts = [prompt_ids(model.tokenizer, asked.task.prompt(row)) for row in asked.rows]
+    prompts = [_prompt_ids(model, row, asked.task.prompt(row)) for row in asked.rows]
     _refuse_long(model, prompts, asked)
     with _Counter(asked.context, label, len(prompts)) as counter:
         choices = model.choose(prompts, label_options(model.tokenizer, labels), report=counter.add)
     return [_answer(asked, row, labels[choice.index]) for row, choice in zip(asked.rows, choices, strict=True)]
+
+
+def _prompt_ids(model: LocalModel, row: Row, messages: tuple[Message, ...]) -> list[int]:
+    """What the model is given. Raises DataError with the row's id when a message or the chat template stands against it."""
+    try:
+        return prompt_ids(model.tokenizer, messages)
+    except DataError as error:
+        raise DataError(f"row {row.row_id}: {error.what}", where=f"{row.file}:{row.line}", hint=error.hint) from error
+    except TemplateError as error:
+        what = f"row {row.row_id}: the chat template refuses the prompt: {error}"
+        raise DataError(what, where=f"{row.file}:{row.line}", hint="look at its roles and their order") from error
 
 
 def measured_bits(model: LocalModel, asked: Asked, *, label: str) -> list[Answer]:
@@ -63,7 +76,7 @@ def measured_bits(model: LocalModel, asked: Asked, *, label: str) -> list[Answer
 
 def _bits(model: LocalModel, text: str) -> float:
     start = model.tokenizer.bos_token_id
-    ids = [start if start is not None else model.tokenizer.eos_token_id, *token_ids(model.tokenizer, text)]
+    ids = [start if start is not None else model.tokenizer.eos_token_id, *text_ids(model.tokenizer, text)]
     size = min(model.context, 2 * OVERLAP) - OVERLAP
     firsts = range(1, len(ids), size)
     prompts = [tuple(ids[max(0, first - OVERLAP) : first]) for first in firsts]
@@ -75,7 +88,7 @@ def few_shot(training: Sequence[Row], asked: Asked, model: LocalModel) -> tuple[
     """Training examples as turns, seeded, as many of `shots` as leave room for every question and its answer."""
     settings = asked.settings
     room = model.context - settings.max_new_tokens
-    longest = max(len(prompt_ids(model.tokenizer, asked.task.prompt(row))) for row in asked.rows)
+    longest = max(len(_prompt_ids(model, row, asked.task.prompt(row))) for row in asked.rows)
     picked = asked.context.rng("evaluate/shots").permutation(len(training))[: settings.shots]
     turns: tuple[Message, ...] = ()
     for index in picked:

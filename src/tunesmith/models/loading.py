@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -13,7 +14,13 @@ process.prepare()
 import torch  # noqa: E402
 from peft import PeftModel  # noqa: E402
 from safetensors import SafetensorError  # noqa: E402
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging  # noqa: E402
 
 logging.disable_progress_bar()
@@ -24,16 +31,6 @@ DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16}
 PICKLES: Final = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 ADAPTER_CONFIG: Final = "adapter_config.json"
 
-HEAD_CHANGES: Final[dict[str, tuple[float | None, ...]]] = {
-    "final_logit_softcapping": (None,),
-    "logit_scale": (None, 1.0),
-    "logits_scaling": (None, 1.0),
-    "output_multiplier": (None, 1.0),
-    "lm_head_multiplier": (None, 1.0),
-}
-"""Config keys that change the logits after the head, with the values that leave them as they are. Read in the model
-code of transformers 5.23 (Gemma 2, Cohere, Granite, Falcon-H1 and their like)."""
-
 
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds an adapter, which needs a base, and not a whole model."""
@@ -41,23 +38,27 @@ def is_adapter(folder: Path) -> bool:
 
 
 def load_folder(
-    folder: Path, *, base: Path | None = None, dtype: Precision = "fp32"
+    folder: Path, *, base: Path | None = None, dtype: Precision = "fp32", four_bits: bool = False
 ) -> tuple[Any, PreTrainedTokenizerBase]:
     """The model in evaluation mode on the CPU, and its tokenizer. For an adapter folder, `base` is its base's folder.
 
     An adapter stays apart from its base (PeftModel), so what runs is what was trained. The tokenizer of the folder
-    itself is used when it has one. Raises MachineFailure when a folder is not there, DataError when its files cannot
-    be used, Misuse when an adapter comes without its base or the head does what packing and scoring cannot follow.
+    itself is used when it has one. With `four_bits` the linear layers but the head are held in 4 bits and computed in
+    `dtype`, and the model is on the current CUDA device: the base of QLoRA, and what its adapters were trained over.
+    Raises MachineFailure when a folder is not there, DataError when its files cannot be used, Misuse when an adapter
+    comes without its base or 4 bits cannot be had here.
     """
+    if four_bits:
+        check_quantizer("a base in 4 bits", where=str(folder), hint="load it without 4 bits")
     _check_present(folder)
     if not is_adapter(folder):
-        return _model(folder, dtype), _tokenizer(folder)
+        return _model(folder, dtype, four_bits), _tokenizer(folder)
     if base is None:
         hint = "give the folder of the base it was tuned from"
         raise Misuse("the folder holds an adapter, and no base was given", where=str(folder), hint=hint)
     _check_present(base)
     _check_weights(folder, "adapter_model*.safetensors")
-    trunk = _model(base, dtype)
+    trunk = _model(base, dtype, four_bits)
     try:
         with warnings.catch_warnings():
             # peft 0.21 asks for a property that transformers 5.23 has renamed; it works and is not the user's business.
@@ -66,6 +67,14 @@ def load_folder(
     except (ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(f"the adapter does not fit its base: {error}", where=str(folder)) from error
     return model.eval(), _tokenizer(folder if (folder / "tokenizer.json").is_file() else base)
+
+
+def check_quantizer(what: str, *, where: str, hint: str) -> None:
+    """Raises Misuse unless there is a CUDA device and bitsandbytes is installed, both of which `what` needs."""
+    if not torch.cuda.is_available():
+        raise Misuse(f"{what} needs a CUDA device, and there is none", where=where, hint=hint)
+    if find_spec("bitsandbytes") is None:
+        raise Misuse(f"{what} needs bitsandbytes, and it is not installed", where=where, hint=f"install it, or {hint}")
 
 
 def context_length(model: Any) -> int:
@@ -88,9 +97,10 @@ def _check_weights(folder: Path, pattern: str) -> None:
     raise DataError("no .safetensors weights", where=str(folder), hint="safetensors is the only format that is loaded")
 
 
-def _model(folder: Path, dtype: Precision) -> Any:
+def _model(folder: Path, dtype: Precision, four_bits: bool) -> Any:
     _check_config(folder)
     _check_weights(folder, "*.safetensors")
+    smaller = {"quantization_config": _nf4(dtype), "device_map": {"": torch.cuda.current_device()}} if four_bits else {}
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(folder),
@@ -99,6 +109,7 @@ def _model(folder: Path, dtype: Precision) -> Any:
             local_files_only=True,
             use_safetensors=True,
             output_loading_info=True,
+            **smaller,
         )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise DataError(f"the model cannot be loaded: {error}", where=str(folder)) from error
@@ -108,6 +119,16 @@ def _model(folder: Path, dtype: Precision) -> Any:
         # transformers fills missing weights with random numbers and goes on; the answers would be noise.
         raise DataError(f"{len(missing)} weights are missing, the first is {missing[0]}", where=str(folder))
     return model.eval()
+
+
+def _nf4(dtype: Precision) -> BitsAndBytesConfig:
+    """4-bit NormalFloat with its scales quantised once more (Dettmers et al. 2023, arXiv 2305.14314), products in `dtype`."""
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=DTYPES[dtype],
+    )
 
 
 def _check_config(folder: Path) -> None:
@@ -122,19 +143,9 @@ def _check_config(folder: Path) -> None:
         hint = "only model classes that transformers itself ships are loaded"
         raise DataError("the config asks to run code from its folder (auto_map)", where=str(path), hint=hint)
     try:
-        config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+        AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"not a model config: {error}", where=str(path)) from error
-    check_head(config, where=str(path))
-
-
-def check_head(config: Any, *, where: str) -> None:
-    """Refuse a model that caps or scales its logits: the loss and the scores here are those of the bare head."""
-    text = config.get_text_config()
-    for name, harmless in HEAD_CHANGES.items():
-        value = getattr(text, name, None)
-        if value not in harmless:
-            raise Misuse(f"{config.model_type} changes its logits by {name}={value}", where=where, hint="not supported")
 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:

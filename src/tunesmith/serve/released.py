@@ -65,8 +65,6 @@ class Released:
 
     def conversation(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
         """The client's messages, under the task's instruction unless the client brought a system message."""
-        if any(turn.role == "system" for turn in messages):
-            return messages
         return with_instruction(messages, self.instruction)
 
 

@@ -11,10 +11,15 @@ from tunesmith.artifacts import CurvePoint
 from tunesmith.context import Context
 from tunesmith.data.chat import Encoded
 from tunesmith.errors import TunesmithError
-from tunesmith.models.packed.forward import summed_loss
-from tunesmith.models.packed.plan import pack, split_passes
+from tunesmith.models.packed.plan import pack
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import load_best, load_state, load_tensors, save_best, save_checkpoint, trainable
+from tunesmith.train.distributed.deal import passes_of
+from tunesmith.train.distributed.gradients import clip, sum_gradients
+from tunesmith.train.distributed.ranks import ALONE, Ranks, gather, tell, total
+from tunesmith.train.distributed.shard import let_go, summed_loss
+from tunesmith.train.distributed.shards import ranks_of
+from tunesmith.train.methods.noise import embedding_noise
 from tunesmith.train.optimizers import Optimizers, build_optimizer
 from tunesmith.train.schedule import learning_rate
 from tunesmith.train.state import TrainState
@@ -33,7 +38,7 @@ class Plan:
     """Everything the loop reads: encoded rows, the steps over them, rows held back for validation, the run's key.
 
     `share`: tokens that rows of a pass share are computed once. It changes neither which rows form a step nor, but for the
-    rounding of sums, any number.
+    rounding of sums, any number. `ranks` are the processes that divide the rows of each step; the model is placed already.
     """
 
     rows: Sequence[Encoded]
@@ -42,16 +47,18 @@ class Plan:
     key: str
     folder: Path
     share: bool = True
+    ranks: Ranks = ALONE
 
 
 def run_loop(model: Any, plan: Plan, *, settings: TrainSettings, context: Context) -> TrainState:
     """Train in place from the last checkpoint of this plan, or from step 0; returns the final state."""
     optimizer = build_optimizer(model, settings)
-    state = load_state(plan.folder, plan.key) or TrainState(key=plan.key, step=0, threads=torch.get_num_threads())
+    fresh = TrainState(key=plan.key, step=0, threads=torch.get_num_threads())
+    state = tell(plan.ranks, lambda: load_state(plan.folder, plan.key) or fresh)
     torch.set_num_threads(state.threads)
     if state.step:
-        load_tensors(plan.folder, model, optimizer, step=state.step)
-        context.progress.say(f"resumed at step {state.step} of {len(plan.steps)}")
+        load_tensors(plan.folder, model, optimizer, step=state.step, ranks=plan.ranks)
+        context.progress.say(f"resumed at step {state.step} of {len(plan.steps)}{_other_ranks(plan, state)}")
     model.train()
     remaining = range(state.step, len(plan.steps))
     for step in context.progress.track(remaining, label="train", total=len(remaining)):
@@ -61,10 +68,18 @@ def run_loop(model: Any, plan: Plan, *, settings: TrainSettings, context: Contex
         state = _step(model, optimizer, plan, settings=settings, context=context, state=state)
         state = _watch(model, plan, settings, state)
         if (step + 1) % settings.checkpoint_every == 0 and step + 1 < len(plan.steps):
-            save_checkpoint(plan.folder, model, optimizer, state=state)
+            save_checkpoint(plan.folder, model, optimizer, state=state, ranks=plan.ranks)
     if settings.keep == "best" and state.best_step is not None:
-        load_best(plan.folder, model)
+        load_best(plan.folder, model, plan.ranks)
     return state
+
+
+def _other_ranks(plan: Plan, state: TrainState) -> str:
+    """A warning when another number of ranks made the checkpoint: sums are then rounded in another order from here on."""
+    before = ranks_of(plan.folder / f"step-{state.step}")
+    if before == plan.ranks.size:
+        return ""
+    return f"; from {before} ranks to {plan.ranks.size}, so equal within rounding from here, not to the bit"
 
 
 def worn_out(state: TrainState, settings: TrainSettings) -> bool:
@@ -84,29 +99,33 @@ def _step(
     optimizer.set_rate(learning_rate(settings, state.step, len(plan.steps)))
     optimizer.zero_grad()
     weight = sum(row.weight for row in rows)
-    total, distinct = 0.0, 0
+    summed, distinct = 0.0, 0.0
     broken: list[Encoded] = []
     device = next(model.parameters()).device
-    for number, group in enumerate(split_passes(rows, settings.tokens_per_pass, share=plan.share)):
+    ranks = plan.ranks
+    for number, group in enumerate(passes_of(rows, settings.tokens_per_pass, share=plan.share, ranks=ranks)):
         if settings.dropout or settings.neftune:
-            torch.manual_seed(context.seed_for(f"train/noise/{settings.seed}/{step}/{number}") % 2**63)
+            torch.manual_seed(context.seed_for(f"train/noise/{settings.seed}/{step}/{number}{ranks.mark}") % 2**63)
         batch = pack(group, device, share=plan.share)
-        loss = summed_loss(model, batch, label_smoothing=settings.label_smoothing)
+        with embedding_noise(model, settings.neftune, [len(row.ids) for row in group]):
+            loss = summed_loss(model, batch, ranks=ranks, label_smoothing=settings.label_smoothing)
         (loss / weight).backward()
-        total, distinct = total + float(loss.detach()), distinct + batch.tokens
+        summed, distinct = summed + float(loss.detach()), distinct + batch.tokens
         if not math.isfinite(float(loss.detach())):
             broken.extend(group)
-    norm = float(torch.nn.utils.clip_grad_norm_(list(trainable(model).values()), settings.clip))
-    if not (math.isfinite(total) and math.isfinite(norm)):
+    summed, distinct = total(ranks, [summed, distinct])
+    sum_gradients(list(trainable(model).values()), ranks)
+    norm = clip(list(trainable(model).values()), settings.clip)
+    if not (math.isfinite(summed) and math.isfinite(norm)):
         raise Diverged(
-            f"step {step}: loss {total / weight}, gradient norm {norm}",
-            where=_named(broken or rows),
+            f"step {step}: loss {summed / weight}, gradient norm {norm}",
+            where=_named([row for some in gather(ranks, broken) for row in some] or rows),
             hint="lower train.learning_rate, or look at these rows",
         )
     optimizer.step()
     point = CurvePoint(
         step=step,
-        loss=total / weight,
+        loss=summed / weight,
         learning_rate=optimizer.rate,
         gradient_norm=norm,
         supervised_tokens=sum(row.supervised for row in rows),
@@ -115,7 +134,7 @@ def _step(
         update={
             "step": step,
             "curve": (*state.curve, point),
-            "distinct_tokens": state.distinct_tokens + distinct,
+            "distinct_tokens": state.distinct_tokens + int(distinct),
         }
     )
 
@@ -130,24 +149,27 @@ def _watch(model: Any, plan: Plan, settings: TrainSettings, state: TrainState) -
     due = state.step % settings.validate_every == 0 or state.step == len(plan.steps)
     if not plan.validation or not due:
         return state
-    loss = validation_loss(model, plan.validation, settings, share=plan.share)
+    loss = validation_loss(model, plan.validation, settings, share=plan.share, ranks=plan.ranks)
     point = state.curve[-1].model_copy(update={"loss": loss})
     best = min((old.loss for old in state.held_out), default=math.inf)
     state = state.model_copy(update={"held_out": (*state.held_out, point)})
     if settings.keep == "best" and point.loss < best:
-        save_best(plan.folder, model)
+        save_best(plan.folder, model, plan.ranks)
         state = state.model_copy(update={"best_step": state.step})
     return state
 
 
-def validation_loss(model: Any, rows: Sequence[Encoded], settings: TrainSettings, *, share: bool) -> float:
+def validation_loss(
+    model: Any, rows: Sequence[Encoded], settings: TrainSettings, *, share: bool = True, ranks: Ranks = ALONE
+) -> float:
     """Weighted mean loss in nats over the supervised tokens; no randomness is drawn and no weight moves."""
     device = next(model.parameters()).device
     model.eval()
     with torch.no_grad():
-        total = sum(
-            float(summed_loss(model, pack(group, device, share=share)))
-            for group in split_passes(rows, settings.tokens_per_pass, share=share)
+        mine = sum(
+            float(summed_loss(model, pack(group, device, share=share), ranks=ranks))
+            for group in passes_of(rows, settings.tokens_per_pass, share=share, ranks=ranks)
         )
+    let_go(ranks)
     model.train()
-    return total / sum(row.weight for row in rows)
+    return total(ranks, [mine])[0] / sum(row.weight for row in rows)

@@ -2,19 +2,20 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from tunesmith import process
 from tunesmith.artifacts import Dataset, ModelRef, Provenance, Row, TrainReport
-from tunesmith.context import Context
+from tunesmith.context import Context, Silence
 from tunesmith.data.chat import Encoded
 from tunesmith.data.rows import load_rows
+from tunesmith.data.templates import settled
 from tunesmith.errors import DataError, Misuse
 from tunesmith.models.bases import resolve_base
-from tunesmith.models.loading import context_length, load_folder
+from tunesmith.models.loading import context_length
 from tunesmith.models.packed.check import check_packable, shares_exactly
 from tunesmith.models.packed.layout import distinct_tokens
 from tunesmith.models.tasks import Task, build_task
@@ -22,8 +23,13 @@ from tunesmith.recipe import BaseSettings, NewBase, TaskSettings, TrainSettings
 from tunesmith.train.batches import plan_steps
 from tunesmith.train.checkpoint import trainable
 from tunesmith.train.consumption import keep_consumption
+from tunesmith.train.distributed.cluster import run_on_ray
+from tunesmith.train.distributed.faults import one_voice
+from tunesmith.train.distributed.ranks import Ranks, join, tell
+from tunesmith.train.distributed.shard import check_sharding, collect, place
+from tunesmith.train.distributed.spread import HERE, Spread
 from tunesmith.train.loop import Plan, run_loop
-from tunesmith.train.methods import prepare_model
+from tunesmith.train.methods import check_machine, load_base, prepare_model, save_model
 from tunesmith.train.state import TrainState
 
 process.prepare()
@@ -42,28 +48,86 @@ class TrainInputs:
     task: TaskSettings
 
 
-def run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> TrainReport:
-    """Train and keep the model. Killed at any moment, the same call goes on from the last checkpoint to the same weights."""
+@dataclass(frozen=True)
+class Job:
+    """What rank 0 tells the other ranks to train."""
+
+    inputs: TrainInputs
+    settings: TrainSettings
+    seed: int
+    spread: Spread
+
+
+def run(
+    inputs: TrainInputs, settings: TrainSettings, context: Context, *, spread: Spread = HERE
+) -> TrainReport:
+    """Train and keep the model. Killed at any moment, the same call goes on from the last checkpoint to the same weights.
+
+    Under torchrun every rank calls this, or `follow`, and gets the report; rank 0 alone writes to the store and talks.
+    """
+    job = Job(inputs, settings, context.seed, spread)
+    if spread.runner == "ray":
+        return run_on_ray(_on_a_worker, job, workers=spread.workers, context=context)
+    ranks = join()
+    with one_voice(ranks):
+        if (told := tell(ranks, lambda: job)) != job:
+            raise Misuse("rank 0 was given another recipe or other rows", hint="start all ranks alike")
+        return _train(told, context, ranks)
+
+
+def follow(context: Context) -> None:
+    """What the other ranks of torchrun do while rank 0 runs a recipe: take part in its training until they are dismissed."""
+    ranks = join()
+    with one_voice(ranks):
+        while (job := tell(ranks, _nothing)) is not None:
+            _train(job, context, ranks)
+
+
+def dismiss() -> None:
+    """Let go the ranks that follow; rank 0 calls it when its recipe has ended, well or not."""
+    tell(join(), _nothing)
+
+
+def _nothing() -> Job | None:
+    return None
+
+
+def _on_a_worker(job: Job, context: Context) -> TrainReport:
+    return run(job.inputs, job.settings, context, spread=replace(job.spread, runner="local"))
+
+
+def _train(job: Job, context: Context, ranks: Ranks) -> TrainReport:
+    inputs, settings = job.inputs, job.settings
+    ranks = replace(ranks, strategy=job.spread.strategy)
+    context = replace(context, seed=job.seed, progress=context.progress if ranks.leads else Silence())
+    check_machine(settings)
+    check_sharding(settings, ranks)
     started = context.clock.seconds()
     rows = load_rows(inputs.dataset, context.store)
-    base = base_of(inputs.base, rows, context)
+    base = tell(ranks, lambda: base_of(inputs.base, rows, context))
     provenance = _provenance(inputs, base, settings, context)
-    model, tokenizer = load_folder(context.store.checkout(base.tree), dtype=settings.precision)
+    folder = tell(ranks, lambda: context.store.checkout(base.tree))
+    model, tokenizer = load_base(folder, settings)
     window = min(settings.max_tokens or context_length(model), context_length(model))
     told = context.progress.track(rows, label="encode rows", total=len(rows))
     encoded = encode_rows(told, build_task(inputs.task), tokenizer, window=window, objective=settings.objective)
-    kept, validation = _hold_back(encoded, settings, context)
+    kept, validation = hold_back(encoded, settings, context)
     steps = plan_steps([len(row.ids) for row in kept], settings, context)
     model = prepare_model(model, settings, context)
     check_packable(model)
     share = decide_sharing(model, settings, context)
     key = provenance.digest()
-    plan = Plan(kept, steps, validation, key, context.store.work(key), share)
+    if tell(ranks, lambda: key) != key:
+        raise Misuse("a rank runs other code or other libraries than rank 0", hint="install the same on every machine")
+    ranks = place(model, ranks)
+    plan = Plan(kept, steps, validation, key, context.store.work(key), share, ranks)
     _tell_sharing(plan, context)
     state = run_loop(model, plan, settings=settings, context=context)
-    report = _report(_Outcome(model, tokenizer, base, plan, state), provenance, settings=settings, context=context)
+    model = collect(model, ranks, lambda: prepare_model(load_base(folder, settings)[0], settings, context))
+    outcome = _Outcome(model, tokenizer, base, plan, state)
+    report = tell(ranks, lambda: _report(outcome, provenance, settings=settings, context=context))
     seconds = round(context.clock.seconds() - started, 2)
-    return report.model_copy(update={"measured": {"seconds": seconds}})
+    return report.model_copy(update={"measured": {"seconds": seconds, "ranks": ranks.size}})
 
 
 def adopt(report: str, inputs: TrainInputs, *, settings: TrainSettings, context: Context) -> TrainReport:
@@ -132,13 +196,18 @@ def encode_rows(
     rows: Iterable[Row], task: Task, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str
 ) -> list[Encoded]:
     """Every row as tokens with its trained spans. Raises DataError naming the first row that cannot be trained."""
-    encoded = [piece for row in rows for piece in task.encode(row, tokenizer, window=window, objective=objective)]
+    encoded: list[Encoded] = []
+    for row in rows:
+        pieces = task.encode(row, tokenizer, window=window, objective=objective)
+        if not pieces or not all(piece.supervised for piece in pieces):
+            raise DataError(f"row {row.row_id} has no token to train on", where=f"{row.file}:{row.line}")
+        encoded.extend(pieces)
     if not encoded:
         raise DataError("no rows are left to train on", hint="look at the audit's quarantine")
     return encoded
 
 
-def _hold_back(rows: list[Encoded], settings: TrainSettings, context: Context) -> tuple[list[Encoded], list[Encoded]]:
+def hold_back(rows: list[Encoded], settings: TrainSettings, context: Context) -> tuple[list[Encoded], list[Encoded]]:
     """Split off the validation share by row, so that no row has windows on both sides."""
     if settings.validation == 0:
         return rows, []
@@ -201,14 +270,16 @@ def _keep(outcome: _Outcome, *, settings: TrainSettings, context: Context) -> Mo
     """Save model or adapter with the tokenizer; transformers and peft load the folder as it is."""
     model, base = outcome.model, outcome.base
     with TemporaryDirectory(dir=context.store.folder) as folder:
-        model.save_pretrained(folder)
+        save_model(model, Path(folder))
+        # A template that writes today's date would give the same row other tokens tomorrow.
+        outcome.tokenizer.chat_template = settled(outcome.tokenizer.get_chat_template())
         outcome.tokenizer.save_pretrained(folder)
         Path(folder, "README.md").unlink(missing_ok=True)
-        if settings.method == "lora":
+        if settings.method != "full":
             _settle_adapter_config(Path(folder, "adapter_config.json"), base.name)
         tree = context.store.put_tree(Path(folder))
     kind = "model" if settings.method == "full" else "adapter"
-    parameters = sum(value.numel() for value in model.parameters())
+    parameters = sum(value.numel() for value in model.parameters()) if settings.method != "qlora" else base.parameters
     return ModelRef(name=base.name, tree=tree, kind=kind, base=base.tree, parameters=parameters)
 
 

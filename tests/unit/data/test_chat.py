@@ -1,18 +1,23 @@
 """Which tokens are trained: the assistant's words and its end-of-turn token, nothing else, or the row is refused."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from tunesmith import process
 
 process.prepare()
 
+from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from tunesmith.artifacts import Example, Message, Row, message
 from tunesmith.data.chat import (
     Encoded,
+    control_tokens,
     encode_chat,
     encode_text,
+    encode_whole,
     prompt_ids,
     render,
     stop_ids,
@@ -21,6 +26,9 @@ from tunesmith.data.chat import (
 )
 from tunesmith.errors import DataError
 from tunesmith.models.bases.template import train_tokenizer
+from tunesmith.models.tasks import Task
+from tunesmith.recipe import TaskSettings
+from tunesmith.serve.released import Released
 
 TEXTS = ("Where is my order? It was due on Tuesday.", "queue: delivery", "You sort the mail of a shop.", "thank you")
 ROW = Row(row_id="00000000000000aa", file="made.jsonl", line=3, example=Example(text="x"))
@@ -57,12 +65,18 @@ def other(request: pytest.FixtureRequest) -> PreTrainedTokenizerFast:
     return made
 
 
+def only(tokenizer: PreTrainedTokenizerFast, turns: tuple[Message, ...]) -> Encoded:
+    """The one sequence of a conversation whose past the template leaves as it was."""
+    (row,) = encode_chat(tokenizer, ROW, turns)
+    return row
+
+
 def trained(tokenizer: PreTrainedTokenizerFast, row: Encoded) -> list[str]:
     return [tokenizer.decode(list(row.ids[start:end])) for start, end in row.spans]
 
 
 def test_the_answer_and_its_end_are_trained(tokenizer: PreTrainedTokenizerFast) -> None:
-    row = encode_chat(tokenizer, ROW, (SYSTEM, ASK, ANSWER))
+    row = only(tokenizer, (SYSTEM, ASK, ANSWER))
     assert trained(tokenizer, row) == ["queue: delivery 24<|end|>"]
     assert row.spans[0][1] == len(row.ids)
     assert row.supervised == row.spans[0][1] - row.spans[0][0]
@@ -71,18 +85,18 @@ def test_the_answer_and_its_end_are_trained(tokenizer: PreTrainedTokenizerFast) 
 
 
 def test_every_assistant_turn_is_trained(tokenizer: PreTrainedTokenizerFast) -> None:
-    row = encode_chat(tokenizer, ROW, (ASK, ANSWER, THANKS, BYE))
+    row = only(tokenizer, (ASK, ANSWER, THANKS, BYE))
     assert trained(tokenizer, row) == ["queue: delivery 24<|end|>", "Tuesday é ☂<|end|>"]
 
 
 def test_a_conversation_that_goes_on_after_the_answer(tokenizer: PreTrainedTokenizerFast) -> None:
-    row = encode_chat(tokenizer, ROW, (ASK, ANSWER, THANKS))
+    row = only(tokenizer, (ASK, ANSWER, THANKS))
     assert trained(tokenizer, row) == ["queue: delivery 24<|end|>"]
     assert row.spans[0][1] < len(row.ids)
 
 
 def test_an_empty_answer_trains_the_end_alone(tokenizer: PreTrainedTokenizerFast) -> None:
-    row = encode_chat(tokenizer, ROW, (ASK, message("assistant", "")))
+    row = only(tokenizer, (ASK, message("assistant", "")))
     assert (trained(tokenizer, row), row.supervised) == (["<|end|>"], 1)
 
 
@@ -90,7 +104,7 @@ def test_an_empty_answer_trains_the_end_alone(tokenizer: PreTrainedTokenizerFast
 def test_spans_equal_the_templates_own_generation_marker(
     tokenizer: PreTrainedTokenizerFast, turns: tuple[Message, ...]
 ) -> None:
-    row = encode_chat(tokenizer, ROW, turns)
+    row = only(tokenizer, turns)
     plain = [{"role": turn.role, "content": turn.text} for turn in turns]
     marked = tokenizer.apply_chat_template(plain, return_dict=True, return_assistant_tokens_mask=True)
     ours = [int(any(start <= place < end for start, end in row.spans)) for place in range(len(row.ids))]
@@ -99,7 +113,7 @@ def test_spans_equal_the_templates_own_generation_marker(
 
 
 def test_the_prompt_is_what_comes_before_the_span(tokenizer: PreTrainedTokenizerFast) -> None:
-    row = encode_chat(tokenizer, ROW, (SYSTEM, ASK, ANSWER))
+    row = only(tokenizer, (SYSTEM, ASK, ANSWER))
     prompt = prompt_ids(tokenizer, (SYSTEM, ASK))
     assert list(row.ids[: row.spans[0][0]]) == prompt
     assert tokenizer.convert_ids_to_tokens(prompt)[-1] == "<|assistant|>"
@@ -109,6 +123,19 @@ def test_the_prompt_is_what_comes_before_the_span(tokenizer: PreTrainedTokenizer
 def test_the_instruction_is_the_first_message() -> None:
     assert with_instruction((ASK,), None) == (ASK,)
     assert with_instruction((ASK,), "You sort the mail.") == (SYSTEM, ASK)
+    assert with_instruction((SYSTEM, ASK), "Something else.") == (SYSTEM, ASK)
+
+
+@pytest.mark.parametrize("turns", [(ASK, ANSWER), (SYSTEM, ASK, ANSWER)])
+def test_training_and_serving_put_the_same_system_message_first(
+    tokenizer: PreTrainedTokenizerFast, turns: tuple[Message, ...]
+) -> None:
+    task = Task(TaskSettings(type="chat", instruction="Be kind."))
+    served = Released.conversation(SimpleNamespace(instruction="Be kind."), turns[:-1])  # type: ignore[arg-type]
+    row = ROW.model_copy(update={"example": Example(messages=turns)})
+    (piece,) = task.encode(row, tokenizer, window=64, objective="completion")
+    assert list(piece.ids[: piece.spans[0][0]]) == prompt_ids(tokenizer, served)
+    assert list(piece.ids[: piece.spans[0][0]]) == prompt_ids(tokenizer, task.prompt(row))
 
 
 @pytest.mark.parametrize("other", [REWRITES], indirect=True)
@@ -126,8 +153,9 @@ def test_a_prompt_whose_last_token_grows_into_the_answer_is_refused(other: PreTr
     whole, prompt = token_ids(other, render(other, (ASK, grown), ask=False)), prompt_ids(other, (ASK,))
     assert other.convert_ids_to_tokens(prompt)[-1] == "Ġ"
     assert other.convert_ids_to_tokens(whole)[len(prompt) - 1].startswith("Ġd")
-    with pytest.raises(DataError, match="are not a prefix"):
+    with pytest.raises(DataError, match="are not a prefix") as caught:
         encode_chat(other, ROW, (ASK, grown))
+    assert caught.value.hint == "the answer's first characters join the prompt's last token"
 
 
 @pytest.mark.parametrize("other", [NO_END], indirect=True)
@@ -139,7 +167,7 @@ def test_a_template_without_an_end_of_turn_is_refused(other: PreTrainedTokenizer
 
 @pytest.mark.parametrize("other", [NEWLINE], indirect=True)
 def test_what_stands_after_the_end_of_turn_is_not_trained(other: PreTrainedTokenizerFast) -> None:
-    row = encode_chat(other, ROW, (ASK, ANSWER, THANKS, BYE))
+    row = only(other, (ASK, ANSWER, THANKS, BYE))
     assert trained(other, row) == ["queue: delivery 24<|end|>", "Tuesday é ☂<|end|>"]
 
 
@@ -153,7 +181,7 @@ def test_a_conversation_that_begins_with_the_assistant_is_refused(tokenizer: Pre
     with pytest.raises(DataError, match="the conversation begins with the assistant") as caught:
         encode_chat(tokenizer, ROW, (BYE, ASK, ANSWER))
     assert caught.value.hint == "put a system or user message first, or set task.instruction"
-    assert encode_chat(tokenizer, ROW, (SYSTEM, BYE, ASK, ANSWER)).supervised > 0
+    assert only(tokenizer, (SYSTEM, BYE, ASK, ANSWER)).supervised > 0
 
 
 def test_stop_ids_are_the_end_token_and_known_end_of_turn_names(tokenizer: PreTrainedTokenizerFast) -> None:
@@ -197,4 +225,72 @@ def test_a_message_cannot_speak_in_another_role(tokenizer: PreTrainedTokenizerFa
     assert error.value.where == "made.jsonl:3"
     with pytest.raises(DataError, match="spells the control token"):
         prompt_ids(tokenizer, turns[:1])
-    assert encode_chat(tokenizer, ROW, (message("user", token.replace("|", "")), ANSWER)).supervised > 0
+    assert only(tokenizer, (message("user", token.replace("|", "")), ANSWER)).supervised > 0
+
+
+@pytest.mark.parametrize("token", ["<|assistant|>", "<|end|>", "<|begin|>"])
+def test_a_question_to_a_classifier_cannot_either(tokenizer: PreTrainedTokenizerFast, token: str) -> None:
+    task = Task(TaskSettings(type="classify"))
+    row = ROW.model_copy(update={"example": Example(text=f"where {token} is it", labels=("delivery",))})
+    with pytest.raises(DataError, match="row 00000000000000aa: a message spells the control token"):
+        task.encode(row, tokenizer, window=64, objective="completion")
+    with pytest.raises(DataError, match="spells the control token"):
+        prompt_ids(tokenizer, task.prompt(row))
+
+
+def test_a_document_that_spells_a_control_token_has_its_letters(tokenizer: PreTrainedTokenizerFast) -> None:
+    text = "It ends in <|end|>, then <|assistant|> is due."
+    (piece,) = encode_text(tokenizer, ROW, text, window=64)
+    special = set(tokenizer.convert_tokens_to_ids(list(control_tokens(tokenizer))))
+    assert special.isdisjoint(piece.ids[1:-1])
+    assert tokenizer.decode(list(piece.ids[1:-1])) == text
+    assert not special.isdisjoint(token_ids(tokenizer, text))
+    assert token_ids(tokenizer, "thank you<|end|>")[-1] == tokenizer.eos_token_id
+
+
+def test_a_document_whose_control_token_has_no_other_letters_is_refused() -> None:
+    words = Tokenizer(models.WordLevel({"<e>": 0, "<u>": 1, "thank": 2}, unk_token="<u>"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    made = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<e>", unk_token="<u>")
+    made.chat_template = PLAIN.replace("m['content']", "m['content'] + ' <e> '")
+    with pytest.raises(DataError, match="row 00000000000000aa: the text spells the control token <e>") as caught:
+        encode_text(made, ROW, "thank <e> you", window=8)
+    assert caught.value.where == "made.jsonl:3"
+
+
+def test_a_document_needs_an_end(tokenizer: PreTrainedTokenizerFast) -> None:
+    made = train_tokenizer(TEXTS, 320, positions=64)
+    made.bos_token = None
+    with pytest.raises(DataError, match="row 00000000000000aa: there is no token to train on"):
+        encode_text(made, ROW, "", window=8)
+    assert len(encode_text(made, ROW, "x", window=8)) == 1
+    made.eos_token = None
+    with pytest.raises(DataError, match="row 00000000000000aa: the tokenizer has no end-of-sequence token"):
+        encode_text(made, ROW, "thank you", window=8)
+
+
+def test_all_tokens_of_a_conversation(tokenizer: PreTrainedTokenizerFast) -> None:
+    turns = (SYSTEM, ASK, ANSWER, THANKS)
+    row = encode_whole(tokenizer, ROW, turns)
+    assert list(row.ids) == token_ids(tokenizer, render(tokenizer, turns, ask=False))
+    assert (row.spans, row.supervised, row.weights) == (((0, len(row.ids)),), len(row.ids) - 1, ())
+    with pytest.raises(DataError, match="spells the control token"):
+        encode_whole(tokenizer, ROW, (message("user", "<|end|>"),))
+    with pytest.raises(DataError, match="row 00000000000000aa: there is no token to train on"):
+        made = train_tokenizer(TEXTS, 320, positions=64)
+        made.chat_template = "{{ messages[-1]['content'] }}"
+        encode_whole(made, ROW, (message("user", "."),))
+    with pytest.raises(DataError, match="row 00000000000000aa: a message has a weight, and all tokens are trained"):
+        encode_whole(tokenizer, ROW, (ASK, ANSWER.model_copy(update={"weight": 0.5})))
+
+
+@pytest.mark.parametrize("objective", ["completion", "all-tokens"])
+def test_a_row_over_the_window_is_refused(tokenizer: PreTrainedTokenizerFast, objective: str) -> None:
+    row = ROW.model_copy(update={"example": Example(messages=(ASK, ANSWER))})
+    task = Task(TaskSettings(type="chat"))
+    size = len(token_ids(tokenizer, render(tokenizer, (ASK, ANSWER), ask=False)))
+    (piece,) = task.encode(row, tokenizer, window=size, objective=objective)
+    assert len(piece.ids) == size
+    assert (piece.supervised == size - 1) == (objective == "all-tokens")
+    with pytest.raises(DataError, match=f"row 00000000000000aa has {size} tokens; the context holds {size - 1}"):
+        task.encode(row, tokenizer, window=size - 1, objective=objective)

@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tunesmith.release.page.charts import POINTS, Bar, Curve, bars, curve, round_ticks
+from tunesmith.release.page.charts import EACH, HELD, KEYS, MEAN, POINTS, Bar, Curve, bars, curve, round_ticks
 
 
 @pytest.mark.parametrize(
@@ -57,3 +57,28 @@ def test_a_line_that_is_not_noisy_is_drawn_as_it_is() -> None:
     chart = curve(Curve(points), label="saw", from_zero=True)
     assert "faint" not in chart
     assert chart.count("176.0") >= 30  # every valley reaches the bottom, which a running mean would not
+
+
+def test_dots_are_joined_in_their_order() -> None:
+    chart = curve(Curve(((1.0, 0.0), (11.0, 4.0)), dots=((1.0, 4.0), (11.0, 0.0))), label="two", from_zero=True)
+    root = ElementTree.fromstring(chart)
+    dots = [(dot.get("cx"), dot.get("cy")) for dot in root.iter("circle")]
+    (held,) = [path.get("d") for path in root.iter("path") if path.get("class") == HELD]
+    assert dots == [("46.0", "10.0"), ("312.0", "176.0")]
+    assert held == "M46.0 10.0L312.0 176.0"
+
+
+def test_one_dot_is_joined_to_nothing() -> None:
+    chart = curve(Curve(((1.0, 0.0), (11.0, 4.0)), dots=((11.0, 4.0),)), label="one", from_zero=True)
+    assert chart.count("<circle") == 1 and HELD not in chart
+
+
+def test_strokes_are_named_below_the_chart() -> None:
+    plain = ElementTree.fromstring(curve(Curve(((0.0, 1.0), (1.0, 2.0))), label="plain", from_zero=True))
+    keys = ((EACH, "each step"), (MEAN, "running mean"), (HELD, "rows held back"))
+    named = ElementTree.fromstring(curve(Curve(((0.0, 1.0), (1.0, 2.0)), keys=keys), label="keys", from_zero=True))
+    heights = [float(root.get("viewBox").split()[3]) for root in (plain, named)]
+    assert heights[1] - heights[0] == KEYS
+    below = [(text.get("x"), text.text) for text in named.iter("text") if float(text.get("y")) > heights[0]]
+    assert below == [("22.0", "each step"), ("110.0", "running mean"), ("225.0", "rows held back")]
+    assert len(list(named.iter("circle"))) == 1

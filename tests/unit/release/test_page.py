@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from tunesmith.artifacts import Insufficient, SystemScores
+from tunesmith.artifacts.report import WatchFinding
 from tunesmith.release.page import render_page
 from tunesmith.release.page.story import headline, samples, taken_out, tiles
+from tunesmith.release.page.trained import machine, notices, saving
 from tunesmith.release.results import by_metric
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
@@ -176,3 +178,87 @@ def test_a_system_without_a_number_is_named(reports: Any, make: Any) -> None:
     system = SystemScores(system="tuned", how="greedy", estimates=(nothing,), scores=make.digest("d"))
     page = page_of(reports, evaluation=make.evaluation_report(systems=(system,), comparisons=()))
     assert "every row is unreadable" in "".join(read(page).text)
+
+
+SLOW = {
+    "windows": 9.0,
+    "slow_windows": 2.0,
+    "slowest_window_step": 31.0,
+    "slowest_window_tokens_per_second": 180.2,
+    "median_window_tokens_per_second": 1440.0,
+}
+
+
+def test_the_loss_is_drawn_three_times_and_the_rate_once(reports: Any) -> None:
+    page = page_of(reports)
+    assert page.count('class="line faint" d="M46.0') == 1
+    assert page.count('class="line held" d="M') == 2  # the line itself and its sample below the chart
+    assert page.count("<circle") == len(reports.train.held_out) + 1
+    label = (
+        "Line chart of the training loss: 2.950 at the first step, 0.398 at step 57; on rows held back from training"
+    )
+    assert f'aria-label="{label} 1.087 at first, 0.398 at last"' in page
+    assert 'aria-label="Line chart of the learning rate, 0.00' in page
+
+
+@pytest.mark.parametrize(
+    ("distinct", "told"),
+    [
+        (0, None),
+        (151_200, "none: every token that was read was computed"),
+        (
+            37_800,
+            "37,800 of 151,200 tokens were computed, 4.0 times fewer: what rows begin with in common is computed once",
+        ),
+    ],
+)
+def test_what_sharing_saved(make: Any, reports: Any, distinct: int, told: str | None) -> None:
+    train = make.train_report(distinct_tokens=distinct)
+    assert saving(train) == told
+    text = " ".join("".join(read(page_of(reports, train=train)).text).split())
+    assert ("Shared beginnings" in text) is (told is not None)
+    assert told is None or told in text
+
+
+@pytest.mark.parametrize(
+    ("measured", "told"),
+    [
+        ({"seconds": 3.0}, None),
+        ({"tokens_per_second": 1568.5}, "1,568 tokens a second"),
+        ({"nominal_cores": 1.0}, "2 threads on 1 core"),
+        (
+            {"tokens_per_second": 12.0, "nominal_cores": 2.0, "effective_cores": 1.08},
+            "12 tokens a second; 2 threads on 2 cores, which do the work of 1.1",
+        ),
+    ],
+)
+def test_what_the_machine_gave(make: Any, measured: dict[str, float], told: str | None) -> None:
+    assert machine(make.train_report(measured=measured)) == told
+
+
+def test_findings_of_the_watchers_are_listed_and_stay_text(make: Any, reports: Any) -> None:
+    bad = "<script>alert(1)</script>"
+    watch = (
+        WatchFinding(watcher="dead-tensor", step=10, severity="warn", message=bad, names=("a",)),
+        WatchFinding(watcher="overfitting", step=57, severity="warn", message="it rises"),
+    )
+    train = make.train_report(watch=watch, measured=SLOW)
+    slow = (
+        "step 31: the machine computed 180 tokens a second, and 1,440 as a rule; it was under half of its usual speed in "
+        "2 of 9 stretches"
+    )
+    assert [(one.watcher, one.message) for one in notices(train)] == [
+        ("dead-tensor", f"step 10: {bad}"),
+        ("overfitting", "step 57: it rises"),
+        ("throughput", slow),
+    ]
+    reader = read(page_of(reports, train=train))
+    text = " ".join("".join(reader.text).split())
+    assert "What the watchers noticed" in text and f"dead-tensor step 10: {bad}" in text and slow in text
+    assert "script" not in reader.tags
+
+
+def test_no_findings_no_list(make: Any, reports: Any) -> None:
+    train = make.train_report(measured=SLOW | {"slow_windows": 0.0})
+    assert notices(train) == ()
+    assert "watchers noticed" not in page_of(reports, train=train)

@@ -1,6 +1,8 @@
 """AdamW against torch's own plain loop, Muon against the singular values it must reach, and states that come back bit for bit."""
 
+import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ import torch
 from torch import nn
 
 from tunesmith.context import Context
+from tunesmith.errors import Misuse
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.methods import prepare_model
 from tunesmith.train.optimizers import MUON_MOMENTUM, Muon, Optimizers, build_optimizer, orthogonal
@@ -163,3 +166,115 @@ def test_a_state_before_the_first_step_is_empty() -> None:
     assert optimizer.tensors() == {}
     optimizer.restore({})
     assert optimizer.tensors() == {}
+
+
+class Blockwise(torch.optim.Optimizer):
+    """Stands in for bitsandbytes 0.50.2's AdamW8bit where there is no CUDA device: the layout of its state and no more.
+
+    Read in its `optim/optimizer.py`: steps counted in an int, moments of 4,096 values and more in uint8 with fp32 scales,
+    which `state_dict` nests one level deeper and `load_state_dict` reads flat too.
+    """
+
+    QUANTIZED = ("state1", "state2", "absmax1")
+
+    def __init__(self, groups: Any, **options: Any) -> None:
+        torch.optim.Optimizer.__init__(self, groups, {"weight_decay": 0.01, **options})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:
+        for group in self.param_groups:
+            for weight in group["params"]:
+                state = self.state[weight]
+                if not state:
+                    state["step"] = 0
+                    state["state1"] = torch.zeros_like(weight, dtype=torch.uint8)
+                    state["absmax1"] = torch.zeros(1)
+                state["step"] += 1
+                state["state1"] += 3 * state["step"]
+                state["absmax1"] += weight.grad.abs().max()
+                weight.sub_(weight.grad * group["lr"] / state["step"])
+
+    def state_dict(self) -> dict[str, Any]:
+        plain = torch.optim.Optimizer.state_dict(self)
+        nested = {}
+        for index, entries in plain["state"].items():
+            inner = {name: value for name, value in entries.items() if name in self.QUANTIZED}
+            outer = {name: value for name, value in entries.items() if name not in self.QUANTIZED}
+            nested[index] = {**outer, "__bnb_optimizer_quant_state__": inner}
+        return {**plain, "state": nested}
+
+    def load_state_dict(self, contents: dict[str, Any]) -> None:
+        assert all(type(entries["step"]) is int for entries in contents["state"].values())
+        weights = [weight for group in self.param_groups for weight in group["params"]]
+        for index, entries in contents["state"].items():
+            self.state[weights[index]] = dict(entries)
+
+
+@pytest.fixture
+def blockwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if there were a CUDA device with bitsandbytes."""
+    monkeypatch.setattr("tunesmith.train.optimizers.build.check_quantizer", lambda *_, **__: None)
+    monkeypatch.setitem(sys.modules, "bitsandbytes", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", SimpleNamespace(AdamW8bit=Blockwise))
+
+
+def test_8_bit_states_are_refused_where_there_is_no_cuda() -> None:
+    with pytest.raises(Misuse) as caught:
+        build_optimizer(Small(), settings(optimizer="adamw-8bit"))
+    assert caught.value.what == "8-bit AdamW needs a CUDA device, and there is none"
+    assert (caught.value.where, caught.value.hint) == ("train.optimizer", "set train.optimizer to adamw")
+
+
+@pytest.mark.usefixtures("blockwise")
+def test_8_bit_states_leave_embeddings_in_32() -> None:
+    model = Small()
+    optimizer = build_optimizer(model, settings(optimizer="adamw-8bit", weight_decay=0.1))
+    optimizer.set_rate(0.03)
+    (eight, _), (exact, _) = optimizer.parts
+    assert isinstance(eight, Blockwise)
+    assert isinstance(exact, torch.optim.AdamW)
+    assert [id(value) for group in exact.param_groups for value in group["params"]] == [id(model.embed_tokens.weight)]
+    matrices, vectors = eight.param_groups
+    assert [id(value) for value in matrices["params"]] == [id(model.hidden.weight), id(model.lm_head.weight)]
+    assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.1, 0.0)
+    assert {group["lr"] for group in (*eight.param_groups, *exact.param_groups)} == {0.03}
+
+
+@pytest.mark.usefixtures("blockwise")
+def test_8_bit_states_over_adapters_alone_and_over_embeddings_alone(tiny: Any, context: Context) -> None:
+    wanted = settings(optimizer="adamw-8bit", rank=2)
+    ((part, _),) = build_optimizer(prepare_model(tiny, wanted, context), wanted).parts
+    assert isinstance(part, Blockwise)
+    model = Small().requires_grad_(False)
+    model.embed_tokens.requires_grad_(True)
+    ((part, _),) = build_optimizer(model, wanted).parts
+    assert isinstance(part, torch.optim.AdamW)
+
+
+@pytest.mark.usefixtures("blockwise")
+def test_a_nested_state_with_whole_numbers_comes_back_bit_for_bit() -> None:
+    wanted = settings(optimizer="adamw-8bit")
+    whole = Small()
+    train(whole, build_optimizer(whole, wanted).step, steps=range(6))
+    first = Small()
+    optimizer = build_optimizer(first, wanted)
+    train(first, optimizer.step, steps=range(4))
+    flat = optimizer.tensors()
+    assert flat["0.0.step"].dtype == torch.int64
+    assert flat["0.0.state1"].dtype == torch.uint8
+    second = Small()
+    second.load_state_dict(first.state_dict())
+    resumed = build_optimizer(second, wanted)
+    resumed.restore({key: value.clone() for key, value in flat.items()})
+    assert {key: value.tolist() for key, value in resumed.tensors().items()} == {
+        key: value.tolist() for key, value in flat.items()
+    }
+    train(second, resumed.step, steps=range(4, 6))
+    for (key, one), two in zip(second.named_parameters(), whole.parameters(), strict=True):
+        assert torch.equal(one, two), key
+
+
+@pytest.mark.parametrize(("device", "fused"), [("cpu", True), ("meta", False)])
+def test_adamw_is_fused_where_torch_has_it(device: str, fused: bool) -> None:
+    ((adamw, _),) = build_optimizer(Small().to(device), settings()).parts
+    assert adamw.defaults["fused"] is fused

@@ -22,7 +22,7 @@ from tunesmith.errors import DataError, IntegrityBroken, Misuse
 from tunesmith.recipe import TaskSettings, TrainSettings
 from tunesmith.train.consumption import keep_consumption
 from tunesmith.train.loop import Diverged, Plan, run_loop, validation_loss
-from tunesmith.train.run import _hold_back
+from tunesmith.train.run import hold_back
 
 CHAT = TaskSettings(type="chat")
 
@@ -139,24 +139,24 @@ def test_the_record_says_which_tokens_every_step_saw(context: Context) -> None:
 
 def test_validation_is_by_row_so_no_row_is_on_both_sides(context: Context) -> None:
     windows = [Encoded(f"r{number}", (1, 2, 3), ((0, 3),), 3 * part) for number in range(20) for part in range(3)]
-    kept, held = _hold_back(windows, settings(validation=0.2), context)
+    kept, held = hold_back(windows, settings(validation=0.2), context)
     assert len({row.row_id for row in held}) == 4
     assert not {row.row_id for row in kept} & {row.row_id for row in held}
     assert sorted([*kept, *held], key=windows.index) == windows
     assert kept == [row for row in windows if row in kept]
-    assert _hold_back(windows, settings(validation=0.2), context) == (kept, held)
-    assert _hold_back(windows, settings(validation=0.2, seed=8), context)[1] != held
+    assert hold_back(windows, settings(validation=0.2), context) == (kept, held)
+    assert hold_back(windows, settings(validation=0.2, seed=8), context)[1] != held
 
 
 def test_no_validation_holds_nothing_back_and_a_little_holds_back_one(context: Context) -> None:
     rows = [encoded(number) for number in range(5)]
-    assert _hold_back(rows, settings(), context) == (rows, [])
-    assert len(_hold_back(rows, settings(validation=0.001), context)[1]) == 1
+    assert hold_back(rows, settings(), context) == (rows, [])
+    assert len(hold_back(rows, settings(validation=0.001), context)[1]) == 1
 
 
 def test_holding_back_the_only_row_is_refused(context: Context) -> None:
     with pytest.raises(DataError, match="holds back all 1 rows") as caught:
-        _hold_back([encoded(1)], settings(validation=0.1), context)
+        hold_back([encoded(1)], settings(validation=0.1), context)
     assert caught.value.hint == "give more rows, or set train.validation to 0"
 
 

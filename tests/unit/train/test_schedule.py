@@ -1,14 +1,28 @@
-"""Learning rates worked out by hand."""
+"""Learning rates worked out by hand, by transformers, and by what every schedule must hold."""
 
 import math
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith import process
+
+process.prepare()
+
+import itertools
+
+import torch
+from transformers import get_scheduler
 
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.schedule import learning_rate
 
+SCHEDULES = ("linear", "cosine", "constant", "stable-decay")
 
-def rates(steps: int, **options: object) -> list[float]:
+
+def rates(steps: int, **options: Any) -> list[float]:
     settings = TrainSettings(rows_per_step=1, learning_rate=2.0, **options)
     return [learning_rate(settings, step, steps) for step in range(steps)]
 
@@ -32,6 +46,19 @@ def test_cosine() -> None:
     assert rates(5, schedule="cosine", warmup=0.2, final_rate=0.1)[3] == pytest.approx(2 * (0.1 + 0.9 * 0.5))
 
 
+def test_stable_decay() -> None:
+    assert rates(10, schedule="stable-decay", warmup=0.2, decay=0.4) == pytest.approx(
+        [1, 2, 2, 2, 2, 2, 2, 1.5, 1, 0.5]
+    )
+    assert rates(5, schedule="stable-decay", warmup=0, decay=0.4, final_rate=0.5) == pytest.approx([2, 2, 2, 2, 1.5])
+
+
+def test_a_fall_longer_than_what_the_rise_leaves_begins_where_the_rise_ends() -> None:
+    long = rates(10, schedule="stable-decay", warmup=0.5, decay=1.0, final_rate=0.1)
+    assert long == rates(10, schedule="linear", warmup=0.5, final_rate=0.1)
+    assert long == rates(10, schedule="stable-decay", warmup=0.5, decay=0.5, final_rate=0.1)
+
+
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_without_warmup_the_first_step_is_the_peak_and_none_is_above_it(schedule: str, steps: int) -> None:
@@ -42,7 +69,7 @@ def test_without_warmup_the_first_step_is_the_peak_and_none_is_above_it(schedule
     assert found[-1] > 0
 
 
-@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
+@pytest.mark.parametrize("schedule", SCHEDULES)
 def test_one_step_after_the_last_is_the_final_rate(schedule: str) -> None:
     settings = TrainSettings(
         rows_per_step=1, learning_rate=2.0, schedule=schedule, final_rate=1 if schedule == "constant" else 0.25
@@ -53,3 +80,85 @@ def test_one_step_after_the_last_is_the_final_rate(schedule: str) -> None:
 def test_a_short_run_still_rises_once() -> None:
     assert rates(3, schedule="constant", warmup=0.01) == [2, 2, 2]
     assert rates(1, schedule="cosine", warmup=0.05) == [2]
+
+
+def theirs(name: str, steps: int, rising: int, **options: Any) -> list[float]:
+    """transformers 5.23.0's rate at steps 0 to `steps`, for a peak of 2."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
+    made = get_scheduler(
+        name, optimizer, num_warmup_steps=rising, num_training_steps=steps, scheduler_specific_kwargs=options
+    )
+    return [2.0 * made.lr_lambdas[0](step) for step in range(steps + 1)]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "final_rate", "name", "options"),
+    [
+        ("linear", 0.0, "linear", {}),
+        ("linear", 0.25, "polynomial", {"lr_end": 0.5, "power": 1.0}),
+        ("cosine", 0.0, "cosine", {}),
+        ("cosine", 0.25, "cosine_with_min_lr", {"min_lr_rate": 0.25}),
+        ("constant", 0.0, "constant_with_warmup", {}),
+        ("stable-decay", 0.0, "warmup_stable_decay", {"num_decay_steps": 12, "decay_type": "linear"}),
+        (
+            "stable-decay",
+            0.25,
+            "warmup_stable_decay",
+            {"num_decay_steps": 12, "decay_type": "linear", "min_lr_ratio": 0.25},
+        ),
+    ],
+)
+def test_every_shape_is_that_of_transformers(
+    schedule: str, final_rate: float, name: str, options: dict[str, Any]
+) -> None:
+    """Behind the rise, step by step. The rise is theirs one step ahead: their first step has a rate of 0 and moves nothing.
+
+    (`warmup_stable_decay` rises from its floor and not from 0, so with a floor only the rest is compared.)
+    """
+    oracle = theirs(name, 40, 6, **options)
+    ours = rates(40, schedule=schedule, warmup=0.15, decay=0.3, final_rate=final_rate)
+    assert ours[6:] == pytest.approx(oracle[6:40], rel=1e-12)
+    if "min_lr_ratio" not in options:
+        assert ours[:6] == pytest.approx(oracle[1:7], rel=1e-12)
+
+
+shares = st.floats(0, 0.99)
+options = st.fixed_dictionaries(
+    {
+        "schedule": st.sampled_from(SCHEDULES),
+        "warmup": st.just(0.0) | shares,
+        "decay": st.floats(0.001, 1),
+        "final_rate": st.floats(0, 1),
+    }
+)
+
+
+@given(options=options, steps=st.integers(1, 300))
+def test_a_rise_then_no_rise_between_nothing_and_the_peak(options: dict[str, Any], steps: int) -> None:
+    found = rates(steps, **options)
+    rising = max(1, round(options["warmup"] * steps)) if options["warmup"] else 0
+    peak = 2.0 * (1 + 1e-12)
+    assert 0 < min(found)
+    assert max(found) <= peak
+    # A rise as long as the run never comes to its end.
+    assert found[min(rising, steps - 1)] == pytest.approx(2.0)
+    assert found[0] == pytest.approx(2.0 / max(1, rising))
+    up, down = found[:rising], found[rising:]
+    assert all(one < two for one, two in itertools.pairwise(up))
+    assert all(one * (1 + 1e-12) >= two for one, two in itertools.pairwise(down))
+    assert not down or down[-1] >= 2.0 * options["final_rate"] * (1 - 1e-12)
+
+
+@given(warmup=shares, decay=st.floats(0.001, 1), final=st.floats(0, 0.99), steps=st.integers(1, 300))
+def test_stable_decay_holds_then_falls_in_equal_steps(warmup: float, decay: float, final: float, steps: int) -> None:
+    settings = TrainSettings(
+        rows_per_step=1, learning_rate=2.0, schedule="stable-decay", warmup=warmup, decay=decay, final_rate=final
+    )
+    rising = max(1, round(warmup * steps)) if warmup else 0
+    found = [learning_rate(settings, step, steps) for step in range(rising, steps + 1)]
+    falling = min(max(1, round(decay * steps)), max(1, steps - rising))
+    if rising < steps:
+        assert found[: len(found) - falling] == [2.0] * (steps - rising - falling + 1)
+        assert found[-1] == pytest.approx(2.0 * final)
+        drops = [one - two for one, two in zip(found[-falling - 1 :], found[-falling:], strict=False)]
+        assert drops == pytest.approx([2.0 * (1 - final) / falling] * falling, abs=1e-12)

@@ -1,5 +1,6 @@
 """Messages: a conversation in the shape of the OpenAI chat API."""
 
+import sys
 from dataclasses import dataclass
 from typing import Any, ClassVar, get_args
 
@@ -15,8 +16,9 @@ ROLES: tuple[Role, ...] = get_args(Role)
 class Messages:
     """`{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}`.
 
-    Content is a string or a list of `{"type": "text", "text": "..."}`. A key that is not read (`weight`, `tool_calls`,
-    `name`) is refused: to pass over it would change what is trained.
+    Content is a string or a list of `{"type": "text", "text": "..."}`. An assistant's message may have a `weight`, as in
+    OpenAI's fine-tuning files: any number from 0 on, 0 is not trained, 1 when left out. A key that is not read
+    (`tool_calls`, `name`) is refused: to pass over it would change what is trained.
     """
 
     id: ClassVar[str] = "messages"
@@ -41,14 +43,23 @@ class Messages:
 def _message(item: Any, number: int) -> Message:
     if not isinstance(item, dict) or "role" not in item or "content" not in item:
         raise DataError(f"message {number} must be an object with role and content")
-    unread = sorted(set(item) - {"role", "content"})
+    read = {"role", "content", "weight"} if item["role"] == "assistant" else {"role", "content"}
+    unread = sorted(set(item) - read)
     if unread:
-        raise DataError(
-            f"message {number} has the key {unread[0]!r}, which is not read", hint="remove it from the file"
-        )
+        hint = "only an assistant's message has a weight" if unread[0] == "weight" else "remove it from the file"
+        raise DataError(f"message {number} has the key {unread[0]!r}, which is not read", hint=hint)
     if item["role"] not in ROLES:
         raise DataError(f"message {number} has the role {item['role']!r}", hint=f"roles are {', '.join(ROLES)}")
-    return Message(role=item["role"], content=_content(item["content"], number))
+    weight = _weight(item["weight"], number) if "weight" in item else None
+    return Message(role=item["role"], content=_content(item["content"], number), weight=weight)
+
+
+def _weight(value: Any, number: int) -> float | None:
+    """What the message counts; None for 1, which is what a message without a weight counts."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
+        hint = "0: not trained; 1: as any other; 2: twice"
+        raise DataError(f"message {number} has the weight {value!r}, which is no number from 0 on", hint=hint)
+    return None if value == 1 else float(value)
 
 
 def _content(value: Any, number: int) -> tuple[Text, ...]:

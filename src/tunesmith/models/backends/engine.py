@@ -6,10 +6,11 @@ from typing import Any
 
 from tunesmith import process
 from tunesmith.errors import DataError
-from tunesmith.models.backends import keyvalues
-from tunesmith.models.backends.keyvalues import KeyValues
+from tunesmith.models.backends import attention
+from tunesmith.models.backends.keyvalues import Aim, KeyValues, aim_at_end, aim_at_stretch
 from tunesmith.models.loading import context_length
 from tunesmith.models.packed.forward import unwrapped
+from tunesmith.models.packed.head import head_logits
 
 process.prepare()
 
@@ -20,8 +21,11 @@ Ids = Sequence[int]
 WORTH_SHARING = 8
 """A shorter common beginning is computed per row: copying its keys and values costs more than it saves."""
 
-PREFIX_CHUNK = 512
-"""Tokens of a long shared beginning per forward; bounds the mask to 512 x its length."""
+PER_FORWARD = 4096
+"""Tokens of a batch of prompts that are read together; bounds the memory of one forward, changes no value beyond rounding."""
+
+LONGEST_STRETCH = 512
+"""Tokens of one prompt per forward; bounds the mask to 512 x the prompt's length."""
 
 
 @dataclass
@@ -43,29 +47,33 @@ class Engine:
 
     @property
     def context(self) -> int:
-        """Positions, prompt and completion together."""
-        return context_length(self.model)
+        """Positions, prompt and completion together.
 
-    def forward(self, ids: torch.Tensor, positions: torch.Tensor, seen: KeyValues) -> torch.Tensor:
-        """Last hidden states [B, Q, D] of tokens and positions [B, Q]; `seen` was aimed for them."""
+        Rotary embeddings of kind `longrope` turn all positions of a forward another way once one of them lies beyond the
+        length they were first trained on. Rows of a batch would change each other there, so the context ends before it.
+        """
+        config = unwrapped(self.model).config.get_text_config()
+        return min([context_length(self.model), *_turning_points(getattr(config, "rope_parameters", None) or {})])
+
+    def forward(self, ids: torch.Tensor, aim: Aim, seen: KeyValues) -> torch.Tensor:
+        """Last hidden states [T, D] of the tokens of `ids` [B, Q] that are present in `aim`, row by row."""
         causal = unwrapped(self.model)
-        if causal.config._attn_implementation != keyvalues.NAME:
-            causal.set_attn_implementation(keyvalues.NAME)
+        if causal.config._attn_implementation != attention.NAME:
+            causal.set_attn_implementation(attention.NAME)
+        seen.aim(aim)
+        flat, positions = (grid[seen.rows, seen.columns][None] for grid in (ids, aim.positions))
         with torch.no_grad():
-            output = causal.base_model(input_ids=ids, position_ids=positions, seen=seen, use_cache=False)
-        return output.last_hidden_state  # type: ignore[no-any-return]
+            output = causal.base_model(input_ids=flat, position_ids=positions, seen=seen, use_cache=False)
+        return output.last_hidden_state[0]  # type: ignore[no-any-return]
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """[..., V] in fp32."""
+        """[N, D] to [N, V] as the model itself gives them, fp32 or better."""
         with torch.no_grad():
-            return unwrapped(self.model).get_output_embeddings()(hidden).float()  # type: ignore[no-any-return]
+            return head_logits(unwrapped(self.model), hidden)
 
     def step(self, tokens: torch.Tensor, lengths: torch.Tensor, seen: KeyValues) -> torch.Tensor:
         """Append one token [B] to rows of `lengths` [B] tokens; hidden states [B, D] for the token after it."""
-        used = int(lengths.max()) + 1
-        visible = torch.arange(used, device=lengths.device) <= lengths[:, None]
-        seen.aim(lengths[:, None], visible[:, None])
-        return self.forward(tokens[:, None], lengths[:, None], seen)[:, 0]
+        return self.forward(tokens[:, None], aim_at_end(lengths), seen)
 
     def read(self, prompts: Sequence[Ids], *, batch: int, room: int) -> Iterator[Batch]:
         """Prompts in batches of similar length, longest first, each with `room` more slots than its longest prompt.
@@ -74,52 +82,51 @@ class Engine:
         """
         self._check(prompts)
         shared = _common_beginning(prompts)
-        prefix = self._prefix(prompts[0][:shared]) if shared else None
+        prefix = KeyValues(shared)
+        if shared:
+            self.append([prompts[0][:shared]], prefix, start=0)
         order = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
         for start in range(0, len(order), batch):
             chosen = order[start : start + batch]
-            yield self._batch(chosen, [prompts[index] for index in chosen], prefix, shared=shared, room=room)
+            rows = [prompts[index] for index in chosen]
+            capacity = min(len(rows[0]) + room, self.context)
+            seen = prefix.expanded(len(rows), capacity)
+            hidden = self.append([row[shared:] for row in rows], seen, start=shared)
+            lengths = torch.tensor([len(row) for row in rows], device=hidden.device)
+            yield Batch(chosen, lengths, seen, hidden)
+
+    def append(self, rows: Sequence[Ids], seen: KeyValues, *, start: int) -> torch.Tensor:
+        """Read the next tokens, at least one, of rows that all hold `start`; the hidden state [B, D] of each row's last."""
+        device = unwrapped(self.model).device
+        lengths = torch.tensor([len(row) for row in rows], device=device)
+        width = max(map(len, rows))
+        ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=device)
+        stretch = min(LONGEST_STRETCH, max(1, PER_FORWARD // len(rows)))
+        hidden = torch.zeros(0)
+        for first in range(0, width, stretch):
+            aim = aim_at_stretch(start + first, (lengths - first).clamp(min=0, max=stretch))
+            states = self.forward(ids[:, first : first + stretch], aim, seen)
+            hidden = states.new_empty((len(rows), states.shape[1])) if first == 0 else hidden
+            last = seen.columns == lengths[seen.rows] - first - 1
+            hidden[seen.rows[last]] = states[last]
+        return hidden
 
     def _check(self, prompts: Sequence[Ids]) -> None:
+        context = self.context
         for index, prompt in enumerate(prompts):
             if not prompt:
                 raise DataError(f"prompt {index} is empty")
-            if len(prompt) >= self.context:
+            if len(prompt) >= context:
                 raise DataError(
-                    f"prompt {index} has {len(prompt)} tokens; the context holds {self.context}, answer included",
+                    f"prompt {index} has {len(prompt)} tokens; the context holds {context}, answer included",
                     hint="shorten the prompt",
                 )
 
-    def _prefix(self, ids: Ids) -> KeyValues:
-        seen = KeyValues(len(ids))
-        for start in range(0, len(ids), PREFIX_CHUNK):
-            self._append([ids[start : start + PREFIX_CHUNK]], seen, start=start)
-        return seen
 
-    def _batch(
-        self, indices: list[int], prompts: list[Ids], prefix: KeyValues | None, *, shared: int, room: int
-    ) -> Batch:
-        longest = max(map(len, prompts))
-        capacity = min(longest + room, self.context)
-        seen = KeyValues(capacity) if prefix is None else prefix.expanded(len(prompts), capacity)
-        states = self._append([prompt[shared:] for prompt in prompts], seen, start=shared)
-        lengths = torch.tensor([len(prompt) for prompt in prompts], device=states.device)
-        rows = torch.arange(len(prompts), device=states.device)
-        return Batch(indices, lengths, seen, states[rows, lengths - shared - 1])
-
-    def _append(self, rows: Sequence[Ids], seen: KeyValues, *, start: int) -> torch.Tensor:
-        """Hidden states [B, Q, D] of token lists that all begin at position `start`.
-
-        Short rows are filled up on the right: what follows a token never changes it, and the first new token of a row
-        overwrites the filling.
-        """
-        device = unwrapped(self.model).device
-        width = max(map(len, rows))
-        ids = torch.tensor([[*row, *[0] * (width - len(row))] for row in rows], device=device)
-        positions = torch.arange(start, start + width, device=device).expand(len(rows), width)
-        visible = torch.arange(start + width, device=device) <= positions[0][:, None]
-        seen.aim(positions, visible[None])
-        return self.forward(ids, positions, seen)
+def _turning_points(rotary: dict[str, Any]) -> list[int]:
+    """Lengths at which `longrope` embeddings change; some families nest their settings by kind of layer."""
+    kinds = [rotary, *(value for value in rotary.values() if isinstance(value, dict))]
+    return [int(kind["original_max_position_embeddings"]) for kind in kinds if kind.get("rope_type") == "longrope"]
 
 
 def _common_beginning(prompts: Sequence[Ids]) -> int:

@@ -35,7 +35,7 @@ def generate(
 
 def _finish(engine: Engine, part: Batch, found: list[list[int]], *, max_new_tokens: int, stops: frozenset[int]) -> None:
     alive = dict.fromkeys(part.indices)
-    indices, lengths, hidden = part.indices, part.lengths, part.hidden
+    indices, lengths, hidden, context = part.indices, part.lengths, part.hidden, engine.context
     for count in range(max_new_tokens):
         tokens = engine.logits(hidden).argmax(dim=-1)
         for index, token, length in zip(indices, tokens.tolist(), lengths.tolist(), strict=True):
@@ -43,7 +43,7 @@ def _finish(engine: Engine, part: Batch, found: list[list[int]], *, max_new_toke
                 continue
             if token not in stops:
                 found[index].append(token)
-            if token in stops or length + 1 >= engine.context:
+            if token in stops or length + 1 >= context:
                 del alive[index]
         if not alive or count + 1 == max_new_tokens:
             return

@@ -1,56 +1,36 @@
-"""The best of a fixed set of completions, exactly: best-first search over the trie of their tokens.
+"""The best of a fixed set of completions for many prompts, exactly: their searches go on side by side.
 
-A log-probability only falls along a path, so the first complete option that is taken from the queue is the best of all,
-and most of the trie is never looked at. The branches of one prompt lie side by side in its row of the cache; a token
-sees the prompt and its own ancestors.
+Each forward runs the nodes that all searches want next. The branches of one prompt lie side by side in its row of the cache;
+a token sees the prompt and its own ancestors.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from heapq import heappop, heappush
-from itertools import count
-from typing import NamedTuple
 
 from tunesmith import process
 from tunesmith.artifacts import message
 from tunesmith.data.chat import prompt_ids, render, stop_ids, token_ids
-from tunesmith.errors import DataError, Misuse
+from tunesmith.errors import DataError
 from tunesmith.models.backends.engine import Batch, Engine, Ids
+from tunesmith.models.backends.greedy import FULL_ENOUGH
+from tunesmith.models.backends.keyvalues import Aim
+from tunesmith.models.backends.search import Choice, Node, Search, build_trie
 
 process.prepare()
 
 import torch  # noqa: E402
 from transformers import PreTrainedTokenizerBase  # noqa: E402
 
+FULL = 512
+"""Tokens per forward from which on more of them cost in proportion. Below, looking ahead costs next to nothing."""
 
-@dataclass(frozen=True)
-class Choice:
-    """Which option is best, and the natural log of its probability, its end token included."""
+WIDEST = 32
+"""Nodes of one prompt run together, at most: with more, too many turn out not to be needed."""
 
-    index: int
-    logprob: float
+ROOM = 64
+"""Slots that a full cache is given more."""
 
-
-class Step(NamedTuple):
-    """A node whose token is to be run, and the log-probability of the path to it."""
-
-    node: int
-    logprob: float
-
-
-WIDEST = 16
-"""Nodes of one prompt run together, at most."""
-
-
-@dataclass
-class Node:
-    """A token of the trie. `option` is the option that ends here, if one does."""
-
-    token: int
-    parent: int
-    depth: int
-    children: dict[int, int] = field(default_factory=dict)
-    option: int | None = None
+LINES = 256
+"""Rows of logits [256, V] that are made at once."""
 
 
 def label_options(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> list[tuple[int, ...]]:
@@ -72,24 +52,6 @@ def label_options(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> 
     return found
 
 
-def build_trie(options: Sequence[Ids]) -> list[Node]:
-    """Nodes, the root first. Raises Misuse when there is no option, an empty one or the same twice."""
-    if not options:
-        raise Misuse("there is nothing to choose from")
-    trie = [Node(token=-1, parent=-1, depth=0)]
-    for option, ids in enumerate(options):
-        place = 0
-        for token in ids:
-            if token not in trie[place].children:
-                trie[place].children[token] = len(trie)
-                trie.append(Node(token=token, parent=place, depth=trie[place].depth + 1))
-            place = trie[place].children[token]
-        if place == 0 or trie[place].option is not None:
-            raise Misuse(f"option {option} is empty or the same as another one")
-        trie[place].option = option
-    return trie
-
-
 def choose(
     engine: Engine,
     prompts: Sequence[Ids],
@@ -109,107 +71,60 @@ def choose(
     if longest + deepest > engine.context:
         raise DataError(f"a prompt of {longest} tokens leaves no room for a label of {deepest}", hint="shorten it")
     found: dict[int, Choice] = {}
-    for part in engine.read(prompts, batch=batch, room=2 * deepest):
+    for part in engine.read(prompts, batch=batch, room=ROOM):
         _search(engine, part, trie, found)
         report(len(part.indices))
     return [found[index] for index in range(len(prompts))]
 
 
-@dataclass
-class Search:
-    """Where the search of one prompt stands: the queue of (-logprob, option or none, node), and the slot of each node
-    whose token has been run."""
-
-    index: int
-    length: int
-    queue: list[tuple[float, int, int]] = field(default_factory=list)
-    slots: dict[int, int] = field(default_factory=dict)
-
-    def offer(self, trie: list[Node], step: Step, gains: Sequence[float]) -> None:
-        """Queue the children of a node that has been run."""
-        for child, gain in zip(trie[step.node].children.values(), gains, strict=True):
-            option = trie[child].option
-            heappush(self.queue, (-(step.logprob + gain), len(trie) if option is None else option, child))
-
-    def answer(self, trie: list[Node]) -> Choice | None:
-        """The best option, when nothing unfinished can still beat it."""
-        cost, _, node = self.queue[0]
-        option = trie[node].option
-        return None if option is None else Choice(option, -cost)
-
-    def take(self, trie: list[Node], width: int) -> list[Step]:
-        """The best unfinished nodes, at most `width`; none that is worse than the best finished option."""
-        steps: list[Step] = []
-        while self.queue and len(steps) < width and trie[self.queue[0][2]].option is None:
-            cost, _, node = heappop(self.queue)
-            steps.append(Step(node, -cost))
-        return steps
-
-    def path(self, trie: list[Node], node: int) -> list[int]:
-        """Slots of a node and its ancestors."""
-        slots = []
-        while node > 0:
-            slots.append(self.slots[node])
-            node = trie[node].parent
-        return slots
-
-
 def _search(engine: Engine, part: Batch, trie: list[Node], found: dict[int, Choice]) -> None:
     rows = [Search(index, length) for index, length in zip(part.indices, part.lengths.tolist(), strict=True)]
-    _spread(engine, trie, rows, [[Step(0, 0.0)] for _ in rows], part.hidden[:, None])
-    patience = max(node.depth for node in trie)
-    for turn in count():
+    _spread(engine, trie, [(row, 0) for row in rows], part.hidden)
+    while True:
         answers = [row.answer(trie) for row in rows]
         found.update({row.index: answer for row, answer in zip(rows, answers, strict=True) if answer is not None})
-        still = [place for place, answer in enumerate(answers) if answer is None]
-        if not still:
+        waiting = [place for place, answer in enumerate(answers) if answer is None]
+        if not waiting:
             return
-        if len(still) < len(rows):
-            part.seen.keep(torch.tensor(still, device=part.hidden.device))
-            rows = [rows[place] for place in still]
-        # A model that knows the labels walks straight down; one that does not is helped by looking at more at once.
-        width = min(2 ** max(0, turn - patience), WIDEST)
-        steps = [row.take(trie, width) for row in rows]
-        _spread(engine, trie, rows, steps, _run(engine, part, trie, rows, steps))
+        if len(waiting) < FULL_ENOUGH * len(rows):
+            part.seen.keep(torch.tensor(waiting, device=part.hidden.device))
+            rows, waiting = [rows[place] for place in waiting], list(range(len(waiting)))
+        width = min(WIDEST, max(1, FULL // len(waiting)))
+        unanswered = set(waiting)
+        taken = [row.take(trie, width) if place in unanswered else [] for place, row in enumerate(rows)]
+        hidden = _run(engine, part, trie, rows, taken)
+        _spread(engine, trie, [(row, node) for row, nodes in zip(rows, taken, strict=True) for node in nodes], hidden)
 
 
-def _run(engine: Engine, part: Batch, trie: list[Node], rows: list[Search], steps: list[list[Step]]) -> torch.Tensor:
-    """Hidden states [B, Q, D] of the taken nodes' tokens, each seen from its own branch.
-
-    A row with fewer nodes than Q repeats its prompt's view in slots that the next call overwrites.
-    """
-    wide = max(map(len, steps))
-    first = torch.tensor([row.length + len(row.slots) for row in rows])
-    slots = first[:, None] + torch.arange(wide)
-    used = int(slots.max()) + 1
+def _run(engine: Engine, part: Batch, trie: list[Node], rows: list[Search], taken: list[list[int]]) -> torch.Tensor:
+    """Hidden states [T, D] of the taken nodes' tokens, row by row, each seen from its own branch."""
+    used = max(row.length + len(row.slots) for row in rows)
     if used > part.seen.capacity:
-        part.seen.grow(2 * used)
+        part.seen.grow(used + ROOM)
+    cells = [(at, column, node) for at, nodes in enumerate(taken) for column, node in enumerate(nodes)]
+    grid = torch.zeros((4, len(rows), max(map(len, taken))), dtype=torch.int64)
+    at, columns, _ = torch.tensor(cells).T
+    grid[0, at, columns] = torch.tensor([trie[node].token for _, _, node in cells])
+    grid[1, at, columns] = torch.tensor([rows[place].slots[node] for place, _, node in cells])
+    grid[2, at, columns] = torch.tensor([rows[place].length + trie[node].depth - 1 for place, _, node in cells])
+    grid[3, at, columns] = 1
     prompt = torch.arange(used) < torch.tensor([row.length for row in rows])[:, None]
-    visible = prompt[:, None].repeat(1, wide, 1)
-    tokens, positions = torch.zeros_like(slots), torch.zeros_like(slots)
-    for place, (row, taken) in enumerate(zip(rows, steps, strict=True)):
-        for query, step in enumerate(taken):
-            row.slots[step.node] = int(slots[place, query])
-            visible[place, query, row.path(trie, step.node)] = True
-            tokens[place, query] = trie[step.node].token
-            positions[place, query] = row.length + trie[step.node].depth - 1
-    device = part.hidden.device
-    part.seen.aim(slots.to(device), visible.to(device))
-    return engine.forward(tokens.to(device), positions.to(device), part.seen)
+    visible = prompt[:, None].repeat(1, grid.shape[2], 1)
+    paths = [(place, column, slot) for place, column, node in cells for slot in rows[place].path(trie, node)]
+    visible[tuple(torch.tensor(paths).T)] = True
+    tokens, slots, positions, present = grid.to(part.hidden.device)
+    aim = Aim(slots, positions, visible.to(part.hidden.device), present.bool())
+    return engine.forward(tokens, aim, part.seen)
 
 
-def _spread(
-    engine: Engine, trie: list[Node], rows: list[Search], steps: list[list[Step]], hidden: torch.Tensor
-) -> None:
-    """Queue the children of the nodes that have just been run; hidden [B, Q, D]."""
-    places = [(row, query) for row, taken in enumerate(steps) for query in range(len(taken))]
-    index = torch.tensor(places, device=hidden.device).T
-    logits = engine.logits(hidden[index[0], index[1]])
-    totals = logits.logsumexp(dim=-1)
-    taken_steps = [step for taken in steps for step in taken]
-    children = [list(trie[step.node].children) for step in taken_steps]
-    lines = torch.tensor([line for line, tokens in enumerate(children) for _ in tokens], device=hidden.device)
-    flat = torch.tensor([token for tokens in children for token in tokens], device=hidden.device)
-    gains = iter((logits[lines, flat] - totals[lines]).clamp(max=0.0).tolist())
-    for (row, _), step, tokens in zip(places, taken_steps, children, strict=True):
-        rows[row].offer(trie, step, [next(gains) for _ in tokens])
+def _spread(engine: Engine, trie: list[Node], run: list[tuple[Search, int]], hidden: torch.Tensor) -> None:
+    """Queue the children of the nodes that have just been run, parents before children; hidden [T, D]."""
+    for start in range(0, len(run), LINES):
+        some = run[start : start + LINES]
+        children = [list(trie[node].children) for _, node in some]
+        lines = torch.tensor([line for line, tokens in enumerate(children) for _ in tokens], device=hidden.device)
+        flat = torch.tensor([token for tokens in children for token in tokens], device=hidden.device)
+        logprobs = engine.logits(hidden[start : start + LINES]).log_softmax(dim=-1)
+        gains = iter(logprobs[lines, flat].tolist())
+        for (row, node), tokens in zip(some, children, strict=True):
+            row.offer(trie, node, [next(gains) for _ in tokens])

@@ -11,7 +11,8 @@ from tunesmith.data.chat import Encoded, stop_ids
 from tunesmith.errors import DataError
 from tunesmith.models.backends import greedy, labels, sampling
 from tunesmith.models.backends.engine import Engine, Ids
-from tunesmith.models.backends.labels import Choice
+from tunesmith.models.backends.search import Choice
+from tunesmith.models.backends.trial import check_exact
 from tunesmith.models.loading import Precision, load_folder
 from tunesmith.models.packed.forward import token_logprobs, unwrapped
 from tunesmith.models.packed.plan import pack, split_passes
@@ -127,6 +128,10 @@ class LocalModel:
 
 
 def open_local(folder: Path, *, digest: str, base: Path | None = None, dtype: Precision = "fp32") -> LocalModel:
-    """Load a model or adapter folder; see `loading.load_folder` for what is refused."""
+    """Load a model or adapter folder; see `loading.load_folder` for what is refused.
+
+    Raises Misuse, naming the family, for a model whose answers would not be exactly its own (`trial.check_exact`).
+    """
     model, tokenizer = load_folder(folder, base=base, dtype=dtype)
+    check_exact(model, where=str(folder))
     return LocalModel(model, tokenizer, digest)

@@ -16,7 +16,9 @@ from torch.nn.functional import cross_entropy, linear_cross_entropy  # noqa: E40
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
 LOGITS_PER_CHUNK = 2**22
-"""How many logits are made at once, 16 MB of them, unless that is under `LEAST_ROWS` supervised tokens."""
+"""How many logits are made at once off CUDA, 16 MB of them, unless that is under `LEAST_ROWS` supervised tokens."""
+
+LOGITS_PER_CHUNK_CUDA = 2**27
 
 LEAST_ROWS = 64
 
@@ -54,7 +56,9 @@ def summed_loss(model: nn.Module, batch: Pass, *, label_smoothing: float = 0.0) 
         return hidden.sum() * 0.0
     causal = unwrapped(model)
     chosen = hidden.index_select(0, batch.index)
-    fused = batch.plain if is_bare(causal) and not label_smoothing and torch.is_grad_enabled() else 0
+    # torch's fused loss sums in the precision of its input, and bf16 has three digits.
+    exact = chosen.dtype == torch.float32 and is_bare(causal) and not label_smoothing
+    fused = batch.plain if exact and torch.is_grad_enabled() else 0
     total = torch.zeros((), device=chosen.device)
     if fused:
         total = total + linear_cross_entropy(
@@ -72,7 +76,8 @@ def summed_loss(model: nn.Module, batch: Pass, *, label_smoothing: float = 0.0) 
 
 
 def _rows_per_chunk(causal: Any) -> int:
-    return max(LEAST_ROWS, LOGITS_PER_CHUNK // int(causal.get_output_embeddings().weight.shape[0]))
+    weight = causal.get_output_embeddings().weight
+    return max(LEAST_ROWS, (LOGITS_PER_CHUNK_CUDA if weight.is_cuda else LOGITS_PER_CHUNK) // int(weight.shape[0]))
 
 
 def _fused_options(causal: Any, chosen: torch.Tensor) -> nn.LinearCrossEntropyOptions:

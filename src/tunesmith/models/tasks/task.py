@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tunesmith import process
 from tunesmith.artifacts import Message, Row, message
-from tunesmith.data.chat import Encoded, encode_chat, encode_text, with_instruction
+from tunesmith.data.chat import Encoded, encode_chat, encode_text, encode_whole, with_instruction
 from tunesmith.errors import DataError
 from tunesmith.recipe import TaskSettings
 
@@ -38,21 +38,24 @@ class Task:
         return row.example.completion
 
     def encode(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str) -> list[Encoded]:
-        """Tokens and trained spans. Raises DataError for a row longer than `window`; a plain text is cut into windows."""
+        """Tokens and trained spans: windows of a plain text; one sequence of a conversation, or one per answer where the
+        chat template rewrites earlier turns.
+
+        Raises DataError with the row's id for whatever cannot be trained, and for a conversation longer than `window`.
+        """
         if self.settings.type == "text" and not row.example.messages:
             return encode_text(tokenizer, row, row.example.text or "", window=window)
-        encoded = encode_chat(tokenizer, row, self.messages(row))
-        if len(encoded.ids) > window:
+        messages = self.messages(row)
+        whole = objective == "all-tokens"
+        pieces = [encode_whole(tokenizer, row, messages)] if whole else encode_chat(tokenizer, row, messages)
+        longest = max(len(piece.ids) for piece in pieces)
+        if longest > window:
             raise DataError(
-                f"row {row.row_id} has {len(encoded.ids)} tokens; the context holds {window}",
+                f"row {row.row_id} has {longest} tokens; the context holds {window}",
                 where=f"{row.file}:{row.line}",
                 hint="shorten the row, raise train.max_tokens, or drop it in the audit",
             )
-        if objective == "all-tokens":
-            encoded = Encoded(encoded.row_id, encoded.ids, ((0, len(encoded.ids)),))
-        if encoded.supervised == 0:
-            raise DataError(f"row {row.row_id} has no token to train on", where=f"{row.file}:{row.line}")
-        return [encoded]
+        return pieces
 
 
 def build_task(settings: TaskSettings) -> Task:

@@ -12,7 +12,14 @@ from markupsafe import Markup, escape
 
 WIDTH: Final = 320
 ROW: Final = 44
+EACH, MEAN, HELD = "line faint", "line", "line held"
+"""Classes of strokes: a noisy line, a line or running mean, joined dots."""
+
 Place = Callable[[float, float], tuple[float, float]]
+KEYS: Final = 24
+KEYS_AT: Final = (0, 88, 203)
+"""Units below a chart for the names of its strokes, and where they begin; `rows held back` just ends within the chart."""
+
 POINTS: Final = 160
 """Most points that a line is drawn with; longer curves are averaged in equal runs."""
 
@@ -31,11 +38,15 @@ class Bar:
 
 @dataclass(frozen=True)
 class Curve:
-    """Points (x, y) with increasing x; `dots` are drawn over them, e.g. held-out losses. `noisy` adds the running mean."""
+    """Points (x, y) with increasing x; `dots`, e.g. held-out losses, are joined over them. `noisy` adds the running mean.
+
+    `keys` name the strokes below the chart: class of the stroke and its name; none for a chart with one line.
+    """
 
     points: tuple[tuple[float, float], ...]
     dots: tuple[tuple[float, float], ...] = ()
     noisy: bool = False
+    keys: tuple[tuple[str, str], ...] = ()
 
 
 def bars(items: Sequence[Bar], *, top: float, label: str) -> Markup:
@@ -60,13 +71,16 @@ def curve(data: Curve, *, label: str, from_zero: bool) -> Markup:
 
     parts = [_tick(value, at(first, value)[1], left, right) for value in ticks]
     if data.noisy:
-        parts.append(_path(points, "line faint", at))
-    parts.append(_path(_smoothed(points) if data.noisy else points, "line", at))
+        parts.append(_path(points, EACH, at))
+    parts.append(_path(_smoothed(points) if data.noisy else points, MEAN, at))
+    if len(data.dots) > 1:
+        parts.append(_path(data.dots, HELD, at))
     parts += [_dot(*at(x, y)) for x, y in data.dots]
     base = height - 6
     parts.append(_text(left, base, f"step {first:g}", "tick"))
     parts.append(_text(WIDTH - right, base, f"step {points[-1][0]:g}", "tick end"))
-    return _svg(height, label, Markup("").join(parts))
+    parts += [_key(x, height + 16, *key) for x, key in zip(KEYS_AT, data.keys, strict=False)]
+    return _svg(height + (KEYS if data.keys else 0), label, Markup("").join(parts))
 
 
 def round_ticks(low: float, high: float, most: int = 4) -> list[float]:
@@ -130,6 +144,12 @@ def _path(points: Sequence[tuple[float, float]], kind: str, at: Place) -> Markup
 
 def _dot(x: float, y: float) -> Markup:
     return Markup('<circle class="dot" cx="{}" cy="{}" r="3.5"/>').format(f"{x:.1f}", f"{y:.1f}")
+
+
+def _key(x: float, y: float, kind: str, name: str) -> Markup:
+    stroke = Markup('<path class="{}" d="M{} {}H{}"/>').format(kind, f"{x:.1f}", f"{y - 4:.1f}", f"{x + 16:.1f}")
+    dot = _dot(x + 8, y - 4) if kind == HELD else Markup("")
+    return stroke + dot + _text(x + 22, y, name, "tick")
 
 
 def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -6,7 +6,7 @@ from markupsafe import Markup
 
 from tunesmith.artifacts import AuditReport, CurvePoint, TrainReport
 from tunesmith.release import wording
-from tunesmith.release.page.charts import Bar, Curve, bars, curve
+from tunesmith.release.page.charts import EACH, HELD, MEAN, Bar, Curve, bars, curve
 from tunesmith.release.results import TUNED, MetricResults
 
 
@@ -34,15 +34,17 @@ def rules(audit: AuditReport) -> Figure | None:
 
 
 def loss(train: TrainReport) -> Figure | None:
-    """Loss over the steps, held-out losses as dots; None when no step was recorded."""
+    """Loss over the steps, its running mean, held-out losses as dots; None when no step was recorded."""
     if not train.curve:
         return None
     first, last = train.curve[0].loss, train.curve[-1].loss
     label = f"Line chart of the training loss: {first:.3f} at the first step, {last:.3f} at step {train.curve[-1].step}"
     dots = _points(train.held_out)
-    chart = curve(Curve(_points(train.curve), dots, noisy=True), label=label, from_zero=False)
-    reading = "How surprised the model is by the answers it learns from; lower is better."
-    return Figure("Loss", reading + (" Dots: rows held back from training." if dots else ""), chart)
+    if dots:
+        label += f"; on rows held back from training {dots[0][1]:.3f} at first, {dots[-1][1]:.3f} at last"
+    keys = ((EACH, "each step"), (MEAN, "running mean"), *([(HELD, "rows held back")] if dots else []))
+    chart = curve(Curve(_points(train.curve), dots, noisy=True, keys=keys), label=label, from_zero=False)
+    return Figure("Loss", "How surprised the model is by the answers it learns from; lower is better.", chart)
 
 
 def rate(train: TrainReport) -> Figure | None:

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from tunesmith.artifacts import AuditReport, EvaluationReport, GateReport, TrainReport
 from tunesmith.recipe import NewBase, Recipe
 from tunesmith.release import wording
-from tunesmith.release.page import figures
+from tunesmith.release.page import figures, trained
 from tunesmith.release.page.story import headline, samples, taken_out, tiles
 from tunesmith.release.results import by_metric
 
@@ -41,6 +41,9 @@ def render_page(
         "rules_chart": figures.rules(audit),
         "loss_chart": None if train is None else figures.loss(train),
         "rate_chart": None if train is None else figures.rate(train),
+        "saving": None if train is None else trained.saving(train),
+        "machine": None if train is None else trained.machine(train),
+        "notices": () if train is None else trained.notices(train),
         "results": results,
         "metric_charts": [figures.metric(item) for item in results],
         "samples": () if evaluation is None else samples(evaluation, results),

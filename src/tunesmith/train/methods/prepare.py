@@ -1,36 +1,36 @@
 """Make a loaded base trainable by the method of the recipe."""
 
-import warnings
 from typing import Any
 
-from tunesmith import process
 from tunesmith.context import Context
 from tunesmith.errors import RecipeError
+from tunesmith.models.packed.forward import unwrapped
 from tunesmith.recipe import TrainSettings
-
-process.prepare()
-
-import torch  # noqa: E402
-from peft import LoraConfig, get_peft_model  # noqa: E402
+from tunesmith.train.methods.adapters import add_adapters
 
 
 def prepare_model(model: Any, settings: TrainSettings, context: Context) -> Any:
-    """The model with exactly the tensors of the method requiring gradients. LoRA's A is seeded, its B is zero."""
-    if settings.method == "full":
-        return model.requires_grad_(True)
-    torch.manual_seed(context.seed_for(f"train/lora/{settings.seed}") % 2**63)
-    config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha if settings.alpha is not None else 2 * settings.rank,
-        target_modules=list(settings.target_modules) or "all-linear",
-        lora_dropout=0.0,
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
+    """The model with exactly the tensors of the method requiring gradients. LoRA's A is seeded, its B is zero.
+
+    Raises RecipeError for what the recipe asks of this base and cannot have: a target that is not there or cannot carry an
+    adapter, adapters on tied weights, a base that is not in 4 bits under qlora, recomputation in a model without layers.
+    """
+    prepared = model.requires_grad_(True) if settings.method == "full" else add_adapters(model, settings, context)
+    if settings.gradient_checkpointing:
+        _recompute_layers(unwrapped(prepared), settings)
+    return prepared
+
+
+def _recompute_layers(model: Any, settings: TrainSettings) -> None:
+    """Keep only the input of every layer and compute the layer again in the backward pass, to the same bits.
+
+    Keyword arguments of the layers (positions, segments) go along. The non-reentrant form needs no input that requires a
+    gradient, so the hook that transformers puts on the embeddings for the reentrant one goes: it would cost a backward
+    through the frozen part of the first layer. Random state is kept only where a layer draws (dropout of adapters).
+    """
+    options = {"use_reentrant": False, "preserve_rng_state": settings.dropout > 0}
     try:
-        with warnings.catch_warnings():
-            # peft 0.21 asks for a property that transformers 5.23 has renamed; it works and is not the user's business.
-            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
-            return get_peft_model(model, config)
+        model.activation_checkpointing_enable(activation_checkpointing_kwargs=options)
     except ValueError as error:
-        raise RecipeError(f"train.target_modules: {error}", hint="name linear layers of the base") from error
+        raise RecipeError(str(error), where="train.gradient_checkpointing", hint="set it to false") from error
+    model.disable_input_require_grads()

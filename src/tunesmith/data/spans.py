@@ -1,0 +1,227 @@
+"""Which tokens of a conversation are the answers, found by rendering twice and checked: the row is refused or it is right."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from tunesmith import process
+from tunesmith.artifacts import Row
+from tunesmith.data.templates import QUESTION, Habits, Turn, token_ids, write, write_marked
+from tunesmith.errors import DataError
+
+process.prepare()
+
+from transformers import PreTrainedTokenizerBase  # noqa: E402
+
+NO_PREFIX = "the prompt's tokens are not a prefix of the conversation's"
+MARKS = "mend the chat template, or take the marks out: spans then come from rendering twice"
+
+SWITCHES = re.compile(r"/(no_think|think|system_override)\b")
+"""Words that SmolLM3's template acts upon and takes out of a system message."""
+
+
+@dataclass(frozen=True)
+class Talk:
+    """A conversation of a row as the template is given it."""
+
+    tokenizer: PreTrainedTokenizerBase
+    row: Row
+    turns: list[Turn]
+    habits: Habits
+
+    def text(self, count: int, *, ask: bool) -> str:
+        """The first `count` turns as the template writes them."""
+        return write(self.tokenizer, self.turns[:count], ask=ask)
+
+    def ids(self, text: str) -> list[int]:
+        """Ids of rendered text."""
+        return token_ids(self.tokenizer, text)
+
+    def bad(self, what: str, hint: str = "") -> DataError:
+        """The error that names the row."""
+        return bad_row(self.row, what, hint)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An assistant turn behind the prompt that asks for it: `ids[start:end]`, its end of turn included.
+
+    `text` is what `ids` were made of, `asked` how many of its characters are the prompt.
+    """
+
+    ids: list[int]
+    start: int
+    end: int
+    text: str
+    asked: int
+
+    def stands_in(self, ids: list[int]) -> bool:
+        """Whether `ids` begin with prompt and answer."""
+        return ids[: self.end] == self.ids[: self.end]
+
+
+def bad_row(row: Row, what: str, hint: str = "") -> DataError:
+    """The error for a row that cannot be trained, with its file and line."""
+    return DataError(f"row {row.row_id}: {what}", where=f"{row.file}:{row.line}", hint=hint)
+
+
+def whole_ids(talk: Talk) -> list[int]:
+    """The ids of the whole conversation. Raises DataError with the row's id when the start token is not right."""
+    ids = talk.ids(_whole(talk))
+    _check_start(talk, ids)
+    return ids
+
+
+def find_answers(talk: Talk, trained: Sequence[int]) -> list[tuple[list[int], list[Answer]]]:
+    """The sequences to train on and the answers in each; `trained` are the indices of the turns that count, in order.
+
+    One sequence, the whole conversation, when every answer stands in it behind its prompt; otherwise one per answer: the
+    prompt as it is served, and the answer. Raises DataError with the row's id when an answer does not follow its prompt or
+    does not end, when words are left out, the start token is doubled, or the template's own marks say something else.
+    """
+    text, marks = write_marked(talk.tokenizer, talk.turns) if talk.habits.marked else (_whole(talk), [])
+    ids = talk.ids(text)
+    answers = [_answer(talk, index, text, ids) for index in trained]
+    if all(answer.stands_in(ids) for answer in answers):
+        _check_start(talk, ids)
+        if talk.habits.marked:
+            complete = len(trained) == sum(turn["role"] == "assistant" for turn in talk.turns)
+            _check_marks(talk, text, marks, answers, complete=complete)
+        return [(ids, answers)]
+    for index, answer in zip(trained, answers, strict=True):
+        _check_start(talk, answer.ids)
+        if talk.habits.marked:
+            text, marks = write_marked(talk.tokenizer, talk.turns[: index + 1])
+            _check_marks(talk, text, marks, [answer], complete=False)
+    return [(answer.ids[: answer.end], [answer]) for answer in answers]
+
+
+def _whole(talk: Talk) -> str:
+    return talk.text(len(talk.turns), ask=False)
+
+
+def _answer(talk: Talk, index: int, whole: str, whole_ids: list[int]) -> Answer:
+    """The turn at `index` as the model is asked for it: its prompt's ids are those that are served."""
+    asked = talk.text(index, ask=True)
+    prompt = talk.ids(asked)
+    last = index == len(talk.turns) - 1
+    text = whole if last else talk.text(index + 1, ask=False)
+    ids = whole_ids if last else talk.ids(text)
+    if ids[: len(prompt)] != prompt:
+        text, ids = _behind_its_prompt(talk, index, asked, prompt, text)
+    stops = talk.habits.stops
+    end = next((place + 1 for place in range(len(prompt), len(ids)) if ids[place] in stops), None)
+    if end is None:
+        raise talk.bad("the assistant turn does not end in an end-of-turn token", "the model would never learn to stop")
+    behind = tuple(token for token in ids[end:] if token not in stops)
+    if not _is_blank(talk.tokenizer, behind):
+        words = str(talk.tokenizer.decode(list(behind))).strip()
+        raise talk.bad(f"the chat template writes {words[:40]!r} behind the end of the assistant's turn")
+    _check_words(talk, index, asked, text[len(asked) :])
+    return Answer(ids, len(prompt), end, text, len(asked))
+
+
+def _behind_its_prompt(talk: Talk, index: int, asked: str, prompt: list[int], text: str) -> tuple[str, list[int]]:
+    """The prompt as it is served, and the answer as the template writes it behind a plain question.
+
+    For a template that writes the prompt in another way once it is answered: Mistral's puts the system message into the
+    last user turn, and leaves it out when an answer follows.
+    """
+    if text.startswith(asked):
+        raise talk.bad(NO_PREFIX, "the answer's first characters join the prompt's last token")
+    known = talk.habits
+    alone = write(talk.tokenizer, [QUESTION, talk.turns[index]], ask=False)
+    ids, size = talk.ids(alone), len(known.question_ids)
+    if not (
+        asked.endswith(known.closing) and alone.startswith(known.question) and tuple(ids[:size]) == known.question_ids
+    ):
+        raise talk.bad(NO_PREFIX, "the chat template rewrites earlier turns")
+    return asked + alone[len(known.question) :], [*prompt, *ids[size:]]
+
+
+def _check_words(talk: Talk, index: int, asked: str, answered: str) -> None:
+    """Nothing that was asked or answered is left out: some templates pass over a role, some drop the thinking.
+
+    White space does not count, and what the assistant said before may be shortened.
+    """
+    if not _holds(answered, talk.turns[index]["content"]):
+        raise talk.bad("the chat template leaves out a part of the answer", "it may drop thoughts; see what it writes")
+    for number, turn in enumerate(talk.turns[:index], 1):
+        if turn["role"] != "assistant" and not _holds(asked, turn["content"]):
+            what = f"the chat template leaves out message {number}, of the role {turn['role']}"
+            raise talk.bad(what, "put its words into the user's message")
+
+
+def _holds(text: str, words: str) -> bool:
+    """Whether the words are in the text, but for white space and switches; a template may write them as JSON."""
+    if words in text or words.strip() in text:
+        return True
+    bare = _bare(text)
+    return _bare(words) in bare or _bare(json.dumps(words, ensure_ascii=False)[1:-1]) in bare
+
+
+def _bare(text: str) -> str:
+    return "".join(SWITCHES.sub("", text).split())
+
+
+def _check_start(talk: Talk, ids: list[int]) -> None:
+    """One start token, at position 0, where the template writes one.
+
+    A further one may only open a turn: Llama 2 writes it before every question, SmolLM2's is the turn marker itself, and
+    in OLMo 2 and Granite it is the end-of-turn token as well.
+    """
+    known = talk.habits
+    if known.bos is None:
+        return
+    if (ids[:1] == [known.bos]) != known.begins:
+        what = "the conversation has no start token" if known.begins else "the conversation begins with a start token"
+        raise talk.bad(what, "the chat template writes it for some conversations only")
+    if ids.count(known.bos) == known.begins:
+        return
+    if known.begins and ids[1] == known.bos:
+        raise talk.bad("the conversation begins with two start tokens", "take one out of the chat template")
+    for place in range(1, len(ids)):
+        if ids[place] == known.bos and known.bos not in known.stops and not _turn_ended(talk, ids[:place]):
+            raise talk.bad("a start token stands inside a turn", "take it out of the chat template")
+
+
+def _turn_ended(talk: Talk, ids: list[int]) -> bool:
+    """Whether the last token that is not white space ends a turn."""
+    place = len(ids)
+    while place and _is_blank(talk.tokenizer, (ids[place - 1],)):
+        place -= 1
+    return place > 0 and ids[place - 1] in talk.habits.stops
+
+
+def _check_marks(talk: Talk, text: str, marks: list[tuple[int, int]], answers: list[Answer], *, complete: bool) -> None:
+    """The template's own marks say the same as the spans, or one of the two is wrong about what the model writes.
+
+    A mark may take in the opening of the answer, which the prompt has written, and white space behind its end, which is
+    never reached (SmolLM3's do): neither is ever generated. `complete`: there is no mark but those of these answers.
+    """
+    for answer in answers:
+        ends = ((answer.text.find(name, answer.asked), len(name)) for name in talk.habits.ends)
+        end = min(place + length for place, length in ends if place >= 0)
+        around = ((first, last) for first, last in marks if first <= answer.asked and end <= last)
+        mark = next(around, None) if text.startswith(answer.text[:end]) else None
+        if mark is None:
+            raise talk.bad("the template's generation marks leave out a part of an answer, or its end of turn", MARKS)
+        if not _opening(talk, answer).endswith(text[mark[0] : answer.asked]) or text[end : mark[1]].strip():
+            raise talk.bad("the template's generation marks take in more than an answer", MARKS)
+    if complete and len(marks) > len(answers):
+        raise talk.bad("the template's generation marks take in more than the answers", MARKS)
+
+
+def _opening(talk: Talk, answer: Answer) -> str:
+    """What opens the answer: the end of its prompt, behind the last turn."""
+    known, asked = talk.habits, answer.text[: answer.asked]
+    ended = [asked.rfind(name) + len(name) for name in known.ends if name in known.closing and name in asked]
+    return asked[max(ended) :] if ended else known.closing
+
+
+@lru_cache(maxsize=1024)
+def _is_blank(tokenizer: PreTrainedTokenizerBase, ids: tuple[int, ...]) -> bool:
+    """Whether these ids are nothing but white space."""
+    return not ids or not str(tokenizer.decode(list(ids))).strip()

@@ -1,0 +1,50 @@
+"""One message, however many ranks fall: the first to fail says why, the others end quietly behind it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from tunesmith import process
+from tunesmith.errors import MachineFailure
+from tunesmith.train.distributed.ranks import Ranks
+
+process.prepare()
+
+from torch import distributed  # noqa: E402
+
+FAULT: Final = "tunesmith/fault"
+CONNECTION: Final = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo", "NCCL")
+"""What torch 2.13 says in a RuntimeError when another process has gone."""
+
+
+class PeerFailed(MachineFailure):
+    """Another rank failed first, and its own message says why; a face prints nothing for this one."""
+
+
+@contextmanager
+def one_voice(ranks: Ranks) -> Iterator[None]:
+    """Let the first failure through and turn every later one into PeerFailed, by a mark in the store where ranks meet.
+
+    A rank that was killed leaves no mark: whoever loses the connection to it first raises MachineFailure.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if ranks.size == 1:
+            raise
+        if not _first(ranks):
+            raise PeerFailed("another rank failed first; its message says why", where=f"rank {ranks.rank}") from error
+        if isinstance(error, RuntimeError) and any(word in str(error) for word in CONNECTION):
+            hint = "was it killed, or out of memory? The same command goes on from the last checkpoint"
+            raise MachineFailure("another rank is gone", where=f"rank {ranks.rank}", hint=hint) from error
+        raise
+
+
+def _first(ranks: Ranks) -> bool:
+    """Whether no other rank has failed before; no when the meeting place itself is gone, for then its host has."""
+    try:
+        store = distributed.distributed_c10d._get_default_store()
+        found = store.compare_set(FAULT, "", str(ranks.rank))
+    except (RuntimeError, ValueError):
+        return False
+    return bool(found == str(ranks.rank).encode())

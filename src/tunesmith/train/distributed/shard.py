@@ -1,0 +1,117 @@
+"""Put a model on its rank: whole (ddp), or as slices that are gathered layer by layer while they are used (FSDP2)."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from tunesmith import process
+from tunesmith.errors import Misuse, RecipeError
+from tunesmith.models.packed import forward
+from tunesmith.models.packed.plan import Pass
+from tunesmith.recipe import TrainSettings
+from tunesmith.train.distributed.ranks import Ranks, device, wait
+
+process.prepare()
+
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+from torch.distributed.device_mesh import init_device_mesh  # noqa: E402
+from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard  # noqa: E402
+from torch.distributed.tensor import DTensor  # noqa: E402
+
+
+class Whole(nn.Module):
+    """The root under FSDP2: its forward is the loss of a pass.
+
+    The loss reads the head's weight without calling the head or the causal LM, so neither of them may be the root. In here
+    embeddings, final norm and head belong to the root's group: the loss sees the whole matrix, tied or not, and the hook
+    behind the backward pass sums its gradient over the ranks. A `full_tensor()` of the head would give every rank the
+    gradient of its own rows alone.
+    """
+
+    def __init__(self, model: Any) -> None:
+        nn.Module.__init__(self)
+        self.model = model
+
+    def forward(self, batch: Pass, label_smoothing: float) -> torch.Tensor:
+        """Weighted sum of cross-entropy (nats) over the supervised tokens of a pass."""
+        return forward.summed_loss(self.model, batch, label_smoothing=label_smoothing)
+
+
+def check_sharding(settings: TrainSettings, ranks: Ranks) -> None:
+    """Raises RecipeError, naming the setting, for what slices of matrices cannot do exactly."""
+    if not ranks.sharded:
+        return
+    if settings.optimizer != "adamw":
+        why = "Muon needs whole matrices" if settings.optimizer == "muon" else "8-bit states are made of whole tensors"
+        raise RecipeError(
+            f"{settings.optimizer} cannot move slices of matrices under fsdp: {why}",
+            where="train.optimizer",
+            hint="set train.optimizer to adamw, or train.strategy to ddp",
+        )
+    if settings.method == "qlora":
+        hint = "set train.strategy to ddp, or train.method to lora"
+        raise RecipeError("a base in 4 bits cannot be cut up under fsdp", where="train.method", hint=hint)
+
+
+def place(model: Any, ranks: Ranks) -> Ranks:
+    """Move the model to this rank's device; under fsdp cut every tensor along its first dimension, layer by layer.
+
+    Works in place. The ranks that come back carry the root that `summed_loss` calls. Gradients of slices are summed over ranks in
+    fp32, never averaged: the loss is over the weight of the whole step already. Raises Misuse for a model without layers.
+    """
+    if ranks.size == 1:
+        return ranks
+    if torch.cuda.is_available():
+        model.to(device())
+    if not ranks.sharded:
+        return ranks
+    names = set(forward.unwrapped(model)._no_split_modules or ())
+    layers = [module for module in model.modules() if type(module).__name__ in names]
+    if not layers:
+        kind = forward.unwrapped(model).config.model_type
+        raise Misuse(f"the {kind} model names no layers to cut up", where="train.strategy", hint="set it to ddp")
+    root = Whole(model)
+    mesh = init_device_mesh(device().type, (ranks.size,))
+    policy = MixedPrecisionPolicy(reduce_dtype=torch.float32)
+    for module in (*layers, root):
+        sharded: FSDPModule = fully_shard(module, mesh=mesh, mp_policy=policy)
+        sharded.set_gradient_divide_factor(1.0)
+        sharded.set_force_sum_reduction_for_comms(True)
+        # A pass whose rows train nothing does not reach the head; the others' share of its gradient must arrive all the same.
+        sharded.set_reduce_scatter_unused_params(True)
+    return replace(ranks, root=root)
+
+
+def summed_loss(model: Any, batch: Pass, *, ranks: Ranks, label_smoothing: float = 0.0) -> torch.Tensor:
+    """The loss of this rank's pass as `packed.forward` sums it, through the root where parameters must be gathered."""
+    if ranks.root is None:
+        return forward.summed_loss(model, batch, label_smoothing=label_smoothing)
+    loss: torch.Tensor = ranks.root(batch, label_smoothing)
+    return loss
+
+
+def let_go(ranks: Ranks) -> None:
+    """Back to slices after passes without a backward one, so that what is read and written next is the slices."""
+    if ranks.root is not None:
+        for module in ranks.root.modules():
+            if isinstance(module, FSDPModule):
+                module.reshard()
+
+
+def collect(model: Any, ranks: Ranks, fresh: Callable[[], Any]) -> Any:
+    """A whole model on rank 0, the model itself elsewhere. Under fsdp `fresh` makes an untrained one, which gets the weights."""
+    if not ranks.sharded:
+        return model
+    let_go(ranks)
+    whole = fresh() if ranks.leads else None
+    targets = dict(whole.named_parameters()) if whole is not None else {}
+    for name, value in model.named_parameters():
+        if not value.requires_grad:
+            continue
+        full = value.full_tensor() if isinstance(value, DTensor) else value
+        if name in targets:
+            with torch.no_grad():
+                targets[name].copy_(full)
+    wait(ranks)
+    return model if whole is None else whole

@@ -1,0 +1,194 @@
+"""Learning-rate finder: the range test of L. N. Smith, "Cyclical learning rates for training neural networks" (2017,
+arXiv 1506.01186), with rates that grow by a constant factor from step to step.
+
+The test takes the loop's own steps, loss, clipping and optimiser, on copies of the weights that move. It ends when the
+smoothed loss passes four times its lowest, or is not a number. Where the loss falls fastest is a good rate to start from.
+The steps come at the start of a schedule, so the curve says little about the rate that is best in the end.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from tunesmith import process
+from tunesmith.artifacts import RatePoint, RateSearch
+from tunesmith.context import Context
+from tunesmith.data.chat import Encoded
+from tunesmith.errors import DataError
+from tunesmith.models.packed.forward import summed_loss
+from tunesmith.models.packed.plan import pack, split_passes
+from tunesmith.recipe import TrainSettings
+from tunesmith.train.checkpoint import trainable
+from tunesmith.train.estimate import untouched
+from tunesmith.train.loop import Diverged
+from tunesmith.train.methods import embedding_noise
+from tunesmith.train.optimizers import build_optimizer
+from tunesmith.train.preview import get_ready, provenance_of
+from tunesmith.train.run import TrainInputs
+
+process.prepare()
+
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+
+STEPS: Final = 60
+LOWEST, HIGHEST = 1e-7, 10.0
+SMOOTHING: Final = 0.9
+"""Weight of the past in the running mean of the loss; the mean is corrected for starting at nothing."""
+
+RISE: Final = 4.0
+UNSETTLED: Final = 5
+"""The first points follow their rows more than their rate: at rates this small nothing moves."""
+
+SAFE_SHARE: Final = 0.1
+
+Stop = Literal["end", "rising", "not-finite"]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Points in order of the rate, and why there are no more."""
+
+    points: tuple[RatePoint, ...]
+    stopped: Stop
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a curve says; see RateSearch."""
+
+    steepest: float | None
+    diverged: float | None
+    largest_safe: float | None
+    notes: tuple[str, ...]
+
+
+def find_rate(inputs: TrainInputs, settings: TrainSettings, context: Context) -> RateSearch:
+    """Range test on the rows and the base of a recipe. No weight on disk changes and nothing is kept.
+
+    Raises DataError when a row cannot be trained on, Diverged when the loss is no number before any step.
+    """
+    ready = get_ready(inputs, settings, context)
+    if ready.rejected:
+        first = ready.rejected[0]
+        place = f"{first.place.file}:{first.place.line}"
+        raise DataError(first.reason, where=place, hint="`tunesmith train RECIPE --dry-run` lists every such row")
+    batches = [ready.of_step(step % len(ready.steps)) for step in range(STEPS)]
+    curve = range_test(ready.model, batches, settings=settings, share=ready.share, context=context)
+    reading = read_curve(curve)
+    few = f"the run has {len(ready.steps)} steps, so rows came more than once" if len(ready.steps) < STEPS else ""
+    return RateSearch(
+        provenance=provenance_of("find-rate", inputs, ready.base, settings=settings, context=context),
+        base=ready.base,
+        method=settings.method,
+        optimizer=settings.optimizer,
+        learning_rate=settings.learning_rate,
+        points=curve.points,
+        stopped=curve.stopped,
+        steepest=reading.steepest,
+        diverged=reading.diverged,
+        largest_safe=reading.largest_safe,
+        notes=(*reading.notes, *([few] if few else [])),
+    )
+
+
+def range_test(
+    model: Any, batches: Sequence[Sequence[Encoded]], *, settings: TrainSettings, share: bool, context: Context
+) -> Curve:
+    """One step per batch at growing rates, on copies of the tensors that move; the model's own are never written.
+
+    Raises Diverged when the loss is not a number before the first move.
+    """
+    points: list[RatePoint] = []
+    with untouched(model), _on_copies(model):
+        optimizer = build_optimizer(model, settings)
+        for step, rows in enumerate(context.progress.track(batches, label="find rate", total=len(batches))):
+            optimizer.zero_grad()
+            loss = _gradients(model, rows, step, settings=settings, share=share, context=context)
+            norm = float(torch.nn.utils.clip_grad_norm_(list(trainable(model).values()), settings.clip))
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                return _broken(points, loss, norm)
+            smoothed = smooth([*(point.loss for point in points), loss])
+            points.append(RatePoint(rate=rate_at(step, len(batches)), loss=loss, smoothed=smoothed))
+            if smoothed > RISE * min(point.smoothed for point in points):
+                return Curve(tuple(points), "rising")
+            optimizer.set_rate(points[-1].rate)
+            optimizer.step()
+    return Curve(tuple(points), "end")
+
+
+def rate_at(step: int, steps: int) -> float:
+    """The rate of a step: from LOWEST to HIGHEST by a constant factor."""
+    return LOWEST * math.pow(HIGHEST / LOWEST, step / max(1, steps - 1))
+
+
+def smooth(losses: Sequence[float]) -> float:
+    """The mean of the losses so far, each weighing SMOOTHING times the one after it."""
+    total = weight = 0.0
+    for loss in losses:
+        total, weight = SMOOTHING * total + loss, SMOOTHING * weight + 1.0
+    return total / weight
+
+
+def read_curve(curve: Curve) -> Reading:
+    """Where the smoothed loss falls fastest up to its lowest, and a tenth of the largest rate that was used.
+
+    A point's loss is measured before the move at its rate, so what blew up was moved last at the rate before it.
+    """
+    points = curve.points
+    lowest = min(range(len(points)), key=lambda at: points[at].smoothed)
+    inner = range(UNSETTLED, min(lowest, len(points) - 2) + 1)
+    slopes = {at: points[at + 1].smoothed - points[at - 1].smoothed for at in inner}
+    steep = min(slopes, key=lambda at: slopes[at], default=0)
+    falls = slopes.get(steep, 0.0) < 0.0
+    used_last = {"end": None, "rising": -2, "not-finite": -1}[curve.stopped]
+    diverged = None if used_last is None else points[used_last].rate
+    notes = [] if falls else ["the loss never fell, so no rate is suggested"]
+    if diverged is None:
+        notes.append(f"the loss never passed {RISE:g} times its lowest, so no rate is known to be too large")
+    return Reading(
+        steepest=points[steep].rate if falls else None,
+        diverged=diverged,
+        largest_safe=None if diverged is None else SAFE_SHARE * diverged,
+        notes=tuple(notes),
+    )
+
+
+def _broken(points: Sequence[RatePoint], loss: float, norm: float) -> Curve:
+    if points:
+        return Curve(tuple(points), "not-finite")
+    raise Diverged(
+        f"loss {loss}, gradient norm {norm} before any step", hint="`tunesmith train RECIPE --dry-run` shows the rows"
+    )
+
+
+def _gradients(
+    model: Any, rows: Sequence[Encoded], step: int, *, settings: TrainSettings, share: bool, context: Context
+) -> float:
+    """Gradients of the weighted mean loss over the trained tokens of a step, as in the loop; the loss itself."""
+    weight = sum(row.weight for row in rows)
+    device = next(model.parameters()).device
+    total = 0.0
+    for number, group in enumerate(split_passes(rows, settings.tokens_per_pass, share=share)):
+        if settings.dropout or settings.neftune:
+            torch.manual_seed(context.seed_for(f"train/noise/{settings.seed}/{step + 1}/{number}") % 2**63)
+        with embedding_noise(model, settings.neftune, [len(row.ids) for row in group]):
+            loss = summed_loss(model, pack(group, device, share=share), label_smoothing=settings.label_smoothing)
+            (loss / weight).backward()
+        total += float(loss.detach())
+    return total / weight
+
+
+@contextmanager
+def _on_copies(model: nn.Module) -> Iterator[None]:
+    """Put a copy in the place of every tensor that moves, and the tensor itself back at the end: it is never written."""
+    own = {name: value.data for name, value in trainable(model).items()}
+    for value in trainable(model).values():
+        value.data = value.data.clone()
+    try:
+        yield
+    finally:
+        for name, value in trainable(model).items():
+            value.data = own[name]

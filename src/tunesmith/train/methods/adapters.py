@@ -1,0 +1,48 @@
+"""Low-rank adapters by PEFT: LoRA (Hu et al. 2021, arXiv 2106.09685), rsLoRA (Kalajdzievski 2023, arXiv 2312.03732), DoRA
+(Liu et al. 2024, arXiv 2402.09353), QLoRA (Dettmers et al. 2023, arXiv 2305.14314)."""
+
+import warnings
+from typing import Any
+
+from tunesmith import process
+from tunesmith.context import Context
+from tunesmith.errors import RecipeError
+from tunesmith.recipe import TrainSettings
+from tunesmith.train.methods.masters import compute_like_input, set_magnitudes
+from tunesmith.train.methods.targets import checked_targets
+
+process.prepare()
+
+import torch  # noqa: E402
+from peft import LoraConfig, get_peft_model  # noqa: E402
+
+
+def add_adapters(model: Any, settings: TrainSettings, context: Context) -> Any:
+    """PEFT's wrapper around the model: the base frozen, adapters in fp32 whatever the base is in, A seeded, B zero."""
+    if settings.method == "qlora" and not getattr(model, "is_loaded_in_4bit", False):
+        raise RecipeError("the base is not in 4 bits", where="train.method", hint="load it by methods.load_base")
+    torch.manual_seed(context.seed_for(f"train/lora/{settings.seed}") % 2**63)
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha if settings.alpha is not None else 2 * settings.rank,
+        target_modules=checked_targets(model, settings.target_modules),
+        lora_dropout=settings.dropout,
+        use_rslora=settings.rank_stabilized,
+        use_dora=settings.method == "dora",
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    try:
+        with warnings.catch_warnings():
+            # peft 0.21 asks for a property that transformers 5.23 has renamed; it works and is not the user's business.
+            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+            wrapped = get_peft_model(model, config)
+    except ValueError as error:
+        raise RecipeError(str(error), where="train.target_modules", hint="name linear layers of the base") from error
+    if settings.precision == "fp32":
+        return wrapped
+    if settings.method == "dora":
+        set_magnitudes(wrapped)
+    else:
+        compute_like_input(wrapped)
+    return wrapped

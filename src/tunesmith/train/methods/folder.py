@@ -1,0 +1,38 @@
+"""In and out of a folder: the base as the method needs it, and what is kept of the tuned model."""
+
+from pathlib import Path
+from typing import Any
+
+from tunesmith import process
+from tunesmith.models.loading import check_quantizer, load_folder
+from tunesmith.recipe import TrainSettings
+from tunesmith.train.optimizers.build import check_optimizer
+
+process.prepare()
+
+from peft import PeftModel  # noqa: E402
+from transformers import PreTrainedTokenizerBase  # noqa: E402
+
+
+def check_machine(settings: TrainSettings) -> None:
+    """Raises Misuse when this machine cannot run the method or the optimiser of the recipe. Cheap; called before any work."""
+    if settings.method == "qlora":
+        check_quantizer("method: qlora", where="train.method", hint="set train.method to lora")
+    check_optimizer(settings)
+
+
+def load_base(folder: Path, settings: TrainSettings) -> tuple[Any, PreTrainedTokenizerBase]:
+    """The base in the precision of the recipe and its tokenizer; under qlora in 4 bits on the CUDA device."""
+    check_machine(settings)
+    return load_folder(folder, dtype=settings.precision, four_bits=settings.method == "qlora")
+
+
+def save_model(model: Any, folder: Path) -> None:
+    """Write what transformers or peft loads as it is: the whole model, or the adapter alone.
+
+    PEFT would add the frozen matrix under an adapter on head or embeddings; it is in the base already.
+    """
+    if isinstance(model, PeftModel):
+        model.save_pretrained(str(folder), save_embedding_layers=False)
+    else:
+        model.save_pretrained(folder)

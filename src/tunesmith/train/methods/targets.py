@@ -1,0 +1,66 @@
+"""Which layers get an adapter: every name of the recipe must match, and match what an adapter can sit on."""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any, Final
+
+from tunesmith import process
+from tunesmith.errors import RecipeError
+
+process.prepare()
+
+from torch import nn  # noqa: E402
+from transformers.pytorch_utils import Conv1D  # noqa: E402
+
+KINDS: Final = (nn.Linear, nn.Embedding, Conv1D)
+WHERE: Final = "train.target_modules"
+
+
+def checked_targets(model: nn.Module, names: Sequence[str]) -> list[str] | str:
+    """The names as PEFT takes them: the last parts of a layer's path, or the whole path. None: all linear layers but the head.
+
+    Raises RecipeError for a name that matches nothing, that matches something else than linear layers and embeddings, or
+    that matches tied embeddings.
+    """
+    if not names:
+        return "all-linear"
+    layers = dict(model.named_modules())
+    for name in names:
+        matched = {path: layer for path, layer in layers.items() if path == name or path.endswith(f".{name}")}
+        if not matched:
+            raise RecipeError(f"no layer of the base is called {name}", where=WHERE, hint=_offer(name, layers))
+        for path, layer in matched.items():
+            _check_kind(path, layer, layers)
+            _check_tied(path, layer, model)
+    return list(names)
+
+
+def _check_kind(path: str, layer: nn.Module, layers: dict[str, nn.Module]) -> None:
+    if not isinstance(layer, KINDS):
+        hint = f"adapters go on linear layers and embeddings: {', '.join(_carriers(layers))}"
+        raise RecipeError(f"{path} is a {type(layer).__name__}", where=WHERE, hint=hint)
+
+
+def _check_tied(path: str, layer: nn.Module, model: Any) -> None:
+    """An adapter on one of two layers that share a matrix runs, but cannot be merged: PEFT 0.21 would change both layers.
+
+    PEFT's own answer, `ensure_weight_tying`, makes two parameters over one storage, which an optimiser moves twice.
+    """
+    inner, outer = model.get_input_embeddings(), model.get_output_embeddings()
+    if layer in (inner, outer) and outer is not None and inner.weight is outer.weight:
+        hint = "leave it out, use method: full, or give a base whose config.json says tie_word_embeddings: false"
+        raise RecipeError(
+            f"{path} shares its weights: head and embeddings of this base are tied", where=WHERE, hint=hint
+        )
+
+
+def _carriers(layers: dict[str, nn.Module]) -> list[str]:
+    """Last parts of the paths of layers that can carry an adapter, sorted."""
+    return sorted({path.rpartition(".")[2] for path, layer in layers.items() if isinstance(layer, KINDS)})
+
+
+def _offer(name: str, layers: dict[str, nn.Module]) -> str:
+    known = _carriers(layers)
+    near = get_close_matches(name.rpartition(".")[2], known, n=3)
+    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"{meant}the base has {', '.join(known)}"

@@ -1,0 +1,78 @@
+"""Which optimiser takes which tensor."""
+
+from typing import Any, Final
+
+from tunesmith import process
+from tunesmith.models.loading import check_quantizer
+from tunesmith.recipe import TrainSettings
+from tunesmith.train.optimizers.muon import Muon
+from tunesmith.train.optimizers.parts import Optimizers
+
+process.prepare()
+
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+
+FUSED: Final = ("cpu", "cuda", "mps", "xpu")
+"""Devices on which torch 2.13 has AdamW in one kernel."""
+
+
+def build_optimizer(model: nn.Module, settings: TrainSettings) -> Optimizers:
+    """The optimiser of the recipe over the tensors that move.
+
+    With Muon, AdamW's rate for the other tensors is `adamw_share` of the recipe's. With 8-bit AdamW, embeddings and their
+    adapters keep states of 32 bits, as its authors advise (arXiv 2110.02861, section 2.3). Raises Misuse where 8-bit states
+    cannot be had.
+    """
+    named = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
+    match settings.optimizer:
+        case "adamw":
+            return Optimizers([(_adamw([value for _, value in named], settings), 1.0)])
+        case "adamw-8bit":
+            few = [value for name, value in named if "embed" in name]
+            many = [value for name, value in named if "embed" not in name]
+            exact = [(_adamw(few, settings), 1.0)] if few else []
+            return Optimizers([*([(_adamw_8bit(many, settings), 1.0)] if many else []), *exact])
+        case "muon":
+            hidden = [value for name, value in named if value.ndim == 2 and not _is_vocabulary(name)]
+            rest = [value for name, value in named if value.ndim != 2 or _is_vocabulary(name)]
+            muon = Muon(hidden, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+            others = [(_adamw(rest, settings), settings.adamw_share)] if rest else []
+            return Optimizers([(muon, 1.0), *others])
+
+
+def check_optimizer(settings: TrainSettings) -> None:
+    """Raises Misuse when this machine cannot run the optimiser of the recipe."""
+    if settings.optimizer == "adamw-8bit":
+        check_quantizer("8-bit AdamW", where="train.optimizer", hint="set train.optimizer to adamw")
+
+
+def _is_vocabulary(name: str) -> bool:
+    return "embed" in name or "lm_head" in name
+
+
+def _adamw(values: list[nn.Parameter], settings: TrainSettings) -> torch.optim.Optimizer:
+    fused = all(value.device.type in FUSED for value in values)
+    return torch.optim.AdamW(
+        _decayed(values, settings), lr=settings.learning_rate, betas=(0.9, settings.beta2), fused=fused
+    )
+
+
+def _adamw_8bit(values: list[nn.Parameter], settings: TrainSettings) -> torch.optim.Optimizer:
+    """Both moments in 8 bits by blocks of 256 (Dettmers et al. 2022, arXiv 2110.02861); tensors under 4,096 values in 32."""
+    check_optimizer(settings)
+    from bitsandbytes.optim import AdamW8bit
+
+    made: torch.optim.Optimizer = AdamW8bit(
+        _decayed(values, settings), lr=settings.learning_rate, betas=(0.9, settings.beta2), eps=1e-8
+    )
+    return made
+
+
+def _decayed(values: list[nn.Parameter], settings: TrainSettings) -> list[dict[str, Any]]:
+    """Groups with weight decay on matrices alone, not on norms and biases."""
+    groups: list[dict[str, Any]] = [
+        {"params": [value for value in values if value.ndim >= 2], "weight_decay": settings.weight_decay},
+        {"params": [value for value in values if value.ndim < 2], "weight_decay": 0.0},
+    ]
+    return [group for group in groups if group["params"]]

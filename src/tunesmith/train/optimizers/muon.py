@@ -1,0 +1,54 @@
+"""Muon: momentum whose update is made orthogonal."""
+
+from collections.abc import Callable
+
+from tunesmith import process
+
+process.prepare()
+
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+NEWTON_SCHULZ_STEPS = 5
+MUON_MOMENTUM = 0.95
+
+
+class Muon(torch.optim.Optimizer):
+    """Momentum whose update is made orthogonal by five Newton-Schulz steps, in the precision of the weights.
+
+    Source: K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024), coefficients as published.
+    torch.optim.Muon rounds the iteration to bfloat16, which two CPU cores compute slowly; this one keeps fp32.
+    """
+
+    def __init__(self, parameters: list[nn.Parameter], *, lr: float, weight_decay: float) -> None:
+        torch.optim.Optimizer.__init__(self, parameters, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """One update; tensors without a gradient stay."""
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is None:
+                    continue
+                state = self.state[weight]
+                if not state:
+                    state["momentum"] = torch.zeros_like(weight)
+                momentum = state["momentum"]
+                momentum.mul_(MUON_MOMENTUM).add_(weight.grad)
+                update = orthogonal(weight.grad + MUON_MOMENTUM * momentum)
+                weight.mul_(1.0 - group["lr"] * group["weight_decay"]).sub_(update, alpha=group["lr"])
+
+
+def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
+    """[m, n] to the nearest (semi-)orthogonal matrix, roughly, scaled by sqrt(max(1, m / n))."""
+    tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if tall else matrix
+    x = x / (x.norm() + 1e-7)
+    a, b, c = NEWTON_SCHULZ
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        gram = x @ x.T
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    scale = max(1.0, matrix.shape[0] / matrix.shape[1]) ** 0.5
+    result: torch.Tensor = (x.T if tall else x) * scale
+    return result

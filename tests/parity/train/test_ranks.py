@@ -1,0 +1,537 @@
+"""Several ranks against one process: torchrun's own agent starts gloo ranks on this machine, and the numbers must agree.
+
+The ranks are forked from one server that has imported everything once. Rank 0 leaves what it found in a folder; the tests
+compare it with what the loop gives alone in this process.
+"""
+
+import json
+import multiprocessing.forkserver
+import os
+import shutil
+import signal
+import socket
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith import process
+
+process.prepare()
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.distributed.tensor import DTensor
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from tunesmith import train
+from tunesmith.artifacts import Example, Row, TrainReport, message
+from tunesmith.context import Context, Silence
+from tunesmith.data.chat import Encoded
+from tunesmith.data.rows import keep_dataset
+from tunesmith.errors import DataError, IntegrityBroken, Misuse, RecipeError
+from tunesmith.models.packed.layout import distinct_tokens
+from tunesmith.models.packed.plan import pack
+from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
+from tunesmith.store import open_store
+from tunesmith.train.checkpoint import load_state, load_tensors, trainable
+from tunesmith.train.distributed.deal import deal, passes_of
+from tunesmith.train.distributed.faults import one_voice
+from tunesmith.train.distributed.gradients import check_alike, sum_gradients
+from tunesmith.train.distributed.ranks import ALONE, Ranks, join, total, wait
+from tunesmith.train.distributed.shard import check_sharding, collect, place, summed_loss
+from tunesmith.train.distributed.shards import RECORD
+from tunesmith.train.distributed.spread import Spread
+from tunesmith.train.loop import Diverged, Plan, run_loop
+from tunesmith.train.methods import prepare_model
+from tunesmith.train.optimizers import build_optimizer
+from tunesmith.train.run import dismiss, follow
+
+CONFIG = Path(__file__).parents[2] / "tiny_config.json"
+SHAPES = ("untied", "tied", "lora")
+STRATEGIES = ("ddp", "fsdp")
+STEPS = [[0, 1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11], [12], [3, 5, 12, 0, 9], [3, 10], [1, 4, 6, 8, 10]]
+"""The third step has fewer rows than ranks; in the fifth one rank has a row that trains nothing."""
+
+KILLED_AFTER = 4
+KEY = "k" * 64
+CLOSE = 5e-5
+"""Relative (norm): AdamW divides a small gradient by its own size, so the rounding of a sum weighs more in the weights."""
+
+
+class Killed(BaseException):
+    """Stands for the end of a process."""
+
+
+@dataclass
+class Dying(Silence):
+    """Progress that ends the run in front of a step, on every rank alike."""
+
+    after: int = len(STEPS)
+    said: list[str] = field(default_factory=list)
+
+    def track(self, items: Any, *, label: str, total: int | None = None) -> Iterator[Any]:
+        for item in items:
+            if item == self.after:
+                raise Killed
+            yield item
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+
+def rows() -> list[Encoded]:
+    """Thirteen rows, most behind a common prefix; from 1 to 20 trained tokens each, some weighted, one with nothing trained."""
+    found = []
+    for number in range(13):
+        length = 6 + (5 * number) % 17
+        own = tuple((7 * number + 3 * at) % 90 + 8 for at in range(length))
+        ids = own if number % 4 == 3 else (1, 2, 3, 4, 5, *own)
+        first = len(ids) - 1 if number % 3 == 0 else 2
+        found.append(Encoded(f"{number:016x}", ids, ((first, len(ids)),), weights=(2.5,) if number % 5 == 2 else ()))
+    found[10] = Encoded("nothing", found[10].ids, ())
+    return found
+
+
+def model(shape: str) -> Any:
+    """A Llama of two layers; its head is its embedding when tied."""
+    torch.manual_seed(3)
+    config = LlamaConfig(
+        vocab_size=101, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, tie_word_embeddings=shape == "tied", initializer_range=0.2,
+    )  # fmt: skip
+    return LlamaForCausalLM(config)
+
+
+def settings(shape: str, **options: Any) -> TrainSettings:
+    method = {"method": "lora", "rank": 2} if shape == "lora" else {"method": "full"}
+    return TrainSettings(
+        **{
+            **method, "rows_per_step": 8, "tokens_per_pass": 30, "learning_rate": 3e-3, "schedule": "constant",
+            "warmup": 0.0, "clip": 0.5, "checkpoint_every": 2, "validation": 0.1, "validate_every": 2, "keep": "best",
+            **options,
+        }
+    )  # fmt: skip
+
+
+def plan(folder: Path, ranks: Ranks = ALONE) -> Plan:
+    return Plan(rows(), STEPS, rows()[::4], KEY, folder, True, ranks)
+
+
+def context(folder: Path, progress: Any = None) -> Context:
+    return Context(store=open_store(folder), data_root=folder, home=folder, seed=5, progress=progress or Silence())
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: weights by name, the state, what was said."""
+
+    weights: dict[str, torch.Tensor]
+    state: dict[str, Any]
+    said: list[str]
+
+    def keep(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file({name: value.contiguous() for name, value in self.weights.items()}, folder / "weights.safetensors")
+        (folder / "state.json").write_text(json.dumps({"state": self.state, "said": self.said}))
+
+    @classmethod
+    def of(cls, folder: Path) -> "Outcome":
+        found = json.loads((folder / "state.json").read_text())
+        return cls(load_file(folder / "weights.safetensors"), found["state"], found["said"])
+
+
+def trained(shape: str, work: Path, ranks: Ranks = ALONE, *, after: int = len(STEPS)) -> Outcome:
+    """Train a fresh model in the folder `work`, as far as its checkpoints leave something to do."""
+    made = context(work / "store", Dying(after))
+    how = settings(shape)
+
+    def fresh() -> Any:
+        return prepare_model(model(shape), how, made)
+
+    own = fresh()
+    ranks = place(own, ranks)
+    state = run_loop(own, plan(work, ranks), settings=how, context=made)
+    whole = collect(own, ranks, fresh)
+    kept = {name: value.detach() for name, value in trainable(whole).items()} if ranks.leads else {}
+    return Outcome(kept, state.model_dump(mode="json"), made.progress.said)
+
+
+def gradients(shape: str, work: Path, ranks: Ranks = ALONE) -> dict[str, torch.Tensor]:
+    """Every gradient of the first step, whole."""
+    how = settings(shape)
+    own = prepare_model(model(shape), how, context(work / "store"))
+    ranks = place(own, ranks)
+    chosen = [rows()[at] for at in STEPS[0]]
+    weight = sum(row.weight for row in chosen)
+    for group in passes_of(chosen, how.tokens_per_pass, share=True, ranks=ranks):
+        (summed_loss(own, pack(group, torch.device("cpu"), share=True), ranks=ranks) / weight).backward()
+    sum_gradients(list(trainable(own).values()), ranks)
+    found = {name: value.grad for name, value in trainable(own).items()}
+    return {name: grad.full_tensor() if isinstance(grad, DTensor) else grad for name, grad in found.items()}
+
+
+def two(folder: Path) -> None:
+    """What two ranks do: every shape by every strategy, in one go and killed and resumed."""
+    ranks = join()
+    for strategy in STRATEGIES:
+        team = replace(ranks, strategy=strategy)
+        for shape in SHAPES:
+            work = folder / f"{shape}-{strategy}"
+            found = gradients(shape, work, team)
+            outcome = trained(shape, work / "whole", team)
+            if ranks.leads:
+                save_file({name: value.contiguous() for name, value in found.items()}, work / "gradients.safetensors")
+                outcome.keep(work)
+        work = folder / f"resumed-{strategy}"
+        with pytest.raises(Killed):
+            trained("tied", work, team, after=KILLED_AFTER)
+        wait(team)
+        if ranks.leads:
+            for copy in ("three", "alone"):
+                shutil.copytree(work, folder / f"{copy}-{strategy}")
+        outcome = trained("tied", work, team)
+        if ranks.leads:
+            outcome.keep(work)
+    refusals(folder, ranks)
+    stage(folder, ranks)
+
+
+def refusals(folder: Path, ranks: Ranks) -> None:
+    """What ranks must say no to; the words of rank 0 are kept."""
+    said = []
+    with pytest.raises(Diverged) as diverged:
+        broken = model("untied")
+        with torch.no_grad():
+            broken.model.embed_tokens.weight[rows()[11].ids[0]] = float("nan")
+        how = settings("untied")
+        run_loop(
+            broken,
+            replace(plan(folder / "broken", ranks), steps=[[0, 1, 11, 2]]),
+            settings=how,
+            context=context(folder / "s"),
+        )
+    said.append(f"{diverged.value.where}")
+    apart = [torch.full((3,), float(ranks.rank)), torch.zeros(2)]
+    with pytest.raises(IntegrityBroken) as uneven:
+        check_alike(apart, ranks)
+    said.append(uneven.value.what)
+    if ranks.leads:
+        (folder / "refusals.json").write_text(json.dumps(said))
+
+
+def job(made: Context) -> train.TrainInputs:
+    """Sixteen short conversations for a model of two layers made from nothing."""
+    (made.home / "config.json").write_text(CONFIG.read_text())
+    found = []
+    for number in range(16):
+        turns = (message("user", f"what is {number} times two"), message("assistant", f"that is {2 * number}"))
+        found.append(Row(row_id=f"{number:016x}", file="made", line=number + 1, example=Example(messages=turns)))
+    base = NewBase(config="config.json", tokenizer={"train": 300}, seed=2)
+    return train.TrainInputs(keep_dataset("made", found, made.store), base, TaskSettings(type="chat"))
+
+
+HOW = TrainSettings(method="full", rows_per_step=4, learning_rate=2e-3, max_steps=3, tokens_per_pass=40, validation=0.1)
+
+
+def stage(folder: Path, ranks: Ranks) -> None:
+    """The train stage: rank 0 runs it twice while the other follows until it is let go; then both call it alike."""
+    made = context(folder / "stage")
+    reports = []
+    if ranks.leads:
+        reports += [train.run(job(made), HOW, made, spread=Spread(strategy)) for strategy in STRATEGIES]
+        dismiss()
+    else:
+        follow(made)
+    reports.append(train.run(job(made), HOW, made, spread=Spread("ddp")))
+    if ranks.leads:
+        (folder / "reports.json").write_text(json.dumps([made.store.put(report) for report in reports]))
+
+
+def three(folder: Path) -> None:
+    """Three ranks go on from what two have left; LoRA of rank 2 leaves the third without a slice of A."""
+    ranks = join()
+    for strategy in STRATEGIES:
+        outcome = trained("tied", folder / f"three-{strategy}", replace(ranks, strategy=strategy))
+        if ranks.leads:
+            outcome.keep(folder / f"three-{strategy}")
+    outcome = trained("lora", folder / "lora-three" / "whole", replace(ranks, strategy="fsdp"))
+    if ranks.leads:
+        outcome.keep(folder / "lora-three")
+
+
+def faults(folder: Path) -> None:
+    """The rank that the folder names ends in front of a sum, with a word or without; each leaves the name of what it raised."""
+    ranks = join()
+    failing, word = (folder / "fault").read_text().split()
+    caught: BaseException
+    try:
+        with one_voice(ranks):
+            if ranks.rank == int(failing):
+                if word == "killed":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                raise DataError("row x cannot be trained")
+            total(ranks, [1.0])
+    except BaseException as error:  # noqa: BLE001 - its name is what is kept
+        caught = error
+    (folder / f"rank-{ranks.rank}").write_text(f"{type(caught).__name__}: {caught}")
+    os._exit(0)
+
+
+TASKS: dict[str, Callable[[Path], None]] = {"two": two, "three": three, "faults": faults}
+
+
+def perform(task: str, folder: Path) -> None:
+    """Do a task; a rank that fails ends at once, so that no other waits for it and the agent sees it."""
+    try:
+        TASKS[task](folder)
+    except BaseException:  # noqa: BLE001 - shown, and the process ends
+        traceback.print_exc()
+        os._exit(1)
+
+
+def code(task: str, folder: Path) -> str:
+    """What a rank executes: this file, then the task."""
+    multiprocessing.forkserver.set_forkserver_preload(["tunesmith.train.run", "pytest"])
+    return f"import runpy, pathlib; runpy.run_path({__file__!r})['perform']({task!r}, pathlib.Path({str(folder)!r}))"
+
+
+def launch(size: int, task: str, folder: Path) -> None:
+    """Run a task of this file under torchrun's agent. Raises ChildFailedError when a rank fails."""
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    (folder / f"log-{task}").mkdir(parents=True)
+    config = LaunchConfig(
+        min_nodes=1, max_nodes=1, nproc_per_node=size, run_id=task, start_method="forkserver", max_restarts=0,
+        rdzv_backend="c10d", rdzv_endpoint="127.0.0.1:0", local_addr="127.0.0.1", monitor_interval=0.1,
+        logs_specs=DefaultLogsSpecs(log_dir=str(folder / f"log-{task}")),
+    )  # fmt: skip
+    before = {
+        number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+    }
+    try:
+        elastic_launch(config, exec)(code(task, folder))
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def spread(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder in which two ranks, and then three, have done their tasks."""
+    folder = tmp_path_factory.mktemp("ranks")
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
+    launch(2, "two", folder)
+    launch(3, "three", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
+    folder = tmp_path_factory.mktemp("alone")
+    return {shape: trained(shape, folder / shape) for shape in SHAPES}
+
+
+def test_the_stage_gives_one_report_whoever_runs_it(spread: Path, tmp_path: Path) -> None:
+    made = context(tmp_path)
+    alone = train.run(job(made), HOW, made)
+    expected = load_file(made.store.checkout(alone.model.tree) / "model.safetensors")
+    theirs = context(spread / "stage").store
+    reports = [theirs.get(TrainReport, digest) for digest in json.loads((spread / "reports.json").read_text())]
+    assert [report.measured["ranks"] for report in reports] == [2.0, 2.0, 2.0]
+    for report in reports:
+        assert [point.loss for point in report.curve] == pytest.approx([point.loss for point in alone.curve], rel=1e-5)
+        assert report.held_out[-1].loss == pytest.approx(alone.held_out[-1].loss, rel=1e-5)
+        assert (report.consumption, report.tokens, report.trainable_parameters, report.model.parameters) == (
+            alone.consumption, alone.tokens, alone.trainable_parameters, alone.model.parameters,
+        )  # fmt: skip
+        assert apart(load_file(theirs.checkout(report.model.tree) / "model.safetensors"), expected) < CLOSE
+    assert reports[0].model == reports[2].model
+
+
+def apart(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> float:
+    """The largest relative difference (norm) of any tensor."""
+    assert one.keys() == two.keys()
+    return max(float((one[name] - two[name]).norm() / two[name].norm().clamp_min(1e-12)) for name in two)
+
+
+def numbers(state: dict[str, Any]) -> list[float]:
+    """Losses, norms and rates of a run, those on the rows held back too."""
+    points = [*state["curve"], *state["held_out"]]
+    return [point[name] for point in points for name in ("loss", "gradient_norm", "learning_rate")]
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_two_ranks_give_the_losses_and_weights_of_one(
+    shape: str, strategy: str, spread: Path, alone: dict[str, Outcome]
+) -> None:
+    found, expected = Outcome.of(spread / f"{shape}-{strategy}"), alone[shape]
+    assert numbers(found.state) == pytest.approx(numbers(expected.state), rel=1e-5)
+    assert len(found.state["curve"]) == len(STEPS)
+    assert [point["supervised_tokens"] for point in found.state["curve"]] == [
+        sum(rows()[at].supervised for at in step) for step in STEPS
+    ]
+    assert found.state["best_step"] == expected.state["best_step"]
+    assert apart(found.weights, expected.weights) < CLOSE
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_gradient_is_that_of_one_process_the_head_above_all(
+    shape: str, strategy: str, spread: Path, tmp_path: Path
+) -> None:
+    found = load_file(spread / f"{shape}-{strategy}" / "gradients.safetensors")
+    expected = gradients(shape, tmp_path)
+    head = {"untied": "lm_head.weight", "tied": "model.embed_tokens.weight"}
+    assert shape == "lora" or float(expected[head[shape]].norm()) > 0.1
+    assert apart(found, expected) < 1e-6
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_killed_and_resumed_the_same_ranks_end_with_the_same_bytes(strategy: str, spread: Path) -> None:
+    whole, resumed = Outcome.of(spread / f"tied-{strategy}"), Outcome.of(spread / f"resumed-{strategy}")
+    assert resumed.said == [f"resumed at step {KILLED_AFTER} of {len(STEPS)}"]
+    assert resumed.state == whole.state
+    assert all(torch.equal(resumed.weights[name], value) for name, value in whole.weights.items())
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_another_number_of_ranks_goes_on_and_says_so(strategy: str, spread: Path, alone: dict[str, Outcome]) -> None:
+    found = Outcome.of(spread / f"three-{strategy}")
+    assert found.said == [
+        f"resumed at step {KILLED_AFTER} of {len(STEPS)}; from 2 ranks to 3, so equal within rounding from here, not to the bit"
+    ]
+    assert numbers(found.state) == pytest.approx(numbers(alone["tied"].state), rel=1e-5)
+    assert apart(found.weights, alone["tied"].weights) < CLOSE
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_one_process_goes_on_from_what_two_ranks_left(strategy: str, spread: Path, alone: dict[str, Outcome]) -> None:
+    found = trained("tied", spread / f"alone-{strategy}")
+    assert found.said[0].endswith("from 2 ranks to 1, so equal within rounding from here, not to the bit")
+    assert apart(found.weights, alone["tied"].weights) < CLOSE
+
+
+def test_more_ranks_than_slices(spread: Path, alone: dict[str, Outcome]) -> None:
+    found = Outcome.of(spread / "lora-three")
+    assert numbers(found.state) == pytest.approx(numbers(alone["lora"].state), rel=1e-5)
+    assert apart(found.weights, alone["lora"].weights) < CLOSE
+
+
+def test_a_missing_slice_is_said_and_not_read_as_nothing(spread: Path, tmp_path: Path) -> None:
+    shutil.copytree(spread / "resumed-fsdp", tmp_path / "cut")
+    own = model("tied")
+    step = load_state(tmp_path / "cut", KEY).step
+    folder = tmp_path / "cut" / f"step-{step}"
+    slices = json.loads((folder / RECORD).read_text())["slices"]
+    assert len(slices) == 2
+    (folder / sorted(slices)[0]).unlink()
+    with pytest.raises(IntegrityBroken, match="a rank's slices are missing or cut short"):
+        load_tensors(tmp_path / "cut", own, build_optimizer(own, settings("tied")), step=step)
+
+
+def test_refusals_of_running_ranks(spread: Path) -> None:
+    diverged, uneven = json.loads((spread / "refusals.json").read_text())
+    assert diverged.startswith("rows ") and rows()[11].row_id in diverged
+    assert uneven == "1 of 2 tensors differ between the ranks"
+
+
+def fail(folder: Path, rank: int, word: str) -> list[str]:
+    """Two ranks without an agent that would end the second one; what each of them raised."""
+    (folder / "fault").write_text(f"{rank} {word}")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    meet = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+    ranks = [
+        multiprocessing.get_context("forkserver").Process(
+            target=exec,
+            args=(f"import os; os.environ.update({ {**meet, 'RANK': str(rank)} }); {code('faults', folder)}",),
+        )
+        for rank in range(2)
+    ]
+    for one in ranks:
+        one.start()
+    for one in ranks:
+        one.join(60)
+    return [(folder / f"rank-{rank}").read_text() if (folder / f"rank-{rank}").exists() else "" for rank in range(2)]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_first_rank_to_fail_tells_and_the_other_is_quiet(rank: int, tmp_path: Path) -> None:
+    said = fail(tmp_path, rank, "said")
+    assert said[rank] == "DataError: row x cannot be trained"
+    assert said[1 - rank].startswith(f"PeerFailed: rank {1 - rank}: another rank failed first")
+
+
+def test_a_rank_that_is_killed_is_noticed(tmp_path: Path) -> None:
+    assert fail(tmp_path, 1, "killed")[0].startswith("MachineFailure: rank 0: another rank is gone")
+
+
+@pytest.mark.parametrize("options", [{"optimizer": "muon"}, {"optimizer": "adamw-8bit"}, {"method": "qlora"}])
+def test_what_slices_cannot_do_is_refused_by_name(options: dict[str, str]) -> None:
+    how = settings("untied", **options)
+    check_sharding(how, Ranks(0, 2, "ddp"))
+    with pytest.raises(RecipeError) as caught:
+        check_sharding(how, Ranks(0, 2, "fsdp"))
+    assert caught.value.where == f"train.{next(iter(options))}"
+
+
+def costs(parts: Sequence[Sequence[Encoded]], *, share: bool) -> list[int]:
+    return [distinct_tokens(part) if share and part else sum(len(row.ids) for row in part) for part in parts]
+
+
+@pytest.mark.parametrize("share", [True, False])
+@pytest.mark.parametrize("ranks", [1, 2, 3, 5, 20])
+def test_rows_are_dealt_out_once_and_evenly(ranks: int, share: bool) -> None:
+    parts = deal(rows(), ranks, share=share)
+    assert len(parts) == ranks
+    dealt = [row for part in parts for row in part]
+    assert sorted(dealt, key=lambda row: row.row_id) == sorted(rows(), key=lambda row: row.row_id)
+    assert dealt == (sorted(rows(), key=lambda row: row.ids) if share else rows())
+    best = (
+        min(max(costs(cut, share=share)) for cut in every_cut(dealt, ranks))
+        if ranks <= 3
+        else max(*costs(parts, share=share), *(len(row.ids) for row in rows()))
+    )
+    assert max(costs(parts, share=share)) == best
+
+
+def every_cut(ordered: list[Encoded], ranks: int) -> Iterator[list[list[Encoded]]]:
+    """All ways to cut a list into `ranks` neighbouring parts."""
+    if ranks == 1:
+        yield [ordered]
+        return
+    for at in range(len(ordered) + 1):
+        for rest in every_cut(ordered[at:], ranks - 1):
+            yield [ordered[:at], *rest]
+
+
+def test_rows_that_begin_alike_stay_together() -> None:
+    one, other = tuple(range(50)), tuple(range(60, 90))
+    alike = [Encoded(f"{start[0]}-{n}", (*start, 95 + n), ((1, 3),)) for n in range(4) for start in (one, other)]
+    parts = deal(alike, 2, share=True)
+    assert [{row.ids[0] for row in part} for part in parts] == [{0}, {60}]
+
+
+def test_slices_are_gathered_equally_often_by_every_rank() -> None:
+    chosen = [rows()[at] for at in STEPS[0]]
+    passes = [passes_of(chosen, 30, share=True, ranks=Ranks(rank, 3, "fsdp")) for rank in range(3)]
+    assert len({len(one) for one in passes}) == 1
+    weights = [row.weight for one in passes for group in one for row in group]
+    assert sum(weights) == sum(row.weight for row in chosen)
+    own = [passes_of(chosen, 30, share=True, ranks=Ranks(rank, 3, "ddp")) for rank in range(3)]
+    assert any(len(one) < len(other) for one, other in zip(own, passes, strict=True))
+    assert passes_of([], 30, share=True, ranks=ALONE) == []
+
+
+def test_ranks_without_a_meeting_place_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert join() == ALONE
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(Misuse, match="RANK, MASTER_ADDR, MASTER_PORT"):
+        join()

@@ -1,0 +1,121 @@
+"""The same recipe under Ray Train: a Ray of this machine starts two ranks, and the numbers are those of one process.
+
+Runs in a process of its own: Ray opens sockets on the machine's own address and leaves threads behind.
+"""
+
+import json
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tunesmith import process
+
+process.prepare()
+
+import torch
+from safetensors.torch import load_file
+
+from tunesmith import train
+from tunesmith.artifacts import Example, ModelRef, Row, TrainReport, message
+from tunesmith.context import Context
+from tunesmith.data.rows import keep_dataset
+from tunesmith.errors import DataError, MachineFailure, Misuse, TunesmithError
+from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
+from tunesmith.store import open_store
+from tunesmith.train.distributed.cluster import _heard, _room, _told
+from tunesmith.train.distributed.faults import PeerFailed
+from tunesmith.train.distributed.spread import Spread
+
+CONFIG = Path(__file__).parents[2] / "tiny_config.json"
+ABSENT = "needs Ray, which is the extra `ray`"
+HOW = TrainSettings(method="full", rows_per_step=4, learning_rate=2e-3, max_steps=3, tokens_per_pass=40)
+
+
+def context(folder: Path) -> Context:
+    return Context(store=open_store(folder), data_root=folder, home=folder, seed=5)
+
+
+def job(made: Context, *, bad: bool = False) -> train.TrainInputs:
+    """Sixteen short conversations for a model of two layers made from nothing; a bad one has no answer."""
+    (made.home / "config.json").write_text(CONFIG.read_text())
+    found = []
+    for number in range(16):
+        turns = (message("user", f"what is {number} times two"), message("assistant", f"that is {2 * number}"))
+        kept = turns[:1] if bad and number == 11 else turns
+        found.append(Row(row_id=f"{number:016x}", file="made", line=number + 1, example=Example(messages=kept)))
+    base = NewBase(config="config.json", tokenizer={"train": 300}, seed=2)
+    return train.TrainInputs(keep_dataset("made", found, made.store), base, TaskSettings(type="chat"))
+
+
+def on_ray(folder: Path) -> None:
+    """Train on a Ray of two CPUs, then with a row that cannot be trained and with too many workers."""
+    import ray
+
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    made = context(folder)
+    said = []
+    report = train.run(job(made), HOW, made, spread=Spread("fsdp", "ray", 2))
+    for bad, workers in ((True, 2), (False, 3)):
+        try:
+            train.run(job(made, bad=bad), HOW, made, spread=Spread("ddp", "ray", workers))
+        except TunesmithError as error:
+            said.append(f"{type(error).__name__}: {error}")
+    ray.shutdown()
+    (folder / "found.json").write_text(json.dumps({"report": made.store.put(report), "said": said}))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("ray") is None, reason=ABSENT)
+def test_two_ranks_under_ray_give_the_report_of_one_process(tmp_path: Path) -> None:
+    code = f"import runpy, pathlib; runpy.run_path({__file__!r})['on_ray'](pathlib.Path({str(tmp_path / 'ray')!r}))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=500, check=False)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    found = json.loads((tmp_path / "ray" / "found.json").read_text())
+    theirs, mine = context(tmp_path / "ray").store, context(tmp_path / "alone")
+    alone = train.run(job(mine), HOW, mine)
+    expected = weights(mine, alone.model)
+    report = theirs.get(TrainReport, found["report"])
+    assert report.measured["ranks"] == 2.0
+    assert [point.loss for point in report.curve] == pytest.approx([point.loss for point in alone.curve], rel=1e-5)
+    assert report.consumption == alone.consumption
+    for name, value in weights(context(tmp_path / "ray"), report.model).items():
+        assert float((value - expected[name]).norm()) <= 5e-5 * float(expected[name].norm()), name
+    bad_row, too_many = found["said"]
+    assert bad_row.startswith("DataError: made:12: row 000000000000000b: no assistant turn")
+    assert too_many.startswith("MachineFailure: train.workers: the cluster has 2 CPUs for 3 ranks")
+
+
+def weights(made: Context, model: ModelRef) -> dict[str, torch.Tensor]:
+    return load_file(made.store.checkout(model.tree) / "model.safetensors")
+
+
+@pytest.mark.skipif(find_spec("ray") is not None, reason="Ray is installed")
+def test_without_ray_the_recipe_is_refused(tmp_path: Path) -> None:
+    made = context(tmp_path)
+    with pytest.raises(Misuse, match="Ray is not installed") as caught:
+        train.run(job(made), HOW, made, spread=Spread("ddp", "ray", 2))
+    assert caught.value.where == "train.runner"
+
+
+def test_the_error_of_a_rank_comes_through_ray() -> None:
+    class Failed(RuntimeError):
+        worker_failures: dict[int, Exception]
+
+    error = Failed("Training failed")
+    original = DataError("row x: no assistant turn", where="made:1", hint="mend it")
+    peer = PeerFailed("another rank failed first", where="rank 0")
+    error.worker_failures = {1: RuntimeError(f"Traceback\n  ...\nRuntimeError: {_told(original)}"), 0: _told(peer)}
+    heard = _heard(error)
+    assert (type(heard), str(heard)) == (DataError, str(original))
+    error.worker_failures = {0: ValueError("a fault\nof ours")}
+    assert (type(_heard(error)), _heard(error).what) == (MachineFailure, "of ours")
+
+
+def test_every_rank_gets_a_gpu_or_none_does() -> None:
+    assert _room({"CPU": 4.0, "GPU": 2.0}, 2)
+    assert not _room({"CPU": 4.0, "GPU": 1.0}, 2)
+    with pytest.raises(MachineFailure, match="the cluster has 0 CPUs for 2 ranks"):
+        _room({}, 2)

@@ -1,0 +1,110 @@
+"""A loop that tells numbers: a line a minute with the loss in it, and a second line on a terminal."""
+
+import io
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+import pytest
+from rich.console import Console
+
+from tunesmith.cli.progress import Talk, note_line
+from tunesmith.context import Silence
+
+
+@dataclass
+class Hand:
+    """A clock that the loop itself moves."""
+
+    reading: float = field(default=0.0)
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+    def seconds(self) -> float:
+        return self.reading
+
+
+def shown(items: int, *, step: float, noted: bool = True) -> list[str]:
+    """What is written while `items` steps of `step` seconds each tell their loss."""
+    stream, clock = io.StringIO(), Hand()
+    talk = Talk(Console(file=stream, width=120), clock)
+    for item in talk.track(range(items), label="train"):
+        clock.reading += step
+        if noted:
+            talk.note({"loss": 3.0 - item / items, "rate": 0.0005, "tokens/s": 3120.4})
+    talk.close()
+    return stream.getvalue().splitlines()
+
+
+def test_an_hour_has_a_line_a_minute_with_the_loss() -> None:
+    lines = shown(3600, step=1.0)
+    assert len(lines) == 60
+    assert lines[0] == "train: 2/3600 (0%), 1.0/s, 59 min 58 s left; loss 3, rate 0.0005, tokens/s 3,120"
+    assert lines[1].startswith("train: 62/3600 (2%), 1.0/s, 58 min 58 s left; loss 2.983, ")
+    assert all("loss" in line for line in lines)
+
+
+def test_without_numbers_an_hour_has_ten_lines() -> None:
+    assert len(shown(3600, step=1.0, noted=False)) == 10
+
+
+def test_a_quick_loop_still_shows_nothing() -> None:
+    assert shown(1000, step=0.0019) == []
+
+
+def test_a_long_line_is_not_broken() -> None:
+    stream, clock = io.StringIO(), Hand()
+    talk = Talk(Console(file=stream, width=120), clock)
+    for _ in talk.track(range(1), label="train"):
+        clock.reading += 5.0
+        talk.note({f"number {place}": 1.0 for place in range(20)})
+    (line,) = stream.getvalue().splitlines()
+    assert line.endswith("number 19 1")
+
+
+def test_a_terminal_gets_the_numbers_below_the_bar() -> None:
+    clock = Hand()
+    talk = Talk(Console(file=io.StringIO(), width=120, force_terminal=True), clock)
+    for item in talk.track(range(50), label="train"):
+        clock.reading += 1.0
+        talk.note({"loss": 3.0 - item / 50, "tokens/s": 3120.4})
+        if item == 40:
+            page = Console(file=io.StringIO(), width=120)
+            page.print(talk.live.get_renderable())
+            bar, numbers = page.file.getvalue().splitlines()
+    assert bar.startswith("train") and "40/50" in bar
+    assert numbers.strip() == "loss 2.22, tokens/s 3,120"
+    assert talk.live.tasks == []
+
+
+def test_numbers_belong_to_the_innermost_loop() -> None:
+    stream, clock = io.StringIO(), Hand()
+    talk = Talk(Console(file=stream, width=120), clock)
+    for _ in talk.track(range(1), label="outer"):
+        for _ in talk.track(range(1), label="inner"):
+            clock.reading += 3.0
+            talk.note({"loss": 1.0})
+    assert [line.split(":")[0] for line in stream.getvalue().splitlines() if "loss" in line] == ["inner"]
+    talk.note({"loss": 1.0})
+    assert talk.meters == []
+
+
+def test_an_abandoned_loop_takes_no_more_numbers() -> None:
+    talk = Talk(Console(file=io.StringIO(), width=120), Hand())
+    loop = talk.track(range(3), label="train")
+    next(loop)
+    assert len(talk.meters) == 1
+    loop.close()
+    assert talk.meters == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0001, "x 0.0001"), (1e-05, "x 1e-05"), (1.23456, "x 1.235"), (999.9, "x 999.9"), (1e6, "x 1,000,000")],
+)
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert note_line({"x": value}) == text
+
+
+def test_silence_takes_numbers_too() -> None:
+    Silence().note({"loss": 1.0})

@@ -1,0 +1,203 @@
+"""The range test against a loop written out plainly; what is read off curves drawn by hand."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith import process, train
+
+process.prepare()
+
+import itertools
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from tunesmith.artifacts import Example, RatePoint, RateSearch, Row, message
+from tunesmith.context import Context
+from tunesmith.data.chat import Encoded
+from tunesmith.data.rows import keep_dataset
+from tunesmith.errors import DataError
+from tunesmith.recipe import TaskSettings, TrainSettings
+from tunesmith.train import finder
+from tunesmith.train.finder import Curve, find_rate, range_test, rate_at, read_curve, smooth
+from tunesmith.train.loop import Diverged
+from tunesmith.train.preview import get_ready
+
+
+def settings(**options: Any) -> TrainSettings:
+    return TrainSettings(**{"method": "full", "rows_per_step": 4, **options})
+
+
+def batch(number: int) -> list[Encoded]:
+    ids = [tuple((11 * number + 7 * row + 3 * place) % 380 + 9 for place in range(6 + row)) for row in range(3)]
+    return [Encoded(f"{number}-{row}", one, ((2, len(one)),)) for row, one in enumerate(ids)]
+
+
+def curve(smoothed: list[float], stopped: str = "end") -> Curve:
+    points = [RatePoint(rate=10.0**at, loss=value, smoothed=value) for at, value in enumerate(smoothed)]
+    return Curve(tuple(points), stopped)
+
+
+def plain_losses(model: Any, batches: list[list[Encoded]], wanted: TrainSettings) -> list[float]:
+    """Row by row through the model's own forward, with torch's AdamW: no packing, no code of the finder."""
+    model = copy.deepcopy(model)
+    model.set_attn_implementation("eager")
+    matrices = [value for value in model.parameters() if value.ndim >= 2]
+    others = [value for value in model.parameters() if value.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": wanted.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1.0, betas=(0.9, wanted.beta2))
+    factor = (10.0 / 1e-7) ** (1 / (len(batches) - 1))
+    losses = []
+    for step, rows in enumerate(batches):
+        total = torch.zeros(())
+        for row in rows:
+            logits = model(input_ids=torch.tensor([row.ids])).logits[0]
+            start, end = row.spans[0]
+            total = total + cross_entropy(
+                logits[start - 1 : end - 1], torch.tensor(row.ids[start:end]), reduction="sum"
+            )
+        mean = total / sum(end - start for row in rows for start, end in row.spans)
+        optimizer.zero_grad()
+        mean.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), wanted.clip)
+        for group in optimizer.param_groups:
+            group["lr"] = 1e-7 * factor**step
+        optimizer.step()
+        losses.append(float(mean.detach()))
+    return losses
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_the_losses_are_those_of_a_plain_loop(tiny: Any, context: Context, share: bool) -> None:
+    wanted = settings(weight_decay=0.1, tokens_per_pass=16)
+    batches = [batch(number % 2) for number in range(10)]
+    found = range_test(tiny, batches, settings=wanted, share=share, context=context)
+    expected = plain_losses(tiny, batches, wanted)
+    seen = [point.loss for point in found.points]
+    # Rates above some 0.1 throw the weights about, and rounding with them.
+    assert seen[:7] == pytest.approx(expected[:7], rel=1e-4)
+    assert seen[6] < seen[0] - 1e-3
+    assert [point.rate for point in found.points] == pytest.approx(
+        [10.0 ** (-7 + 8 * at / 9) for at in range(len(seen))]
+    )
+
+
+@pytest.mark.parametrize("changes", [{}, {"optimizer": "muon"}])
+def test_the_model_is_as_it_was(tiny: Any, context: Context, changes: dict[str, Any]) -> None:
+    tiny.eval()
+    values = {name: value.clone() for name, value in tiny.state_dict().items()}
+    places = [value.data_ptr() for value in tiny.parameters()]
+    noise = torch.get_rng_state()
+    batches = [batch(number) for number in range(8)]
+    one = range_test(tiny, batches, settings=settings(**changes), share=True, context=context)
+    assert all(torch.equal(value, values[name]) for name, value in tiny.state_dict().items())
+    assert [value.data_ptr() for value in tiny.parameters()] == places
+    assert all(value.grad is None for value in tiny.parameters())
+    assert torch.equal(torch.get_rng_state(), noise)
+    assert not tiny.training
+    assert range_test(tiny, batches, settings=settings(**changes), share=True, context=context) == one
+
+
+def test_weights_come_back_when_the_test_breaks_off(tiny: Any, context: Context) -> None:
+    values = {name: value.clone() for name, value in tiny.state_dict().items()}
+    beyond = Encoded("bad", (1, 2, 10_000), ((1, 3),))
+    with pytest.raises(IndexError):
+        range_test(tiny, [batch(0), batch(1), [beyond]], settings=settings(), share=False, context=context)
+    assert all(torch.equal(value, values[name]) for name, value in tiny.state_dict().items())
+
+
+def test_a_loss_four_times_its_lowest_ends_the_test(tiny: Any, context: Context) -> None:
+    found = range_test(
+        tiny, [batch(number % 3) for number in range(60)], settings=settings(), share=True, context=context
+    )
+    smoothed = [point.smoothed for point in found.points]
+    assert (found.stopped, len(smoothed) < 60) == ("rising", True)
+    assert smoothed[-1] > 4 * min(smoothed) >= max(smoothed[:-1])
+    assert smoothed == pytest.approx(
+        [smooth([point.loss for point in found.points[: at + 1]]) for at in range(len(smoothed))]
+    )
+    assert read_curve(found).diverged == found.points[-2].rate > 0.1
+
+
+def test_a_loss_that_is_no_number_after_a_move(tiny: Any, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finder, "LOWEST", 3e38)
+    monkeypatch.setattr(finder, "HIGHEST", 3e38)
+    found = range_test(tiny, [batch(0)] * 3, settings=settings(), share=True, context=context)
+    assert (found.stopped, len(found.points)) == ("not-finite", 1)
+    assert read_curve(found).diverged == 3e38
+
+
+def test_a_broken_base_is_no_curve(tiny: Any, context: Context) -> None:
+    with torch.no_grad():
+        tiny.lm_head.weight[5] = float("nan")
+    with pytest.raises(Diverged, match="before any step"):
+        range_test(tiny, [batch(0)] * 3, settings=settings(), share=True, context=context)
+
+
+def test_the_mean_forgets_by_a_tenth_a_step() -> None:
+    losses = [5.0, 4.0, 4.5, 1.0]
+    running = 0.0
+    for number, loss in enumerate(losses, 1):
+        running = 0.9 * running + 0.1 * loss
+        assert smooth(losses[:number]) == pytest.approx(running / (1 - 0.9**number), rel=1e-12)
+    assert smooth([2.0] * 9) == pytest.approx(2.0, rel=1e-12)
+
+
+def test_rates_grow_by_one_factor() -> None:
+    rates = [rate_at(step, 60) for step in range(60)]
+    assert (rates[0], rates[-1]) == (1e-7, pytest.approx(10.0, rel=1e-12))
+    assert [two / one for one, two in itertools.pairwise(rates)] == pytest.approx([1e8 ** (1 / 59)] * 59)
+
+
+def test_the_steepest_place_lies_before_the_lowest() -> None:
+    fall = [5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 4.9, 4.5, 3.0, 2.5, 2.4]
+    found = read_curve(curve([*fall, 4.0, 9.0, 11.0], "rising"))
+    assert found.steepest == 1e8  # between 4.5 and 2.5
+    assert (found.diverged, found.largest_safe) == (1e12, 1e11)
+    assert found.notes == ()
+
+
+def test_coming_down_from_a_peak_is_no_descent() -> None:
+    found = read_curve(curve([5.0, 5.0, 5.0, 5.0, 5.0, 4.5, 3.5, 2.5, 2.0, 7.0, 7.9, 3.0, 2.5]))
+    assert found.steepest == 1e6
+
+
+def test_what_a_curve_does_not_say_is_not_said() -> None:
+    flat, risen = read_curve(curve([5.0] * 12)), read_curve(curve([5.0 + at for at in range(12)], "not-finite"))
+    assert (flat.steepest, flat.diverged, flat.largest_safe, len(flat.notes)) == (None, None, None, 2)
+    assert (risen.steepest, risen.diverged, risen.largest_safe) == (None, 1e11, 1e10)
+    assert risen.notes == ("the loss never fell, so no rate is suggested",)
+
+
+def test_a_very_short_curve_says_nothing() -> None:
+    assert read_curve(curve([5.0], "not-finite")).steepest is None
+
+
+@pytest.fixture
+def inputs(tiny_folder: Path, context: Context) -> train.TrainInputs:
+    turns = [(message("user", f"where is order {number}"), message("assistant", f"{number}")) for number in range(12)]
+    rows = [
+        Row(row_id=f"{number:016x}", file="made", line=number + 1, example=Example(messages=turn))
+        for number, turn in enumerate(turns)
+    ]
+    return train.TrainInputs(keep_dataset("made", rows, context.store), str(tiny_folder), TaskSettings(type="chat"))
+
+
+def test_the_same_seed_gives_the_same_search(inputs: train.TrainInputs, context: Context) -> None:
+    one, two = (find_rate(inputs, settings(epochs=2), context) for _ in range(2))
+    assert one == two
+    assert RateSearch.from_bytes(one.canonical()) == one
+    assert one.notes[-1] == "the run has 6 steps, so rows came more than once"
+    assert find_rate(inputs, settings(epochs=2, seed=8), context).points != one.points
+
+
+def test_a_row_that_stops_training_stops_the_search(inputs: train.TrainInputs, context: Context) -> None:
+    shortest = min(len(row.ids) for row in get_ready(inputs, settings(), context).rows)
+    with pytest.raises(
+        DataError, match=f"row {10:016x} has {shortest + 2} tokens; the context holds {shortest}"
+    ) as caught:
+        find_rate(inputs, settings(max_tokens=shortest), context)
+    assert caught.value.where == "made:11"

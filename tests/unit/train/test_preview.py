@@ -1,0 +1,263 @@
+"""The dry run says what the run then does, number for number, and leaves nothing behind that the run could see."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith import process
+
+process.prepare()
+
+import torch
+
+from tunesmith import train
+from tunesmith.artifacts import Bin, Example, Lengths, Place, Row, TrainPreview, message
+from tunesmith.context import Context
+from tunesmith.data.chat import Encoded
+from tunesmith.data.rows import keep_dataset
+from tunesmith.errors import DataError
+from tunesmith.models.packed.layout import distinct_tokens
+from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
+from tunesmith.store import open_store
+from tunesmith.train.preview import dry_run, get_ready, lengths_of, show_row, sort_out
+
+CONFIG = Path(__file__).parents[2] / "tiny_config.json"
+BASE = NewBase(config="config.json", tokenizer={"train": 300}, seed=3)
+TASK = TaskSettings(type="chat", instruction="Say where the parcel is, in one word.")
+
+Store = Callable[..., tuple[train.TrainInputs, Context]]
+
+
+def row(number: int, question: str, answer: str = "Tuesday") -> Row:
+    turns = (message("user", question), message("assistant", answer))
+    return Row(row_id=f"{number:016x}", file="made.jsonl", line=number + 1, example=Example(messages=turns))
+
+
+def questions(count: int = 22) -> list[Row]:
+    """Rows of uneven length."""
+    return [
+        row(number, f"parcel {number} " + "please " * (number % 7), "at " * (number % 3) + "home")
+        for number in range(count)
+    ]
+
+
+def settings(**options: Any) -> TrainSettings:
+    return TrainSettings(**{"method": "full", "rows_per_step": 4, "epochs": 1.5, "tokens_per_pass": 150, **options})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store with rows in it and a context over it, by its name."""
+    opened: list[Context] = []
+
+    def make(name: str, rows: list[Row], task: TaskSettings = TASK) -> tuple[train.TrainInputs, Context]:
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "config.json").write_text(CONFIG.read_text())
+        opened.append(Context(store=open_store(folder), data_root=folder, home=folder, seed=5))
+        return train.TrainInputs(keep_dataset("made", rows, opened[-1].store), BASE, task), opened[-1]
+
+    yield make
+    for context in opened:
+        context.store.ledger.close()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"method": "lora", "rank": 2, "validation": 0.2},
+        {"share_prefixes": "off", "rows_per_step": None, "tokens_per_step": 200, "objective": "all-tokens"},
+        {"optimizer": "muon", "max_steps": 3},
+    ],
+)
+def test_the_run_does_what_the_dry_run_said(store: Store, changes: dict[str, Any]) -> None:
+    inputs, context = store("one", questions())
+    wanted = settings(**changes)
+    said = dry_run(inputs, wanted, context)
+    done = train.run(inputs, wanted, context)
+    assert (said.steps, said.epochs, said.sequences) == (done.steps, done.epochs, done.rows)
+    assert (said.tokens, said.trained_tokens) == (done.tokens, done.supervised_tokens)
+    assert (said.computed_tokens, said.trainable_parameters) == (done.distinct_tokens, done.trainable_parameters)
+    assert (said.base, said.method, said.objective) == (done.base, done.method, done.objective)
+    assert said.rows == said.sequences + said.held_back == 22
+    assert said.shares == (said.computed_tokens < said.tokens) == (wanted.share_prefixes == "auto")
+    assert said.rejected == ()
+
+
+def test_a_text_is_several_sequences(store: Store) -> None:
+    words = " ".join(f"{number} parcels" for number in range(200))
+    texts = [
+        Row(row_id=f"{number:016x}", file="made.txt", line=number + 1, example=Example(text=words[number:]))
+        for number in range(2)
+    ]
+    inputs, context = store("one", texts, TaskSettings(type="text"))
+    wanted = settings(max_tokens=64, objective="all-tokens")
+    said, done = dry_run(inputs, wanted, context), train.run(inputs, wanted, context)
+    assert (said.rows, said.rejected, said.window, said.lengths.most) == (2, (), 64, 64)
+    assert said.sequences > 10
+    assert (said.steps, said.tokens, said.computed_tokens) == (done.steps, done.tokens, done.distinct_tokens)
+    assert {one.place.file for one in said.examples} == {"made.txt"}
+
+
+def test_a_dry_run_before_it_changes_no_byte_of_the_run(store: Store) -> None:
+    alone, other = store("alone", questions()), store("after", questions())
+    wanted = settings(method="lora", rank=2, validation=0.2, checkpoint_every=1)
+    noise = torch.get_rng_state()
+    dry_run(other[0], wanted, other[1])
+    assert torch.equal(torch.get_rng_state(), noise)
+    assert not (other[1].store.folder / "work").exists()
+    assert train.run(other[0], wanted, other[1]).digest() == train.run(alone[0], wanted, alone[1]).digest()
+
+
+def test_the_same_inputs_give_the_same_preview(store: Store) -> None:
+    inputs, context = store("one", questions())
+    one, two = (dry_run(inputs, settings(), context) for _ in range(2))
+    assert one.digest() == two.digest()
+    assert TrainPreview.from_bytes(one.canonical()) == one
+    assert dry_run(inputs, settings(epochs=1), context).digest() != one.digest()
+
+
+def test_time_is_that_of_the_largest_pass_times_all_tokens(store: Store) -> None:
+    inputs, context = store("one", questions())
+
+    class Ticks:
+        read = 0.0
+
+        def seconds(self) -> float:
+            self.read += 2.0
+            return self.read
+
+    said = dry_run(inputs, settings(), replace(context, clock=Ticks()))
+    measured = said.measured
+    assert measured["pass_seconds"] == 2.0
+    assert measured["training_seconds"] == pytest.approx(2.0 * said.computed_tokens / measured["pass_tokens"], abs=1e-3)
+    assert 60 < measured["pass_tokens"] <= 150
+    assert measured["activation_bytes"] > measured["pass_tokens"] * 32 * 4
+    assert measured["threads"] == torch.get_num_threads()
+
+
+def test_tokens_a_step_are_counted_before_and_after_sharing(store: Store) -> None:
+    inputs, context = store("one", questions())
+    ready = get_ready(inputs, settings(), context)
+    said = dry_run(inputs, settings(), context)
+    steps = [ready.of_step(step) for step in range(len(ready.steps))]
+    sizes = sorted(sum(len(one.ids) for one in rows) for rows in steps)
+    assert (said.step_tokens.least, said.step_tokens.most, sum(sizes)) == (sizes[0], sizes[-1], said.tokens)
+    assert said.epoch_tokens == sum(len(one.ids) for one in ready.rows)
+    prefixes = [{one.ids[: end + 1] for one in rows for end in range(len(one.ids))} for rows in steps]
+    assert said.distinct_tokens == sum(len(found) for found in prefixes) == sum(map(distinct_tokens, steps))
+    assert said.distinct_tokens <= said.computed_tokens < said.tokens
+
+
+def test_what_is_shown_is_what_the_report_marks(store: Store) -> None:
+    inputs, context = store("one", questions())
+    shown = dry_run(inputs, settings(), context).examples
+    marks = train.run(inputs, settings(max_steps=1), context).mask_sample
+    text = "".join(f"[[{piece.text}]]" if piece.weight else piece.text for piece in shown[0].pieces)
+    assert text == marks[0]
+    assert text.endswith("<|assistant|>[[home<|end|>]]")
+    assert [one.place.line for one in shown] == [1, 21]  # the first, which has the least to train on, and the longest
+    assert shown[1].tokens == max(one.tokens for one in shown)
+
+
+def test_rows_that_would_stop_the_run_are_all_named(store: Store) -> None:
+    rows = questions(6)
+    rows[1] = row(1, "long " * 300, "on Friday")
+    rows[3] = row(3, "<|end|>")
+    rows[4] = Row(row_id="4" * 16, file="made.jsonl", line=5, example=Example(messages=(message("user", "hello"),)))
+    inputs, context = store("one", rows)
+    said = dry_run(inputs, settings(), context)
+    assert [(one.place.line, one.reason.split(": ")[-1]) for one in said.rejected] == [
+        (2, said.rejected[0].reason),
+        (4, "a message spells the control token <|end|>"),
+        (5, "no assistant turn, so nothing would be trained"),
+    ]
+    assert (said.rows, said.sequences) == (6, 3)
+    long = said.rejected[0]
+    assert long.reason == f"row {1:016x} has {long.tokens} tokens; the context holds 256"
+    assert (said.window, long.lost) == (256, long.tokens - 256)
+    assert 3 <= long.lost_trained < long.lost
+    assert (said.rejected[1].tokens, said.rejected[1].lost) == (None, 0)
+    with pytest.raises(DataError) as caught:
+        train.run(inputs, settings(), context)
+    assert caught.value.what == long.reason
+
+
+def test_a_cut_inside_the_answer_loses_what_lies_behind_it(store: Store) -> None:
+    inputs, context = store("one", [row(0, "short"), row(1, "short", "very " * 300)])
+    long = dry_run(inputs, settings(), context).rejected[0]
+    assert long.lost == long.lost_trained > 40
+
+
+def test_no_row_left_is_an_error(store: Store) -> None:
+    inputs, context = store("one", [row(number, "<|end|>") for number in range(3)])
+    with pytest.raises(
+        DataError, match="none of the 3 rows can be trained on; the first: row 0{16}: a message"
+    ) as caught:
+        dry_run(inputs, settings(), context)
+    assert caught.value.where == "made.jsonl:1"
+
+
+class Silent:
+    """A task that reads every row as tokens of which none is trained, or as nothing at all."""
+
+    def __init__(self, pieces: list[Encoded]) -> None:
+        self.pieces = pieces
+
+    def encode(self, one: Row, tokenizer: Any, **limits: Any) -> list[Encoded]:
+        return [Encoded(one.row_id, (1, 2, 3), ((1, 3),))] if one.line == 1 else self.pieces
+
+
+@pytest.mark.parametrize("pieces", [[], [Encoded("a", (1, 2, 3), ())], [Encoded("a", (1, 2, 3), ((0, 1),))]])
+def test_a_row_with_nothing_to_train_on_is_never_passed_over(pieces: list[Encoded]) -> None:
+    kept, rejected = sort_out([row(0, "a"), row(1, "b")], Silent(pieces), None, window=9, objective="completion")
+    assert [one.row_id for one in kept] == [f"{0:016x}"]
+    assert [(one.place.row_id, one.reason) for one in rejected] == [
+        (f"{1:016x}", f"row {1:016x} has no token to train on")
+    ]
+
+
+class Letters:
+    """A tokenizer whose ids are letters."""
+
+    def decode(self, ids: list[int]) -> str:
+        return "".join(chr(97 + one) for one in ids)
+
+
+@pytest.mark.parametrize(
+    ("spans", "weights", "expected"),
+    [
+        (((2, 4),), (), [("ab", 0), ("cd", 1), ("ef", 0)]),
+        (((0, 6),), (), [("a", 0), ("bcdef", 1)]),
+        (((1, 2), (4, 6)), (0.5, 2.0), [("a", 0), ("b", 0.5), ("cd", 0), ("ef", 2.0)]),
+        (((1, 3), (3, 6)), (), [("a", 0), ("bc", 1), ("def", 1)]),
+    ],
+)
+def test_pieces_carry_the_weight_of_their_span(spans: Any, weights: Any, expected: Any) -> None:
+    shown = show_row(Encoded("r", tuple(range(6)), spans, 0, weights), Place(row_id="r", file="f", line=1), Letters())
+    assert [(piece.text, piece.weight) for piece in shown.pieces] == expected
+    assert shown.trained == sum(len(text) for text, weight in expected if weight)
+
+
+def test_a_spread_is_made_of_values_that_occur() -> None:
+    assert lengths_of([7]) == Lengths(least=7, median=7, p95=7, most=7, bins=(Bin(low=7, high=7, count=1),))
+    found = lengths_of([30, 10, 20, 40])
+    assert (found.least, found.median, found.p95, found.most) == (10, 20, 40, 40)
+    hundred = lengths_of(list(range(1, 101)))
+    assert (hundred.median, hundred.p95) == (50, 95)
+    assert hundred.bins == tuple(Bin(low=low, high=low + 9, count=10) for low in range(1, 101, 10))
+
+
+@pytest.mark.parametrize("values", [[1, 1, 1], [3, 14], [5, 6, 100], list(range(37)), [0, 10]])
+def test_every_value_lies_in_one_bin(values: list[int]) -> None:
+    bins = lengths_of(values).bins
+    assert len(bins) <= 10
+    assert [one.count for one in bins] == [sum(one.low <= value <= one.high for value in values) for one in bins]
+    assert sum(one.count for one in bins) == len(values)
+    assert (bins[0].low, bins[-1].high) == (min(values), max(values))
+    assert all(two.low == one.high + 1 for one, two in pairwise(bins))

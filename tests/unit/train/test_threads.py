@@ -1,0 +1,163 @@
+"""How many threads: the choice as a function of seconds, the order of who decides, and a measurement that leaves no trace."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+
+import pytest
+
+from tunesmith import process
+
+process.prepare()
+
+import torch
+
+from tunesmith.context import SystemClock
+from tunesmith.errors import Misuse
+from tunesmith.train import threads
+from tunesmith.train.threads import Threads, candidates, choose, effective_cores, find_threads, measure
+
+
+@dataclass
+class Hand:
+    """A clock that a test moves by hand."""
+
+    reading: float = field(default=0.0)
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+    def seconds(self) -> float:
+        return self.reading
+
+
+@pytest.fixture
+def unset(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in threads.WISHES:
+        monkeypatch.delenv(name, raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("seconds", "count", "cores"),
+    [
+        ({2: 0.050, 1: 0.100}, 2, 2.0),  # two real cores
+        ({2: 0.098, 1: 0.100}, 1, 1.02),  # two virtual cores on one real one
+        ({2: 0.110, 1: 0.100}, 1, 1.0),  # a busy machine: two threads are slower
+        ({2: 1.00, 1: 1.15}, 1, 1.15),  # what a second thread adds is not worth it
+        ({2: 1.00, 1: 1.16}, 2, 1.16),
+        ({8: 0.020, 4: 0.022, 2: 0.045, 1: 0.090}, 4, 4.5),  # eight hyper-threads on four cores
+        ({6: 0.030, 4: 0.040, 2: 0.080, 1: 0.160}, 6, 5.33),
+        ({1: 0.1}, 1, 1.0),
+    ],
+)
+def test_the_fewest_threads_that_come_close_to_the_quickest(
+    seconds: dict[int, float], count: int, cores: float
+) -> None:
+    assert choose(seconds) == count
+    assert effective_cores(seconds) == cores
+
+
+@pytest.mark.parametrize("seconds", [{}, {2: 0.0, 1: 0.0}, {2: 0.0, 1: 0.1}, {2: 0.1, 1: -0.1}])
+def test_without_a_measurement_there_is_no_choice(seconds: dict[int, float]) -> None:
+    assert choose(seconds) is None
+    assert effective_cores(seconds) is None
+
+
+def test_effective_cores_need_a_time_for_one() -> None:
+    assert effective_cores({4: 0.1, 2: 0.2}) is None
+
+
+@pytest.mark.parametrize(
+    ("cores", "counts"), [(1, (1,)), (2, (2, 1)), (3, (3, 2, 1)), (6, (6, 4, 2, 1)), (16, (16, 8, 4, 2, 1))]
+)
+def test_candidates_are_all_cores_and_powers_of_two_below(cores: int, counts: tuple[int, ...]) -> None:
+    assert candidates(cores) == counts
+
+
+def test_each_round_goes_over_all_counts_and_the_least_seconds_count() -> None:
+    clock, tried = Hand(), []
+    taken = iter([0.10, 0.30, 0.12, 0.09, 0.11, 0.08])
+
+    def work() -> None:
+        tried.append(torch.get_num_threads())
+        clock.reading += next(taken)
+
+    before = torch.get_num_threads()
+    assert measure((2, 1), clock, work) == pytest.approx({2: 0.10, 1: 0.30})
+    assert tried == [2, 1]  # 0.4 s have gone: no second round
+    clock.reading = 0.0
+    taken = iter([0.10, 0.11, 0.09, 0.15])
+    assert measure((2, 1), clock, work) == pytest.approx({2: 0.09, 1: 0.11})
+    taken = iter([0.3, 0.3])
+    measure((before, before + 1), clock, work)
+    assert (tried[-1], torch.get_num_threads()) == (before + 1, before)
+
+
+def test_one_core_is_tried_once() -> None:
+    clock, calls = Hand(), []
+
+    def work() -> None:
+        calls.append(1)
+        clock.reading += 0.01
+
+    measure((1,), clock, work)
+    assert calls == [1]
+
+
+def test_a_clock_that_stands_still_gives_torchs_own_count(unset: pytest.MonkeyPatch) -> None:
+    found = find_threads(Hand())
+    assert (found.count, found.chosen_by, found.effective) == (torch.get_num_threads(), "torch", None)
+
+
+@pytest.mark.parametrize(
+    ("environment", "count"),
+    [
+        ({"OMP_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "4,2"}, 4),
+        ({"OMP_NUM_THREADS": "3", "TORCH_NUM_THREADS": "5"}, 5),
+        ({"OMP_NUM_THREADS": "3", "TORCH_NUM_THREADS": " "}, 3),
+    ],
+)
+def test_the_users_wish_comes_first_and_nothing_is_measured(
+    unset: pytest.MonkeyPatch, environment: dict[str, str], count: int
+) -> None:
+    for name, value in environment.items():
+        unset.setenv(name, value)
+    unset.setattr(threads, "measure", lambda *_: pytest.fail("measured"))
+    found = find_threads(SystemClock())
+    assert (found.count, found.chosen_by, found.effective) == (count, "user", None)
+    assert found.measured() == {"nominal_cores": float(found.nominal)}
+
+
+@pytest.mark.parametrize("value", ["many", "0", "-2", "2.5"])
+def test_a_wish_that_is_no_count_is_refused(unset: pytest.MonkeyPatch, value: str) -> None:
+    unset.setenv("OMP_NUM_THREADS", value)
+    with pytest.raises(Misuse) as caught:
+        find_threads(SystemClock())
+    assert caught.value.what == f"OMP_NUM_THREADS is not a number of threads: {value!r}"
+
+
+def test_a_real_measurement_draws_no_randomness_and_leaves_the_count(unset: pytest.MonkeyPatch) -> None:
+    before, state = torch.get_num_threads(), torch.random.get_rng_state()
+    clock = SystemClock()
+    started = clock.seconds()
+    found = find_threads(clock)
+    assert clock.seconds() - started < 5.0  # half a second on an idle machine
+    assert found.chosen_by == "measurement"
+    assert 1 <= found.count <= found.nominal
+    assert found.effective is not None and found.effective >= 1.0
+    assert found.measured() == {"nominal_cores": float(found.nominal), "effective_cores": found.effective}
+    assert torch.get_num_threads() == before
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (Threads(1, "measurement", 2, 1.08), "threads: 1; cores: 2, worth 1.1"),
+        (Threads(3, "user", 8), "threads: 3, as set in the environment"),
+        (Threads(2, "torch", 2), "threads: 2, as torch has it"),
+    ],
+)
+def test_what_is_told(found: Threads, line: str) -> None:
+    assert found.told() == line

@@ -1,0 +1,175 @@
+"""How a run stands, and the logs that are written of it. The logs themselves are read back by their own tools, where there."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith.artifacts import CurvePoint
+from tunesmith.context import Context
+from tunesmith.errors import Misuse
+from tunesmith.recipe import TrainSettings
+from tunesmith.train import track
+from tunesmith.train.track import Standing, Trackers, check_trackers, history, standing_of, tracked
+from tunesmith.train.watchers.seen import Pace
+
+KEY = f"sha256:{'ab' * 32}"
+CURVE = tuple(
+    CurvePoint(step=step, loss=3.0 / step, learning_rate=0.001, gradient_norm=0.5, supervised_tokens=10)
+    for step in range(1, 131)
+)
+HELD = tuple(CURVE[step - 1].model_copy(update={"loss": 9.0 / step}) for step in (50, 100))
+
+
+def settings(*names: str) -> TrainSettings:
+    return TrainSettings(rows_per_step=4, track=names)
+
+
+def needs(name: str) -> None:
+    missing = [package for package in track.NEEDS[name] if find_spec(package) is None]
+    if missing:
+        pytest.skip(f"needs {', '.join(missing)} (extra `track`)")
+
+
+def test_a_standing_has_means_and_speeds() -> None:
+    paces = [Pace(129, 300, 100, 2.0), Pace(130, 500, 100, 2.0)]
+    found = standing_of(CURVE, HELD, paces)
+    assert found.step == 130
+    assert found.smoothed == pytest.approx(sum(3.0 / step for step in range(111, 131)) / 20)
+    assert (found.tokens_per_second, found.distinct_per_second) == (200.0, 50.0)
+    assert (found.held_out, found.validated) == (0.09, False)
+    assert standing_of(CURVE[:100], HELD).validated
+
+
+def test_what_is_unknown_is_left_out() -> None:
+    found = standing_of(CURVE[:1], ())
+    assert found == Standing(1, 3.0, 3.0, 0.001, 0.5)
+    assert list(found.shown()) == ["loss", "smoothed", "rate", "gradient"]
+    assert list(found.logged()) == [
+        "loss/train",
+        "loss/smoothed",
+        "optimiser/learning-rate",
+        "optimiser/gradient-norm",
+    ]
+
+
+def test_paces_without_time_have_no_speed() -> None:
+    assert standing_of(CURVE[:1], (), [Pace(1, 4, 4, 0.0)]).tokens_per_second is None
+
+
+def test_a_held_out_loss_is_logged_at_its_own_step_alone() -> None:
+    logged = [one.step for one in history(CURVE, HELD) if "loss/held-out" in one.logged()]
+    assert logged == [50, 100]
+    assert "held out" in standing_of(CURVE, HELD).shown()
+
+
+def test_history_is_how_the_run_stood_at_each_step() -> None:
+    stood = [
+        standing_of(CURVE[:end], [point for point in HELD if point.step <= end]) for end in range(1, len(CURVE) + 1)
+    ]
+    assert list(history(CURVE, HELD)) == stood
+
+
+@pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
+def test_a_missing_package_is_refused_with_the_extra(
+    name: str, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(track, "find_spec", lambda package: None)
+    with pytest.raises(Misuse) as caught:
+        check_trackers((name,))
+    assert caught.value.where == "train.track"
+    assert caught.value.what.startswith(f"{name} needs {name}")
+    assert caught.value.hint == "pip install 'tunesmith[track]', or leave train.track out"
+    with pytest.raises(Misuse), tracked(settings(name), context, key=KEY, curve=(), held_out=()):
+        pytest.fail("the run began")
+    assert not (context.store.folder / "track").exists()
+
+
+@dataclass
+class Notebook:
+    """A log in memory."""
+
+    lines: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    closed: list[bool] = field(default_factory=list)
+
+    def log(self, step: int, numbers: dict[str, float]) -> None:
+        self.lines.append((step, numbers))
+
+    def close(self, *, finished: bool) -> None:
+        self.closed.append(finished)
+
+
+@pytest.fixture
+def notebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
+    made = Notebook()
+    monkeypatch.setattr(track, "check_trackers", lambda names: None)
+    monkeypatch.setattr(track, "_open", lambda *_: made)
+    yield made
+
+
+def test_a_resumed_run_logs_the_curve_so_far_then_goes_on(notebook: Notebook, context: Context) -> None:
+    with tracked(settings("mlflow"), context, key=KEY, curve=CURVE[:60], held_out=HELD[:1]) as trackers:
+        assert [step for step, _ in notebook.lines] == list(range(1, 61))
+        trackers.log(standing_of(CURVE[:61], HELD[:1]))
+    assert notebook.lines[-1] == (61, standing_of(CURVE[:61], HELD[:1]).logged())
+    assert notebook.closed == [True]
+
+
+def test_a_broken_run_closes_its_logs_and_says_so(notebook: Notebook, context: Context) -> None:
+    with pytest.raises(KeyError), tracked(settings("mlflow"), context, key=KEY, curve=(), held_out=()):
+        raise KeyError
+    assert notebook.closed == [False]
+
+
+def test_no_log_is_asked_for_and_nothing_is_written(context: Context) -> None:
+    with tracked(settings(), context, key=KEY, curve=CURVE, held_out=()) as trackers:
+        assert trackers == Trackers()
+        trackers.log(standing_of(CURVE, ()))
+    assert not (context.store.folder / "track").exists()
+
+
+def run_twice(name: str, context: Context) -> Path:
+    """A run that is killed at step 120 and resumed from step 100; the folder of the logs."""
+    with tracked(settings(name), context, key=KEY, curve=(), held_out=()) as trackers:
+        for standing in list(history(CURVE, HELD))[:120]:
+            trackers.log(standing)
+    with tracked(settings(name), context, key=KEY, curve=CURVE[:100], held_out=HELD) as trackers:
+        for standing in list(history(CURVE, HELD))[100:]:
+            trackers.log(standing)
+    return context.store.folder / "track"
+
+
+@pytest.mark.filterwarnings("default")
+def test_tensorboard_reads_every_step_once(context: Context) -> None:
+    needs("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    folder = run_twice("tensorboard", context)
+    (run,) = (folder / "tensorboard").iterdir()
+    assert run.name == KEY.removeprefix("sha256:")[:24]
+    read: Any = EventAccumulator(str(run), size_guidance={"scalars": 0})
+    read.Reload()
+    loss = read.Scalars("loss/train")
+    assert [one.step for one in loss] == list(range(1, 131))
+    assert [one.value for one in loss] == pytest.approx([point.loss for point in CURVE], rel=1e-6)  # fp32 on disk
+    assert [(one.step, round(one.value, 6)) for one in read.Scalars("loss/held-out")] == [(50, 0.18), (100, 0.09)]
+
+
+@pytest.mark.filterwarnings("default")
+def test_mlflow_reads_one_run_with_every_step_once(context: Context) -> None:
+    needs("mlflow")
+    from mlflow.tracking import MlflowClient
+
+    folder = run_twice("mlflow", context)
+    client: Any = MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("tunesmith").experiment_id
+    (run,) = client.search_runs([experiment])
+    loss = client.get_metric_history(run.info.run_id, "loss/train")
+    assert [(one.step, one.value) for one in loss] == [(point.step, point.loss) for point in CURVE]
+    held = client.get_metric_history(run.info.run_id, "loss/held-out")
+    assert [(one.step, one.value) for one in held] == [(50, 0.18), (100, 0.09)]
+    assert (run.info.status, run.data.params["rows_per_step"]) == ("FINISHED", "4")
+    assert not list(folder.parent.glob("mlruns*"))
