@@ -1,5 +1,6 @@
 """What every test gets: no network but this machine's own, and the data sets beside the repository when they are there."""
 
+import os
 import socket
 from collections.abc import Iterator
 from ipaddress import ip_address
@@ -9,6 +10,9 @@ from typing import Any
 import pytest
 
 from tunesmith import process
+
+# Runs that are compared must sum in the same order; the thread count that a run measures may differ from one to the next.
+os.environ.setdefault("TORCH_NUM_THREADS", "1")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 MISSING = "needs ../shared"

@@ -28,6 +28,7 @@ from tunesmith.artifacts.report import (
     SourceSummary,
     SystemScores,
     TrainReport,
+    WatchFinding,
 )
 from tunesmith.artifacts.score import Score
 from tunesmith.artifacts.verdict import Outcome, Verdict
@@ -75,6 +76,7 @@ __all__ = [
     "TrainPreview",
     "TrainReport",
     "Verdict",
+    "WatchFinding",
     "canonical_bytes",
     "digest_of",
     "message",

@@ -14,7 +14,12 @@ SYSTEMS: Final = {
     "tfidf-words": "TF-IDF on words",
     "tfidf-characters": "TF-IDF on characters",
 }
-METHODS: Final = {"full": "every weight of the base was trained", "lora": "a LoRA adapter was trained beside the base"}
+METHODS: Final = {
+    "full": "every weight of the base was trained",
+    "lora": "a LoRA adapter was trained beside the base",
+    "dora": "a DoRA adapter was trained beside the base",
+    "qlora": "a LoRA adapter was trained beside the base, which was held in 4 bits",
+}
 OBJECTIVES: Final = {"completion": "the answers alone", "all-tokens": "every token"}
 
 

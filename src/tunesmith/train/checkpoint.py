@@ -81,13 +81,11 @@ def load_state(folder: Path, key: str) -> TrainState | None:
     return state
 
 
-def load_tensors(
-    folder: Path, model: nn.Module, optimizer: Optimizers, *, step: int, ranks: Ranks = ALONE
-) -> None:
+def load_tensors(folder: Path, model: nn.Module, optimizer: Optimizers, *, step: int, ranks: Ranks = ALONE) -> None:
     """Put the tensors of a checkpoint back in place, bit for bit. Raises IntegrityBroken when a file is gone or cut short."""
     source = folder / f"step-{step}"
     if ranks.sharded or is_cut_up(source):
-        read_slices(source, trainable(model), optimizer, ranks)
+        read_slices(source, trainable(model), ranks, optimizer=optimizer)
         return
     _put_back(model, _tensors(source / "model.safetensors"))
     optimizer.restore(_tensors(source / "optimizer.safetensors"))
@@ -112,7 +110,7 @@ def load_best(folder: Path, model: nn.Module, ranks: Ranks = ALONE) -> None:
     wait(ranks)
     slices = (folder / BEST_SLICES).is_dir()
     if ranks.sharded or slices:
-        read_slices(folder / BEST_SLICES if slices else folder, trainable(model), None, ranks)
+        read_slices(folder / BEST_SLICES if slices else folder, trainable(model), ranks)
         return
     _put_back(model, _tensors(folder / "best.safetensors"))
 

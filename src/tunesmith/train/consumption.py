@@ -1,4 +1,4 @@
-"""The record of what the optimiser saw: step (from 1, as in the curve), row, token span, number of tokens supervised. Parquet, a few bytes a row."""
+"""The record of what the optimiser saw: step (from 1), row, token span, tokens supervised. Parquet, a few bytes a row."""
 
 from collections.abc import Sequence
 

@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,13 @@ from tunesmith.train.distributed.ranks import ALONE, Ranks, gather, tell, total
 from tunesmith.train.distributed.shard import let_go, summed_loss
 from tunesmith.train.distributed.shards import ranks_of
 from tunesmith.train.methods.noise import embedding_noise
-from tunesmith.train.optimizers import Optimizers, build_optimizer
+from tunesmith.train.optimizers import build_optimizer
 from tunesmith.train.schedule import learning_rate
 from tunesmith.train.state import TrainState
+from tunesmith.train.threads import find_threads
+from tunesmith.train.track import Trackers, standing_of, tracked
+from tunesmith.train.watchers.seen import Pace, Reading
+from tunesmith.train.watchers.watch import Watch, begin
 
 process.prepare()
 
@@ -50,28 +56,75 @@ class Plan:
     ranks: Ranks = ALONE
 
 
-def run_loop(model: Any, plan: Plan, *, settings: TrainSettings, context: Context) -> TrainState:
+def run_loop(
+    model: Any, plan: Plan, *, settings: TrainSettings, context: Context, measured: dict[str, float] | None = None
+) -> TrainState:
     """Train in place from the last checkpoint of this plan, or from step 0; returns the final state."""
     optimizer = build_optimizer(model, settings)
-    fresh = TrainState(key=plan.key, step=0, threads=torch.get_num_threads())
-    state = tell(plan.ranks, lambda: load_state(plan.folder, plan.key) or fresh)
+    watch = begin(trainable(model), optimizer, steps=len(plan.steps), gather=partial(gather, plan.ranks))
+    state = tell(plan.ranks, lambda: load_state(plan.folder, plan.key) or _fresh(plan, context, measured))
     torch.set_num_threads(state.threads)
     if state.step:
         load_tensors(plan.folder, model, optimizer, step=state.step, ranks=plan.ranks)
         context.progress.say(f"resumed at step {state.step} of {len(plan.steps)}{_other_ranks(plan, state)}")
     model.train()
     remaining = range(state.step, len(plan.steps))
-    for step in context.progress.track(remaining, label="train", total=len(remaining)):
-        if worn_out(state, settings):
-            context.progress.say(f"stopped after step {step}: {settings.patience} losses in a row without a new lowest")
-            break
-        state = _step(model, optimizer, plan, settings=settings, context=context, state=state)
-        state = _watch(model, plan, settings, state)
-        if (step + 1) % settings.checkpoint_every == 0 and step + 1 < len(plan.steps):
-            save_checkpoint(plan.folder, model, optimizer, state=state, ranks=plan.ranks)
+    with _logs(plan, settings, context, state) as trackers:
+        for step in context.progress.track(remaining, label="train", total=len(remaining)):
+            if worn_out(state, settings):
+                context.progress.say(
+                    f"stopped after step {step}: {settings.patience} losses in a row without a new lowest"
+                )
+                break
+            started, before = context.clock.seconds(), state
+            state = _step(model, watch, plan, settings=settings, context=context, state=state)
+            pace = _pace(plan, before, state, seconds=context.clock.seconds() - started)
+            state = _watch(model, plan, settings, state)
+            state = _look(watch, state, pace, context)
+            standing = standing_of(state.curve, state.held_out, watch.speeds.recent)
+            context.progress.note(standing.shown())
+            trackers.log(standing)
+            if (step + 1) % settings.checkpoint_every == 0 and step + 1 < len(plan.steps):
+                save_checkpoint(plan.folder, model, optimizer, state=state, ranks=plan.ranks)
+    if measured is not None:
+        measured.update(watch.speeds.measured())
     if settings.keep == "best" and state.best_step is not None:
         load_best(plan.folder, model, plan.ranks)
     return state
+
+
+def _fresh(plan: Plan, context: Context, measured: dict[str, float] | None) -> TrainState:
+    threads = find_threads(context.clock)
+    context.progress.say(threads.told())
+    if measured is not None:
+        measured.update(threads.measured())
+    return TrainState(key=plan.key, step=0, threads=threads.count)
+
+
+def _logs(plan: Plan, settings: TrainSettings, context: Context, state: TrainState) -> AbstractContextManager[Trackers]:
+    """Logs of rank 0; the other ranks have none."""
+    if not plan.ranks.leads:
+        return nullcontext(Trackers())
+    return tracked(settings, context, key=plan.key, curve=state.curve, held_out=state.held_out)
+
+
+def _pace(plan: Plan, before: TrainState, after: TrainState, *, seconds: float) -> Pace:
+    tokens = sum(len(plan.rows[index].ids) for index in plan.steps[before.step])
+    return Pace(after.step, tokens, after.distinct_tokens - before.distinct_tokens, seconds)
+
+
+def _look(watch: Watch, state: TrainState, pace: Pace, context: Context) -> TrainState:
+    """What the watchers found is told and kept; a finding that stops the run raises Diverged."""
+    slow = len(watch.timed)
+    found = watch.after_step(state.curve, pace, held_out=state.held_out, told=state.watch)
+    for finding in (*found, *watch.timed[slow:]):
+        context.progress.say(f"{finding.watcher}: {finding.message}")
+    stop = next((finding for finding in found if finding.severity == "stop"), None)
+    if stop is not None:
+        raise Diverged(
+            f"step {stop.step}: {stop.message}", hint="lower train.learning_rate; the last checkpoint is kept"
+        )
+    return state.model_copy(update={"watch": (*state.watch, *found)})
 
 
 def _other_ranks(plan: Plan, state: TrainState) -> str:
@@ -91,10 +144,10 @@ def worn_out(state: TrainState, settings: TrainSettings) -> bool:
 
 
 def _step(
-    model: Any, optimizer: Optimizers, plan: Plan, *, settings: TrainSettings, context: Context, state: TrainState
+    model: Any, watch: Watch, plan: Plan, *, settings: TrainSettings, context: Context, state: TrainState
 ) -> TrainState:
     """The next optimiser step; its loss is the weighted mean over all supervised tokens of the step."""
-    step = state.step + 1
+    step, optimizer = state.step + 1, watch.optimizer
     rows = [plan.rows[index] for index in plan.steps[state.step]]
     optimizer.set_rate(learning_rate(settings, state.step, len(plan.steps)))
     optimizer.zero_grad()
@@ -116,12 +169,12 @@ def _step(
     summed, distinct = total(ranks, [summed, distinct])
     sum_gradients(list(trainable(model).values()), ranks)
     norm = clip(list(trainable(model).values()), settings.clip)
-    if not (math.isfinite(summed) and math.isfinite(norm)):
-        raise Diverged(
-            f"step {step}: loss {summed / weight}, gradient norm {norm}",
-            where=_named([row for some in gather(ranks, broken) for row in some] or rows),
-            hint="lower train.learning_rate, or look at these rows",
-        )
+    finite = math.isfinite(summed) and math.isfinite(norm)
+    named = rows if finite else [row for some in gather(ranks, broken) for row in some] or rows
+    found = watch.before_move(Reading(step, summed / weight, norm, tuple(row.row_id for row in named)))
+    if found is not None:
+        hint = "lower train.learning_rate, or look at these rows"
+        raise Diverged(f"step {step}: {found.message}", where=_named(found.names), hint=hint)
     optimizer.step()
     point = CurvePoint(
         step=step,
@@ -139,8 +192,8 @@ def _step(
     )
 
 
-def _named(rows: Sequence[Encoded]) -> str:
-    names = ", ".join(row.row_id for row in rows[:3])
+def _named(rows: Sequence[str]) -> str:
+    names = ", ".join(rows[:3])
     return f"rows {names}" if len(rows) <= 3 else f"rows {names} and {len(rows) - 3} more"
 
 

@@ -33,7 +33,7 @@ from tunesmith.train.checkpoint import trainable
 from tunesmith.train.estimate import ACTIVATIONS_HOW, TIME_HOW, fixed_memory, try_pass
 from tunesmith.train.methods import check_machine, load_base, prepare_model
 from tunesmith.train.optimizers import build_optimizer
-from tunesmith.train.run import TrainInputs, hold_back, base_of, decide_sharing
+from tunesmith.train.run import TrainInputs, base_of, decide_sharing, hold_back
 
 process.prepare()
 

@@ -31,6 +31,7 @@ from tunesmith.train.distributed.spread import HERE, Spread
 from tunesmith.train.loop import Plan, run_loop
 from tunesmith.train.methods import check_machine, load_base, prepare_model, save_model
 from tunesmith.train.state import TrainState
+from tunesmith.train.track import check_trackers
 
 process.prepare()
 
@@ -58,9 +59,7 @@ class Job:
     spread: Spread
 
 
-def run(
-    inputs: TrainInputs, settings: TrainSettings, context: Context, *, spread: Spread = HERE
-) -> TrainReport:
+def run(inputs: TrainInputs, settings: TrainSettings, context: Context, *, spread: Spread = HERE) -> TrainReport:
     """Train and keep the model. Killed at any moment, the same call goes on from the last checkpoint to the same weights.
 
     Under torchrun every rank calls this, or `follow`, and gets the report; rank 0 alone writes to the store and talks.
@@ -101,6 +100,7 @@ def _train(job: Job, context: Context, ranks: Ranks) -> TrainReport:
     ranks = replace(ranks, strategy=job.spread.strategy)
     context = replace(context, seed=job.seed, progress=context.progress if ranks.leads else Silence())
     check_machine(settings)
+    check_trackers(settings.track)
     check_sharding(settings, ranks)
     started = context.clock.seconds()
     rows = load_rows(inputs.dataset, context.store)
@@ -122,12 +122,13 @@ def _train(job: Job, context: Context, ranks: Ranks) -> TrainReport:
     ranks = place(model, ranks)
     plan = Plan(kept, steps, validation, key, context.store.work(key), share, ranks)
     _tell_sharing(plan, context)
-    state = run_loop(model, plan, settings=settings, context=context)
+    measured: dict[str, float] = {}
+    state = run_loop(model, plan, settings=settings, context=context, measured=measured)
     model = collect(model, ranks, lambda: prepare_model(load_base(folder, settings)[0], settings, context))
     outcome = _Outcome(model, tokenizer, base, plan, state)
     report = tell(ranks, lambda: _report(outcome, provenance, settings=settings, context=context))
     seconds = round(context.clock.seconds() - started, 2)
-    return report.model_copy(update={"measured": {"seconds": seconds, "ranks": ranks.size}})
+    return report.model_copy(update={"measured": {"seconds": seconds, "ranks": ranks.size, **measured}})
 
 
 def adopt(report: str, inputs: TrainInputs, *, settings: TrainSettings, context: Context) -> TrainReport:
@@ -262,6 +263,7 @@ def _report(outcome: _Outcome, provenance: Provenance, *, settings: TrainSetting
         held_out=state.held_out,
         consumption=keep_consumption(taken, plan.rows, context.store),
         threads=state.threads,
+        watch=state.watch,
         mask_sample=tuple(_marked(outcome.tokenizer, row) for row in plan.rows[:3]),
     )
 

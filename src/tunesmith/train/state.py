@@ -1,6 +1,7 @@
 """TrainState: everything an interrupted run needs to go on to the same bytes."""
 
 from tunesmith.artifacts import Artifact, CurvePoint
+from tunesmith.artifacts.report import WatchFinding
 
 
 class TrainState(Artifact):
@@ -18,3 +19,4 @@ class TrainState(Artifact):
     held_out: tuple[CurvePoint, ...] = ()
     best_step: int | None = None
     distinct_tokens: int = 0
+    watch: tuple[WatchFinding, ...] = ()

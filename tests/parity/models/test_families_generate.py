@@ -26,13 +26,9 @@ END = trained.SMALL["eos_token_id"]
 
 
 # No common beginning; one that is copied into every row; one that all rows share as their stem.
-BEGINNINGS = pytest.mark.parametrize("shared", [0, 12, 12], ids=["alone", "copied", "stem"])
-
-
-@pytest.fixture(autouse=True)
-def stem(request, monkeypatch):
-    if "stem" in request.node.name:
-        monkeypatch.setattr(keyvalues, "WORTH_A_STEM", 12)
+BEGINNINGS = pytest.mark.parametrize(
+    ("shared", "worth"), [(0, 128), (12, 128), (12, 12)], ids=["none", "copied", "stem"]
+)
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -70,7 +66,8 @@ def before(stops, answer):
 
 
 @BEGINNINGS
-def test_greedy_equals_generate_token_for_token(model, shared):
+def test_greedy_equals_generate_token_for_token(model, shared, worth, monkeypatch):
+    monkeypatch.setattr(keyvalues, "WORTH_A_STEM", worth)
     prompts = prompts_of([25, 1, 9, 14, 4], shared=shared)
     whole = [own_generate(model, prompt) for prompt in prompts]
     # A token that some rows write early and others late or never, so that rows leave the batch at different times.
@@ -100,8 +97,9 @@ def own_likelihood(model, prompt, option):
 
 
 @BEGINNINGS
-def test_a_choice_equals_scoring_every_option_row_by_row(model, shared):
+def test_a_choice_equals_scoring_every_option_row_by_row(model, shared, worth, monkeypatch):
     """Deep options over few tokens: many branches lie side by side, each longer than a window's worth of slots apart."""
+    monkeypatch.setattr(keyvalues, "WORTH_A_STEM", worth)
     generator = torch.Generator().manual_seed(13)
     options = sorted({tuple(torch.randint(20, 23, (6,), generator=generator).tolist()) for _ in range(24)})
     prompts = prompts_of([16, 2, 8, 30], shared=shared)

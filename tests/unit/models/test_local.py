@@ -2,11 +2,15 @@
 
 import pytest
 import torch
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 from tunesmith.errors import DataError, Misuse
+from tunesmith.models.backends import engine
 from tunesmith.models.backends.engine import Engine
-from tunesmith.models.backends.labels import build_trie, label_options
+from tunesmith.models.backends.labels import label_options
 from tunesmith.models.backends.sampling import Sampling, pick
+from tunesmith.models.backends.search import Choice, Search, build_trie
+from tunesmith.models.backends.trial import check_exact
 
 
 def test_an_empty_and_a_full_prompt_are_refused(tiny):
@@ -97,15 +101,134 @@ def test_a_label_that_does_not_fit_is_refused(tiny):
         tiny.choose([[5] * 250], [[6] * 7])
 
 
-def test_a_beginning_that_all_share_is_run_once(tiny, monkeypatch):
-    tokens = []
+@pytest.fixture
+def tokens(monkeypatch):
+    """How many tokens each forward has taken through the trunk."""
+    counts = []
     forward = Engine.forward
 
-    def counted(self, ids, positions, seen):
-        tokens.append(ids.numel())
-        return forward(self, ids, positions, seen)
+    def counted(self, ids, aim, seen):
+        counts.append(int(aim.present.sum()))
+        return forward(self, ids, aim, seen)
 
     monkeypatch.setattr(Engine, "forward", counted)
+    return counts
+
+
+def test_a_beginning_that_all_share_is_run_once(tiny, tokens):
     shared = list(range(20, 70))
     tiny.generate([[*shared, number] for number in range(100, 108)], max_new_tokens=1, batch=4)
     assert tokens == [50, 4, 4]
+    tokens.clear()
+    tiny.choose([[*shared, number] for number in range(100, 108)], [[9], [8]], batch=4)
+    assert tokens == [50, 4, 4]
+
+
+def test_no_token_is_spent_on_filling(tiny, tokens):
+    tiny.generate([[5, 6, 7, 8], [9], [8, 7]], max_new_tokens=1)
+    assert tokens == [7]
+
+
+def test_long_prompts_are_read_in_stretches(tiny, tokens, monkeypatch):
+    prompts = [list(range(20, 20 + length)) for length in (100, 7, 64, 33)]
+    whole = tiny.generate(prompts, max_new_tokens=4)
+    tokens.clear()
+    monkeypatch.setattr(engine, "PER_FORWARD", 4 * 32)
+    assert tiny.generate(prompts, max_new_tokens=4) == whole
+    # Columns 0 to 31 of all four, then of those that are longer.
+    assert tokens[:4] == [103, 65, 32, 4]
+
+
+def test_a_long_shared_beginning_is_held_once(tiny):
+    shared = [20 + place % 50 for place in range(150)]
+    (part,) = Engine(tiny.model).read([[*shared, 7, 8], [*shared, 9]], batch=2, room=10)
+    assert part.seen.stem_length == 150
+    (keys, _), (stem, _) = part.seen.layers[0], part.seen.stem[0]
+    assert (keys.shape[:3], stem.shape[:2]) == ((2, 2, 12), (2, 150))
+
+
+def gains_of(trie):
+    """A log-probability for every node, drawn once; the choice that follows from them; and the nodes that had to be run."""
+    generator = torch.Generator().manual_seed(len(trie))
+    gains = (torch.rand(len(trie), generator=generator).log() * 2).tolist()
+    sums = [0.0] * len(trie)
+    for place, node in enumerate(trie[1:], start=1):
+        sums[place] = sums[node.parent] + gains[place]
+    best = max(sums[place] for place, node in enumerate(trie) if node.option is not None)
+    inner = [place for place, node in enumerate(trie[1:], start=1) if node.children and sums[place] > best]
+    return gains, sums.index(best), best, len(inner)
+
+
+@pytest.mark.parametrize("width", [1, 2, 5, 40])
+@pytest.mark.parametrize("spread", [3, 5, 8])
+def test_the_search_finds_the_best_and_runs_little_more_than_it_must(width, spread):
+    generator = torch.Generator().manual_seed(spread)
+    options = {tuple(torch.randint(0, spread, (6,), generator=generator).tolist()) for _ in range(60)}
+    trie = build_trie(sorted(options))
+    gains, node, logprob, needed = gains_of(trie)
+    row = Search(index=0, length=9)
+    row.offer(trie, 0, [gains[child] for child in trie[0].children.values()])
+    while (found := row.answer(trie)) is None:
+        taken = row.take(trie, width)
+        assert 1 <= len(taken) <= width
+        for place in taken:
+            row.offer(trie, place, [gains[child] for child in trie[place].children.values()])
+    assert found == Choice(trie[node].option, pytest.approx(logprob))
+    assert needed <= len(row.slots) <= needed + (0 if width == 1 else 2 * width)
+    assert sorted(row.slots.values()) == list(range(9, 9 + len(row.slots)))
+
+
+def test_what_must_follow_is_run_along():
+    """One child is all but certain and has a single path below it; a rival that cannot be ruled out stops that."""
+    trie = build_trie([[1, 2, 3, 4], [5, 6]])
+    sure, torn = Search(0, 10), Search(0, 10)
+    sure.offer(trie, 0, [-0.01, -9.0])
+    torn.offer(trie, 0, [-0.6, -0.7])
+    assert [trie[node].token for node in sure.take(trie, 8)] == [1, 2, 3]
+    assert [trie[node].token for node in torn.take(trie, 8)] == [1, 5]
+    assert list(sure.path(trie, 3)) == [12, 11, 10]
+
+
+def build(family, **options):
+    small = {"vocab_size": 61, "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2}
+    small |= {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64}
+    torch.manual_seed(3)
+    config = CONFIG_MAPPING[family](**{**small, "initializer_range": 0.2, "pad_token_id": 0, **options})
+    return AutoModelForCausalLM.from_config(config).eval()
+
+
+EXPERTS = {
+    "num_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 16,
+    "shared_expert_intermediate_size": 16,
+}
+WINDOW = {"use_sliding_window": True, "sliding_window": 20, "layer_types": ["sliding_attention", "full_attention"]}
+REFUSED = {
+    "stablelm": ({"hidden_dropout": 0.0}, "a stablelm model cannot be run exactly: .* needs its own cache"),
+    "gpt_oss": ({"num_local_experts": 4, "head_dim": 16}, "a gpt_oss model cannot be run exactly: .* sinks"),
+    "falcon_h1": ({}, "a falcon_h1 model's answers differ from its own forward's"),
+    "mamba": ({}, "a mamba model's answers differ"),
+    "llama4_text": ({"num_local_experts": 2, "head_dim": 8}, "a llama4_text model cannot be run exactly: its trunk"),
+    "qwen2_moe": ({**EXPERTS, **WINDOW}, "layer 0 of a qwen2_moe model declares a window of 20 .* told None"),
+}
+
+
+@pytest.mark.parametrize("family", REFUSED)
+def test_a_family_that_cannot_be_run_exactly_is_refused_by_name(family):
+    options, what = REFUSED[family]
+    with pytest.raises(Misuse, match=what):
+        check_exact(build(family, **options), where="here")
+
+
+def test_a_window_that_no_row_can_reach_is_no_reason_to_refuse():
+    check_exact(build("qwen2_moe", **EXPERTS, **{**WINDOW, "sliding_window": 64}), where="here")
+
+
+def test_the_context_ends_where_rotary_embeddings_turn():
+    """Beyond it, one long row would change the positions of every row that is run beside it."""
+    factors = {"short_factor": [1.0] * 4, "long_factor": [4.0] * 4}
+    rotary = {"rope_type": "longrope", "rope_theta": 1e4, "original_max_position_embeddings": 48, **factors}
+    model = build("phi3", rope_parameters=rotary, original_max_position_embeddings=48)
+    assert Engine(model).context == 48
+    assert Engine(build("phi3")).context == 64

@@ -90,7 +90,11 @@ class Part(NamedTuple):
         visible = self.visible
         if visible is not None and len(visible) > 1:
             visible = visible[rows]
-        return self._replace(visible=visible) if self.keys.dim() == 3 else Part(self.keys[rows], self.values[rows], visible)
+        return (
+            self._replace(visible=visible)
+            if self.keys.dim() == 3
+            else Part(self.keys[rows], self.values[rows], visible)
+        )
 
 
 def _by_hand(query: torch.Tensor, parts: list[Part], cap: float | None) -> torch.Tensor:

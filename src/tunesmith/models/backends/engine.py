@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tunesmith import process
-from tunesmith.errors import DataError
+from tunesmith.errors import DataError, Misuse
 from tunesmith.models.backends import attention
 from tunesmith.models.backends.keyvalues import Aim, KeyValues, aim_at_end, aim_at_stretch
 from tunesmith.models.loading import context_length
@@ -58,6 +58,8 @@ class Engine:
     def forward(self, ids: torch.Tensor, aim: Aim, seen: KeyValues) -> torch.Tensor:
         """Last hidden states [T, D] of the tokens of `ids` [B, Q] that are present in `aim`, row by row."""
         causal = unwrapped(self.model)
+        if causal.base_model is causal:
+            raise Misuse("its trunk cannot be reached apart from its head")
         if causal.config._attn_implementation != attention.NAME:
             causal.set_attn_implementation(attention.NAME)
         seen.aim(aim)

@@ -50,7 +50,9 @@ def write_slices(folder: Path, tensors: Mapping[str, torch.Tensor], ranks: Ranks
     wait(ranks)
 
 
-def read_slices(folder: Path, tensors: Mapping[str, torch.Tensor], optimizer: Optimizers | None, ranks: Ranks) -> None:
+def read_slices(
+    folder: Path, tensors: Mapping[str, torch.Tensor], ranks: Ranks, *, optimizer: Optimizers | None = None
+) -> None:
     """Put tensors, and the optimiser's state, back in place from the slices of however many ranks wrote them.
 
     Each rank reads what its own slices need. Raises IntegrityBroken when a file or a tensor is missing or cut short.
