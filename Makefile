@@ -26,13 +26,13 @@ test: .venv/.installed
 	$(BIN)/python -m pytest $(TESTS)
 
 check: .venv/.installed
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
 	$(BIN)/mypy
 
 format: .venv/.installed
-	$(BIN)/ruff check --fix src tests
-	$(BIN)/ruff format src tests
+	$(BIN)/ruff check --fix src tests bench
+	$(BIN)/ruff format src tests bench
 
 .venv/.made:
 	@$(PYTHON) -c 'import sys; sys.exit("tunesmith needs Python 3.11 or later; give another with make PYTHON=...") if sys.version_info < (3, 11) else None'

@@ -29,12 +29,16 @@ NOT_EQUAL = "other steps"
 
 @dataclass(frozen=True)
 class Line:
-    """One arm of one case: medians over its repeats. `spread` is the lowest and highest rows per second."""
+    """One arm of one case: medians over its repeats. `spread` is the lowest and highest rows per second.
+
+    `by_settings`: TRL as its settings make it, with no code of the user's in its place.
+    """
 
     arm: str
     says: str
     side: str
     equal: bool
+    by_settings: bool
     repeats: int
     failed: str = ""
     rows_per_second: float = 0.0
@@ -56,11 +60,12 @@ class Line:
 
 @dataclass(frozen=True)
 class Group:
-    """All arms of one model, method and case."""
+    """All arms of one model, method and case. `exact`: fp32, where equal arms must show equal losses; bf16 only shows them."""
 
     model: str
     method: str
     case: str
+    exact: bool
     lines: tuple[Line, ...]
 
     @property
@@ -71,6 +76,12 @@ class Group:
     def fastest(self) -> Line | None:
         """TRL's fastest arm with the same rows in each step."""
         return max((line for line in self.lines if line.counts), key=lambda line: line.rows_per_second, default=None)
+
+    @property
+    def fastest_by_settings(self) -> Line | None:
+        """The same without arms in which the user's code replaces TRL's."""
+        lines = [line for line in self.lines if line.counts and line.by_settings]
+        return max(lines, key=lambda line: line.rows_per_second, default=None)
 
     @property
     def leanest(self) -> Line | None:
@@ -92,13 +103,15 @@ def group_runs(runs: Sequence[dict[str, Any]]) -> list[Group]:
         ours = next((run for run in mine if run["job"]["arm"]["name"] == "ours" and "result" in run), None)
         names = dict.fromkeys(run["job"]["arm"]["name"] for run in mine)
         lines = [_line([run for run in mine if run["job"]["arm"]["name"] == name], ours) for name in names]
-        groups.append(Group(*key, lines=tuple(lines)))
+        exact = all(run["job"]["device"] == "cpu" for run in mine)
+        groups.append(Group(*key, exact=exact, lines=tuple(lines)))
     return groups
 
 
 def _line(runs: Sequence[dict[str, Any]], ours: dict[str, Any] | None) -> Line:
     arm = runs[0]["job"]["arm"]
     named = {"arm": arm["name"], "says": arm["says"], "side": arm["side"], "equal": arm["equal"]}
+    named["by_settings"] = not arm["plain_loss"]
     results = [run["result"] for run in runs if "result" in run]
     if failed := [run["failed"] for run in runs if "failed" in run]:
         return Line(**named, repeats=len(results), failed=failed[0])
@@ -171,6 +184,11 @@ def verdict(group: Group) -> str:
         f"Peak memory above weights and optimiser state is {ours.working_bytes / fastest.working_bytes:.2f} of that arm's "
         f"and {ours.working_bytes / leanest.working_bytes:.2f} of that of {leanest.arm}, TRL's leanest.",
     ]
+    if (plain := group.fastest_by_settings) not in (None, fastest):
+        told.append(
+            f"It is {ours.rows_per_second / plain.rows_per_second:.2f} times {plain.arm}, TRL's fastest by settings alone, "
+            f"with {ours.working_bytes / plain.working_bytes:.2f} of its memory."
+        )
     others = [line for line in group.lines if line.side == "trl" and not line.equal and not line.failed]
     if others:
         best = max(others, key=lambda line: line.rows_per_second)

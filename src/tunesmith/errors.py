@@ -7,7 +7,8 @@ TunesmithError            exit 1    HTTP 500   a fault of ours
 |- Refused                exit 3    HTTP 409   an audit rule or the gate said no
 |- IntegrityBroken        exit 4    HTTP 409   bytes are not what their evidence says
 |- MachineFailure         exit 5    HTTP 503   disk full, backend gone
-|  '- StoreLocked         exit 5    HTTP 503   another run holds the store
+|  |- StoreLocked         exit 5    HTTP 503   another run holds the store
+|  '- PeerFailed          exit 5    HTTP 503   another rank of the run failed first and says why
 '- Interrupted            exit 130  HTTP 503   stopped by a signal
 """
 
@@ -72,6 +73,10 @@ class MachineFailure(TunesmithError):
 
 class StoreLocked(MachineFailure):
     """Another run holds the store; the message names it."""
+
+
+class PeerFailed(MachineFailure):
+    """Another rank failed first, and its own message says why; a face prints nothing for this one."""
 
 
 class Interrupted(TunesmithError):

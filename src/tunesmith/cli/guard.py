@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import typer
 
-from tunesmith.errors import Interrupted, MachineFailure, TunesmithError
+from tunesmith.errors import Interrupted, MachineFailure, PeerFailed, TunesmithError
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 CLOSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -43,6 +43,8 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
 def report(error: BaseException) -> int:
     """Tell what went wrong, where, and what to do; return the exit code."""
     known = as_tunesmith_error(error)
+    if isinstance(known, PeerFailed):
+        return known.exit_code
     if known is None:
         kind = type(error).__name__
         first_line = str(error).strip().partition("\n")[0]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from tunesmith.cli import options, talk
+from tunesmith.cli import options, ranks, talk
 from tunesmith.cli.options import Places, Wishes
 from tunesmith.errors import Refused
 
@@ -50,8 +50,11 @@ def run_until(until: StageName, path: Path, *, places: Places, wishes: Wishes) -
         context = pipeline.open_context(
             path, store=places.store, database=places.database, data_root=places.data_root, progress=progress
         )
+        if ranks.took_part(context):
+            return
         try:
-            result = pipeline.run(recipe, context, until=until, again=wishes.again, use=wishes.use)
+            with ranks.leading():
+                result = pipeline.run(recipe, context, until=until, again=wishes.again, use=wishes.use)
         except Refused:
             from tunesmith.cli.stored import refused_reports
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
 import typer
 
-from tunesmith.cli import options, talk
+from tunesmith.cli import options, ranks, talk
 from tunesmith.cli.options import Places, Wishes
 from tunesmith.cli.stage import run_until, show_reports
 from tunesmith.errors import DataError, Misuse, Refused
@@ -116,6 +116,8 @@ def look_ahead(
 
     from tunesmith.recipe import Limits, limited, load_recipe
 
+    if ranks.several():
+        raise Misuse("a look ahead is the work of one process", hint="start it without torchrun")
     recipe = limited(load_recipe(path), Limits(rows=wishes.limit, steps=wishes.max_steps))
     with talk.progress(quiet=wishes.quiet) as progress:
         progress.say(f"{recipe.name}: audit, then a look ahead")

@@ -13,7 +13,8 @@ class TrainSettings(Settings):
     """How the base is tuned."""
 
     method: Literal["full", "lora", "dora", "qlora"] = Field(
-        default="lora", description="full: every tensor; the others: low-rank adapters; qlora: over a base in 4 bits (CUDA)"
+        default="lora",
+        description="full: every tensor; the others: low-rank adapters; qlora: over a base in 4 bits (CUDA)",
     )
     rank: int = Field(default=16, ge=1, description="rank of the adapters")
     alpha: int | None = Field(default=None, ge=1, description="alpha of the adapters; twice the rank when left out")
@@ -22,17 +23,22 @@ class TrainSettings(Settings):
         default=(), description="adapter targets; every linear layer but the head when left out"
     )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout before the adapters; turns prefix sharing off")
-    neftune: float = Field(default=0.0, ge=0, description="NEFTune noise alpha on the embeddings; turns prefix sharing off")
+    neftune: float = Field(
+        default=0.0, ge=0, description="NEFTune noise alpha on the embeddings; turns prefix sharing off"
+    )
     objective: Literal["completion", "all-tokens"] = "completion"
     share_prefixes: Literal["auto", "on", "off"] = Field(
-        default="auto", description="compute tokens that rows share once; auto: wherever that is exact; on: or refuse the run"
+        default="auto",
+        description="compute tokens that rows share once; auto: wherever that is exact; on: or refuse the run",
     )
     epochs: float = Field(default=1.0, gt=0)
     max_steps: int | None = Field(default=None, ge=1, description="stop after this many optimiser steps")
     learning_rate: float = Field(default=1e-3, gt=0)
     schedule: Literal["cosine", "linear", "constant", "stable-decay"] = "cosine"
     warmup: float = Field(default=0.05, ge=0, lt=1, description="share of the steps with a rising learning rate")
-    decay: float = Field(default=0.2, gt=0, le=1, description="with stable-decay, the last share of the steps, that fall")
+    decay: float = Field(
+        default=0.2, gt=0, le=1, description="with stable-decay, the last share of the steps, that fall"
+    )
     final_rate: float = Field(
         default=0.0, ge=0, le=1, description="where the learning rate ends, as a share of the peak"
     )
@@ -59,7 +65,9 @@ class TrainSettings(Settings):
     )
     validate_every: int = Field(default=100, ge=1, description="steps between losses on the rows held back")
     patience: int | None = Field(
-        default=None, ge=1, description="stop after this many losses on the rows held back in a row without a new lowest"
+        default=None,
+        ge=1,
+        description="stop after this many losses on the rows held back in a row without a new lowest",
     )
     keep: Literal["last", "best"] = Field(
         default="last", description="best: the weights with the lowest validation loss"
@@ -70,7 +78,13 @@ class TrainSettings(Settings):
     track: tuple[Literal["tensorboard", "mlflow"], ...] = Field(
         default=(), description="also log the curve there, in files beside the store (extra `track`)"
     )
-    runner: Literal["local"] = "local"
+    runner: Literal["local", "ray"] = Field(
+        default="local", description="ray: Ray Train starts the ranks; local: this process, or torchrun's ranks"
+    )
+    workers: int = Field(default=1, ge=1, description="ranks that Ray starts; under torchrun its own count holds")
+    strategy: Literal["ddp", "fsdp"] = Field(
+        default="ddp", description="of several ranks: the whole model on each, or slices of every matrix (FSDP2)"
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> "TrainSettings":
@@ -83,4 +97,6 @@ class TrainSettings(Settings):
             raise ValueError("dropout is the adapters'; method: full has none")
         if self.share_prefixes == "on" and (self.dropout or self.neftune):
             raise ValueError("rows cannot share a prefix under dropout or neftune: each row draws its own noise there")
+        if self.workers > 1 and self.runner != "ray":
+            raise ValueError("workers are Ray's; start local ranks with torchrun --nproc-per-node")
         return self

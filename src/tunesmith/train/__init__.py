@@ -1,5 +1,5 @@
 """Training: one readable loop from clean rows and a base to a model, an exact record and a resumable state."""
 
-from tunesmith.train.run import TrainInputs, adopt, run
+from tunesmith.train.run import TrainInputs, adopt, dismiss, follow, follows, run
 
-__all__ = ["TrainInputs", "adopt", "run"]
+__all__ = ["TrainInputs", "adopt", "dismiss", "follow", "follows", "run"]

@@ -30,6 +30,7 @@ from tunesmith.models.tasks import Task, build_task
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.batches import plan_steps
 from tunesmith.train.checkpoint import trainable
+from tunesmith.train.distributed.shard import to_device
 from tunesmith.train.estimate import ACTIVATIONS_HOW, TIME_HOW, fixed_memory, try_pass
 from tunesmith.train.methods import check_machine, load_base, prepare_model
 from tunesmith.train.optimizers import build_optimizer
@@ -103,7 +104,7 @@ def get_ready(inputs: TrainInputs, settings: TrainSettings, context: Context) ->
         task = build_task(inputs.task)
         encoded, rejected = sort_out(told, task, tokenizer, window=window, objective=settings.objective)
         kept, validation = hold_back(encoded, settings, context)
-        model = prepare_model(model, settings, context)
+        model = to_device(prepare_model(model, settings, context))
         check_packable(model)
     return Ready(
         model=model,

@@ -24,10 +24,9 @@ from tunesmith.train.batches import plan_steps
 from tunesmith.train.checkpoint import trainable
 from tunesmith.train.consumption import keep_consumption
 from tunesmith.train.distributed.cluster import run_on_ray
-from tunesmith.train.distributed.faults import one_voice
+from tunesmith.train.distributed.faults import failed, one_voice
 from tunesmith.train.distributed.ranks import Ranks, join, tell
-from tunesmith.train.distributed.shard import check_sharding, collect, place
-from tunesmith.train.distributed.spread import HERE, Spread
+from tunesmith.train.distributed.shard import check_sharding, collect, place, to_device
 from tunesmith.train.loop import Plan, run_loop
 from tunesmith.train.methods import check_machine, load_base, prepare_model, save_model
 from tunesmith.train.state import TrainState
@@ -56,22 +55,34 @@ class Job:
     inputs: TrainInputs
     settings: TrainSettings
     seed: int
-    spread: Spread
 
 
-def run(inputs: TrainInputs, settings: TrainSettings, context: Context, *, spread: Spread = HERE) -> TrainReport:
+def run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> TrainReport:
     """Train and keep the model. Killed at any moment, the same call goes on from the last checkpoint to the same weights.
 
     Under torchrun every rank calls this, or `follow`, and gets the report; rank 0 alone writes to the store and talks.
     """
-    job = Job(inputs, settings, context.seed, spread)
-    if spread.runner == "ray":
-        return run_on_ray(_on_a_worker, job, workers=spread.workers, context=context)
+    job = Job(inputs, settings, context.seed)
+    if settings.runner == "local":
+        return _meet(job, context)
+    if join().size > 1:
+        hint = "start the recipe without torchrun: Ray starts the ranks"
+        raise Misuse("torchrun has started ranks, and the recipe asks for Ray", where="train.runner", hint=hint)
+    return run_on_ray(_meet, job, workers=settings.workers, context=context)
+
+
+def _meet(job: Job, context: Context) -> TrainReport:
+    """What every rank calls with the same job."""
     ranks = join()
     with one_voice(ranks):
-        if (told := tell(ranks, lambda: job)) != job:
+        if tell(ranks, lambda: job) != job:
             raise Misuse("rank 0 was given another recipe or other rows", hint="start all ranks alike")
-        return _train(told, context, ranks)
+        return _train(job, context, ranks)
+
+
+def follows() -> bool:
+    """Whether torchrun has started this process as a rank other than 0, whose part is `follow`."""
+    return not join().leads
 
 
 def follow(context: Context) -> None:
@@ -83,21 +94,19 @@ def follow(context: Context) -> None:
 
 
 def dismiss() -> None:
-    """Let go the ranks that follow; rank 0 calls it when its recipe has ended, well or not."""
-    tell(join(), _nothing)
+    """Let go the ranks that follow; rank 0 calls it when its recipe has ended. After a failure in training they are gone."""
+    ranks = join()
+    if not failed(ranks):
+        tell(ranks, _nothing)
 
 
 def _nothing() -> Job | None:
     return None
 
 
-def _on_a_worker(job: Job, context: Context) -> TrainReport:
-    return run(job.inputs, job.settings, context, spread=replace(job.spread, runner="local"))
-
-
 def _train(job: Job, context: Context, ranks: Ranks) -> TrainReport:
     inputs, settings = job.inputs, job.settings
-    ranks = replace(ranks, strategy=job.spread.strategy)
+    ranks = replace(ranks, strategy=settings.strategy)
     context = replace(context, seed=job.seed, progress=context.progress if ranks.leads else Silence())
     check_machine(settings)
     check_trackers(settings.track)
@@ -113,7 +122,7 @@ def _train(job: Job, context: Context, ranks: Ranks) -> TrainReport:
     encoded = encode_rows(told, build_task(inputs.task), tokenizer, window=window, objective=settings.objective)
     kept, validation = hold_back(encoded, settings, context)
     steps = plan_steps([len(row.ids) for row in kept], settings, context)
-    model = prepare_model(model, settings, context)
+    model = to_device(prepare_model(model, settings, context))
     check_packable(model)
     share = decide_sharing(model, settings, context)
     key = provenance.digest()

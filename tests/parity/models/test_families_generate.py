@@ -1,4 +1,4 @@
-"""Every decoder family that can be trained: completions, labels and streams against the family's own eager forward (5.23), fp32."""
+"""Every decoder family that can be trained: completions, labels, streams against its own eager forward (5.23), in fp32."""
 
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -88,26 +88,43 @@ def test_the_stream_is_the_greedy_completion(model):
     assert [token for token in streamed if token != END] == whole
 
 
-def own_likelihood(model, prompt, option):
+def own_logprobs(model, ids):
     model.set_attn_implementation("eager")
     with torch.no_grad():
-        logits = model(input_ids=torch.tensor([[*prompt, *option]]), use_cache=False).logits[0]
-    rows = logits.double().log_softmax(dim=-1)
+        logits = model(input_ids=torch.tensor([ids]), use_cache=False).logits[0]
+    return logits.double().log_softmax(dim=-1)
+
+
+def own_likelihood(model, prompt, option):
+    rows = own_logprobs(model, [*prompt, *option])
     return sum(rows[len(prompt) - 1 + place, token].item() for place, token in enumerate(option))
 
 
 @BEGINNINGS
 def test_a_choice_equals_scoring_every_option_row_by_row(model, shared, worth, monkeypatch):
-    """Deep options over few tokens: many branches lie side by side, each longer than a window's worth of slots apart."""
+    """Options longer than any window, over few tokens: branches lie side by side, so that slots and positions differ."""
+    monkeypatch.setattr(labels, "ROOM", 6)
     monkeypatch.setattr(keyvalues, "WORTH_A_STEM", worth)
     generator = torch.Generator().manual_seed(13)
-    options = sorted({tuple(torch.randint(20, 23, (6,), generator=generator).tolist()) for _ in range(24)})
+    options = sorted({tuple(torch.randint(20, 23, (11,), generator=generator).tolist()) for _ in range(24)})
     prompts = prompts_of([16, 2, 8, 30], shared=shared)
     expected = [[own_likelihood(model, prompt, option) for option in options] for prompt in prompts]
     for batch in (2, 64):
         found = labels.choose(Engine(model), prompts, options, batch=batch)
         assert [choice.index for choice in found] == [row.index(max(row)) for row in expected]
         assert [choice.logprob for choice in found] == pytest.approx([max(row) for row in expected], abs=1e-5)
+
+
+@BEGINNINGS
+def test_rows_of_a_batch_may_come_in_any_order(model, shared, worth, monkeypatch):
+    monkeypatch.setattr(keyvalues, "WORTH_A_STEM", worth)
+    prompts, engine, prefix = prompts_of([3, 20, 11], shared=shared), Engine(model), keyvalues.KeyValues(shared)
+    if shared:
+        engine.append([prompts[0][:shared]], prefix, start=0)
+    hidden = engine.append([prompt[shared:] for prompt in prompts], prefix.expanded(3, 60), start=shared)
+    found = engine.logits(hidden).log_softmax(dim=-1)
+    for row, prompt in zip(found.tolist(), prompts, strict=True):
+        assert row == pytest.approx(own_logprobs(model, prompt)[-1].tolist(), abs=1e-5)
 
 
 def test_every_family_is_accepted_by_trial(model):

@@ -44,7 +44,6 @@ from tunesmith.train.distributed.gradients import check_alike, sum_gradients
 from tunesmith.train.distributed.ranks import ALONE, Ranks, join, total, wait
 from tunesmith.train.distributed.shard import check_sharding, collect, place, summed_loss
 from tunesmith.train.distributed.shards import RECORD
-from tunesmith.train.distributed.spread import Spread
 from tunesmith.train.loop import Diverged, Plan, run_loop
 from tunesmith.train.methods import prepare_model
 from tunesmith.train.optimizers import build_optimizer
@@ -108,6 +107,7 @@ def model(shape: str) -> Any:
 
 def settings(shape: str, **options: Any) -> TrainSettings:
     method = {"method": "lora", "rank": 2} if shape == "lora" else {"method": "full"}
+    method["gradient_checkpointing"] = shape == "untied"
     return TrainSettings(
         **{
             **method, "rows_per_step": 8, "tokens_per_pass": 30, "learning_rate": 3e-3, "schedule": "constant",
@@ -144,10 +144,10 @@ class Outcome:
         return cls(load_file(folder / "weights.safetensors"), found["state"], found["said"])
 
 
-def trained(shape: str, work: Path, ranks: Ranks = ALONE, *, after: int = len(STEPS)) -> Outcome:
+def trained(shape: str, work: Path, ranks: Ranks = ALONE, *, after: int = len(STEPS), **options: Any) -> Outcome:
     """Train a fresh model in the folder `work`, as far as its checkpoints leave something to do."""
     made = context(work / "store", Dying(after))
-    how = settings(shape)
+    how = settings(shape, **options)
 
     def fresh() -> Any:
         return prepare_model(model(shape), how, made)
@@ -242,11 +242,13 @@ def stage(folder: Path, ranks: Ranks) -> None:
     made = context(folder / "stage")
     reports = []
     if ranks.leads:
-        reports += [train.run(job(made), HOW, made, spread=Spread(strategy)) for strategy in STRATEGIES]
+        reports += [
+            train.run(job(made), HOW.model_copy(update={"strategy": strategy}), made) for strategy in STRATEGIES
+        ]
         dismiss()
     else:
         follow(made)
-    reports.append(train.run(job(made), HOW, made, spread=Spread("ddp")))
+    reports.append(train.run(job(made), HOW, made))
     if ranks.leads:
         (folder / "reports.json").write_text(json.dumps([made.store.put(report) for report in reports]))
 
@@ -277,6 +279,8 @@ def faults(folder: Path) -> None:
             total(ranks, [1.0])
     except BaseException as error:  # noqa: BLE001 - its name is what is kept
         caught = error
+    if ranks.leads:
+        dismiss()
     (folder / f"rank-{ranks.rank}").write_text(f"{type(caught).__name__}: {caught}")
     os._exit(0)
 
@@ -296,7 +300,8 @@ def perform(task: str, folder: Path) -> None:
 def code(task: str, folder: Path) -> str:
     """What a rank executes: this file, then the task."""
     multiprocessing.forkserver.set_forkserver_preload(["tunesmith.train.run", "pytest"])
-    return f"import runpy, pathlib; runpy.run_path({__file__!r})['perform']({task!r}, pathlib.Path({str(folder)!r}))"
+    own = "import os, runpy, pathlib; os.environ['GLOO_SOCKET_IFNAME'] = 'lo'"
+    return f"{own}; runpy.run_path({__file__!r})['perform']({task!r}, pathlib.Path({str(folder)!r}))"
 
 
 def launch(size: int, task: str, folder: Path) -> None:
@@ -324,7 +329,6 @@ def launch(size: int, task: str, folder: Path) -> None:
 def spread(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which two ranks, and then three, have done their tasks."""
     folder = tmp_path_factory.mktemp("ranks")
-    os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     launch(2, "two", folder)
     launch(3, "three", folder)
     return folder
@@ -378,6 +382,17 @@ def test_two_ranks_give_the_losses_and_weights_of_one(
     ]
     assert found.state["best_step"] == expected.state["best_step"]
     assert apart(found.weights, expected.weights) < CLOSE
+
+
+def test_neither_passes_nor_ranks_change_the_mean(spread: Path, alone: dict[str, Outcome], tmp_path: Path) -> None:
+    """One row a pass, all rows in one, or two ranks: the same losses, and no drift to one side either."""
+    ways = [trained("tied", tmp_path / str(tokens), tokens_per_pass=tokens).state for tokens in (16, 4096)]
+    ways += [Outcome.of(spread / f"tied-{strategy}").state for strategy in STRATEGIES]
+    expected = [point["loss"] for point in alone["tied"].state["curve"]]
+    for state in ways:
+        losses = [point["loss"] for point in state["curve"]]
+        assert losses == pytest.approx(expected, rel=1e-5)
+        assert abs(sum(losses) - sum(expected)) < 1e-6 * sum(expected)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
@@ -447,7 +462,7 @@ def fail(folder: Path, rank: int, word: str) -> list[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    meet = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+    meet = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     ranks = [
         multiprocessing.get_context("forkserver").Process(
             target=exec,

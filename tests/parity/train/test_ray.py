@@ -22,12 +22,10 @@ from tunesmith import train
 from tunesmith.artifacts import Example, ModelRef, Row, TrainReport, message
 from tunesmith.context import Context
 from tunesmith.data.rows import keep_dataset
-from tunesmith.errors import DataError, MachineFailure, Misuse, TunesmithError
+from tunesmith.errors import DataError, MachineFailure, Misuse, PeerFailed, TunesmithError
 from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train.distributed.cluster import _heard, _room, _told
-from tunesmith.train.distributed.faults import PeerFailed
-from tunesmith.train.distributed.spread import Spread
 
 CONFIG = Path(__file__).parents[2] / "tiny_config.json"
 ABSENT = "needs Ray, which is the extra `ray`"
@@ -36,6 +34,10 @@ HOW = TrainSettings(method="full", rows_per_step=4, learning_rate=2e-3, max_step
 
 def context(folder: Path) -> Context:
     return Context(store=open_store(folder), data_root=folder, home=folder, seed=5)
+
+
+def on(workers: int, strategy: str) -> TrainSettings:
+    return HOW.model_copy(update={"runner": "ray", "workers": workers, "strategy": strategy})
 
 
 def job(made: Context, *, bad: bool = False) -> train.TrainInputs:
@@ -57,10 +59,10 @@ def on_ray(folder: Path) -> None:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     made = context(folder)
     said = []
-    report = train.run(job(made), HOW, made, spread=Spread("fsdp", "ray", 2))
+    report = train.run(job(made), on(2, "fsdp"), made)
     for bad, workers in ((True, 2), (False, 3)):
         try:
-            train.run(job(made, bad=bad), HOW, made, spread=Spread("ddp", "ray", workers))
+            train.run(job(made, bad=bad), on(workers, "ddp"), made)
         except TunesmithError as error:
             said.append(f"{type(error).__name__}: {error}")
     ray.shutdown()
@@ -96,7 +98,7 @@ def weights(made: Context, model: ModelRef) -> dict[str, torch.Tensor]:
 def test_without_ray_the_recipe_is_refused(tmp_path: Path) -> None:
     made = context(tmp_path)
     with pytest.raises(Misuse, match="Ray is not installed") as caught:
-        train.run(job(made), HOW, made, spread=Spread("ddp", "ray", 2))
+        train.run(job(made), on(2, "ddp"), made)
     assert caught.value.where == "train.runner"
 
 

@@ -61,7 +61,9 @@ def test_no_labels_at_all_is_said(context: Context) -> None:
     assert lines == ["baselines: left out, no training row has a label under 'queue'"]
 
 
-@pytest.mark.parametrize(("completions", "names"), [(["yes", "no", "yes", "no"], 1), (["one", "two", "three", "two"], 0)])
+@pytest.mark.parametrize(
+    ("completions", "names"), [(["yes", "no", "yes", "no"], 1), (["one", "two", "three", "two"], 0)]
+)
 def test_whole_completions_that_differ_are_no_labels(context: Context, completions: list[str], names: int) -> None:
     asked_plainly = SETTINGS.model_copy(update={"label": None})
     found, lines = baselines(context, completions, asked_plainly)

@@ -207,7 +207,7 @@ WINDOW = {"use_sliding_window": True, "sliding_window": 20, "layer_types": ["sli
 REFUSED = {
     "stablelm": ({"hidden_dropout": 0.0}, "a stablelm model cannot be run exactly: .* needs its own cache"),
     "gpt_oss": ({"num_local_experts": 4, "head_dim": 16}, "a gpt_oss model cannot be run exactly: .* sinks"),
-    "falcon_h1": ({}, "a falcon_h1 model's answers differ from its own forward's"),
+    "bloom": ({}, "a bloom model's answers differ from its own forward's"),
     "mamba": ({}, "a mamba model's answers differ"),
     "llama4_text": ({"num_local_experts": 2, "head_dim": 8}, "a llama4_text model cannot be run exactly: its trunk"),
     "qwen2_moe": ({**EXPERTS, **WINDOW}, "layer 0 of a qwen2_moe model declares a window of 20 .* told None"),

@@ -86,7 +86,7 @@ def common_prefix(one: tuple[int, ...], two: tuple[int, ...]) -> int:
 def distinct_tokens(rows: Sequence[Encoded]) -> int:
     """How many tokens go through the trunk when these rows share their prefixes: the nodes of their trie."""
     ordered = [rows[at].ids for at in by_ids(rows)]
-    return sum(len(row) - common_prefix(before, row) for before, row in zip([(), *ordered[:-1]], ordered, strict=True))
+    return sum(len(row) - common_prefix(before, row) for before, row in zip([(), *ordered], ordered, strict=False))
 
 
 def _first(path: tuple[Run, ...], count: int) -> tuple[Run, ...]:

@@ -11,9 +11,8 @@ from typing import Any, Final, TypeVar
 from tunesmith import errors, process
 from tunesmith.artifacts import TrainReport
 from tunesmith.context import Context
-from tunesmith.errors import MachineFailure, Misuse, TunesmithError
+from tunesmith.errors import MachineFailure, Misuse, PeerFailed, TunesmithError
 from tunesmith.store import open_store
-from tunesmith.train.distributed.faults import PeerFailed
 from tunesmith.train.distributed.ranks import join
 
 J = TypeVar("J")

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from tunesmith import process
-from tunesmith.errors import MachineFailure
+from tunesmith.errors import MachineFailure, PeerFailed
 from tunesmith.train.distributed.ranks import Ranks
 
 process.prepare()
@@ -15,10 +15,6 @@ from torch import distributed  # noqa: E402
 FAULT: Final = "tunesmith/fault"
 CONNECTION: Final = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo", "NCCL")
 """What torch 2.13 says in a RuntimeError when another process has gone."""
-
-
-class PeerFailed(MachineFailure):
-    """Another rank failed first, and its own message says why; a face prints nothing for this one."""
 
 
 @contextmanager
@@ -40,11 +36,24 @@ def one_voice(ranks: Ranks) -> Iterator[None]:
         raise
 
 
+def failed(ranks: Ranks) -> bool:
+    """Whether a rank has failed in this run, or the place where ranks meet is gone."""
+    if ranks.size == 1:
+        return False
+    try:
+        return bool(_meeting().check([FAULT]))
+    except RuntimeError:
+        return True
+
+
 def _first(ranks: Ranks) -> bool:
     """Whether no other rank has failed before; no when the meeting place itself is gone, for then its host has."""
     try:
-        store = distributed.distributed_c10d._get_default_store()
-        found = store.compare_set(FAULT, "", str(ranks.rank))
-    except (RuntimeError, ValueError):
+        found = _meeting().compare_set(FAULT, "", str(ranks.rank))
+    except RuntimeError:
         return False
     return bool(found == str(ranks.rank).encode())
+
+
+def _meeting() -> Any:
+    return distributed.distributed_c10d._get_default_store()

@@ -54,16 +54,20 @@ def check_sharding(settings: TrainSettings, ranks: Ranks) -> None:
         raise RecipeError("a base in 4 bits cannot be cut up under fsdp", where="train.method", hint=hint)
 
 
+def to_device(model: Any) -> Any:
+    """The model on this rank's device: its CUDA device where there is one. A base in 4 bits is there already."""
+    if next(model.parameters()).device != device():
+        model.to(device())
+    return model
+
+
 def place(model: Any, ranks: Ranks) -> Ranks:
     """Move the model to this rank's device; under fsdp cut every tensor along its first dimension, layer by layer.
 
     Works in place. The ranks that come back carry the root that `summed_loss` calls. Gradients of slices are summed over ranks in
     fp32, never averaged: the loss is over the weight of the whole step already. Raises Misuse for a model without layers.
     """
-    if ranks.size == 1:
-        return ranks
-    if torch.cuda.is_available():
-        model.to(device())
+    to_device(model)
     if not ranks.sharded:
         return ranks
     names = set(forward.unwrapped(model)._no_split_modules or ())
