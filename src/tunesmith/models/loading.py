@@ -30,6 +30,8 @@ DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 PICKLES: Final = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 ADAPTER_CONFIG: Final = "adapter_config.json"
+QUANTIZED: Final = "quantization.json"
+"""Beside an adapter that was trained over a base in 4 bits: over the whole base its answers would be others."""
 
 
 def is_adapter(folder: Path) -> bool:
@@ -58,12 +60,19 @@ def load_folder(
         raise Misuse("the folder holds an adapter, and no base was given", where=str(folder), hint=hint)
     _check_present(base)
     _check_weights(folder, "adapter_model*.safetensors")
+    if (folder / QUANTIZED).is_file() and not four_bits:
+        check_quantizer("an adapter that was trained over a base in 4 bits", where=str(folder), hint="use a GPU")
+        four_bits = True
     trunk = _model(base, dtype, four_bits)
     try:
+        config = json.loads((folder / ADAPTER_CONFIG).read_bytes())
         with warnings.catch_warnings():
             # peft 0.21 asks for a property that transformers 5.23 has renamed; it works and is not the user's business.
             warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
-            model = PeftModel.from_pretrained(trunk, str(folder), is_trainable=False, autocast_adapter_dtype=False)
+            # DoRA's magnitudes lose too much in bf16.
+            model = PeftModel.from_pretrained(
+                trunk, str(folder), is_trainable=False, autocast_adapter_dtype=bool(config.get("use_dora"))
+            )
     except (ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(f"the adapter does not fit its base: {error}", where=str(folder)) from error
     return model.eval(), _tokenizer(folder if (folder / "tokenizer.json").is_file() else base)

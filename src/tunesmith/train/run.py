@@ -15,7 +15,7 @@ from tunesmith.data.rows import load_rows
 from tunesmith.data.templates import settled
 from tunesmith.errors import DataError, Misuse
 from tunesmith.models.bases import resolve_base
-from tunesmith.models.loading import context_length
+from tunesmith.models.loading import QUANTIZED, context_length
 from tunesmith.models.packed.check import check_packable, shares_exactly
 from tunesmith.models.packed.layout import distinct_tokens
 from tunesmith.models.tasks import Task, build_task
@@ -286,6 +286,8 @@ def _keep(outcome: _Outcome, *, settings: TrainSettings, context: Context) -> Mo
         outcome.tokenizer.chat_template = settled(outcome.tokenizer.get_chat_template())
         outcome.tokenizer.save_pretrained(folder)
         Path(folder, "README.md").unlink(missing_ok=True)
+        if settings.method == "qlora":
+            Path(folder, QUANTIZED).write_text('{"base": "nf4", "double": true}\n')
         if settings.method != "full":
             _settle_adapter_config(Path(folder, "adapter_config.json"), base.name)
         tree = context.store.put_tree(Path(folder))
