@@ -7,7 +7,7 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 from tunesmith.errors import DataError, Misuse
 from tunesmith.models.backends import engine
 from tunesmith.models.backends.engine import Engine
-from tunesmith.models.backends.labels import label_options
+from tunesmith.models.backends.labels import choose, label_options
 from tunesmith.models.backends.sampling import Sampling, pick
 from tunesmith.models.backends.search import Choice, Search, build_trie
 from tunesmith.models.backends.trial import check_exact
@@ -219,6 +219,16 @@ def test_a_family_that_cannot_be_run_exactly_is_refused_by_name(family):
     options, what = REFUSED[family]
     with pytest.raises(Misuse, match=what):
         check_exact(build(family, **options), where="here")
+
+
+def test_weights_that_give_no_numbers_are_refused():
+    model = build("llama")
+    with torch.no_grad():
+        model.lm_head.weight[7] = torch.nan
+    with pytest.raises(DataError, match="logits are not numbers"):
+        check_exact(model, where="here")
+    with pytest.raises(DataError, match="logits are not numbers"):
+        choose(Engine(model), [[5, 6]], [[7, 8], [7, 9]], batch=1)
 
 
 def test_a_window_that_no_row_can_reach_is_no_reason_to_refuse():

@@ -129,7 +129,7 @@ def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     if right.dim() == 4:
         return left @ right
     flat = left.transpose(0, 1).flatten(1, 2) @ right
-    return flat.unflatten(1, (len(left), -1)).transpose(0, 1)
+    return flat.view(len(flat), len(left), -1, flat.shape[2]).transpose(0, 1)
 
 
 AttentionInterface.register(NAME, cached_attention)

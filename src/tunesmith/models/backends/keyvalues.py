@@ -103,7 +103,7 @@ class KeyValues:
         """Queries [H, T, D] of the flat tokens as [B, H, Q, D]; zero where no token is present."""
         rows, columns = self._aim.slots.shape
         if rows * columns == query.shape[1]:
-            return query.unflatten(1, (rows, columns)).transpose(0, 1)
+            return query.reshape(len(query), rows, columns, -1).transpose(0, 1)
         laid = query.new_zeros((rows, columns, query.shape[0], query.shape[2]))
         laid[self.rows, self.columns] = query.transpose(0, 1)
         return laid.transpose(1, 2)

@@ -63,7 +63,7 @@ def choose(
     """For each prompt the option with the highest summed log-probability.
 
     Exact up to the rounding of fp32 logits; ties are broken the same way every time. `report` is called with the number of
-    finished rows of each batch. Raises DataError for a prompt that leaves no room for the longest option.
+    finished rows of each batch. Raises DataError for a prompt that leaves no room for the longest option, and for NaN.
     """
     trie = build_trie(options)
     deepest = max(node.depth for node in trie)
@@ -90,8 +90,9 @@ def _search(engine: Engine, part: Batch, trie: list[Node], found: dict[int, Choi
             part.seen.keep(torch.tensor(waiting, device=part.hidden.device))
             rows, waiting = [rows[place] for place in waiting], list(range(len(waiting)))
         width = min(WIDEST, max(1, FULL // len(waiting)))
-        unanswered = set(waiting)
-        taken = [row.take(trie, width) if place in unanswered else [] for place, row in enumerate(rows)]
+        taken: list[list[int]] = [[] for _ in rows]
+        for place in waiting:
+            taken[place] = rows[place].take(trie, width)
         hidden = _run(engine, part, trie, rows, taken)
         _spread(engine, trie, [(row, node) for row, nodes in zip(rows, taken, strict=True) for node in nodes], hidden)
 
@@ -101,20 +102,24 @@ def _run(engine: Engine, part: Batch, trie: list[Node], rows: list[Search], take
     used = max(row.length + len(row.slots) for row in rows)
     if used > part.seen.capacity:
         part.seen.grow(used + ROOM)
-    cells = [(at, column, node) for at, nodes in enumerate(taken) for column, node in enumerate(nodes)]
-    grid = torch.zeros((4, len(rows), max(map(len, taken))), dtype=torch.int64)
-    at, columns, _ = torch.tensor(cells).T
-    grid[0, at, columns] = torch.tensor([trie[node].token for _, _, node in cells])
-    grid[1, at, columns] = torch.tensor([rows[place].slots[node] for place, _, node in cells])
-    grid[2, at, columns] = torch.tensor([rows[place].length + trie[node].depth - 1 for place, _, node in cells])
-    grid[3, at, columns] = 1
-    prompt = torch.arange(used) < torch.tensor([row.length for row in rows])[:, None]
-    visible = prompt[:, None].repeat(1, grid.shape[2], 1)
-    paths = [(place, column, slot) for place, column, node in cells for slot in rows[place].path(trie, node)]
-    visible[tuple(torch.tensor(paths).T)] = True
-    tokens, slots, positions, present = grid.to(part.hidden.device)
-    aim = Aim(slots, positions, visible.to(part.hidden.device), present.bool())
-    return engine.forward(tokens, aim, part.seen)
+    cells, sights = [], []
+    for at, (row, nodes) in enumerate(zip(rows, taken, strict=True)):
+        for column, node in enumerate(nodes):
+            cells.append((at, column, trie[node].token, row.slots[node], row.length + trie[node].depth - 1))
+            sights += [(at, column, slot) for slot in row.path(trie, node)]
+    at_rows, columns, *values = torch.tensor(cells).T
+    shape = (len(rows), max(map(len, taken)))
+    grid = torch.zeros((3, *shape), dtype=torch.int64)
+    grid[:, at_rows, columns] = torch.stack(values)
+    tokens, slots, positions = grid
+    present = torch.zeros(shape, dtype=torch.bool)
+    present[at_rows, columns] = True
+    prompts = torch.arange(used) < torch.tensor([row.length for row in rows])[:, None]
+    visible = prompts[:, None].repeat(1, shape[1], 1)
+    visible[tuple(torch.tensor(sights).T)] = True
+    device = part.hidden.device
+    aim = Aim(slots.to(device), positions.to(device), visible.to(device), present.to(device))
+    return engine.forward(tokens.to(device), aim, part.seen)
 
 
 def _spread(engine: Engine, trie: list[Node], run: list[tuple[Search, int]], hidden: torch.Tensor) -> None:
@@ -125,6 +130,9 @@ def _spread(engine: Engine, trie: list[Node], run: list[tuple[Search, int]], hid
         lines = torch.tensor([line for line, tokens in enumerate(children) for _ in tokens], device=hidden.device)
         flat = torch.tensor([token for tokens in children for token in tokens], device=hidden.device)
         logprobs = engine.logits(hidden[start : start + LINES]).log_softmax(dim=-1)
-        gains = iter(logprobs[lines, flat].tolist())
+        gained = logprobs[lines, flat]
+        if gained.isnan().any():
+            raise DataError("the model's logits are not numbers", where="a prompt of this batch")
+        gains = iter(gained.tolist())
         for (row, node), tokens in zip(some, children, strict=True):
             row.offer(trie, node, [next(gains) for _ in tokens])

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from tunesmith import process
 from tunesmith.data.chat import Encoded
-from tunesmith.errors import Misuse
+from tunesmith.errors import DataError, Misuse
 from tunesmith.models.backends.engine import Engine, Ids
 from tunesmith.models.backends.keyvalues import Aim, KeyValues
 from tunesmith.models.packed.check import TOLERANCE
@@ -27,7 +27,7 @@ def check_exact(model: Any, *, where: str) -> None:
 
     Tried is what evaluation and serving do: two prompts on a prefix that they share, one more token, two branches side by
     side, and whole rows packed. Short rows cannot show a sliding window, so what the layers ask for is compared with what
-    the config declares. The attention of the model is left as it was found.
+    the config declares. The attention of the model is left as it was found. Raises DataError for weights that give NaN.
     """
     causal = unwrapped(model)
     kind = causal.config.model_type
@@ -43,6 +43,8 @@ def check_exact(model: Any, *, where: str) -> None:
     finally:
         causal.set_attn_implementation(before)
     theirs = torch.stack([own[row][place] for row, place in _places()])
+    if theirs.isnan().any():
+        raise DataError("the model's own logits are not numbers", where=where, hint="its training has diverged")
     if not (_close(mine, theirs, causal.dtype) and _close(packed, torch.cat(own), causal.dtype)):
         raise Misuse(f"a {kind} model's answers differ from its own forward's", where=where, hint=HINT)
     _check_windows(Engine(model), seen.windows, where=where)
