@@ -80,6 +80,7 @@ def test_every_boundary_and_every_pass(
     how = settings(every, optimizer)
     whole = llama()
     left_alone = run_loop(whole, plan(tmp_path / "whole"), settings=how, context=context)
+    assert left_alone.distinct_tokens == STEPS * PASSES * 10
     passes = STEPS * PASSES + 3 * 2  # two held-out rows, looked at after steps 2, 4 and 5
     for call in range(1, passes + 1):
         folder = tmp_path / f"killed-{call}"

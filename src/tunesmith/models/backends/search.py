@@ -12,10 +12,9 @@ from tunesmith.errors import Misuse
 
 Ids = Sequence[int]
 
-FURTHER = 1.5
-SLACK = 1.0
-"""A node is worth running along with the best one when it costs at most `FURTHER` times as much and `SLACK` nats more:
-an answer is seldom cheaper than that. A model that has decided is not made to look at what it has ruled out."""
+FURTHER = 1.25
+"""A node is worth running along with the best one when it costs at most so much more: an answer is seldom cheaper than that.
+A model that has decided is not made to look at what it has ruled out."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Search:
 
         When only one is worth it, what must follow it is run along: the single children below it.
         """
-        limit = FURTHER * self.queue[0][0] + SLACK
+        limit = FURTHER * self.queue[0][0]
         taken: list[int] = []
         while self.queue and len(taken) < width and self.queue[0][0] <= limit and not self._finished(trie):
             taken.append(heappop(self.queue)[2])
