@@ -87,8 +87,15 @@ def check_quantizer(what: str, *, where: str, hint: str) -> None:
 
 
 def context_length(model: Any) -> int:
-    """How many positions the model was made for, prompt and completion together."""
-    return int(model.config.get_text_config().max_position_embeddings)
+    """How many positions the model was made for, prompt and completion together.
+
+    `longrope` ends at its first turning point: one longer row would turn every row of its pass.
+    """
+    text = model.config.get_text_config()
+    rotary = getattr(text, "rope_parameters", None) or {}
+    kinds = [rotary, *(value for value in rotary.values() if isinstance(value, dict))]
+    turns = [int(kind["original_max_position_embeddings"]) for kind in kinds if kind.get("rope_type") == "longrope"]
+    return min([int(text.max_position_embeddings), *turns])
 
 
 def _check_present(folder: Path) -> None:

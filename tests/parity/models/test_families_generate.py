@@ -12,7 +12,7 @@ process.prepare()
 import torch
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
-from tunesmith.models.backends import greedy, keyvalues, labels, sampling
+from tunesmith.models.backends import attention, greedy, keyvalues, labels, sampling
 from tunesmith.models.backends.engine import Engine
 from tunesmith.models.backends.trial import check_exact
 
@@ -68,6 +68,7 @@ def before(stops, answer):
 @BEGINNINGS
 def test_greedy_equals_generate_token_for_token(model, shared, worth, monkeypatch):
     monkeypatch.setattr(keyvalues, "WORTH_A_STEM", worth)
+    monkeypatch.setattr(attention, "SCORES", 1)
     prompts = prompts_of([25, 1, 9, 14, 4], shared=shared)
     whole = [own_generate(model, prompt) for prompt in prompts]
     # A token that some rows write early and others late or never, so that rows leave the batch at different times.

@@ -48,6 +48,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "stablelm": ({"hidden_dropout": 0.0}, "a stablelm model cannot be packed exactly"),
     "gpt_oss": ({"num_local_experts": 4, "head_dim": 16}, "a gpt_oss model cannot be packed exactly"),
     "mixtral": ({"output_router_logits": True}, "asks for an auxiliary loss of its routers"),
+    "qwen2_moe": (
+        {"use_sliding_window": True, "sliding_window": 20, "num_experts": 4, "layer_types": ["sliding_attention"] * 2},
+        "declares a window of 20 tokens, and its attention is told None",
+    ),
     "falcon_h1": ({}, "rows of a falcon_h1 model see each other"),
     "mamba": ({}, "rows of a mamba model see each other"),
     "qwen3_next": (

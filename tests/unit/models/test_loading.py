@@ -99,3 +99,16 @@ def test_an_adapter_over_a_base_in_four_bits_is_not_put_over_the_whole_base(tmp_
     (adapter / QUANTIZED).write_text("{}")
     with pytest.raises(Misuse, match="trained over a base in 4 bits needs a CUDA device"):
         load_folder(adapter, base=tiny_folder)
+
+
+def test_a_context_ends_where_longrope_turns():
+    from transformers import Phi3Config
+
+    rope = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 4, "long_factor": [2.0] * 4}
+    config = Phi3Config(
+        max_position_embeddings=64, original_max_position_embeddings=16, rope_parameters=rope, hidden_size=32,
+        num_attention_heads=4, pad_token_id=0,
+    )  # fmt: skip
+    rope["original_max_position_embeddings"] = 16
+    config.rope_parameters = rope
+    assert context_length(type("Model", (), {"config": config})()) == 16

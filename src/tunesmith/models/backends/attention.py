@@ -90,16 +90,16 @@ class Part(NamedTuple):
         visible = self.visible
         if visible is not None and len(visible) > 1:
             visible = visible[rows]
-        return (
-            self._replace(visible=visible)
-            if self.keys.dim() == 3
-            else Part(self.keys[rows], self.values[rows], visible)
-        )
+        if self.keys.dim() == 3:
+            return self._replace(visible=visible)
+        return Part(self.keys[rows], self.values[rows], visible)
 
 
 def _by_hand(query: torch.Tensor, parts: list[Part], cap: float | None) -> torch.Tensor:
-    """Softmax in fp32 over the keys of all parts, a few rows at a time; with a `cap`, scores go through
-    `cap * tanh(scores / cap)` before the mask (Gemma 2, arXiv 2408.00118). query [B, K, Q, D], scaled; returns the same.
+    """Softmax in fp32 (fp64 for a model in fp64) over the keys of all parts, a few rows at a time; with a `cap`, scores
+    go through `cap * tanh(scores / cap)` before the mask (Gemma 2, arXiv 2408.00118).
+
+    query [B, K, Q, D], scaled; returns the same shape.
     """
     wide = sum(part.keys.shape[-2] for part in parts)
     step = max(1, SCORES // (query.shape[1] * query.shape[2] * wide))
@@ -118,7 +118,8 @@ def _weighed(query: torch.Tensor, parts: list[Part], cap: float | None) -> torch
 
 
 def _scores(query: torch.Tensor, part: Part, cap: float | None) -> torch.Tensor:
-    scores = _product(query, part.keys.transpose(-1, -2)).float()
+    scores = _product(query, part.keys.transpose(-1, -2))
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     if cap is not None:
         scores = cap * torch.tanh(scores / cap)
     return scores if part.visible is None else scores.masked_fill_(~part.visible, -torch.inf)

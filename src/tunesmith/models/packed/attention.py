@@ -45,6 +45,8 @@ def packed_attention(
         raise Misuse("packed attention needs segments and no mask", hint="call the model through packed.forward")
     if dropout or options.get("s_aux") is not None:
         raise Misuse("this model's attention (dropout or sinks) cannot be packed exactly")
+    if (windows := options.get("windows")) is not None:
+        windows[module.layer_idx] = options.get("sliding_window")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
     rule = Rule(scale, options.get("sliding_window"), options.get("softcap"))
     if bounds is not None and varlen.fits(query, rule):

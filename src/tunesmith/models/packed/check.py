@@ -1,11 +1,12 @@
 """Whether a model can be packed, and share prefixes, exactly: tried on short rows before training, not guessed from its name."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from tunesmith import process
 from tunesmith.data.chat import Encoded
 from tunesmith.errors import Misuse
+from tunesmith.models.loading import context_length
 from tunesmith.models.packed.forward import hidden_states, unwrapped
 from tunesmith.models.packed.head import head_logits
 from tunesmith.models.packed.layout import lay_out
@@ -54,10 +55,39 @@ def check_packable(model: nn.Module) -> None:
 
 
 def _check_reached(model: nn.Module, kind: str) -> None:
+    asked: dict[int, int | None] = {}
     try:
-        _hidden(model, [_row(0)])
+        hidden_states(model, pack([_row(0)], _device(model)), asked)
     except Misuse as error:
         raise Misuse(f"a {kind} model cannot be packed exactly: {error.what}", where="base", hint=ALONE) from error
+    if wrong := wrong_window(unwrapped(model), asked):
+        raise Misuse(f"a {kind} model cannot be packed exactly: {wrong}", where="base", hint=ALONE)
+
+
+def wrong_window(causal: Any, asked: dict[int, int | None]) -> str | None:
+    """What is wrong with the windows that layers `asked` of their attention, or None.
+
+    The trial's rows are too short to reach a window, and some families put theirs into a mask of their own.
+    """
+    text, context = causal.config.get_text_config(), context_length(causal)
+    kinds = getattr(text, "layer_types", None) or [None] * len(asked)
+    for layer, window in asked.items():
+        declared = _declared(text, kinds[layer])
+        if _reached(declared, context) != _reached(window, context):
+            return f"layer {layer} declares a window of {declared} tokens, and its attention is told {window}"
+    return None
+
+
+def _declared(config: Any, kind: str | None) -> int | None:
+    """The window of a layer of this kind by the config; None as kind: the family has one kind."""
+    if kind == "chunked_attention":
+        return int(config.attention_chunk_size)
+    window = getattr(config, "sliding_window", None)
+    return int(window) if window is not None and kind in (None, "sliding_attention") else None
+
+
+def _reached(window: int | None, context: int) -> int | None:
+    return None if window is None or window >= context else window
 
 
 def shares_exactly(model: nn.Module) -> bool:

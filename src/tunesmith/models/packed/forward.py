@@ -3,6 +3,7 @@
 from typing import Any
 
 from tunesmith import process
+from tunesmith.errors import Misuse
 from tunesmith.models.packed import attention, varlen
 from tunesmith.models.packed.head import head_logits, is_bare
 from tunesmith.models.packed.plan import Pass
@@ -23,11 +24,16 @@ LOGITS_PER_CHUNK_CUDA = 2**27
 LEAST_ROWS = 64
 
 
-def hidden_states(model: nn.Module, batch: Pass) -> torch.Tensor:
-    """[T, D] last hidden states. `model` is a causal LM of transformers, or PEFT's wrapper around one."""
+def hidden_states(model: nn.Module, batch: Pass, windows: dict[int, int | None] | None = None) -> torch.Tensor:
+    """[T, D] last hidden states. `model` is a causal LM of transformers, or PEFT's wrapper around one.
+
+    `windows` is filled with the sliding window that each layer asks of its attention.
+    """
     causal = unwrapped(model)
     if causal.config._attn_implementation != attention.NAME:
         causal.set_attn_implementation(attention.NAME)
+    if causal.base_model is causal:
+        raise Misuse(f"the trunk of a {causal.config.model_type} model cannot be reached apart from its head")
     on_cuda = batch.ids.is_cuda
     output = causal.base_model(
         input_ids=batch.ids,
@@ -36,6 +42,7 @@ def hidden_states(model: nn.Module, batch: Pass) -> torch.Tensor:
         arrangement=batch.arrangement,
         bounds=varlen.bounds(batch.segments, batch.ids.device) if on_cuda else None,
         use_cache=False,
+        **({} if windows is None else {"windows": windows}),
     )
     return output.last_hidden_state[0]  # type: ignore[no-any-return]
 
