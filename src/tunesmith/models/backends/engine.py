@@ -47,13 +47,8 @@ class Engine:
 
     @property
     def context(self) -> int:
-        """Positions, prompt and completion together.
-
-        Rotary embeddings of kind `longrope` turn all positions of a forward another way once one of them lies beyond the
-        length they were first trained on. Rows of a batch would change each other there, so the context ends before it.
-        """
-        config = unwrapped(self.model).config.get_text_config()
-        return min([context_length(self.model), *_turning_points(getattr(config, "rope_parameters", None) or {})])
+        """Positions, prompt and completion together."""
+        return context_length(self.model)
 
     def forward(self, ids: torch.Tensor, aim: Aim, seen: KeyValues) -> torch.Tensor:
         """Last hidden states [T, D] of the tokens of `ids` [B, Q] that are present in `aim`, row by row."""
@@ -123,12 +118,6 @@ class Engine:
                     f"prompt {index} has {len(prompt)} tokens; the context holds {context}, answer included",
                     hint="shorten the prompt",
                 )
-
-
-def _turning_points(rotary: dict[str, Any]) -> list[int]:
-    """Lengths at which `longrope` embeddings change; some families nest their settings by kind of layer."""
-    kinds = [rotary, *(value for value in rotary.values() if isinstance(value, dict))]
-    return [int(kind["original_max_position_embeddings"]) for kind in kinds if kind.get("rope_type") == "longrope"]
 
 
 def _common_beginning(prompts: Sequence[Ids]) -> int:

@@ -7,7 +7,7 @@ from tunesmith.data.chat import Encoded
 from tunesmith.errors import DataError, Misuse
 from tunesmith.models.backends.engine import Engine, Ids
 from tunesmith.models.backends.keyvalues import Aim, KeyValues
-from tunesmith.models.packed.check import TOLERANCE
+from tunesmith.models.packed.check import TOLERANCE, wrong_window
 from tunesmith.models.packed.forward import hidden_states, unwrapped
 from tunesmith.models.packed.plan import pack
 
@@ -47,7 +47,8 @@ def check_exact(model: Any, *, where: str) -> None:
         raise DataError("the model's own logits are not numbers", where=where, hint="its training has diverged")
     if not (_close(mine, theirs, causal.dtype) and _close(packed, torch.cat(own), causal.dtype)):
         raise Misuse(f"a {kind} model's answers differ from its own forward's", where=where, hint=HINT)
-    _check_windows(Engine(model), seen.windows, where=where)
+    if wrong := wrong_window(causal, seen.windows):
+        raise Misuse(f"a {kind} model cannot be run exactly: {wrong}", where=where, hint=HINT)
 
 
 def _rows() -> list[tuple[int, ...]]:
@@ -93,27 +94,3 @@ def _ids(model: Any, row: Ids) -> torch.Tensor:
 
 def _close(mine: torch.Tensor, theirs: torch.Tensor, dtype: torch.dtype) -> bool:
     return float((mine - theirs).norm()) <= TOLERANCE.get(dtype, min(TOLERANCE.values())) * float(theirs.norm())
-
-
-def _check_windows(engine: Engine, asked: dict[int, int | None], *, where: str) -> None:
-    """Some families put their window into a mask of their own and tell the attention nothing; they are refused."""
-    config = unwrapped(engine.model).config
-    text = config.get_text_config()
-    kinds = getattr(text, "layer_types", None) or [None] * len(asked)
-    for layer, window in asked.items():
-        declared = _window(text, kinds[layer])
-        if _effective(declared, engine.context) != _effective(window, engine.context):
-            what = f"layer {layer} of a {config.model_type} model declares a window of {declared} tokens"
-            raise Misuse(f"{what}, and its attention is told {window}", where=where, hint=HINT)
-
-
-def _window(config: Any, kind: str | None) -> int | None:
-    """What the config declares for a layer of this kind, None: its family has one kind."""
-    if kind == "chunked_attention":
-        return int(config.attention_chunk_size)
-    window = getattr(config, "sliding_window", None)
-    return int(window) if window is not None and kind in (None, "sliding_attention") else None
-
-
-def _effective(window: int | None, context: int) -> int | None:
-    return None if window is None or window >= context else window

@@ -74,7 +74,8 @@ def wrong_window(causal: Any, asked: dict[int, int | None]) -> str | None:
     for layer, window in asked.items():
         declared = _declared(text, kinds[layer])
         if _reached(declared, context) != _reached(window, context):
-            return f"layer {layer} declares a window of {declared} tokens, and its attention is told {window}"
+            what = f"layer {layer} of a {causal.config.model_type} model declares a window of {declared} tokens"
+            return f"{what}, and its attention is told {window}"
     return None
 
 
