@@ -3,7 +3,7 @@
 from tunesmith.artifacts.base import Artifact, canonical_bytes, digest_of
 from tunesmith.artifacts.dataset import Dataset
 from tunesmith.artifacts.estimate import Comparison, Estimate, Evidence, Insufficient
-from tunesmith.artifacts.example import Example, Media, Message, Part, Rights, Role, Row, Text, message
+from tunesmith.artifacts.example import Example, Media, Message, Part, Rights, Role, Row, SourceClass, Text, message
 from tunesmith.artifacts.finding import Action, Finding, Place, Severity, Span
 from tunesmith.artifacts.preview import (
     Bin,
@@ -69,6 +69,7 @@ __all__ = [
     "Score",
     "Severity",
     "ShownRow",
+    "SourceClass",
     "SourceSummary",
     "Span",
     "SystemScores",

@@ -80,14 +80,29 @@ def message(role: Role, text: str) -> Message:
     return Message(role=role, content=(Text(text=text),))
 
 
+SourceClass = Literal["public", "licensed", "third-party", "crawled", "user", "synthetic", "other"]
+
+
 class Rights(Artifact):
-    """Where an example comes from and on what ground it may be used; a row's own values override its source's."""
+    """Where an example comes from and on what ground it may be used; a row's own values override its source's.
+
+    `basis` and `purpose` are those of GDPR Art. 6 and 5(1)(b); `collected` and `expires` are ISO 8601 dates; `generator` is the
+    model that wrote a synthetic row; `language` is a BCP 47 tag. `subject` is 32 hex digits of an HMAC of what identifies the
+    person a row is about, under a key that never leaves the store.
+    """
 
     source: str | None = None
     license: str | None = None
     origin: str | None = None
     author: str | None = None
     basis: str | None = None
+    purpose: str | None = None
+    collected: str | None = None
+    expires: str | None = None
+    source_class: SourceClass | None = None
+    generator: str | None = None
+    language: str | None = None
+    subject: str | None = None
 
 
 class Row(Artifact):

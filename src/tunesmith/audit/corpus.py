@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol
 
 import pyarrow as pa
 from pyarrow import compute
 
 from tunesmith import tables
-from tunesmith.artifacts import Action, Finding, Place, Row, Severity, Span
-from tunesmith.audit.normal import normal, without_frames
+from tunesmith.artifacts import Action, Finding, Place, Rights, Row, Severity, Span
+from tunesmith.data.normal import normal, without_frames
 from tunesmith.data.patterns import PERSONAL, SECRETS, Hit, Pattern, find, gate
 
 EXCERPT: Final = 100
@@ -27,6 +27,24 @@ class Named(Protocol):
     def default_action(self) -> Action: ...
 
 
+class Signal(Protocol):
+    """What is worked out for each row or message from its own columns alone, batch by batch, whatever runs the engine.
+
+    A frozen dataclass whose fields are its settings. A value depends on nothing but its line's `columns`, the settings and
+    `version`, by which results are kept; another version must follow when the values change.
+    """
+
+    id: ClassVar[str]
+    version: ClassVar[str]
+    of: ClassVar[Literal["rows", "parts"]]
+    columns: ClassVar[tuple[str, ...]]
+    kind: ClassVar[pa.DataType]
+
+    def values(self, *columns: pa.Array) -> pa.Array:
+        """One value of `kind` for each line of the columns."""
+        ...
+
+
 @dataclass(frozen=True)
 class Signals:
     """What is worked out once for all rows, when first asked for. Position in `places` is the number of the row."""
@@ -35,6 +53,15 @@ class Signals:
     parts: pa.Table
     places: tuple[Place, ...]
     _hits: dict[tuple[Pattern, ...], dict[int, list[Hit]]] = field(default_factory=dict)
+    _values: dict[Signal, pa.Array] = field(default_factory=dict)
+
+    def values(self, signal: Signal) -> pa.Array:
+        """One value for each line of the whole `table` or `parts`."""
+        if signal not in self._values:
+            table = self.table if signal.of == "rows" else self.parts
+            made = tables.map_batches(table, signal.values, columns=signal.columns, name="value", kind=signal.kind)
+            self._values[signal] = made.column("value")
+        return self._values[signal]
 
     @cached_property
     def bands(self) -> pa.Table:
@@ -66,7 +93,8 @@ class Signals:
 class Corpus:
     """`table` has one line a row: row (number from 0; training rows first), row_id, split ("train" or "test"), file, line,
     system, prompt, completion (null where the format has none), normal (see `normal`), digest (of the example's canonical
-    bytes), license, source, origin, basis. `parts` has one line a message: part, row, message, text.
+    bytes), and the row's `Rights` by name: license, source, origin, basis ... `parts` has one line a message: part (number
+    from 0), row, message, role (null where the row is a text), text.
     """
 
     table: pa.Table
@@ -92,6 +120,11 @@ class Corpus:
         """MinHash band keys of the rows of `table`; rows whose normal prompt is empty have none."""
         keys = self.signals.bands
         return keys.filter(compute.is_in(keys.column("row"), value_set=table.column("row").combine_chunks()))
+
+    def values(self, signal: Signal) -> pa.Array:
+        """The signal's value for each line of `table` (a signal of rows) or of `parts` (a signal of messages)."""
+        lines = self.table.column("row") if signal.of == "rows" else self.parts.column("part")
+        return self.signals.values(signal).take(lines)
 
     def hits(self, patterns: tuple[Pattern, ...]) -> dict[int, list[tuple[int, Hit]]]:
         """(message, hit) by row, in order."""
@@ -164,10 +197,7 @@ def corpus_of(train: Sequence[Row], test: Sequence[Row]) -> Corpus:
             "prompt": _strings(prompt for _, prompt in texts),
             "completion": _strings(_completion(row) for row in rows),
             "digest": _strings(row.example.digest() for row in rows),
-            **{
-                key: _strings(getattr(row.rights, key) for row in rows)
-                for key in ("license", "source", "origin", "basis")
-            },
+            **{key: _strings(getattr(row.rights, key) for row in rows) for key in Rights.model_fields},
         }
     )
     plain = tables.map_batches(table, _normals, columns=["prompt"], name="plain", kind=pa.string())
@@ -209,13 +239,15 @@ def _parts(rows: Sequence[Row]) -> pa.Table:
     lines = []
     for number, row in enumerate(rows):
         texts = [turn.text for turn in row.example.messages] or [row.example.text or ""]
-        lines += [(number, message, text) for message, text in enumerate(texts)]
+        roles: list[str | None] = [turn.role for turn in row.example.messages] or [None]
+        lines += [(number, message, text, role) for message, (text, role) in enumerate(zip(texts, roles, strict=True))]
     return pa.table(
         {
             "part": pa.array(range(len(lines)), type=pa.int64()),
             "row": pa.array([line[0] for line in lines], type=pa.int64()),
             "message": pa.array([line[1] for line in lines], type=pa.int64()),
             "text": _strings(line[2] for line in lines),
+            "role": _strings(line[3] for line in lines),
         }
     )
 

@@ -4,18 +4,26 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import date
 from glob import glob, has_magic
 from itertools import islice
 from pathlib import Path
+from typing import get_args
 
-from tunesmith.artifacts import Rights, Row, SourceSummary
+from tunesmith.artifacts import Rights, Row, SourceClass, SourceSummary
 from tunesmith.context import Context
 from tunesmith.data.containers import read_records, refuse_missing
-from tunesmith.data.format import Format, Record, detect, format_named
+from tunesmith.data.format import Format, Record, detect, format_named, missing_column
 from tunesmith.errors import DataError, Misuse
 from tunesmith.recipe import DataSettings, SourceSettings
 
-RIGHTS = ("source", "license", "origin", "author", "basis")
+DATES = ("collected", "expires")
+RIGHTS = (
+    *("source", "license", "origin", "author", "basis", "purpose"),
+    *("collected", "expires", "source_class", "generator", "language"),
+)
+SUBJECTS = "subject"
+"""Name of the salt under which persons are known; deleting it makes their marks meaningless."""
 
 
 def read_sources(
@@ -40,14 +48,14 @@ def read_source(spec: SourceSettings, *, split: str, context: Context) -> tuple[
 
     Raises DataError with file, line and hint when a file or a row cannot be used.
     """
-    salt = context.store.ledger.salt(split)
+    salt, subjects = context.store.ledger.salt(split), context.store.ledger.salt(SUBJECTS)
     rows: list[Row] = []
     summaries: list[SourceSummary] = []
     for path, name in _files(spec.path, context):
         room = None if spec.limit is None else spec.limit - len(rows)
         if room is not None and room <= 0:
             break
-        file = _File(path, name, digest=_digest(path, name), salt=salt)
+        file = _File(path, name, digest=_digest(path, name), salt=salt, subjects=subjects)
         more, form = _rows(file, spec, room=room)
         rows += more
         rights = {key: getattr(spec, key) for key in ("license", "origin", "basis")}
@@ -60,12 +68,13 @@ def read_source(spec: SourceSettings, *, split: str, context: Context) -> tuple[
 
 @dataclass(frozen=True)
 class _File:
-    """A data file: where it lies, what messages call it, its digest, and the salt of the data set it belongs to."""
+    """A data file: where it lies, what messages call it, its digest, the salts of its data set and of persons."""
 
     path: Path
     name: str
     digest: str
     salt: bytes
+    subjects: bytes
 
 
 def row_id(salt: bytes, source: str, number: int) -> str:
@@ -123,7 +132,7 @@ def _rows(file: _File, spec: SourceSettings, *, room: int | None) -> tuple[list[
     for number, (line, record) in islice(records, spec.skip, stop, spec.every):
         try:
             example = formats.of(record, line).read(record, spec.columns)
-            rights = _rights(record, spec, file.name)
+            rights = _rights(record, spec, file)
         except Misuse as error:
             raise DataError(error.what, where=f"{file.name}:{line}", hint=error.hint) from error
         identity = row_id(file.salt, file.digest, number)
@@ -162,18 +171,52 @@ class _Formats:
         return plugin
 
 
-def _rights(record: Record, spec: SourceSettings, name: str) -> Rights:
+def _rights(record: Record, spec: SourceSettings, file: _File) -> Rights:
     """A row's own values, else those of its source; the source is called by its file name when nobody named it."""
     values = {key: getattr(spec, key) for key in RIGHTS}
-    values["source"] = spec.source or Path(name).name
+    values.update({key: values[key].isoformat() for key in DATES if values[key] is not None})
+    values["source"] = spec.source or Path(file.name).name
     for key in RIGHTS:
         own = record.get(key) if key not in spec.columns.values() else None
         if own is None or own == "":
             continue
         if not isinstance(own, str):
             raise DataError(f"the column {key!r} must hold text, found {type(own).__name__}")
-        values[key] = own
+        values[key] = _date(own, key) if key in DATES else _known_class(own) if key == "source_class" else own
+    values["subject"] = _subject(record, spec, file)
     return Rights(**values)
+
+
+def _date(text: str, key: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise DataError(f"the column {key!r} holds {text[:40]!r}, which is no date", hint="e.g. 2026-03-31") from error
+
+
+def _known_class(text: str) -> str:
+    known = get_args(SourceClass)
+    if text not in known:
+        raise DataError(f"{text[:40]!r} is no source class", hint=f"known: {', '.join(known)}")
+    return text
+
+
+def subject_mark(salt: bytes, value: str) -> str:
+    """32 hex digits of HMAC-SHA256 (the salt of persons; what identifies one, without case and outer spaces)."""
+    return hmac.new(salt, value.strip().casefold().encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def _subject(record: Record, spec: SourceSettings, file: _File) -> str | None:
+    if spec.subject is None:
+        return None
+    if spec.subject not in record:
+        raise missing_column(record, spec.subject, "subject")
+    value = record[spec.subject]
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise DataError(f"the column {spec.subject!r} must hold text, found {type(value).__name__}")
+    return subject_mark(file.subjects, str(value))
 
 
 def _refuse_twins(summaries: Iterable[SourceSummary]) -> None:

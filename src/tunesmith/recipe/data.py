@@ -1,9 +1,11 @@
 """The `base:` and `data:` parts of a recipe."""
 
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from tunesmith.artifacts import SourceClass
 from tunesmith.recipe.base import Settings
 
 
@@ -21,7 +23,18 @@ class SourceSettings(Settings):
     origin: str | None = Field(default=None, description="where the rows come from, in a few words")
     author: str | None = Field(default=None, description="who wrote them")
     basis: str | None = Field(default=None, description="GDPR Art. 6 basis: consent, contract, legal-obligation, ...")
+    purpose: str | None = Field(default=None, description="what the rows were collected for (GDPR Art. 5(1)(b))")
+    collected: date | None = Field(default=None, description="when the rows were collected, e.g. 2026-03-31")
+    expires: date | None = Field(default=None, description="the last day on which the rows may be used")
+    source_class: SourceClass | None = Field(
+        default=None, description="public, licensed, third-party, crawled, user, synthetic or other"
+    )
+    generator: str | None = Field(default=None, description="the model that wrote the rows, when they are synthetic")
+    language: str | None = Field(default=None, description="BCP 47 tag of the rows' language, e.g. en or pt-BR")
     source: str | None = Field(default=None, description="name of the source; the file name when left out")
+    subject: str | None = Field(
+        default=None, description="column that identifies the person a row is about; only an HMAC of it is kept"
+    )
     skip: int = Field(default=0, ge=0, description="leave out this many rows at the start of each file")
     every: int = Field(default=1, ge=1, description="from there on, read every n-th row")
     limit: int | None = Field(default=None, ge=1, description="read only this many rows")

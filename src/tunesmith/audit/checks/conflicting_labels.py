@@ -13,7 +13,7 @@ from typing import ClassVar
 from tunesmith.artifacts import Action, Finding
 from tunesmith.audit.check import CHECKS, SPLITS
 from tunesmith.audit.corpus import Corpus
-from tunesmith.audit.normal import normal
+from tunesmith.data.normal import normal
 
 
 @CHECKS.register

@@ -19,8 +19,8 @@ from pydantic import Field
 from tunesmith.artifacts import Action, Finding
 from tunesmith.audit.check import CHECKS, NEAR_TWINS
 from tunesmith.audit.corpus import Corpus
-from tunesmith.audit.normal import normal
-from tunesmith.audit.similar import LEADERS, Likeness, meeting
+from tunesmith.data.normal import normal
+from tunesmith.data.similar import LEADERS, Likeness, meeting
 
 
 @CHECKS.register

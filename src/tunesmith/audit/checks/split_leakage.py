@@ -20,7 +20,7 @@ from tunesmith.artifacts import Action, Finding
 from tunesmith.audit.check import CHECKS, SPLITS
 from tunesmith.audit.corpus import Corpus
 from tunesmith.audit.runs import HeldOutRuns
-from tunesmith.audit.similar import Likeness, meeting_across
+from tunesmith.data.similar import Likeness, meeting_across
 
 
 @CHECKS.register

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunesmith.audit.normal import normal, without_frames
+from tunesmith.data.normal import normal, without_frames
 
 
 @pytest.mark.parametrize(
