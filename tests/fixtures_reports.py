@@ -1,6 +1,7 @@
 """Reports of a run that never took place, as full as those of a real one. Loaded by path from the tests that need them."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +116,9 @@ def audit_report(**changes: Any) -> AuditReport:
             source("held-out.jsonl", 300, "test", None),
         ),
         "findings": findings(),
+        "found": dict(sorted(Counter(finding.rule for finding in findings()).items())),
+        "all_findings": digest("8"),
+        "blocking": {},
         "dropped": {
             "near-duplicate": 14,
             "exact-duplicate": 9,

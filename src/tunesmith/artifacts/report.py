@@ -1,6 +1,7 @@
 """Report: what a stage found, what it was made from, and what was measured on the way."""
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 from pydantic import Field
 
@@ -27,8 +28,24 @@ class Report(Artifact):
         return digest_of(canonical_bytes(self.results()))
 
 
+LISTED: Final = 50
+"""Values of one key of the rights that a summary lists; licences are listed all."""
+
+
+def _is_unset(value: object) -> bool:
+    return value is None or value == {}
+
+
 class SourceSummary(Artifact):
-    """One file as it was read: where, which format, how many rows, under which rights."""
+    """One file as it was read: where, which format, how many rows, under which rights.
+
+    The rights are those that the recipe states for the whole file; `subject` is the column that tells persons apart.
+    `stated` counts what the rows carry in the end, their own value or their source's: {key: {value: rows}}. A row without a
+    value is counted nowhere, and "" stands for values that are not listed: rarer ones, and every mark of a person. A key
+    that is not there was not counted. Of dates the first and the last are always listed.
+
+    What nobody stated is not written, so that a summary without it has the bytes and digest it always had.
+    """
 
     path: str
     format: str
@@ -38,18 +55,52 @@ class SourceSummary(Artifact):
     origin: str | None
     basis: str | None
     split: str
+    bytes: int | None = Field(default=None, ge=0, exclude_if=_is_unset)
+    columns: dict[str, str] = Field(default_factory=dict, exclude_if=_is_unset)
+    source: str | None = Field(default=None, exclude_if=_is_unset)
+    author: str | None = Field(default=None, exclude_if=_is_unset)
+    purpose: str | None = Field(default=None, exclude_if=_is_unset)
+    collected: str | None = Field(default=None, exclude_if=_is_unset)
+    expires: str | None = Field(default=None, exclude_if=_is_unset)
+    source_class: str | None = Field(default=None, exclude_if=_is_unset)
+    generator: str | None = Field(default=None, exclude_if=_is_unset)
+    language: str | None = Field(default=None, exclude_if=_is_unset)
+    subject: str | None = Field(default=None, exclude_if=_is_unset)
+    stated: dict[str, dict[str, int]] = Field(default_factory=dict, exclude_if=_is_unset)
+
+    @staticmethod
+    def listed(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+        """`stated` from {key: {value: rows}} of all rows, of which there may be any number of values."""
+        return {key: _listed(key, counts[key]) for key in sorted(counts)}
+
+
+def _listed(key: str, counts: Mapping[str, int]) -> dict[str, int]:
+    common = sorted(counts, key=lambda value: (-counts[value], value))
+    kept = set(common if key == "license" else () if key == "subject" else common[:LISTED])
+    if counts and key in ("collected", "expires"):
+        kept |= {min(counts), max(counts)}
+    listed = {value: counts[value] for value in sorted(kept)}
+    rest = sum(counts.values()) - sum(listed.values())
+    return {"": rest, **listed} if rest else listed
 
 
 class AuditReport(Report):
-    """Clean data sets, findings, and how many rows each rule took out."""
+    """Clean data sets, findings, and how many rows each rule took out.
+
+    `findings` shows the first 200 of each rule, `found` counts all of them, and `all_findings` is the digest of the stored
+    table of all (Parquet). `warned` and `blocking` count findings, `dropped` and `redacted` rows.
+    """
 
     train: Dataset
     test: Dataset | None
     sources: tuple[SourceSummary, ...]
     findings: tuple[Finding, ...]
+    found: dict[str, int]
+    all_findings: str
     dropped: dict[str, int]
     redacted: dict[str, int]
     warned: dict[str, int]
+    blocking: dict[str, int]
     quarantine: str
     rows_read: int
     checks: dict[str, str]

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Final, Literal, Protocol
 
+import numpy
+import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute
 
 from tunesmith import tables
-from tunesmith.artifacts import Action, Finding, Place, Rights, Row, Severity, Span
-from tunesmith.data.normal import normal, without_frames
+from tunesmith.artifacts import Action, Finding, Place, Severity, Span
 from tunesmith.data.patterns import PERSONAL, SECRETS, Hit, Pattern, find, gate
 
 EXCERPT: Final = 100
@@ -47,13 +48,18 @@ class Signal(Protocol):
 
 @dataclass(frozen=True)
 class Signals:
-    """What is worked out once for all rows, when first asked for. Position in `places` is the number of the row."""
+    """What is worked out once for all rows, when first asked for. `numbers` has the number of every row that was found."""
 
     table: pa.Table
     parts: pa.Table
-    places: tuple[Place, ...]
+    numbers: dict[str, int] = field(default_factory=dict)
     _hits: dict[tuple[Pattern, ...], dict[int, list[Hit]]] = field(default_factory=dict)
     _values: dict[Signal, pa.Array] = field(default_factory=dict)
+
+    def place(self, row: int) -> Place:
+        """Where a row was read."""
+        row_id, file, line = (self.table.column(name)[row].as_py() for name in ("row_id", "file", "line"))
+        return Place(row_id=row_id, file=file, line=line)
 
     def values(self, signal: Signal) -> pa.Array:
         """One value for each line of the whole `table` or `parts`."""
@@ -83,10 +89,15 @@ class Signals:
         return self._hits[patterns]
 
     @cached_property
-    def parts_of(self) -> dict[tuple[int, int], int]:
-        """Number of the part by (row, message)."""
-        rows, messages = self.parts.column("row").to_pylist(), self.parts.column("message").to_pylist()
-        return {place: part for part, place in enumerate(zip(rows, messages, strict=True))}
+    def first_parts(self) -> npt.NDArray[numpy.int64]:
+        """Number of each row's first part; its messages follow one another."""
+        rows = numpy.asarray(self.parts.column("row"))
+        return numpy.searchsorted(rows, numpy.arange(self.table.num_rows + 1)).astype(numpy.int64)
+
+    def part_of(self, row: int, message: int) -> int | None:
+        """Number of the part that holds a message of a row, None when it has fewer."""
+        first, after = (int(self.first_parts[at]) for at in (row, row + 1))
+        return first + message if first + message < after else None
 
 
 @dataclass(frozen=True)
@@ -129,10 +140,12 @@ class Corpus:
     def hits(self, patterns: tuple[Pattern, ...]) -> dict[int, list[tuple[int, Hit]]]:
         """(message, hit) by row, in order."""
         found = self.signals.hits(patterns)
-        columns = (self.parts.column(name).to_pylist() for name in ("part", "row", "message"))
+        numbers = self.parts.column("part")
+        mine = self.parts.filter(compute.is_in(numbers, value_set=pa.array(sorted(found), type=numbers.type)))
+        columns = (mine.column(name).to_pylist() for name in ("part", "row", "message"))
         result: dict[int, list[tuple[int, Hit]]] = {}
         for part, row, message in zip(*columns, strict=True):
-            for hit in found.get(part, ()):
+            for hit in found[part]:
                 result.setdefault(row, []).append((message, hit))
         return result
 
@@ -153,16 +166,17 @@ class Corpus:
         severity: Severity = more.get("severity", "warning")
         other: int | None = more.get("other")
         spans: tuple[Span, ...] = more.get("spans", ())
+        place = self.signals.place(row)
+        self.signals.numbers[place.row_id] = row
         return Finding(
             rule=check.id,
             severity=severity,
             action=check.default_action,
-            place=self.signals.places[row],
+            place=place,
             reason=reason,
             spans=spans,
-            other=None if other is None else self.signals.places[other],
+            other=None if other is None else self.signals.place(other),
             similarity=more.get("similarity"),
-            excerpt=self.excerpt(row, spans[0] if spans else None),
         )
 
     def excerpt(self, row: int, span: Span | None = None) -> str:
@@ -172,84 +186,14 @@ class Corpus:
         """
         systems = self.signals.table.column("systems")[row].as_py()
         message = span.message if span is not None else systems
-        part = self.signals.parts_of.get((row, message), self.signals.parts_of.get((row, 0)))
+        part = self.signals.part_of(row, message)
+        part = self.signals.part_of(row, 0) if part is None else part
         if part is None:
             return ""
         text = self.signals.parts.column("text")[part].as_py()
         hits = [hit for pack in (PERSONAL, SECRETS) for hit in self.signals.hits(pack).get(part, ())]
         masked, focus = _masked(text, hits, 0 if span is None else span.start)
         return _cut(masked, focus)
-
-
-def corpus_of(train: Sequence[Row], test: Sequence[Row]) -> Corpus:
-    """Rows of both splits in columns; numbers run on from the training rows to the held-out rows."""
-    rows = [*train, *test]
-    texts = [_prompt(row) for row in rows]
-    table = pa.table(
-        {
-            "row": pa.array(range(len(rows)), type=pa.int64()),
-            "row_id": _strings(row.row_id for row in rows),
-            "split": _strings(["train"] * len(train) + ["test"] * len(test)),
-            "file": _strings(row.file for row in rows),
-            "line": pa.array([row.line for row in rows], type=pa.int64()),
-            "system": _strings(system for system, _ in texts),
-            "systems": pa.array([_systems(row) for row in rows], type=pa.int64()),
-            "prompt": _strings(prompt for _, prompt in texts),
-            "completion": _strings(_completion(row) for row in rows),
-            "digest": _strings(row.example.digest() for row in rows),
-            **{key: _strings(getattr(row.rights, key) for row in rows) for key in Rights.model_fields},
-        }
-    )
-    plain = tables.map_batches(table, _normals, columns=["prompt"], name="plain", kind=pa.string())
-    normals = without_frames(plain.column("plain").to_pylist(), table.column("file").to_pylist())
-    table = table.append_column("normal", _strings(normals))
-    parts = _parts(rows)
-    places = tuple(Place(row_id=row.row_id, file=row.file, line=row.line) for row in rows)
-    return Corpus(table, parts, Signals(table, parts, places))
-
-
-def _strings(values: Any) -> pa.Array:
-    return pa.array(list(values), type=pa.string())
-
-
-def _normals(prompts: pa.Array) -> pa.Array:
-    return pa.array([normal(prompt) for prompt in prompts.to_pylist()], type=pa.string())
-
-
-def _prompt(row: Row) -> tuple[str, str]:
-    """(system turns, the rest of the prompt)."""
-    if not row.example.messages:
-        return "", row.example.text or ""
-    turns = row.example.prompt
-    system = "\n".join(turn.text for turn in turns if turn.role == "system")
-    return system, "\n".join(turn.text for turn in turns if turn.role != "system")
-
-
-def _systems(row: Row) -> int:
-    """How many system turns come first; the message after them is the one to show."""
-    roles = [turn.role for turn in row.example.messages]
-    return next((number for number, role in enumerate(roles) if role != "system"), 0)
-
-
-def _completion(row: Row) -> str | None:
-    return None if not row.example.messages and row.example.labels is None else row.example.completion
-
-
-def _parts(rows: Sequence[Row]) -> pa.Table:
-    lines = []
-    for number, row in enumerate(rows):
-        texts = [turn.text for turn in row.example.messages] or [row.example.text or ""]
-        roles: list[str | None] = [turn.role for turn in row.example.messages] or [None]
-        lines += [(number, message, text, role) for message, (text, role) in enumerate(zip(texts, roles, strict=True))]
-    return pa.table(
-        {
-            "part": pa.array(range(len(lines)), type=pa.int64()),
-            "row": pa.array([line[0] for line in lines], type=pa.int64()),
-            "message": pa.array([line[1] for line in lines], type=pa.int64()),
-            "text": _strings(line[2] for line in lines),
-            "role": _strings(line[3] for line in lines),
-        }
-    )
 
 
 def _masked(text: str, hits: list[Hit], focus: int) -> tuple[str, int]:

@@ -1,18 +1,27 @@
 """Redaction: spans replaced by typed placeholders; the same value has the same number throughout the data set."""
 
-from collections.abc import Iterable, Mapping, Sequence
-
-from tunesmith.artifacts import Example, Message, Row, Span, Text
+from tunesmith.artifacts import Example, Message, Span, Text
 
 
-def redact(rows: Sequence[Row], spans: Mapping[int, Iterable[Span]]) -> list[Row]:
-    """Rows with the spans of each (by its number) replaced, e.g. by [email-1]. Row ids, files and lines stay.
+class Redaction:
+    """Replaces spans in one example after the other, e.g. by [email-1]; remembers what was numbered how.
 
-    Values count as the same without regard to case and spaces. Numbers follow the order of rows, so they are the same
-    each time.
+    Values count as the same without regard to case and spaces. Numbers follow the order of the examples, so they are the
+    same each time.
     """
-    numbers = _Numbers()
-    return [_row(row, list(spans[number]), numbers) if number in spans else row for number, row in enumerate(rows)]
+
+    def __init__(self) -> None:
+        self._numbers = _Numbers()
+
+    def of(self, example: Example, spans: list[Span]) -> Example:
+        """The example with the spans replaced; what else it holds stays."""
+        if not example.messages:
+            return example.model_copy(update={"text": _text(example.text or "", spans, self._numbers)})
+        turns = tuple(
+            _turn(turn, [span for span in spans if span.message == number], self._numbers)
+            for number, turn in enumerate(example.messages)
+        )
+        return example.model_copy(update={"messages": turns})
 
 
 class _Numbers:
@@ -25,18 +34,6 @@ class _Numbers:
         given = self._given.setdefault(kind, {})
         number = given.setdefault("".join(value.split()).casefold(), len(given) + 1)
         return f"[{kind}-{number}]"
-
-
-def _row(row: Row, spans: list[Span], numbers: _Numbers) -> Row:
-    example = row.example
-    if not example.messages:
-        text = _text(example.text or "", spans, numbers)
-        return row.model_copy(update={"example": Example(text=text, labels=example.labels)})
-    turns = tuple(
-        _turn(turn, [span for span in spans if span.message == number], numbers)
-        for number, turn in enumerate(example.messages)
-    )
-    return row.model_copy(update={"example": Example(messages=turns)})
 
 
 def _turn(turn: Message, spans: list[Span], numbers: _Numbers) -> Message:

@@ -1,29 +1,25 @@
-"""The audit stage: read the rows, look for defects, redact, quarantine, keep what is clean."""
+"""The audit stage: read the rows, look for defects, redact, quarantine, keep what is clean.
 
-import gzip
-from collections import Counter
-from collections.abc import Mapping, Sequence
+Rows are read once into a container on disk and into the columns that checks see; at the end the container is read again,
+batch by batch, and what is clean is written to the data sets. No row is held as an object for longer than its batch.
+"""
+
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tunesmith import tables
-from tunesmith.artifacts import (
-    AuditReport,
-    Dataset,
-    Finding,
-    Place,
-    Row,
-    SourceSummary,
-    Span,
-    canonical_bytes,
-)
+from tunesmith.artifacts import AuditReport, Finding, Place, Row, SourceSummary
+from tunesmith.audit.book import Book, shown
 from tunesmith.audit.check import check_class, check_ids
-from tunesmith.audit.corpus import Corpus, corpus_of
+from tunesmith.audit.columns import Columns
+from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.outcome import Outcome
 from tunesmith.audit.plan import Planned, plan
-from tunesmith.audit.redact import redact
 from tunesmith.context import Context
-from tunesmith.data.rows import keep_dataset
-from tunesmith.data.sources import read_sources
+from tunesmith.data.rows import RowEncoder, RowWriter, batches, canonical
+from tunesmith.data.sources import stream_sources
 from tunesmith.errors import DataError
 from tunesmith.recipe import AuditSettings, DataSettings, SourceSettings, TaskSettings
 from tunesmith.registry import signature
@@ -37,12 +33,19 @@ def run(sources: DataSettings, settings: AuditSettings, context: Context, *, tas
     started = context.clock.seconds()
     tables.use_runner(settings.runner)
     planned = plan(settings, task)
-    train, train_files = read_sources(sources.train, split="train", context=context)
-    test, test_files = read_sources(sources.test, split="test", context=context)
-    files = (*train_files, *test_files)
-    _refuse_plain_text(files, task)
-    examined = _examine(corpus_of(train, test), planned, context)
-    rows = redact([*train, *test], examined.spans())
+    context.store.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=context.store.folder, prefix=".tmp-audit-") as folder:
+        columns = Columns()
+        train = _read("train", sources.train, columns, into=Path(folder), context=context)
+        test = _read("test", sources.test, columns, into=Path(folder), context=context)
+        files = (*train.files, *test.files)
+        _refuse_plain_text(files, task)
+        corpus = columns.corpus()
+        book = _examine(corpus, planned, context)
+        findings = book.table()
+        outcome = Outcome(book.dropped, book.spans(findings), findings, context.store)
+        kept = outcome.keep("train", train.container, first=0)
+        held_out = outcome.keep("test", test.container, first=train.rows) if test.rows else None
     seconds = context.clock.seconds() - started
     return AuditReport(
         provenance=context.provenance(
@@ -54,16 +57,19 @@ def run(sources: DataSettings, settings: AuditSettings, context: Context, *, tas
                 "task": task.model_dump(mode="json"),
             },
         ),
-        measured={"seconds": seconds, "rows_per_second": len(rows) / seconds if seconds > 0 else 0.0},
-        train=_kept("train", rows[: len(train)], examined, first=0, context=context),
-        test=_kept("test", rows[len(train) :], examined, first=len(train), context=context) if test else None,
+        measured={"seconds": seconds, "rows_per_second": columns.rows / seconds if seconds > 0 else 0.0},
+        train=kept,
+        test=held_out,
         sources=files,
-        findings=examined.sorted_findings(),
-        dropped=dict(sorted(Counter(examined.dropped.values()).items())),
-        redacted=examined.redacted(),
-        warned=examined.counted("warn"),
-        quarantine=_quarantine(rows, examined, context),
-        rows_read=len(rows),
+        findings=shown(findings, corpus),
+        found=book.counted(),
+        all_findings=outcome.keep_findings(),
+        dropped=outcome.dropped(),
+        redacted=book.rows_redacted(findings),
+        warned=book.counted("warn"),
+        blocking=book.counted("block"),
+        quarantine=outcome.keep_quarantine(),
+        rows_read=columns.rows,
         checks={
             **{one.check.id: f"{signature(one.check)}|action={one.action}" for one in planned},
             **dict.fromkeys(settings.off, "off"),
@@ -86,63 +92,48 @@ def audit_files(paths: Sequence[Path], checks: Sequence[str], context: Context) 
 
 
 @dataclass(frozen=True)
-class _Examined:
-    """Findings with the number of their row (None for a whole file), and which rule dropped which row."""
+class _Read:
+    """One split as it was read: its container on disk, how many rows, and the files."""
 
-    findings: tuple[tuple[int | None, Finding], ...]
-    dropped: Mapping[int, str]
-
-    def sorted_findings(self) -> tuple[Finding, ...]:
-        """By file, line, rule and number of the row."""
-
-        def order(item: tuple[int | None, Finding]) -> tuple[str, int, str, int]:
-            row, finding = item
-            return finding.place.file, finding.place.line, finding.rule, -1 if row is None else row
-
-        return tuple(finding for _, finding in sorted(self.findings, key=order))
-
-    def spans(self) -> dict[int, list[Span]]:
-        """Spans to redact, by row."""
-        spans: dict[int, list[Span]] = {}
-        for row, finding in self.findings:
-            if row is not None and finding.action == "redact":
-                spans.setdefault(row, []).extend(finding.spans)
-        return spans
-
-    def redacted(self) -> dict[str, int]:
-        """Rows changed, by rule; rows that were dropped as well do not count."""
-        rules = [
-            finding.rule for row, finding in self.findings if finding.action == "redact" and row not in self.dropped
-        ]
-        return dict(sorted(Counter(rules).items()))
-
-    def counted(self, action: str) -> dict[str, int]:
-        """Findings with an action, by rule."""
-        return dict(sorted(Counter(finding.rule for _, finding in self.findings if finding.action == action).items()))
+    container: Path
+    rows: int
+    files: tuple[SourceSummary, ...]
 
 
-def _examine(corpus: Corpus, planned: Sequence[Planned], context: Context) -> _Examined:
+def _read(split: str, sources: Sequence[SourceSettings], columns: Columns, *, into: Path, context: Context) -> _Read:
+    """Read the rows of a split once, into a container and into columns."""
+    files: tuple[SourceSummary, ...] = ()
+
+    def rows() -> Iterator[Row]:
+        nonlocal files
+        files = yield from stream_sources(sources, split=split, context=context)
+
+    container, encode = into / f"{split}.parquet", RowEncoder()
+    with RowWriter(container) as writer:
+        for batch in context.progress.track(batches(rows()), label=f"read {split}"):
+            examples = [canonical(row.example) for row in batch]
+            writer.write(encode.table(batch, examples))
+            columns.add(batch, split, examples=examples)
+    return _Read(container, writer.rows, files)
+
+
+def _examine(corpus: Corpus, planned: Sequence[Planned], context: Context) -> Book:
     """Turn by turn: a check sees the rows that earlier turns left; within a turn all see the same."""
-    numbers = {place.row_id: row for row, place in enumerate(corpus.signals.places)}
-    findings: list[tuple[int | None, Finding]] = []
-    dropped: dict[int, str] = {}
+    book, numbers = Book(), corpus.signals.numbers
     left, turn = corpus, -1
     for one in context.progress.track(planned, label="audit", total=len(planned)):
         if one.check.turn != turn:
-            left, turn = corpus.without(dropped.keys()), one.check.turn
-        for found in one.check.examine(left):
-            finding = found.model_copy(update={"action": one.action})
-            row = numbers.get(finding.place.row_id)
-            findings.append((row, finding))
-            if one.action == "drop" and row is not None:
-                dropped.setdefault(row, finding.rule)
-    if not corpus.without(dropped.keys()).split("train").num_rows:
-        findings.append((None, _nothing_left(corpus)))
-    return _Examined(tuple(findings), dropped)
+            left, turn = corpus.without(book.dropped.keys()), one.check.turn
+        for finding in one.check.examine(left):
+            taken = finding.model_copy(update={"action": one.action})
+            book.add(taken, numbers.get(taken.place.row_id))
+    if not corpus.without(book.dropped.keys()).split("train").num_rows:
+        book.add(_nothing_left(corpus), None)
+    return book
 
 
 def _nothing_left(corpus: Corpus) -> Finding:
-    first = corpus.signals.places[0]
+    first = corpus.signals.place(0)
     return Finding(
         rule=NOTHING_LEFT,
         severity="error",
@@ -150,28 +141,6 @@ def _nothing_left(corpus: Corpus) -> Finding:
         place=Place(row_id="", file=first.file, line=0),
         reason="no training row is left after the audit",
     )
-
-
-def _kept(name: str, rows: Sequence[Row], examined: _Examined, *, first: int, context: Context) -> Dataset:
-    kept = [row for number, row in enumerate(rows, first) if number not in examined.dropped]
-    return keep_dataset(name, kept, context.store)
-
-
-def _quarantine(rows: Sequence[Row], examined: _Examined, context: Context) -> str:
-    """Digest of gzip JSON lines: every reason for which a row was dropped, with the row itself after redaction."""
-    lines = []
-    for row, finding in sorted(((r, f) for r, f in examined.findings if r is not None), key=lambda item: item[0]):
-        if finding.action == "drop":
-            line = {
-                **finding.place.model_dump(mode="json"),
-                "rule": finding.rule,
-                "reason": finding.reason,
-                "other": None if finding.other is None else finding.other.model_dump(mode="json"),
-                "similarity": finding.similarity,
-                "example": rows[row].example.model_dump(mode="json"),
-            }
-            lines.append(canonical_bytes(line) + b"\n")
-    return context.store.objects.put(gzip.compress(b"".join(lines), compresslevel=6, mtime=0))
 
 
 def _refuse_plain_text(files: Sequence[SourceSummary], task: TaskSettings) -> None:

@@ -89,7 +89,7 @@ def audit_alone(look: "Callable[[Context], AuditReport]", home: Path, *, places:
         with context.store.lock("audit"):
             report = look(context)
     show_reports({"audit": report}, wishes=wishes)
-    blocks = sum(finding.action == "block" for finding in report.findings)
+    blocks = sum(report.blocking.values())
     if blocks:
         raise Refused(
             f"the audit blocks: {blocks} findings", hint="mend the rows, or give the check another action in a recipe"

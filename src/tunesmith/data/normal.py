@@ -1,8 +1,11 @@
 """Normal form of a text, in which copies that differ in case, signs or spaces are equal."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Final
+
+import pyarrow as pa
+from pyarrow import compute
 
 APOSTROPHES: Final = "'’‘`´"
 UNSPACED: Final = (
@@ -38,37 +41,49 @@ class _Characters(dict[int, str]):
 _CHARACTERS = _Characters()
 
 
+_ASCII = {code: _CHARACTERS[code] or None for code in range(128)}
+
+
 def normal(text: str) -> str:
     """Compatibility form (NFKC), case folded, without punctuation, symbols and hidden characters, words one space apart."""
+    if text.isascii():
+        return " ".join(text.lower().translate(_ASCII).split())
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(folded.translate(_CHARACTERS).split())
 
 
-def without_frames(texts: Sequence[str], files: Sequence[str]) -> list[str]:
+def without_frames(texts: pa.ChunkedArray, files: pa.ChunkedArray) -> pa.ChunkedArray:
     """Normal texts without the template of their files: a shared instruction would make all rows near-duplicates.
 
     Frames are gathered from all files and taken off every text that has one, so equal texts stay equal across files. A
     text that is nothing but frame is left as it is.
     """
-    groups: dict[str, list[list[str]]] = {}
-    for text, file in zip(texts, files, strict=True):
-        groups.setdefault(file, []).append(text.split())
-    starts = _longest_first(_shared(group) for group in groups.values())
-    ends = _longest_first(_shared([words[::-1] for words in group])[::-1] for group in groups.values())
+    starts = _longest_first(_shared(texts, files))
+    ends = _longest_first(frame[::-1] for frame in _shared(compute.utf8_reverse(texts), files))
     if not starts and not ends:
-        return list(texts)
-    return [_stripped(text, starts, ends) for text in texts]
+        return texts
+    return pa.chunked_array([_all_stripped(chunk, starts, ends) for chunk in texts.chunks], type=texts.type)
 
 
-def _shared(group: list[list[str]]) -> list[str]:
-    """The words that all texts begin with: those that the least and the greatest in order have in common."""
-    least, greatest = min(group), max(group)
-    count = next((at for at, word in enumerate(least) if at >= len(greatest) or word != greatest[at]), len(least))
-    return least[:count] if len(group) >= FRAME_ROWS and count >= FRAME_WORDS else []
+def _shared(texts: pa.ChunkedArray, files: pa.ChunkedArray) -> Iterator[str]:
+    """The whole words that all texts of a file begin with: what the least and the greatest in order have in common."""
+    groups = pa.table({"file": files, "text": texts}).group_by("file")
+    found = groups.aggregate([("text", "min"), ("text", "max"), ("text", "count")])
+    for least, greatest, count in zip(
+        *(found.column(f"text_{name}").to_pylist() for name in ("min", "max", "count")), strict=True
+    ):
+        words, others = least.split(), greatest.split()
+        same = next((at for at, word in enumerate(words) if at >= len(others) or word != others[at]), len(words))
+        if count >= FRAME_ROWS and same >= FRAME_WORDS:
+            yield " ".join(words[:same])
 
 
-def _longest_first(frames: Iterable[list[str]]) -> list[str]:
-    return sorted({" ".join(frame) for frame in frames if frame}, key=lambda frame: (-len(frame), frame))
+def _longest_first(frames: Iterable[str]) -> list[str]:
+    return sorted(set(frames), key=lambda frame: (-len(frame), frame))
+
+
+def _all_stripped(texts: pa.Array, starts: list[str], ends: list[str]) -> pa.Array:
+    return pa.array([_stripped(text, starts, ends) for text in texts.to_pylist()], type=texts.type)
 
 
 def _stripped(text: str, starts: list[str], ends: list[str]) -> str:

@@ -1,36 +1,194 @@
-"""Rows in the store: a data set is known by its rows' digest; the gzip container only carries them."""
+"""Rows in the store: a data set is known by its rows' digest; the Parquet container only carries them.
 
-import gzip
+Rows come and go in batches, so that a data set may be larger than memory.
+"""
+
 import hashlib
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from json.encoder import encode_basestring as quoted
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
 
-from tunesmith.artifacts import Dataset, Row
+import pyarrow as pa
+from pyarrow import parquet
+
+from tunesmith.artifacts import Dataset, Example, Message, Rights, Row, Text
 from tunesmith.errors import IntegrityBroken
 from tunesmith.store import Store
+from tunesmith.store.objects import disk_errors
+
+BATCH: Final = 8192
+"""Rows that are held, written and read at once."""
+SCHEMA: Final = pa.schema(
+    [
+        ("row_id", pa.string()),
+        ("file", pa.string()),
+        ("line", pa.int64()),
+        ("example", pa.string()),
+        ("rights", pa.string()),
+    ]
+)
+"""Columns of a container: identity and place of a row, the canonical bytes of its example, its rights as JSON."""
 
 
-def keep_dataset(name: str, rows: Sequence[Row], store: Store) -> Dataset:
-    """Store rows in order as gzip JSON lines (no timestamp inside); licences are listed once each, sorted."""
-    total = hashlib.sha256()
-    for row in rows:
-        total.update(row.example.canonical() + b"\n")
-    lines = b"".join(row.model_dump_json().encode() + b"\n" for row in rows)
-    return Dataset(
-        name=name,
-        rows=len(rows),
-        rows_digest=f"sha256:{total.hexdigest()}",
-        container=store.objects.put(gzip.compress(lines, compresslevel=6, mtime=0)),
-        licenses=tuple(sorted({row.rights.license for row in rows if row.rights.license})),
-    )
+class RowWriter:
+    """Writes rows to a container, batch by batch, and works out the digest of their examples on the way."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows = 0
+        self._total = hashlib.sha256()
+        self._licenses: dict[str, str | None] = {}
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._writer = parquet.ParquetWriter(path, SCHEMA, compression="zstd")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with disk_errors(self.path):
+            self._writer.close()
+
+    def write(self, batch: pa.Table) -> None:
+        """Add rows in the columns of SCHEMA."""
+        if not batch.num_rows:
+            return
+        for example in batch.column("example").to_pylist():
+            self._total.update(example.encode() + b"\n")
+        for rights in batch.column("rights").unique().to_pylist():
+            if rights not in self._licenses:
+                self._licenses[rights] = Rights.from_bytes(rights.encode()).license
+        self.rows += batch.num_rows
+        with disk_errors(self.path):
+            self._writer.write_table(batch)
+
+    def keep(self, name: str, store: Store) -> Dataset:
+        """The data set of all rows written; to be called after the writer is closed."""
+        return Dataset(
+            name=name,
+            rows=self.rows,
+            rows_digest=f"sha256:{self._total.hexdigest()}",
+            container=store.objects.put_file(self.path),
+            licenses=tuple(sorted({license for license in self._licenses.values() if license})),
+        )
+
+
+def keep_dataset(name: str, rows: Iterable[Row], store: Store) -> Dataset:
+    """Store rows in order; licences are listed once each, sorted."""
+    store.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=store.folder, prefix=".tmp-rows-") as folder:
+        encode = RowEncoder()
+        with RowWriter(Path(folder) / "rows.parquet") as writer:
+            for batch in batches(rows):
+                writer.write(encode.table(batch))
+        return writer.keep(name, store)
 
 
 def load_rows(dataset: Dataset, store: Store) -> list[Row]:
     """The rows of a data set, in order. Raises IntegrityBroken when they are not what its digest says."""
-    rows = [Row.from_bytes(line) for line in gzip.decompress(store.objects.get(dataset.container)).splitlines()]
-    total = hashlib.sha256()
-    for row in rows:
-        total.update(row.example.canonical() + b"\n")
-    digest = f"sha256:{total.hexdigest()}"
-    if digest != dataset.rows_digest or len(rows) != dataset.rows:
+    return list(each_row(dataset, store))
+
+
+def each_row(dataset: Dataset, store: Store) -> Iterator[Row]:
+    """The rows of a data set one after the other; the digest is known to be right only when the last one is out."""
+    total, count = hashlib.sha256(), 0
+    for batch in read_batches(store.objects.verified(dataset.container)):
+        columns = (batch.column(name).to_pylist() for name in SCHEMA.names)
+        for row_id, file, line, example, rights in zip(*columns, strict=True):
+            total.update(example.encode() + b"\n")
+            count += 1
+            yield Row(
+                row_id=row_id,
+                file=file,
+                line=line,
+                example=Example.from_bytes(example),
+                rights=Rights.from_bytes(rights),
+            )
+    if f"sha256:{total.hexdigest()}" != dataset.rows_digest or count != dataset.rows:
         raise IntegrityBroken(f"the rows of {dataset.name!r} are not those of its digest", where=dataset.container)
-    return rows
+
+
+def read_batches(path: Path) -> Iterator[pa.Table]:
+    """A container's rows in the columns of SCHEMA, a batch at a time. Raises IntegrityBroken when it is none."""
+    try:
+        with parquet.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=BATCH):
+                yield pa.table(batch).select(SCHEMA.names)
+    except (pa.ArrowInvalid, KeyError) as error:
+        raise IntegrityBroken(
+            "this is no container of rows", where=str(path), hint="it may be an older version's; run the audit again"
+        ) from error
+
+
+def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """Rows in lists of at most BATCH."""
+    left = iter(rows)
+    while batch := list(islice(left, BATCH)):
+        yield batch
+
+
+class RowEncoder:
+    """Rows in the columns of a container; equal rights are written out once."""
+
+    def __init__(self) -> None:
+        self._rights: dict[int, tuple[Rights, str]] = {}
+
+    def table(self, rows: Sequence[Row], examples: Sequence[str] | None = None) -> pa.Table:
+        """The rows in the columns of SCHEMA; `examples` are their canonical bytes where they are known already."""
+        columns: list[list[object]] = [
+            [row.row_id for row in rows],
+            [row.file for row in rows],
+            [row.line for row in rows],
+            list(examples) if examples is not None else [canonical(row.example) for row in rows],
+            [self._written(row.rights) for row in rows],
+        ]
+        return pa.table(
+            [pa.array(values, type=kind) for values, kind in zip(columns, SCHEMA.types, strict=True)], SCHEMA
+        )
+
+    def _written(self, rights: Rights) -> str:
+        """Known by identity, since the rows of a source share one value; the value is held, so that its id stays taken."""
+        known = self._rights.get(id(rights))
+        if known is None:
+            known = self._rights[id(rights)] = (rights, rights.model_dump_json())
+        return known[1]
+
+
+def canonical(example: Example) -> str:
+    """`example.canonical()` as text, by a short way where the example holds nothing but plain text.
+
+    RFC 8785 writes strings as Python's JSON encoder does without ASCII escapes; a test holds the two against each other.
+    """
+    if not _is_plain(example):
+        return example.canonical().decode()
+    labels = "null" if example.labels is None else f"[{','.join(map(quoted, example.labels))}]"
+    text = "null" if example.text is None else quoted(example.text)
+    turns = ",".join(
+        f'{{"content":[{",".join(_part(part.text) for part in turn.content if isinstance(part, Text))}],"role":"{turn.role}"}}'
+        for turn in example.messages
+    )
+    return f'{{"labels":{labels},"messages":[{turns}],"text":{text}}}'
+
+
+def _part(text: str) -> str:
+    return f'{{"text":{quoted(text)},"type":"text"}}'
+
+
+def _is_plain(example: Example) -> bool:
+    if any(example.__dict__[name] is not None for name in _FURTHER):
+        return False
+    return all(
+        all(turn.__dict__[name] is None for name in _TURN) and all(type(part) is Text for part in turn.content)
+        for turn in example.messages
+    )
+
+
+_FURTHER: Final = tuple(name for name in Example.model_fields if name not in ("messages", "text", "labels"))
+_TURN: Final = tuple(name for name in Message.model_fields if name not in ("role", "content"))
+"""Fields beyond plain text, whatever they come to be: an example that uses one takes the long way."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from datetime import date
 from glob import glob, has_magic
@@ -22,6 +22,8 @@ RIGHTS = (
     *("source", "license", "origin", "author", "basis", "purpose"),
     *("collected", "expires", "source_class", "generator", "language"),
 )
+KNOWN = 100_000
+"""Distinct rights of one file that are remembered, so that equal ones are one value."""
 SUBJECTS = "subject"
 """Name of the salt under which persons are known; deleting it makes their marks meaningless."""
 
@@ -29,41 +31,59 @@ SUBJECTS = "subject"
 def read_sources(
     specs: Iterable[SourceSettings], *, split: str, context: Context
 ) -> tuple[list[Row], tuple[SourceSummary, ...]]:
-    """Rows of all sources in order.
-
-    Raises DataError also when two files have the same bytes, because their rows would have the same ids.
-    """
-    rows: list[Row] = []
-    summaries: list[SourceSummary] = []
-    for spec in specs:
-        more, found = read_source(spec, split=split, context=context)
-        rows += more
-        summaries += found
-    _refuse_twins(summaries)
-    return rows, tuple(summaries)
+    """All rows of all sources, in memory; see `stream_sources`."""
+    return _gathered(stream_sources(specs, split=split, context=context))
 
 
 def read_source(spec: SourceSettings, *, split: str, context: Context) -> tuple[list[Row], tuple[SourceSummary, ...]]:
-    """Rows of one source and a summary per file; the files of a glob in name order, `limit` over all of them.
+    """All rows of one source, in memory; see `stream_source`."""
+    return _gathered(stream_source(spec, split=split, context=context))
+
+
+def _gathered(rows: Generator[Row, None, tuple[SourceSummary, ...]]) -> tuple[list[Row], tuple[SourceSummary, ...]]:
+    found: list[Row] = []
+    while True:
+        try:
+            found.append(next(rows))
+        except StopIteration as end:
+            return found, end.value
+
+
+def stream_sources(
+    specs: Iterable[SourceSettings], *, split: str, context: Context
+) -> Generator[Row, None, tuple[SourceSummary, ...]]:
+    """Rows of all sources in order, one after the other; returns a summary for each file.
+
+    Raises DataError also when two files have the same bytes, because their rows would have the same ids.
+    """
+    summaries: list[SourceSummary] = []
+    for spec in specs:
+        summaries += yield from stream_source(spec, split=split, context=context)
+        _refuse_twins(summaries)
+    return tuple(summaries)
+
+
+def stream_source(
+    spec: SourceSettings, *, split: str, context: Context
+) -> Generator[Row, None, tuple[SourceSummary, ...]]:
+    """Rows of one source; the files of a glob in name order, `limit` over all of them. Returns a summary for each file.
 
     Raises DataError with file, line and hint when a file or a row cannot be used.
     """
     salt, subjects = context.store.ledger.salt(split), context.store.ledger.salt(SUBJECTS)
-    rows: list[Row] = []
+    total = 0
     summaries: list[SourceSummary] = []
     for path, name in _files(spec.path, context):
-        room = None if spec.limit is None else spec.limit - len(rows)
+        room = None if spec.limit is None else spec.limit - total
         if room is not None and room <= 0:
             break
         file = _File(path, name, digest=_digest(path, name), salt=salt, subjects=subjects)
-        more, form = _rows(file, spec, room=room)
-        rows += more
+        count, form = yield from _rows(file, spec, room=room)
+        total += count
         rights = {key: getattr(spec, key) for key in ("license", "origin", "basis")}
-        summaries.append(
-            SourceSummary(path=name, format=form, rows=len(more), sha256=file.digest, split=split, **rights)
-        )
+        summaries.append(SourceSummary(path=name, format=form, rows=count, sha256=file.digest, split=split, **rights))
     _refuse_twins(summaries)
-    return rows, tuple(summaries)
+    return tuple(summaries)
 
 
 @dataclass(frozen=True)
@@ -79,7 +99,7 @@ class _File:
 
 def row_id(salt: bytes, source: str, number: int) -> str:
     """16 hex digits of HMAC-SHA256 (the data set's salt; digest of the source file, number of the record from 1)."""
-    return hmac.new(salt, f"{source}:{number}".encode(), hashlib.sha256).hexdigest()[:16]
+    return hmac.digest(salt, f"{source}:{number}".encode(), "sha256").hex()[:16]
 
 
 def fingerprint(data: DataSettings, context: Context) -> dict[str, str]:
@@ -123,21 +143,23 @@ def _digest(path: Path, name: str) -> str:
         raise DataError("the file cannot be read: permission denied", where=name) from error
 
 
-def _rows(file: _File, spec: SourceSettings, *, room: int | None) -> tuple[list[Row], str]:
-    """The rows of one file and the id of its format."""
-    rows: list[Row] = []
-    formats = _Formats(spec)
+def _rows(file: _File, spec: SourceSettings, *, room: int | None) -> Generator[Row, None, tuple[int, str]]:
+    """The rows of one file; returns how many they are, and the id of their format."""
+    formats, rights = _Formats(spec), _RowRights(file, spec)
+    count = 0
     stop = None if room is None else spec.skip + room * spec.every
     records = enumerate(read_records(file.path, file.name), 1)
     for number, (line, record) in islice(records, spec.skip, stop, spec.every):
         try:
             example = formats.of(record, line).read(record, spec.columns)
-            rights = _rights(record, spec, file)
+            held = rights.of(record)
         except Misuse as error:
             raise DataError(error.what, where=f"{file.name}:{line}", hint=error.hint) from error
+        count += 1
         identity = row_id(file.salt, file.digest, number)
-        rows.append(Row(row_id=identity, file=file.name, line=line, example=example, rights=rights))
-    return rows, formats.name
+        # Every value is of its type by now; checking each once more takes longer than reading the row.
+        yield Row.model_construct(row_id=identity, file=file.name, line=line, example=example, rights=held)
+    return count, formats.name
 
 
 class _Formats:
@@ -171,20 +193,36 @@ class _Formats:
         return plugin
 
 
-def _rights(record: Record, spec: SourceSettings, file: _File) -> Rights:
+class _RowRights:
     """A row's own values, else those of its source; the source is called by its file name when nobody named it."""
-    values = {key: getattr(spec, key) for key in RIGHTS}
-    values.update({key: values[key].isoformat() for key in DATES if values[key] is not None})
-    values["source"] = spec.source or Path(file.name).name
-    for key in RIGHTS:
-        own = record.get(key) if key not in spec.columns.values() else None
-        if own is None or own == "":
-            continue
-        if not isinstance(own, str):
-            raise DataError(f"the column {key!r} must hold text, found {type(own).__name__}")
-        values[key] = _date(own, key) if key in DATES else _known_class(own) if key == "source_class" else own
-    values["subject"] = _subject(record, spec, file)
-    return Rights(**values)
+
+    def __init__(self, file: _File, spec: SourceSettings) -> None:
+        self._file = file
+        self._spec = spec
+        self._known: dict[tuple[str | None, ...], Rights] = {}
+        values = {key: getattr(spec, key) for key in RIGHTS}
+        values.update({key: values[key].isoformat() for key in DATES if values[key] is not None})
+        values["source"] = spec.source or Path(file.name).name
+        self._values: dict[str, str | None] = values
+        self._own = [key for key in RIGHTS if key not in spec.columns.values()]
+
+    def of(self, record: Record) -> Rights:
+        """The rights of a row. Raises DataError when a value is not what its column holds."""
+        values = {**self._values, "subject": _subject(record, self._spec, self._file)}
+        for key in self._own:
+            own = record.get(key)
+            if own is None or own == "":
+                continue
+            if not isinstance(own, str):
+                raise DataError(f"the column {key!r} must hold text, found {type(own).__name__}")
+            values[key] = _date(own, key) if key in DATES else _known_class(own) if key == "source_class" else own
+        marks = tuple(values.values())
+        known = self._known.get(marks)
+        if known is None:
+            if len(self._known) >= KNOWN:
+                self._known.clear()
+            known = self._known[marks] = Rights.model_validate(values)
+        return known
 
 
 def _date(text: str, key: str) -> str:

@@ -13,6 +13,12 @@ from tunesmith.artifacts import digest_of
 from tunesmith.errors import IntegrityBroken, MachineFailure
 
 
+def file_digest(path: Path) -> str:
+    """`sha256:<64 hex>` of a file's bytes, which need not fit in memory."""
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
 @contextmanager
 def disk_errors(where: Path) -> Iterator[None]:
     """Turn a full or read-only disk into a MachineFailure that names the place."""
@@ -81,8 +87,7 @@ class FolderObjects:
 
     def put_file(self, source: Path) -> str:
         """Store a file of any size; it is read once to hash and once to copy."""
-        with source.open("rb") as file:
-            digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        digest = file_digest(source)
         path = self.path(digest)
         if not path.exists():
             with disk_errors(path):
@@ -90,15 +95,29 @@ class FolderObjects:
         return digest
 
     def get(self, digest: str) -> bytes:
+        data = self._present(digest).read_bytes()
+        self._refuse_altered(digest, digest_of(data))
+        return data
+
+    def verified(self, digest: str) -> Path:
+        """The file of an object, for what is too large to be read whole; its bytes are checked now."""
+        path = self._present(digest)
+        self._refuse_altered(digest, file_digest(path))
+        return path
+
+    def _present(self, digest: str) -> Path:
         path = self.path(digest)
         if not path.is_file():
             raise IntegrityBroken("an object is missing from the store", where=digest, hint="run the stage again")
-        data = path.read_bytes()
-        if digest_of(data) != digest:
+        return path
+
+    def _refuse_altered(self, digest: str, found: str) -> None:
+        if found != digest:
             raise IntegrityBroken(
-                "an object was altered in the store", where=str(path), hint="delete it and run the stage again"
+                "an object was altered in the store",
+                where=str(self.path(digest)),
+                hint="delete it and run the stage again",
             )
-        return data
 
     def has(self, digest: str) -> bool:
         return self.path(digest).is_file()

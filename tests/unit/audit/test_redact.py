@@ -1,12 +1,11 @@
 """Spans become placeholders; overlaps leave nothing standing; identity stays."""
 
-from tunesmith.artifacts import Example, Message, Row, Span, Text, message
-from tunesmith.audit.redact import redact
+from tunesmith.artifacts import Example, Message, Span, Text, message
+from tunesmith.audit.redact import Redaction
 
 
-def row(*texts: str) -> Row:
-    turns = tuple(message("user", text) for text in texts)
-    return Row(row_id="0123456789abcdef", file="a.jsonl", line=3, example=Example(messages=turns))
+def turns(*texts: str) -> Example:
+    return Example(messages=tuple(message("user", text) for text in texts))
 
 
 def span(message: int, start: int, end: int, kind: str) -> Span:
@@ -14,35 +13,29 @@ def span(message: int, start: int, end: int, kind: str) -> Span:
 
 
 def test_overlapping_spans_become_one_of_the_kind_that_starts_first() -> None:
-    (made,) = redact([row("ab cdef gh")], {0: [span(0, 5, 9, "late"), span(0, 3, 6, "early"), span(0, 0, 2, "own")]})
-    assert made.example.messages[0].text == "[own-1] [early-1]h"
+    spans = [span(0, 5, 9, "late"), span(0, 3, 6, "early"), span(0, 0, 2, "own")]
+    assert Redaction().of(turns("ab cdef gh"), spans) == turns("[own-1] [early-1]h")
 
 
 def test_numbers_run_per_kind_over_all_rows_without_regard_to_case_and_spaces() -> None:
-    rows = [row("Ab", "x"), row("untouched"), row("a b", "y", "AB")]
-    spans = {
-        0: [span(0, 0, 2, "k"), span(1, 0, 1, "k")],
-        2: [span(0, 0, 3, "k"), span(1, 0, 1, "other"), span(2, 0, 2, "k")],
-    }
-    made = redact(rows, spans)
-    assert [[turn.text for turn in one.example.messages] for one in made] == [
-        ["[k-1]", "[k-2]"],
-        ["untouched"],
-        ["[k-1]", "[other-1]", "[k-1]"],
-    ]
-    assert made[1] is rows[1]
-    assert [(one.row_id, one.file, one.line, one.rights) for one in made] == [
-        (one.row_id, one.file, one.line, one.rights) for one in rows
-    ]
+    redaction = Redaction()
+    first = redaction.of(turns("Ab", "x"), [span(0, 0, 2, "k"), span(1, 0, 1, "k")])
+    later = [span(0, 0, 3, "k"), span(1, 0, 1, "other"), span(2, 0, 2, "k")]
+    assert first == turns("[k-1]", "[k-2]")
+    assert redaction.of(turns("a b", "y", "AB"), later) == turns("[k-1]", "[other-1]", "[k-1]")
 
 
 def test_a_span_over_two_text_parts() -> None:
     parts = Message(role="user", content=(Text(text="ab"), Text(text="cd")))
-    one = Row(row_id="0", file="a", line=1, example=Example(messages=(parts,)))
-    (made,) = redact([one], {0: [span(0, 1, 3, "k")]})
-    assert made.example.messages == (message("user", "a[k-1]d"),)
+    assert Redaction().of(Example(messages=(parts,)), [span(0, 1, 3, "k")]) == turns("a[k-1]d")
 
 
 def test_labels_of_a_text_stay() -> None:
-    one = Row(row_id="0", file="a", line=1, example=Example(text="abc", labels=("x",)))
-    assert redact([one], {0: [span(0, 0, 1, "k")]})[0].example == Example(text="[k-1]bc", labels=("x",))
+    one = Example(text="abc", labels=("x",))
+    assert Redaction().of(one, [span(0, 0, 1, "k")]) == Example(text="[k-1]bc", labels=("x",))
+
+
+def test_the_weight_of_a_turn_stays() -> None:
+    one = Example(messages=(Message(role="assistant", content=(Text(text="abc"),), weight=0.5),))
+    made = Redaction().of(one, [span(0, 0, 1, "k")])
+    assert (made.messages[0].text, made.messages[0].weight) == ("[k-1]bc", 0.5)

@@ -1,0 +1,109 @@
+"""Columns: rows as they are read, batch by batch, put into the columns that checks see."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import pyarrow as pa
+
+from tunesmith.artifacts import Rights, Row, digest_of
+from tunesmith.audit.corpus import Corpus, Signals
+from tunesmith.data.normal import normal, without_frames
+from tunesmith.data.rows import canonical
+
+TEXTS: Final = ("row_id", "split", "file", "system", "prompt", "completion", "plain", "digest", *Rights.model_fields)
+NUMBERS: Final = ("row", "line", "systems")
+TABLE: Final = pa.schema([*((name, pa.int64()) for name in NUMBERS), *((name, pa.string()) for name in TEXTS)])
+PARTS: Final = pa.schema(
+    [("part", pa.int64()), ("row", pa.int64()), ("message", pa.int64()), ("text", pa.string()), ("role", pa.string())]
+)
+
+
+@dataclass
+class Columns:
+    """Gathers rows; numbers run on from the training rows to the held-out rows. `shards` are the row numbers of each batch."""
+
+    _tables: list[pa.Table] = field(default_factory=list)
+    _parts: list[pa.Table] = field(default_factory=list)
+    rows: int = 0
+    parts: int = 0
+
+    def add(self, batch: Sequence[Row], split: str, *, examples: Sequence[str]) -> None:
+        """The next rows, with the canonical texts of their examples."""
+        texts = [_prompt(row) for row in batch]
+        columns: dict[str, list[object]] = {
+            "row": list(range(self.rows, self.rows + len(batch))),
+            "line": [row.line for row in batch],
+            "systems": [_systems(row) for row in batch],
+            "row_id": [row.row_id for row in batch],
+            "split": [split] * len(batch),
+            "file": [row.file for row in batch],
+            "system": [system for system, _ in texts],
+            "prompt": [prompt for _, prompt in texts],
+            "completion": [_completion(row) for row in batch],
+            "plain": [normal(prompt) for _, prompt in texts],
+            "digest": [digest_of(example.encode())[7:] for example in examples],
+        }
+        for key in Rights.model_fields:
+            columns[key] = [getattr(row.rights, key) for row in batch]
+        self._tables.append(_table(columns, TABLE))
+        self._parts.append(self._messages(batch))
+        self.rows += len(batch)
+        self.parts += self._parts[-1].num_rows
+
+    def corpus(self) -> Corpus:
+        """All rows so far."""
+        table = _joined(self._tables, TABLE)
+        plain = table.column("plain")
+        table = table.drop_columns("plain").append_column("normal", without_frames(plain, table.column("file")))
+        parts = _joined(self._parts, PARTS)
+        return Corpus(table, parts, Signals(table, parts))
+
+    def _messages(self, batch: Sequence[Row]) -> pa.Table:
+        lines: dict[str, list[object]] = {name: [] for name in PARTS.names}
+        for number, row in enumerate(batch, self.rows):
+            turns: list[tuple[str, str | None]] = [(turn.text, turn.role) for turn in row.example.messages]
+            turns = turns or [(row.example.text or "", None)]
+            lines["row"] += [number] * len(turns)
+            lines["message"] += range(len(turns))
+            lines["text"] += [text for text, _ in turns]
+            lines["role"] += [role for _, role in turns]
+        lines["part"] = list(range(self.parts, self.parts + len(lines["row"])))
+        return _table(lines, PARTS)
+
+
+def corpus_of(train: Sequence[Row], test: Sequence[Row]) -> Corpus:
+    """Rows that are in memory already, in columns."""
+    columns = Columns()
+    for split, rows in (("train", train), ("test", test)):
+        if rows:
+            columns.add(rows, split, examples=[canonical(row.example) for row in rows])
+    return columns.corpus()
+
+
+def _table(columns: dict[str, list[object]], schema: pa.Schema) -> pa.Table:
+    arrays = [pa.array(columns[name], type=kind) for name, kind in zip(schema.names, schema.types, strict=True)]
+    return pa.table(arrays, schema=schema)
+
+
+def _joined(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def _prompt(row: Row) -> tuple[str, str]:
+    """(system turns, the rest of the prompt)."""
+    if not row.example.messages:
+        return "", row.example.text or ""
+    turns = row.example.prompt
+    system = "\n".join(turn.text for turn in turns if turn.role == "system")
+    return system, "\n".join(turn.text for turn in turns if turn.role != "system")
+
+
+def _systems(row: Row) -> int:
+    """How many system turns come first; the message after them is the one to show."""
+    roles = [turn.role for turn in row.example.messages]
+    return next((number for number, role in enumerate(roles) if role != "system"), 0)
+
+
+def _completion(row: Row) -> str | None:
+    return None if not row.example.messages and row.example.labels is None else row.example.completion
