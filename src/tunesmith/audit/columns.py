@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from tunesmith.artifacts import Rights, Row, digest_of
 from tunesmith.audit.corpus import Corpus, Signals
+from tunesmith.audit.shelf import NoShelf, Shelf
 from tunesmith.data.normal import normal, without_frames
 from tunesmith.data.rows import canonical
 
@@ -51,13 +52,13 @@ class Columns:
         self.rows += len(batch)
         self.parts += self._parts[-1].num_rows
 
-    def corpus(self) -> Corpus:
-        """All rows so far."""
+    def corpus(self, shelf: Shelf | None = None) -> Corpus:
+        """All rows so far; a shelf has what earlier audits worked out."""
         table = _joined(self._tables, TABLE)
         plain = table.column("plain")
         table = table.drop_columns("plain").append_column("normal", without_frames(plain, table.column("file")))
         parts = _joined(self._parts, PARTS)
-        return Corpus(table, parts, Signals(table, parts))
+        return Corpus(table, parts, Signals(table, parts, shelf or NoShelf()))
 
     def _messages(self, batch: Sequence[Row]) -> pa.Table:
         lines: dict[str, list[object]] = {name: [] for name in PARTS.names}

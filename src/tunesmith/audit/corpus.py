@@ -13,8 +13,11 @@ from pyarrow import compute
 
 from tunesmith import tables
 from tunesmith.artifacts import Action, Finding, Place, Severity, Span
+from tunesmith.audit.shelf import NoShelf, Shelf
 from tunesmith.data.patterns import PERSONAL, SECRETS, Hit, Pattern, find, gate
+from tunesmith.registry import signature
 
+_VALUE: Final = "__value__"
 EXCERPT: Final = 100
 """Characters of an excerpt at most."""
 
@@ -52,22 +55,42 @@ class Signals:
 
     table: pa.Table
     parts: pa.Table
+    shelf: Shelf = field(default_factory=NoShelf)
     numbers: dict[str, int] = field(default_factory=dict)
     _hits: dict[tuple[Pattern, ...], dict[int, list[Hit]]] = field(default_factory=dict)
-    _values: dict[Signal, pa.Array] = field(default_factory=dict)
+    _values: dict[Signal, pa.ChunkedArray] = field(default_factory=dict)
 
     def place(self, row: int) -> Place:
         """Where a row was read."""
         row_id, file, line = (self.table.column(name)[row].as_py() for name in ("row_id", "file", "line"))
         return Place(row_id=row_id, file=file, line=line)
 
-    def values(self, signal: Signal) -> pa.Array:
-        """One value for each line of the whole `table` or `parts`."""
+    def values(self, signal: Signal) -> pa.ChunkedArray:
+        """One value for each line of the whole `table` or `parts`; what the shelf knows is not worked out again."""
         if signal not in self._values:
             table = self.table if signal.of == "rows" else self.parts
-            made = tables.map_batches(table, signal.values, columns=signal.columns, name="value", kind=signal.kind)
-            self._values[signal] = made.column("value")
+            name, columns = signature(signal), [table.column(column) for column in signal.columns]
+            shards = [[column.chunk(number) for column in columns] for number in range(columns[0].num_chunks)]
+            known = [self.shelf.get(name, shard) for shard in shards]
+            missing = [number for number, values in enumerate(known) if values is None]
+            for number, values in zip(missing, self._worked_out(signal, [shards[one] for one in missing]), strict=True):
+                self.shelf.put(name, shards[number], values)
+                known[number] = values
+            self._values[signal] = pa.chunked_array(known, type=signal.kind)
         return self._values[signal]
+
+    def _worked_out(self, signal: Signal, shards: list[list[pa.Array]]) -> list[pa.Array]:
+        """The signal's values shard by shard, worked out by the engine in one go."""
+        if not shards:
+            return []
+        columns = [pa.chunked_array(chunks) for chunks in zip(*shards, strict=True)]
+        table = pa.table(columns, names=list(signal.columns))
+        made = tables.map_batches(table, signal.values, columns=signal.columns, name=_VALUE, kind=signal.kind)
+        values, start, parts = made.column(_VALUE).combine_chunks(), 0, []
+        for shard in shards:
+            parts.append(values.slice(start, len(shard[0])))
+            start += len(shard[0])
+        return parts
 
     @cached_property
     def bands(self) -> pa.Table:
@@ -132,10 +155,12 @@ class Corpus:
         keys = self.signals.bands
         return keys.filter(compute.is_in(keys.column("row"), value_set=table.column("row").combine_chunks()))
 
-    def values(self, signal: Signal) -> pa.Array:
+    def values(self, signal: Signal) -> pa.ChunkedArray:
         """The signal's value for each line of `table` (a signal of rows) or of `parts` (a signal of messages)."""
-        lines = self.table.column("row") if signal.of == "rows" else self.parts.column("part")
-        return self.signals.values(signal).take(lines)
+        whole, values = (self.table is self.signals.table), self.signals.values(signal)
+        if whole:
+            return values
+        return values.take(self.table.column("row") if signal.of == "rows" else self.parts.column("part"))
 
     def hits(self, patterns: tuple[Pattern, ...]) -> dict[int, list[tuple[int, Hit]]]:
         """(message, hit) by row, in order."""

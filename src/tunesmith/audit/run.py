@@ -17,6 +17,7 @@ from tunesmith.audit.columns import Columns
 from tunesmith.audit.corpus import Corpus
 from tunesmith.audit.outcome import Outcome
 from tunesmith.audit.plan import Planned, plan
+from tunesmith.audit.shelf import FolderShelf
 from tunesmith.context import Context
 from tunesmith.data.rows import RowEncoder, RowWriter, batches, canonical
 from tunesmith.data.sources import stream_sources
@@ -40,7 +41,7 @@ def run(sources: DataSettings, settings: AuditSettings, context: Context, *, tas
         test = _read("test", sources.test, columns, into=Path(folder), context=context)
         files = (*train.files, *test.files)
         _refuse_plain_text(files, task)
-        corpus = columns.corpus()
+        corpus = columns.corpus(FolderShelf(context.store))
         book = _examine(corpus, planned, context)
         findings = book.table()
         outcome = Outcome(book.dropped, book.spans(findings), findings, context.store)

@@ -6,7 +6,6 @@ Rows come and go in batches, so that a data set may be larger than memory.
 import hashlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from json.encoder import encode_basestring as quoted
 from pathlib import Path
 from types import TracebackType
@@ -127,9 +126,17 @@ def read_batches(path: Path) -> Iterator[pa.Table]:
 
 
 def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """Rows in lists of at most BATCH."""
-    left = iter(rows)
-    while batch := list(islice(left, BATCH)):
+    """Rows in lists of at most BATCH; a file begins a new one, unless the list is still short.
+
+    So the lists of a file stay the same when another file grows.
+    """
+    batch: list[Row] = []
+    for row in rows:
+        if len(batch) >= BATCH or (len(batch) >= BATCH // 4 and row.file != batch[-1].file):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
         yield batch
 
 

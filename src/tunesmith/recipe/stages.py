@@ -36,7 +36,9 @@ class AuditSettings(Settings):
         default_factory=dict,
         description="kinds of personal data that stay, each with the reason, e.g. {phone: invented numbers}",
     )
-    runner: Literal["local"] = "local"
+    runner: Literal["local", "ray"] = Field(
+        default="local", description="ray: the cluster of RAY_ADDRESS, or a Ray of this machine alone"
+    )
 
 
 class EvaluateSettings(Settings):

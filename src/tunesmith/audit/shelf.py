@@ -1,0 +1,101 @@
+"""Shelf: values of signals that were worked out before, so that an audit looks at changed rows alone.
+
+A value is known by the content of the lines it was worked out from, the signal with its settings and version, the code and
+the libraries. What cannot be read back is worked out again. Values hold no text of any row.
+"""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+import pyarrow as pa
+
+from tunesmith.artifacts import canonical_bytes, digest_of
+from tunesmith.store import Store
+from tunesmith.store.objects import disk_errors
+from tunesmith.store.versions import code_version, library_versions
+
+DIGEST: Final = 32
+
+
+class Shelf(Protocol):
+    """Where values of signals are kept between audits."""
+
+    def get(self, signal: str, lines: Sequence[pa.Array]) -> pa.Array | None:
+        """The values of a signal (by its signature) for these lines, None when they are not known."""
+        ...
+
+    def put(self, signal: str, lines: Sequence[pa.Array], values: pa.Array) -> None:
+        """Keep values for the next audit."""
+        ...
+
+
+class NoShelf:
+    """Keeps nothing."""
+
+    def get(self, signal: str, lines: Sequence[pa.Array]) -> pa.Array | None:
+        return None
+
+    def put(self, signal: str, lines: Sequence[pa.Array], values: pa.Array) -> None:
+        return None
+
+
+class FolderShelf:
+    """One small file for each signal and shard, below `signals/` in the store's folder; another version's are thrown away."""
+
+    def __init__(self, store: Store) -> None:
+        made_by = digest_of(canonical_bytes({"code": code_version(), "versions": library_versions()}))
+        self._folder = store.folder / "signals" / made_by[7:23]
+        self._known: dict[int, tuple[pa.Array, bytes]] = {}
+        for other in (store.folder / "signals").glob("*"):
+            if other != self._folder:
+                shutil.rmtree(other)
+
+    def get(self, signal: str, lines: Sequence[pa.Array]) -> pa.Array | None:
+        path = self._path(signal, lines)
+        if not path.is_file():
+            return None
+        data = path.read_bytes()
+        if _digest(data[DIGEST:]) != data[:DIGEST]:
+            return None
+        table = pa.ipc.open_file(pa.BufferReader(data[DIGEST:])).read_all()
+        return table.column("value").combine_chunks()
+
+    def put(self, signal: str, lines: Sequence[pa.Array], values: pa.Array) -> None:
+        path, sink = self._path(signal, lines), pa.BufferOutputStream()
+        table = pa.table({"value": values})
+        options = pa.ipc.IpcWriteOptions(compression="zstd")
+        with pa.ipc.new_file(sink, table.schema, options=options) as writer:
+            writer.write_table(table)
+        data = sink.getvalue().to_pybytes()
+        with disk_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
+            with os.fdopen(handle, "wb") as file:
+                file.write(_digest(data) + data)
+            os.replace(name, path)
+
+    def _path(self, signal: str, lines: Sequence[pa.Array]) -> Path:
+        key = hashlib.blake2b(signal.encode(), digest_size=16)
+        for column in lines:
+            key.update(self._content(column))
+        return self._folder / key.hexdigest()
+
+    def _content(self, column: pa.Array) -> bytes:
+        """Digest of a column's values; known by identity, since several signals read the same columns."""
+        known = self._known.get(id(column))
+        if known is None or known[0] is not column:
+            sink = pa.BufferOutputStream()
+            batch = pa.record_batch({"column": column})
+            with pa.ipc.new_stream(sink, batch.schema) as writer:
+                writer.write_batch(batch)
+            known = self._known[id(column)] = (column, _digest(sink.getvalue()))
+        return known[1]
+
+
+def _digest(data: bytes | pa.Buffer) -> bytes:
+    return hashlib.blake2b(data, digest_size=DIGEST).digest()
