@@ -93,9 +93,9 @@ class Signals:
         return parts
 
     @cached_property
-    def bands(self) -> pa.Table:
-        """Columns row, band, high, low: MinHash band keys of the normal prompts."""
-        return tables.band_keys(tables.minhash(self.table, column="normal", row="row"), row="row")
+    def bands(self) -> tables.Bands:
+        """MinHash band keys of the normal prompts that are not empty."""
+        return tables.bands_of(self.table, column="normal", row="row")
 
     def hits(self, patterns: tuple[Pattern, ...]) -> dict[int, list[Hit]]:
         """Hits by number of the part; the native gates choose which texts the exact expressions look at."""
@@ -150,10 +150,9 @@ class Corpus:
 
         return Corpus(kept(self.table), kept(self.parts), self.signals)
 
-    def bands(self, table: pa.Table) -> pa.Table:
+    def bands(self, table: pa.Table) -> tables.Bands:
         """MinHash band keys of the rows of `table`; rows whose normal prompt is empty have none."""
-        keys = self.signals.bands
-        return keys.filter(compute.is_in(keys.column("row"), value_set=table.column("row").combine_chunks()))
+        return self.signals.bands.of(table.column("row"))
 
     def values(self, signal: Signal) -> pa.ChunkedArray:
         """The signal's value for each line of `table` (a signal of rows) or of `parts` (a signal of messages)."""

@@ -2,7 +2,7 @@
 
 import logging
 from importlib.util import find_spec
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from tunesmith import process
 from tunesmith.errors import MachineFailure, Misuse
@@ -44,7 +44,7 @@ def _join_cluster() -> None:
     if ray.is_initialized():
         return
     address = process.environment("RAY_ADDRESS") or "local"
-    alone = {"include_dashboard": False} if address == "local" else {}
+    alone: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     environment = {"env_vars": dict(process.SWITCHES)}
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment, **alone)

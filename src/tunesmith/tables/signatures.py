@@ -5,9 +5,12 @@ xxHash. With 32 bands of 4 rows two texts of Jaccard similarity s share a key wi
 0.87 at 0.5, 0.99 at 0.6, 0.9999 at 0.7.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 import numpy
+import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute
 
@@ -23,6 +26,11 @@ BANDS: Final = 32
 ROWS: Final = 4
 WORDS: Final = 3
 """Bands, hashes in a band, and words in a shingle. They and Daft's version decide the signature."""
+SIGNED: Final = 200_000
+"""Rows whose signatures (512 bytes each) are held at once."""
+LINES: Final = 8_000_000
+"""Keys that are grouped at once, about a gigabyte with the engine's own copies."""
+MIX: Final = numpy.uint64(0x9E3779B97F4A7C15)
 
 
 def minhash(table: pa.Table, *, column: str, row: str) -> pa.Table:
@@ -39,18 +47,53 @@ def minhash(table: pa.Table, *, column: str, row: str) -> pa.Table:
     return frame.select(col(row), hashed.alias("signature")).sort(row).to_arrow()
 
 
-def band_keys(signatures: pa.Table, *, row: str) -> pa.Table:
-    """32 lines a row: `row`, `band` and the band's four hashes as `high` and `low` (64 bits each, so nothing is hashed twice)."""
+@dataclass(frozen=True)
+class Bands:
+    """Band keys of rows: `keys[n, b]` is that of row `rows[n]` in band b, its four hashes mixed into 64 bits.
+
+    Rows of unlike bands share a key by chance with a probability of 2^-64; who meets is compared anyway.
+    """
+
+    rows: npt.NDArray[numpy.int64]
+    keys: npt.NDArray[numpy.uint64]
+
+    def of(self, rows: pa.ChunkedArray) -> "Bands":
+        """Those of some rows alone."""
+        kept = numpy.isin(self.rows, numpy.asarray(rows))
+        return Bands(self.rows[kept], self.keys[kept])
+
+    def passes(self, lines: int = LINES) -> Iterator[range]:
+        """Bands to look at together, so that about `lines` keys are held at once."""
+        step = max(1, min(BANDS, lines // max(1, len(self.rows))))
+        for first in range(0, BANDS, step):
+            yield range(first, min(first + step, BANDS))
+
+    def table(self, bands: range) -> pa.Table:
+        """Columns row, band and key of some bands."""
+        return pa.table(
+            {
+                "row": numpy.tile(self.rows, len(bands)),
+                "band": numpy.repeat(numpy.arange(bands.start, bands.stop, dtype=numpy.int16), len(self.rows)),
+                "key": self.keys[:, bands.start : bands.stop].T.ravel(),
+            }
+        )
+
+
+def band_keys(signatures: pa.Table, *, row: str) -> Bands:
+    """The band keys of signatures."""
     count = signatures.num_rows
     column = signatures.column("signature").combine_chunks()
     values = numpy.asarray(column.flatten(), dtype=numpy.uint32).reshape(count, BANDS, ROWS)
-    pairs = numpy.ascontiguousarray(values).view(numpy.uint64).reshape(count * BANDS, 2)
-    rows = numpy.repeat(numpy.asarray(signatures.column(row)), BANDS)
-    return pa.table(
-        {
-            row: pa.array(rows),
-            "band": pa.array(numpy.tile(numpy.arange(BANDS, dtype=numpy.int64), count)),
-            "high": pa.array(pairs[:, 0]),
-            "low": pa.array(pairs[:, 1]),
-        }
-    )
+    pairs = numpy.ascontiguousarray(values).view(numpy.uint64).reshape(count, BANDS, 2)
+    mixed = (pairs[:, :, 0] * MIX) ^ (pairs[:, :, 1] + (pairs[:, :, 0] >> numpy.uint64(29)))
+    mixed *= MIX
+    return Bands(numpy.asarray(signatures.column(row), dtype=numpy.int64), mixed ^ (mixed >> numpy.uint64(32)))
+
+
+def bands_of(table: pa.Table, *, column: str, row: str) -> Bands:
+    """The band keys of every row whose text is not empty; signatures are made and mixed some rows at a time."""
+    parts = [
+        band_keys(minhash(table.slice(first, SIGNED), column=column, row=row), row=row)
+        for first in range(0, max(table.num_rows, 1), SIGNED)
+    ]
+    return Bands(numpy.concatenate([part.rows for part in parts]), numpy.concatenate([part.keys for part in parts]))

@@ -8,7 +8,9 @@ import pytest
 
 from tunesmith.errors import Misuse
 from tunesmith.tables import (
+    Bands,
     band_keys,
+    bands_of,
     distinct,
     group_min_count,
     map_batches,
@@ -16,6 +18,7 @@ from tunesmith.tables import (
     minhash,
     read,
     semi_join,
+    signatures,
     use_runner,
     write,
 )
@@ -95,13 +98,29 @@ def test_band_keys_meet_exactly_where_four_hashes_agree() -> None:
     keys = band_keys(made, row="row")
     one, two = made.column("signature").to_pylist()
     agree = [one[4 * band : 4 * band + 4] == two[4 * band : 4 * band + 4] for band in range(32)]
-    lines = keys.to_pylist()
-    assert [line["row"] for line in lines] == [7] * 32 + [9] * 32
-    met = [
-        lines[band]["high"] == lines[32 + band]["high"] and lines[band]["low"] == lines[32 + band]["low"]
-        for band in range(32)
-    ]
-    assert met == agree
+    assert keys.rows.tolist() == [7, 9]
+    assert (keys.keys[0] == keys.keys[1]).tolist() == agree
+    assert sum(agree) not in (0, 32)
+
+
+def test_bands_are_the_same_however_many_rows_are_signed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pa.table({"row": list(range(5)), "text": [f"a b c d {n} f" if n != 3 else "" for n in range(5)]})
+    whole = bands_of(table, column="text", row="row")
+    monkeypatch.setattr(signatures, "SIGNED", 2)
+    parted = bands_of(table, column="text", row="row")
+    assert whole.rows.tolist() == parted.rows.tolist() == [0, 1, 2, 4]
+    assert (whole.keys == parted.keys).all()
+
+
+def test_passes_cover_every_band_once() -> None:
+    bands = Bands(numpy.arange(10), numpy.arange(320, dtype=numpy.uint64).reshape(10, 32))
+    for lines in (1, 30, 100, 10_000):
+        passes = list(bands.passes(lines))
+        assert [band for some in passes for band in some] == list(range(32))
+        tables = [bands.table(some) for some in passes]
+        found = {tuple(line.values()) for table in tables for line in table.to_pylist()}
+        assert found == {(row, band, 32 * row + band) for row in range(10) for band in range(32)}
+    assert len(list(bands.passes(1))) == 32
 
 
 def test_matching_names_rows_per_expression() -> None:

@@ -20,7 +20,7 @@ from tunesmith.artifacts import Action, Finding
 from tunesmith.audit.check import CHECKS, NEAR_TWINS
 from tunesmith.audit.corpus import Corpus
 from tunesmith.data.normal import normal
-from tunesmith.data.similar import LEADERS, Likeness, meeting
+from tunesmith.data.similar import LEADERS, ColumnTexts, Likeness, meeting
 
 
 @CHECKS.register
@@ -38,8 +38,8 @@ class NearDuplicate:
 
     def examine(self, corpus: Corpus) -> list[Finding]:
         whole = corpus.signals.table
-        systems = [normal(text) for text in whole.column("system").to_pylist()]
-        likeness = Likeness(whole.column("normal").to_pylist(), systems, self.threshold)
+        systems = _NormalTexts(ColumnTexts(whole.column("system")))
+        likeness = Likeness(ColumnTexts(whole.column("normal")), systems, self.threshold)
         edges: dict[int, set[int]] = {}
         for bucket in meeting(corpus.bands(corpus.split("train"))):
             for row, leader in _led(bucket, likeness):
@@ -54,6 +54,16 @@ class NearDuplicate:
             )
             for row, kept, similarity in _resolved(edges, likeness)
         ]
+
+
+@dataclass(frozen=True)
+class _NormalTexts:
+    """Texts in normal form."""
+
+    texts: ColumnTexts
+
+    def __getitem__(self, number: int, /) -> str:
+        return normal(self.texts[number])
 
 
 def _reason(similarity: float) -> str:
