@@ -7,6 +7,7 @@ from typing import Any
 
 from tunesmith.artifacts import (
     AuditReport,
+    Bin,
     Comparison,
     CurvePoint,
     Dataset,
@@ -16,10 +17,13 @@ from tunesmith.artifacts import (
     Finding,
     GateReport,
     Insufficient,
+    Lengths,
     ModelRef,
     Place,
+    Profile,
     Provenance,
     SourceSummary,
+    SplitProfile,
     SystemScores,
     TrainReport,
     Verdict,
@@ -92,6 +96,22 @@ def findings() -> tuple[Finding, ...]:
     )
 
 
+def profile() -> Profile:
+    def split(rows: int) -> SplitProfile:
+        lengths = Lengths(least=20, median=118, p95=301, most=402, bins=(Bin(low=20, high=402, count=rows),))
+        return SplitProfile(
+            rows=rows,
+            prompts=lengths,
+            completions=lengths,
+            labels={},
+            languages={"en": rows},
+            sources={"tickets": rows},
+            licenses={"CC-BY-4.0": rows},
+        )
+
+    return Profile(train=split(950), test=split(300), clusters={2: 19, 3: 2})
+
+
 def audit_report(**changes: Any) -> AuditReport:
     def source(path: str, rows: int, split: str, origin: str | None) -> SourceSummary:
         return SourceSummary(
@@ -129,6 +149,7 @@ def audit_report(**changes: Any) -> AuditReport:
         "redacted": {"personal-data": 11, "secrets": 3},
         "warned": {"short-completion": 2},
         "quarantine": digest("9"),
+        "profile": profile(),
         "rows_read": 1250,
         "checks": {"near-duplicate": "id=near-duplicate|version=1", "exact-duplicate": "id=exact-duplicate|version=1"},
     }

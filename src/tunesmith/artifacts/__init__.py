@@ -5,10 +5,9 @@ from tunesmith.artifacts.dataset import Dataset
 from tunesmith.artifacts.estimate import Comparison, Estimate, Evidence, Insufficient
 from tunesmith.artifacts.example import Example, Media, Message, Part, Rights, Role, Row, SourceClass, Text, message
 from tunesmith.artifacts.finding import Action, Finding, Place, Severity, Span
+from tunesmith.artifacts.lengths import Bin, Lengths
 from tunesmith.artifacts.preview import (
-    Bin,
     FixedMemory,
-    Lengths,
     Piece,
     RatePoint,
     RateSearch,
@@ -16,6 +15,7 @@ from tunesmith.artifacts.preview import (
     ShownRow,
     TrainPreview,
 )
+from tunesmith.artifacts.profile import Profile, SplitProfile
 from tunesmith.artifacts.provenance import Provenance
 from tunesmith.artifacts.report import (
     AuditReport,
@@ -57,6 +57,7 @@ __all__ = [
     "Part",
     "Piece",
     "Place",
+    "Profile",
     "Provenance",
     "RatePoint",
     "RateSearch",
@@ -72,6 +73,7 @@ __all__ = [
     "SourceClass",
     "SourceSummary",
     "Span",
+    "SplitProfile",
     "SystemScores",
     "Text",
     "TrainPreview",

@@ -4,6 +4,7 @@ from typing import Literal
 
 from tunesmith.artifacts.base import Artifact
 from tunesmith.artifacts.finding import Place
+from tunesmith.artifacts.lengths import Lengths
 from tunesmith.artifacts.report import ModelRef, Report
 
 
@@ -34,24 +35,6 @@ class RejectedRow(Artifact):
     tokens: int | None = None
     lost: int = 0
     lost_trained: int = 0
-
-
-class Bin(Artifact):
-    """How many values lie in [low, high], both included."""
-
-    low: int
-    high: int
-    count: int
-
-
-class Lengths(Artifact):
-    """Whole numbers at a glance. `median` and `p95` are values that occur (nearest rank, the lower one of two)."""
-
-    least: int
-    median: int
-    p95: int
-    most: int
-    bins: tuple[Bin, ...] = ()
 
 
 class FixedMemory(Artifact):

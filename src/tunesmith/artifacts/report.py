@@ -9,6 +9,7 @@ from tunesmith.artifacts.base import Artifact, canonical_bytes, digest_of
 from tunesmith.artifacts.dataset import Dataset
 from tunesmith.artifacts.estimate import Comparison, Evidence
 from tunesmith.artifacts.finding import Finding
+from tunesmith.artifacts.profile import Profile
 from tunesmith.artifacts.provenance import Provenance
 from tunesmith.artifacts.verdict import Verdict
 
@@ -88,7 +89,8 @@ class AuditReport(Report):
     """Clean data sets, findings, and how many rows each rule took out.
 
     `findings` shows the first 200 of each rule, `found` counts all of them, and `all_findings` is the digest of the stored
-    table of all (Parquet). `warned` and `blocking` count findings, `dropped` and `redacted` rows.
+    table of all (Parquet). `warned` and `blocking` count findings, `dropped` and `redacted` rows. `profile` is what the rows
+    look like.
     """
 
     train: Dataset
@@ -102,6 +104,7 @@ class AuditReport(Report):
     warned: dict[str, int]
     blocking: dict[str, int]
     quarantine: str
+    profile: Profile
     rows_read: int
     checks: dict[str, str]
 

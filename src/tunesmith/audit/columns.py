@@ -12,7 +12,18 @@ from tunesmith.audit.shelf import NoShelf, Shelf
 from tunesmith.data.normal import normal, without_frames
 from tunesmith.data.rows import canonical
 
-TEXTS: Final = ("row_id", "split", "file", "system", "prompt", "completion", "plain", "digest", *Rights.model_fields)
+TEXTS: Final = (
+    "row_id",
+    "split",
+    "file",
+    "system",
+    "prompt",
+    "completion",
+    "label",
+    "plain",
+    "digest",
+    *Rights.model_fields,
+)
 NUMBERS: Final = ("row", "line", "systems")
 TABLE: Final = pa.schema([*((name, pa.int64()) for name in NUMBERS), *((name, pa.string()) for name in TEXTS)])
 PARTS: Final = pa.schema(
@@ -42,6 +53,7 @@ class Columns:
             "system": [system for system, _ in texts],
             "prompt": [prompt for _, prompt in texts],
             "completion": [_completion(row) for row in batch],
+            "label": [row.example.labels[0] if row.example.labels else None for row in batch],
             "plain": [normal(prompt) for _, prompt in texts],
             "digest": [digest_of(example.encode())[7:] for example in examples],
         }

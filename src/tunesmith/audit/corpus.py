@@ -126,9 +126,9 @@ class Signals:
 @dataclass(frozen=True)
 class Corpus:
     """`table` has one line a row: row (number from 0; training rows first), row_id, split ("train" or "test"), file, line,
-    system, prompt, completion (null where the format has none), normal (see `normal`), digest (of the example's canonical
-    bytes), and the row's `Rights` by name: license, source, origin, basis ... `parts` has one line a message: part (number
-    from 0), row, message, role (null where the row is a text), text.
+    system, prompt, completion (null where the format has none), label (the first; null where it has none), normal (see
+    `normal`), digest (of the example's canonical bytes), and the row's `Rights` by name: license, source, origin, basis ...
+    `parts` has one line a message: part (number from 0), row, message, role (null where the row is a text), text.
     """
 
     table: pa.Table

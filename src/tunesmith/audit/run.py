@@ -17,6 +17,7 @@ from tunesmith.audit.columns import Columns
 from tunesmith.audit.corpus import Corpus
 from tunesmith.audit.outcome import Outcome
 from tunesmith.audit.plan import Planned, plan
+from tunesmith.audit.profile import profile
 from tunesmith.audit.shelf import FolderShelf
 from tunesmith.context import Context
 from tunesmith.data.rows import RowEncoder, RowWriter, batches, canonical
@@ -70,6 +71,7 @@ def run(sources: DataSettings, settings: AuditSettings, context: Context, *, tas
         warned=book.counted("warn"),
         blocking=book.counted("block"),
         quarantine=outcome.keep_quarantine(),
+        profile=profile(corpus, findings, None),
         rows_read=columns.rows,
         checks={
             **{one.check.id: f"{signature(one.check)}|action={one.action}" for one in planned},

@@ -61,7 +61,7 @@ def show_audit(report: AuditReport, console: Console) -> None:
     table = _table("rule", "rows", "first case", "why", whole=2)
     for (rule, action), found in sorted(cases.items()):
         first = found[0]
-        _row(table, (rule, f"{len(found):,} {DONE[action]}", place_of(first.place), because(first)))
+        _row(table, (rule, f"{report.found[rule]:,} {DONE[action]}", place_of(first.place), because(first)))
     console.print(table)
 
 

@@ -1,0 +1,24 @@
+"""Whole numbers at a glance: least, median, 95%, most, and a histogram."""
+
+from typing import Final
+
+import numpy
+import numpy.typing as npt
+
+from tunesmith.artifacts import Bin, Lengths
+
+BINS: Final = 10
+
+
+def lengths_of(values: npt.NDArray[numpy.int64]) -> Lengths:
+    """Least, median, 95% and most of some whole numbers, and a histogram of at most BINS equal bins."""
+    ordered = numpy.sort(values)
+    least, most = int(ordered[0]), int(ordered[-1])
+    width = -(-(most - least + 1) // BINS)
+    counts = numpy.bincount((ordered - least) // width)
+    bins = tuple(
+        Bin(low=low, high=min(low + width - 1, most), count=int(count))
+        for low, count in zip(range(least, most + 1, width), counts, strict=True)
+    )
+    median, p95 = (int(ordered[-(-len(ordered) * share // 100) - 1]) for share in (50, 95))
+    return Lengths(least=least, median=median, p95=p95, most=most, bins=bins)
