@@ -41,9 +41,11 @@ class SourceSummary(Artifact):
     """One file as it was read: where, which format, how many rows, under which rights.
 
     The rights are those that the recipe states for the whole file; `subject` is the column that tells persons apart.
+    `columns` names the column of each part of a row that has another name than the part.
     `stated` counts what the rows carry in the end, their own value or their source's: {key: {value: rows}}. A row without a
-    value is counted nowhere, and "" stands for values that are not listed: rarer ones, and every mark of a person. A key
-    that is not there was not counted. Of dates the first and the last are always listed.
+    value is counted nowhere. "" stands for values that are not listed: rarer ones, every mark of a person, and every author
+    but the source's own, for reports leave the house. A key that is not there was not counted. Of dates the first and the
+    last are always listed.
 
     What nobody stated is not written, so that a summary without it has the bytes and digest it always had.
     """
@@ -70,17 +72,18 @@ class SourceSummary(Artifact):
     stated: dict[str, dict[str, int]] = Field(default_factory=dict, exclude_if=_is_unset)
 
     @staticmethod
-    def listed(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
-        """`stated` from {key: {value: rows}} of all rows, of which there may be any number of values."""
-        return {key: _listed(key, counts[key]) for key in sorted(counts)}
+    def listed(counts: Mapping[str, Mapping[str, int]], *, author: str | None) -> dict[str, dict[str, int]]:
+        """`stated` from {key: {value: rows}} of all rows, however many values there are; `author` is the source's own."""
+        named: dict[str, set[str | None]] = {"subject": set(), "author": {author}}
+        return {key: _listed(key, counts[key], named.get(key)) for key in sorted(counts)}
 
 
-def _listed(key: str, counts: Mapping[str, int]) -> dict[str, int]:
+def _listed(key: str, counts: Mapping[str, int], only: set[str | None] | None) -> dict[str, int]:
     common = sorted(counts, key=lambda value: (-counts[value], value))
-    kept = set(common if key == "license" else () if key == "subject" else common[:LISTED])
+    kept = set(common if key == "license" else common[:LISTED])
     if counts and key in ("collected", "expires"):
         kept |= {min(counts), max(counts)}
-    listed = {value: counts[value] for value in sorted(kept)}
+    listed = {value: counts[value] for value in sorted(kept if only is None else kept & only)}
     rest = sum(counts.values()) - sum(listed.values())
     return {"": rest, **listed} if rest else listed
 
