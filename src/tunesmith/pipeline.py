@@ -161,7 +161,10 @@ class _Run:
             "task": recipe.task.model_dump(mode="json"),
         }
         report, reused = self._stage(
-            "audit", parts, AuditReport, lambda _: audit.run(recipe.data, recipe.audit, self.context, task=recipe.task)
+            "audit",
+            parts,
+            AuditReport,
+            lambda _: audit.run(recipe.data, recipe.audit, self.context, task=recipe.task, again=self.again),
         )
         return replace(result, audit=report, reused=(*result.reused, *reused))
 

@@ -30,8 +30,13 @@ NOTHING_LEFT = "no-training-rows"
 """Rule of the finding that blocks when every training row was dropped."""
 
 
-def run(sources: DataSettings, settings: AuditSettings, context: Context, *, task: TaskSettings) -> AuditReport:
-    """The report, complete also when a finding blocks: see `blocked`. Raises DataError when a file cannot be used."""
+def run(
+    sources: DataSettings, settings: AuditSettings, context: Context, *, task: TaskSettings, again: bool = False
+) -> AuditReport:
+    """The report, complete also when a finding blocks: see `blocked`. Raises DataError when a file cannot be used.
+
+    With `again` nothing is taken over from earlier audits of the same rows.
+    """
     started = context.clock.seconds()
     tables.use_runner(settings.runner)
     planned = plan(settings, task)
@@ -42,7 +47,7 @@ def run(sources: DataSettings, settings: AuditSettings, context: Context, *, tas
         test = _read("test", sources.test, columns, into=Path(folder), context=context)
         files = (*train.files, *test.files)
         _refuse_plain_text(files, task)
-        corpus = columns.corpus(FolderShelf(context.store))
+        corpus = columns.corpus(FolderShelf(context.store, again=again))
         book = _examine(corpus, planned, context)
         findings = book.table()
         outcome = Outcome(book.dropped, book.spans(findings), findings, context.store)
