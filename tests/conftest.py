@@ -98,6 +98,15 @@ def _has_cuda() -> bool:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Say how many tests were left out for want of data or a device, so that it is never silent."""
     skipped = terminalreporter.stats.get("skipped", [])
-    for reason in (MISSING, "needs a CUDA device", "needs Ray", "needs tensorboard", "needs mlflow"):
+    for reason in (
+        MISSING,
+        "needs a CUDA device",
+        "needs Ray",
+        "needs tensorboard",
+        "needs mlflow",
+        "needs cleanlab",
+        "needs presidio_analyzer",
+        "needs detect_secrets",
+    ):
         count = sum(reason in str(report.longrepr) for report in skipped)
         terminalreporter.write_line(f"skipped because it {reason}: {count}")

@@ -9,8 +9,9 @@ from training.cases import Data, facts
 from training.meter import Meter
 from training.models import build_model, context_in, settings_of
 from tunesmith import process
+from tunesmith.models.packed.check import check_packable
 from tunesmith.train.loop import Plan, run_loop
-from tunesmith.train.run import decide_sharing
+from tunesmith.train.ready import decide_sharing
 
 process.prepare()
 
@@ -47,6 +48,7 @@ def run_ours(job: Job, data: Data, folder: Path) -> dict[str, Any]:
     size = data.rows_per_step
     steps = [list(range(step * size, (step + 1) * size)) for step in range(data.steps)]
     settings = settings_of(job)
+    check_packable(model)
     share = decide_sharing(model, settings, context)
     plan = Plan(rows=data.rows, steps=steps, validation=[], key="bench", folder=folder / "run", share=share)
     state = run_loop(model, plan, settings=settings, context=context)

@@ -33,8 +33,10 @@ from tunesmith.store.versions import code_version, library_versions
 process.prepare()
 
 from tunesmith import audit, evaluate, release, train  # noqa: E402
+from tunesmith.data.lineage.record import record_dataset, record_release, record_training  # noqa: E402
 from tunesmith.data.sources import fingerprint  # noqa: E402
 from tunesmith.models.bases import resolve_base  # noqa: E402
+from tunesmith.models.reader import open_reader  # noqa: E402
 
 StageName = Literal["audit", "train", "evaluate", "gate", "release"]
 ORDER: tuple[StageName, ...] = ("audit", "train", "evaluate", "gate", "release")
@@ -102,7 +104,11 @@ def run(
 
 @dataclass(frozen=True)
 class _Run:
-    """One run's fixed values; each method is one stage by name."""
+    """One run's fixed values; each method is one stage by name.
+
+    What becomes of rows is told to the ledger after every stage, also one that was found done: a run may have been killed
+    between the two, and what is told twice is known once.
+    """
 
     recipe: Recipe
     context: Context
@@ -124,11 +130,11 @@ class _Run:
     def _refuse(self, result: RunResult, until: StageName) -> None:
         """Stop where the audit blocks, or where a release was asked for and the gate did not pass; the page says why."""
         blocks = audit.blocked(result.audit) if result.audit is not None else []
-        if blocks:
+        if result.audit is not None and blocks:
             first = blocks[0]
             place = first.place.file if first.place.line == 0 else f"{first.place.file}:{first.place.line}"
             raise Refused(
-                f"the audit blocks: {first.rule}: {first.reason} ({len(blocks)} findings that block)",
+                f"the audit blocks: {first.rule}: {first.reason} ({sum(result.audit.blocking.values())} findings that block)",
                 where=place,
                 hint=f"mend the data, or move the check to another list under `audit:`; see {self._page(result)}",
             )
@@ -156,16 +162,36 @@ class _Run:
         recipe = self.recipe
         parts = {
             "files": fingerprint(recipe.data, self.context),
+            "references": {file.name: file.sha256 for file in audit.references_of(recipe.audit, self.context)},
             "settings": recipe.audit.model_dump(mode="json"),
             "data": recipe.data.model_dump(mode="json"),
             "task": recipe.task.model_dump(mode="json"),
+            "base": _base_key(recipe.base, self.context),
+            "max_tokens": recipe.train.max_tokens,
+            "objective": recipe.train.objective,
         }
         report, reused = self._stage(
             "audit",
             parts,
             AuditReport,
-            lambda _: audit.run(recipe.data, recipe.audit, self.context, task=recipe.task, again=self.again),
+            lambda _: audit.run(
+                recipe.data,
+                recipe.audit,
+                self.context,
+                task=recipe.task,
+                again=self.again,
+                reader=open_reader(
+                    recipe.base,
+                    recipe.task,
+                    self.context,
+                    max_tokens=recipe.train.max_tokens,
+                    objective=recipe.train.objective,
+                ),
+            ),
         )
+        for dataset in (report.train, report.test):
+            if dataset is not None:
+                record_dataset(dataset, self.context.store)
         return replace(result, audit=report, reused=(*result.reused, *reused))
 
     def _train(self, result: RunResult) -> RunResult:
@@ -180,10 +206,12 @@ class _Run:
         inputs = train.TrainInputs(dataset, recipe.base, recipe.task)
         if self.use is not None:
             used = train.adopt(self.use, inputs, settings=recipe.train, context=self.context)
+            record_training(used, dataset, self.context.store, run_id=self.run_id)
             return replace(result, train=used, reused=(*result.reused, "train"))
         report, reused = self._stage(
             "train", parts, TrainReport, lambda _: train.run(inputs, recipe.train, self.context)
         )
+        record_training(report, dataset, self.context.store, run_id=self.run_id)
         return replace(result, train=report, reused=(*result.reused, *reused))
 
     def _evaluate(self, result: RunResult) -> RunResult:
@@ -237,6 +265,7 @@ class _Run:
         known = self.context.store.ledger.release_of(key) is not None
         report = release.run(inputs, recipe.release, self.context)
         self._record("release", key, report)
+        record_release(report, self.context.store)
         return replace(result, release=report, reused=(*result.reused, *(("release",) if known else ())))
 
     def _stage(
@@ -246,12 +275,20 @@ class _Run:
         key = self._key(name, parts)
         row = None if self.again else self.context.store.ledger.stage(key)
         if row is not None and self.context.store.objects.has(row.report):
-            self.context.progress.say(f"{name}: done already ({row.report_digest[:19]})")
-            self.context.store.ledger.set_ref(f"{self.recipe.name}/{name}", row.report)
-            return self.context.store.get(kind, row.report), (name,)
+            known = self.context.store.get(kind, row.report)
+            if self._holds(known):
+                self.context.progress.say(f"{name}: done already ({row.report_digest[:19]})")
+                self.context.store.ledger.set_ref(f"{self.recipe.name}/{name}", row.report)
+                return known, (name,)
         report = make(key)
         self._record(name, key, report)
         return report, ()
+
+    def _holds(self, report: Report) -> bool:
+        """Whether a report is still what the stage would say today: an audit is, until the next row's right of use ends."""
+        if not isinstance(report, AuditReport) or report.good_until is None:
+            return True
+        return self.context.clock.now().date().isoformat() <= report.good_until
 
     def _record(self, name: str, key: str, report: Report) -> None:
         row = StageRow(

@@ -79,6 +79,9 @@ class Registry(Generic[P]):
 
 
 def signature(plugin: Any) -> str:
-    """`id=..|version=..|setting=value..` of a plugin instance, read from its class; never typed by hand."""
-    settings = [f"{field.name}={getattr(plugin, field.name)!r}" for field in fields(plugin)]
+    """`id=..|version=..|setting=value..` of a plugin instance, read from its class; never typed by hand.
+
+    A field with `repr=False` is handed in by the run, such as the day, and no setting.
+    """
+    settings = [f"{field.name}={getattr(plugin, field.name)!r}" for field in fields(plugin) if field.repr]
     return "|".join([f"id={plugin.id}", f"version={plugin.version}", *settings])

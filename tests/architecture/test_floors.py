@@ -7,7 +7,14 @@ import pytest
 
 FLOORS = (
     ("tunesmith.errors", "tunesmith.artifacts", "tunesmith.ports", "tunesmith.process"),
-    ("tunesmith.registry", "tunesmith.stats", "tunesmith.store", "tunesmith.trust", "tunesmith.tables"),
+    (
+        "tunesmith.registry",
+        "tunesmith.stats",
+        "tunesmith.store",
+        "tunesmith.trust",
+        "tunesmith.tables",
+        "tunesmith.pages",
+    ),
     ("tunesmith.recipe", "tunesmith.context"),
     ("tunesmith.data", "tunesmith.models", "tunesmith.scoring", "tunesmith.retrieval"),
     (

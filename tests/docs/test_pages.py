@@ -15,7 +15,10 @@ PAGES = [
     "CONTRIBUTING.md",
     "docs/concepts/chat-templates.md",
     "docs/concepts/shared-prefixes.md",
-    *(f"docs/guides/{name}.md" for name in ("train", "verify-a-release", "your-own-rows", "serve-a-release")),
+    *(
+        f"docs/guides/{name}.md"
+        for name in ("train", "trace-and-erase", "verify-a-release", "your-own-rows", "serve-a-release")
+    ),
 ]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 

@@ -24,6 +24,14 @@ def assert_told(outcome: Any, code: int, *, what: str, where: str, hint: str) ->
     assert hint in lines["hint"]
 
 
+def assert_blocked(outcome: Any, *, what: str, where: str) -> None:
+    """The audit reads on to the end, reports, and blocks."""
+    assert "Traceback" not in outcome.err
+    assert (outcome.code, outcome.out.count("sha256:")) == (3, 1), outcome.err
+    assert f"error: the audit blocks: schema: {what}" in outcome.err
+    assert f"where: {where}\n" in outcome.err
+
+
 def test_a_missing_recipe(call: Call, tmp_path: Path) -> None:
     outcome = call("run", tmp_path / "none.yaml")
     assert_told(outcome, 2, what="no such recipe file", where="none.yaml", hint="tunesmith init")
@@ -60,8 +68,7 @@ def test_a_recipe_that_is_not_text(call: Call, desk: Path) -> None:
 def test_a_broken_json_line(call: Call, desk: Path) -> None:
     with (desk / "rows.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"text": "no end, "label": 1\n')
-    outcome = call("audit", desk / "recipe.yaml")
-    assert_told(outcome, 2, what="JSON", where="rows.jsonl:9", hint="")
+    assert_blocked(call("audit", desk / "recipe.yaml", "--quiet"), what="broken JSON", where="rows.jsonl:9")
 
 
 def test_a_wrong_column(call: Call, change: Change) -> None:
@@ -79,8 +86,7 @@ def test_an_empty_file(call: Call, desk: Path) -> None:
 def test_mixed_formats(call: Call, desk: Path) -> None:
     with (desk / "rows.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps({"prompt": "a question", "completion": "an answer"}) + "\n")
-    outcome = call("audit", desk / "recipe.yaml")
-    assert_told(outcome, 2, what="mixed formats", where="rows.jsonl:9", hint="split the file")
+    assert_blocked(call("audit", desk / "recipe.yaml", "--quiet"), what="mixed formats", where="rows.jsonl:9")
 
 
 def test_a_missing_data_file(call: Call, change: Change) -> None:

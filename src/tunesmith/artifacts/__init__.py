@@ -2,6 +2,7 @@
 
 from tunesmith.artifacts.base import Artifact, canonical_bytes, digest_of
 from tunesmith.artifacts.dataset import Dataset
+from tunesmith.artifacts.divided import SplitSummary
 from tunesmith.artifacts.estimate import Comparison, Estimate, Evidence, Insufficient
 from tunesmith.artifacts.example import Example, Media, Message, Part, Rights, Role, Row, SourceClass, Text, message
 from tunesmith.artifacts.finding import Action, Finding, Place, Severity, Span
@@ -74,6 +75,7 @@ __all__ = [
     "SourceSummary",
     "Span",
     "SplitProfile",
+    "SplitSummary",
     "SystemScores",
     "Text",
     "TrainPreview",

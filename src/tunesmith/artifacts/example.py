@@ -1,5 +1,6 @@
 """Example: what a model learns from or is asked. Row: an example with its identity and its rights."""
 
+import json
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -31,29 +32,72 @@ def _is_unset(value: object) -> bool:
     return value is None
 
 
+class ToolCall(Artifact):
+    """What an assistant asks a tool to do. `arguments` is the text of a JSON object, as the row had it."""
+
+    name: str
+    arguments: str
+    id: str | None = Field(default=None, exclude_if=_is_unset)
+
+    @property
+    def text(self) -> str:
+        """The call as one JSON object on one line."""
+        return f'{{"name": {json.dumps(self.name, ensure_ascii=False)}, "arguments": {self.arguments}}}'
+
+
 class Message(Artifact):
     """One turn of a conversation.
 
-    `weight` (0 or more) is what an assistant's turn counts in the loss; 0 is not trained, and None counts as 1. It is not
-    written when it is None, so that a message without one has the bytes and digest it always had.
+    `weight` (0 or more) is what an assistant's turn counts in the loss; 0 is not trained, and None counts as 1.
+    `tool_calls` are the assistant's, `tool_call_id` names the call that a tool's turn answers, `name` is who speaks. What is
+    None is not written, so that a message without it has the bytes and digest it always had.
     """
 
     role: Role
     content: tuple[Part, ...]
     weight: float | None = Field(default=None, ge=0, strict=True, exclude_if=_is_unset)
+    tool_calls: tuple[ToolCall, ...] | None = Field(default=None, exclude_if=_is_unset)
+    tool_call_id: str | None = Field(default=None, exclude_if=_is_unset)
+    name: str | None = Field(default=None, exclude_if=_is_unset)
 
     @property
     def text(self) -> str:
         """The text parts, joined."""
         return "".join(part.text for part in self.content if isinstance(part, Text))
 
+    @property
+    def said(self) -> str:
+        """The text, then each tool call on a line of its own."""
+        if not self.tool_calls:
+            return self.text
+        return "\n".join(part for part in (self.text, *(call.text for call in self.tool_calls)) if part)
+
+
+class LabelledSpan(Artifact):
+    """A labelled piece of a text: characters `start` to `end`, half-open."""
+
+    start: int = Field(ge=0)
+    end: int = Field(ge=1)
+    label: str
+
 
 class Example(Artifact):
-    """Messages, or a text with labels, or a text alone (continued pretraining)."""
+    """Messages, or a text with labels, tags or spans, or a text alone (continued pretraining).
+
+    `tools` are the definitions of the tools that messages may call, each the RFC 8785 text of a JSON object. `tags` has one
+    tag for each of `tokens`, and `text` is then the tokens with a space between. `answers` are all answers that count as
+    right, when there are several; the last message is the first of them. What is None is not written, except `text` and
+    `labels`, so that older examples keep their bytes.
+    """
 
     messages: tuple[Message, ...] = ()
     text: str | None = None
     labels: tuple[str, ...] | None = None
+    tools: tuple[str, ...] | None = Field(default=None, exclude_if=_is_unset)
+    tokens: tuple[str, ...] | None = Field(default=None, exclude_if=_is_unset)
+    tags: tuple[str, ...] | None = Field(default=None, exclude_if=_is_unset)
+    spans: tuple[LabelledSpan, ...] | None = Field(default=None, exclude_if=_is_unset)
+    answers: tuple[str, ...] | None = Field(default=None, exclude_if=_is_unset)
 
     @property
     def prompt(self) -> tuple[Message, ...]:
@@ -64,15 +108,23 @@ class Example(Artifact):
     def prompt_text(self) -> str:
         """Everything the model is given, as one text: user and system turns, or the text."""
         if self.messages:
-            return "\n".join(message.text for message in self.prompt)
+            return "\n".join(message.said for message in self.prompt)
         return self.text or ""
 
     @property
     def completion(self) -> str:
-        """What the model should say: the last assistant turn, or the first label; empty when there is none."""
+        """What the model should say; empty when there is nothing.
+
+        The last assistant turn with its tool calls; or the labels, a comma and a space between; or the tags, a space between;
+        or a line `label: text` for each span.
+        """
         if self.messages:
-            return self.messages[-1].text if self.messages[-1].role == "assistant" else ""
-        return self.labels[0] if self.labels else ""
+            return self.messages[-1].said if self.messages[-1].role == "assistant" else ""
+        if self.tags is not None:
+            return " ".join(self.tags)
+        if self.spans is not None:
+            return "\n".join(f"{span.label}: {(self.text or '')[span.start : span.end]}" for span in self.spans)
+        return ", ".join(self.labels or ())
 
 
 def message(role: Role, text: str) -> Message:

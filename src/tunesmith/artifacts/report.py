@@ -7,6 +7,7 @@ from pydantic import Field
 
 from tunesmith.artifacts.base import Artifact, canonical_bytes, digest_of
 from tunesmith.artifacts.dataset import Dataset
+from tunesmith.artifacts.divided import SplitSummary
 from tunesmith.artifacts.estimate import Comparison, Evidence
 from tunesmith.artifacts.finding import Finding
 from tunesmith.artifacts.profile import Profile
@@ -42,6 +43,7 @@ class SourceSummary(Artifact):
 
     The rights are those that the recipe states for the whole file; `subject` is the column that tells persons apart.
     `columns` names the column of each part of a row that has another name than the part.
+    `contradicts` has what the Croissant file of the source says where the recipe says otherwise, by key.
     `stated` counts what the rows carry in the end, their own value or their source's: {key: {value: rows}}. A row without a
     value is counted nowhere. "" stands for values that are not listed: rarer ones, every mark of a person, and every author
     but the source's own, for reports leave the house. A key that is not there was not counted. Of dates the first and the
@@ -69,6 +71,7 @@ class SourceSummary(Artifact):
     generator: str | None = Field(default=None, exclude_if=_is_unset)
     language: str | None = Field(default=None, exclude_if=_is_unset)
     subject: str | None = Field(default=None, exclude_if=_is_unset)
+    contradicts: dict[str, str] = Field(default_factory=dict, exclude_if=_is_unset)
     stated: dict[str, dict[str, int]] = Field(default_factory=dict, exclude_if=_is_unset)
 
     @staticmethod
@@ -93,7 +96,8 @@ class AuditReport(Report):
 
     `findings` shows the first 200 of each rule, `found` counts all of them, and `all_findings` is the digest of the stored
     table of all (Parquet). `warned` and `blocking` count findings, `dropped` and `redacted` rows. `profile` is what the rows
-    look like.
+    look like. `split` says how rows were held out when the recipe asked for it. `good_until` is the last day on which the same
+    rows give the same report, when rows have a last day of use.
     """
 
     train: Dataset
@@ -110,6 +114,8 @@ class AuditReport(Report):
     profile: Profile
     rows_read: int
     checks: dict[str, str]
+    split: SplitSummary | None = Field(default=None, exclude_if=_is_unset)
+    good_until: str | None = Field(default=None, exclude_if=_is_unset)
 
 
 class ModelRef(Artifact):

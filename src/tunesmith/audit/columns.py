@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy
+import numpy.typing as npt
 import pyarrow as pa
 
 from tunesmith.artifacts import Rights, Row, digest_of
 from tunesmith.audit.corpus import Corpus, Signals
 from tunesmith.audit.shelf import NoShelf, Shelf
+from tunesmith.data.misfits import Misfits
 from tunesmith.data.normal import normal, without_frames
-from tunesmith.data.rows import canonical
+from tunesmith.data.rows import BATCH, canonical
 
 TEXTS: Final = (
     "row_id",
@@ -64,13 +67,29 @@ class Columns:
         self.rows += len(batch)
         self.parts += self._parts[-1].num_rows
 
-    def corpus(self, shelf: Shelf | None = None) -> Corpus:
-        """All rows so far; a shelf has what earlier audits worked out."""
+    def corpus(self, shelf: Shelf | None = None, *, misfits: Misfits | None = None) -> Corpus:
+        """All rows so far; a shelf has what earlier audits worked out, `misfits` the rows that could not be read."""
         table = _joined(self._tables, TABLE)
         plain = table.column("plain")
         table = table.drop_columns("plain").append_column("normal", without_frames(plain, table.column("file")))
         parts = _joined(self._parts, PARTS)
-        return Corpus(table, parts, Signals(table, parts, shelf or NoShelf()))
+        return Corpus(
+            table, parts, Signals(table, parts, shelf or NoShelf(), misfits=Misfits() if misfits is None else misfits)
+        )
+
+    def divided(self, train: npt.NDArray[numpy.int64], test: npt.NDArray[numpy.int64]) -> "Columns":
+        """The same rows numbered anew: those of `train` first, then those of `test`, which are held out."""
+        table, parts = _joined(self._tables, TABLE), _joined(self._parts, PARTS)
+        order = numpy.concatenate([train, test])
+        rank = numpy.empty(len(order), dtype=numpy.int64)
+        rank[order] = numpy.arange(len(order))
+        split = pa.array(["train"] * len(train) + ["test"] * len(test))
+        rows = rank[numpy.asarray(parts.column("row"))]
+        messages = numpy.argsort(rows, kind="stable")
+        table = _with(table.take(pa.array(order)), row=pa.array(numpy.arange(len(order))), split=split)
+        parts = parts.take(pa.array(messages))
+        parts = _with(parts, row=pa.array(rows[messages]), part=pa.array(numpy.arange(len(messages))))
+        return Columns(_shards(table), _shards(parts), self.rows, self.parts)
 
     def _messages(self, batch: Sequence[Row]) -> pa.Table:
         lines: dict[str, list[object]] = {name: [] for name in PARTS.names}
@@ -97,6 +116,18 @@ def corpus_of(train: Sequence[Row], test: Sequence[Row]) -> Corpus:
 def _table(columns: dict[str, list[object]], schema: pa.Schema) -> pa.Table:
     arrays = [pa.array(columns[name], type=kind) for name, kind in zip(schema.names, schema.types, strict=True)]
     return pa.table(arrays, schema=schema)
+
+
+def _with(table: pa.Table, **columns: pa.Array) -> pa.Table:
+    for name, values in columns.items():
+        table = table.set_column(table.column_names.index(name), name, values)
+    return table
+
+
+def _shards(table: pa.Table) -> list[pa.Table]:
+    """The table in pieces of BATCH lines, by which values of signals are kept."""
+    table = table.combine_chunks()
+    return [table.slice(start, BATCH) for start in range(0, table.num_rows, BATCH)]
 
 
 def _joined(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:

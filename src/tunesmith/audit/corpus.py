@@ -1,9 +1,11 @@
 """Corpus: the rows as a check sees them, in columns, with signals that several checks share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, ClassVar, Final, Literal, Protocol
 
 import numpy
@@ -14,7 +16,8 @@ from pyarrow import compute
 from tunesmith import tables
 from tunesmith.artifacts import Action, Finding, Place, Severity, Span
 from tunesmith.audit.shelf import NoShelf, Shelf
-from tunesmith.data.patterns import PERSONAL, SECRETS, Hit, Pattern, find, gate
+from tunesmith.data.misfits import Misfits
+from tunesmith.data.patterns import HITS, PERSONAL, SECRETS, Hit, hits_of
 from tunesmith.registry import signature
 
 _VALUE: Final = "__value__"
@@ -50,14 +53,29 @@ class Signal(Protocol):
 
 
 @dataclass(frozen=True)
+class Hits:
+    """Personal data and secrets in a message: both packs, one pass."""
+
+    id: ClassVar[str] = "hits"
+    version: ClassVar[str] = "2"
+    of: ClassVar[Literal["rows", "parts"]] = "parts"
+    columns: ClassVar[tuple[str, ...]] = ("text",)
+    kind: ClassVar[pa.DataType] = HITS
+
+    def values(self, *columns: pa.Array) -> pa.Array:
+        return hits_of(columns[0], PERSONAL, SECRETS)
+
+
+@dataclass(frozen=True)
 class Signals:
-    """What is worked out once for all rows, when first asked for. `numbers` has the number of every row that was found."""
+    """What is worked out once for all rows, when first asked for. `numbers` has the number of every row that was found,
+    `misfits` those that could not be read."""
 
     table: pa.Table
     parts: pa.Table
     shelf: Shelf = field(default_factory=NoShelf)
     numbers: dict[str, int] = field(default_factory=dict)
-    _hits: dict[tuple[Pattern, ...], dict[int, list[Hit]]] = field(default_factory=dict)
+    misfits: Misfits = field(default_factory=Misfits)
     _values: dict[Signal, pa.ChunkedArray] = field(default_factory=dict)
 
     def place(self, row: int) -> Place:
@@ -96,20 +114,6 @@ class Signals:
     def bands(self) -> tables.Bands:
         """MinHash band keys of the normal prompts that are not empty."""
         return tables.bands_of(self.table, column="normal", row="row")
-
-    def hits(self, patterns: tuple[Pattern, ...]) -> dict[int, list[Hit]]:
-        """Hits by number of the part; the native gates choose which texts the exact expressions look at."""
-        if patterns not in self._hits:
-            gates = {str(number): gate(pattern) for number, pattern in enumerate(patterns)}
-            matches = tables.matching(self.parts, column="text", gates=gates, row="part")
-            wanted: dict[int, list[Pattern]] = {}
-            for number, pattern in enumerate(patterns):
-                for part in matches[str(number)]:
-                    wanted.setdefault(part, []).append(pattern)
-            texts = self.parts.column("text")
-            found = {part: find(texts[part].as_py(), wanted[part]) for part in sorted(wanted)}
-            self._hits[patterns] = {part: hits for part, hits in found.items() if hits}
-        return self._hits[patterns]
 
     @cached_property
     def first_parts(self) -> npt.NDArray[numpy.int64]:
@@ -161,17 +165,13 @@ class Corpus:
             return values
         return values.take(self.table.column("row") if signal.of == "rows" else self.parts.column("part"))
 
-    def hits(self, patterns: tuple[Pattern, ...]) -> dict[int, list[tuple[int, Hit]]]:
-        """(message, hit) by row, in order."""
-        found = self.signals.hits(patterns)
-        numbers = self.parts.column("part")
-        mine = self.parts.filter(compute.is_in(numbers, value_set=pa.array(sorted(found), type=numbers.type)))
-        columns = (mine.column(name).to_pylist() for name in ("part", "row", "message"))
-        result: dict[int, list[tuple[int, Hit]]] = {}
-        for part, row, message in zip(*columns, strict=True):
-            for hit in found[part]:
-                result.setdefault(row, []).append((message, hit))
-        return result
+    def hits(self) -> Iterator[tuple[int, list[tuple[int, Hit]]]]:
+        """(row, its (message, hit)s) of each row with personal data or secrets, in order."""
+        found = self.values(Hits())
+        some = compute.indices_nonzero(compute.list_value_length(found))
+        columns = (self.parts.column(name).take(some).to_pylist() for name in ("row", "message"))
+        for row, lines in groupby(zip(*columns, found.take(some), strict=True), key=itemgetter(0)):
+            yield row, [(message, Hit(**hit)) for _, message, hits in lines for hit in hits.as_py()]
 
     def map_batches(
         self,
@@ -215,7 +215,7 @@ class Corpus:
         if part is None:
             return ""
         text = self.signals.parts.column("text")[part].as_py()
-        hits = [hit for pack in (PERSONAL, SECRETS) for hit in self.signals.hits(pack).get(part, ())]
+        hits = [Hit(**hit) for hit in self.signals.values(Hits())[part].as_py() or ()]
         masked, focus = _masked(text, hits, 0 if span is None else span.start)
         return _cut(masked, focus)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy
 import pyarrow as pa
@@ -16,6 +16,8 @@ from tunesmith.artifacts import Dataset, Example, Span, canonical_bytes
 from tunesmith.audit.redact import Redaction
 from tunesmith.data.rows import RowWriter, canonical, read_batches
 from tunesmith.store import Store
+
+_SAID: Final = ["place", "rule", "reason", "other", "similarity"]
 
 
 @dataclass
@@ -49,8 +51,13 @@ class Outcome:
         """Rows taken out, by the first rule that said so."""
         return dict(sorted(Counter(self.dropped_by.values()).items()))
 
-    def keep_quarantine(self) -> str:
-        """Digest of gzip JSON lines: every reason for which a row was dropped, with the row itself after redaction."""
+    def keep_quarantine(self, unread: str) -> str:
+        """Digest of gzip JSON lines: every reason for which a row was dropped, with the row itself after redaction.
+
+        Rows that could not be read, which are found by the rule `unread`, come last, with an empty example.
+        """
+        for line in self.findings.filter(compute.equal(self.findings.column("rule"), unread)).select(_SAID).to_pylist():
+            self._quarantine.write(canonical_bytes({**line.pop("place"), **line, "example": {}}) + b"\n")
         return self.store.objects.put(gzip.compress(self._quarantine.getvalue(), compresslevel=6, mtime=0))
 
     def keep_findings(self) -> str:
@@ -81,7 +88,7 @@ def _reasons(findings: pa.Table) -> dict[int, list[dict[str, Any]]]:
     """Why each row was dropped, by its number, by rule."""
     reasons: dict[int, list[dict[str, Any]]] = {}
     marked = findings.filter(compute.equal(findings.column("action"), "drop"))
-    for line in marked.select(["row", "place", "rule", "reason", "other", "similarity"]).to_pylist():
+    for line in marked.select(["row", *_SAID]).to_pylist():
         row, place = line.pop("row"), line.pop("place")
         if row is not None:
             reasons.setdefault(row, []).append({**place, **line})

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
+from datetime import date
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -9,13 +10,17 @@ from pydantic import TypeAdapter, ValidationError
 
 from tunesmith.artifacts import Action
 from tunesmith.audit.check import CHECKS, Check, check_class, check_ids
+from tunesmith.context import Context
 from tunesmith.data.patterns import PERSONAL, SECRETS
+from tunesmith.data.references import References, references
 from tunesmith.errors import Misuse, RecipeError
+from tunesmith.models.reading import Reader
 from tunesmith.recipe import AuditSettings, TaskSettings
 
 ACTIONS: Final[tuple[Action, ...]] = ("block", "drop", "redact", "warn")
 """Strongest first: a check named in two lists takes the stronger action."""
-SHARED: Final = ("allowed_licenses", "exempt", "task")
+SHARED: Final = {"task": "the recipe's task", "today": "the clock", "reader": "the recipe's base"}
+"""Settings that are filled from elsewhere than from the recipe's `audit:` part, and from where."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +31,19 @@ class Planned:
     action: Action
 
 
-def plan(settings: AuditSettings, task: TaskSettings) -> tuple[Planned, ...]:
-    """All checks but those that are off, in the order of their turns and ids.
+def plan(
+    settings: AuditSettings,
+    task: TaskSettings,
+    *,
+    today: date | None = None,
+    reader: Reader | None = None,
+    context: Context | None = None,
+) -> tuple[Planned, ...]:
+    """All checks but those that are off, in the order of their turns and ids. `today` is the day of the audit, `reader`
+    reads rows as the recipe's base will, and in `context` lie the files that settings name.
 
-    Raises RecipeError on an unknown check, setting or kind, and on an action that a check cannot take.
+    Raises RecipeError on an unknown check, setting or kind, and on an action that a check cannot take; DataError when a
+    file that a setting names is missing.
     """
     _refuse_unknown_kinds(settings.exempt)
     wishes = _wishes(settings)
@@ -37,13 +51,39 @@ def plan(settings: AuditSettings, task: TaskSettings) -> tuple[Planned, ...]:
         "allowed_licenses": settings.allowed_licenses,
         "exempt": tuple(sorted(settings.exempt)),
         "task": task.type,
+        "today": today,
+        "reader": reader,
     }
     planned = []
     for name in check_ids():
         if name not in settings.off:
             action, options = wishes.get(name, (check_class(name).default_action, {}))
-            planned.append(Planned(_built(name, options, shared), action))
+            planned.append(Planned(_built(name, _with_files(name, options, context), shared), action))
     return tuple(sorted(planned, key=lambda one: (one.check.turn, one.check.id)))
+
+
+def references_of(settings: AuditSettings, context: Context) -> References:
+    """The files that settings of checks name: they are inputs of the audit like the rows. Raises DataError."""
+    found = [
+        _with_files(name, options, context)[field.name]
+        for name, (_, options) in sorted(_wishes(settings).items())
+        for field in fields(check_class(name))  # type: ignore[arg-type]
+        if field.type == References and field.name in options
+    ]
+    return tuple(dict.fromkeys(file for files in found for file in files))
+
+
+def _with_files(name: str, options: dict[str, Any], context: Context | None) -> dict[str, Any]:
+    """The settings with paths of files to compare with as References, a path alone as a list of one."""
+    kinds = {field.name: field.type for field in fields(check_class(name))}  # type: ignore[arg-type]
+    made = dict(options)
+    for option, value in options.items():
+        if context is not None and kinds.get(option) == References:
+            patterns = [value] if isinstance(value, str) else value
+            if not isinstance(patterns, list | tuple) or not all(isinstance(one, str) for one in patterns):
+                raise RecipeError(f"{option}: should be a path or a list of paths", where=f"audit: {name}")
+            made[option] = references(patterns, context)
+    return made
 
 
 def _wishes(settings: AuditSettings) -> dict[str, tuple[Action, dict[str, Any]]]:
@@ -81,8 +121,8 @@ def _built(name: str, options: dict[str, Any], shared: Mapping[str, Any]) -> Che
     """The check with its settings, types and ranges validated by its own annotations."""
     where = f"audit: {name}"
     for option in options:
-        if option in SHARED:
-            key = "the recipe's task" if option == "task" else f"audit.{option}"
+        if option in shared:
+            key = SHARED.get(option, f"audit.{option}")
             raise RecipeError(f"{option!r} is not a setting of one check", where=where, hint=f"it is read from {key}")
     kind = check_class(name)
     own = {field.name for field in fields(kind)}  # type: ignore[arg-type]

@@ -1,13 +1,17 @@
 """Redaction: spans replaced by typed placeholders; the same value has the same number throughout the data set."""
 
+from typing import Final
+
 from tunesmith.artifacts import Example, Message, Span, Text
+
+GROUPING: Final = str.maketrans("", "", "-()/")
 
 
 class Redaction:
     """Replaces spans in one example after the other, e.g. by [email-1]; remembers what was numbered how.
 
-    Values count as the same without regard to case and spaces. Numbers follow the order of the examples, so they are the
-    same each time.
+    Values count as the same without regard to case, spaces and the hyphens, slashes and brackets in a number, so that a card
+    is one card however it is grouped. Numbers follow the order of the examples, so they are the same each time.
     """
 
     def __init__(self) -> None:
@@ -32,8 +36,14 @@ class _Numbers:
 
     def placeholder(self, kind: str, value: str) -> str:
         given = self._given.setdefault(kind, {})
-        number = given.setdefault("".join(value.split()).casefold(), len(given) + 1)
+        number = given.setdefault(_same(value), len(given) + 1)
         return f"[{kind}-{number}]"
+
+
+def _same(value: str) -> str:
+    """What all ways to write a value have in common; a hyphen in an address with an @ is part of the name."""
+    tight = "".join(value.split()).casefold()
+    return tight if "@" in tight else tight.translate(GROUPING)
 
 
 def _turn(turn: Message, spans: list[Span], numbers: _Numbers) -> Message:

@@ -5,65 +5,80 @@ batch by batch, and what is clean is written to the data sets. No row is held as
 """
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 from tunesmith import tables
-from tunesmith.artifacts import AuditReport, Finding, Place, Row, SourceSummary
+from tunesmith.artifacts import AuditReport, Finding, Place, Provenance, SourceSummary
 from tunesmith.audit.book import Book, shown
 from tunesmith.audit.check import check_class, check_ids
-from tunesmith.audit.columns import Columns
+from tunesmith.audit.checks.expired_rights import ExpiredRights, last_good_day
+from tunesmith.audit.checks.schema import Schema
+from tunesmith.audit.checks.unlicensed_source import UnlicensedSource
 from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.intake import Intake
 from tunesmith.audit.outcome import Outcome
-from tunesmith.audit.plan import Planned, plan
+from tunesmith.audit.pace import shared
+from tunesmith.audit.plan import Planned, plan, references_of
 from tunesmith.audit.profile import profile
 from tunesmith.audit.shelf import FolderShelf
+from tunesmith.audit.spoken import prompts_spoken
 from tunesmith.context import Context
-from tunesmith.data.rows import RowEncoder, RowWriter, batches, canonical
-from tunesmith.data.sources import stream_sources
+from tunesmith.data.lineage.tombstones import Tombstones, tombstones_of
+from tunesmith.data.misfits import Misfits
+from tunesmith.data.references import References
+from tunesmith.data.sources import fingerprint
 from tunesmith.errors import DataError
+from tunesmith.models.reading import Reader
 from tunesmith.recipe import AuditSettings, DataSettings, SourceSettings, TaskSettings
+from tunesmith.recipe.base import Settings
 from tunesmith.registry import signature
 
 NOTHING_LEFT = "no-training-rows"
 """Rule of the finding that blocks when every training row was dropped."""
+ERASED = "erased-row"
+"""Rule of the findings that name rows that were erased from the store and are still in a source file."""
+CONTRADICTED = "contradicted-rights"
+"""Rule of the findings that tell where a Croissant file speaks against the recipe."""
 
 
 def run(
-    sources: DataSettings, settings: AuditSettings, context: Context, *, task: TaskSettings, again: bool = False
+    sources: DataSettings,
+    settings: AuditSettings,
+    context: Context,
+    *,
+    task: TaskSettings,
+    again: bool = False,
+    reader: Reader | None = None,
 ) -> AuditReport:
     """The report, complete also when a finding blocks: see `blocked`. Raises DataError when a file cannot be used.
 
-    With `again` nothing is taken over from earlier audits of the same rows.
+    With `again` nothing is taken over from earlier audits of the same rows. `reader` is the base's (see
+    `models.reader.open_reader`); without one nothing is said of tokens.
     """
     started = context.clock.seconds()
     tables.use_runner(settings.runner)
-    planned = plan(settings, task)
+    today = context.clock.now().date()
+    planned = plan(settings, task, today=today, reader=reader, context=context)
+    compared = references_of(settings, context)
     context.store.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=context.store.folder, prefix=".tmp-audit-") as folder:
-        columns = Columns()
-        train = _read("train", sources.train, columns, into=Path(folder), context=context)
-        test = _read("test", sources.test, columns, into=Path(folder), context=context)
-        files = (*train.files, *test.files)
+        misfits = None if Schema.id in settings.off else Misfits()
+        erased = tombstones_of(context.store, lambda: fingerprint(sources, context))
+        taken = Intake(Path(folder), context, misfits, erased).take(sources)
+        files, columns = taken.files, taken.columns
         _refuse_plain_text(files, task)
-        corpus = columns.corpus(FolderShelf(context.store, again=again))
+        corpus = columns.corpus(FolderShelf(context.store, again=again), misfits=misfits)
         book = _examine(corpus, planned, context)
+        _compare_rights(files, book)
+        _tell_erased(erased, book)
         findings = book.table()
         outcome = Outcome(book.dropped, book.spans(findings), findings, context.store)
-        kept = outcome.keep("train", train.container, first=0)
-        held_out = outcome.keep("test", test.container, first=train.rows) if test.rows else None
+        kept = outcome.keep("train", taken.train.container, first=0)
+        held_out = outcome.keep("test", taken.test.container, first=taken.train.rows) if taken.test.rows else None
     seconds = context.clock.seconds() - started
     return AuditReport(
-        provenance=context.provenance(
-            "audit",
-            inputs={f"{file.split}:{file.path}": file.sha256 for file in files},
-            settings={
-                "data": sources.model_dump(mode="json"),
-                "audit": settings.model_dump(mode="json"),
-                "task": task.model_dump(mode="json"),
-            },
-        ),
+        provenance=_provenance(files, compared, context, data=sources, audit=settings, task=task),
         measured={"seconds": seconds, "rows_per_second": columns.rows / seconds if seconds > 0 else 0.0},
         train=kept,
         test=held_out,
@@ -71,18 +86,29 @@ def run(
         findings=shown(findings, corpus),
         found=book.counted(),
         all_findings=outcome.keep_findings(),
-        dropped=outcome.dropped(),
+        dropped=outcome.dropped() | ({Schema.id: len(misfits)} if misfits else {}),
         redacted=book.rows_redacted(findings),
         warned=book.counted("warn"),
         blocking=book.counted("block"),
-        quarantine=outcome.keep_quarantine(),
-        profile=profile(corpus, findings, None),
-        rows_read=columns.rows,
+        quarantine=outcome.keep_quarantine(Schema.id),
+        profile=profile(corpus, findings, prompts_spoken(corpus, settings.off)),
+        rows_read=columns.rows + (len(misfits) if misfits else 0),
         checks={
             **{one.check.id: f"{signature(one.check)}|action={one.action}" for one in planned},
             **dict.fromkeys(settings.off, "off"),
         },
+        split=taken.split,
+        good_until=None if ExpiredRights.id in settings.off else last_good_day(corpus, today),
     )
+
+
+def _provenance(
+    files: Sequence[SourceSummary], compared: References, context: Context, **settings: Settings
+) -> Provenance:
+    inputs = {f"{file.split}:{file.path}": file.sha256 for file in files}
+    inputs |= {f"reference:{file.name}": file.sha256 for file in compared}
+    values = {name: one.model_dump(mode="json") for name, one in settings.items()}
+    return context.provenance("audit", inputs=inputs, settings=values)
 
 
 def blocked(report: AuditReport) -> list[Finding]:
@@ -91,62 +117,62 @@ def blocked(report: AuditReport) -> list[Finding]:
 
 
 def audit_files(paths: Sequence[Path], checks: Sequence[str], context: Context) -> AuditReport:
-    """Audit files as training rows with some checks alone (all, when none is named), each with its default action."""
+    """Audit files as training rows with some checks alone (all, when none is named), each with its default action.
+
+    But for rows without a licence: nobody can state one here, so they are reported and looked at by the other checks too.
+    """
     for name in checks:
         check_class(name)
     off = tuple(name for name in check_ids() if checks and name not in checks)
+    warn = () if UnlicensedSource.id in off else (UnlicensedSource.id,)
     sources = DataSettings(train=tuple(SourceSettings(path=str(path)) for path in paths))
-    return run(sources, AuditSettings(off=off), context, task=TaskSettings(type="text"))
-
-
-@dataclass(frozen=True)
-class _Read:
-    """One split as it was read: its container on disk, how many rows, and the files."""
-
-    container: Path
-    rows: int
-    files: tuple[SourceSummary, ...]
-
-
-def _read(split: str, sources: Sequence[SourceSettings], columns: Columns, *, into: Path, context: Context) -> _Read:
-    """Read the rows of a split once, into a container and into columns."""
-    files: tuple[SourceSummary, ...] = ()
-
-    def rows() -> Iterator[Row]:
-        nonlocal files
-        files = yield from stream_sources(sources, split=split, context=context)
-
-    container, encode = into / f"{split}.parquet", RowEncoder()
-    with RowWriter(container) as writer:
-        for batch in context.progress.track(batches(rows()), label=f"read {split}"):
-            examples = [canonical(row.example) for row in batch]
-            writer.write(encode.table(batch, examples))
-            columns.add(batch, split, examples=examples)
-    return _Read(container, writer.rows, files)
+    return run(sources, AuditSettings(off=off, warn=warn), context, task=TaskSettings(type="text"))
 
 
 def _examine(corpus: Corpus, planned: Sequence[Planned], context: Context) -> Book:
-    """Turn by turn: a check sees the rows that earlier turns left; within a turn all see the same."""
+    """Turn by turn: a check sees the rows that earlier turns left; within a turn all see the same.
+
+    Where no row could be read there is nothing to see but why.
+    """
     book, numbers = Book(), corpus.signals.numbers
     left, turn = corpus, -1
-    for one in context.progress.track(planned, label="audit", total=len(planned)):
+    looking = planned if corpus.table.num_rows else [one for one in planned if one.check.id == Schema.id]
+    for one in shared(looking, context, label="audit", rows=corpus.table.num_rows):
         if one.check.turn != turn:
             left, turn = corpus.without(book.dropped.keys()), one.check.turn
         for finding in one.check.examine(left):
-            taken = finding.model_copy(update={"action": one.action})
+            taken = finding.model_copy(update={"action": "warn" if finding.severity == "info" else one.action})
             book.add(taken, numbers.get(taken.place.row_id))
-    if not corpus.without(book.dropped.keys()).split("train").num_rows:
+    told = not corpus.table.num_rows and book.counted("block")
+    if not told and not corpus.without(book.dropped.keys()).split("train").num_rows:
         book.add(_nothing_left(corpus), None)
     return book
 
 
+def _tell_erased(erased: Tombstones, book: Book) -> None:
+    """A finding for each row that was erased and is still in its source: it was passed over, and its content kept nowhere."""
+    for file, line, why in erased.met:
+        place = Place(row_id="", file=file, line=line)
+        book.add(Finding(rule=ERASED, severity="warning", action="drop", place=place, reason=why), None)
+
+
+def _compare_rights(files: Sequence[SourceSummary], book: Book) -> None:
+    """A finding for each file of which the recipe says something else than the Croissant file that describes it."""
+    for file in files:
+        for key, said in file.contradicts.items():
+            reason = f"{key}: the Croissant file says {said[:80]!r}, the recipe {str(getattr(file, key))[:80]!r}"
+            place = Place(row_id="", file=file.path, line=0)
+            book.add(Finding(rule=CONTRADICTED, severity="warning", action="warn", place=place, reason=reason), None)
+
+
 def _nothing_left(corpus: Corpus) -> Finding:
-    first = corpus.signals.place(0)
+    misfits = corpus.signals.misfits.kept
+    file = corpus.signals.place(0).file if corpus.table.num_rows else misfits[0].file if misfits else ""
     return Finding(
         rule=NOTHING_LEFT,
         severity="error",
         action="block",
-        place=Place(row_id="", file=first.file, line=0),
+        place=Place(row_id="", file=file, line=0),
         reason="no training row is left after the audit",
     )
 

@@ -1,41 +1,111 @@
-"""Runs of words that a text shares with held-out texts, by an index of their k-grams."""
+"""Signals of the runs of words that rows share with reference texts, and where those runs stand in a row's characters."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final, Literal, NamedTuple
+
+import numpy
+import pyarrow as pa
+from pyarrow import compute
+
+from tunesmith.artifacts import Span
+from tunesmith.audit.corpus import Corpus
+from tunesmith.data.kgrams import KgramIndex, Runs, runs_in
+from tunesmith.data.wordplaces import word_places
+
+KIND: Final = pa.list_(pa.int64())
+FIELDS: Final = 4
 
 
-class HeldOutRuns:
-    """Index of the k-grams of held-out texts; those of a template, in more than a share of them, are left out."""
+class Run(NamedTuple):
+    """`words` words from the word `place` of a line on are those of a reference text from its word `at` on."""
 
-    def __init__(self, texts: Mapping[int, str], words: int, common_share: float) -> None:
-        self._words = words
-        self._texts = {row: text.split() for row, text in texts.items()}
-        self._index: dict[str, tuple[int, int]] = {}
-        counts: dict[str, int] = {}
-        for row, held in self._texts.items():
-            grams = {" ".join(held[at : at + words]): at for at in reversed(range(len(held) - words + 1))}
-            for gram, at in grams.items():
-                self._index.setdefault(gram, (row, at))
-                counts[gram] = counts.get(gram, 0) + 1
-        most = max(2, common_share * len(texts))
-        self._index = {gram: place for gram, place in self._index.items() if counts[gram] <= most}
+    place: int
+    text: int
+    at: int
+    words: int
 
-    def longest(self, text: str) -> list[int]:
-        """[held-out row, words] of the longest run of at least k words; empty when there is none."""
-        words, best, at = text.split(), [-1, 0], 0
-        while at + self._words <= len(words):
-            place = self._index.get(" ".join(words[at : at + self._words]))
-            if place is None:
-                at += 1
-                continue
-            length = self._extent(words, at, place)
-            if length > best[1]:
-                best = [place[0], length]
-            at += length - self._words + 1
-        return best if best[1] else []
 
-    def _extent(self, words: list[str], at: int, place: tuple[int, int]) -> int:
-        row, start = place
-        held, length = self._texts[row], self._words
-        while at + length < len(words) and start + length < len(held) and words[at + length] == held[start + length]:
-            length += 1
-        return length
+@dataclass(frozen=True)
+class SharedRuns:
+    """Of each message: the runs that it shares with the texts of an index, as numbers (see `runs_from`)."""
+
+    id: ClassVar[str] = "shared-runs"
+    version: ClassVar[str] = "1"
+    of: ClassVar[Literal["rows", "parts"]] = "parts"
+    columns: ClassVar[tuple[str, ...]] = ("text",)
+    kind: ClassVar[pa.DataType] = KIND
+
+    indexes: tuple[KgramIndex, ...]
+
+    def values(self, *columns: pa.Array) -> pa.Array:
+        return _listed(runs_in(columns[0], self.indexes), len(columns[0]))
+
+
+@dataclass(frozen=True)
+class SharedPromptRuns:
+    """Of each row: the runs that its normal prompt shares with the texts of an index."""
+
+    id: ClassVar[str] = "shared-prompt-runs"
+    version: ClassVar[str] = "1"
+    of: ClassVar[Literal["rows", "parts"]] = "rows"
+    columns: ClassVar[tuple[str, ...]] = ("normal",)
+    kind: ClassVar[pa.DataType] = KIND
+
+    indexes: tuple[KgramIndex, ...]
+
+    def values(self, *columns: pa.Array) -> pa.Array:
+        return _listed(runs_in(columns[0], self.indexes), len(columns[0]))
+
+
+def runs_from(value: Sequence[int]) -> list[Run]:
+    """The runs of one line, in order of place."""
+    return [Run(*value[first : first + FIELDS]) for first in range(0, len(value), FIELDS)]
+
+
+def _listed(found: Sequence[Runs], lines: int) -> pa.Array:
+    """For each line the four numbers of each of its runs, one after the other."""
+    columns = ("lines", "places", "texts", "ats", "lengths")
+    joined = [numpy.concatenate([getattr(runs, name) for runs in found]) for name in columns]
+    order = numpy.lexsort(joined[::-1])
+    counts = numpy.bincount(joined[0], minlength=lines)
+    offsets = numpy.concatenate([[0], numpy.cumsum(counts) * FIELDS]).astype(numpy.int32)
+    values = numpy.stack([column[order] for column in joined[1:]], axis=1).reshape(-1)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values, type=pa.int64()))
+
+
+def shared_runs(corpus: Corpus, indexes: tuple[KgramIndex, ...]) -> Iterator[tuple[int, int, str, list[Run]]]:
+    """(row, message, its text, its runs) of every message of a training row that shares one with an indexed text."""
+    values = corpus.values(SharedRuns(indexes))
+    rows = corpus.split("train").column("row").combine_chunks()
+    wanted = compute.and_(
+        compute.greater(compute.list_value_length(values), 0), compute.is_in(corpus.parts.column("row"), value_set=rows)
+    )
+    table = corpus.parts.append_column("runs", values).filter(wanted)
+    for batch in table.select(["row", "message", "text", "runs"]).to_batches():
+        for row, message, text, value in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            yield row, message, text, runs_from(value)
+
+
+def covered(runs: Sequence[Run]) -> int:
+    """Words of the reference text that at least one run covers."""
+    count, end = 0, 0
+    for at, words in sorted((run.at, run.words) for run in runs):
+        count += max(0, at + words - max(at, end))
+        end = max(end, at + words)
+    return count
+
+
+def spans_of(corpus: Corpus, row: int, runs: Sequence[tuple[int, Run]], *, kind: str) -> tuple[Span, ...]:
+    """Where (message, run) stand in a row's characters, in order, those that overlap as one."""
+    spans: list[tuple[int, int, int]] = []
+    first = int(corpus.signals.first_parts[row])
+    texts = corpus.signals.parts.column("text")
+    places = {message: word_places(texts[first + message].as_py()) for message in sorted({one for one, _ in runs})}
+    for message, run in sorted(runs, key=lambda one: (one[0], one[1].place, -one[1].words)):
+        start, end = places[message][run.place][0], places[message][run.place + run.words - 1][1]
+        if spans and spans[-1][0] == message and start <= spans[-1][2]:
+            spans[-1] = (message, spans[-1][1], max(end, spans[-1][2]))
+        else:
+            spans.append((message, start, end))
+    return tuple(Span(message=message, start=start, end=end, kind=kind) for message, start, end in spans)

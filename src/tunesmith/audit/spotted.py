@@ -10,12 +10,13 @@ from tunesmith.data.patterns import Pattern
 def spotted(check: Named, corpus: Corpus, patterns: tuple[Pattern, ...], *, exempt: tuple[str, ...]) -> list[Finding]:
     """A finding for every row with a hit whose kind is not exempt; an error when a pattern of one is severe."""
     severe = {pattern.kind for pattern in patterns if pattern.severity == "error"}
+    wanted = {pattern.kind for pattern in patterns} - set(exempt)
     findings = []
-    for row, hits in sorted(corpus.hits(patterns).items()):
+    for row, hits in corpus.hits():
         spans = tuple(
             Span(message=message, start=hit.start, end=hit.end, kind=hit.kind)
             for message, hit in hits
-            if hit.kind not in exempt
+            if hit.kind in wanted
         )
         if spans:
             kinds = Counter(span.kind for span in spans)

@@ -1,6 +1,7 @@
 """`tunesmith audit RECIPE | FILES...`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tunesmith.cli import options, talk
+from tunesmith.cli.audit_faces import Faces, finish
 from tunesmith.cli.options import Places, Wishes
 from tunesmith.cli.stage import run_until, show_reports
 from tunesmith.errors import Misuse, Refused
@@ -28,6 +30,12 @@ def command(
     check: Annotated[
         list[str] | None, typer.Option("--check", help="Run this check alone; may be given again.", show_default=False)
     ] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write a report with examples and charts here.", show_default=False)
+    ] = None,
+    sarif: Annotated[
+        Path | None, typer.Option("--sarif", help="Write the findings for code hosts (SARIF).", show_default=False)
+    ] = None,
     store: options.StoreFolder = None,
     database: options.Database = None,
     data_root: options.DataRoot = None,
@@ -37,37 +45,48 @@ def command(
     quiet: options.Quiet = False,
 ) -> None:
     """Look for defects in the rows of a recipe, or of plain data files."""
+    faces = Faces(html, sarif)
     places = Places(store, database, data_root)
     wishes = Wishes(limit=limit, again=again, json=json, quiet=quiet)
     recipes = [path for path in targets if path.suffix in RECIPE_SUFFIXES]
     if not recipes:
-        audit_files(targets, tuple(check or ()), places=places, wishes=wishes)
+        audit_files(targets, tuple(check or ()), places=places, wishes=wishes, faces=faces)
         return
     if len(targets) > 1:
         raise Misuse(
             "a recipe is audited alone", where=str(recipes[0]), hint="give one recipe, or data files and no recipe"
         )
-    audit_recipe(recipes[0], tuple(check or ()), places=places, wishes=wishes)
+    audit_recipe(recipes[0], tuple(check or ()), places=places, wishes=wishes, faces=faces)
 
 
-def audit_recipe(path: Path, checks: tuple[str, ...], *, places: Places, wishes: Wishes) -> None:
+def audit_recipe(path: Path, checks: tuple[str, ...], *, places: Places, wishes: Wishes, faces: Faces) -> None:
     """The audit of a recipe's rows as `run` does it; with some checks alone, beside the recipe's history."""
-    if not checks:
-        run_until("audit", path, places=places, wishes=wishes)
-        return
     from tunesmith.recipe import Limits, limited, load_recipe
+
+    if not checks:
+        try:
+            run_until("audit", path, places=places, wishes=wishes)
+        except Refused:
+            finish_stored(load_recipe(path).name, path.parent, places=places, wishes=wishes, faces=faces)
+            raise
+        finish_stored(load_recipe(path).name, path.parent, places=places, wishes=wishes, faces=faces)
+        return
 
     recipe = limited(load_recipe(path), Limits(rows=wishes.limit))
 
     def look(context: "Context") -> "AuditReport":
         from tunesmith.audit import check_ids, run
+        from tunesmith.models.reader import open_reader
 
-        return run(recipe.data, only(recipe.audit, checks, known=check_ids()), context, task=recipe.task)
+        train = recipe.train
+        reader = open_reader(recipe.base, recipe.task, context, max_tokens=train.max_tokens, objective=train.objective)
+        settings = only(recipe.audit, checks, known=check_ids())
+        return run(recipe.data, settings, context, task=recipe.task, reader=reader)
 
-    audit_alone(look, path.parent, places=places, wishes=wishes)
+    audit_alone(look, Asked(path.parent, recipe.name, places, wishes, faces))
 
 
-def audit_files(files: list[Path], checks: tuple[str, ...], *, places: Places, wishes: Wishes) -> None:
+def audit_files(files: list[Path], checks: tuple[str, ...], *, places: Places, wishes: Wishes, faces: Faces) -> None:
     """The audit of data files without a recipe: checks with their default actions; the store is `.tunesmith` here."""
     if wishes.limit is not None:
         raise Misuse("data files are audited whole", where="--limit", hint="leave it out, or write a recipe")
@@ -77,23 +96,49 @@ def audit_files(files: list[Path], checks: tuple[str, ...], *, places: Places, w
 
         return audit_files(files, checks, context)
 
-    audit_alone(look, Path(), places=places, wishes=wishes)
+    name = files[0].name if len(files) == 1 else f"{len(files)} files"
+    audit_alone(look, Asked(Path(), name, places, wishes, faces))
 
 
-def audit_alone(look: "Callable[[Context], AuditReport]", home: Path, *, places: Places, wishes: Wishes) -> None:
+@dataclass(frozen=True)
+class Asked:
+    """What an audit by itself is about: the folder of its store, what it is called, and what was asked for."""
+
+    home: Path
+    name: str
+    places: Places
+    wishes: Wishes
+    faces: Faces
+
+
+def audit_alone(look: "Callable[[Context], AuditReport]", asked: Asked) -> None:
     """Run an audit by itself, holding the store, and show it. Raises Refused when a finding blocks."""
+    wishes = asked.wishes
     with talk.progress(quiet=wishes.quiet) as progress:
         from tunesmith.cli.stored import new_context
 
-        context = new_context(home, places=places, progress=progress)
+        context = new_context(asked.home, places=asked.places, progress=progress)
         with context.store.lock("audit"):
             report = look(context)
     show_reports({"audit": report}, wishes=wishes)
+    finish(report, context, asked.faces, name=asked.name, quiet=wishes.quiet)
     blocks = sum(report.blocking.values())
     if blocks:
         raise Refused(
             f"the audit blocks: {blocks} findings", hint="mend the rows, or give the check another action in a recipe"
         )
+
+
+def finish_stored(name: str, home: Path, *, places: Places, wishes: Wishes, faces: Faces) -> None:
+    """The examples and files of the audit that a recipe's run has just stored."""
+    from tunesmith.artifacts import AuditReport
+    from tunesmith.cli.stored import latest_reports, new_context
+    from tunesmith.context import Silence
+
+    context = new_context(home, places=places, progress=Silence())
+    report = latest_reports(name, context.store).get("audit")
+    if isinstance(report, AuditReport):
+        finish(report, context, faces, name=name, quiet=wishes.quiet)
 
 
 def only(settings: "AuditSettings", checks: tuple[str, ...], *, known: Sequence[str]) -> "AuditSettings":

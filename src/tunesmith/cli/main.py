@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from tunesmith.cli import audit, evaluate, init, release, run, serve, show, train, verify
+from tunesmith.cli import audit, erase, evaluate, init, release, run, serve, show, trace, train, verify
 from tunesmith.cli.guard import guarded
 
 VERBS = (
@@ -20,6 +20,8 @@ VERBS = (
     ("verify", verify.command),
     ("serve", serve.command),
     ("show", show.command),
+    ("trace", trace.command),
+    ("erase", erase.command),
 )
 
 app = typer.Typer(

@@ -1,11 +1,14 @@
 """Licences as SPDX expressions, judged against a list of ids that are allowed (license-expression 30.4)."""
 
+import re
+from collections.abc import Iterable
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from license_expression import ExpressionError, LicenseSymbol, LicenseWithExceptionSymbol, Licensing, get_spdx_licensing
 
 NO_ANSWER = ("NONE", "NOASSERTION")
+OWN_ID: Final = re.compile(r"\bLicenseRef-[A-Za-z0-9.-]+")
 
 
 def refusal(expression: str | None, allowed: tuple[str, ...]) -> str | None:
@@ -38,3 +41,57 @@ def _licensing(allowed: tuple[str, ...]) -> Licensing:
     known = {id(symbol): symbol for symbol in get_spdx_licensing().known_symbols.values()}
     own = [LicenseSymbol(name) for name in sorted(set(allowed)) if name.startswith("LicenseRef-")]
     return Licensing([*known.values(), *own])
+
+
+def combined(licenses: Iterable[str | None]) -> str | None:
+    """The SPDX AND of all distinct licences, each alternative (OR) in parentheses, sorted; None when any is not known.
+
+    What a work made from rows under several licences is under: all of them hold at once. An AND inside a licence is taken
+    apart, so that each part is named once; no alternative is chosen for the reader. A licence that is missing, NONE,
+    NOASSERTION or no SPDX expression is not known, and neither is that of no rows at all.
+    """
+    parts: set[str] = set()
+    for expression in dict.fromkeys(licenses):
+        if expression is None or not expression.strip() or expression.strip() in NO_ANSWER:
+            return None
+        try:
+            tree = _licensing(_own_ids(expression)).parse(expression, validate=True)
+        except (ExpressionError, AttributeError):
+            return None
+        parts |= _conjuncts(tree)
+    return _joined(parts) or None
+
+
+def _own_ids(expression: str) -> tuple[str, ...]:
+    """The `LicenseRef-...` ids an expression names: an owner's own licences stand for themselves."""
+    return tuple(sorted(set(OWN_ID.findall(expression))))
+
+
+def _conjuncts(node: Any) -> frozenset[str]:
+    """The canonical texts that must all hold: a licence, or an alternative whose branches are in order and named once."""
+    if isinstance(node, LicenseSymbol | LicenseWithExceptionSymbol):
+        return frozenset({str(node.render())})
+    if node.operator.strip() == "AND":
+        return frozenset().union(*(_conjuncts(part) for part in node.args))
+    branches = _branches(node)
+    if len(branches) == 1:
+        return next(iter(branches))
+    texts = [_joined(branch) if len(branch) == 1 else f"({_joined(branch)})" for branch in branches]
+    return frozenset({f"({' OR '.join(sorted(texts, key=_order))})"})
+
+
+def _branches(node: Any) -> frozenset[frozenset[str]]:
+    """What each way of an alternative asks for; an alternative inside it is a way of its own."""
+    found: set[frozenset[str]] = set()
+    for part in node.args:
+        own = not isinstance(part, LicenseSymbol | LicenseWithExceptionSymbol) and part.operator.strip() == "OR"
+        found |= _branches(part) if own else {_conjuncts(part)}
+    return frozenset(found)
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return " AND ".join(sorted(parts, key=_order))
+
+
+def _order(text: str) -> tuple[str, str]:
+    return text.strip("(").casefold(), text

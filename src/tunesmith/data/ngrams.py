@@ -1,7 +1,8 @@
 """Runs of k words as 64-bit numbers: what an index of k-grams is made of and asked by, at the speed of whole columns.
 
-A word's number is the first eight bytes of its BLAKE2b digest, a run's number a polynomial in them modulo 2^64 (Karp and
-Rabin 1987). Two different runs share a number with a probability of about 2^-64; whoever reports a hit compares the words.
+A word's number is the first eight bytes of its BLAKE2b digest (`words_of`) or a polynomial in its bytes (`words_in`), a
+run's number a polynomial in those of its words, both modulo 2^64 (Karp and Rabin 1987). Numbers of the two kinds are never
+mixed. Two different runs share a number with a probability of about 2^-64; whoever reports a hit compares the words.
 """
 
 import hashlib
@@ -13,11 +14,18 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute
 
+from tunesmith.data.normal import normal
+
 FACTOR: Final = numpy.uint64(0x9E3779B97F4A7C15)
 """Odd, so that no word is lost in the polynomial."""
+CHUNK: Final = 1 << 20
+"""Bytes of text that are looked at in one go: their columns of numbers stay in a core's cache."""
+SPACES: Final = "\u00a0\u2013\u2014\u201c\u201d\u201e\u2022\u2026\u00b7\u00a9\u00ae\u00b0\u00a3\u20ac"
+"""Dashes, quotation marks and other signs, frequent in print, that part words like a space and nothing else."""
 
 Numbers = npt.NDArray[numpy.uint64]
 Places = npt.NDArray[numpy.int64]
+Bytes = npt.NDArray[numpy.uint8]
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,18 @@ class Grams:
     places: Places
 
 
+@dataclass(frozen=True)
+class Alphabet:
+    """What each byte is: its class (0 stands between words; a word is a run of one class), and what it counts in a number.
+
+    Bytes of `skipped` are taken out beforehand, as if they were not there.
+    """
+
+    classes: Bytes
+    values: Numbers
+    skipped: bytes = b""
+
+
 def words_of(texts: pa.Array) -> Words:
     """The words of texts in normal form (see `tunesmith.data.normal`), one space apart; null and the empty text have none."""
     filled = compute.fill_null(texts, "")
@@ -50,19 +70,163 @@ def words_of(texts: pa.Array) -> Words:
     return Words(known[numpy.asarray(codes.indices)], starts)
 
 
+def words_in(texts: pa.Array) -> Words:
+    """The words of texts as they stand: those that their normal forms have, several times faster than by way of them."""
+    return tokens_in(_plain(texts), NORMAL)
+
+
+def tokens_in(texts: pa.Array, alphabet: Alphabet) -> Words:
+    """The runs of one class of bytes in each text; null and the empty text have none."""
+    data, offsets = _bytes(texts)
+    data, offsets = _without(data, offsets, alphabet.skipped)
+    parts, counts = [], []
+    first = 0
+    while first < len(offsets) - 1:
+        last = max(first + 1, int(numpy.searchsorted(offsets, offsets[first] + CHUNK, side="right")) - 1)
+        numbers, starts = _tokens(data[offsets[first] : offsets[last]], offsets[first : last + 1], alphabet)
+        parts.append(numbers)
+        counts.append(numpy.searchsorted(starts, offsets[first : last + 1] - offsets[first]))
+        first = last
+    lengths = numpy.concatenate([numpy.zeros(1, numpy.int64), *(numpy.diff(count) for count in counts)])
+    return Words(numpy.concatenate([numpy.zeros(0, numpy.uint64), *parts]), numpy.cumsum(lengths, dtype=numpy.int64))
+
+
 def grams_of(words: Words, length: int) -> Grams:
     """Every run of `length` words that lies within one text, in order."""
     counts = numpy.maximum(numpy.diff(words.starts) - length + 1, 0)
     texts = numpy.repeat(numpy.arange(len(counts)), counts)
     before = numpy.cumsum(counts) - counts
     places = numpy.arange(counts.sum()) - before[texts]
-    first = words.starts[texts] + places
-    numbers = numpy.zeros(len(first), dtype=numpy.uint64)
-    for step in range(length):
-        numbers *= FACTOR
-        numbers += words.numbers[first + step]
-    return Grams(numbers, texts, places)
+    return Grams(rolled(words.numbers, length)[words.starts[texts] + places], texts, places)
+
+
+def rolled(numbers: Numbers, length: int) -> Numbers:
+    """The number of the run of `length` words from each word on, whether or not it stays within one text.
+
+    Runs of a power of two are doubled: a run's number is that of its first half, moved on, and that of its second.
+    """
+    made, covered = numpy.zeros(max(0, len(numbers) - length + 1), dtype=numpy.uint64), 0
+    power, size = numbers, 1
+    while size <= length and len(made):
+        if length & size:
+            at = length - covered - size
+            made += power[at : at + len(made)] * _raised(covered)
+            covered += size
+        power = power[:-size] * _raised(size) + power[size:]
+        size *= 2
+    return made
+
+
+def _raised(exponent: int) -> numpy.uint64:
+    return numpy.uint64(pow(int(FACTOR), exponent, 1 << 64))
 
 
 def _number(word: str) -> int:
     return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "big")
+
+
+def _plain(texts: pa.Array) -> pa.Array:
+    """Texts in which bytes are enough to see the words: whatever is not ASCII is put into normal form."""
+    filled = compute.fill_null(texts, "")
+    strange = compute.invert(compute.string_is_ascii(filled))
+    if not compute.any(strange).as_py():
+        return filled
+    normals = [_plainly(text) for text in filled.filter(strange).to_pylist()]
+    return compute.replace_with_mask(filled, strange, pa.array(normals, type=filled.type))
+
+
+def _plainly(text: str) -> str:
+    """ASCII when nothing but signs of print stood in the way, else the normal form."""
+    plain = text.replace("\u2019", "'").replace("\u2018", "'")
+    for sign in SPACES:
+        plain = plain.replace(sign, " ")
+    return plain if plain.isascii() else normal(text)
+
+
+def _bytes(texts: pa.Array) -> tuple[Bytes, Places]:
+    """The texts' bytes and where each begins."""
+    filled = compute.fill_null(texts, "").cast(pa.large_string())
+    if len(filled) == 0:
+        return numpy.zeros(0, numpy.uint8), numpy.zeros(1, numpy.int64)
+    _, places, data = filled.buffers()
+    offsets = numpy.frombuffer(places, dtype=numpy.int64)[filled.offset : filled.offset + len(filled) + 1]
+    raw = numpy.frombuffer(data, dtype=numpy.uint8) if data is not None else numpy.zeros(0, numpy.uint8)
+    return raw[offsets[0] : offsets[-1]], offsets - offsets[0]
+
+
+def _without(data: Bytes, offsets: Places, skipped: bytes) -> tuple[Bytes, Places]:
+    gone = numpy.zeros(len(data), dtype=bool)
+    for byte in skipped:
+        gone |= data == byte
+    places = numpy.flatnonzero(gone)
+    if not len(places):
+        return data, offsets
+    return data[~gone], offsets - numpy.searchsorted(places, offsets)
+
+
+def _tokens(data: Bytes, offsets: Places, alphabet: Alphabet) -> tuple[Numbers, Places]:
+    """Number and first byte of every token of neighbouring texts."""
+    classes = alphabet.classes[data]
+    begins = numpy.empty(len(data), dtype=bool)
+    begins[:1] = True
+    numpy.not_equal(classes[1:], classes[:-1], out=begins[1:])
+    inner = offsets[1:-1] - offsets[0]
+    begins[inner[inner < len(data)]] = True
+    begins &= classes != 0
+    starts = numpy.flatnonzero(begins)
+    if not len(starts):
+        return numpy.zeros(0, numpy.uint64), starts
+    powers, inverse = _powers(len(data))
+    # Bytes between words count nothing, so a word's sum may run on to where the next one begins.
+    sums = numpy.add.reduceat(alphabet.values[data] * powers[: len(data)], starts)
+    return sums * inverse[starts], starts
+
+
+_POWERS: dict[str, tuple[Numbers, Numbers]] = {}
+
+
+def _powers(count: int) -> tuple[Numbers, Numbers]:
+    """Powers of the factor and of its inverse modulo 2^64; kept for texts of usual length."""
+    if count > 2 * CHUNK:
+        return _series(int(FACTOR), count), _series(pow(int(FACTOR), -1, 1 << 64), count)
+    if "kept" not in _POWERS:
+        _POWERS["kept"] = _series(int(FACTOR), 2 * CHUNK), _series(pow(int(FACTOR), -1, 1 << 64), 2 * CHUNK)
+    return _POWERS["kept"]
+
+
+def _series(factor: int, count: int) -> Numbers:
+    values = numpy.full(count, factor, dtype=numpy.uint64)
+    values[:1] = 1
+    return numpy.multiply.accumulate(values)
+
+
+def _values(wanted: bytes) -> Numbers:
+    """A fixed random odd number for each byte of `wanted`, upper case as lower case; 0 for the others."""
+    values = [_number(f"byte {bytes([byte]).lower()[0]}") | 1 if byte in wanted else 0 for byte in range(256)]
+    return numpy.array(values, dtype=numpy.uint64)
+
+
+_LETTERS: Final = bytes(code for code in range(256) if code >= 128 or chr(code).isalnum())
+_SIGNS: Final = bytes(code for code in range(33, 127) if code not in _LETTERS)
+
+NORMAL: Final = Alphabet(
+    classes=numpy.isin(numpy.arange(256), list(_LETTERS)).astype(numpy.uint8),
+    values=_values(_LETTERS),
+    skipped=b"'`",
+)
+"""Words of the normal form, given ASCII or a text in that form."""
+
+MARKED: Final = Alphabet(
+    classes=numpy.array(
+        [3 if code >= 128 else 1 if code in _LETTERS else 2 if code in _SIGNS else 0 for code in range(256)],
+        dtype=numpy.uint8,
+    ),
+    values=_values(_LETTERS + _SIGNS),
+)
+"""Words, runs of signs, and runs of characters beyond ASCII: nothing but spaces and controls is lost."""
+
+SPACED: Final = Alphabet(
+    classes=numpy.array([0 if code <= 32 or code == 127 else 1 for code in range(256)], dtype=numpy.uint8),
+    values=_values(bytes(code for code in range(256) if code > 32 and code != 127)),
+)
+"""Whatever stands between spaces and controls."""

@@ -2,18 +2,23 @@
 
 import hashlib
 import hmac
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from glob import glob, has_magic
 from itertools import islice
 from pathlib import Path
 from typing import get_args
 
-from tunesmith.artifacts import Rights, Row, SourceClass, SourceSummary
+from tunesmith.artifacts import Example, Rights, Row, SourceClass, SourceSummary
+from tunesmith.artifacts.unchecked import row_of
 from tunesmith.context import Context
-from tunesmith.data.containers import read_records, refuse_missing
-from tunesmith.data.format import Format, Record, detect, format_named, missing_column
+from tunesmith.data.containers import Item, scan
+from tunesmith.data.croissant import described
+from tunesmith.data.examples import ExampleReader
+from tunesmith.data.files import DataFile, find
+from tunesmith.data.format import Misfit, Record, missing_column
+from tunesmith.data.misfits import Misfits, refuse
+from tunesmith.data.stated import Stated, summary
 from tunesmith.errors import DataError, Misuse
 from tunesmith.recipe import DataSettings, SourceSettings
 
@@ -26,6 +31,8 @@ KNOWN = 100_000
 """Distinct rights of one file that are remembered, so that equal ones are one value."""
 SUBJECTS = "subject"
 """Name of the salt under which persons are known; deleting it makes their marks meaningless."""
+FETCHED = "fetched"
+"""Folder of the store where remote files are kept."""
 
 
 def read_sources(
@@ -50,7 +57,7 @@ def _gathered(rows: Generator[Row, None, tuple[SourceSummary, ...]]) -> tuple[li
 
 
 def stream_sources(
-    specs: Iterable[SourceSettings], *, split: str, context: Context
+    specs: Iterable[SourceSettings], *, split: str, context: Context, misfits: Misfits | None = None
 ) -> Generator[Row, None, tuple[SourceSummary, ...]]:
     """Rows of all sources in order, one after the other; returns a summary for each file.
 
@@ -58,32 +65,44 @@ def stream_sources(
     """
     summaries: list[SourceSummary] = []
     for spec in specs:
-        summaries += yield from stream_source(spec, split=split, context=context)
+        summaries += yield from stream_source(spec, split=split, context=context, misfits=misfits)
         _refuse_twins(summaries)
     return tuple(summaries)
 
 
 def stream_source(
-    spec: SourceSettings, *, split: str, context: Context
+    spec: SourceSettings, *, split: str, context: Context, misfits: Misfits | None = None
 ) -> Generator[Row, None, tuple[SourceSummary, ...]]:
     """Rows of one source; the files of a glob in name order, `limit` over all of them. Returns a summary for each file.
 
-    Raises DataError with file, line and hint when a file or a row cannot be used.
+    A row that cannot be used is added to `misfits`, and without them raises DataError. Raises DataError with file, line and
+    hint when a file cannot be used.
     """
     salt, subjects = context.store.ledger.salt(split), context.store.ledger.salt(SUBJECTS)
     total = 0
     summaries: list[SourceSummary] = []
-    for path, name in _files(spec.path, context):
-        room = None if spec.limit is None else spec.limit - total
+    for one, contradicts, data in _each_file(spec, split, context):
+        room = None if one.limit is None else one.limit - total
         if room is not None and room <= 0:
             break
-        file = _File(path, name, digest=_digest(path, name), salt=salt, subjects=subjects)
-        count, form = yield from _rows(file, spec, room=room)
-        total += count
-        rights = {key: getattr(spec, key) for key in ("license", "origin", "basis")}
-        summaries.append(SourceSummary(path=name, format=form, rows=count, sha256=file.digest, split=split, **rights))
+        file = _File(data.path, data.name, digest=data.digest, salt=salt, subjects=subjects)
+        gathered = None if misfits is None else _Gathered(misfits, split)
+        stated = Stated()
+        read, form = yield from _rows(file, one, stated, room=room, gathered=gathered)
+        total += read
+        known = {"path": data.name, "format": form, "sha256": file.digest, "split": split}
+        summaries.append(summary(one, stated, at=data.path, contradicts=contradicts, **known))
     _refuse_twins(summaries)
     return tuple(summaries)
+
+
+def _each_file(
+    spec: SourceSettings, split: str, context: Context
+) -> Iterator[tuple[SourceSettings, dict[str, str], DataFile]]:
+    """Each file of a source with its settings, and what its Croissant file says otherwise."""
+    for one, contradicts in described(spec, split=split, roots=_roots(context)):
+        for file in _files(one.path, one, context):
+            yield one, contradicts, file
 
 
 @dataclass(frozen=True)
@@ -97,100 +116,102 @@ class _File:
     subjects: bytes
 
 
+@dataclass(frozen=True)
+class _Gathered:
+    """Where the rows of a split that cannot be used are taken down."""
+
+    misfits: Misfits
+    split: str
+
+
 def row_id(salt: bytes, source: str, number: int) -> str:
     """16 hex digits of HMAC-SHA256 (the data set's salt; digest of the source file, number of the record from 1)."""
     return hmac.digest(salt, f"{source}:{number}".encode(), "sha256").hex()[:16]
 
 
+def _identities(salt: bytes, source: str) -> Callable[[int], str]:
+    """`row_id` for the records of one file; the parts of the HMAC (RFC 2104) that are the same for all are done once."""
+    key = (hashlib.sha256(salt).digest() if len(salt) > 64 else salt).ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in key) + f"{source}:".encode())
+    outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in key))
+
+    def identity(number: int) -> str:
+        within, around = inner.copy(), outer.copy()
+        within.update(b"%d" % number)
+        around.update(within.digest())
+        return around.hexdigest()[:16]
+
+    return identity
+
+
 def fingerprint(data: DataSettings, context: Context) -> dict[str, str]:
     """Digest of every data file by split and name: what a run's content key knows the data by."""
-    splits = (("train", data.train), ("test", data.test))
-    return {
-        f"{split}/{name}": _digest(path, name)
-        for split, specs in splits
-        for spec in specs
-        for path, name in _files(spec.path, context)
-    }
+    found: dict[str, str] = {}
+    for split, specs in (("train", data.train), ("test", data.test)):
+        for spec in specs:
+            described_in = _files(spec.croissant, spec, context) if spec.croissant else []
+            files = (file for _, _, file in _each_file(spec, split, context))
+            found.update({f"{split}/{file.name}": file.digest for file in (*described_in, *files)})
+    return found
 
 
-def _files(pattern: str, context: Context) -> list[tuple[Path, str]]:
-    """(path, name in messages and reports) of a path or glob: below the data root, or else beside the recipe.
-
-    Names are relative to the root they were found under.
-    """
-    root = context.data_root
-    if not (has_magic(pattern) or (root / pattern).exists()) and (context.home / pattern).exists():
-        root = context.home
-    if not has_magic(pattern) or (root / pattern).exists():
-        return [(root / pattern, _name(root / pattern, root))]
-    found = sorted(root / path for path in glob(pattern, root_dir=root, recursive=True))
-    files = [path for path in found if not path.is_dir()]
-    if not files:
-        raise DataError("no file matches", where=pattern, hint="paths are relative to the recipe, or to --data-root")
-    return [(path, _name(path, root)) for path in files]
+def _roots(context: Context) -> tuple[Path, Path]:
+    """Where a path is looked for: below the data root, else beside the recipe."""
+    return context.data_root, context.home
 
 
-def _name(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
+def _files(path: str, spec: SourceSettings, context: Context) -> list[DataFile]:
+    """The files of a path, fetched when it is a URL and the source allows it."""
+    network = spec.network
+    return find(path, roots=_roots(context), cache=context.store.folder / FETCHED, network=network)
 
 
-def _digest(path: Path, name: str) -> str:
-    refuse_missing(path, name)
-    try:
-        with path.open("rb") as file:
-            return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-    except PermissionError as error:
-        raise DataError("the file cannot be read: permission denied", where=name) from error
-
-
-def _rows(file: _File, spec: SourceSettings, *, room: int | None) -> Generator[Row, None, tuple[int, str]]:
-    """The rows of one file; returns how many they are, and the id of their format."""
-    formats, rights = _Formats(spec), _RowRights(file, spec)
-    count = 0
+def _rows(
+    file: _File, spec: SourceSettings, stated: Stated, *, room: int | None, gathered: _Gathered | None
+) -> Generator[Row, None, tuple[int, str]]:
+    """The rows of one file, their rights counted in `stated`; returns how many records were read and the id of the format."""
+    reader, rights = _reader(file, spec), _RowRights(file, spec)
+    identity = _identities(file.salt, file.digest)
+    read, first, fitted = 0, None, False
     stop = None if room is None else spec.skip + room * spec.every
-    records = enumerate(read_records(file.path, file.name), 1)
-    for number, (line, record) in islice(records, spec.skip, stop, spec.every):
-        try:
-            example = formats.of(record, line).read(record, spec.columns)
-            held = rights.of(record)
-        except Misuse as error:
-            raise DataError(error.what, where=f"{file.name}:{line}", hint=error.hint) from error
-        count += 1
-        identity = row_id(file.salt, file.digest, number)
-        # Every value is of its type by now; checking each once more takes longer than reading the row.
-        yield Row.model_construct(row_id=identity, file=file.name, line=line, example=example, rights=held)
-    return count, formats.name
+    for number, item in islice(enumerate(scan(file.path, file.name), 1), spec.skip, stop, spec.every):
+        read += 1
+        found = _row(item, reader, rights)
+        if not isinstance(found, Misfit):
+            line, example, held = found
+            fitted = True
+            stated.add(held)
+            yield row_of(identity(number), file.name, line, example=example, rights=held)
+        elif gathered is None:
+            raise refuse(file.name, found)
+        else:
+            first = first or found
+            gathered.misfits.add(file.name, found, gathered.split)
+    if first is not None and not fitted and (spec.columns or spec.subject):
+        # Columns are named and not one row has them: the recipe is wrong, not the rows.
+        raise refuse(file.name, first)
+    return read, reader.format_id
 
 
-class _Formats:
-    """The format of a file, given or detected from its first row; a row with another one is refused."""
+def _reader(file: _File, spec: SourceSettings) -> ExampleReader:
+    try:
+        return ExampleReader(spec.format, spec.columns)
+    except Misuse as error:
+        raise DataError(error.what, where=file.name, hint=error.hint) from error
 
-    def __init__(self, spec: SourceSettings) -> None:
-        self._spec = spec
-        self._first: tuple[Format, int] | None = None
-        self._seen: set[tuple[str, ...]] = set()
 
-    @property
-    def name(self) -> str:
-        """Id of the format; empty before the first row."""
-        return "" if self._first is None else self._first[0].id
-
-    def of(self, record: Record, line: int) -> Format:
-        spec = self._spec
-        if self._first is None:
-            plugin = format_named(spec.format, spec.columns) if spec.format else detect(record, spec.columns)
-            self._first = (plugin, line)
-        plugin, first = self._first
-        shape = tuple(record)
-        if spec.format is None and shape not in self._seen:
-            here = detect(record, spec.columns)
-            if here.id != plugin.id:
-                raise DataError(
-                    f"mixed formats: this row is {here.id}, the rows from line {first} on are {plugin.id}",
-                    hint="one format per file; split the file",
-                )
-            self._seen.add(shape)
-        return plugin
+def _row(item: Item, reader: ExampleReader, rights: "_RowRights") -> tuple[int, Example, Rights] | Misfit:
+    """(line, example, rights) of a record, or why there is no row."""
+    if isinstance(item, Misfit):
+        return item
+    line, record = item
+    example = reader.read(line, record)
+    if isinstance(example, Misfit):
+        return example
+    try:
+        return line, example, rights.of(record, reader.columns_read(record))
+    except DataError as error:
+        return Misfit(line, error.what, error.hint)
 
 
 class _RowRights:
@@ -204,18 +225,24 @@ class _RowRights:
         values.update({key: values[key].isoformat() for key in DATES if values[key] is not None})
         values["source"] = spec.source or Path(file.name).name
         self._values: dict[str, str | None] = values
-        self._own = [key for key in RIGHTS if key not in spec.columns.values()]
+        self._own: dict[tuple[str, ...], list[str]] = {}
+        self._shared = Rights.model_validate(values)
 
-    def of(self, record: Record) -> Rights:
-        """The rights of a row. Raises DataError when a value is not what its column holds."""
+    def of(self, record: Record, read: frozenset[str]) -> Rights:
+        """The rights of a row, of which the columns `read` are the example. Raises DataError on a value that is none."""
+        shape = tuple(record)
+        own = self._own.get(shape)
+        if own is None:
+            own = self._own[shape] = [key for key in RIGHTS if key in record and key not in read]
+        if not own and self._spec.subject is None:
+            return self._shared
         values = {**self._values, "subject": _subject(record, self._spec, self._file)}
-        for key in self._own:
-            own = record.get(key)
-            if own is None or own == "":
-                continue
-            if not isinstance(own, str):
-                raise DataError(f"the column {key!r} must hold text, found {type(own).__name__}")
-            values[key] = _date(own, key) if key in DATES else _known_class(own) if key == "source_class" else own
+        for key in own:
+            if (value := _own_value(record[key], key)) is not None:
+                values[key] = value
+        return self._remembered(values)
+
+    def _remembered(self, values: dict[str, str | None]) -> Rights:
         marks = tuple(values.values())
         known = self._known.get(marks)
         if known is None:
@@ -223,6 +250,14 @@ class _RowRights:
                 self._known.clear()
             known = self._known[marks] = Rights.model_validate(values)
         return known
+
+
+def _own_value(own: object, key: str) -> str | None:
+    if own is None or own == "":
+        return None
+    if not isinstance(own, str):
+        raise DataError(f"the column {key!r} must hold text, found {type(own).__name__}")
+    return _date(own, key) if key in DATES else _known_class(own) if key == "source_class" else own
 
 
 def _date(text: str, key: str) -> str:
@@ -259,7 +294,7 @@ def _subject(record: Record, spec: SourceSettings, file: _File) -> str | None:
 
 def _refuse_twins(summaries: Iterable[SourceSummary]) -> None:
     seen: dict[str, str] = {}
-    for summary in summaries:
-        if summary.sha256 in seen:
-            raise DataError(f"the same bytes as {seen[summary.sha256]}", where=summary.path, hint="name each file once")
-        seen[summary.sha256] = summary.path
+    for one in summaries:
+        if one.sha256 in seen:
+            raise DataError(f"the same bytes as {seen[one.sha256]}", where=one.path, hint="name each file once")
+        seen[one.sha256] = one.path

@@ -54,7 +54,9 @@ class Habits:
 
     `stops` are ids that end a turn, `ends` their spelling. `controls` are the markers no message may spell, `heads` their first
     characters. `begins`: the start token `bos` is written first. `question` is a question put to the model, as text and as
-    ids; `closing` all of its text that follows the user's words. `marked`: answers stand between `{% generation %}` marks.
+    ids; `closing` all of its text that follows the user's words. `opening`: words that the template itself puts in front of an
+    answer, as Qwen3 puts an empty thought; empty where it puts none, or special tokens, which no decoded text has. `marked`:
+    answers stand between `{% generation %}` marks.
     """
 
     stops: frozenset[int]
@@ -66,6 +68,7 @@ class Habits:
     question: str
     question_ids: tuple[int, ...]
     closing: str
+    opening: str
     marked: bool
 
 
@@ -136,8 +139,17 @@ def _habits(tokenizer: PreTrainedTokenizerBase, template: str) -> Habits:
         question=question,
         question_ids=tuple(ids),
         closing=question.rpartition(QUESTION["content"])[2],
+        opening=_opening(tokenizer, question, text),
         marked=_MARK.search(template) is not None,
     )
+
+
+def _opening(tokenizer: PreTrainedTokenizerBase, question: str, answered: str) -> str:
+    if not answered.startswith(question):
+        return ""
+    words = answered[len(question) :].partition(ANSWER["content"])[0].strip()
+    decoded = str(tokenizer.decode(token_ids(tokenizer, words), skip_special_tokens=True)) if words else ""
+    return words if decoded.strip() == words else ""
 
 
 def _under_system(tokenizer: PreTrainedTokenizerBase) -> str:

@@ -13,6 +13,7 @@ from tunesmith.recipe.data import (
 )
 from tunesmith.recipe.load import load_recipe, parse_recipe, recipe_schema
 from tunesmith.recipe.recipe import Limits, Recipe, limited
+from tunesmith.recipe.split import SplitSettings
 from tunesmith.recipe.stages import AuditSettings, EvaluateSettings, ReleaseSettings, Requirement
 from tunesmith.recipe.training import TrainSettings
 
@@ -30,6 +31,7 @@ __all__ = [
     "Requirement",
     "Settings",
     "SourceSettings",
+    "SplitSettings",
     "TaskName",
     "TaskSettings",
     "TrainSettings",

@@ -7,14 +7,24 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from tunesmith.artifacts import SourceClass
 from tunesmith.recipe.base import Settings
+from tunesmith.recipe.split import SplitSettings
 
 
 class SourceSettings(Settings):
-    """One data file (or glob) and the rights it comes with; a row's own columns override them."""
+    """One data file (or glob), or the files of a Croissant file, and the rights they come with; a row's own override them."""
 
-    path: str = Field(description="file or glob, relative to the recipe or to --data-root")
+    path: str = Field(
+        default="",
+        description="file, glob, folder or URL (s3://, https://, hub://datasets/owner/name@commit); relative to the recipe "
+        "or to --data-root",
+    )
+    croissant: str | None = Field(
+        default=None,
+        description="croissant.json whose files are read with the rights it states; `path` picks one of them, and what "
+        "stands beside it goes first",
+    )
     format: str | None = Field(
-        default=None, description="messages, prompt-completion, labelled-text or text; detected when left out"
+        default=None, description="one of docs/formats/data.md, e.g. messages; detected when left out"
     )
     columns: dict[str, str] = Field(
         default_factory=dict, description="which column plays which part, e.g. {text: text, label: category}"
@@ -38,13 +48,27 @@ class SourceSettings(Settings):
     skip: int = Field(default=0, ge=0, description="leave out this many rows at the start of each file")
     every: int = Field(default=1, ge=1, description="from there on, read every n-th row")
     limit: int | None = Field(default=None, ge=1, description="read only this many rows")
+    network: bool = Field(default=False, description="let this run fetch the files from another machine")
+
+    @model_validator(mode="after")
+    def _names_a_file(self) -> "SourceSettings":
+        if not self.path and not self.croissant:
+            raise ValueError("give `path`, or `croissant`")
+        return self
 
 
 class DataSettings(Settings):
-    """Training rows and held-out rows."""
+    """Training rows and held-out rows: files of their own, or a part of the training files."""
 
     train: tuple[SourceSettings, ...] = Field(min_length=1)
     test: tuple[SourceSettings, ...] = ()
+    split: SplitSettings | None = Field(default=None, description="hold out a part of the rows of `train`")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "DataSettings":
+        if self.test and self.split is not None:
+            raise ValueError("give `test` files or `split`, not both")
+        return self
 
 
 class NewTokenizer(Settings):

@@ -45,6 +45,7 @@ def limited(recipe: Recipe, limits: Limits) -> Recipe:
         changes["data"] = DataSettings(
             train=tuple(_cut(source, limits.rows) for source in recipe.data.train),
             test=tuple(_cut(source, limits.rows) for source in recipe.data.test),
+            split=recipe.data.split,
         )
     if limits.steps is not None:
         steps = min(limits.steps, recipe.train.max_steps or limits.steps)

@@ -25,7 +25,13 @@ process.prepare()
 from tunesmith.data.rows import load_rows  # noqa: E402
 from tunesmith.models.tasks import label_set  # noqa: E402
 from tunesmith.release import statements  # noqa: E402
-from tunesmith.release.cards import Facts, render_data_card, render_model_card  # noqa: E402
+from tunesmith.release.cards import (  # noqa: E402
+    Facts,
+    croissant_bytes,
+    provenance_bytes,
+    render_data_card,
+    render_model_card,
+)
 from tunesmith.release.folder import place_base, place_model, stored_precision  # noqa: E402
 from tunesmith.release.manifest import MANIFEST, RECIPE, manifest_bytes, recipe_bytes  # noqa: E402
 from tunesmith.release.page import render_page  # noqa: E402
@@ -175,13 +181,15 @@ def _fill(folder: Path, work: _Work, version: int) -> statements.Subjects:
 
 
 def _documents(inputs: ReleaseInputs, facts: Facts) -> dict[str, bytes]:
-    """What people read."""
+    """What people read, and the data's metadata for programs."""
     recipe, audit, train, evaluation, gate = inputs.recipe, inputs.audit, inputs.train, inputs.evaluation, inputs.gate
     card = render_model_card(recipe, audit, train=train, evaluation=evaluation, gate=gate, facts=facts)
     page = render_page(recipe, audit, train=train, evaluation=evaluation, gate=gate)
     return {
         "README.md": card.encode(),
         "data-card.md": render_data_card(recipe, audit, train=train).encode(),
+        "croissant.json": croissant_bytes(recipe, audit),
+        "provenance.json": provenance_bytes(recipe, audit),
         "report.html": page.encode(),
     }
 

@@ -150,6 +150,7 @@ def audit_summary(report: AuditReport) -> Statement:
         "rowsRead": report.rows_read,
         "rowsTrain": report.train.rows,
         "rowsTest": 0 if report.test is None else report.test.rows,
+        **({} if report.split is None else {"split": report.split.model_dump(mode="json")}),
         "dropped": report.dropped,
         "redacted": report.redacted,
         "warned": report.warned,

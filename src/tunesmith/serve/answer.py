@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from tunesmith.data.openings import Opening, opening
 from tunesmith.serve.released import Released
 from tunesmith.serve.text import Decoder, StopStrings
 
@@ -44,7 +45,7 @@ def _label(released: Released, ask: Ask) -> Iterator[Piece]:
 
 def _completion(released: Released, ask: Ask) -> Iterator[Piece]:
     model = released.model
-    decoder, stops = Decoder(model.tokenizer), StopStrings(ask.stop)
+    decoder, start, stops = Decoder(model.tokenizer), opening(model.tokenizer), StopStrings(ask.stop)
     tokens = 0
     stream = model.stream(
         ask.prompt, max_new_tokens=ask.max_new_tokens, temperature=ask.temperature, top_p=ask.top_p, seed=ask.seed
@@ -52,18 +53,18 @@ def _completion(released: Released, ask: Ask) -> Iterator[Piece]:
     for token in stream:
         tokens += 1
         if token in model.stops:
-            yield Piece(_ending(decoder, stops), tokens, "stop")
+            yield Piece(_ending(decoder, start, stops), tokens, "stop")
             return
-        text = stops.add(decoder.add(token))
+        text = stops.add(start.add(decoder.add(token)))
         if stops.found:
             yield Piece(text, tokens, "stop")
             return
         yield Piece(text, tokens)
-    text = _ending(decoder, stops)
+    text = _ending(decoder, start, stops)
     yield Piece(text, tokens, "stop" if stops.found else "length")
 
 
-def _ending(decoder: Decoder, stops: StopStrings) -> str:
+def _ending(decoder: Decoder, start: Opening, stops: StopStrings) -> str:
     """What was held back, now that nothing follows."""
-    text = stops.add(decoder.rest())
+    text = stops.add(start.add(decoder.rest()) + start.rest())
     return text if stops.found else text + stops.held

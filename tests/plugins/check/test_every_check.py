@@ -2,10 +2,12 @@
 
 A case is `<name>.jsonl` (training rows) and, if there is one, `<name>.test.jsonl` (held-out rows). A row that must be found
 has the key `fires`: true, or {"other": line} or {"kinds": [...]} to say more. `<name>.yaml` may set `task`, `settings` of
-the check, `bare: true` (the source states no rights) and `file: true` (the file as a whole must be found).
+the check, `base` and `max_tokens` (what a recipe says of them), `bare: true` (the source states no rights) and `file: true`
+(the file as a whole must be found).
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import yaml
 from tunesmith import audit
 from tunesmith.artifacts import Finding
 from tunesmith.context import Context
+from tunesmith.models.reader import open_reader
 from tunesmith.recipe import AuditSettings, DataSettings, SourceSettings, TaskSettings
 
 HERE = Path(__file__).parent
@@ -43,7 +46,14 @@ def examined(case: Path, context: Context) -> tuple[list[Finding], dict[str, Any
     off = tuple(other for other in audit.check_ids() if other != name)
     action = audit.check_class(name).default_action
     settings = AuditSettings(off=off, **{action: ({name: options.get("settings", {})},)})
-    report = audit.run(sources, settings, context, task=TaskSettings(type=options.get("task", "chat")))
+    context = replace(context, home=case.parent)
+    task = TaskSettings(type=options.get("task", "chat"))
+    reader = None
+    if "base" in options:
+        reader = open_reader(
+            options["base"], task, context, max_tokens=options.get("max_tokens"), objective="completion"
+        )
+    report = audit.run(sources, settings, context, task=task, reader=reader)
     return [finding for finding in report.findings if finding.rule == name], options
 
 

@@ -97,5 +97,5 @@ def test_prompt_and_completion_of_the_three_forms() -> None:
     labelled = Example(text="t", labels=("x", "y"))
     assert (chat.prompt_text, chat.completion) == ("s\nu", "a")
     assert (asked.prompt_text, asked.completion, asked.prompt) == ("u", "", asked.messages)
-    assert (labelled.prompt_text, labelled.completion) == ("t", "x")
+    assert (labelled.prompt_text, labelled.completion) == ("t", "x, y")
     assert (Example(text="t").completion, Example().prompt_text) == ("", "")

@@ -1,7 +1,10 @@
 """Spans become placeholders; overlaps leave nothing standing; identity stays."""
 
+import pyarrow as pa
+
 from tunesmith.artifacts import Example, Message, Span, Text, message
 from tunesmith.audit.redact import Redaction
+from tunesmith.data.patterns import PERSONAL, SECRETS, hits_of
 
 
 def turns(*texts: str) -> Example:
@@ -39,3 +42,40 @@ def test_the_weight_of_a_turn_stays() -> None:
     one = Example(messages=(Message(role="assistant", content=(Text(text="abc"),), weight=0.5),))
     made = Redaction().of(one, [span(0, 0, 1, "k")])
     assert (made.messages[0].text, made.messages[0].weight) == ("[k-1]bc", 0.5)
+
+
+def redacted(redaction: Redaction, *texts: str) -> list[str]:
+    """The texts as turns, with everything that the packs find replaced."""
+    found = hits_of(pa.array(texts), PERSONAL, SECRETS).to_pylist()
+    spans = [Span(message=number, **hit) for number, hits in enumerate(found) for hit in hits]
+    return [turn.text for turn in redaction.of(turns(*texts), spans).messages]
+
+
+def test_a_value_has_one_placeholder_however_it_is_grouped_and_every_kind_its_own() -> None:
+    redaction = Redaction()
+    assert redacted(redaction, "card 4111 1111 1111 1111", "IBAN DE89 3704 0044 0532 0130 00, DNI 12345678Z") == [
+        "card [card-1]",
+        "IBAN [iban-1], DNI [es-dni-1]",
+    ]
+    assert redacted(redaction, "5555-5555-5555-4444 or 4111-1111-1111-1111", "de89370400440532013000, 12345678-Z") == [
+        "[card-2] or [card-1]",
+        "[iban-1], [es-dni-1]",
+    ]
+    assert redacted(redaction, "NHS 9434765919, NHS 943 476 5919, SSN 078-05-1120, SSN 078051120") == [
+        "NHS [uk-nhs-1], NHS [uk-nhs-1], SSN [us-ssn-1], SSN [us-ssn-1]"
+    ]
+
+
+def test_addresses_that_differ_in_a_hyphen_or_a_point_are_two() -> None:
+    assert redacted(Redaction(), "a-b@example.org, ab@example.org", "ip 20.1.23.4, ip 20.12.3.4") == [
+        "[email-1], [email-2]",
+        "ip [ip-address-1], ip [ip-address-2]",
+    ]
+
+
+def test_a_key_block_goes_as_a_whole_and_json_stays_json() -> None:
+    block = "-----BEGIN PRIV" + "ATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\nAAKC==\n-----END PRIV" + "ATE KEY-----"
+    assert redacted(Redaction(), f"{block}\nend", '{"password": "correct horse"}') == [
+        "[private-key-1]\nend",
+        '{"password": "[password-1]"}',
+    ]

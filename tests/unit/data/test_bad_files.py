@@ -1,16 +1,24 @@
 """Every file that cannot be used gets one message: what, file and line, and what to do."""
 
 import gzip
+import json
+import os
+import tracemalloc
 from pathlib import Path
+from random import Random
 
 import pytest
+import zstandard
 
 from tunesmith.context import Context
+from tunesmith.data.containers import refuse_missing, scan, stream
+from tunesmith.data.format import Misfit
 from tunesmith.data.sources import read_source, read_sources
 from tunesmith.errors import DataError
 from tunesmith.recipe import SourceSettings
 
 GOOD = b'{"text": "a", "label": "b"}\n'
+GOOD_ROW = {"text": "a", "label": "b"}
 
 CASES = [
     ("empty.jsonl", b"", "empty.jsonl", "the file is empty: it has no rows", ""),
@@ -53,7 +61,43 @@ CASES = [
         "longer than 10 MB",
         "one row belongs on one line",
     ),
-    ("notes.txt", b"hello", "notes.txt", "files ending in '.txt' are not read", ".jsonl, .ndjson, .json, .csv, .tsv"),
+    (
+        "notes.docx",
+        b"hello",
+        "notes.docx",
+        "files ending in '.docx' are not read",
+        ".jsonl, .ndjson, .json, .csv, .tsv, .conll, .txt, .md, each also with .gz or .zst; .parquet, .arrow",
+    ),
+    ("rows", b"hello", "rows", "files ending in 'nothing' are not read", ""),
+    ("blank.txt", b" \n", "blank.txt", "the file is empty: it has no rows", ""),
+    ("long.txt", b"a" * 10_000_001, "long.txt", "the file is larger than 10 MB", "split it into files"),
+    ("rows.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "rows.xls", "files ending in '.xls'", ""),
+    ("old.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old.csv", "an old spreadsheet", "export the rows"),
+    ("empty.zip.csv", b"PK\x05\x06" + b"\0" * 18, "empty.zip.csv", "a zip archive or spreadsheet", ""),
+    ("base.jsonl", b"SQLite format 3\0", "base.jsonl", "an SQLite database", ""),
+    ("columns.jsonl", b"PAR1\x15\x04", "columns.jsonl", "a Parquet file", ""),
+    ("wide.jsonl", GOOD.decode().encode("utf-16"), "wide.jsonl", "UTF-16 text", ""),
+    ("wide.csv", "text,label\na,b\n".encode("utf-16-le"), "wide.csv", "binary data", ""),
+    ("inside.jsonl.gz", gzip.compress(b"PK\x03\x04abc"), "inside.jsonl.gz", "a zip archive or spreadsheet", ""),
+    ("none.jsonl.gz", b"", "none.jsonl.gz", "the file is empty: it has no rows", ""),
+    ("plain.jsonl.gz", GOOD, "plain.jsonl.gz", "the gzip data is broken: Not a gzipped file", "again"),
+    ("tail.jsonl.gz", gzip.compress(GOOD) + b"junk", "tail.jsonl.gz", "the gzip data is broken", ""),
+    (
+        "check.jsonl.gz",
+        gzip.compress(GOOD)[:-8] + b"\0" * 8,
+        "check.jsonl.gz",
+        "the gzip data is broken: CRC check",
+        "",
+    ),
+    ("torn.jsonl.zst", zstandard.compress(GOOD * 999)[:-9], "torn.jsonl.zst", "the Zstandard data is broken", "again"),
+    ("plain.jsonl.zst", GOOD, "plain.jsonl.zst", "the Zstandard data is broken", ""),
+    ("named.csv", zstandard.compress(GOOD), "named.csv", "does not end in .zst", ""),
+    ("nested.json", b"[" * 200_000, "nested.json:1", "nested too deep", ""),
+    ("nested.jsonl", b'{"a":' * 101 + b"1" + b"}" * 101, "nested.jsonl:1", "nested too deep", "at most 100"),
+    ("digits.jsonl", b'{"text": ' + b"9" * 5000 + b"}", "digits.jsonl:1", "broken JSON: Exceeds the limit", ""),
+    ("latin.json", b'[{"text": "a"},\n"caf\xe9"]', "latin.json:2", "not UTF-8 at byte 5", "save the file"),
+    ("quoted.csv", b'text,label\na,"b"c\n', "quoted.csv:2", "broken CSV", "a quote may be missing"),
+    ("index.csv", b",text\n0,a\n", "index.csv:1", "a column without a name", "index=False"),
     ("ragged.csv", b'text,label\n"a\nb",c\nx,y,z\n', "ragged.csv:4", "3 fields, but the header has 2", "in quotes"),
     ("quote.csv", b'text,label\na,"b\n', "quote.csv:2", "broken CSV", "a quote may be missing"),
     ("twin.csv", b"text,text\na,b\n", "twin.csv:1", "two columns 'text'", ""),
@@ -166,3 +210,69 @@ def test_link_out_of_the_data_root_is_followed(
     (tmp_path / "link.jsonl").symlink_to(outside)
     rows, _ = read_source(SourceSettings(path="link.jsonl"), split="train", context=context)
     assert [row.file for row in rows] == ["link.jsonl"]
+
+
+def test_a_line_of_50_mb_is_passed_over_in_little_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"text": "' + b"a" * 50_000_000 + b'"}\n' + GOOD, compresslevel=1))
+    tracemalloc.start()
+    found = list(scan(path, path.name))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found == [Misfit(1, "the line is longer than 10 MB", "one row belongs on one line; split it"), (2, GOOD_ROW)]
+    assert peak < 35_000_000
+
+
+@pytest.mark.parametrize("name", ["bomb.jsonl.gz", "bomb.jsonl.zst"])
+def test_a_file_that_grows_without_end(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the real ratio, from 20 MB on instead of 1 GB."""
+    monkeypatch.setattr(stream, "GROWTH_FROM", 20_000_000)
+    data = (b"a" * 9_999_999 + b"\n") * 4
+    packed = gzip.compress(data) if name.endswith("gz") else zstandard.compress(data)
+    (tmp_path / name).write_bytes(packed)
+    grown = len(data) / len(packed)
+    if grown <= stream.GROWTH_LIMIT:
+        pytest.fail(f"no bomb: grows {grown:.0f} times")
+    with pytest.raises(DataError, match=f"{name}: the file grows to more than 1,000 times its size"):
+        list(scan(tmp_path / name, name))
+
+
+def test_rows_under_one_long_prompt_are_no_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "GROWTH_FROM", 1_000_000)
+    rng = Random(7)
+    prompt = "".join(rng.choice("abcdefgh ") for _ in range(50_000))
+    data = b"".join(json.dumps({"text": f"{prompt} {rng.random()}"}).encode() + b"\n" for _ in range(200))
+    path = tmp_path / "a.jsonl.zst"
+    path.write_bytes(zstandard.compress(data))
+    assert len(data) / path.stat().st_size > 150
+    assert len(list(scan(path, path.name))) == 200
+
+
+def test_links_devices_and_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def said(name: str) -> str:
+        with pytest.raises(DataError) as caught:
+            refuse_missing(tmp_path / name, name)
+        return caught.value.what
+
+    (tmp_path / "a.jsonl").symlink_to(tmp_path / "b.jsonl")
+    (tmp_path / "b.jsonl").symlink_to(tmp_path / "a.jsonl")
+    (tmp_path / "c.jsonl").symlink_to(tmp_path / "gone.jsonl")
+    os.mkfifo(tmp_path / "d.jsonl")
+    assert said("a.jsonl") == "the file cannot be read: too many levels of symbolic links"
+    assert said("c.jsonl") == "the symbolic link leads to nothing"
+    assert said("d.jsonl").startswith("not a file but a device or a pipe")
+    assert said("gone.jsonl") == "no such file"
+    assert said("d.jsonl/x") == "the file cannot be read: not a directory"
+    assert said("x" * 300) == "the file cannot be read: file name too long"
+
+
+def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root may read everything, so the refusal is put in by hand."""
+    (tmp_path / "a.jsonl").write_bytes(GOOD)
+
+    def refused(self: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(DataError, match=r"a\.jsonl: the file cannot be read: permission denied"):
+        list(scan(tmp_path / "a.jsonl", "a.jsonl"))

@@ -5,15 +5,21 @@ import hashlib
 import hmac
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from tunesmith.artifacts import Example, Rights, message
 from tunesmith.context import Context
+from tunesmith.data import sources
+from tunesmith.data.misfits import Misfits
 from tunesmith.data.rows import keep_dataset, load_rows
-from tunesmith.data.sources import read_source
-from tunesmith.errors import IntegrityBroken
-from tunesmith.recipe import SourceSettings
+from tunesmith.data.sources import fingerprint, read_source, row_id, stream_sources
+from tunesmith.errors import DataError, IntegrityBroken
+from tunesmith.recipe import DataSettings, SourceSettings
 
+PAIR = pa.schema([("prompt", pa.string()), ("completion", pa.string())])
 CHAT = Example(messages=(message("user", "hi"), message("assistant", "yo")))
 
 
@@ -127,3 +133,81 @@ def test_dataset_digest_is_over_the_examples_and_nothing_else(context: Context) 
     assert keep_dataset("train", rows, context.store) == kept
     with pytest.raises(IntegrityBroken, match="not those of its digest"):
         load_rows(kept.model_copy(update={"rows_digest": "sha256:" + "0" * 64}), context.store)
+
+
+def test_files_of_every_kind_give_rows(context: Context) -> None:
+    chat = {"prompt": "hi", "completion": "yo"}
+    pq.write_table(pa.table({key: [value] for key, value in chat.items()}), context.data_root / "a.parquet")
+    with pa.OSFile(str(context.data_root / "a.arrow"), "wb") as sink, pa.ipc.new_stream(sink, PAIR) as writer:
+        writer.write_table(pa.table({key: [value] for key, value in chat.items()}, PAIR))
+    (context.data_root / "a.jsonl.zst").write_bytes(zstandard.compress(json.dumps(chat).encode()))
+    for name in ("a.parquet", "a.arrow", "a.jsonl.zst"):
+        rows, found = read_source(SourceSettings(path=name), split="train", context=context)
+        assert [(row.file, row.line, row.example) for row in rows] == [(name, 1, CHAT)]
+        assert found[0].format == "prompt-completion"
+    write(context, "a.conll", "Bern\tB-city\nis\tO\n\n")
+    rows, found = read_source(SourceSettings(path="a.conll"), split="train", context=context)
+    assert rows[0].example == Example(text="Bern is", tokens=("Bern", "is"), tags=("B-city", "O"))
+    assert found[0].format == "tagged-tokens"
+
+
+def test_a_folder_is_read_file_by_file(context: Context) -> None:
+    (context.data_root / "set").mkdir()
+    for number in (1, 2):
+        write(context, f"set/part-{number}.jsonl", f'{{"text": "row {number}"}}\n')
+    write(context, "set/README.md", "no row")
+    rows, found = read_source(SourceSettings(path="set"), split="train", context=context)
+    assert [row.example.text for row in rows] == ["row 1", "row 2"]
+    assert [one.path for one in found] == ["set/part-1.jsonl", "set/part-2.jsonl"]
+    recipe = DataSettings(train=(SourceSettings(path="set"),))
+    assert fingerprint(recipe, context) == {f"train/{one.path}": one.sha256 for one in found}
+
+
+@pytest.mark.parametrize(
+    "path", ["s3://bucket/a.jsonl", "hub://datasets/owner/name@" + "0" * 40, "https://x.org/a.csv"]
+)
+def test_the_network_is_used_only_when_the_source_says_so(path: str, context: Context) -> None:
+    with pytest.raises(DataError, match="needs the network, and the recipe does not allow it") as caught:
+        read_source(SourceSettings(path=path), split="train", context=context)
+    assert caught.value.hint == "write `network: true` at the source to let this run fetch it"
+
+
+def test_ids_are_those_of_the_long_way(context: Context) -> None:
+    """Against `hmac` for salts shorter and longer than a block of SHA-256."""
+    for salt in (b"", b"a" * 32, b"b" * 64, b"c" * 65):
+        of = sources._identities(salt, "sha256:00")
+        assert [of(number) for number in (1, 10, 10**9)] == [row_id(salt, "sha256:00", n) for n in (1, 10, 10**9)]
+
+
+def test_misfits_are_gathered_with_their_split(context: Context) -> None:
+    write(context, "a.jsonl", '{"text": "x"}\n{oops\n{"text": "y", "collected": "soon"}\n{"text": "z"}\n')
+    gathered = Misfits()
+    rows = list(stream_sources([SourceSettings(path="a.jsonl")], split="test", context=context, misfits=gathered))
+    assert [row.line for row in rows] == [1, 4]
+    assert [(one.file, one.line, one.split) for one in gathered.kept] == [
+        ("a.jsonl", 2, "test"),
+        ("a.jsonl", 3, "test"),
+    ]
+    assert gathered.kept[1].reason == "the column 'collected' holds 'soon', which is no date"
+    assert len(gathered) == 2
+
+
+def test_a_croissant_file_names_the_files_and_their_rights(context: Context) -> None:
+    write(context, "a.jsonl", '{"text": "x"}\n')
+    digest = hashlib.sha256((context.data_root / "a.jsonl").read_bytes()).hexdigest()
+    file = {"@type": "cr:FileObject", "@id": "a", "name": "a", "contentUrl": "a.jsonl", "sha256": digest}
+    document = {
+        "@type": "sc:Dataset",
+        "conformsTo": "http://mlcommons.org/croissant/1.1",
+        "name": "a",
+        "description": "notes on hats",
+        "license": "https://spdx.org/licenses/CC0-1.0",
+        "distribution": [{**file, "encodingFormat": "application/jsonlines"}],
+    }
+    write(context, "croissant.json", json.dumps(document))
+    spec = SourceSettings(croissant="croissant.json", license="MIT")
+    rows, found = read_source(spec, split="train", context=context)
+    assert (rows[0].rights.license, rows[0].rights.origin) == ("MIT", "notes on hats")
+    assert (found[0].path, found[0].contradicts) == ("a.jsonl", {"license": "CC0-1.0"})
+    prints = fingerprint(DataSettings(train=(spec,)), context)
+    assert sorted(prints) == ["train/a.jsonl", "train/croissant.json"]

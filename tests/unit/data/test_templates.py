@@ -25,7 +25,8 @@ from transformers import PreTrainedTokenizerFast
 
 from tunesmith.artifacts import Example, Message, Row, message
 from tunesmith.data.chat import Encoded, encode_chat, prompt_ids, render, stop_ids, token_ids
-from tunesmith.data.templates import settled
+from tunesmith.data.openings import without_opening
+from tunesmith.data.templates import habits, settled
 from tunesmith.errors import DataError
 
 FOLDER = Path(__file__).parent / "templates"
@@ -224,6 +225,17 @@ def test_rewritten_turns_share_what_they_have_in_common() -> None:
     past = asked + chatml("assistant", "Tuesday") + chatml("user", "thank you")
     assert tokenizer.decode(list(second.ids)) == f"{past}{opened}<think>\n\n</think>\n\nTuesday<|im_end|>"
     assert (len(first.spans), len(second.spans), first.first_token, second.first_token) == (1, 1, 0, 0)
+
+
+@pytest.mark.parametrize("family", sorted(BY_NAME))
+def test_what_a_family_puts_in_front_of_every_answer(family: str) -> None:
+    """Qwen3 its empty thought, and nobody else anything that a reader could see."""
+    tokenizer = ready(family)
+    assert habits(tokenizer).opening == {"qwen3": "<think>\n\n</think>"}.get(family, "")
+    (row,) = encode_chat(tokenizer, ROW, ONE)
+    ((start, end),) = row.spans
+    written = tokenizer.decode(list(row.ids[start:end]), skip_special_tokens=True)
+    assert without_opening(tokenizer, written).removesuffix(BY_NAME[family].end).strip() == A
 
 
 def test_a_conversation_that_ends_with_a_question_trains_what_would_be_asked_for() -> None:

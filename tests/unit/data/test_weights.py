@@ -47,14 +47,15 @@ def read(context: Context, *answers: str) -> tuple[Message, ...]:
 
 
 @pytest.mark.parametrize(
-    ("written", "weight"), [("0", 0.0), ("0.0", 0.0), ("0.25", 0.25), ("3", 3.0), ("1", None), ("1.0", None)]
+    ("written", "weight"),
+    [("0", 0.0), ("0.0", 0.0), ("0.25", 0.25), ("3", 3.0), ("1", None), ("1.0", None), ("null", None)],
 )
 def test_a_weight_is_read_and_one_is_none(context: Context, written: str, weight: float | None) -> None:
     answer = f'{{"role": "assistant", "content": "b", "weight": {written}}}'
     assert [turn.weight for turn in read(context, answer)] == [None, weight]
 
 
-@pytest.mark.parametrize("written", ["-1", "-0.5", "true", "null", '"1"', "[1]", "1e999", "1" + "0" * 400])
+@pytest.mark.parametrize("written", ["-1", "-0.5", "true", '"1"', "[1]", "1" + "0" * 400])
 def test_a_weight_that_is_no_number_from_zero_on_is_refused(context: Context, written: str) -> None:
     good = '{"role": "assistant", "content": "b"}'
     with pytest.raises(DataError, match="message 2 has the weight .*, which is no number from 0 on") as caught:

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from tunesmith.recipe import Limits, Recipe, limited, parse_recipe
+from tunesmith.recipe import DataSettings, Limits, Recipe, SplitSettings, limited, parse_recipe
 
 
 def recipe(limit: int | None = None, max_steps: int | None = None) -> Recipe:
@@ -44,3 +44,9 @@ def test_a_smaller_cut_of_the_recipe_stays() -> None:
 def test_limits_are_checked(limits: dict[str, int]) -> None:
     with pytest.raises(ValidationError):
         Limits(**limits)
+
+
+def test_a_trial_run_divides_its_rows_too() -> None:
+    whole = recipe()
+    divided = DataSettings(train=whole.data.train, split=SplitSettings(test=0.1, by="subject"))
+    assert limited(whole.model_copy(update={"data": divided}), Limits(rows=64)).data.split == divided.split

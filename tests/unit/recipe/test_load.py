@@ -67,12 +67,16 @@ def test_an_unknown_key_is_said_before_what_follows_from_it() -> None:
         ({"base": {"hub": "a/b"}}, "the key 'base.revision' is missing"),
         ({"base": {"config": "c", "tokenizer": {"train": 400}}}, "the key 'base.seed' is missing"),
         ({"task": {"instruction": "x"}}, "the key 'task.type' is missing"),
-        ({"data": {"train": [{"license": "MIT"}]}}, "the key 'data.train.0.path' is missing"),
+        ({"data": {"test": []}}, "the key 'data.train' is missing"),
         ({"gate": [{"at_least": 1}]}, "the key 'gate.0.metric' is missing"),
     ],
 )
 def test_a_missing_key_is_named(changes: dict[str, Any], what: str) -> None:
     assert problem(**changes) == (what, COMPARE_HINT)
+
+
+def test_a_source_names_a_file() -> None:
+    assert problem(data={"train": [{"license": "MIT"}]})[0] == "data.train.0: give `path`, or `croissant`"
 
 
 @pytest.mark.parametrize("key", ["name", "base", "task", "data", "train"])

@@ -113,7 +113,9 @@ def test_every_field_of_the_data_card_is_marked(reports: Any) -> None:
     text = render_data_card(reports.recipe, reports.audit, train=reports.train)
     has_no_empty_slot(text)
     marked = [line for line in text.splitlines() if re.search(r"\| (measured|declared|missing) \|$", line)]
-    assert len(marked) == 7 * 2 + 9 + 4
+    whole, of_each_of_two_files, counts, unknown = 13, 15, 9, 4
+    assert len(marked) == whole + 2 * of_each_of_two_files + counts + unknown
+    assert "| Licence of the whole | CC-BY-4.0 | declared |" in marked
     assert "| Rows read | 950 | measured |" in marked
     assert "| Licence | CC-BY-4.0 | declared |" in marked
     assert "| Legal basis (GDPR Art. 6) | not stated by the maker | missing |" in marked

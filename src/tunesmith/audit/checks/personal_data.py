@@ -1,10 +1,12 @@
 """Personal data: something in a row that identifies or reaches a person.
 
-What it finds: e-mail addresses, phone numbers, payment cards (Luhn), IBANs (mod 97), US social security numbers, IP addresses,
-crypto wallets (checksum) and dates of birth with a cue word, in any message. Kinds in `audit.exempt` are passed over.
+What it finds: e-mail addresses, phone numbers, payment cards (Luhn), IBANs (mod 97), bank accounts, national, tax, health and
+social security numbers of some forty countries (check digits where there are any), passports and driving licences behind a cue,
+IP and MAC addresses, crypto wallets (checksum), coordinates, dates of birth, profiles and handles, IMEI, VIN, and names behind
+words such as "my name is", in any message. Kinds in `audit.exempt` are passed over.
 Why it matters: a tuned model can repeat what it saw, and a person can ask for it to be erased.
-Limits: patterns see forms, not meaning: names, street addresses and user names are not found, and labels are not read. Forms
-are those of the pattern pack (`tunesmith.data.patterns.personal`).
+Limits: patterns see forms, not meaning: other names, street addresses and user names without an @ are not found, and labels are
+not read. Forms are those of the pattern pack (`tunesmith.data.patterns.personal`).
 Reference: Carlini et al. 2021, Extracting Training Data from Large Language Models, arXiv:2012.07805; GDPR Art. 4(1).
 """
 

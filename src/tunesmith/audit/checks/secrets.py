@@ -1,7 +1,8 @@
 """Secrets: a password, key or token in a row.
 
-What it finds: private keys, JSON Web Tokens, keys and tokens of AWS, GitHub, Slack, Stripe and Google by their form; bearer
-tokens, API keys, passwords, PINs and card codes by the cue word before them. Kinds in `audit.exempt` are passed over.
+What it finds: private keys, JSON Web Tokens, keys and tokens of some sixty providers by their form; passwords in URLs; bearer
+tokens, API keys, passwords, PINs, one-time and card codes, and random values behind a name such as `signing_secret =`, by their
+cue. Kinds in `audit.exempt` are passed over.
 Why it matters: whoever talks to the tuned model can draw them out, and a key in a file has leaked already: change it.
 Limits: a password that is a plain word, or one without a cue, is not found. High entropy alone is no sign of a secret.
 Reference: Carlini et al. 2019, The Secret Sharer, arXiv:1802.08232; the providers' own key formats.

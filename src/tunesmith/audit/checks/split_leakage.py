@@ -9,18 +9,21 @@ template. Completions are not compared: many right answers are alike.
 Reference: Brown et al. 2020, Language Models are Few-Shot Learners, appendix C (13-grams), arXiv:2005.14165.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 import pyarrow as pa
+from pyarrow import compute
 from pydantic import Field
 
 from tunesmith.artifacts import Action, Finding
 from tunesmith.audit.check import CHECKS, SPLITS
 from tunesmith.audit.corpus import Corpus
-from tunesmith.audit.runs import HeldOutRuns
-from tunesmith.data.similar import Likeness, meeting_across
+from tunesmith.audit.runs import SharedPromptRuns, runs_from
+from tunesmith.data.kgrams import index_of
+from tunesmith.data.similar import ColumnTexts, Likeness, meeting_across
 
 
 @CHECKS.register
@@ -55,7 +58,7 @@ class SplitLeakage:
     def _near(self, corpus: Corpus) -> Iterator[tuple[int, int, float]]:
         """(row, most similar held-out row, similarity) for rows at or above the threshold."""
         train, test = corpus.split("train"), corpus.split("test")
-        likeness = Likeness(corpus.signals.table.column("normal").to_pylist(), (), self.threshold)
+        likeness = Likeness(ColumnTexts(corpus.signals.table.column("normal")), (), self.threshold)
         best: dict[int, tuple[float, int]] = {row: (1.0, -other) for row, other in _equal(train, test)}
         for row, others in meeting_across(corpus.bands(train), corpus.bands(test)):
             for other in others:
@@ -68,17 +71,19 @@ class SplitLeakage:
     def _runs(self, corpus: Corpus) -> Iterator[tuple[int, int, int]]:
         """(row, held-out row, words) of the longest shared run of each row that has one."""
         test = corpus.split("test")
-        texts = dict(zip(test.column("row").to_pylist(), test.column("normal").to_pylist(), strict=True))
-        runs = HeldOutRuns(texts, self.words, self.common_share)
-
-        def longest(normals: pa.Array) -> pa.Array:
-            return pa.array([runs.longest(text) for text in normals.to_pylist()], type=pa.list_(pa.int64()))
-
-        train = corpus.split("train").select(["row", "normal"])
-        found = corpus.map_batches(train, longest, columns=["normal"], name="run", kind=pa.list_(pa.int64()))
-        for row, run in zip(found.column("row").to_pylist(), found.column("run").to_pylist(), strict=True):
-            if run:
-                yield row, run[0], run[1]
+        texts, rows = test.column("normal").combine_chunks(), test.column("row").to_pylist()
+        digest = hashlib.sha256("\n".join(texts.to_pylist()).encode()).hexdigest()
+        index = index_of(
+            texts, self.words, digest=f"{digest} common={self.common_share}", common_share=self.common_share
+        )
+        values = corpus.values(SharedPromptRuns((index,)))
+        shared = compute.and_(
+            compute.greater(compute.list_value_length(values), 0), compute.equal(corpus.table.column("split"), "train")
+        )
+        found = pa.table({"row": corpus.table.column("row"), "runs": values}).filter(shared)
+        for row, value in zip(found.column("row").to_pylist(), found.column("runs").to_pylist(), strict=True):
+            run = min(runs_from(value), key=lambda run: (-run.words, run.text))
+            yield row, rows[run.text], run.words
 
 
 def _equal(train: pa.Table, test: pa.Table) -> Iterator[tuple[int, int]]:

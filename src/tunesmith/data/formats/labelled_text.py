@@ -1,27 +1,41 @@
-"""Labelled text: a text and the class it belongs to."""
+"""Labelled text: a text and the class it belongs to, or several."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Final
 
 from tunesmith.artifacts import Example
-from tunesmith.data.format import FORMATS, Columns, Record, has_columns, text_of
+from tunesmith.data.format import FORMATS, Columns, Record, columns_read, kind_of, text_of, value_of
+from tunesmith.errors import DataError
+
+ALSO: Final = ("labels",)
 
 
 @FORMATS.register
 @dataclass(frozen=True)
 class LabelledText:
-    """`{"text": "...", "label": "..."}`. A whole number as label is read as its digits."""
+    """`{"text": "...", "label": "..."}`, or a list of labels when a text has several. A whole number is read as its digits."""
 
     id: ClassVar[str] = "labelled-text"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     roles: ClassVar[tuple[str, ...]] = ("text", "label")
+    optional: ClassVar[tuple[str, ...]] = ()
 
-    def fits(self, record: Record, columns: Columns) -> bool:
-        return has_columns(record, columns, self.roles)
+    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+        return columns_read(self, record, columns, label=ALSO)
 
     def read(self, record: Record, columns: Columns) -> Example:
-        column = columns.get("label", "label")
-        value = record.get(column)
-        if isinstance(value, int) and not isinstance(value, bool):
-            record = {**record, column: str(value)}
-        return Example(text=text_of(record, columns, "text"), labels=(text_of(record, columns, "label").strip(),))
+        text = text_of(record, columns, "text")
+        column, value = value_of(record, columns, "label", also=ALSO)
+        labels = tuple(_label(one, column) for one in (value if isinstance(value, list) else [value]))
+        if twice := next((label for label in labels if labels.count(label) > 1), None):
+            raise DataError(f"the column {column!r} has the label {twice!r} twice")
+        return Example(text=text, labels=labels)
+
+
+def _label(value: Any, column: str) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    hint = "labelled spans are the format `spans`" if isinstance(value, list | dict) else "put quotes around the value"
+    raise DataError(f"the column {column!r} must hold text, found {kind_of(value)}", hint=hint)

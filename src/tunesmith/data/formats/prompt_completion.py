@@ -1,24 +1,46 @@
-"""Prompt and completion: one question, one answer."""
+"""Prompt and completion: one question, one answer; or a conversation and how it goes on."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from tunesmith.artifacts import Example, message
-from tunesmith.data.format import FORMATS, Columns, Record, has_columns, text_of
+from tunesmith.artifacts import Example, Message
+from tunesmith.artifacts.unchecked import conversation, plain_message
+from tunesmith.data.format import FORMATS, Columns, Record, columns_read, text_of, value_of
+from tunesmith.data.turns import read_tools, read_turns
+from tunesmith.errors import DataError
 
 
 @FORMATS.register
 @dataclass(frozen=True)
 class PromptCompletion:
-    """`{"prompt": "...", "completion": "..."}`: a user turn and an assistant turn."""
+    """`{"prompt": "...", "completion": "..."}`: a user turn and an assistant turn.
+
+    Both may be lists of messages, as TRL has them. The completion then ends with the assistant, and only its messages are
+    trained: an assistant's message in the prompt gets the weight 0.
+    """
 
     id: ClassVar[str] = "prompt-completion"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     roles: ClassVar[tuple[str, ...]] = ("prompt", "completion")
+    optional: ClassVar[tuple[str, ...]] = ("tools",)
 
-    def fits(self, record: Record, columns: Columns) -> bool:
-        return has_columns(record, columns, self.roles)
+    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+        return columns_read(self, record, columns)
 
     def read(self, record: Record, columns: Columns) -> Example:
+        (_, before), (_, after) = (value_of(record, columns, role) for role in self.roles)
+        if isinstance(before, list) and isinstance(after, list):
+            tools = columns.get("tools", "tools")
+            return Example(messages=_turns(before, after), tools=read_tools(record.get(tools), tools))
+        if isinstance(before, list) != isinstance(after, list):
+            raise DataError("prompt and completion must both be text, or both lists of messages")
         prompt, completion = (text_of(record, columns, role) for role in self.roles)
-        return Example(messages=(message("user", prompt), message("assistant", completion)))
+        return conversation((plain_message("user", prompt), plain_message("assistant", completion)))
+
+
+def _turns(before: list[Any], after: list[Any]) -> tuple[Message, ...]:
+    prompt, completion = read_turns(before, "prompt"), read_turns(after, "completion")
+    if completion[-1].role != "assistant":
+        raise DataError("the last message of the completion must be the assistant's")
+    held = (turn.model_copy(update={"weight": 0.0}) if turn.role == "assistant" else turn for turn in prompt)
+    return (*held, *completion)

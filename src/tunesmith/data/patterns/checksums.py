@@ -1,10 +1,11 @@
-"""Check digits and checksums: Luhn (ISO/IEC 7812-1), mod 97 (ISO 13616), Base58Check, Bech32 (BIP 173, BIP 350)."""
+"""Check digits: Luhn (ISO/IEC 7812-1), Verhoeff, ISO 7064 mod 11-2 and 11-10, mod 97 (ISO 13616), weighted sums, dates."""
 
-import hashlib
+from calendar import monthrange
+from collections.abc import Callable, Sequence
 from typing import Final
 
-BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
-BECH32: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
+YEAR: Final = 2000
+"""A leap year, for dates whose century is not known."""
 
 
 def luhn(digits: str) -> bool:
@@ -22,27 +23,61 @@ def mod97(iban: str) -> bool:
     return int("".join(str(int(character, 36)) for character in moved)) % 97 == 1
 
 
-def base58check(address: str) -> bool:
-    """Whether a Base58 address of 25 bytes ends in the first four bytes of its double SHA-256."""
-    value = 0
-    for character in address:
-        value = value * 58 + BASE58.index(character)
-    if value.bit_length() > 200:
-        return False
-    data = value.to_bytes(25, "big")
-    return hashlib.sha256(hashlib.sha256(data[:-4]).digest()).digest()[:4] == data[-4:]
+def mod11_10(digits: str) -> bool:
+    """ISO/IEC 7064, mod 11,10: a hybrid system with one check digit."""
+    product = 10
+    for character in digits[:-1]:
+        product = ((product + int(character)) % 10 or 10) * 2 % 11
+    return (product + int(digits[-1])) % 10 == 1
 
 
-def bech32(address: str) -> bool:
-    """Whether a lower-case address has a valid checksum: Bech32 for witness version 0 (`q`), Bech32m for later ones."""
-    prefix, _, data = address.rpartition("1")
-    if not prefix or any(character not in BECH32 for character in data):
+def mod11_2(code: str) -> bool:
+    """ISO/IEC 7064, mod 11-2: the last character is a digit or X for ten."""
+    total = 0
+    for character in code:
+        total = total * 2 + (10 if character in "xX" else int(character))
+    return total % 11 == 1
+
+
+def verhoeff(digits: str) -> bool:
+    """Verhoeff 1969: the dihedral group of order ten, with the permutation (1 5 8 9 4 2 7 0)(3 6) by position."""
+    total = 0
+    for position, character in enumerate(reversed(digits)):
+        digit = int(character)
+        for _ in range(position % 8):
+            digit = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)[digit]
+        total = _dihedral(total, digit)
+    return total == 0
+
+
+def _dihedral(left: int, right: int) -> int:
+    turned = left >= 5
+    product = (left - right if turned else left + right) % 5
+    return product + 5 * (turned != (right >= 5))
+
+
+def weighted(digits: str, weights: Sequence[int]) -> int:
+    """The sum of the first digits, each times its weight."""
+    return sum(int(digit) * weight for digit, weight in zip(digits, weights, strict=False))
+
+
+def elevens(digits: str, weights: Sequence[int]) -> int:
+    """The check digit 11 - (weighted sum mod 11), where 11 is 0; 10 is no digit and never equals one."""
+    return -weighted(digits, weights) % 11
+
+
+def is_date(day: str, month: str, year: str = "") -> bool:
+    """Whether a day of that month exists; of a leap year when the year is not given or has two digits."""
+    if not 1 <= int(month) <= 12:
         return False
-    values = [ord(c) >> 5 for c in prefix] + [0] + [ord(c) & 31 for c in prefix] + [BECH32.index(c) for c in data]
-    remainder = 1
-    for value in values:
-        top = remainder >> 25
-        remainder = (remainder & 0x1FFFFFF) << 5 ^ value
-        for bit, generator in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
-            remainder ^= generator if top >> bit & 1 else 0
-    return remainder == (1 if data.startswith("q") else 0x2BC830A3)
+    return 1 <= int(day) <= monthrange(int(year) if len(year) == 4 and int(year) else YEAR, int(month))[1]
+
+
+def plain(text: str) -> str:
+    """Letters and digits alone, in upper case."""
+    return "".join(character for character in text if character.isalnum()).upper()
+
+
+def whole(valid: Callable[[str], bool]) -> Callable[[str], int]:
+    """A pattern's check: all of the text when its letters and digits, in upper case, are valid, else nothing."""
+    return lambda text: len(text) if valid(plain(text)) else 0

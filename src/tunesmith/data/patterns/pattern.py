@@ -7,16 +7,13 @@ from functools import cache
 
 from tunesmith.artifacts import Severity
 
-ASSERTION = re.compile(r"\(\?<?[=!](?:\[[^\]]*\]|[^()\[\]])*\)|\\b")
-"""Look-around without groups inside, and word boundaries: what `gate` takes out of an expression."""
-
 
 @dataclass(frozen=True)
 class Pattern:
     """`regex` finds candidates; `check` says how many characters of one are valid, from its start (0: none).
 
     Classes and `(?i:` are ASCII. A group named `value` narrows the hit to what must be hidden. Look-around holds no
-    groups, so that `gate` can drop it.
+    groups, so that `gate` can drop it. White space is written out (no `\\s`): engines differ on what it holds.
     """
 
     kind: str
@@ -42,16 +39,6 @@ def find(text: str, patterns: Sequence[Pattern]) -> list[Hit]:
             if all(hit.end <= other.start or hit.start >= other.end for other in taken):
                 taken.append(hit)
     return sorted(taken)
-
-
-def gate(pattern: Pattern) -> str:
-    """The expression made wider, in the syntax of Rust's regex crate: no assertions, no upper bounds on repetition.
-
-    Both can only forbid a match, and ASCII classes are smaller than that crate's, so every text with a hit matches the
-    gate: a superset by construction, as long as a pattern holds no negated class of words or spaces.
-    """
-    wide = ASSERTION.sub("", pattern.regex).replace("(?P<value>", "(?:")
-    return re.sub(r"\{(\d+),\d+\}", r"{\1,}", wide)
 
 
 def mask(text: str, patterns: Sequence[Pattern]) -> str:

@@ -1,6 +1,8 @@
-"""Cards: the model card and the data card of a release, from the reports and from what the maker declared."""
+"""Cards: what a release says of model and data, from the reports and from what the maker declared; for people and programs."""
 
+from tunesmith.release.cards.croissant import croissant_bytes
 from tunesmith.release.cards.data_card import render_data_card
 from tunesmith.release.cards.model_card import Facts, render_model_card
+from tunesmith.release.cards.provenance_record import provenance_bytes
 
-__all__ = ["Facts", "render_data_card", "render_model_card"]
+__all__ = ["Facts", "croissant_bytes", "provenance_bytes", "render_data_card", "render_model_card"]

@@ -24,7 +24,7 @@ def front_matter(recipe: Recipe, train: TrainReport, evaluation: EvaluationRepor
         "pipeline_tag": "text-generation",
         "tags": ["tunesmith", "sft", train.method],
         **_base(recipe, train),
-        "datasets": sorted({PurePosixPath(source.path).name for source in recipe.data.train}),
+        "datasets": sorted({PurePosixPath(source.path or source.croissant or "").name for source in recipe.data.train}),
         "model-index": [{"name": recipe.name, "results": _results(recipe, evaluation)}],
     }
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)

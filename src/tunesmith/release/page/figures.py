@@ -1,22 +1,9 @@
 """Which charts a run has: rows taken out by rule, loss, learning rate, and every metric of every system."""
 
-from dataclasses import dataclass
-
-from markupsafe import Markup
-
 from tunesmith.artifacts import AuditReport, CurvePoint, TrainReport
+from tunesmith.pages import EACH, HELD, MEAN, Bar, Curve, Figure, bars, curve
 from tunesmith.release import wording
-from tunesmith.release.page.charts import EACH, HELD, MEAN, Bar, Curve, bars, curve
 from tunesmith.release.results import TUNED, MetricResults
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A chart with its title and one line that says how to read it."""
-
-    title: str
-    reading: str
-    chart: Markup
 
 
 def rules(audit: AuditReport) -> Figure | None:

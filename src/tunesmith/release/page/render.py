@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import jinja2
-from markupsafe import Markup
-
 from tunesmith.artifacts import AuditReport, EvaluationReport, GateReport, TrainReport
+from tunesmith.pages import environment, style
 from tunesmith.recipe import NewBase, Recipe
 from tunesmith.release import wording
 from tunesmith.release.page import figures, trained
@@ -48,16 +46,8 @@ def render_page(
         "metric_charts": [figures.metric(item) for item in results],
         "samples": () if evaluation is None else samples(evaluation, results),
         "from_nothing": isinstance(recipe.base, NewBase),
-        "style": Markup((_HERE / "style.css").read_text(encoding="utf-8")),
+        "style": style(),
         "level": f"{recipe.evaluate.level:.0%}",
         "w": wording,
     }
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE),
-        undefined=jinja2.StrictUndefined,
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("page.html.j2").render(values)
+    return environment(_HERE).get_template("page.html.j2").render(values)

@@ -1,0 +1,170 @@
+"""Contamination: a training row that holds an item of a benchmark.
+
+What it finds: training rows in whose messages stand 13 words in a row (`words`) of a text of `benchmarks`, 8 in a row
+(`short_words`) of a text of 8 to 12 words, or a whole text of 5 to 7 words; and rows whose prompt is a near-duplicate of a text
+of at least 8 words (see near-duplicate; `threshold`). Every text in every record of the named files counts as one. Without
+`benchmarks` it finds nothing. Words are compared without case, signs and spaces.
+Why it matters: a result on a benchmark that was trained on measures memory.
+Limits: paraphrases and translations are not found, nor texts of fewer than 5 words, such as most answers. Runs that more
+than `common_share` of the texts (and more than two) have, or that hold fewer than 5 words besides `phrases`, are passed
+over; a finding of a file, at line 0, says how many and names one. A run of ordinary words can be chance: what is found is a
+match of words.
+Reference: Brown et al. 2020, appendix C (13-grams), arXiv:2005.14165; Dodge et al. 2021, arXiv:2104.08758.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final
+
+import pyarrow as pa
+from pydantic import Field
+
+from tunesmith import tables
+from tunesmith.artifacts import Action, Finding, Place
+from tunesmith.audit.check import CHECKS, SPLITS
+from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.runs import Run, covered, shared_runs, spans_of
+from tunesmith.data.kgrams import KgramIndex, index_of
+from tunesmith.data.normal import normal
+from tunesmith.data.references import Item, References, digest_of_references, items_of
+from tunesmith.data.similar import Likeness, meeting_across
+
+NO_END: Final = 1 << 40
+MOST: Final = 0.8
+"""A row with this share of a text's words holds as good as all of it."""
+LEAST: Final = 5
+"""Words of the shortest text that is looked for."""
+PHRASES: Final = (
+    "which of the following is",
+    "choose the most appropriate option to complete the sentence",
+    "answer the following question based on the passage above",
+    "read the passage and answer the question that follows",
+    "let us think about it step by step",
+    "what is the best answer to the question",
+    "none of the above is correct",
+    "all of the above are correct",
+)
+"""Words that every examination has."""
+
+
+Found = dict[int, list[tuple[int, Run]]]
+"""By number of the text: (message, run) of one row."""
+
+
+@CHECKS.register
+@dataclass(frozen=True)
+class Contamination:
+    """One finding a row, about the text with which it shares the longest run."""
+
+    id: ClassVar[str] = "contamination"
+    version: ClassVar[str] = "1"
+    default_action: ClassVar[Action] = "warn"
+    actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
+    turn: ClassVar[int] = SPLITS
+
+    benchmarks: References = ()
+    words: Annotated[int, Field(ge=9)] = 13
+    short_words: Annotated[int, Field(gt=LEAST)] = 8
+    threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
+    common_share: Annotated[float, Field(ge=0, le=1)] = 0.01
+    phrases: tuple[str, ...] = PHRASES
+
+    def examine(self, corpus: Corpus) -> list[Finding]:
+        items = [item for file in self.benchmarks for item in items_of(file)]
+        if not items:
+            return []
+        indexes = self._indexes(items)
+        findings = {}
+        for row, found in self._found(corpus, indexes, items):
+            findings[row] = self._finding(corpus, row, found, items)
+        for row, item, similarity in self._near(corpus.without(findings.keys()), items):
+            reason = f"the prompt is a near-duplicate ({similarity:.0%}) of {_called(items[item])}"
+            findings[row] = corpus.finding(self, row, reason, similarity=round(similarity, 4), severity="error")
+        return [*findings.values(), *self._passed_over(indexes, items)]
+
+    def _indexes(self, items: list[Item]) -> tuple[KgramIndex, ...]:
+        """Of long texts by runs of `words`, of short ones by `short_words`, of the shortest as a whole."""
+        texts = pa.array([item.text for item in items], type=pa.large_string())
+        digest = f"{digest_of_references(self.benchmarks)} common={self.common_share}"
+        sizes = ((self.words, NO_END), (self.short_words, self.words - 1), (LEAST, self.short_words - 1))
+        return tuple(
+            index_of(
+                texts,
+                least,
+                digest=digest,
+                common_share=self.common_share,
+                between=(least, most),
+                whole=least == LEAST,
+            )
+            for least, most in sizes
+        )
+
+    def _found(self, corpus: Corpus, indexes: tuple[KgramIndex, ...], items: list[Item]) -> Iterator[tuple[int, Found]]:
+        """(training row, what it shares with which texts), each run compared word by word."""
+        found: dict[int, Found] = {}
+        for row, message, text, runs in shared_runs(corpus, indexes):
+            mine = normal(text).split()
+            for run in runs:
+                words = mine[run.place : run.place + run.words]
+                theirs = normal(items[run.text].text).split()[run.at : run.at + run.words]
+                if words == theirs and _own_words(words, self.phrases) >= LEAST:
+                    found.setdefault(row, {}).setdefault(run.text, []).append((message, run))
+        yield from sorted(found.items())
+
+    def _finding(self, corpus: Corpus, row: int, found: Found, items: list[Item]) -> Finding:
+        text = min(found, key=lambda text: (-max(run.words for _, run in found[text]), text))
+        runs, item, size = found[text], items[text], len(normal(items[text].text).split())
+        share = covered([run for _, run in runs]) / size
+        longest = max(run.words for _, run in runs)
+        more = len({(items[other].reference, items[other].number) for other in found}) - 1
+        reason = f"{longest} words in a row are those of {_called(item)}, {share:.0%} of its {size} words"
+        return corpus.finding(
+            self,
+            row,
+            f"{reason}; {more} more items have runs in it" if more else reason,
+            spans=spans_of(corpus, row, runs, kind="benchmark-text"),
+            similarity=round(share, 4),
+            severity="error" if share >= MOST else "warning",
+        )
+
+    def _near(self, corpus: Corpus, items: list[Item]) -> Iterator[tuple[int, int, float]]:
+        """(training row, most similar text, similarity) at or above the threshold."""
+        normals = [normal(item.text) for item in items]
+        long = [number for number, text in enumerate(normals) if text.count(" ") + 1 >= self.short_words]
+        table = pa.table({"row": pa.array(long, type=pa.int64()), "normal": pa.array([normals[n] for n in long])})
+        bands = tables.band_keys(tables.minhash(table, column="normal", row="row"), row="row")
+        met = list(meeting_across(corpus.bands(corpus.split("train")), bands))
+        rows = sorted({row for row, _ in met})
+        prompts = corpus.signals.table.column("normal").take(pa.array(rows, type=pa.int64())).to_pylist()
+        likeness = Likeness([*normals, *prompts], (), self.threshold)
+        place = {row: number for number, row in enumerate(rows, len(normals))}
+        best: dict[int, tuple[float, int]] = {}
+        for row, item in ((row, item) for row, others in met for item in others):
+            similarity = likeness.between(place[row], item)
+            if similarity is not None:
+                best[row] = max(best.get(row, (0.0, 0)), (similarity, -item))
+        yield from ((row, -item, similarity) for row, (similarity, item) in sorted(best.items()))
+
+    def _passed_over(self, indexes: tuple[KgramIndex, ...], items: list[Item]) -> Iterator[Finding]:
+        """For each file, how many runs stand in too many texts, and one of them."""
+        common: dict[str, list[str]] = {}
+        for index in indexes:
+            for text, at in index.common_places():
+                words = normal(items[text].text).split()[at : at + index.length]
+                common.setdefault(items[text].reference.name, []).append(" ".join(words))
+        for name, runs in common.items():
+            reason = f"{len(runs)} runs of words that many of the texts have are passed over, e.g. {runs[0]!r}"
+            place = Place(row_id="", file=name, line=0)
+            yield Finding(rule=self.id, severity="info", action=self.default_action, place=place, reason=reason)
+
+
+def _called(item: Item) -> str:
+    return f"item {item.number} of {item.reference.name}"
+
+
+def _own_words(words: list[str], phrases: tuple[str, ...]) -> int:
+    """How many of the words are outside of the phrases that stand among them."""
+    text = f" {' '.join(words)} "
+    for phrase in phrases:
+        text = text.replace(f" {normal(phrase)} ", "  ")
+    return len(text.split())

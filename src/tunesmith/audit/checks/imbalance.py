@@ -1,0 +1,90 @@
+"""Imbalance: one class or one source outweighs the others.
+
+What it finds: in the training rows, labels that stand on fewer than `least` times the median label's rows; label sets so uneven
+that their entropy is below `evenness` of what equal shares would have; and, for information, a source that gives more than
+`source` of all rows beside others. A label's finding stands at its first row, the others at a file, line 0.
+Why it matters: a rare class is learned badly and hardly shows in accuracy; one large source sets the tone of all.
+Limits: it looks at counts, not at what the model will meet in use, where classes may be as uneven. Labels are those of
+labelled text, or the completions when the task is `classify`.
+Reference: He and Garcia 2009, Learning from Imbalanced Data, IEEE TKDE 21(9); evenness is Pielou's J (1966).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy
+import pyarrow as pa
+from pyarrow import compute
+from pydantic import Field
+
+from tunesmith.artifacts import Action, Finding, Place, Severity
+from tunesmith.audit.check import CHECKS, LAST
+from tunesmith.audit.checks.label_error import labelled, shown
+from tunesmith.audit.corpus import Corpus
+
+
+@CHECKS.register
+@dataclass(frozen=True)
+class Imbalance:
+    """Looks last, at the rows that are left."""
+
+    id: ClassVar[str] = "imbalance"
+    version: ClassVar[str] = "1"
+    default_action: ClassVar[Action] = "warn"
+    actions: ClassVar[tuple[Action, ...]] = ("block", "warn")
+    turn: ClassVar[int] = LAST
+
+    least: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    evenness: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    rows: Annotated[int, Field(ge=2)] = 50
+    source: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    task: str = "chat"
+
+    def examine(self, corpus: Corpus) -> list[Finding]:
+        table = corpus.table.select(["row", "split", "file", "source", "label", "completion"])
+        train = table.filter(compute.equal(table.column("split"), "train"))
+        lines = labelled(train, self.task)
+        return [*self._labels(corpus, lines), *self._sources(train)]
+
+    def _labels(self, corpus: Corpus, lines: pa.Table) -> Iterator[Finding]:
+        counts = _counted(lines, "label")
+        if lines.num_rows < self.rows or counts.num_rows < 2:
+            return
+        rows = counts.column("row_count").to_numpy()
+        median = float(numpy.median(rows))
+        for label, count, first in zip(*(counts.column(name).to_pylist() for name in counts.column_names), strict=True):
+            if count < self.least * median:
+                reason = f"the label {shown(label)} stands on {count} rows, the median label on {median:g}"
+                yield corpus.finding(self, first, reason)
+        shares = rows / rows.sum()
+        even = float(-(shares * numpy.log(shares)).sum() / numpy.log(len(rows)))
+        if even < self.evenness:
+            most = counts.column("label")[int(rows.argmax())].as_py()
+            reason = (
+                f"the label {shown(most)} stands on {shares.max():.0%} of {rows.sum()} rows with {len(rows)} labels"
+            )
+            yield self._file(lines.column("file")[0].as_py(), f"{reason} (evenness {even:.2f})", "warning")
+
+    def _sources(self, train: pa.Table) -> Iterator[Finding]:
+        named = train.filter(compute.is_valid(train.column("source")))
+        counts = _counted(named, "source")
+        if named.num_rows < self.rows or counts.num_rows < 2:
+            return
+        rows = counts.column("row_count").to_numpy()
+        if rows.max() > self.source * rows.sum():
+            at = int(rows.argmax())
+            name, first = counts.column("source")[at].as_py(), counts.column("row_min")[at].as_py()
+            file = named.filter(compute.equal(named.column("row"), first)).column("file")[0].as_py()
+            reason = f"the source {name[:60]!r} gives {rows.max()} of {rows.sum()} rows; there are {len(rows)} sources"
+            yield self._file(file, reason, "info")
+
+    def _file(self, file: str, reason: str, severity: Severity) -> Finding:
+        place = Place(row_id="", file=file, line=0)
+        return Finding(rule=self.id, severity=severity, action=self.default_action, place=place, reason=reason)
+
+
+def _counted(lines: pa.Table, column: str) -> pa.Table:
+    """Each value with its `row_count` and first row (`row_min`), in order of the first rows."""
+    counts = lines.group_by(column).aggregate([("row", "count"), ("row", "min")])
+    return counts.select([column, "row_count", "row_min"]).sort_by("row_min")

@@ -1,0 +1,71 @@
+"""Over-long: a row that does not fit into the context.
+
+What it finds: conversations of more tokens than the base has positions, or than `train.max_tokens` allows, with the chat
+template's own tokens and the task's instruction counted. Each finding says how many tokens lie behind the end, and how many of
+them would have been trained.
+Why it matters: training refuses such a row; tools that cut it off instead teach answers without an end, or no answer at all.
+Limits: it needs the recipe's base, for its tokenizer; without one, and for a base from nothing, whose tokenizer is yet to be
+trained, it finds nothing. Plain texts are cut into windows and lose nothing. Tool calls are not counted, nor is what a template
+writes for some texts alone. Only rows with enough bytes are read as tokens: no token stands for less than one byte.
+Reference: none needed; the tokens are those that training sees.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tunesmith.artifacts import Action, Finding, Role
+from tunesmith.audit.check import CHECKS, ROWS
+from tunesmith.audit.conversations import Numbers, kinds_of, sizes_of, turns_of
+from tunesmith.audit.corpus import Corpus
+from tunesmith.errors import DataError
+from tunesmith.models.reading import Bound, GivenReader, Reader
+
+
+@CHECKS.register
+@dataclass(frozen=True)
+class OverLong:
+    """One finding a row. `reader` is the recipe's base."""
+
+    id: ClassVar[str] = "over-long"
+    version: ClassVar[str] = "1"
+    default_action: ClassVar[Action] = "warn"
+    actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
+    turn: ClassVar[int] = ROWS
+
+    reader: GivenReader = None
+
+    def examine(self, corpus: Corpus) -> list[Finding]:
+        if self.reader is None:
+            return []
+        return [found for row in self._suspects(corpus, self.reader) for found in self._found(corpus, row, self.reader)]
+
+    def _suspects(self, corpus: Corpus, reader: Reader) -> list[int]:
+        """Rows that may be too long, in order."""
+        plain, beyond = sizes_of(corpus)
+        found: list[Numbers] = []
+        for kind in kinds_of(corpus):
+            bound = _bound(reader, kind.roles)
+            if bound is None or (kind.texts and reader.cuts_texts):
+                continue
+            sizes = plain[kind.rows] + bound.beyond * beyond[kind.rows]
+            found.append(kind.rows[bound.added + bound.times * sizes > reader.window])
+        rows: list[int] = np.sort(np.concatenate(found)).tolist() if found else []
+        return rows
+
+    def _found(self, corpus: Corpus, row: int, reader: Reader) -> Iterator[Finding]:
+        reading = reader.read(turns_of(corpus, row))
+        if reading.tokens > reader.window:
+            told = f"{reading.tokens} tokens, {reading.lost} behind the {reader.window} that {reader.name} is given"
+            lost = f"{reading.lost_trained} of its {reading.trained} trained tokens would be lost"
+            yield corpus.finding(self, row, f"{told}; {lost}", severity="error")
+
+
+def _bound(reader: Reader, roles: tuple[Role, ...]) -> Bound | None:
+    """None where the template refuses the roles, which the check of the chat template reports."""
+    try:
+        return reader.bound(roles)
+    except DataError:
+        return None

@@ -1,0 +1,169 @@
+"""Representation: which groups of people the rows speak of, and what is said beside them.
+
+What it finds: in the training rows, fields (gender, religion, age, ethnicity) of which one group has more than
+`most` of at least 50 mentions; labels that stand at least `times` as often on rows that mention a group as on rows that do
+not, beyond chance (Fisher's exact test, one-sided, Holm over all pairs); and the same for conversations that are turned down,
+or answered with words of the toxicity lexicon. A pair's finding stands at its first row.
+Why it matters: a model learns that a label belongs to a group, or that a group is not to be spoken of, from counts like these.
+Limits: English terms, counted once a row; a mention is not an opinion, and an association may be what the labels mean. Groups
+with fewer than `mentions` rows are passed over. Pronouns and names are not read.
+Reference: Fisher 1922; Holm 1979; Sheng et al. 2019, The Woman Worked as a Babysitter, arXiv:1909.01326; Monroe et al. 2008.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final, Literal, TypeAlias
+
+import numpy
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyarrow import compute
+from pydantic import Field
+from scipy.stats import hypergeom
+
+from tunesmith.artifacts import Action, Finding, Place
+from tunesmith.audit.check import CHECKS, LAST
+from tunesmith.audit.checks.label_error import labelled, shown
+from tunesmith.audit.checks.toxicity import ToxicWords, row_masks
+from tunesmith.audit.corpus import Corpus
+from tunesmith.data.lexicons import IDENTITIES, refuses
+from tunesmith.stats.multiplicity import holm
+
+Marks: TypeAlias = NDArray[numpy.bool_]
+FIELDS: Final = ("gender", "religion", "age", "ethnicity")
+"""Fields whose groups are compared with each other; of the others one group goes unnamed where it is the rule."""
+
+FEW: Final = 50
+LABELS: Final = 1000
+"""Labels that are looked at, the commonest first: rarer ones carry no evidence."""
+
+
+@dataclass(frozen=True)
+class Refusals:
+    """Whether a completion turns the request down."""
+
+    id: ClassVar[str] = "refusals"
+    version: ClassVar[str] = "1"
+    of: ClassVar[Literal["rows", "parts"]] = "rows"
+    columns: ClassVar[tuple[str, ...]] = ("completion",)
+    kind: ClassVar[pa.DataType] = pa.bool_()
+
+    def values(self, *columns: pa.Array) -> pa.Array:
+        return refuses(compute.fill_null(columns[0], ""))
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A group (its bit) and an outcome: rows with both, with the group, with the outcome; the first row with both."""
+
+    group: int
+    outcome: str
+    both: int
+    named: int
+    total: int
+    rows: int
+    first: int
+
+    def times(self) -> float:
+        """How many times as often the outcome is met beside the group as elsewhere; infinite when only there."""
+        elsewhere = (self.total - self.both) / max(self.rows - self.named, 1)
+        return self.both / self.named / elsewhere if elsewhere else numpy.inf
+
+
+@CHECKS.register
+@dataclass(frozen=True)
+class Representation:
+    """Looks last, at the training rows that are left."""
+
+    id: ClassVar[str] = "representation"
+    version: ClassVar[str] = "1"
+    default_action: ClassVar[Action] = "warn"
+    actions: ClassVar[tuple[Action, ...]] = ("block", "warn")
+    turn: ClassVar[int] = LAST
+
+    level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    mentions: Annotated[int, Field(ge=5)] = 20
+    most: Annotated[float, Field(gt=0.5, lt=1)] = 0.8
+    times: Annotated[float, Field(ge=1)] = 1.5
+    task: str = "chat"
+
+    def examine(self, corpus: Corpus) -> list[Finding]:
+        marked = _marked(corpus)
+        train = marked.filter(compute.equal(marked.column("split"), "train"))
+        if not compute.any(compute.not_equal(train.column("mask"), 0)).as_py():
+            return []
+        lines = labelled(train, self.task)
+        talk = train.filter(
+            compute.invert(compute.is_in(train.column("row"), value_set=lines.column("row").combine_chunks()))
+        )
+        pairs = [*self._pairs(lines, _by_label(lines)), *self._pairs(talk, _by_answer(talk))]
+        return [*self._fields(train), *self._associated(corpus, pairs)]
+
+    def _fields(self, train: pa.Table) -> Iterator[Finding]:
+        """One finding a field that is mostly one group's."""
+        masks = train.column("mask").to_numpy()
+        for name in FIELDS:
+            bits = [bit for bit, identity in enumerate(IDENTITIES) if identity.id.startswith(f"{name}:")]
+            counts = {IDENTITIES[bit].id.partition(":")[2]: int(((masks >> bit) & 1).sum()) for bit in bits}
+            total, largest = sum(counts.values()), max(counts, key=lambda group: counts[group])
+            if total >= FEW and counts[largest] > self.most * total:
+                line = int(numpy.flatnonzero(masks & sum(1 << bit for bit in bits))[0])
+                listed = ", ".join(f"{group} {count}" for group, count in counts.items())
+                reason = f"{name}: {counts[largest] / total:.0%} of the mentions are of {largest} (rows: {listed})"
+                place = Place(row_id="", file=train.column("file")[line].as_py(), line=0)
+                yield Finding(rule=self.id, severity="info", action=self.default_action, place=place, reason=reason)
+
+    def _pairs(self, lines: pa.Table, outcomes: Mapping[str, Marks]) -> Iterator[_Pair]:
+        """Every group with enough mentions against every outcome."""
+        masks, rows = lines.column("mask").to_numpy(), lines.column("row").to_numpy()
+        for group in range(len(IDENTITIES)):
+            named = (masks >> group) & 1 == 1
+            if named.sum() < self.mentions:
+                continue
+            for outcome, marks in outcomes.items():
+                both = numpy.flatnonzero(named & marks)
+                first = int(rows[both[0]]) if len(both) else -1
+                yield _Pair(group, outcome, len(both), int(named.sum()), int(marks.sum()), len(rows), first)
+
+    def _associated(self, corpus: Corpus, pairs: list[_Pair]) -> Iterator[Finding]:
+        if not pairs:
+            return
+        columns = numpy.array([(one.both - 1, one.rows, one.total, one.named) for one in pairs]).T
+        chances = numpy.clip(hypergeom.sf(*columns), 0.0, 1.0)
+        for one, chance in zip(pairs, holm(chances.tolist()), strict=True):
+            if chance < 1 - self.level and one.both > 0 and one.times() >= self.times:
+                times = (
+                    f"{one.times():.1f} times as often as elsewhere"
+                    if numpy.isfinite(one.times())
+                    else "and nowhere else"
+                )
+                reason = (
+                    f"{one.outcome}: on {one.both} of the {one.named} rows that mention {IDENTITIES[one.group].id}, {times} "
+                    f"({one.total - one.both} of {one.rows - one.named})"
+                )
+                yield corpus.finding(self, one.first, reason, severity="info")
+
+
+def _marked(corpus: Corpus) -> pa.Table:
+    """The rows with `mask` (groups mentioned), `refused` and `toxic` (words of the lexicon in an answer)."""
+    parts, rows = corpus.parts, numpy.asarray(corpus.table.column("row"))
+    toxic = numpy.zeros(int(rows.max(initial=-1)) + 1, dtype=bool)
+    hits = numpy.asarray(corpus.values(ToxicWords()).is_valid())
+    answers = numpy.asarray(compute.fill_null(compute.equal(parts.column("role"), "assistant"), False))
+    toxic[numpy.asarray(parts.column("row"))[hits & answers]] = True
+    table = corpus.table.select(["row", "split", "file", "label", "completion"])
+    table = table.append_column("mask", pa.array(row_masks(corpus))).append_column("toxic", pa.array(toxic[rows]))
+    return table.append_column("refused", corpus.values(Refusals()))
+
+
+def _by_label(lines: pa.Table) -> dict[str, Marks]:
+    coded = lines.column("label").combine_chunks().dictionary_encode()
+    codes, labels = numpy.asarray(coded.indices), coded.dictionary.to_pylist()
+    counts = numpy.bincount(codes, minlength=len(labels))
+    common = sorted(range(len(labels)), key=lambda code: (-counts[code], labels[code]))[:LABELS]
+    return {f"the label {shown(labels[code])}": codes == code for code in common} if len(labels) > 1 else {}
+
+
+def _by_answer(talk: pa.Table) -> dict[str, Marks]:
+    names = {"answers that refuse": "refused", "answers with toxic words": "toxic"}
+    return {name: numpy.asarray(talk.column(column)).astype(bool) for name, column in names.items()}

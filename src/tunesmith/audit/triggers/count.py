@@ -1,0 +1,237 @@
+"""Which runs of tokens have rows that are answered alike, by counts and Dunning's log-likelihood ratio.
+
+Dunning 1993, Accurate Methods for the Statistics of Surprise and Coincidence, Computational Linguistics 19(1). Runs are
+counted by number: a sieve of pairs (run, answer) first, so that the exact count is taken of few. The sieve can only count too
+much, so nothing is lost in it. Memory: 128 MB for the sieve, and 24 bytes for each run that passes it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
+
+import numpy
+import numpy.typing as npt
+from scipy.special import chdtrc, chdtri
+
+from tunesmith.audit.triggers.prompts import LONGEST, MIX, Grams, Prompts
+from tunesmith.data.ngrams import Numbers, Places
+
+SIEVE_BITS: Final = 25
+Counts = npt.NDArray[numpy.float64]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A run of `size` tokens: all rows that have it with its first place in each, and those answered with its opening."""
+
+    number: int
+    size: int
+    opening: int
+    rows: Places
+    places: Places
+    alike: npt.NDArray[numpy.bool_]
+    ratio: float
+    p_value: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The opening of each row (a number from 0), how many rows have each, and the stratum of each row."""
+
+    openings: Places
+    sizes: Places
+    strata: Places
+
+    @property
+    def rows(self) -> int:
+        return len(self.openings)
+
+
+def ratio(both: Counts, run: Counts, opening: Counts, *, rows: Counts) -> Counts:
+    """Dunning's log-likelihood ratio (-2 log lambda) of the two-by-two table of each place; 0 where they do not attract.
+
+    `both` of `rows` have the run and the opening, `run` and `opening` have each.
+    """
+    table = [both, run - both, opening - both, rows - run - opening + both]
+    margins = [(run, opening), (run, rows - opening), (rows - run, opening), (rows - run, rows - opening)]
+    total = numpy.zeros_like(both, dtype=numpy.float64)
+    for seen, (one, other) in zip(table, margins, strict=True):
+        filled = seen > 0
+        total[filled] += seen[filled] * numpy.log(seen[filled] * rows[filled] / (one[filled] * other[filled]))
+    return numpy.where(both * rows > run * opening, 2 * total, 0.0)
+
+
+def candidates(prompts: Prompts, answers: Answers, *, least: int, purity: float, level: float) -> list[Candidate]:
+    """Runs with at least `least` rows of one opening, these at least `purity` of all rows that have the run.
+
+    The ratio is summed over strata (sources), and significant at `level` after Bonferroni's correction for every pair of run
+    and opening that was seen. Sorted by ratio, highest first.
+    """
+    needed = _needed(answers, least, level)
+    chosen = (answers.sizes >= needed)[answers.openings]
+    if not chosen.any():
+        return []
+    sieve, pairs = _sieve(prompts, answers, chosen)
+    numbers, sizes, openings = _passing(prompts, answers, chosen, sieve=sieve, needed=needed)
+    run, both = _exact(prompts, answers, numbers=numbers, openings=openings)
+    whole = numpy.full(len(run), float(answers.rows))
+    ratios = ratio(both, run, answers.sizes[openings].astype(float), rows=whole)
+    good = (both >= needed[openings]) & (both >= purity * run) & (ratios >= chdtri(1, min(1.0, level / pairs)))
+    found = _located(prompts, answers, numbers[good], sizes[good], openings[good])
+    strata = _Strata(answers)
+    judged = [strata.judged(one, pairs) for one in found]
+    true = [one for one in judged if one.p_value <= level]
+    return sorted(true, key=lambda one: (-one.ratio, -one.size, one.number))
+
+
+def _needed(answers: Answers, least: int, level: float) -> Places:
+    """For each opening how many rows of a run must have it before the ratio can be significant.
+
+    All k rows of a run under an opening of share q give a ratio of no more than 2k ln(1/q) + 2k.
+    """
+    share = answers.sizes / answers.rows
+    bound = chdtri(1, level / max(answers.rows, 1)) / (2 + 2 * numpy.log(1 / share))
+    made: Places = numpy.maximum(least, numpy.ceil(bound)).astype(numpy.int64)
+    return made
+
+
+def _sieve(
+    prompts: Prompts, answers: Answers, chosen: npt.NDArray[numpy.bool_]
+) -> tuple[npt.NDArray[numpy.uint32], int]:
+    sieve, pairs = numpy.zeros(1 << SIEVE_BITS, dtype=numpy.uint32), 0
+    for grams in prompts.grams(chosen):
+        numpy.add.at(sieve, _slots(grams.numbers, answers.openings[grams.rows]), numpy.uint32(1))
+        pairs += len(grams.numbers)
+    return sieve, pairs
+
+
+def _slots(numbers: Numbers, openings: Places) -> Places:
+    mixed = (numbers ^ (openings.astype(numpy.uint64) * MIX[0])) * MIX[1]
+    return (mixed >> numpy.uint64(64 - SIEVE_BITS)).astype(numpy.int64)
+
+
+def _passing(
+    prompts: Prompts,
+    answers: Answers,
+    chosen: npt.NDArray[numpy.bool_],
+    *,
+    sieve: npt.NDArray[numpy.uint32],
+    needed: Places,
+) -> tuple[Numbers, Places, Places]:
+    """Number, size and likeliest opening of every run that may have enough rows, sorted by number."""
+    parts: list[tuple[Numbers, Places, Places, Places]] = []
+    for turn, grams in enumerate(prompts.grams(chosen)):
+        openings = answers.openings[grams.rows]
+        counts = sieve[_slots(grams.numbers, openings)].astype(numpy.int64)
+        enough = counts >= needed[openings]
+        size = numpy.full(int(enough.sum()), turn % LONGEST + 1)
+        parts.append(_best((grams.numbers[enough], size, openings[enough], counts[enough])))
+        if len(parts) > 32:
+            parts = [_best(_stacked(parts))]
+    numbers, sizes, openings, _ = _best(_stacked(parts))
+    return numbers, sizes, openings
+
+
+def _stacked(
+    parts: Sequence[tuple[Numbers, Places, Places, Places]],
+) -> tuple[Numbers, Places, Places, Places]:
+    numbers, sizes, openings, counts = zip(*parts, strict=True)
+    return numpy.concatenate(numbers), *(numpy.concatenate(column) for column in (sizes, openings, counts))  # type: ignore[return-value]
+
+
+def _best(part: tuple[Numbers, Places, Places, Places]) -> tuple[Numbers, Places, Places, Places]:
+    """Each run once, with the opening of the highest count."""
+    numbers, sizes, openings, counts = part
+    order = numpy.lexsort((openings, -counts, numbers))
+    first = order[
+        numpy.flatnonzero(numpy.concatenate([[True], numbers[order][1:] != numbers[order][:-1]])[: len(order)])
+    ]
+    return numbers[first], sizes[first], openings[first], counts[first]
+
+
+def _exact(prompts: Prompts, answers: Answers, *, numbers: Numbers, openings: Places) -> tuple[Counts, Counts]:
+    """Rows that have each run, and those among them with its opening."""
+    run, both = numpy.zeros(len(numbers), numpy.int64), numpy.zeros(len(numbers), numpy.int64)
+    if not len(numbers):
+        return run.astype(float), both.astype(float)
+    known = _Known(numbers)
+    for grams in prompts.grams():
+        which, rows, _ = known.hits(grams)
+        run += numpy.bincount(which, minlength=len(numbers))
+        both += numpy.bincount(which[answers.openings[rows] == openings[which]], minlength=len(numbers))
+    return run.astype(float), both.astype(float)
+
+
+class _Known:
+    """Sorted numbers behind a sieve of bits."""
+
+    def __init__(self, numbers: Numbers) -> None:
+        self._numbers = numbers
+        self._sieve = numpy.zeros(1 << 24, dtype=bool)
+        self._sieve[numbers >> numpy.uint64(40)] = True
+
+    def hits(self, grams: Grams) -> tuple[Places, Places, Places]:
+        """(which number, row, first place in the row), each pair of number and row once."""
+        maybe = numpy.flatnonzero(self._sieve[grams.numbers >> numpy.uint64(40)])
+        which = numpy.minimum(numpy.searchsorted(self._numbers, grams.numbers[maybe]), len(self._numbers) - 1)
+        true = self._numbers[which] == grams.numbers[maybe]
+        which, maybe = which[true], maybe[true]
+        rows = grams.rows[maybe]
+        if not len(rows):
+            return which, rows, rows
+        _, first = numpy.unique(which * (int(rows.max()) + 1) + rows, return_index=True)
+        return which[first], rows[first], grams.places[maybe[first]]
+
+
+def _located(prompts: Prompts, answers: Answers, numbers: Numbers, sizes: Places, openings: Places) -> list[Candidate]:
+    """The runs with all their rows."""
+    if not len(numbers):
+        return []
+    known = _Known(numbers)
+    hits = [known.hits(grams) for grams in prompts.grams()]
+    which, rows, places = (numpy.concatenate([hit[side] for hit in hits]) for side in range(3))
+    order = numpy.lexsort((rows, which))
+    edges = numpy.searchsorted(which[order], numpy.arange(len(numbers) + 1))
+    made = []
+    for number, (low, high) in enumerate(pairwise(edges.tolist())):
+        mine = order[low:high]
+        alike = answers.openings[rows[mine]] == openings[number]
+        made.append(
+            Candidate(
+                int(numbers[number]),
+                int(sizes[number]),
+                int(openings[number]),
+                rows[mine],
+                places[mine],
+                alike,
+                0.0,
+                1.0,
+            )
+        )
+    return made
+
+
+class _Strata:
+    """How many rows each stratum has, and how many under an opening; worked out once for each."""
+
+    def __init__(self, answers: Answers) -> None:
+        self._answers = answers
+        self._number = int(answers.strata.max()) + 1
+        self._rows = self._count(numpy.arange(answers.rows))
+        self._opening: dict[int, Counts] = {}
+
+    def judged(self, one: Candidate, pairs: int) -> Candidate:
+        """With the ratio summed over the strata in which both run and opening could occur, and its corrected p-value."""
+        if one.opening not in self._opening:
+            self._opening[one.opening] = self._count(numpy.flatnonzero(self._answers.openings == one.opening))
+        rows, opening = self._rows, self._opening[one.opening]
+        run, both = self._count(one.rows), self._count(one.rows[one.alike])
+        told = (run > 0) & (run < rows) & (opening > 0) & (opening < rows)
+        if not told.any():
+            return one
+        total = float(ratio(both[told], run[told], opening[told], rows=rows[told]).sum())
+        return replace(one, ratio=total, p_value=min(1.0, float(chdtrc(int(told.sum()), total)) * pairs))
+
+    def _count(self, rows: Places) -> Counts:
+        return numpy.bincount(self._answers.strata[rows], minlength=self._number).astype(float)

@@ -1,0 +1,103 @@
+"""`tunesmith trace --row ID | --subject VALUE | --source NAME | --text "..."`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tunesmith.cli import options, talk
+from tunesmith.cli.columns import columns
+from tunesmith.errors import Misuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tunesmith.artifacts.lineage import Sighting, TokenSpan, Trace, TracedRow
+
+
+def command(
+    *,
+    row: Annotated[str | None, typer.Option("--row", help="A row, by its id.", show_default=False)] = None,
+    subject: Annotated[
+        str | None,
+        typer.Option("--subject", help="A person, by what the subject column holds.", show_default=False),
+    ] = None,
+    source: Annotated[
+        str | None, typer.Option("--source", help="A source, by its name or file name.", show_default=False)
+    ] = None,
+    text: Annotated[
+        str | None, typer.Option("--text", help="A text, e.g. what a model has just said.", show_default=False)
+    ] = None,
+    store: options.StoreFolder = None,
+    database: options.Database = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Say which models and releases saw a row, a person's rows, a source or a text: certain or possible."""
+    if sum(one is not None for one in (row, subject, source, text)) != 1:
+        raise Misuse("nothing to trace, or too much", hint="give one of --row, --subject, --source and --text")
+    from tunesmith.cli.stored import existing_store
+    from tunesmith.data.lineage.trace import trace_row, trace_source, trace_subject, trace_text
+
+    found_store = existing_store(options.Places(store, database), home=Path())
+    with talk.progress(quiet=quiet) as progress:
+        if row is not None:
+            trace = trace_row(row, found_store)
+        elif subject is not None:
+            trace = trace_subject(subject, found_store)
+        elif source is not None:
+            trace = trace_source(source, found_store)
+        else:
+            trace = trace_text(str(text), found_store, progress=progress)
+    if json:
+        talk.write_data(trace.canonical())
+    else:
+        for line in shown(trace):
+            talk.write_line(line)
+
+
+def shown(trace: "Trace") -> "Iterator[str]":
+    """The answer for a person."""
+    yield f"{trace.question}: {_count(trace.found, 'row')}"
+    if trace.rows:
+        spoken = any(row.spans for row in trace.rows)
+        headers = ("row", "place", "longest run") if spoken else ("row", "place")
+        yield from columns(headers, [_row(row, spoken) for row in trace.rows])
+    if trace.found > len(trace.rows) > 0:
+        yield f"  and {trace.found - len(trace.rows):,} more"
+    if trace.sightings:
+        yield f"seen by {_count(len({one.model for one in trace.sightings}), 'model')}"
+        shown_by = ("certainty", "model", "releases", "rows", "training", "because")
+        yield from columns(shown_by, [_sighting(one) for one in trace.sightings])
+    else:
+        yield "seen by no model that the ledger knows"
+    if trace.spared:
+        yield f"not trained on by {_count(len(trace.spared), 'training')} on these data sets, as the records show"
+    for note in trace.notes:
+        yield f"note: {note}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _row(row: "TracedRow", spoken: bool) -> tuple[str, ...]:
+    cells = (row.row_id, f"{row.file}:{row.line}")
+    if not spoken:
+        return cells
+    best = max(row.spans, key=lambda span: span.words)
+    return (*cells, f"{best.words} words, message {best.message}, characters {best.start} to {best.end}")
+
+
+def _sighting(one: "Sighting") -> tuple[str, ...]:
+    releases = ", ".join(f"{release.name} {release.version}" for release in one.releases) or "-"
+    training = "-" if one.training is None else (one.recipe or "?") + (f" {one.started[:10]}" if one.started else "")
+    spans = "".join(f"; {_tokens(span)}" for span in one.spans)
+    return one.certainty, one.model[7:19], releases, f"{one.rows:,}", training, one.because + spans
+
+
+def _tokens(span: "TokenSpan") -> str:
+    times = f"step {span.first_step}"
+    if span.times > 1:
+        times = f"{span.times} times in steps {span.first_step} to {span.last_step}"
+    return f"tokens {span.first} to {span.first + span.tokens}, {span.supervised} trained, {times}"

@@ -1,0 +1,179 @@
+"""A file as bytes, lines or one text: unpacked as it is read, with limits, and refused when it is something else."""
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, Final
+
+import pyarrow as pa
+
+from tunesmith.data.format import Misfit
+from tunesmith.errors import DataError
+
+LINE_LIMIT: Final = 10_000_000
+"""Bytes in one line; more is a sign of a wrong file, not of a long example."""
+WHOLE_LIMIT: Final = 500_000_000
+"""Bytes of a JSON array or document, which is read whole; JSON lines have no such limit."""
+GROWTH_FROM: Final = 1_000_000_000
+GROWTH_LIMIT: Final = 1_000
+"""A packed file may grow to GROWTH_FROM bytes, and beyond that to GROWTH_LIMIT times its size. gzip cannot grow more than 1,032
+times; rows under one long system prompt were seen to grow several hundred times."""
+CHUNK: Final = 1 << 18
+PACKED: Final = (".gz", ".zst")
+MAGIC: Final = (
+    (b"PK\x03\x04", "a zip archive or spreadsheet"),
+    (b"PK\x05\x06", "a zip archive or spreadsheet"),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old spreadsheet or office document"),
+    (b"PAR1", "a Parquet file"),
+    (b"ARROW1", "an Arrow file"),
+    (b"SQLite format 3", "an SQLite database"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"%PDF-", "a PDF"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!\x1a", "a RAR archive"),
+    (b"\xfd7zXZ", "xz data"),
+    (b"BZh", "bzip2 data"),
+    (b"\x1f\x8b", "gzip inside, but the name does not end in .gz"),
+    (b"\x28\xb5\x2f\xfd", "Zstandard inside, but the name does not end in .zst"),
+    (b"\xff\xfe", "UTF-16 text"),
+    (b"\xfe\xff", "UTF-16 text"),
+)
+LONG: Final = "the line is longer than 10 MB"
+SPLIT: Final = "one row belongs on one line; split it"
+
+
+def refuse_missing(path: Path, name: str) -> None:
+    """Raise DataError unless there is a file to read; a symbolic link to one is fine."""
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        what = "the symbolic link leads to nothing" if path.is_symlink() else "no such file"
+        hint = "paths are relative to the recipe, or to --data-root"
+        raise DataError(what, where=name, hint=hint) from None
+    except PermissionError as error:
+        raise DataError("the file cannot be read: permission denied", where=name) from error
+    except OSError as error:
+        # ELOOP: links in a circle; ENAMETOOLONG; ENOTDIR: a file where a folder should be.
+        raise DataError(f"the file cannot be read: {(error.strerror or '').lower()}", where=name) from error
+    if path.is_dir():
+        raise DataError("this is a folder", where=name, hint=f"name the files in it, e.g. {name.rstrip('/')}/*.jsonl")
+    if not path.is_file():
+        raise DataError(f"not a file but a device or a pipe (mode {there.st_mode:o})", where=name)
+
+
+def kind_of_binary(head: bytes) -> str | None:
+    """What the first bytes of a file say it is, unless they could be text."""
+    if len(head) > 1 and head[0] == 0x80 and head[1] in range(2, 6):
+        return "a Python pickle"
+    known = next((kind for magic, kind in MAGIC if head.startswith(magic)), None)
+    return known or ("binary data" if b"\0" in head else None)
+
+
+def chunks(path: Path, name: str) -> Iterator[bytes]:
+    """The unpacked bytes of a text file. Raises DataError when it is binary, broken, unreadable, or grows without end."""
+    with reading(name), _open(path, name) as file:
+        limit, total = max(GROWTH_FROM, path.stat().st_size * GROWTH_LIMIT), 0
+        while chunk := file.read(CHUNK):
+            if not total:
+                _refuse_binary(chunk[:8192], name)
+            total += len(chunk)
+            if total > limit:
+                what = f"the file grows to more than {GROWTH_LIMIT:,} times its size when it is unpacked"
+                raise DataError(what, where=name, hint="unpack it yourself if it is what you think it is")
+            yield chunk
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn what a reader of bytes raises into a DataError that names the file."""
+    again = "copy or download the file again"
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"the gzip data is broken: {error}", where=name, hint=again) from error
+    except PermissionError as error:
+        raise DataError("the file cannot be read: permission denied", where=name) from error
+    except OSError as error:
+        if error.errno is not None:
+            raise DataError(f"the file cannot be read: {error.strerror}", where=name) from error
+        raise DataError(f"the Zstandard data is broken: {error}", where=name, hint=again) from error
+
+
+def _open(path: Path, name: str) -> IO[bytes]:
+    if name.lower().endswith(".gz"):
+        return gzip.open(path, "rb")  # type: ignore[return-value]
+    if name.lower().endswith(".zst"):
+        # Arrow's reader says so when the data was cut off; the zstandard package's stream reader ends as if it were whole.
+        stream: Any = pa.CompressedInputStream(pa.OSFile(str(path), "rb"), "zstd")
+        return stream  # type: ignore[no-any-return]
+    return path.open("rb")
+
+
+def _refuse_binary(head: bytes, name: str) -> None:
+    if (kind := kind_of_binary(head)) is not None:
+        hint = "export the rows as UTF-8 JSON lines or CSV"
+        raise DataError(f"this is not a text file: {kind}", where=name, hint=hint)
+
+
+def lines(path: Path, name: str) -> Iterator[tuple[int, str] | Misfit]:
+    """Decoded lines without their ends, numbered from 1; a line that is too long is a Misfit, of which nothing is kept.
+
+    A byte-order mark is passed over. Raises DataError at a NUL byte and at what is not UTF-8: the file is damaged.
+    """
+    number, held, skipping = 0, b"", False
+    for chunk in chunks(path, name):
+        block = held + chunk
+        end = block.rfind(b"\n") + 1
+        held = block[end:]
+        if end and not skipping and (texts := _texts(block[:end])) is not None:
+            texts[0] = texts[0].removeprefix("\ufeff") if number == 0 else texts[0]
+            yield from enumerate(texts, number + 1)
+            number += len(texts)
+        elif end:
+            for part in block[: end - 1].split(b"\n"):
+                number += 1
+                long = skipping or len(part) > LINE_LIMIT
+                yield Misfit(number, LONG, SPLIT) if long else (number, _decoded(part, number, name))
+                skipping = False
+        if len(held) > LINE_LIMIT:
+            held, skipping = b"", True
+    if skipping:
+        yield Misfit(number + 1, LONG, SPLIT)
+    elif held:
+        yield number + 1, _decoded(held, number + 1, name)
+
+
+def _texts(block: bytes) -> list[str] | None:
+    """The lines of a block that ends with one, decoded in one go; None when one of them has to be looked at by itself."""
+    if len(block) > LINE_LIMIT or b"\0" in block:
+        return None
+    try:
+        return block.decode("utf-8")[:-1].split("\n")
+    except UnicodeDecodeError:
+        return None
+
+
+def _decoded(raw: bytes, number: int, name: str) -> str:
+    if b"\0" in raw:
+        what, hint = f"a NUL byte at byte {raw.index(0) + 1} of the line", "the file is binary or damaged"
+        raise DataError(what, where=f"{name}:{number}", hint=hint)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        what, hint = f"not UTF-8 at byte {error.start + 1} of the line", "save the file as UTF-8"
+        raise DataError(what, where=f"{name}:{number}", hint=hint) from error
+    return text.removeprefix("\ufeff") if number == 1 else text
+
+
+def whole(path: Path, name: str, *, limit: int, hint: str) -> str:
+    """The text of a file. Raises DataError when it has more than `limit` bytes, and as `lines` does."""
+    parts: list[bytes] = []
+    total = 0
+    for chunk in chunks(path, name):
+        total += len(chunk)
+        if total > limit:
+            raise DataError(f"the file is larger than {limit // 1_000_000} MB", where=name, hint=hint)
+        parts.append(chunk)
+    return "\n".join(_decoded(line, number, name) for number, line in enumerate(b"".join(parts).split(b"\n"), 1))

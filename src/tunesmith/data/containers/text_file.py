@@ -1,0 +1,14 @@
+"""Text and Markdown: a file is one row, as it is one document. Paragraphs are no rows: each would lose what stands around it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from tunesmith.data.containers.json_files import Item
+from tunesmith.data.containers.stream import LINE_LIMIT, whole
+
+
+def text_file(path: Path, name: str) -> Iterator[Item]:
+    """`{"text": ...}` with the whole text, under line 1; nothing when it holds no letter."""
+    text = whole(path, name, limit=LINE_LIMIT, hint="split it into files of one document each")
+    if text.strip():
+        yield 1, {"text": text}

@@ -1,0 +1,36 @@
+"""Alpaca: an instruction, perhaps an input to it, and the output."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tunesmith.artifacts import Example
+from tunesmith.artifacts.unchecked import conversation, plain_message
+from tunesmith.data.format import FORMATS, Columns, Record, columns_read, optional_text, text_of
+from tunesmith.errors import DataError
+
+
+@FORMATS.register
+@dataclass(frozen=True)
+class Alpaca:
+    """`{"instruction": "...", "input": "...", "output": "..."}`, with `system` where there is one.
+
+    The user's turn is the instruction, and after an empty line the input when it is not empty. Alpaca's own sentence before
+    the instruction is not put in; `task.instruction` can say it.
+    """
+
+    id: ClassVar[str] = "alpaca"
+    version: ClassVar[str] = "1"
+    roles: ClassVar[tuple[str, ...]] = ("instruction", "output")
+    optional: ClassVar[tuple[str, ...]] = ("input", "system")
+
+    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+        return columns_read(self, record, columns)
+
+    def read(self, record: Record, columns: Columns) -> Example:
+        instruction, output = (text_of(record, columns, role) for role in self.roles)
+        given, system = (optional_text(record, columns, role) for role in self.optional)
+        if record.get("history"):
+            raise DataError("the row has a `history`, which is not read", hint="write the turns as `messages`")
+        asked = plain_message("user", f"{instruction}\n\n{given}" if given else instruction)
+        head = (plain_message("system", system),) if system else ()
+        return conversation((*head, asked, plain_message("assistant", output)))

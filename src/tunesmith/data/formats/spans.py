@@ -1,0 +1,54 @@
+"""Spans: a text and the labelled pieces of it."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from tunesmith.artifacts import Example
+from tunesmith.artifacts.example import LabelledSpan
+from tunesmith.data.format import FORMATS, Columns, Record, columns_read, text_of, value_of
+from tunesmith.errors import DataError
+
+ALSO: Final = ("entities",)
+
+
+@FORMATS.register
+@dataclass(frozen=True)
+class Spans:
+    """`{"text": "...", "spans": [{"start": 0, "end": 6, "label": "city"}]}`; the column may be called `entities`.
+
+    Characters are counted from 0 and `end` is the first one after the span. A span may be written `[start, end, label]`, as
+    in doccano and spaCy, and may repeat its `text`, which must then be what stands there.
+    """
+
+    id: ClassVar[str] = "spans"
+    version: ClassVar[str] = "1"
+    roles: ClassVar[tuple[str, ...]] = ("text", "spans")
+    optional: ClassVar[tuple[str, ...]] = ()
+
+    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+        return columns_read(self, record, columns, spans=ALSO)
+
+    def read(self, record: Record, columns: Columns) -> Example:
+        text = text_of(record, columns, "text")
+        column, value = value_of(record, columns, "spans", also=ALSO)
+        if not isinstance(value, list):
+            raise DataError(f"the column {column!r} must hold a list of spans")
+        return Example(text=text, spans=tuple(_span(one, number, text) for number, one in enumerate(value, 1)))
+
+
+def _span(value: Any, number: int, text: str) -> LabelledSpan:
+    if isinstance(value, list) and len(value) == 3:
+        value = dict(zip(("start", "end", "label"), value, strict=True))
+    if not isinstance(value, dict) or not isinstance(value.get("label"), str) or not value["label"]:
+        raise DataError(f"span {number} must be an object with start, end and label")
+    start: Any = value.get("start")
+    end: Any = value.get("end")
+    whole = all(isinstance(place, int) and not isinstance(place, bool) for place in (start, end))
+    if not whole or not 0 <= start < end <= len(text):
+        what = f"span {number} goes from {start!r} to {end!r}, and the text has {len(text)} characters"
+        raise DataError(what, hint="start from 0, end is the first character after the span")
+    if value.get("text") is not None and value["text"] != text[start:end]:
+        # Neither text is repeated: it may be a name, and reasons stand in reports.
+        hint = "count characters, not bytes or tokens"
+        raise DataError(f"span {number} repeats a text that does not stand at {start} to {end}", hint=hint)
+    return LabelledSpan(start=start, end=end, label=value["label"])

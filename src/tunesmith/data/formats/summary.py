@@ -1,0 +1,31 @@
+"""Summary: a document and what it says in short."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from tunesmith.artifacts import Example
+from tunesmith.artifacts.unchecked import conversation, plain_message
+from tunesmith.data.format import FORMATS, Columns, Record, columns_read, text_of
+
+ALSO: Final = ("article", "dialogue", "text")
+
+
+@FORMATS.register
+@dataclass(frozen=True)
+class Summary:
+    """`{"document": "...", "summary": "..."}`; the document may be called `article`, `dialogue` or `text`.
+
+    The document is the user's turn, as it is, and the summary the assistant's; `task.instruction` can ask for it.
+    """
+
+    id: ClassVar[str] = "summary"
+    version: ClassVar[str] = "1"
+    roles: ClassVar[tuple[str, ...]] = ("document", "summary")
+    optional: ClassVar[tuple[str, ...]] = ()
+
+    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+        return columns_read(self, record, columns, document=ALSO)
+
+    def read(self, record: Record, columns: Columns) -> Example:
+        document, summary = text_of(record, columns, "document", also=ALSO), text_of(record, columns, "summary")
+        return conversation((plain_message("user", document), plain_message("assistant", summary)))

@@ -1,0 +1,47 @@
+"""Tagged tokens: words, each with a tag, as in named-entity recognition; what a CoNLL file holds."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from tunesmith.artifacts import Example
+from tunesmith.data.format import FORMATS, Columns, Record, columns_read, kind_of, value_of
+from tunesmith.errors import DataError
+
+
+@FORMATS.register
+@dataclass(frozen=True)
+class TaggedTokens:
+    """`{"tokens": ["Empire", "State"], "tags": ["B-location", "I-location"]}`, or a `.conll` file.
+
+    The text is the tokens with a space between; what the model should say is the tags with a space between. A whole number as
+    tag is read as its digits. Neither a token nor a tag may be empty, and no tag may hold a space.
+    """
+
+    id: ClassVar[str] = "tagged-tokens"
+    version: ClassVar[str] = "1"
+    roles: ClassVar[tuple[str, ...]] = ("tokens", "tags")
+    optional: ClassVar[tuple[str, ...]] = ()
+
+    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+        return columns_read(self, record, columns)
+
+    def read(self, record: Record, columns: Columns) -> Example:
+        tokens = _words(*value_of(record, columns, "tokens"))
+        column, value = value_of(record, columns, "tags")
+        numbers = isinstance(value, list) and all(isinstance(tag, int) and not isinstance(tag, bool) for tag in value)
+        tags = _words(column, [str(tag) for tag in value] if numbers else value)
+        if len(tokens) != len(tags):
+            raise DataError(f"{len(tokens)} tokens, but {len(tags)} tags")
+        if spaced := next((tag for tag in tags if len(tag.split()) > 1), None):
+            raise DataError(f"the tag {spaced!r} holds a space")
+        return Example(text=" ".join(tokens), tokens=tokens, tags=tags)
+
+
+def _words(column: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise DataError(f"the column {column!r} must hold a list that is not empty, found {kind_of(value)}")
+    for word in value:
+        if not isinstance(word, str) or not word:
+            found = "an empty one" if word == "" else kind_of(word)
+            raise DataError(f"the column {column!r} must hold a list of words, found {found}")
+    return tuple(value)

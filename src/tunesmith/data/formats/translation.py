@@ -1,0 +1,51 @@
+"""Translation: a text and the same in another language."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from tunesmith.artifacts import Example
+from tunesmith.artifacts.unchecked import conversation, plain_message
+from tunesmith.data.format import FORMATS, Columns, Record, columns_read, text_of
+from tunesmith.errors import DataError
+
+
+@FORMATS.register
+@dataclass(frozen=True)
+class Translation:
+    """`{"translation": {"en": "...", "de": "..."}}`, or `{"source": "...", "target": "..."}`.
+
+    From the first language to the second, as the first row of the file has them; `columns: {source: de, target: en}` says
+    it. The source text is the user's turn, as it is, and the target the assistant's; `task.instruction` can ask for it.
+    """
+
+    id: ClassVar[str] = "translation"
+    version: ClassVar[str] = "1"
+    roles: ClassVar[tuple[str, ...]] = ("source", "target")
+    optional: ClassVar[tuple[str, ...]] = ()
+
+    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+        return frozenset({"translation"}) if "translation" in record else columns_read(self, record, columns)
+
+    def settle(self, record: Record, columns: Columns) -> Columns:
+        """The languages in the order of this row, unless `columns` names them. Raises DataError unless there are two."""
+        pair = record.get("translation")
+        if "translation" not in record or set(columns) == set(self.roles):
+            return columns
+        if not isinstance(pair, dict) or len(pair) != 2:
+            hint = "name two of them with `columns: {source: en, target: de}`"
+            raise DataError("the column 'translation' must hold one text for each of two languages", hint=hint)
+        names = list(pair)
+        if columns.get("source") == names[1] or columns.get("target") == names[0]:
+            names.reverse()
+        return dict(zip(self.roles, names, strict=True)) | dict(columns)
+
+    def read(self, record: Record, columns: Columns) -> Example:
+        columns = self.settle(record, columns)
+        texts = record.get("translation", record)
+        if not isinstance(texts, dict):
+            raise DataError("the column 'translation' must hold one text for each of two languages")
+        for language in (columns.get(role, role) for role in self.roles):
+            if language not in texts:
+                raise DataError(f"there is no text in {language!r}; the row has {', '.join(map(repr, texts))}")
+        source, target = (text_of(texts, columns, role) for role in self.roles)
+        return conversation((plain_message("user", source), plain_message("assistant", target)))

@@ -1,0 +1,105 @@
+"""Requests to a model that stand in the midst of a document that it is to work with."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+MARKS: Final = (
+    r"(?:subject|email_from|from|to|sent|date|received(?: date)?|content|body|context|document|article|passage|email|e-mail|"
+    r"transcript|review|text|web ?page|page|search results?|abstract|description|source|input) ?:",
+    r"<(?:document|doc|context|article|email|passage|text|content|page|data|source)>",
+    r"(?:\"\"\"|```|'''|---)",
+)
+"""How a line begins with which a document does."""
+GATE: Final = r"(?im)^[ \t*#>]*(?:" + "|".join(MARKS) + r")|\|(?:content|body|email_from|received date) ?:"
+"""Read alike by RE2 and Python."""
+MARK: Final = re.compile(GATE)
+SENTENCE: Final = re.compile(r"[^\s.!?\n|][^.!?\n|]*(?:[.!?](?=[^\s])[^.!?\n|]*)*[.!?]?['\"”’]?")
+REQUEST: Final = re.compile(
+    r"(?i)(?:please |now |also |then |and |could you |can you |would you |i want you to |you should |kindly )*"
+    r"(?:(?:write|draft|compose|generate|create|design|develop|build|code|implement|produce) (?:me )?(?:an?|the|some|code)\b|"
+    r"(?:analy[sz]e|evaluate|assess|compare|identify|determine|classify|detect|predict|forecast|estimate|calculate|compute|"
+    r"investigate|examine|interpret|rate|gauge|review|explore|research|study|outline|summari[sz]e|explain|describe|discuss|"
+    r"define|list|name|find(?! out)|recommend|suggest|propose|tell me|show me|teach me|give me|help me|"
+    r"guide me|provide|translate|"
+    r"paraphrase|rewrite|proofread|solve|convert|plan|brainstorm|automate|schedule)\b|"
+    r"(?:what|which|who|where|when|why|how)(?:'s|’s| is| are| was| were| do| does| did| can| could| should| would| many| much| "
+    r"movies| kinds?| types?)\b)"
+)
+TALK: Final = re.compile(
+    r"(?i)\b(?:we|our|us|you|your|he|she|they|it|its|his|her|him|their|them|thy|thee|that(?=[.?!]| (?:is|"
+    r"was|means?|one|way))|these|those|attached|below|above|"
+    r"here|click|link|account|order|sir|don't)\b"
+)
+"""Words of someone who speaks to a reader, or of what was said before: no request to a model needs them."""
+USERS: Final = re.compile(r"(?i)how (?:can|do|should|could) i\b")
+FIRST: Final = re.compile(r"(?i)\b(?:i|my|me|i'm|i've)\b")
+LEAST: Final = 5
+"""Words of a request."""
+LONGEST: Final = 6000
+"""Characters of a document: longer ones have questions of their own."""
+WORD: Final = re.compile(r"[a-z]{4,}")
+FEWEST: Final = 12
+"""Words of a document that a request can be foreign to."""
+OWN: Final = 2
+"""Words that a request must have of its own, and which share of them the document may have too."""
+STRAY: Final = 0.25
+STEM: Final = 5
+WEAK: Final = frozenset(
+    """
+    what which where when that this these those with from have your about some into their there would could
+    should will does main good best more most tell show give help write list find name explain describe discuss
+    provide suggest recommend analyze summarize determine identify please using based make over under between
+    other
+    """.split()  # noqa: SIM905
+)
+
+
+def foreign_requests(text: str) -> Iterator[tuple[int, int]]:
+    """The sentence inside a document that asks for something of which the rest of the text says next to nothing, if one does.
+
+    What comes before the document's mark, and the last line after a blank one, is where a user's own question stands.
+    """
+    mark = MARK.search(text)
+    if mark is None or len(text) > LONGEST:
+        return
+    asked = [
+        found.span()
+        for found in SENTENCE.finditer(text, mark.end(), len(text.rstrip()))
+        if REQUEST.match(found.group())
+    ]
+    alone = [
+        (start, end) for start, end in asked if _stands_alone(text, start, end) and not _own_question(text, start, end)
+    ]
+    foreign = [(start, end) for start, end in alone if _like_a_users(text[start:end]) and _foreign(text, start, end)]
+    if len(foreign) == 1:
+        yield foreign[0]
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether a whole sentence of several words is a line of its own and no entry of a list."""
+    before, after = text[:start].rstrip(" \t"), text[end:].lstrip(" \t")
+    alone = before[-1:] in "\n:|>" and after[:1] in ("", "\n", "|", "<")
+    return alone and text[start:end].rstrip("'\"”’")[-1] in ".?!" and len(text[start:end].split()) >= LEAST
+
+
+def _like_a_users(sentence: str) -> bool:
+    personal = FIRST.search(re.sub(r"(?i)^(?:tell|show|give|help|teach|guide) me", "", sentence)) is not None
+    return not TALK.search(sentence) and (not personal or USERS.match(sentence) is not None)
+
+
+def _foreign(text: str, start: int, end: int) -> bool:
+    own, rest = _stems(text[start:end]), _stems(MARK.sub(" ", text[:start] + "\n" + text[end:]))
+    return len(own) >= OWN and len(rest) >= FEWEST and len(own & rest) <= STRAY * len(own)
+
+
+def _own_question(text: str, start: int, end: int) -> bool:
+    """Whether a sentence is the last of the text, set off by a label or a blank line."""
+    if text[end:].strip():
+        return False
+    before = text[:start].rstrip(" ")
+    return before.endswith("\n\n") or bool(re.search(r"(?i)(?:question|query|task|instruction|user|q)\s*:$", before))
+
+
+def _stems(text: str) -> set[str]:
+    return {word[:STEM] for word in WORD.findall(text.lower()) if word not in WEAK}

@@ -1,0 +1,227 @@
+"""Texts in another writing: what base64, hexadecimal, binary, percent signs, tags, ciphers and look-alike letters say."""
+
+import base64
+import binascii
+import codecs
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+from urllib.parse import unquote
+
+BASE64: Final = r"[A-Za-z0-9+/]{24,}"
+HEXADECIMAL: Final = r"(?:[0-9a-fA-F]{2}[ :,]?){12,}"
+BINARY: Final = r"(?:[01]{8}[ ,]?){8,}"
+PERCENT: Final = r"(?:%[2-7][0-9a-fA-F]){8,}"
+TAGS: Final = "[\U000e0020-\U000e007e]{8,}"
+CIPHER: Final = r"\b(?:caesar|rot ?-?13|rot ?-?\d\d?|cipher|shift of|shifted by)\b"
+MORSE: Final = r"(?:[.\-]{1,6}[ /]+){8,}[.\-]{1,6}"
+PIG_LATIN: Final = r"(?:[A-Za-z]+ay[ ,.?!]+){3,}[A-Za-z]+ay"
+STRETCHES: Final = (BASE64, HEXADECIMAL, BINARY, PERCENT, TAGS, MORSE, PIG_LATIN)
+QUOTED: Final = re.compile(r"[\"'“‘`]([^\"“”‘’`\n]{12,400})[\"'”’`]|:\s*([^\n]{12,400})")
+MIXED: Final = (
+    "[A-Za-z][\u0370-\u03ff\u0400-\u04ff]|[\u0370-\u03ff\u0400-\u04ff][A-Za-z]|[\uff21-\uff5a]|"
+    "[\U0001d400-\U0001d7ff]|[A-Za-z][\u00ad\u200b-\u200d\u2060\ufeff]+[A-Za-z]"
+)
+"""Look-alike letters within a Latin word, letters of another width or face, or hidden characters between letters."""
+TELLING: Final = ("ignore", "disregard", "instruction", "password", "system prompt", "respond", "assistant")
+"""Words by which a text written backward or in ROT13 is known; each has as many letters as makes chance unlikely."""
+SPELLED: Final = r"[A-Za-z0-9@$](?:[-._*|][A-Za-z0-9@$]){5,}|[A-Za-z](?: [A-Za-z]){6,}"
+"""A word letter by letter."""
+PIECES: Final = r"(?i:combin(?:e|ing)|concatenat|put together|[\"'”’] ?\+ ?[\"'“‘])"
+"""What a text has that comes in pieces."""
+PIECE: Final = re.compile(r"[\"'“‘]([^\"“”‘’'\n]{1,40})[\"'”’]")
+LEET: Final = str.maketrans("013457$@!|", "oieastsail")
+"""What letters are written as."""
+LOOK_ALIKES: Final = dict(
+    zip(
+        "аеорсухіјѕһԁɡАВЕКМНОРСТХІЅЈαοενικτρυΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
+        "aeopcyxijshdgABEKMHOPCTXISJaoeviktpuABEZHIKMNOPTYX",
+        strict=True,
+    )
+)
+COMMON: Final = frozenset(
+    """
+    the a an of to in is are was were and or for on with that this it you your i me my we what who how why when
+    where which do does did can could would should will be as at by from not no all any if then tell give please
+    write
+    """.split()  # noqa: SIM905
+)
+READABLE: Final = re.compile(r"[A-Za-z][A-Za-z,.;:!?'\"()\- 0-9\n]*")
+FEWEST: Final = 3
+"""Words of a text that is taken for one; the share of them that must be common ones."""
+SHARE: Final = 0.2
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What the characters [start, end) of a text say in plain writing; `payload` when it is a text that reads as English."""
+
+    start: int
+    end: int
+    how: str
+    text: str
+    payload: bool
+
+
+def telling_gate() -> str:
+    """An expression that finds every text that has a telling word when it is read backward, in ROT13 or in leet."""
+    words = [codecs.encode(word, "rot13") for word in TELLING] + [word[::-1] for word in TELLING]
+    leet = [form for word in TELLING for form in _leet_forms(word)]
+    return "(?i:" + "|".join((*words, *leet)) + ")"
+
+
+def _leet_forms(word: str) -> Iterator[str]:
+    """Expressions that find a word in which one letter or more is written as a digit or a sign."""
+    signs = {letter: "".join(chr(sign) for sign, plain in LEET.items() if chr(plain) == letter) for letter in word}
+    free = [f"[{letter}{signs[letter]}]" for letter in word]
+    for place, letter in enumerate(word):
+        if signs[letter]:
+            yield "".join((*free[:place], f"[{signs[letter]}]", *free[place + 1 :]))
+
+
+def decoded(text: str) -> Iterator[Decoded]:
+    """Every stretch of `text` that is a code for something readable, and the text as a whole in other letters."""
+    for how, expression, decode in _DECODERS:
+        for found in expression.finditer(text):
+            plain = decode(found.group())
+            if plain is not None:
+                yield Decoded(found.start(), found.end(), how, plain, reads_as_english(plain))
+    yield from _turned(text)
+    yield from _in_pieces(text)
+    yield from _ciphers(text)
+
+
+def plain_letters(text: str) -> tuple[str, list[int]]:
+    """The text in plain letters, and for each of its characters where that stood; hidden characters are left out."""
+    made, places = [], []
+    for place, character in enumerate(text):
+        for piece in _plain(character):
+            made.append(piece)
+            places.append(place)
+    return "".join(made), places
+
+
+def reads_as_english(text: str, *, fewest: int = FEWEST, share: float = SHARE) -> bool:
+    """Whether a text is words, `fewest` or more, of which a `share` are common ones."""
+    if not READABLE.fullmatch(text.strip(" \n\"'“”‘’`")):
+        return False
+    words = re.findall(r"[a-z']+", text.lower())
+    return len(words) >= fewest and sum(word in COMMON for word in words) >= share * len(words)
+
+
+@cache
+def _plain(character: str) -> str:
+    if character in LOOK_ALIKES:
+        return LOOK_ALIKES[character]
+    if unicodedata.category(character) == "Cf":
+        return ""
+    return unicodedata.normalize("NFKC", character) or character
+
+
+def _base64(code: str) -> str | None:
+    try:
+        return _printable(base64.b64decode(code + "=" * (-len(code) % 4)))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _hexadecimal(code: str) -> str | None:
+    digits = re.sub(r"[ :,]", "", code)
+    return _printable(bytes.fromhex(digits[: len(digits) // 2 * 2]))
+
+
+def _binary(code: str) -> str | None:
+    digits = re.sub(r"[ ,]", "", code)
+    return _printable(bytes(int(digits[at : at + 8], 2) for at in range(0, len(digits), 8)))
+
+
+def _tags(code: str) -> str | None:
+    return "".join(chr(ord(character) - 0xE0000) for character in code)
+
+
+def _morse(code: str) -> str | None:
+    words = [[_LETTERS.get(letter) for letter in word.split()] for word in code.split("/")]
+    return " ".join("".join(letter or "?" for letter in word) for word in words)
+
+
+def _pig_latin(code: str) -> str | None:
+    """Each word less its ending, what was moved behind it put in front again; which letters those were is tried."""
+    return " ".join(_unmoved(word) for word in re.findall(r"[A-Za-z]+", code.lower()))
+
+
+def _unmoved(word: str) -> str:
+    stem = word.removesuffix("ay")
+    tried = [stem.removesuffix("w"), stem.removesuffix("y"), *(stem[-moved:] + stem[:-moved] for moved in (1, 2, 3))]
+    return next((one for one in tried if one in COMMON or one in TELLING), tried[2])
+
+
+def _printable(data: bytes) -> str | None:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return text if all(c.isprintable() or c in "\n\t" for c in text) else None
+
+
+def _turned(text: str) -> Iterator[Decoded]:
+    """The whole text backward, in ROT13 or in leet, when that has a telling word."""
+    low = text.lower()
+    for how, turned in (("backward", low[::-1]), ("rot13", codecs.encode(low, "rot13")), ("leet", low.translate(LEET))):
+        if any(word in turned and word not in low for word in TELLING):
+            yield Decoded(0, len(text), how, turned, payload=False)
+
+
+def _in_pieces(text: str) -> Iterator[Decoded]:
+    """Words that are spelled letter by letter, and quoted pieces one after the other, when that makes a telling word."""
+    low = text.lower()
+    for found in _SPELLED.finditer(text):
+        word = re.sub(r"[-._*| ]", "", found.group()).lower().translate(LEET)
+        if any(telling.replace(" ", "") in word for telling in TELLING):
+            yield Decoded(found.start(), found.end(), "spelled", f"what is the {word}", payload=True)
+    pieces = [found.group(1) for found in PIECE.finditer(text)]
+    if len(pieces) > 1 and re.search(PIECES, text):
+        whole = "".join(pieces).lower()
+        if any(word in whole and word not in low for word in TELLING):
+            yield Decoded(0, len(text), "pieces", whole, payload=True)
+
+
+def _ciphers(text: str) -> Iterator[Decoded]:
+    """What stands in quotes or after a colon, by the shift of the alphabet that makes English of it, if one does."""
+    if not re.search(CIPHER, text, re.IGNORECASE):
+        return
+    for found in QUOTED.finditer(text):
+        code = found.group(1) or found.group(2)
+        if reads_as_english(code):
+            continue
+        for shift in range(1, 26):
+            plain = code.translate(_shifted(shift))
+            if reads_as_english(plain, fewest=5, share=0.3):
+                yield Decoded(found.start(), found.end(), "cipher", plain, payload=True)
+                break
+
+
+@cache
+def _shifted(shift: int) -> dict[int, int]:
+    return {first + place: first + (place - shift) % 26 for first in (65, 97) for place in range(26)}
+
+
+_LETTERS: Final = dict(
+    zip(
+        ".- -... -.-. -.. . ..-. --. .... .. .--- -.- .-.. -- -. --- .--. --.- .-. ... - ..- ...- .-- -..- -.-- --..".split(),  # noqa: SIM905
+        "abcdefghijklmnopqrstuvwxyz",
+        strict=True,
+    )
+)
+_SPELLED: Final = re.compile(SPELLED)
+_DECODERS: Final = (
+    ("base64", re.compile(BASE64), _base64),
+    ("hexadecimal", re.compile(HEXADECIMAL), _hexadecimal),
+    ("binary", re.compile(BINARY), _binary),
+    ("percent", re.compile(PERCENT), unquote),
+    ("tags", re.compile(TAGS), _tags),
+    ("morse", re.compile(MORSE), _morse),
+    ("pig latin", re.compile(PIG_LATIN), _pig_latin),
+)

@@ -1,0 +1,63 @@
+"""Rule: how an instruction to a model is worded, as an expression with a rare word that it cannot match without."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Literal
+
+Kind = Literal[
+    "override",
+    "role",
+    "secret-request",
+    "exfiltration",
+    "tool-call",
+    "addressed-to-model",
+    "answer-tampering",
+    "hidden-text",
+]
+GRAVE: Final = ("override", "role", "exfiltration", "hidden-text", "encoded-instruction", "hidden-instruction")
+"""Kinds that have no business in a text, whoever wrote it."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`before`, `anchor` and `after` one after the other: no match without one of `anchor`, which the native gate looks for.
+
+    `anchor` keeps to what RE2 and Python read alike (see `gate_of`). `inside`: as the whole of a prompt it is a plain
+    request, so it counts with other text around it alone. `asked`: only in what is said to the model.
+    """
+
+    kind: Kind
+    anchor: str
+    before: str = ""
+    after: str = ""
+    inside: bool = False
+    asked: bool = False
+
+    @property
+    def gate(self) -> str:
+        """An expression for RE2 that matches wherever this rule does, and elsewhere."""
+        return gate_of(self.anchor)
+
+    @cached_property
+    def anchored(self) -> re.Pattern[str]:
+        return re.compile(f"(?im){self.anchor}")
+
+    @cached_property
+    def expression(self) -> re.Pattern[str]:
+        return re.compile(f"(?im)(?:{self.before})(?:{self.anchor})(?:{self.after})")
+
+
+def gate_of(expression: str) -> str:
+    """What RE2 finds wherever Python finds `expression`: boundaries are left out, since RE2 knows ASCII words alone, and
+    `\\w` takes all characters beyond ASCII, and a Turkish i is any i. Raises ValueError on spaces by class, of which Python knows
+    more than RE2."""
+    if r"\s" in expression:
+        raise ValueError("an anchor has a space by class")
+    wide = expression.replace("\u0131", "[\u0130\u0131Ii]")
+    return wide.replace(r"\b", "").replace(r"\w", r"[0-9A-Za-z_\x{80}-\x{10ffff}]")
+
+
+def any_of(*words: str) -> str:
+    """An expression for any of the words."""
+    return f"(?:{'|'.join(words)})"

@@ -1,0 +1,83 @@
+"""Tombstones of rows: keyed marks by which an audit knows a row that was erased, when its source still has it.
+
+A mark is HMAC-SHA256 under the ledger's salt named `erased`: of the example's digest, of the place (digest of the source
+file, line), or of the person's own mark. Whoever has no copy of the row and the ledger learns nothing from them.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from tunesmith.artifacts import Row, digest_of
+from tunesmith.store import Store
+
+SALT: Final = "erased"
+"""Name of the salt; it is never deleted, or erased rows could come back unseen."""
+
+CONTENT: Final = "the same content as an erased row"
+PLACE: Final = "the line of an erased row, in the same file"
+PERSON: Final = "a row of a person who is to be kept out"
+
+
+def content_mark(key: bytes, digest: str) -> bytes:
+    """The mark of an example, by the digest of its canonical bytes."""
+    return _mark(key, "content", digest.removeprefix("sha256:"))
+
+
+def place_mark(key: bytes, sha256: str, line: int) -> bytes:
+    """The mark of a line (from 1) of a file, by the file's digest."""
+    return _mark(key, "place", f"{sha256.removeprefix('sha256:')}:{line}")
+
+
+def person_mark(key: bytes, subject: str) -> bytes:
+    """The mark of a person, by the mark that rows carry (32 hex digits)."""
+    return _mark(key, "person", subject)
+
+
+def _mark(key: bytes, kind: str, value: str) -> bytes:
+    return hmac.digest(key, f"{kind}\0{value}".encode(), hashlib.sha256)
+
+
+@dataclass(frozen=True)
+class Tombstones:
+    """The marks of a store, the digests of the files that are read, by name, and (file, line, why) of the rows that were met."""
+
+    key: bytes
+    marks: frozenset[bytes]
+    files: Mapping[str, str]
+    met: list[tuple[str, int, str]] = field(default_factory=list)
+
+    def without(self, rows: list[Row], examples: list[str]) -> tuple[list[Row], list[str]]:
+        """Rows and their canonical examples less those that were erased; these are noted in `met`, without their content."""
+        if not self.marks:
+            return rows, examples
+        reasons = [self._of(row, example) for row, example in zip(rows, examples, strict=True)]
+        self.met.extend((row.file, row.line, why) for row, why in zip(rows, reasons, strict=True) if why is not None)
+        kept = [at for at, why in enumerate(reasons) if why is None]
+        return [rows[at] for at in kept], [examples[at] for at in kept]
+
+    def _of(self, row: Row, example: str) -> str | None:
+        return self.why(digest_of(example.encode()), row.file, line=row.line, subject=row.rights.subject)
+
+    def why(self, digest: str, file: str, *, line: int, subject: str | None) -> str | None:
+        """Why a row is taken for an erased one, or None: by its example's digest, its place, or its person's mark."""
+        if content_mark(self.key, digest) in self.marks:
+            return CONTENT
+        if file in self.files and place_mark(self.key, self.files[file], line) in self.marks:
+            return PLACE
+        return PERSON if subject is not None and person_mark(self.key, subject) in self.marks else None
+
+
+def tombstones_of(store: Store, files: Callable[[], Mapping[str, str]]) -> Tombstones:
+    """The tombstones of a store; `files` gives the digests of the files that are read, by split and name as in `fingerprint`.
+
+    It is asked only when there are tombstones.
+    """
+    marks = store.ledger.erasures.marks()
+    if not marks:
+        return Tombstones(b"", marks, {})
+    return Tombstones(
+        store.ledger.salt(SALT), marks, {name.partition("/")[2]: sha256 for name, sha256 in files().items()}
+    )

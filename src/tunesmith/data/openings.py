@@ -1,0 +1,73 @@
+"""What a template puts in front of every answer, such as the empty thought of Qwen3, taken off what a model has written.
+
+A model that was trained on such answers writes it too. It is the template's and not the answer's: it is neither scored nor shown.
+"""
+
+from dataclasses import dataclass
+
+from tunesmith import process
+from tunesmith.data.templates import habits
+
+process.prepare()
+
+from transformers import PreTrainedTokenizerBase  # noqa: E402
+
+
+@dataclass
+class Opening:
+    """Takes `words` off the start of a text that comes piece by piece; white space in and behind them does not count.
+
+    What may still become the words is held back. A text that begins otherwise, thoughts among them, is passed on as it is.
+    """
+
+    words: str
+    held: str = ""
+    open: bool = True
+
+    def add(self, piece: str) -> str:
+        """The text that is certain with this piece."""
+        if not self.open:
+            return piece
+        self.held += piece
+        place = self._behind(self.held)
+        if place is None:
+            self.open = False
+            return self.rest()
+        if place < len(self.held):
+            self.open, text, self.held = False, self.held[place:], ""
+            return text
+        return ""
+
+    def rest(self) -> str:
+        """What was held back, now that nothing follows; nothing when it is the words."""
+        text, self.held = self.held, ""
+        return "" if self._bare(text) == self._bare(self.words) else text
+
+    def _behind(self, text: str) -> int | None:
+        """Where the answer begins: the text's end when that is not known yet, None when the words are not there."""
+        wanted, met = self._bare(self.words), 0
+        for place, character in enumerate(text):
+            if character.isspace():
+                continue
+            if met == len(wanted):
+                return place
+            if character != wanted[met]:
+                return None
+            met += 1
+        return len(text)
+
+    @staticmethod
+    def _bare(text: str) -> str:
+        return "".join(text.split())
+
+
+def opening(tokenizer: PreTrainedTokenizerBase) -> Opening:
+    """The opening of the tokenizer's template; one without words passes everything on."""
+    words = habits(tokenizer).opening
+    return Opening(words, open=bool(words))
+
+
+def without_opening(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """A decoded completion without what the template puts in front of an answer."""
+    start = opening(tokenizer)
+    return start.add(text) + start.rest()

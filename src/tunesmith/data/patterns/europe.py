@@ -1,0 +1,287 @@
+"""Numbers that a European state gives a person, each confirmed by its check digits where it has any.
+
+A form that other numbers share needs a word before it, in English or in the country's language. Formats and worked
+examples: the issuing authorities, as named with the examples in the tests.
+"""
+
+from typing import Final
+
+from tunesmith.data.patterns.checksums import elevens, is_date, luhn, mod11_10, weighted, whole
+from tunesmith.data.patterns.cues import after, bare, digits
+from tunesmith.data.patterns.pattern import Pattern
+
+DNI_LETTERS: Final = "TRWAGMYFPDXBNJZSQVHLCKE"
+HETU_CHARACTERS: Final = "0123456789ABCDEFHJKLMNPRSTUVWXY"
+PPS_LETTERS: Final = "WABCDEFGHIJKLMNOPQRSTUV"
+FISCAL_MONTHS: Final = "ABCDEHLMPRST"
+FISCAL_DIGITS: Final = str.maketrans("LMNPQRSTUV", "0123456789")
+FISCAL_ODD: Final = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
+"""Value of a letter, and of the digit of the same rank, at an odd place (Decreto ministeriale 23 December 1976)."""
+
+
+def nhs(number: str) -> bool:
+    return elevens(number, range(10, 1, -1)) == int(number[9]) and len(set(number)) > 1
+
+
+def nino(code: str) -> bool:
+    return code[:2] not in ("BG", "GB", "KN", "NK", "NT", "TN", "ZZ")
+
+
+def steuer_id(number: str) -> bool:
+    """Ten digits, one of which occurs twice or three times and the others at most once, then a check digit."""
+    repeats = sorted(number[:10].count(digit) for digit in set(number[:10]))
+    return number[0] != "0" and repeats[-1] in (2, 3) and repeats[-2] == 1 and mod11_10(number)
+
+
+def rentenversicherung(code: str) -> bool:
+    """The letter counts as two digits; the digit sums of the products add up to the check digit modulo ten."""
+    spread = f"{code[:8]}{ord(code[8]) - 64:02d}{code[9:]}"
+    products = (
+        int(digit) * weight for digit, weight in zip(spread, (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1), strict=False)
+    )
+    return is_date(str((int(code[2:4]) - 1) % 50 + 1), code[4:6]) and sum(
+        sum(divmod(p, 10)) for p in products
+    ) % 10 == int(code[11])
+
+
+def svnr(number: str) -> bool:
+    return weighted(number, (3, 7, 9, 0, 5, 8, 4, 2, 1, 6)) % 11 == int(number[3]) and is_date(number[4:6], number[6:8])
+
+
+def ahv(number: str) -> bool:
+    """The check digit of EAN-13."""
+    return weighted(number, (1, 3) * 6 + (1,)) % 10 == 0
+
+
+def nir(code: str) -> bool:
+    """Key: 97 less the number modulo 97; in Corsica 2A counts as 19 and 2B as 18."""
+    number = code.replace("2A", "19").replace("2B", "18")
+    month = int(number[3:5])
+    return (
+        number.isdigit()
+        and (1 <= month <= 12 or 20 <= month <= 42 or month >= 50)
+        and 97 - int(number[:13]) % 97 == int(number[13:])
+    )
+
+
+def dni(code: str) -> bool:
+    return DNI_LETTERS[int(code[:8]) % 23] == code[8]
+
+
+def nie(code: str) -> bool:
+    return dni(str("XYZ".index(code[0])) + code[1:])
+
+
+def codice_fiscale(code: str) -> bool:
+    """Date of birth (day + 40 for women) and a check letter; digits may be letters where two people would have one code."""
+    values = [int(character, 36) - 10 if character.isalpha() else int(character) for character in code[:15]]
+    total = sum(FISCAL_ODD[value] if place % 2 == 0 else value for place, value in enumerate(values))
+    day = int(code[9:11].translate(FISCAL_DIGITS)) % 40
+    return chr(65 + total % 26) == code[15] and is_date(str(day), str(FISCAL_MONTHS.index(code[8]) + 1))
+
+
+def bsn(number: str) -> bool:
+    return weighted(number, (9, 8, 7, 6, 5, 4, 3, 2, -1)) % 11 == 0 and int(number) > 9_999_999
+
+
+def rijksregister(number: str) -> bool:
+    """Check: 97 less the first nine digits modulo 97, with a 2 before them from the year 2000 on."""
+    check = int(number[9:])
+    known = int(number[2:4]) == 0 or int(number[4:6]) == 0 or is_date(number[4:6], str(int(number[2:4]) % 20))
+    return known and check in (97 - int(number[:9]) % 97, 97 - int("2" + number[:9]) % 97)
+
+
+def pesel(number: str) -> bool:
+    return is_date(number[4:6], str(int(number[2:4]) % 20)) and -weighted(
+        number, (1, 3, 7, 9) * 2 + (1, 3)
+    ) % 10 == int(number[10])
+
+
+def personnummer(number: str) -> bool:
+    """Luhn over the last ten digits; a co-ordination number has the day + 60."""
+    short = number[-10:]
+    day = int(short[4:6])
+    return is_date(str(day - 60 if day > 60 else day), short[2:4]) and luhn(short)
+
+
+def fodselsnummer(number: str) -> bool:
+    """Two check digits modulo 11; a D number has the day + 40."""
+    day = int(number[:2])
+    first = elevens(number, (3, 7, 6, 1, 8, 9, 4, 5, 2))
+    second = elevens(number, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2))
+    return (
+        is_date(str(day - 40 if day > 40 else day), number[2:4]) and f"{first},{second}" == f"{number[9]},{number[10]}"
+    )
+
+
+def cpr(number: str) -> bool:
+    """A date only: the check by 11 has not held for every number since 2007."""
+    return is_date(number[:2], number[2:4])
+
+
+def hetu(code: str) -> bool:
+    """The remainder modulo 31 of date and number names the last character."""
+    number, last = code[:6] + code[-4:-1], code[-1]
+    return is_date(code[:2], code[2:4]) and number.isdigit() and HETU_CHARACTERS[int(number) % 31] == last
+
+
+def isikukood(number: str) -> bool:
+    """Estonia and Lithuania: modulo 11 with a second row of weights where the first leaves ten."""
+    remainder = weighted(number, (1, 2, 3, 4, 5, 6, 7, 8, 9, 1)) % 11
+    if remainder == 10:
+        remainder = weighted(number, (3, 4, 5, 6, 7, 8, 9, 1, 2, 3)) % 11 % 10
+    return remainder == int(number[10]) and is_date(number[5:7], number[3:5])
+
+
+def nif_pt(number: str) -> bool:
+    remainder = elevens(number, range(9, 1, -1))
+    return (0 if remainder == 10 else remainder) == int(number[8])
+
+
+def pps(code: str) -> bool:
+    extra = 9 * (PPS_LETTERS.find(code[8]) if len(code) > 8 else 0)
+    return PPS_LETTERS[(weighted(code[:7], range(8, 1, -1)) + extra) % 23] == code[7]
+
+
+def cnp(number: str) -> bool:
+    remainder = weighted(number, (2, 7, 9, 1, 4, 6, 3, 5, 8, 2, 7, 9)) % 11
+    return (1 if remainder == 10 else remainder) == int(number[12]) and is_date(number[5:7], number[3:5])
+
+
+def egn(number: str) -> bool:
+    month = int(number[2:4]) % 20
+    return is_date(number[4:6], str(month)) and weighted(number, (2, 4, 8, 5, 10, 9, 7, 3, 6)) % 11 % 10 == int(
+        number[9]
+    )
+
+
+def rodne_cislo(number: str) -> bool:
+    """The first nine digits modulo 11, ten counting as 0, are the tenth.
+
+    The month is + 50 for women, and + 20 or + 70 where a day's numbers ran out.
+    """
+    return is_date(number[4:6], str(int(number[2:4]) % 50 % 20)) and int(number[:9]) % 11 % 10 == int(number[9])
+
+
+def snils(number: str) -> bool:
+    return weighted(number, range(9, 0, -1)) % 101 % 100 == int(number[9:]) and len(set(number[:9])) > 1
+
+
+_GROUP = "[ .-]?"
+
+EUROPE: Final = (
+    Pattern("uk-nhs", after(r"(?i:nhs|national health(?: service)?)", digits(10)), whole(nhs), "error"),
+    Pattern(
+        "uk-nino",
+        bare(r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]"),
+        whole(nino),
+        "error",
+    ),
+    Pattern(
+        "de-tax-id",
+        after(
+            r"(?i:steuer-?id|steuer-?(?:identifikations|ident|id)-?(?:nummer|nr\.?)|id-?nr\.?|idnr|tin|german tax (?:id|number)|"
+            r"tax (?:id|identification)(?: number)?)",
+            digits(11, first="[1-9]"),
+        ),
+        whole(steuer_id),
+        "error",
+    ),
+    Pattern("de-tax-id", bare(r"[1-9][0-9] [0-9]{3} [0-9]{3} [0-9]{3}"), whole(steuer_id), "error"),
+    Pattern(
+        "de-social-insurance",
+        bare(r"[0-9]{2} ?[0-9]{6} ?[A-Z] ?[0-9]{3}"),
+        whole(rentenversicherung),
+        "error",
+    ),
+    Pattern(
+        "at-social-insurance",
+        after(
+            r"(?i:svnr|sv-nummer|sozialversicherungsnummer|sozialversicherung|austrian social (?:security|insurance))",
+            digits(10),
+        ),
+        whole(svnr),
+        "error",
+    ),
+    Pattern("ch-ahv", bare(r"756(?:\.[0-9]{4}\.[0-9]{4}\.[0-9]{2}|[0-9]{10})"), whole(ahv), "error"),
+    Pattern(
+        "fr-nir",
+        bare(r"[1-478] ?[0-9]{2} ?[0-9]{2} ?(?:[0-9]{2}|2[AB]) ?[0-9]{3} ?[0-9]{3} ?[0-9]{2}"),
+        whole(nir),
+        "error",
+    ),
+    Pattern("es-dni", bare(r"[0-9]{8}-?[A-HJ-NP-TV-Z]"), whole(dni), "error"),
+    Pattern("es-nie", bare(r"[XYZ]-?[0-9]{7}-?[A-HJ-NP-TV-Z]"), whole(nie), "error"),
+    Pattern(
+        "it-codice-fiscale",
+        bare(r"[A-Z]{6}[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2}[A-Z][0-9LMNP-V]{3}[A-Z]"),
+        whole(codice_fiscale),
+        "error",
+    ),
+    Pattern(
+        "nl-bsn",
+        after(r"(?i:bsn|bsn-nummer|burgerservicenummer|sofi-?nummer|citizen service number)", digits(9)),
+        whole(bsn),
+        "error",
+    ),
+    Pattern(
+        "be-national-number",
+        bare(r"[0-9]{2}\.[0-9]{2}\.[0-9]{2}-[0-9]{3}[.-][0-9]{2}"),
+        whole(rijksregister),
+        "error",
+    ),
+    Pattern(
+        "be-national-number",
+        after(
+            r"(?i:rijksregister(?:nummer)?|registre national|num[eé]ro national|insz|niss|belgian (?:national|id)(?: number)?)",
+            digits(11),
+        ),
+        whole(rijksregister),
+        "error",
+    ),
+    Pattern("pl-pesel", after(r"(?i:pesel)", digits(11)), whole(pesel), "error"),
+    Pattern("se-personnummer", bare(r"(?:19|20)?[0-9]{6}[+-][0-9]{4}"), whole(personnummer), "error"),
+    Pattern(
+        "se-personnummer",
+        after(r"(?i:personnummer|personal identity number|samordningsnummer)", r"(?:19|20)?[0-9]{6}[ +-]?[0-9]{4}"),
+        whole(personnummer),
+        "error",
+    ),
+    Pattern("no-fodselsnummer", bare(r"[0-7][0-9][01][0-9]{3} ?[0-9]{5}"), whole(fodselsnummer), "error"),
+    Pattern(
+        "dk-cpr",
+        after(
+            r"(?i:cpr|cpr-nummer|cpr-nr\.?|personnummer|danish (?:id|personal))", r"[0-3][0-9][01][0-9]{3}[ -]?[0-9]{4}"
+        ),
+        whole(cpr),
+        "error",
+    ),
+    Pattern("fi-hetu", bare(r"[0-3][0-9][01][0-9]{3}[A-FU-Y+-][0-9]{3}[0-9A-FHJ-NPR-Y]"), whole(hetu), "error"),
+    Pattern(
+        "ee-lt-personal-code",
+        after(
+            r"(?i:isikukood|asmens kodas|personal (?:identification )?code|estonian id|lithuanian id)",
+            r"[1-6][0-9]{10}",
+        ),
+        whole(isikukood),
+        "error",
+    ),
+    Pattern(
+        "pt-nif",
+        after(r"(?i:nif|contribuinte|identifica(?:ç|c)[aã]o fiscal|portuguese tax)", digits(9)),
+        whole(nif_pt),
+        "error",
+    ),
+    Pattern(
+        "ie-pps",
+        after(r"(?i:pps|ppsn|pps no|personal public service)", r"[0-9]{7} ?[A-Wa-w][A-IWa-iw]?"),
+        whole(pps),
+        "error",
+    ),
+    Pattern("ro-cnp", after(r"(?i:cnp|cod numeric personal)", r"[1-9][0-9]{12}"), whole(cnp), "error"),
+    Pattern("bg-egn", after(r"(?:(?i:egn|unified civil number)|ЕГН)", digits(10)), whole(egn), "error"),
+    Pattern("cz-sk-birth-number", bare(r"[0-9]{2}[0-35-8][0-9][0-3][0-9]/[0-9]{4}"), whole(rodne_cislo), "error"),
+    Pattern("hr-oib", after(r"(?i:oib)", digits(11)), whole(mod11_10), "error"),
+    Pattern("ru-snils", bare(r"[0-9]{3}-[0-9]{3}-[0-9]{3}[ -][0-9]{2}"), whole(snils), "error"),
+    Pattern("ru-snils", after(r"(?:(?i:snils)|СНИЛС)", digits(11)), whole(snils), "error"),
+)

@@ -1,0 +1,139 @@
+"""How a base reads rows: its tokenizer, template and context, without its weights."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, reduce
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Final
+
+from tunesmith import process
+from tunesmith.artifacts import Example, Message, Role, Row, message
+from tunesmith.context import Context
+from tunesmith.data.chat import control_tokens, render
+from tunesmith.errors import DataError
+from tunesmith.models.bases import resolve_base
+from tunesmith.models.loading import context_length
+from tunesmith.models.reading import Bound, Reading, Turns
+from tunesmith.models.tasks import Task, build_task
+from tunesmith.recipe import BaseSettings, NewBase, TaskSettings
+
+process.prepare()
+
+from jinja2.exceptions import TemplateError  # noqa: E402
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase  # noqa: E402
+
+ENDLESS: Final = 2**31
+ROW_ID: Final = "0" * 16
+GROWTH: Final = 11
+"""UTF-8 bytes that a byte beyond ASCII can become in a normal form: NFKC at most (Unicode Standard Annex 15, UAX FAQ)."""
+
+WORD: Final = "qvxz{}zxvq"
+"""Stands for a message's text, numbered, where a template is tried."""
+
+
+@dataclass(frozen=True)
+class BaseReader:
+    """A `Reader`. `tree` is the digest of the base's files."""
+
+    name: str
+    tree: str
+    window: int
+    task: TaskSettings
+    objective: str
+    tokenizer: PreTrainedTokenizerBase = field(repr=False, compare=False)
+
+    @property
+    def controls(self) -> tuple[str, ...]:
+        return control_tokens(self.tokenizer)
+
+    @property
+    def cuts_texts(self) -> bool:
+        return self.task.type == "text"
+
+    def bound(self, roles: Sequence[Role]) -> Bound:
+        """Every token stands for a byte or more, once the tokenizer has brought the text into its normal form.
+
+        The template is taken to write a message as often as it writes a word in its place.
+        """
+        words = [WORD.format(number) for number in range(len(roles))]
+        turns = self._task.messages(_row(list(zip(roles, words, strict=True))))
+        try:
+            text = render(self.tokenizer, turns, ask=False)
+        except TemplateError as error:
+            raise DataError(f"the chat template refuses the roles {', '.join(roles)}: {error}") from error
+        times = max((text.count(word) for word in words), default=1)
+        frame = reduce(lambda left, word: left.replace(word, ""), words, self._shortened(text))
+        return Bound(weight(frame, GROWTH) + 2, max(1, times), self._growth)
+
+    def _shortened(self, text: str) -> str:
+        """The text with one character for each special token, which is one token."""
+        special = {token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special}
+        return reduce(lambda left, name: left.replace(name, "."), sorted(special, key=len, reverse=True), text)
+
+    def read(self, turns: Turns) -> Reading:
+        try:
+            pieces = self._task.encode(_row(turns), self.tokenizer, window=ENDLESS, objective=self.objective)
+        except DataError as error:
+            return Reading(problem=error.what.removeprefix(f"row {ROW_ID}: "))
+        if not all(piece.supervised for piece in pieces):
+            return Reading(problem="there is no token to train on")
+        spans = [span for piece in pieces for span in piece.spans]
+        return Reading(
+            tokens=max(len(piece.ids) for piece in pieces),
+            lost=sum(max(0, len(piece.ids) - self.window) for piece in pieces),
+            trained=sum(piece.supervised for piece in pieces),
+            lost_trained=sum(max(0, end - max(start, self.window)) for start, end in spans),
+        )
+
+    @cached_property
+    def _task(self) -> Task:
+        return build_task(self.task)
+
+    @cached_property
+    def _growth(self) -> int:
+        """A tokenizer without a normal form, or whose form only marks spaces, adds no bytes that are not one token."""
+        made = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        return 1 if made.get("normalizer") is None else GROWTH
+
+
+def open_reader(
+    base: BaseSettings, task: TaskSettings, context: Context, *, max_tokens: int | None, objective: str
+) -> BaseReader | None:
+    """The reader of a recipe's base; None for a base from nothing, whose tokenizer is trained on what the audit leaves.
+
+    `max_tokens` and `objective` are those of the recipe's `train:`. Raises RecipeError when the base is not there.
+    """
+    if isinstance(base, NewBase):
+        return None
+    model = resolve_base(base, context)
+    folder = context.store.checkout(model.tree)
+    tokenizer, positions = _load(folder)
+    window = min(max_tokens or positions, positions)
+    return BaseReader(model.name, model.tree, window, task, objective, tokenizer)
+
+
+def weight(text: str, beyond: int) -> int:
+    """Bytes of a text, those beyond ASCII counted `beyond` times."""
+    size = len(text.encode())
+    plain = sum(map(str.isascii, text))
+    return plain + beyond * (size - plain)
+
+
+def _load(folder: Path) -> tuple[PreTrainedTokenizerBase, int]:
+    """The tokenizer of a folder and how many positions its model has."""
+    if not (folder / "tokenizer.json").is_file():
+        raise DataError("no tokenizer.json", where=str(folder), hint="save the tokenizer in its fast form")
+    options = {"trust_remote_code": False, "local_files_only": True}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), **options)
+        config = AutoConfig.from_pretrained(str(folder), **options)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"the base's tokenizer cannot be loaded: {error}", where=str(folder)) from error
+    return tokenizer, context_length(SimpleNamespace(config=config))
+
+
+def _row(turns: Turns) -> Row:
+    messages: tuple[Message, ...] = tuple(message(role, text) for role, text in turns)
+    return Row(row_id=ROW_ID, file="", line=1, example=Example(messages=messages))

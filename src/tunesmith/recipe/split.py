@@ -1,0 +1,42 @@
+"""The `data.split` part of a recipe: how rows are held out when no held-out files are named."""
+
+from datetime import date
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from tunesmith.recipe.base import Settings
+
+Alike = Literal["near-duplicate", "subject", "author", "source", "origin", "file"]
+
+
+class SplitSettings(Settings):
+    """How the rows of `data.train` are divided into training rows and held-out rows.
+
+    The same rows and settings give the same split on any machine, in any store and for any `train.seed`.
+    """
+
+    test: float = Field(default=0.2, gt=0, lt=1, description="share of the rows to hold out")
+    by: tuple[Alike, ...] = Field(
+        default=("near-duplicate",),
+        description="rows that are alike in any of these stay on one side: near-duplicate prompts, subject (the person or "
+        "group of the column that `subject:` names), author, source, origin or file",
+    )
+    stratify: bool = Field(default=False, description="hold out the same share of every label, as far as groups allow")
+    order: Literal["random", "time"] = Field(default="random", description="time holds out the rows collected last")
+    after: date | None = Field(default=None, description="hold out what was collected on this day or later")
+    threshold: float = Field(default=0.5, gt=0, le=1, description="share of word triples that makes near-duplicates")
+    seed: int = Field(default=0, ge=0, description="another seed holds out other rows")
+
+    @field_validator("by", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: object) -> object:
+        return (value,) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "SplitSettings":
+        if self.after is not None and (self.order != "time" or "test" in self.model_fields_set):
+            raise ValueError("`after` needs `order: time` and takes the place of `test`")
+        if self.order == "time" and self.stratify:
+            raise ValueError("a split by time cannot be stratified: the dates decide which rows are held out")
+        return self

@@ -1,0 +1,222 @@
+"""croissant.json: the data of a release as Croissant 1.1 with its responsible-AI terms (RAI 1.0), PROV-O lineage and ODRL offers.
+
+Written by hand as plain JSON-LD; no library and no network. Every value is marked measured, declared or missing in the side
+table `tunesmith:marks` of the same file: {JSON Pointer: mark}. A value of the whole stands only where every row states one;
+otherwise it is missing, and stands on the files that state it. See docs/formats/data-provenance.md.
+Source: Croissant format specification 1.1 (MLCommons, 2025-12-10) and Croissant RAI specification 1.0 (2024-03-06).
+"""
+
+import json
+from typing import Any, Final
+
+from tunesmith.artifacts import AuditReport
+from tunesmith.recipe import Recipe
+from tunesmith.release import wording
+from tunesmith.release.cards.croissant_files import NAMESPACE, distribution, license_value, record_sets
+from tunesmith.release.cards.marks import MISSING, Said, declared, measured, split
+from tunesmith.release.cards.stated import over_all, whole_license
+
+CROISSANT: Final = "http://mlcommons.org/croissant/1.1"
+RAI: Final = "http://mlcommons.org/croissant/RAI/1.0"
+CONTEXT: Final = {
+    "@language": "en",
+    "@vocab": "https://schema.org/",
+    "sc": "https://schema.org/",
+    "cr": "http://mlcommons.org/croissant/",
+    "rai": "http://mlcommons.org/croissant/RAI/",
+    "dct": "http://purl.org/dc/terms/",
+    "prov": "http://www.w3.org/ns/prov#",
+    "odrl": "http://www.w3.org/ns/odrl/2/",
+    "tunesmith": NAMESPACE,
+    **{
+        name: f"cr:{name}"
+        for name in (
+            *(
+                "annotation",
+                "arrayShape",
+                "citeAs",
+                "column",
+                "containedIn",
+                "equivalentProperty",
+                "excludes",
+                "extract",
+            ),
+            *("field", "fileObject", "fileProperty", "fileSet", "format", "includes", "isArray", "isLiveDataset"),
+            *("jsonPath", "key", "md5", "parentField", "path", "readLines", "recordSet", "references", "regex"),
+            *("repeated", "replace", "samplingRate", "sdVersion", "separator", "source", "subField", "transform"),
+            *("unArchive", "value"),
+        )
+    },
+    "conformsTo": "dct:conformsTo",
+    "data": {"@id": "cr:data", "@type": "@json"},
+    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
+    "description": {"@container": "@language"},
+    "examples": {"@id": "cr:examples", "@type": "@json"},
+    "name": {"@container": "@language"},
+    "tunesmith:marks": {"@type": "@json"},
+    "tunesmith:columns": {"@type": "@json"},
+    "tunesmith:stated": {"@type": "@json"},
+    "tunesmith:heldOut": {"@type": "@json"},
+}
+"""The context of the specification's appendix 1 and of mlcroissant 1.1.1, with PROV-O, ODRL and a name space of ours."""
+
+UNSTATED: Final = (
+    "url",
+    "datePublished",
+    "version",
+    "citeAs",
+    "publisher",
+    "keywords",
+    "dateCreated",
+    "dateModified",
+    "sameAs",
+)
+"""Properties that the specification requires or recommends and that no key of the recipe states."""
+
+RAI_UNSTATED: Final = (
+    *("dataCollection", "dataCollectionMissingData", "dataImputationProtocol", "dataAnnotationProtocol"),
+    *("dataAnnotationPlatform", "dataAnnotationAnalysis", "annotationsPerItem", "annotatorDemographics"),
+    *("machineAnnotationTools", "dataBiases", "dataLimitations", "dataSocialImpact", "dataReleaseMaintenancePlan"),
+)
+COLLECTED_BY: Final = {"crawled": "Web Scraping", "user": "User-generated content data"}
+"""Our source classes in the words that RAI recommends for `dataCollectionType`; every other is `Others: <class>`."""
+
+EITHER: Final = ["Person", "Organization"]
+"""The recipe does not say which of the two an author is, and a creator without a type is refused by mlcroissant 1.1.1."""
+
+PERSONAL: Final = "personal-data"
+
+
+def croissant_bytes(recipe: Recipe, audit: AuditReport) -> bytes:
+    """croissant.json: indented JSON; the same reports give the same bytes. No text of any row stands in it."""
+    plain, marks = split(_document(recipe, audit))
+    return (json.dumps({**plain, "tunesmith:marks": marks}, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def description(recipe: Recipe, audit: AuditReport) -> str:
+    """What the data is, in one sentence of what was counted."""
+    held_out = "" if audit.test is None else f" and {wording.counted(audit.test.rows, 'row')} to test it with"
+    return (
+        f"{wording.counted(audit.train.rows, 'row')} that {recipe.name} was tuned on{held_out}, kept by an audit of "
+        f"{wording.counted(audit.rows_read, 'row')} from {wording.counted(len(audit.sources), 'file')}. "
+        "The rows themselves are not part of the release; each file is known by its SHA-256."
+    )
+
+
+def period(audit: AuditReport) -> tuple[str, str] | None:
+    """The first and the last day on which rows were collected, when every row states one."""
+    found = over_all(audit.sources, "collected")
+    return (min(found.rows), max(found.rows)) if found.rows and found.without == 0 else None
+
+
+def collected_by(audit: AuditReport) -> list[str]:
+    """The source classes, when every row states one."""
+    found = over_all(audit.sources, "source_class")
+    return sorted(found.rows) if found.complete else []
+
+
+def _document(recipe: Recipe, audit: AuditReport) -> dict[str, Any]:
+    return {
+        "@context": CONTEXT,
+        "@type": "sc:Dataset",
+        "conformsTo": [CROISSANT, RAI],
+        "name": declared(recipe.name),
+        "description": measured(description(recipe, audit)),
+        "license": license_value(whole_license(audit)),
+        "tunesmith:license": declared(whole_license(audit)),
+        "creator": _creators(audit),
+        "inLanguage": _all_of(audit, "language"),
+        "expires": _earliest(audit),
+        **dict.fromkeys(UNSTATED, MISSING),
+        **_rai(audit),
+        "prov:wasDerivedFrom": [{"@id": f"file-{number}"} for number in range(1, len(audit.sources) + 1)],
+        "prov:wasGeneratedBy": _activity(audit),
+        "tunesmith:rowsDigest": measured(
+            {"train": audit.train.rows_digest, **({} if audit.test is None else {"test": audit.test.rows_digest})}
+        ),
+        **({} if audit.split is None else {"tunesmith:heldOut": measured(audit.split.model_dump(mode="json"))}),
+        "distribution": distribution(audit.sources),
+        "recordSet": record_sets(audit.sources),
+    }
+
+
+def _creators(audit: AuditReport) -> Said:
+    found = over_all(audit.sources, "author")
+    return declared([{"@type": EITHER, "name": name} for name in sorted(found.rows)] if found.complete else None)
+
+
+def _all_of(audit: AuditReport, key: str) -> Said:
+    found = over_all(audit.sources, key)
+    return declared(sorted(found.rows) if found.complete else None)
+
+
+def _earliest(audit: AuditReport) -> Said:
+    """The whole may be used for as long as all of its rows."""
+    return declared(min(over_all(audit.sources, "expires").rows, default=None))
+
+
+def _activity(audit: AuditReport) -> dict[str, Any]:
+    return {
+        "@type": "prov:Activity",
+        "prov:label": "Audit",
+        "tunesmith:report": measured(audit.digest()),
+        "prov:wasAssociatedWith": {
+            "@type": "prov:SoftwareAgent",
+            "prov:label": "Tunesmith",
+            "tunesmith:code": measured(audit.provenance.code),
+        },
+    }
+
+
+def _rai(audit: AuditReport) -> dict[str, Any]:
+    origins, dates = over_all(audit.sources, "origin"), period(audit)
+    values = {
+        **dict.fromkeys(RAI_UNSTATED, MISSING),
+        "dataCollectionType": declared([COLLECTED_BY.get(name, f"Others: {name}") for name in collected_by(audit)]),
+        "dataCollectionRawData": declared("; ".join(sorted(origins.rows)) if origins.complete else None),
+        "dataCollectionTimeframe": declared(None if dates is None else sorted(set(dates))),
+        "dataPreprocessingProtocol": measured([f"{name}: {how}" for name, how in sorted(audit.checks.items())]),
+        "dataManipulationProtocol": measured(manipulation(audit)),
+        "personalSensitiveInformation": _personal(audit),
+        "dataUseCases": measured(["Fine Tuning", *([] if audit.test is None else ["Testing"])]),
+    }
+    return {f"rai:{name}": value for name, value in sorted(values.items())}
+
+
+def manipulation(audit: AuditReport) -> str:
+    """How many rows each rule took out or changed."""
+    dropped = [f"{rule}: {wording.counted(n, 'row')} taken out" for rule, n in sorted(audit.dropped.items())]
+    changed = [f"{rule}: parts of {wording.counted(n, 'row')} replaced" for rule, n in sorted(audit.redacted.items())]
+    return "; ".join([*dropped, *changed]) or "No row was taken out and no text was replaced."
+
+
+def checked_for_persons(audit: AuditReport) -> bool:
+    """Whether the audit looked for personal data."""
+    found = any(PERSONAL in counts for counts in (audit.dropped, audit.redacted, audit.warned))
+    return found or audit.checks.get(PERSONAL, "off") != "off"
+
+
+def rows_of_persons(audit: AuditReport) -> int:
+    """How many rows carry the mark of a person."""
+    return sum(source.stated.get("subject", {}).get("", 0) for source in audit.sources)
+
+
+def _personal(audit: AuditReport) -> Said:
+    if not checked_for_persons(audit):
+        return MISSING
+    found = [
+        f"{name} {wording.counted(counts[PERSONAL], 'row')}"
+        for name, counts in (
+            ("took out", audit.dropped),
+            ("replaced in", audit.redacted),
+            ("let stay in", audit.warned),
+        )
+        if counts.get(PERSONAL)
+    ]
+    limits = "Only what has a form was looked for, such as addresses of electronic mail; names and street addresses were not."
+    outcome = f"Personal data: {', '.join(found)}." if found else "Personal data: none was found."
+    marked = rows_of_persons(audit)
+    persons = (
+        [f"{wording.counted(marked, 'row')} with the mark of a person (HMAC-SHA256, secret key)."] if marked else []
+    )
+    return measured([f"{outcome} {limits}", *persons])

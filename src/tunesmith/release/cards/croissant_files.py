@@ -1,0 +1,198 @@
+"""The files of croissant.json: a FileObject and a RecordSet for each, with the rights that are stated for it."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any, Final
+from urllib.parse import quote
+
+from tunesmith.artifacts import SourceSummary
+from tunesmith.data import formats
+from tunesmith.data.format import FORMATS
+from tunesmith.release.cards.marks import MISSING, Said, declared, measured
+from tunesmith.release.cards.stated import of_file
+
+NAMESPACE: Final = "urn:tunesmith:croissant:"
+SPDX: Final = "https://spdx.org/licenses/"
+DATE: Final = "http://www.w3.org/2001/XMLSchema#date"
+ENCODINGS: Final = {
+    ".jsonl": "application/jsonlines",
+    ".ndjson": "application/jsonlines",
+    ".json": "application/json",
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".parquet": "application/x-parquet",
+    ".arrow": "application/vnd.apache.arrow.file",
+    ".gz": "application/gzip",
+    ".zst": "application/zstd",
+}
+LISTS: Final = ("tokens", "tags", "answers")
+"""Parts that hold a list of texts."""
+
+
+def distribution(sources: Sequence[SourceSummary]) -> list[dict[str, Any]]:
+    """`file-1`, `file-2` ... in the order in which they were read."""
+    return [_file_object(f"file-{number}", source) for number, source in enumerate(sources, 1)]
+
+
+def record_sets(sources: Sequence[SourceSummary]) -> list[dict[str, Any]]:
+    """`rows-1` of `file-1` and so on: the columns that were read."""
+    return [_record_set(number, source) for number, source in enumerate(sources, 1)]
+
+
+def encodings(path: str) -> list[str]:
+    """Media types by the name: of the rows first, then of what they are packed in."""
+    found = [ENCODINGS[suffix.lower()] for suffix in PurePosixPath(path).suffixes if suffix.lower() in ENCODINGS]
+    return found[-2:]
+
+
+def license_value(expression: str | None) -> Said:
+    """An SPDX expression as schema.org/license takes it: the page of an id, a CreativeWork for what has no page.
+
+    Parts that hold at once (AND) are a list.
+    """
+    if expression is None or not expression.strip():
+        return declared(None)
+    return declared([_work(part) for part in _conjuncts(expression.strip())])
+
+
+def _conjuncts(expression: str) -> list[str]:
+    """The parts of a top-level AND."""
+    parts, depth = [""], 0
+    for word in re.split(r"( AND |[()])", expression):
+        depth += {"(": 1, ")": -1}.get(word, 0)
+        if word == " AND " and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += word
+    return parts
+
+
+def _work(part: str) -> str | dict[str, str]:
+    plain = re.fullmatch(r"[A-Za-z0-9.+-]+", part) and not part.startswith(("LicenseRef-", "NONE", "NOASSERTION"))
+    return f"{SPDX}{part}" if plain else {"@type": "CreativeWork", "name": part}
+
+
+def _file_object(name: str, source: SourceSummary) -> dict[str, Any]:
+    author, generator = of_file(source, "author"), of_file(source, "generator")
+    collected, origin = of_file(source, "collected"), of_file(source, "origin")
+    return {
+        "@type": "cr:FileObject",
+        "@id": name,
+        "name": measured(PurePosixPath(source.path).name),
+        "contentUrl": measured(quote(_shown(source.path), safe="/")),
+        "contentSize": MISSING if source.bytes is None else measured(f"{source.bytes} B"),
+        "encodingFormat": measured(encodings(source.path)),
+        "sha256": measured(source.sha256.removeprefix("sha256:")),
+        "license": license_value(of_file(source, "license")),
+        "inLanguage": declared(of_file(source, "language")),
+        "expires": declared(of_file(source, "expires")),
+        "usageInfo": _offer(source),
+        "prov:wasDerivedFrom": _entity(origin),
+        "prov:wasGeneratedBy": _collection(collected),
+        "prov:wasAttributedTo": _agents(author, generator),
+        "tunesmith:split": declared(source.split),
+        "tunesmith:format": measured(source.format),
+        "tunesmith:columns": declared(source.columns),
+        "tunesmith:rows": measured(source.rows),
+        "tunesmith:stated": measured(source.stated) if source.stated else MISSING,
+        "tunesmith:source": declared(of_file(source, "source")),
+        "tunesmith:sourceClass": declared(of_file(source, "source_class")),
+        "tunesmith:basis": declared(of_file(source, "basis")),
+        "tunesmith:subject": declared(source.subject),
+    }
+
+
+def _shown(path: str) -> str:
+    """A path below the recipe or the data root; of one from elsewhere its last part, for no folder of the maker's is named."""
+    return PurePosixPath(path).name if PurePosixPath(path).is_absolute() else path
+
+
+def _entity(origin: str | None) -> Said:
+    return declared(None if not origin else {"@type": "prov:Entity", "prov:label": origin})
+
+
+def _collection(day: str | None) -> Said:
+    return declared(
+        None if not day else {"@type": "prov:Activity", "prov:label": "Collection", "prov:endedAtTime": day}
+    )
+
+
+def _agents(author: str | None, generator: str | None) -> Said:
+    agents = [("prov:Agent", author), ("prov:SoftwareAgent", generator)]
+    return declared([{"@type": kind, "prov:label": name} for kind, name in agents if name])
+
+
+def _offer(source: SourceSummary) -> Said:
+    """What the rows may be used for, and until when, as an ODRL offer. The licence stands for itself."""
+    purpose, expires = of_file(source, "purpose"), of_file(source, "expires")
+    constraints = [
+        *([] if not purpose else [_constraint("purpose", "eq", purpose)]),
+        *([] if not expires else [_constraint("dateTime", "lteq", {"@type": DATE, "@value": expires})]),
+    ]
+    permission = {"@type": "odrl:Permission", "odrl:action": {"@id": "odrl:use"}, "odrl:constraint": constraints}
+    offer = {"@type": ["CreativeWork", "odrl:Offer"], "name": "Terms of use", "odrl:permission": permission}
+    return declared(offer if constraints else None)
+
+
+def _constraint(left: str, operator: str, right: Any) -> dict[str, Any]:
+    return {
+        "@type": "odrl:Constraint",
+        "odrl:leftOperand": {"@id": f"odrl:{left}"},
+        "odrl:operator": {"@id": f"odrl:{operator}"},
+        "odrl:rightOperand": right,
+    }
+
+
+def _record_set(number: int, source: SourceSummary) -> dict[str, Any]:
+    name = f"rows-{number}"
+    return {
+        "@type": "cr:RecordSet",
+        "@id": name,
+        "description": measured(f"The columns of {PurePosixPath(source.path).name} that were read."),
+        "field": [_field(name, part, source, number) for part in _parts(source)],
+    }
+
+
+def _parts(source: SourceSummary) -> tuple[str, ...]:
+    """The parts that the format needs, and those that the recipe names a column for."""
+    FORMATS.load(formats)
+    roles = FORMATS.build(source.format).roles if source.format in FORMATS else ()
+    return tuple(dict.fromkeys((*roles, *source.columns)))
+
+
+def _field(rows: str, part: str, source: SourceSummary, number: int) -> dict[str, Any]:
+    name, place = f"{rows}/{part}", _place(part, source, number)
+    if part == "messages":
+        inner = [_inner(name, key, place) for key in ("role", "content")]
+        return {
+            "@type": "cr:Field",
+            "@id": name,
+            "isArray": True,
+            "arrayShape": "-1",
+            "source": place,
+            "subField": inner,
+        }
+    kind = ["sc:Text", "cr:Label"] if part == "label" else "sc:Text"
+    listed = {"isArray": True, "arrayShape": "-1"} if part in LISTS else {}
+    return {"@type": "cr:Field", "@id": name, "dataType": kind, **listed, "source": place}
+
+
+def _inner(messages: str, key: str, place: dict[str, Any]) -> dict[str, Any]:
+    """A key of each message."""
+    source = {**place, "transform": {"jsonPath": key}}
+    return {"@type": "cr:Field", "@id": f"{messages}/{key}", "dataType": "sc:Text", "source": source}
+
+
+def _place(part: str, source: SourceSummary, number: int) -> dict[str, Any]:
+    """Where a part stands in each row: a column, or in a JSON array a key of each object."""
+    column = source.columns.get(part, part)
+    if "application/json" in encodings(source.path):
+        path = (
+            f"$[*].{column}"
+            if re.fullmatch(r"[A-Za-z_]\w*", column)
+            else f"$[*].{json.dumps(column, ensure_ascii=False)}"
+        )
+        return {"fileObject": {"@id": f"file-{number}"}, "extract": {"jsonPath": measured(path)}}
+    return {"fileObject": {"@id": f"file-{number}"}, "extract": {"column": measured(column)}}

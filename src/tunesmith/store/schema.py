@@ -1,0 +1,144 @@
+"""The ledger's tables. Lineage keeps rows in blocks of sorted keys (see `tunesmith.store.lineage.blocks`), not line by line."""
+
+from typing import Final
+
+import sqlalchemy as sql
+
+METADATA: Final = sql.MetaData()
+DIGEST: Final = sql.String(80)
+NAME: Final = sql.String(200)
+TIME: Final = sql.String(40)
+RUN: Final = sql.String(32)
+
+RUNS = sql.Table(
+    "runs",
+    METADATA,
+    sql.Column("run_id", RUN, primary_key=True),
+    sql.Column("recipe", sql.Text, nullable=False),
+    sql.Column("started", TIME, nullable=False),
+    sql.Column("finished", TIME),
+    sql.Column("outcome", sql.String(20)),
+)
+STAGES = sql.Table(
+    "stages",
+    METADATA,
+    sql.Column("content_key", DIGEST, primary_key=True),
+    sql.Column("stage", sql.String(20), nullable=False),
+    sql.Column("run_id", RUN, nullable=False),
+    sql.Column("report", DIGEST, nullable=False),
+    sql.Column("report_digest", DIGEST, nullable=False),
+)
+SALTS = sql.Table(
+    "salts",
+    METADATA,
+    sql.Column("dataset", NAME, primary_key=True),
+    sql.Column("salt", sql.LargeBinary, nullable=False),
+)
+RELEASES = sql.Table(
+    "releases",
+    METADATA,
+    sql.Column("name", NAME, primary_key=True),
+    sql.Column("version", sql.Integer, primary_key=True),
+    sql.Column("content_key", DIGEST, nullable=False, unique=True),
+    sql.Column("folder", sql.Text, nullable=False),
+    sql.Column("created", TIME, nullable=False),
+)
+REFS = sql.Table(
+    "refs",
+    METADATA,
+    sql.Column("name", NAME, primary_key=True),
+    sql.Column("digest", DIGEST, nullable=False),
+)
+
+DATASETS = sql.Table(
+    "lineage_datasets",
+    METADATA,
+    sql.Column("number", sql.Integer, primary_key=True),
+    sql.Column("container", DIGEST, nullable=False, unique=True),
+    sql.Column("rows_digest", DIGEST, nullable=False),
+    sql.Column("name", NAME, nullable=False),
+    sql.Column("rows", sql.Integer, nullable=False),
+    sql.Column("names", sql.Text, nullable=False),  # JSON: files, sources, generators, numbered in the rows
+    sql.Column("erased_by", RUN),  # the erasure that took the object away
+)
+POSTINGS = sql.Table(
+    "lineage_postings",
+    METADATA,
+    sql.Column("kind", sql.String(10), primary_key=True),  # row, place, subject: of a data set; consumed: of a training
+    sql.Column("owner", sql.Integer, primary_key=True),
+    sql.Column("block", sql.Integer, primary_key=True),
+    sql.Column("first", sql.LargeBinary, nullable=False),
+    sql.Column("last", sql.LargeBinary, nullable=False),
+    sql.Column("sorted_keys", sql.LargeBinary, nullable=False),
+    sql.Column("payload", sql.LargeBinary, nullable=False),
+    sql.Index("lineage_postings_by_key", "kind", "first", "last"),
+)
+ORIGINS = sql.Table(
+    "lineage_origins",
+    METADATA,
+    sql.Column("owner_kind", sql.String(10), primary_key=True),  # dataset, or training: rows consumed
+    sql.Column("owner", sql.Integer, primary_key=True),
+    sql.Column("kind", sql.String(10), primary_key=True),  # source or generator
+    sql.Column("name", sql.String(500), primary_key=True),
+    sql.Column("rows", sql.Integer, nullable=False),
+    sql.Index("lineage_origins_by_name", "kind", "name"),
+)
+TRAININGS = sql.Table(
+    "lineage_trainings",
+    METADATA,
+    sql.Column("number", sql.Integer, primary_key=True),
+    sql.Column("report_digest", DIGEST, nullable=False, unique=True),
+    sql.Column("run_id", RUN, nullable=False),
+    sql.Column("dataset", sql.Integer, nullable=False, index=True),
+    sql.Column("model", DIGEST, nullable=False, index=True),
+    sql.Column("recorded", sql.Boolean, nullable=False),  # whether there was a consumption record
+    sql.Column("steps", sql.Integer, nullable=False),
+    sql.Column("tokens", sql.BigInteger, nullable=False),
+    sql.Column("seconds", sql.Float),
+)
+PARENTS = sql.Table(
+    "lineage_parents",
+    METADATA,
+    sql.Column("child", DIGEST, primary_key=True),
+    sql.Column("parent", DIGEST, primary_key=True, index=True),
+    sql.Column("how", sql.String(10), primary_key=True),  # base, adapter or merged
+)
+WEIGHTS = sql.Table(
+    "lineage_weights",
+    METADATA,
+    sql.Column("digest", DIGEST, primary_key=True),
+    sql.Column("model", DIGEST, primary_key=True, index=True),
+)
+RELEASED = sql.Table(
+    "lineage_releases",
+    METADATA,
+    sql.Column("name", NAME, primary_key=True),
+    sql.Column("version", sql.Integer, primary_key=True),
+    sql.Column("model", DIGEST, nullable=False, index=True),
+)
+TOMBSTONES = sql.Table(
+    "tombstones",
+    METADATA,
+    sql.Column("digest", DIGEST, primary_key=True),
+    sql.Column("kind", sql.String(20), nullable=False),
+    sql.Column("erasure", RUN, nullable=False, index=True),
+    sql.Column("erased", TIME, nullable=False),
+    sql.Column("reason", sql.Text, nullable=False),
+)
+ERASED_MARKS = sql.Table(
+    "erased_marks",
+    METADATA,
+    sql.Column("mark", sql.LargeBinary, primary_key=True),
+    sql.Column("erasure", RUN, nullable=False),
+)
+ERASURES = sql.Table(
+    "erasures",
+    METADATA,
+    sql.Column("erasure", RUN, primary_key=True),
+    sql.Column("state", sql.String(10), nullable=False),  # begun, switched, finished
+    sql.Column("started", TIME, nullable=False),
+    sql.Column("reason", sql.Text, nullable=False),
+    sql.Column("rekey", sql.LargeBinary),  # gone when finished
+    sql.Column("plan", sql.LargeBinary),  # gone when finished
+    sql.Column("record", DIGEST),
+)

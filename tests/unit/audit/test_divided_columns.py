@@ -1,0 +1,27 @@
+"""Columns of divided rows are those that the same rows would have had from two files."""
+
+import numpy
+
+from tunesmith.artifacts import Example, Row, message
+from tunesmith.audit.columns import Columns, corpus_of
+from tunesmith.data.rows import canonical
+
+
+def row(number: int) -> Row:
+    """Rows of one to four messages, so that the parts of a row are told apart from those of another."""
+    turns = [message("user", f"question {number}.{turn}") for turn in range(number % 4)]
+    example = Example(messages=(*turns, message("assistant", f"answer {number}")))
+    return Row(row_id=f"{number:016x}", file="a.jsonl", line=number + 1, example=example)
+
+
+def test_divided_columns_are_those_of_two_files() -> None:
+    rows = [row(number) for number in range(23)]
+    test = numpy.array([0, 3, 4, 11, 22])
+    train = numpy.setdiff1d(numpy.arange(23), test)
+    columns = Columns()
+    columns.add(rows, "train", examples=[canonical(one.example) for one in rows])
+    made = columns.divided(train, test).corpus()
+    wanted = corpus_of([rows[n] for n in train], [rows[n] for n in test])
+    assert made.table.to_pylist() == wanted.table.to_pylist()
+    assert made.parts.to_pylist() == wanted.parts.to_pylist()
+    assert made.table.schema == wanted.table.schema and made.parts.schema == wanted.parts.schema

@@ -1,0 +1,26 @@
+"""The manual page of every check can be read by sections, which the report and the file for code hosts show."""
+
+import pytest
+
+from tunesmith.audit.check import check_ids
+from tunesmith.audit.manual import manual
+
+
+@pytest.mark.parametrize("check", check_ids())
+def test_every_check_has_a_page_with_its_sections(check: str) -> None:
+    page = manual(check)
+    assert page.title and not page.title.endswith(".")
+    assert page.text.startswith(page.title)
+    assert all((page.finds, page.matters, page.limits, page.reference)), f"{check}: a section is missing"
+    assert "\n" not in page.matters
+
+
+def test_a_page_by_sections() -> None:
+    page = manual("exact-duplicate")
+    assert page.title == "Exact duplicate: a training row that says just what an earlier one says"
+    assert page.matters == "a row that stands there twice counts twice; the model learns it by heart."
+    assert page.advice == ""
+
+
+def test_a_rule_that_is_no_check_has_a_name() -> None:
+    assert manual("no-training-rows").title == "No training rows"

@@ -1,0 +1,129 @@
+"""The lexicon loses nothing to its gate; the classifier is a folder of this machine, known by its weights, or is refused."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import compute
+
+from tunesmith import process
+
+process.prepare()
+
+import torch
+from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+
+from tunesmith.artifacts import Example, Row, message
+from tunesmith.audit.checks.toxicity import Toxicity
+from tunesmith.audit.columns import corpus_of
+from tunesmith.data.lexicons import ENTRIES, found, gate
+from tunesmith.data.lexicons.classifier import local_classifier
+from tunesmith.errors import RecipeError
+
+LABELS = ("toxic",)
+
+
+def rows(*texts: str) -> list[Row]:
+    turns = [(message("user", "say it"), message("assistant", text)) for text in texts]
+    return [
+        Row(row_id=str(n), file="a.jsonl", line=n, example=Example(messages=turn)) for n, turn in enumerate(turns, 1)
+    ]
+
+
+def folder_of(path: Path) -> Path:
+    """A tiny random classifier of two labels over five words; 'bad' is told by a bias of the word's own."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "bad"]
+    path.mkdir()
+    (path / "vocab.txt").write_text("\n".join(words))
+    torch.manual_seed(3)
+    sizes = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
+    config = BertConfig(vocab_size=7, id2label={0: "clean", 1: "Toxic"}, label2id={"clean": 0, "Toxic": 1}, **sizes)
+    BertForSequenceClassification(config).save_pretrained(path)
+    BertTokenizerFast(vocab_file=str(path / "vocab.txt")).save_pretrained(path)
+    return path
+
+
+def digest(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def test_no_entry_is_lost_to_the_gate() -> None:
+    """The exact expression of every entry, written out in the plainest way it matches, opens the one native gate."""
+    texts = ["Go kill yourself.", "Du Missgeburt!", "Eres un imbécil", "va te pendre", "kys", "you are a dead man"]
+    assert all(found(text) for text in texts)
+    assert compute.match_substring_regex(pa.array(texts), gate()).to_pylist() == [True] * len(texts)
+    assert len(ENTRIES) > 50
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The word « connard » is an insult.",
+        "« connard » veut dire quoi ?",
+        '"Wichser" ist ein Schimpfwort.',
+        'La palabra "gilipollas" es un insulto.',
+    ],
+)
+def test_words_that_are_spoken_of_are_not_hits(text: str) -> None:
+    assert found(text) == []
+
+
+def test_the_classifiers_scores_are_those_of_transformers(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model")
+    made = local_classifier(str(folder), sha256=digest(folder), labels=LABELS)
+    texts = ["good", "bad bad", "good bad good"]
+    model = BertForSequenceClassification.from_pretrained(folder).eval()
+    tokenizer = BertTokenizerFast.from_pretrained(folder)
+    with torch.inference_mode():
+        alone = [model(**tokenizer(text, return_tensors="pt")).logits.softmax(-1)[0, 1].item() for text in texts]
+    assert made.scores(texts) == pytest.approx(alone, abs=1e-6)
+    assert made.scores([]) == []
+
+
+def test_rows_above_the_threshold_are_found(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model")
+    texts = ["good", "bad bad", "good bad good", "bad"]
+    scores = local_classifier(str(folder), sha256=digest(folder), labels=LABELS).scores(texts)
+    asked = local_classifier(str(folder), sha256=digest(folder), labels=LABELS).scores(["say it"])[0]
+    cut = sorted(max(score, asked) for score in scores)[1]
+    check = Toxicity(model=str(folder), sha256=digest(folder), labels=LABELS, threshold=cut)
+    lines = {finding.place.line for finding in check.examine(corpus_of(rows(*texts), []))}
+    assert lines == {n for n, score in enumerate(scores, 1) if max(score, asked) >= cut}
+
+
+def test_what_is_no_model_of_this_machine_is_refused(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path / "model")
+    for remote in ("unitary/toxic-bert", "https://example.test/model", str(tmp_path)):
+        with pytest.raises(RecipeError, match=r"there is no model\.safetensors in") as caught:
+            local_classifier(remote, sha256=None, labels=LABELS)
+        assert caught.value.where == "audit: toxicity" and "nothing is fetched" in caught.value.hint
+    with pytest.raises(RecipeError, match="`model` needs `sha256`") as caught:
+        local_classifier(str(folder), sha256=None, labels=LABELS)
+    assert digest(folder) in caught.value.hint
+    with pytest.raises(RecipeError, match="the weights are not those"):
+        local_classifier(str(folder), sha256="0" * 64, labels=LABELS)
+    with pytest.raises(RecipeError, match="none of `labels`") as caught:
+        local_classifier(str(folder), sha256=digest(folder), labels=("rude",))
+    assert caught.value.hint == "it has: clean, Toxic"
+    assert json.loads((folder / "config.json").read_text())["id2label"] == {"0": "clean", "1": "Toxic"}
+
+
+def test_what_is_asked_weighs_less_than_what_is_learned() -> None:
+    turns = ("Go kill yourself.", "No."), ("What did he write?", "Go kill yourself.")
+    asked, learned = (
+        Row(
+            row_id=str(n),
+            file="a.jsonl",
+            line=n,
+            example=Example(messages=(message("user", one), message("assistant", two))),
+        )
+        for n, (one, two) in enumerate(turns, 1)
+    )
+    found = Toxicity().examine(corpus_of([asked, learned], []))
+    assert [(one.place.line, one.severity, one.spans[0].kind) for one in found] == [
+        (1, "warning", "self-harm"),
+        (2, "error", "self-harm"),
+    ]
+    assert [(one.spans[0].message, one.spans[0].start) for one in found] == [(0, 0), (1, 0)]

@@ -1,0 +1,64 @@
+"""What the ledger is told of rows and of what was consumed, against plain loops."""
+
+from collections import defaultdict
+from typing import Any
+
+import pytest
+
+from tunesmith.artifacts import Dataset
+from tunesmith.data.chat import Encoded
+from tunesmith.data.lineage.record import consumed_by, record_dataset, weights_of
+from tunesmith.data.rows import keep_dataset
+from tunesmith.errors import IntegrityBroken
+from tunesmith.train.consumption import keep_consumption
+
+STEPS = [[0, 2], [1, 0, 3], [2], [0, 1]]
+
+
+def test_spans_are_gathered_over_steps(history: Any, scripted: Any) -> None:
+    """Row 1 has two windows; what is recorded is what a loop over the steps counts."""
+    names = [history.ids[0], history.ids[1], history.ids[1], history.ids[4]]
+    encoded = [
+        Encoded(name, tuple(range(8 + at)), ((2, 8),), first_token=8 * (at == 2)) for at, name in enumerate(names)
+    ]
+    record = keep_consumption(STEPS, encoded, history.store)
+    rows = history.store.ledger.lineage.rows_of(record_dataset(history.train, history.store))
+    consumed = consumed_by(record, rows, history.store)
+    assert consumed is not None
+    expected: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for step, taken in enumerate(STEPS, 1):
+        for at in taken:
+            expected[history.ids.index(names[at]), encoded[at].first_token].append(step)
+    found = {
+        (int(position), int(first)): (int(times), int(begun), int(ended))
+        for position, first, times, begun, ended in zip(
+            consumed.positions, consumed.first, consumed.times, consumed.begun, consumed.ended, strict=True
+        )
+    }
+    assert found == {key: (len(steps), steps[0], steps[-1]) for key, steps in expected.items()}
+    assert sorted(
+        zip(consumed.first.tolist(), consumed.tokens.tolist(), consumed.supervised.tolist(), strict=True)
+    ) == [
+        (0, 8, 6),
+        (0, 9, 6),
+        (0, 11, 6),
+        (8, 10, 6),
+    ]
+
+
+def test_an_empty_record_is_a_record(history: Any) -> None:
+    rows = history.store.ledger.lineage.rows_of(record_dataset(history.train, history.store))
+    consumed = consumed_by(keep_consumption([], [], history.store), rows, history.store)
+    assert consumed is not None and len(consumed.positions) == 0
+
+
+def test_a_data_set_that_lies_about_its_rows_is_refused(history: Any) -> None:
+    other = keep_dataset("train", [], history.store)
+    lying = Dataset(name="train", rows=5, rows_digest=other.rows_digest, container=other.container)
+    with pytest.raises(IntegrityBroken, match="not as many as it says"):
+        record_dataset(lying, history.store)
+
+
+def test_weights_are_known_with_and_without_the_name_of_the_digest() -> None:
+    files = {"a.safetensors": "12", "b/c.safetensors": "sha256:34", "config.json": "56"}
+    assert weights_of(files) == ["sha256:12", "sha256:34"]

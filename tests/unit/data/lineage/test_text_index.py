@@ -1,0 +1,125 @@
+"""The text index against a plain search: every run of six words that a row shares with the question is met."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+from tunesmith.artifacts import Example, Row, message
+from tunesmith.data.lineage.text_index import LEAST, build_index, index_folder, longest_run, normal_words, search
+from tunesmith.data.rows import keep_dataset
+from tunesmith.errors import Misuse
+from tunesmith.store import Store, open_store
+
+WORDS = [f"w{number}" for number in range(40)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Any:
+    made = open_store(tmp_path / "store")
+    yield made
+    made.ledger.close()
+
+
+def kept(store: Store, texts: list[tuple[str, ...]], system: str | None = None) -> str:
+    """The container of rows whose messages are these."""
+    first = () if system is None else (message("system", system),)
+    rows = [
+        Row(
+            row_id=f"{number:016x}",
+            file="a.jsonl",
+            line=number + 1,
+            example=Example(
+                messages=(
+                    *first,
+                    *(message("user" if at % 2 == 0 else "assistant", text) for at, text in enumerate(turns)),
+                )
+            ),
+        )
+        for number, turns in enumerate(texts)
+    ]
+    return keep_dataset("train", rows, store).container
+
+
+def longest_in_common(text: list[str], words: list[str]) -> int:
+    """The plain way."""
+    return max(
+        (
+            length
+            for start in range(len(text))
+            for at in range(len(words))
+            for length in [_equal(text[start:], words[at:])]
+        ),
+        default=0,
+    )
+
+
+def _equal(one: list[str], other: list[str]) -> int:
+    count = 0
+    while count < min(len(one), len(other)) and one[count] == other[count]:
+        count += 1
+    return count
+
+
+def test_every_shared_run_is_met(store: Store) -> None:
+    random = numpy.random.default_rng(5)
+    rows = [tuple(" ".join(random.choice(WORDS, random.integers(1, 30))) for _ in range(2)) for _ in range(60)]
+    container = kept(store, rows)
+    met = 0
+    for _ in range(150):
+        row = rows[random.integers(len(rows))][random.integers(2)].split()
+        start = random.integers(len(row))
+        taken = row[start : start + random.integers(1, 20)]
+        words = [*random.choice(WORDS, random.integers(0, 4)), *taken, *random.choice(WORDS, random.integers(0, 4))]
+        least = min(LEAST, len(words))
+        runs = {
+            number: max(longest_in_common(text.split(), words) for text in turns) for number, turns in enumerate(rows)
+        }
+        if len(words) >= LEAST:
+            expected = {number: run for number, run in runs.items() if run >= least}
+            assert {hit.position: hit.words for hit in search(container, " ".join(words), store)} == expected
+            met += len(expected)
+    assert met > 20
+
+
+def test_a_short_question_meets_messages_that_are_just_it(store: Store) -> None:
+    container = kept(
+        store, [("Thank you!", "You are welcome."), ("Thank you so much for all", "ok"), ("ok", "thank you")]
+    )
+    assert [hit.position for hit in search(container, "thank YOU", store)] == [0, 2]
+    with pytest.raises(Misuse, match="no words"):
+        search(container, " -- ", store)
+
+
+def test_spans_mark_the_characters(store: Store) -> None:
+    text = "Well -- the   blue Kettle, that I bought,\nwhistles (very) loudly."
+    container = kept(store, [(text, "ok")])
+    [hit] = search(container, "blue kettle that i bought whistles very", store)
+    [span] = hit.spans
+    assert text[span.start : span.end] == "blue Kettle, that I bought,\nwhistles (very"
+    assert (span.words, span.message) == (7, 0)
+
+
+def test_a_system_message_is_met_at_its_first_row(store: Store) -> None:
+    system = "you are the friendly clerk of a small shop"
+    container = kept(store, [("hello", "good day"), ("what now", "no idea")], system=system)
+    assert [hit.position for hit in search(container, system, store)] == [0]
+
+
+def test_the_index_is_made_once_and_is_whole(store: Store) -> None:
+    container = kept(store, [("one two three four five six", "seven")])
+    folder = build_index(container, store)
+    made = (folder / "entries.npy").stat().st_mtime_ns
+    killed = index_folder(container, store).with_name(f".making-{folder.name}")
+    killed.mkdir()
+    assert build_index(container, store) == folder and (folder / "entries.npy").stat().st_mtime_ns == made
+    (folder / "entries.npy").unlink()
+    build_index(container, store)
+    assert (folder / "entries.npy").is_file() and not killed.exists()
+
+
+def test_the_longest_run_is_the_first_of_equal_ones() -> None:
+    span = longest_run("a b c x a b c", normal_words("a b c"))
+    assert span is not None and (span.start, span.end, span.words) == (0, 5, 3)
+    assert longest_run("nothing here", ["a"]) is None

@@ -1,0 +1,92 @@
+"""A source of a recipe that names a Croissant file: which files it stands for, whose word goes first, what is contradicted."""
+
+import hashlib
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith.data.croissant import described
+from tunesmith.errors import DataError, IntegrityBroken
+from tunesmith.recipe import SourceSettings
+
+ROWS = b'{"prompt": "Where is my kettle?", "completion": "On its way."}\n'
+
+
+def write(folder: Path, *names: str, **changes: Any) -> Path:
+    folder.mkdir(exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(ROWS + name.encode())
+    files = [
+        {
+            "@type": "cr:FileObject",
+            "@id": name,
+            "contentUrl": name,
+            "sha256": hashlib.sha256(ROWS + name.encode()).hexdigest(),
+        }
+        for name in names
+    ]
+    whole = {"conformsTo": "http://mlcommons.org/croissant/1.1", "name": "kettles", "distribution": files}
+    path = folder / "croissant.json"
+    path.write_text(json.dumps(whole | changes))
+    return path
+
+
+def of(folder: Path, *roots: Path, **own: Any) -> tuple[tuple[SourceSettings, dict[str, str]], ...]:
+    spec = SourceSettings(croissant="croissant.json", **own)
+    return described(spec, split="train", roots=roots or (folder,))
+
+
+def test_a_source_with_a_path_stands_for_itself() -> None:
+    spec = SourceSettings(path="a/*.jsonl", license="MIT")
+    assert described(spec, split="train", roots=()) == ((spec, {}),)
+
+
+def test_every_file_is_a_source_and_path_picks_one(tmp_path: Path) -> None:
+    write(tmp_path, "a.jsonl", "b.jsonl", license="https://spdx.org/licenses/MIT")
+    both = [SourceSettings(path=name, license="MIT", source="kettles", limit=3) for name in ("a.jsonl", "b.jsonl")]
+    assert of(tmp_path, limit=3) == ((both[0], {}), (both[1], {}))
+    assert [source.path for source, _ in of(tmp_path, path="b.jsonl")] == ["b.jsonl"]
+
+
+def test_the_recipe_goes_first_and_what_the_file_says_otherwise_is_told(tmp_path: Path) -> None:
+    """Equal licences in other words, and equal days, are no contradiction; what cannot be read is none either."""
+    write(
+        tmp_path,
+        "a.jsonl",
+        license="https://creativecommons.org/licenses/by/4.0/",
+        creator={"name": "Ann"},
+        inLanguage="en",
+        expires="2026-01-01",
+    )
+    own = {"license": "MIT", "author": "Ann", "language": "de", "expires": date(2026, 1, 1), "basis": "contract"}
+    ((found, contradicted),) = of(tmp_path, **own)
+    assert found == SourceSettings(path="a.jsonl", source="kettles", **own)
+    assert contradicted == {"license": "CC-BY-4.0", "language": "en"}
+    assert of(tmp_path, license="(CC-BY-4.0)")[0][1] == {}
+    write(tmp_path, "a.jsonl", license="ask us", description="theirs")
+    asked = of(tmp_path, license="LicenseRef-Asked", origin="ours")[0]
+    assert (asked[0].license, asked[0].origin, asked[1]) == ("LicenseRef-Asked", "ours", {"origin": "theirs"})
+
+
+def test_the_file_that_was_checked_is_the_file_that_is_read(tmp_path: Path) -> None:
+    """Another file of the same name below an earlier root is not it."""
+    data, home = tmp_path / "data", tmp_path / "home"
+    data.mkdir()
+    (data / "a.jsonl").write_bytes(b"{}\n")
+    write(home, "a.jsonl")
+    assert of(home, data, home)[0][0].path == (home / "a.jsonl").resolve().as_posix()
+    (data / "a.jsonl").unlink()
+    assert of(home, data, home)[0][0].path == "a.jsonl"
+
+
+def test_a_changed_file_and_a_missing_one_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, "a.jsonl")
+    (tmp_path / "a.jsonl").write_bytes(b"another\n")
+    with pytest.raises(IntegrityBroken, match=r"a\.jsonl is not the file described"):
+        of(tmp_path)
+    with pytest.raises(DataError, match="no such file") as caught:
+        of(tmp_path / "nowhere")
+    assert caught.value.where == str(tmp_path / "nowhere" / "croissant.json")

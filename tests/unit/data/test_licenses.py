@@ -1,0 +1,57 @@
+"""The licence of a set of rows, against license-expression's own reading of it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from license_expression import get_spdx_licensing
+
+from tunesmith.data.licenses import combined
+
+SPDX = get_spdx_licensing()
+KNOWN = ("MIT", "Apache-2.0", "CC-BY-4.0", "CC0-1.0", "BSD-3-Clause", "GPL-2.0-only WITH Classpath-exception-2.0")
+
+
+@pytest.mark.parametrize(
+    ("licenses", "expected"),
+    [
+        (["MIT"], "MIT"),
+        (["MIT", "MIT", "CC0-1.0"], "CC0-1.0 AND MIT"),
+        (["mit", "MIT"], "MIT"),
+        (["MIT OR Apache-2.0", "CC-BY-4.0"], "(Apache-2.0 OR MIT) AND CC-BY-4.0"),
+        (["Apache-2.0 OR MIT", "MIT OR Apache-2.0"], "(Apache-2.0 OR MIT)"),
+        (["MIT AND CC0-1.0", "CC0-1.0"], "CC0-1.0 AND MIT"),
+        (["MIT OR MIT"], "MIT"),
+        (["GPL-2.0-only WITH Classpath-exception-2.0", "MIT"], "GPL-2.0-only WITH Classpath-exception-2.0 AND MIT"),
+        (["(MIT AND CC0-1.0) OR Apache-2.0"], "(Apache-2.0 OR (CC0-1.0 AND MIT))"),
+        (["LicenseRef-house-terms", "MIT"], "LicenseRef-house-terms AND MIT"),
+    ],
+)
+def test_every_part_once_in_order(licenses: list[str], expected: str) -> None:
+    assert combined(licenses) == expected
+    assert combined(reversed(licenses)) == expected
+
+
+@pytest.mark.parametrize(
+    "licenses",
+    [[], [None], ["MIT", None], ["MIT", ""], ["NOASSERTION"], ["MIT", "NONE"], ["MIT", "free to use"], ["MIT AND"]],
+)
+def test_one_unknown_licence_makes_the_whole_unknown(licenses: list[str | None]) -> None:
+    assert combined(licenses) is None
+
+
+def expressions() -> st.SearchStrategy[str]:
+    return st.recursive(
+        st.sampled_from(KNOWN),
+        lambda inner: st.tuples(inner, st.sampled_from(["AND", "OR"]), inner).map(lambda p: f"({p[0]} {p[1]} {p[2]})"),
+        max_leaves=5,
+    )
+
+
+@given(st.lists(expressions(), min_size=1, max_size=4))
+def test_it_means_what_all_of_them_together_mean(licenses: list[str]) -> None:
+    """Two expressions mean the same when the outside library simplifies them to the same."""
+    made = combined(licenses)
+    assert made is not None
+    whole = " AND ".join(f"({one})" for one in licenses)
+    assert SPDX.parse(made, validate=True).simplify() == SPDX.parse(whole, validate=True).simplify()
+    assert combined([made]) == made

@@ -1,0 +1,148 @@
+"""What the native pass lets through holds every hit: `hits_of` finds what all patterns find one by one, on any text."""
+
+import re
+from dataclasses import replace
+from functools import cache
+from time import process_time
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunesmith.data.patterns import HITS, PERSONAL, SECRETS, Hit, Pattern, find, gate, hits_of, mask, scan
+from tunesmith.errors import MachineFailure
+
+EVERY = (*PERSONAL, *SECRETS)
+LOOSE = tuple(replace(pattern, check=None) for pattern in EVERY)
+"""Without checks far more texts are hits, so that a gate which loses one shows."""
+SEAMS = st.sampled_from(["", " ", "\n", "-", ". ", ", ", "é", "ſ", "K", "\u00a0", "\x00", "一", "😀"])
+
+
+@cache
+def matches_of(regex: str) -> st.SearchStrategy[str]:
+    """Of a smaller alphabet and length, which is much faster, and either quote; some are near misses."""
+    small = regex.replace(f"{chr(0xA1)}-{chr(0x10FFFF)}", "À-ɏ").replace("{0,20000}", "{0,40}")
+    small = re.sub(r"\(\?<?=[\"']\)", "", small)
+    return st.from_regex(re.compile(small, re.ASCII))
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> str:
+    """Some matches of patterns with anything between, perhaps cut or with a character changed."""
+    parts = [draw(matches_of(draw(st.sampled_from(EVERY)).regex)) for _ in range(draw(st.integers(1, 3)))]
+    text = "".join(part + draw(SEAMS) for part in parts)
+    place = draw(st.integers(0, len(text)))
+    other = draw(st.sampled_from(["", "0", "a", "Z", " ", "\u0660", "İ"]))
+    return draw(st.sampled_from([text, text[:place], text[place:], text[:place] + other + text[place + 1 :]]))
+
+
+def flat(found: pa.Array) -> list[list[Hit]]:
+    return [[Hit(**hit) for hit in hits] for hits in found.to_pylist()]
+
+
+@pytest.mark.parametrize("pack", [EVERY, LOOSE], ids=["checked", "unchecked"])
+@given(st.lists(texts(), min_size=1, max_size=4))
+@settings(max_examples=80, deadline=None)
+def test_hits_are_those_of_every_pattern(pack: tuple[Pattern, ...], column: list[str]) -> None:
+    assert flat(hits_of(pa.array(column, type=pa.string()), pack)) == [find(text, pack) for text in column]
+
+
+@given(st.lists(st.text(max_size=60), max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_hits_of_any_text(column: list[str]) -> None:
+    assert flat(hits_of(pa.array(column, type=pa.string()), LOOSE)) == [find(text, LOOSE) for text in column]
+
+
+@pytest.mark.parametrize("number", range(len(EVERY)))
+def test_each_pattern_s_own_matches_pass_its_gates(number: int) -> None:
+    pattern = LOOSE[number]
+
+    @given(matches_of(pattern.regex))
+    @settings(max_examples=3, deadline=None, database=None, derandomize=True)
+    def passes(text: str) -> None:
+        assert flat(hits_of(pa.array([text]), (pattern,))) == [find(text, (pattern,))]
+
+    passes()
+
+
+def test_every_gate_is_narrow() -> None:
+    """A gate that ordinary words pass would cost every text an exact search."""
+    words = "The Parcel left our depot on Monday; your team, and 3 others, will see it in 14 days (or 2 weeks)."
+    for pattern in EVERY:
+        assert scan.re2.search(gate(pattern), words) is None, pattern.regex
+
+
+@pytest.mark.parametrize(
+    ("regex", "expected"),
+    [
+        (r"(?<![0-9])cue(?![a-z])[^0-9\n]{0,40}(?P<value>[0-9]{3,5})(?! x)", "cue"),
+        (
+            r"(?<![A-Za-z])cue(?![A-Za-z])(?:is|was){0,3}[^0-9\n]{0,4}(?P<value>[0-9]{3})",
+            "(?:^|[^A-Za-z])cue(?:[^A-Za-z]|$)",
+        ),
+        (r"cue[^0-9]*(?P<value>(?:[0-9]{1,3}\.){3}[0-9]{1,3})", r"(?:[0-9]{1,}\.){3}[0-9]"),
+        (r"[a-z]{5}@[a-z]{20}(?:-[0-9]+)?", "[a-z]{2}@[a-z]{16}"),
+        (r"x(?:a|(?<![A-Za-z])b)y", "x(?:a|b)y"),
+        (r"x(?<![A-Za-z])(?:y(?:z|w))", "x"),
+    ],
+)
+def test_a_gate_drops_what_can_only_forbid_and_is_cut_where_anything_may_stand(regex: str, expected: str) -> None:
+    assert gate(Pattern("kind", regex)) == expected
+
+
+def test_no_pattern_has_a_class_that_the_engines_read_differently() -> None:
+    for pattern in EVERY:
+        assert not re.search(r"\\[WSDBs]|\[\^[^\]]*\\[swd]", pattern.regex), pattern.regex
+        assert not re.search(r"\(\?<?[=!]|\\b", gate(pattern)), gate(pattern)
+
+
+def test_packs_are_found_each_by_itself_and_null_has_no_hits() -> None:
+    column = pa.chunked_array([["call 07700 900123", None], ["", "password: Tr0ub4dor&3 of a@example.org"]])
+    for kind in (pa.string(), pa.large_string()):
+        found = hits_of(column.combine_chunks().cast(kind), PERSONAL, SECRETS)
+        assert found.type == HITS
+        assert flat(found) == [
+            [Hit(5, 17, "phone")],
+            [],
+            [],
+            [Hit(10, 21, "password"), Hit(25, 38, "email")],
+        ]
+    assert len(hits_of(pa.array([], type=pa.string()), PERSONAL)) == 0
+
+
+def test_offsets_are_characters_not_bytes() -> None:
+    assert flat(hits_of(pa.array(["über 😀 a@example.org"]), PERSONAL)) == [[Hit(7, 20, "email")]]
+
+
+def test_a_slice_is_read_from_its_own_start() -> None:
+    column = pa.array(["a@example.org", "none", "ring 07700 900123"])
+    assert flat(hits_of(column.slice(1), PERSONAL)) == [[], [Hit(5, 17, "phone")]]
+
+
+def test_an_automaton_that_gives_up_is_an_error_not_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = scan._gate((PERSONAL,))
+    silent = replace(known, automata=(known.automata[0], lambda _: None))
+    monkeypatch.setattr(scan, "_gate", lambda _: silent)
+    with pytest.raises(MachineFailure, match="ran out of memory"):
+        hits_of(pa.array(["", "any"]), PERSONAL)
+
+
+@pytest.mark.parametrize(
+    "unit", ["a", "1 ", "1-2-", "A1 ", "ab@", "password: ", "12.3456 ", "-----BEGIN PRIVATE KEY-----"]
+)
+def test_a_hostile_text_costs_no_more_than_its_length(unit: str) -> None:
+    text = unit * (100_000 // len(unit))
+    began = process_time()
+    hits_of(pa.array([text]), PERSONAL, SECRETS)
+    assert process_time() - began < 5
+
+
+def test_search_goes_on_inside_a_match_that_fails_its_check() -> None:
+    pair = Pattern("pair", "[0-9]{2}", lambda text: 2 if text[0] == text[1] else 0)
+    assert find("1223", (pair,)) == [Hit(1, 3, "pair")]
+
+
+def test_earlier_patterns_win_where_hits_overlap() -> None:
+    assert find("ab", (Pattern("b", "b"), Pattern("ab", "ab"))) == [Hit(1, 2, "b")]
+    assert mask("ab", (Pattern("b", "b"), Pattern("ab", "ab"))) == "a[b]"

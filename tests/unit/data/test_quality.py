@@ -1,0 +1,106 @@
+"""Signs of low quality, one by one, and that no text with one is passed over."""
+
+from collections import Counter
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tunesmith.data.quality import GRAM, MARKED, RULES, SHARES, Flaw, Thresholds, copied, flaws, suspects
+
+USUAL = Thresholds()
+SMALL = Thresholds(repetition=0.3, lines=0.2, signs=0.3, gibberish=0.2, markup=1, words=8)
+LOOP = "the parcel is on its way to you and "
+
+KNOWN = [
+    (LOOP * 12 + "so on", [("repetition", "90% of its 110 words repeat runs of 5 words")]),
+    (
+        "Keep the door closed.\n" * 4 + "Feed the cat now.",
+        [("lines", "3 of its 5 lines are copies, 62% of their characters")],
+    ),
+    ("so happyyyyyyyyyyyyyyyyyyyyyyyy now", [("run", "'y' 24 times in a row")]),
+    ("@@## %% !! ~~ ^^ && (( )) ?? << >> // :: ;; ++ -- == ok", [("signs", "94% of its 36 characters are signs")]),
+    ("asdkjfh qwlkrjh zxcvmnb sdflkgj wrtpxzi", [("gibberish", "5 of its 5 words cannot be spoken")]),
+    ("Lorem ipsum dolor sit amet", [("boilerplate", "filler text 'Lorem ipsum dolor'")]),
+    ("At the cafÃ© on the corner", [("mojibake", "1 runs of broken characters")]),
+    ("<p>One</p> two<br> &amp; so", [("markup", "3 tags or character references, the first '</p>'")]),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), KNOWN, ids=RULES)
+def test_known_flaws(text: str, expected: list[tuple[str, str]]) -> None:
+    text = text if "signs" not in expected[0][0] else text + " " + text
+    found = flaws(text, USUAL)
+    assert [flaw.rule for flaw in found] == [rule for rule, _ in expected]
+    if "signs" not in expected[0][0]:
+        assert [(flaw.rule, flaw.reason) for flaw in found] == expected
+    assert suspects(pa.array([text]), USUAL).tolist() == [2 if expected[0][0] in MARKED else 1]
+
+
+def test_where_a_flaw_stands() -> None:
+    assert flaws("At the cafÃ© there", USUAL) == [Flaw("mojibake", "1 runs of broken characters", 10, 12)]
+    assert flaws("no" + "o" * 20 + "!", USUAL)[0][2:] == (1, 22)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ok",
+        "```\n" + "x = 1\n" * 20 + "```",
+        "| a | b |\n" * 10,
+        "-" * 60,
+        "Row, row, row your boat, gently down the stream.",
+        "Strč prst skrz krk, řekl Petr, a šel domů.",
+        "NATO BBC HTML PDF DVD CSS SQL TV PC MHz",
+        "He said one two three four five, and then one two three four five again.",
+    ],
+)
+def test_good_texts(text: str) -> None:
+    assert flaws(text, USUAL) == []
+
+
+PIECES = [
+    *("the ", "parcel ", "is on ", "its way ", "to you ", "qwrtzp ", "xkcdvbn ", "Grüße ", "漢字", "🙂", "é"),
+    *(
+        "!!!",
+        "::::",
+        "\n",
+        "\n\n",
+        "aaaaaaaaaaaaaaaaaaaa",
+        "?" * 16,
+        "`",
+        "```\n",
+        "    x\n",
+        "<br>",
+        "</p>",
+        "&amp;",
+        "Ã©",
+        "\ufffd",
+    ),
+    *("lorem ipsum dolor", "as an AI model", "We use cookies to", "Feed the cat now.\n", LOOP),
+]
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join), st.sampled_from([USUAL, SMALL]))
+def test_no_text_with_a_flaw_is_passed_over(text: str, thresholds: Thresholds) -> None:
+    (suspect,) = suspects(pa.array([text]), thresholds).tolist()
+    assert flaws(text, thresholds, rules=((), SHARES, RULES)[suspect]) == flaws(text, thresholds)
+
+
+def test_null_is_no_suspect_and_a_text_is_judged_alone() -> None:
+    texts = [None, "", "ok", *(text for text, _ in KNOWN)]
+    alone = [suspects(pa.array([text], type=pa.string()), USUAL).tolist()[0] for text in texts]
+    assert suspects(pa.array(texts), USUAL).tolist() == alone
+    assert alone[:3] == [0] * 3
+
+
+@given(st.lists(st.sampled_from("ab"), max_size=24))
+def test_copied_words_stand_in_a_run_that_stood_there_before(words: list[str]) -> None:
+    grams = [tuple(words[at : at + GRAM]) for at in range(len(words) - GRAM + 1)]
+    again = {at for at, gram in enumerate(grams) if gram in grams[:at]}
+    covered = {place for at in again for place in range(at, at + GRAM)}
+    assert copied(words) == len(covered)
+    assert len(words) - len(covered) >= (len(Counter(words)) if len(words) >= GRAM else 0)

@@ -1,0 +1,56 @@
+"""What the rows of a file state: counted by value where rows differ from their source, and said once where they do not."""
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith.artifacts import Rights, SourceSummary
+from tunesmith.data import stated
+from tunesmith.data.stated import Stated, summary
+from tunesmith.recipe import SourceSettings
+
+
+def counted(*rights: dict[str, Any]) -> Stated:
+    found = Stated()
+    for one in rights:
+        found.add(Rights(**one))
+    return found
+
+
+def of(folder: Path, found: Stated, **spec: Any) -> SourceSummary:
+    (folder / "rows.jsonl").write_bytes(b"{}\n" * 4)
+    read = {"path": "rows.jsonl", "format": "messages", "sha256": "sha256:" + "1" * 64, "split": "train"}
+    source = SourceSettings(path="rows.jsonl", **spec)
+    return summary(source, found, at=folder / "rows.jsonl", **read)
+
+
+def test_what_all_rows_have_from_their_source_is_said_once(tmp_path: Path) -> None:
+    own = {"license": "MIT", "collected": "2026-03-31", "author": "Ann", "source": "tickets"}
+    made = of(tmp_path, counted(*[own] * 3), **{**own, "collected": date(2026, 3, 31)})
+    assert made.stated == {} and (made.rows, made.bytes) == (3, 12)
+    assert (made.license, made.collected, made.author, made.source) == ("MIT", "2026-03-31", "Ann", "tickets")
+
+
+def test_rows_that_speak_for_themselves_are_counted(tmp_path: Path) -> None:
+    rows = [{"license": "MIT", "author": "Ann"}, {"license": "MIT", "author": "Zelda"}, {"license": "CC0-1.0"}, {}]
+    made = of(tmp_path, counted(*rows), license="MIT", author="Ann")
+    assert made.stated == {"license": {"MIT": 2, "CC0-1.0": 1}, "author": {"Ann": 1, "": 1}}
+
+
+def test_persons_are_a_number(tmp_path: Path) -> None:
+    rows = [{"subject": "a" * 32}, {"subject": "b" * 32}, {"subject": "a" * 32}, {}]
+    made = of(tmp_path, counted(*rows), subject="customer")
+    assert made.stated == {"subject": {"": 3}} and made.subject == "customer"
+
+
+def test_no_file_is_too_long_to_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More different rights than are held, more values than are told apart: every row is still counted, and dates stay."""
+    monkeypatch.setattr(stated, "HELD", 7)
+    monkeypatch.setattr(stated, "DISTINCT", 20)
+    found = counted(*[{"origin": f"https://example.test/{n % 50}", "license": "MIT"} for n in range(200)])
+    counts = found.counts()
+    assert counts["license"] == {"MIT": 200} and found.rows == 200
+    assert len(counts["origin"]) == 21 and sum(counts["origin"].values()) == 200 and counts["origin"][""] == 120
+    assert found.counts() == counts

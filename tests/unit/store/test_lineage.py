@@ -1,0 +1,194 @@
+"""Lineage in the ledger: the same answers from SQLite and from PostgreSQL, against a plain dictionary as the truth."""
+
+from collections.abc import Iterator
+
+import numpy
+import pytest
+
+from tunesmith.errors import MachineFailure
+from tunesmith.store import Ledger
+from tunesmith.store.lineage import Consumed, DatasetRows, Erasure, Replaced, Seen, Switch, Tombstone, Training
+from tunesmith.store.lineage.blocks import BLOCK
+
+ROWS = 2 * BLOCK + 100
+NAMES = {"file": ("", "a.jsonl", "b.jsonl"), "source": ("", "shop", "forum"), "generator": ("", "desk/1")}
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    made = Ledger(url)
+    yield made
+    made.close()
+
+
+def mark_of(person: int) -> bytes:
+    """16 bytes with zeros within and at the end, which must not be lost."""
+    return bytes([person + 1, 0]) * 8
+
+
+def rows_made(count: int, *, seed: int = 1, people: int = 7) -> DatasetRows:
+    """Random ids; a third of the rows are about one of `people`, so that a person's rows fill more than one block."""
+    random = numpy.random.default_rng(seed)
+    marks = numpy.array([mark_of(number) for number in range(people)], dtype="S16")
+    whose = random.integers(0, 3 * people, count)
+    subjects = numpy.where(whose < people, marks[whose % people], b"")
+    return DatasetRows(
+        positions=numpy.arange(count, dtype=numpy.uint32),
+        ids=random.integers(0, 2**64, count, dtype=numpy.uint64),
+        files=random.integers(1, 3, count).astype(numpy.uint32),
+        lines=numpy.arange(1, count + 1, dtype=numpy.uint32),
+        sources=random.integers(1, 3, count).astype(numpy.uint32),
+        generators=(numpy.arange(count) % 10 == 0).astype(numpy.uint32),
+        subjects=subjects.astype("S16"),
+        names=NAMES,
+    )
+
+
+def consumed_made(count: int) -> Consumed:
+    """Every even position in one span, every sixth also in a second one."""
+    even = numpy.arange(0, count, 2, dtype=numpy.uint32)
+    sixth = numpy.arange(0, count, 6, dtype=numpy.uint32)
+    positions = numpy.concatenate([even, sixth])
+    first = numpy.concatenate([numpy.zeros_like(even), numpy.full_like(sixth, 128)])
+    ones = numpy.ones_like(positions)
+    return Consumed(positions, first, ones * 128, ones * 9, ones * 2, ones * 3, positions + 3)
+
+
+def training(letter: str, base: str = "sha256:base") -> Training:
+    return Training(f"sha256:r{letter}", "run", f"sha256:{letter}", base, "base", 10, 100, 1.5)
+
+
+def seen(rows: DatasetRows, dataset: int, position: int) -> Seen:
+    file = NAMES["file"][rows.files[position]]
+    return Seen(dataset, position, f"{int(rows.ids[position]):016x}", file, position + 1)
+
+
+def test_rows_are_found_by_id_by_person_and_by_position(ledger: Ledger) -> None:
+    rows = rows_made(ROWS)
+    lineage = ledger.lineage
+    number = lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
+    for position in (0, 1, BLOCK - 1, BLOCK, ROWS - 1):
+        expected = seen(rows, number, position)
+        assert lineage.with_ids([expected.row_id]) == [expected]
+        assert lineage.at(number, [position]) == [expected]
+    for person in range(7):
+        mark = mark_of(person)
+        expected_positions = [place for place in range(ROWS) if rows.subjects[place].ljust(16, b"\0") == mark]
+        found = lineage.with_subject(mark.hex())
+        assert [one.position for one in found] == expected_positions
+        assert found[0] == seen(rows, number, expected_positions[0])
+    assert lineage.with_subject("ff" * 16) == []
+    assert lineage.with_ids(["0" * 16]) == []
+
+
+def test_many_ids_at_once_are_found_as_one_by_one(ledger: Ledger) -> None:
+    rows = rows_made(ROWS)
+    number = ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
+    wanted = list(range(0, ROWS, 17))
+    found = ledger.lineage.with_ids([f"{int(rows.ids[place]):016x}" for place in wanted])
+    assert found == [seen(rows, number, place) for place in wanted]
+
+
+def test_what_is_recorded_comes_back_and_twice_is_once(ledger: Ledger) -> None:
+    rows = rows_made(ROWS)
+    first = ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
+    assert ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d") == first
+    back = ledger.lineage.rows_of(first)
+    for name in ("positions", "ids", "files", "lines", "sources", "generators", "subjects"):
+        assert numpy.array_equal(getattr(back, name), getattr(rows, name)), name
+    assert back.names == NAMES
+    assert [(one.container, one.name, one.rows, one.erased_by) for one in ledger.lineage.datasets()] == [
+        ("sha256:c", "train", ROWS, None)
+    ]
+    counts = ledger.lineage.origin("source", "shop")
+    assert counts == {"dataset": {first: int((rows.sources == 1).sum())}, "training": {}}
+    assert ledger.lineage.origin_names("generator") == ["desk/1"]
+
+
+def test_spans_of_a_training_are_those_that_were_recorded(ledger: Ledger) -> None:
+    rows = rows_made(ROWS)
+    dataset = ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
+    consumed = consumed_made(ROWS)
+    for _ in range(2):
+        number = ledger.lineage.record_training(
+            training("m"), dataset=dataset, consumed=consumed, origins={("source", "shop"): 5}
+        )
+    other = ledger.lineage.record_training(training("n"), dataset=dataset, consumed=None, origins={})
+    last = 6 * (ROWS // 6) - 6
+    assert ledger.lineage.consumed(number, [0, 1, 2, last]) == {
+        0: [(0, 128, 9, 2, 3, 3), (128, 128, 9, 2, 3, 3)],
+        2: [(0, 128, 9, 2, 3, 5)],
+        last: [(0, 128, 9, 2, 3, last + 3), (128, 128, 9, 2, 3, last + 3)],
+    }
+    told = [(one.number, one.model, one.recorded, one.recipe) for one in ledger.lineage.trainings([dataset])]
+    assert told == [(number, "sha256:m", True, None), (other, "sha256:n", False, None)]
+    assert ledger.lineage.trainings([dataset + 1]) == []
+    assert ledger.lineage.origin("source", "shop")["training"] == {number: 5}
+
+
+def test_models_have_parents_copies_and_releases(ledger: Ledger) -> None:
+    lineage = ledger.lineage
+    dataset = lineage.record_dataset("sha256:c", rows_made(3), name="train", rows_digest="sha256:d")
+    lineage.record_training(training("m"), dataset=dataset, consumed=None, origins={})
+    lineage.record_merge("sha256:x", ["sha256:m", "sha256:n"])
+    lineage.record_weights("sha256:m", ["sha256:w1", "sha256:w2"])
+    lineage.record_weights("sha256:copy", ["sha256:w2"])
+    for _ in range(2):
+        lineage.record_release("desk", 1, model="sha256:m")
+    assert lineage.children("sha256:base") == [("sha256:m", "base")]
+    assert lineage.children("sha256:m") == [("sha256:copy", "same"), ("sha256:x", "merged")]
+    assert lineage.children("sha256:x") == []
+    assert lineage.releases("sha256:m") == lineage.releases() == [("desk", 1, "sha256:m")]
+
+
+def erasure(state: str = "begun") -> Erasure:
+    return Erasure("e1", state, "2026-01-01", "asked", b"key", b"rows", None)
+
+
+def test_the_switch_takes_rows_salts_and_stages_in_one_go(ledger: Ledger) -> None:
+    rows = rows_made(ROWS)
+    lineage, erasures = ledger.lineage, ledger.erasures
+    old = lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
+    number = lineage.record_training(training("m"), dataset=old, consumed=consumed_made(ROWS), origins={})
+    ledger.set_ref("desk/audit", "sha256:report")
+    salt = ledger.salt("train")
+    erasures.begin(erasure(), [b"mark", b"mark", b"other"])
+    assert erasures.unfinished() == erasure()
+    stone = Tombstone("sha256:c", "data set", "e1", "2026-01-01", "asked")
+    switch = Switch(
+        datasets=(Replaced(old, "train", (0, BLOCK), "sha256:new", "sha256:e"),),
+        reports={"sha256:report": "sha256:report2"},
+        tombstones=(stone,),
+        salts=("train",),
+    )
+    erasures.switch("e1", switch, plan=b"record", new_ids=lambda ids: ids ^ numpy.uint64(1))
+    kept, made = lineage.datasets()
+    assert (kept.erased_by, made.erased_by, made.rows) == ("e1", None, ROWS - 2)
+    third = f"{int(rows.ids[2]) ^ 1:016x}"
+    assert [(one.dataset, one.position) for one in lineage.with_ids([third])] == [(old, 2), (made.number, 1)]
+    for gone in (0, BLOCK):
+        assert lineage.with_ids([f"{int(rows.ids[gone]):016x}", f"{int(rows.ids[gone]) ^ 1:016x}"]) == []
+    assert list(lineage.consumed(number, [0, 2, BLOCK, BLOCK + 2])) == [2, BLOCK + 2]
+    assert ledger.ref("desk/audit") == "sha256:report2"
+    assert ledger.salt("train") != salt
+    assert erasures.marks() == frozenset({b"mark", b"other"})
+    assert (erasures.tombstone("sha256:c"), erasures.tombstones("e1")) == (stone, [stone])
+    left = erasures.unfinished()
+    assert left is not None and (left.state, left.plan, left.rekey) == ("switched", b"record", None)
+    erasures.finish("e1", "sha256:envelope")
+    assert erasures.unfinished() is None
+    done = erasures.find("e1")
+    assert done is not None and (done.plan, done.record) == (None, "sha256:envelope")
+
+
+def test_a_switch_that_fails_leaves_everything(ledger: Ledger) -> None:
+    rows = rows_made(50)
+    old = ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
+    ledger.erasures.begin(erasure(), [])
+    bad = Tombstone("sha256:c", None, "e1", "2026-01-01", "asked")  # type: ignore[arg-type]
+    switch = Switch(datasets=(Replaced(old, "train", (0,), "sha256:new", "sha256:e"),), tombstones=(bad,))
+    with pytest.raises(MachineFailure):
+        ledger.erasures.switch("e1", switch, plan=b"", new_ids=lambda ids: ids ^ numpy.uint64(1))
+    assert ledger.lineage.with_ids([f"{int(rows.ids[0]):016x}"]) == [seen(rows, old, 0)]
+    assert len(ledger.lineage.datasets()) == 1
+    assert ledger.erasures.unfinished() == erasure()
