@@ -53,12 +53,16 @@ class Trial:
 
 
 def fixed_memory(model: nn.Module, optimizer: Optimizers) -> FixedMemory:
-    """Bytes of weights and buffers (tied ones once), of a gradient for every tensor that moves, and of the optimiser's state."""
+    """Bytes of weights and buffers (tied ones once), of a gradient for every tensor that moves, and of the optimiser.
+
+    Of a master in fp32 both the copy and, while a step is taken, its gradient are counted with the optimiser.
+    """
     tensors = [*model.state_dict(keep_vars=True).values(), *model.parameters(), *model.buffers()]
     return FixedMemory(
         weights=sum({tensor.data_ptr(): _size(tensor) for tensor in tensors}.values()),
         gradients=sum(_size(value) for value in trainable(model).values()),
-        optimizer=sum(_state_size(part, value) for part, value in _moved(optimizer)),
+        optimizer=sum(_state_size(part, value) for part, value in _moved(optimizer))
+        + sum(2 * _size(master) for _, master in optimizer.masters),
     )
 
 

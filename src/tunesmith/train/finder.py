@@ -25,8 +25,7 @@ from tunesmith.train.estimate import untouched
 from tunesmith.train.loop import Diverged
 from tunesmith.train.methods import embedding_noise
 from tunesmith.train.optimizers import build_optimizer
-from tunesmith.train.preview import get_ready, provenance_of
-from tunesmith.train.run import TrainInputs
+from tunesmith.train.ready import TrainInputs, get_ready, provenance_of
 
 process.prepare()
 
@@ -175,7 +174,8 @@ def _gradients(
         if settings.dropout or settings.neftune:
             torch.manual_seed(context.seed_for(f"train/noise/{settings.seed}/{step + 1}/{number}") % 2**63)
         with embedding_noise(model, settings.neftune, [len(row.ids) for row in group]):
-            loss = summed_loss(model, pack(group, device, share=share), label_smoothing=settings.label_smoothing)
+            batch = pack(group, device, share=share, whole=settings.neftune > 0)
+            loss = summed_loss(model, batch, label_smoothing=settings.label_smoothing)
             (loss / weight).backward()
         total += float(loss.detach())
     return total / weight

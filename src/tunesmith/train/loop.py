@@ -159,7 +159,7 @@ def _step(
     for number, group in enumerate(passes_of(rows, settings.tokens_per_pass, share=plan.share, ranks=ranks)):
         if settings.dropout or settings.neftune:
             torch.manual_seed(context.seed_for(f"train/noise/{settings.seed}/{step}/{number}{ranks.mark}") % 2**63)
-        batch = pack(group, device, share=plan.share)
+        batch = pack(group, device, share=plan.share, whole=settings.neftune > 0)
         with embedding_noise(model, settings.neftune, [len(row.ids) for row in group]):
             loss = summed_loss(model, batch, ranks=ranks, label_smoothing=settings.label_smoothing)
         (loss / weight).backward()

@@ -1,34 +1,29 @@
 """The train stage: clean rows and a base in, a model and its record out."""
 
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from tunesmith import process
-from tunesmith.artifacts import Dataset, ModelRef, Provenance, Row, TrainReport
+from tunesmith.artifacts import ModelRef, Provenance, TrainReport
 from tunesmith.context import Context, Silence
 from tunesmith.data.chat import Encoded
-from tunesmith.data.rows import load_rows
 from tunesmith.data.templates import settled
-from tunesmith.errors import DataError, Misuse
-from tunesmith.models.bases import resolve_base
-from tunesmith.models.loading import QUANTIZED, context_length
-from tunesmith.models.packed.check import check_packable, shares_exactly
+from tunesmith.errors import Misuse
+from tunesmith.models.loading import QUANTIZED
 from tunesmith.models.packed.layout import distinct_tokens
-from tunesmith.models.tasks import Task, build_task
-from tunesmith.recipe import BaseSettings, NewBase, TaskSettings, TrainSettings
-from tunesmith.train.batches import plan_steps
+from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import trainable
 from tunesmith.train.consumption import keep_consumption
 from tunesmith.train.distributed.cluster import run_on_ray
 from tunesmith.train.distributed.faults import failed, one_voice
 from tunesmith.train.distributed.ranks import Ranks, join, tell
-from tunesmith.train.distributed.shard import check_sharding, collect, place, to_device
+from tunesmith.train.distributed.shard import check_sharding, collect, place
 from tunesmith.train.loop import Plan, run_loop
 from tunesmith.train.methods import check_machine, load_base, prepare_model, save_model
+from tunesmith.train.ready import TrainInputs, get_ready, provenance_of
 from tunesmith.train.state import TrainState
 from tunesmith.train.track import check_trackers
 
@@ -37,15 +32,6 @@ process.prepare()
 from transformers import PreTrainedTokenizerBase  # noqa: E402
 
 SHOWN_STEPS = 20
-
-
-@dataclass(frozen=True)
-class TrainInputs:
-    """What is tuned, on what, for what."""
-
-    dataset: Dataset
-    base: BaseSettings
-    task: TaskSettings
 
 
 @dataclass(frozen=True)
@@ -112,29 +98,18 @@ def _train(job: Job, context: Context, ranks: Ranks) -> TrainReport:
     check_trackers(settings.track)
     check_sharding(settings, ranks)
     started = context.clock.seconds()
-    rows = load_rows(inputs.dataset, context.store)
-    base = tell(ranks, lambda: base_of(inputs.base, rows, context))
-    provenance = _provenance(inputs, base, settings, context)
-    folder = tell(ranks, lambda: context.store.checkout(base.tree))
-    model, tokenizer = load_base(folder, settings)
-    window = min(settings.max_tokens or context_length(model), context_length(model))
-    told = context.progress.track(rows, label="encode rows", total=len(rows))
-    encoded = encode_rows(told, build_task(inputs.task), tokenizer, window=window, objective=settings.objective)
-    kept, validation = hold_back(encoded, settings, context)
-    steps = plan_steps([len(row.ids) for row in kept], settings, context)
-    model = to_device(prepare_model(model, settings, context))
-    check_packable(model)
-    share = decide_sharing(model, settings, context)
+    ready = get_ready(inputs, settings, context, ranks=ranks, strict=True)
+    provenance = provenance_of("train", inputs, ready.base, settings=settings, context=context)
     key = provenance.digest()
     if tell(ranks, lambda: key) != key:
         raise Misuse("a rank runs other code or other libraries than rank 0", hint="install the same on every machine")
-    ranks = place(model, ranks)
-    plan = Plan(kept, steps, validation, key, context.store.work(key), share, ranks)
+    ranks = place(ready.model, ranks)
+    plan = Plan(ready.rows, ready.steps, ready.validation, key, context.store.work(key), ready.share, ranks)
     _tell_sharing(plan, context)
     measured: dict[str, float] = {}
-    state = run_loop(model, plan, settings=settings, context=context, measured=measured)
-    model = collect(model, ranks, lambda: prepare_model(load_base(folder, settings)[0], settings, context))
-    outcome = _Outcome(model, tokenizer, base, plan, state)
+    state = run_loop(ready.model, plan, settings=settings, context=context, measured=measured)
+    model = collect(ready.model, ranks, lambda: prepare_model(load_base(ready.folder, settings)[0], settings, context))
+    outcome = _Outcome(model, ready.tokenizer, ready.base, plan, state)
     report = tell(ranks, lambda: _report(outcome, provenance, settings=settings, context=context))
     seconds = round(context.clock.seconds() - started, 2)
     return report.model_copy(update={"measured": {"seconds": seconds, "ranks": ranks.size, **measured}})
@@ -143,7 +118,7 @@ def _train(job: Job, context: Context, ranks: Ranks) -> TrainReport:
 def adopt(report: str, inputs: TrainInputs, *, settings: TrainSettings, context: Context) -> TrainReport:
     """A training report by its digest in the store, if it was made from these rows by these settings; else Misuse."""
     found = context.store.get(TrainReport, report)
-    expected = _provenance(inputs, found.base, settings, context)
+    expected = provenance_of("train", inputs, found.base, settings=settings, context=context)
     mine, theirs = expected.model_dump(), found.provenance.model_dump()
     different = [name for name in ("stage", "inputs", "settings", "seed") if mine[name] != theirs[name]]
     if different:
@@ -153,27 +128,6 @@ def adopt(report: str, inputs: TrainInputs, *, settings: TrainSettings, context:
             hint="train again, or give the recipe and data it was made with",
         )
     return found
-
-
-def decide_sharing(model: Any, settings: TrainSettings, context: Context) -> bool:
-    """Whether rows share their prefixes: by the recipe, and only where it was tried on this model and is exact.
-
-    Raises Misuse when the recipe asks for it and it is not.
-    """
-    if settings.share_prefixes == "off":
-        return False
-    if settings.dropout or settings.neftune:
-        reason = "each row draws its own noise (dropout or neftune)"
-    elif shares_exactly(model):
-        return True
-    else:
-        reason = "this model does not give a row behind a shared prefix what it gives the row alone"
-    if settings.share_prefixes == "on":
-        raise Misuse(
-            f"rows cannot share prefixes: {reason}", where="train.share_prefixes", hint="set it to auto or off"
-        )
-    context.progress.say(f"rows do not share prefixes: {reason}")
-    return False
 
 
 def _tell_sharing(plan: Plan, context: Context) -> None:
@@ -186,57 +140,6 @@ def _tell_sharing(plan: Plan, context: Context) -> None:
     context.progress.say(
         f"shared prefixes: {distinct:,} of {whole:,} tokens of the first {len(steps)} steps are computed,"
         f" {whole / distinct:.2f} times fewer"
-    )
-
-
-def base_of(base: BaseSettings, rows: Sequence[Row], context: Context) -> ModelRef:
-    """The base in the store; one made from nothing trains its tokenizer on the rows."""
-    texts = [text_of(row) for row in rows] if isinstance(base, NewBase) else None
-    return resolve_base(base, context, texts=texts)
-
-
-def text_of(row: Row) -> str:
-    """All text of a row, for a tokenizer to count."""
-    if row.example.messages:
-        return "\n".join(turn.text for turn in row.example.messages)
-    return "\n".join([row.example.text or "", *(row.example.labels or ())])
-
-
-def encode_rows(
-    rows: Iterable[Row], task: Task, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str
-) -> list[Encoded]:
-    """Every row as tokens with its trained spans. Raises DataError naming the first row that cannot be trained."""
-    encoded: list[Encoded] = []
-    for row in rows:
-        pieces = task.encode(row, tokenizer, window=window, objective=objective)
-        if not pieces or not all(piece.supervised for piece in pieces):
-            raise DataError(f"row {row.row_id} has no token to train on", where=f"{row.file}:{row.line}")
-        encoded.extend(pieces)
-    if not encoded:
-        raise DataError("no rows are left to train on", hint="look at the audit's quarantine")
-    return encoded
-
-
-def hold_back(rows: list[Encoded], settings: TrainSettings, context: Context) -> tuple[list[Encoded], list[Encoded]]:
-    """Split off the validation share by row, so that no row has windows on both sides."""
-    if settings.validation == 0:
-        return rows, []
-    names = list(dict.fromkeys(row.row_id for row in rows))
-    count = max(1, round(settings.validation * len(names)))
-    chosen = context.rng(f"train/validation/{settings.seed}").choice(len(names), size=count, replace=False)
-    held = {names[index] for index in chosen}
-    if len(held) == len(names):
-        raise DataError(
-            f"train.validation holds back all {len(names)} rows", hint="give more rows, or set train.validation to 0"
-        )
-    return [row for row in rows if row.row_id not in held], [row for row in rows if row.row_id in held]
-
-
-def _provenance(inputs: TrainInputs, base: ModelRef, settings: TrainSettings, context: Context) -> Provenance:
-    return context.provenance(
-        "train",
-        inputs={"dataset": inputs.dataset.rows_digest, "base": base.tree},
-        settings={"train": settings.model_dump(mode="json"), "task": inputs.task.model_dump(mode="json")},
     )
 
 

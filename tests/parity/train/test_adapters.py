@@ -73,7 +73,7 @@ def train(model: Any, settings: TrainSettings, *, steps: int = 4) -> None:
     model.train()
     for step in range(steps):
         torch.manual_seed(step)
-        batch = pack(rows(), torch.device("cpu"))
+        batch = pack(rows(), torch.device("cpu"), whole=settings.neftune > 0)
         optimizer.zero_grad()
         with embedding_noise(model, settings.neftune, [len(row.ids) for row in rows()]):
             loss = summed_loss(model, batch)

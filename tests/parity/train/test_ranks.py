@@ -25,7 +25,7 @@ process.prepare()
 import torch
 from safetensors.torch import load_file, save_file
 from torch.distributed.tensor import DTensor
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from tunesmith import train
 from tunesmith.artifacts import Example, Row, TrainReport, message
@@ -33,6 +33,7 @@ from tunesmith.context import Context, Silence
 from tunesmith.data.chat import Encoded
 from tunesmith.data.rows import keep_dataset
 from tunesmith.errors import DataError, IntegrityBroken, Misuse, RecipeError
+from tunesmith.models.packed.check import check_packable
 from tunesmith.models.packed.layout import distinct_tokens
 from tunesmith.models.packed.plan import pack
 from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
@@ -51,6 +52,14 @@ from tunesmith.train.run import dismiss, follow
 
 CONFIG = Path(__file__).parents[2] / "tiny_config.json"
 SHAPES = ("untied", "tied", "lora")
+FAMILIES: dict[str, dict[str, Any]] = {
+    "qwen3": {"head_dim": 16, "tie_word_embeddings": True},
+    "gemma3_text": {"head_dim": 16, "sliding_window": 6, "layer_types": ["sliding_attention", "full_attention"],
+                    "query_pre_attn_scalar": 16, "tie_word_embeddings": True},
+    "mistral": {"sliding_window": 6, "tie_word_embeddings": False},
+}  # fmt: skip
+"""Families beside Llama that are cut up: norms on queries and keys, a tied and scaled embedding, windows of six tokens."""
+
 STRATEGIES = ("ddp", "fsdp")
 STEPS = [[0, 1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11], [12], [3, 5, 12, 0, 9], [3, 10], [1, 4, 6, 8, 10]]
 """The third step has fewer rows than ranks; in the fifth one rank has a row that trains nothing."""
@@ -95,8 +104,21 @@ def rows() -> list[Encoded]:
     return found
 
 
+def family(name: str) -> Any:
+    """A model of two layers of another family."""
+    torch.manual_seed(3)
+    sizes = {
+        "vocab_size": 101, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "initializer_range": 0.1, "max_position_embeddings": 64, "attention_dropout": 0.0,
+        "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
+    }  # fmt: skip
+    return AutoModelForCausalLM.from_config(CONFIG_MAPPING[name](**{**sizes, **FAMILIES[name]}))
+
+
 def model(shape: str) -> Any:
-    """A Llama of two layers; its head is its embedding when tied."""
+    """A Llama of two layers; its head is its embedding when tied. Or a model of one of `FAMILIES`."""
+    if shape in FAMILIES:
+        return family(shape)
     torch.manual_seed(3)
     config = LlamaConfig(
         vocab_size=101, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
@@ -153,6 +175,7 @@ def trained(shape: str, work: Path, ranks: Ranks = ALONE, *, after: int = len(ST
         return prepare_model(model(shape), how, made)
 
     own = fresh()
+    check_packable(own)
     ranks = place(own, ranks)
     state = run_loop(own, plan(work, ranks), settings=how, context=made)
     whole = collect(own, ranks, fresh)
@@ -164,6 +187,7 @@ def gradients(shape: str, work: Path, ranks: Ranks = ALONE) -> dict[str, torch.T
     """Every gradient of the first step, whole."""
     how = settings(shape)
     own = prepare_model(model(shape), how, context(work / "store"))
+    check_packable(own)
     ranks = place(own, ranks)
     chosen = [rows()[at] for at in STEPS[0]]
     weight = sum(row.weight for row in chosen)
@@ -195,6 +219,13 @@ def two(folder: Path) -> None:
                 shutil.copytree(work, folder / f"{copy}-{strategy}")
         outcome = trained("tied", work, team)
         if ranks.leads:
+            outcome.keep(work)
+    for name in FAMILIES:
+        team, work = replace(ranks, strategy="fsdp"), folder / f"{name}-fsdp"
+        found = gradients(name, work, team)
+        outcome = trained(name, work / "whole", team)
+        if ranks.leads:
+            save_file({name: value.contiguous() for name, value in found.items()}, work / "gradients.safetensors")
             outcome.keep(work)
     refusals(folder, ranks)
     stage(folder, ranks)
@@ -382,6 +413,16 @@ def test_two_ranks_give_the_losses_and_weights_of_one(
     ]
     assert found.state["best_step"] == expected.state["best_step"]
     assert apart(found.weights, expected.weights) < CLOSE
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_other_families_are_cut_up_to_the_same_numbers(name: str, spread: Path, tmp_path: Path) -> None:
+    found, expected = Outcome.of(spread / f"{name}-fsdp"), trained(name, tmp_path / "alone")
+    assert numbers(found.state) == pytest.approx(numbers(expected.state), rel=1e-5)
+    assert apart(found.weights, expected.weights) < CLOSE
+    slopes = gradients(name, tmp_path)
+    assert float(slopes["model.embed_tokens.weight"].norm()) > 0.1
+    assert apart(load_file(spread / f"{name}-fsdp" / "gradients.safetensors"), slopes) < 1e-6
 
 
 def test_neither_passes_nor_ranks_change_the_mean(spread: Path, alone: dict[str, Outcome], tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tunesmith.models.bases import resolve_base
 from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train.batches import plan_steps
-from tunesmith.train.run import text_of
+from tunesmith.train.ready import text_of
 
 CONFIG = Path(__file__).parents[2] / "tiny_config.json"
 TASK = TaskSettings(type="chat")

@@ -15,7 +15,9 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedModel
 
 from tunesmith.data.chat import Encoded
 from tunesmith.errors import Misuse
+from tunesmith.models.packed import stacks
 from tunesmith.models.packed.check import check_packable, shares_exactly
+from tunesmith.models.packed.ending import cut_down, is_cut_down
 from tunesmith.models.packed.forward import summed_loss, token_logprobs
 from tunesmith.models.packed.plan import pack, split_passes
 
@@ -42,7 +44,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "granite": {"logits_scaling": 4.0, "attention_multiplier": 0.3,
                 "residual_multiplier": 0.7, "embedding_multiplier": 3.0},
     "cohere": {"logit_scale": 0.25},
-    "mixtral": {"sliding_window": 6, "num_local_experts": 4, "num_experts_per_tok": 2},
+    "mixtral": {"sliding_window": 6, "num_local_experts": 4, "num_experts_per_tok": 2, "initializer_range": 0.05},
 }  # fmt: skip
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "stablelm": ({"hidden_dropout": 0.0}, "a stablelm model cannot be packed exactly"),
@@ -127,10 +129,16 @@ def taken(model: PreTrainedModel) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize(("share", "size"), [(False, 500), (True, 500), (True, 40)])
-def test_loss_and_gradients_are_those_of_separate_rows(family: str, share: bool, size: int) -> None:
+@pytest.mark.parametrize(
+    ("share", "size", "cut"), [(False, 500, True), (True, 500, False), (True, 500, True), (True, 40, True)]
+)
+def test_loss_and_gradients_are_those_of_separate_rows(
+    family: str, share: bool, size: int, cut: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stacks, "ROOTED", 4)
     model, data = build(family), rows()
     expected, gradients = separate(model, data)
+    assert not cut or cut_down(model)
     total = 0.0
     for group in split_passes(data, size, share=share):
         loss = summed_loss(model, pack(group, CPU, share=share))
@@ -148,6 +156,7 @@ def test_every_family_is_accepted_by_trial(family: str) -> None:
     model = build(family).float()
     check_packable(model)
     assert shares_exactly(model)
+    assert is_cut_down(model)
 
 
 def test_logprobs_come_in_the_order_of_the_rows() -> None:

@@ -13,15 +13,15 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from tunesmith.data.chat import Encoded
 from tunesmith.models.packed.forward import summed_loss
-from tunesmith.models.packed.layout import Segment, common_prefix, distinct_tokens, lay_out
+from tunesmith.models.packed.layout import Segment, common_prefix, distinct_tokens, lay_out, narrowed
 from tunesmith.models.packed.plan import pack, split_passes
 
 CPU = torch.device("cpu")
 ROWS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), min_size=1, max_size=12)
 
 
-def encoded(rows: list[list[int]]) -> list[Encoded]:
-    return [Encoded(str(at), tuple(ids), ((0, len(ids)),)) for at, ids in enumerate(rows)]
+def encoded(rows: list[list[int]], *, trained: bool = True) -> list[Encoded]:
+    return [Encoded(str(at), tuple(ids), ((0, len(ids)),) if trained else ()) for at, ids in enumerate(rows)]
 
 
 def nodes(rows: list[list[int]]) -> int:
@@ -31,12 +31,36 @@ def nodes(rows: list[list[int]]) -> int:
 
 @given(ROWS)
 def test_every_prefix_stands_once_and_every_row_is_found_along_its_path(rows: list[list[int]]) -> None:
-    layout = lay_out(encoded(rows), share=True)
+    layout = lay_out(encoded(rows), share=True, whole=True)
     assert len(layout.ids) == distinct_tokens(encoded(rows)) == nodes(rows)
     for row, path in zip(rows, layout.paths, strict=True):
         places = [place for start, end in path for place in range(start, end)]
         assert [layout.ids[place] for place in places] == row
         assert [layout.positions[place] for place in places] == list(range(len(row)))
+
+
+@given(ROWS)
+def test_the_last_token_of_a_trained_row_is_left_out(rows: list[list[int]]) -> None:
+    layout = lay_out(encoded(rows), share=True)
+    assert len(layout.ids) == nodes([row[:-1] if len(row) > 1 else row for row in rows])
+    assert lay_out(encoded(rows, trained=False), share=True) == lay_out(encoded(rows), share=True, whole=True)
+
+
+@given(ROWS, st.data())
+def test_segments_are_narrowed_to_the_places_that_are_asked(rows: list[list[int]], data: st.DataObject) -> None:
+    layout = lay_out(encoded(rows), share=True, whole=True)
+    asked = sorted(data.draw(st.sets(st.sampled_from(range(len(layout.ids))))))
+    found = narrowed(layout.segments, asked)
+    for one in layout.segments:
+        own = range(one.start, one.start + one.length)
+        mine = [place for place in asked if place in own]
+        kept = [cut for cut in found if cut.start in own]
+        assert [(cut.start, cut.start + cut.length - 1) for cut in kept] == ([(mine[0], mine[-1])] if mine else [])
+        for cut in kept:
+            whole = [place for start, end in one.path for place in range(start, end)]
+            path = [place for start, end in cut.path for place in range(start, end)]
+            assert path == whole[: len(path)] and cut.depth == len(path) - cut.length
+    assert len(found) == sum(any(one.start <= at < one.start + one.length for at in asked) for one in layout.segments)
 
 
 @given(ROWS)
@@ -69,7 +93,7 @@ def test_the_common_prefix(one: list[int], two: list[int]) -> None:
 
 def test_a_layout_drawn_by_hand() -> None:
     rows = encoded([[1, 2, 3, 4], [5, 6], [1, 2, 7], [1, 2, 3, 4], [1, 2, 3, 4, 8]])
-    layout = lay_out(rows, share=True)
+    layout = lay_out(rows, share=True, whole=True)
     assert layout.ids == [1, 2, 3, 4, 8, 7, 5, 6]
     assert layout.positions == [0, 1, 2, 3, 4, 2, 0, 1]
     assert layout.segments == (Segment(0, 4), Segment(4, 1, ((0, 4),)), Segment(5, 1, ((0, 2),)), Segment(6, 2))

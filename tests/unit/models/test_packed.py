@@ -142,12 +142,23 @@ def test_passes_are_consecutive_rows_that_fit(size: int, groups: list[list[int]]
 
 
 def test_the_plan_of_a_pass() -> None:
-    batch = pack((Encoded("a", (5, 6, 7), ((0, 3),)), Encoded("b", (8, 9), ((1, 2),))), CPU)
+    """The last token of a row, and what follows its last answer, is a label or nothing: it does not go through the trunk."""
+    batch = pack(
+        (Encoded("a", (5, 6, 7), ((0, 3),)), Encoded("b", (8, 9, 4, 4), ((1, 2),)), Encoded("c", (3, 2), ())), CPU
+    )
+    assert batch.ids.tolist() == [[5, 6, 8, 3, 2]]
+    assert batch.positions.tolist() == [[0, 1, 0, 0, 1]]
+    assert batch.segments == (Segment(0, 2), Segment(2, 1), Segment(3, 2))
+    assert batch.index.tolist() == [0, 1, 2]
+    assert batch.labels.tolist() == [6, 7, 9]
+    assert batch.tokens == 9
+
+
+def test_a_pass_may_keep_the_ends_of_its_rows() -> None:
+    batch = pack((Encoded("a", (5, 6, 7), ((0, 3),)), Encoded("b", (8, 9), ((1, 2),))), CPU, whole=True)
     assert batch.ids.tolist() == [[5, 6, 7, 8, 9]]
-    assert batch.positions.tolist() == [[0, 1, 2, 0, 1]]
     assert batch.segments == (Segment(0, 3), Segment(3, 2))
     assert batch.index.tolist() == [0, 1, 3]
-    assert batch.labels.tolist() == [6, 7, 9]
 
 
 def test_a_pass_with_nothing_to_train_is_zero_with_a_gradient() -> None:

@@ -69,7 +69,7 @@ def test_no_tensor_is_as_large_as_all_logits_or_a_square_mask() -> None:
 
 
 def test_the_watch_sees_full_logits() -> None:
-    batch = pack(rows(0), CPU)
+    batch = pack(rows(0), CPU, whole=True)
     with Largest() as watched:
         llama()(input_ids=batch.ids).logits.sum().backward()
     assert watched.found[0] == ROWS * LENGTH * VOCABULARY

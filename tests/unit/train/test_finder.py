@@ -24,7 +24,7 @@ from tunesmith.recipe import TaskSettings, TrainSettings
 from tunesmith.train import finder
 from tunesmith.train.finder import Curve, find_rate, range_test, rate_at, read_curve, smooth
 from tunesmith.train.loop import Diverged
-from tunesmith.train.preview import get_ready
+from tunesmith.train.ready import get_ready
 
 
 def settings(**options: Any) -> TrainSettings:
@@ -103,7 +103,7 @@ def test_the_model_is_as_it_was(tiny: Any, context: Context, changes: dict[str, 
 
 def test_weights_come_back_when_the_test_breaks_off(tiny: Any, context: Context) -> None:
     values = {name: value.clone() for name, value in tiny.state_dict().items()}
-    beyond = Encoded("bad", (1, 2, 10_000), ((1, 3),))
+    beyond = Encoded("bad", (1, 10_000, 2), ((1, 3),))
     with pytest.raises(IndexError):
         range_test(tiny, [batch(0), batch(1), [beyond]], settings=settings(), share=False, context=context)
     assert all(torch.equal(value, values[name]) for name, value in tiny.state_dict().items())

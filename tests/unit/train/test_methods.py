@@ -303,7 +303,7 @@ def embedded(model: Any, alpha: float, given: list[Encoded], *, seed: int = 6) -
     with embedding_noise(model, alpha, [len(row.ids) for row in given]):
         # Called after the noise: hooks run in the order in which they were put on.
         handle = unwrapped(model).get_input_embeddings().register_forward_hook(lambda *made: seen.append(made[2][0]))
-        hidden_states(model, pack(given, CPU))
+        hidden_states(model, pack(given, CPU, whole=True))
         handle.remove()
     return seen[0].detach()
 
@@ -342,7 +342,7 @@ def test_noise_follows_the_seed_and_reaches_the_loss(tiny: Any) -> None:
     tiny.train()
     assert torch.equal(embedded(tiny, 5.0, rows()), embedded(tiny, 5.0, rows()))
     assert not torch.equal(embedded(tiny, 5.0, rows()), embedded(tiny, 5.0, rows(), seed=7))
-    batch = pack(rows(), CPU)
+    batch = pack(rows(), CPU, whole=True)
     plain = summed_loss(tiny, batch)
     with embedding_noise(tiny, 5.0, [7, 9, 11]):
         assert not torch.equal(summed_loss(tiny, batch), plain)
@@ -369,7 +369,7 @@ def test_noise_leaves_nothing_behind_even_after_an_error(tiny: Any) -> None:
     tiny.train()
     with pytest.raises(Misuse, match=r"noise is drawn row by row: \(1, 22\) embeddings, rows of 27 tokens"):
         with embedding_noise(tiny, 5.0, [7, 9, 11]):
-            summed_loss(tiny, pack(rows(), CPU, share=True))
+            summed_loss(tiny, pack(rows(), CPU, share=True, whole=True))
     assert not tiny.get_input_embeddings()._forward_hooks
 
 

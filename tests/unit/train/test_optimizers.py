@@ -141,15 +141,52 @@ def test_frozen_tensors_are_left_out() -> None:
     assert len(taken) == len(list(model.parameters())) - 1
 
 
+def test_bf16_weights_are_moved_by_fp32_masters() -> None:
+    """Thirty steps at a rate of 1e-5: each rounds to nothing in bf16, and their sum does not."""
+    ours, theirs = Small().to(torch.bfloat16), Small().to(torch.bfloat16)
+    start = [value.detach().clone() for value in ours.parameters()]
+    exact = [nn.Parameter(value.detach().float()) for value in theirs.parameters()]
+    optimizer = build_optimizer(ours, settings())
+    optimizer.set_rate(1e-5)
+    oracle = torch.optim.AdamW(exact, lr=1e-5, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.0, fused=True)
+
+    def by_hand() -> None:
+        for weight, master in zip(theirs.parameters(), exact, strict=True):
+            master.grad = weight.grad.float()
+        oracle.step()
+        with torch.no_grad():
+            for weight, master in zip(theirs.parameters(), exact, strict=True):
+                weight.copy_(master)
+
+    train(ours, optimizer.step, steps=range(30))
+    train(theirs, by_hand, steps=range(30))
+    for (weight, master), mine, expected in zip(optimizer.masters, ours.parameters(), exact, strict=True):
+        assert weight is mine and weight.dtype == torch.bfloat16 and master.grad is None
+        assert torch.equal(master, expected)
+        assert torch.equal(mine, expected.to(torch.bfloat16))
+        assert optimizer.moved_for(mine) is master
+    masters = [master for _, master in optimizer.masters]
+    moved = sum(int((master != old.float()).sum()) for master, old in zip(masters, start, strict=True))
+    assert moved / sum(old.numel() for old in start) > 0.99
+    assert any(not torch.equal(mine, old) for mine, old in zip(ours.parameters(), start, strict=True))
+
+
+def test_fp32_weights_have_no_masters() -> None:
+    model = Small()
+    optimizer = build_optimizer(model, settings())
+    assert optimizer.masters == () and optimizer.moved_for(model.hidden.weight) is model.hidden.weight
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", ["adamw", "muon"])
-def test_a_state_comes_back_bit_for_bit(name: str) -> None:
+def test_a_state_comes_back_bit_for_bit(name: str, precision: torch.dtype) -> None:
     wanted = settings(optimizer=name, weight_decay=0.01)
-    whole = Small()
+    whole = Small().to(precision)
     train(whole, build_optimizer(whole, wanted).step, steps=range(8))
-    first = Small()
+    first = Small().to(precision)
     optimizer = build_optimizer(first, wanted)
     train(first, optimizer.step, steps=range(5))
-    second = Small()
+    second = Small().to(precision)
     second.load_state_dict(first.state_dict())
     resumed: Optimizers = build_optimizer(second, wanted)
     resumed.restore({key: value.clone() for key, value in optimizer.tensors().items()})

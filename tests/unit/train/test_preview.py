@@ -23,7 +23,8 @@ from tunesmith.errors import DataError
 from tunesmith.models.packed.layout import distinct_tokens
 from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
 from tunesmith.store import open_store
-from tunesmith.train.preview import dry_run, get_ready, lengths_of, show_row, sort_out
+from tunesmith.train.preview import dry_run, lengths_of, show_row
+from tunesmith.train.ready import Encoder, get_ready, sort_out
 
 CONFIG = Path(__file__).parents[2] / "tiny_config.json"
 BASE = NewBase(config="config.json", tokenizer={"train": 300}, seed=3)
@@ -215,11 +216,15 @@ class Silent:
 
 @pytest.mark.parametrize("pieces", [[], [Encoded("a", (1, 2, 3), ())], [Encoded("a", (1, 2, 3), ((0, 1),))]])
 def test_a_row_with_nothing_to_train_on_is_never_passed_over(pieces: list[Encoded]) -> None:
-    kept, rejected = sort_out([row(0, "a"), row(1, "b")], Silent(pieces), None, window=9, objective="completion")
+    encoder = Encoder(Silent(pieces), None, 9, "completion")
+    kept, rejected = sort_out([row(0, "a"), row(1, "b")], encoder)
     assert [one.row_id for one in kept] == [f"{0:016x}"]
     assert [(one.place.row_id, one.reason) for one in rejected] == [
         (f"{1:016x}", f"row {1:016x} has no token to train on")
     ]
+    with pytest.raises(DataError, match=f"row {1:016x} has no token to train on") as caught:
+        sort_out([row(0, "a"), row(1, "b")], encoder, strict=True)
+    assert caught.value.where == "made.jsonl:2"
 
 
 class Letters:

@@ -15,6 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from tunesmith.context import Context
 from tunesmith.data.chat import Encoded
 from tunesmith.errors import IntegrityBroken
+from tunesmith.models.loading import DTYPES
 from tunesmith.recipe import TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train import loop
@@ -27,13 +28,13 @@ class Killed(BaseException):
     """As sudden as a signal: nothing in the loop may catch it."""
 
 
-def llama() -> LlamaForCausalLM:
+def llama(precision: str = "fp32") -> LlamaForCausalLM:
     torch.manual_seed(6)
     config = LlamaConfig(
         vocab_size=50, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,
         num_key_value_heads=1,
     )  # fmt: skip
-    return LlamaForCausalLM(config)
+    return LlamaForCausalLM(config).to(DTYPES[precision])
 
 
 def plan(folder: Path, key: str = "k" * 64) -> Plan:
@@ -72,13 +73,15 @@ def killed_at(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "summed_loss", dying)
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize(
+    ("every", "optimizer", "precision"),
+    [(1, "adamw", "fp32"), (2, "adamw", "fp32"), (1, "muon", "fp32"), (2, "muon", "fp32"), (2, "adamw", "bf16")],
+)
 def test_every_boundary_and_every_pass(
-    every: int, optimizer: str, tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+    every: int, optimizer: str, precision: str, tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     how = settings(every, optimizer)
-    whole = llama()
+    whole = llama(precision)
     left_alone = run_loop(whole, plan(tmp_path / "whole"), settings=how, context=context)
     assert left_alone.distinct_tokens == STEPS * PASSES * 10
     passes = STEPS * PASSES + 3 * 2  # two held-out rows, looked at after steps 2, 4 and 5
@@ -87,8 +90,8 @@ def test_every_boundary_and_every_pass(
         with monkeypatch.context() as patch:
             killed_at(call, patch)
             with pytest.raises(Killed):
-                run_loop(llama(), plan(folder), settings=how, context=context)
-        resumed = llama()
+                run_loop(llama(precision), plan(folder), settings=how, context=context)
+        resumed = llama(precision)
         state = run_loop(resumed, plan(folder), settings=how, context=context)
         assert state == left_alone
         assert all(torch.equal(one, two) for one, two in zip(weights(whole), weights(resumed), strict=True)), call

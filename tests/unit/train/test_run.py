@@ -22,7 +22,7 @@ from tunesmith.errors import DataError, IntegrityBroken, Misuse
 from tunesmith.recipe import TaskSettings, TrainSettings
 from tunesmith.train.consumption import keep_consumption
 from tunesmith.train.loop import Diverged, Plan, run_loop, validation_loss
-from tunesmith.train.run import hold_back
+from tunesmith.train.ready import hold_back
 
 CHAT = TaskSettings(type="chat")
 

@@ -5,6 +5,7 @@ from typing import Any
 from tunesmith import process
 from tunesmith.errors import Misuse
 from tunesmith.models.packed import attention, varlen
+from tunesmith.models.packed.ending import is_cut_down
 from tunesmith.models.packed.head import head_logits, is_bare
 from tunesmith.models.packed.plan import Pass
 
@@ -24,10 +25,13 @@ LOGITS_PER_CHUNK_CUDA = 2**27
 LEAST_ROWS = 64
 
 
-def hidden_states(model: nn.Module, batch: Pass, windows: dict[int, int | None] | None = None) -> torch.Tensor:
+def hidden_states(
+    model: nn.Module, batch: Pass, windows: dict[int, int | None] | None = None, *, read_only: bool = False
+) -> torch.Tensor:
     """[T, D] last hidden states. `model` is a causal LM of transformers, or PEFT's wrapper around one.
 
-    `windows` is filled with the sliding window that each layer asks of its attention.
+    `windows` is filled with the sliding window that each layer asks of its attention. With `read_only` the states that the
+    pass does not read mean nothing: where the model's last layer can be cut down, they are not computed.
     """
     causal = unwrapped(model)
     if causal.config._attn_implementation != attention.NAME:
@@ -35,6 +39,7 @@ def hidden_states(model: nn.Module, batch: Pass, windows: dict[int, int | None] 
     if causal.base_model is causal:
         raise Misuse(f"the trunk of a {causal.config.model_type} model cannot be reached apart from its head")
     on_cuda = batch.ids.is_cuda
+    ending = batch.ending if read_only and is_cut_down(causal) else None
     output = causal.base_model(
         input_ids=batch.ids,
         position_ids=batch.positions,
@@ -43,6 +48,7 @@ def hidden_states(model: nn.Module, batch: Pass, windows: dict[int, int | None] 
         bounds=varlen.bounds(batch.segments, batch.ids.device) if on_cuda else None,
         use_cache=False,
         **({} if windows is None else {"windows": windows}),
+        **({} if ending is None else {"ending": ending}),
     )
     return output.last_hidden_state[0]  # type: ignore[no-any-return]
 
@@ -58,7 +64,7 @@ def summed_loss(model: nn.Module, batch: Pass, *, label_smoothing: float = 0.0) 
     Pairs of weight 1 under a bare head go through torch's fused linear cross-entropy; the others through slices of logits
     that are computed again in the backward pass.
     """
-    hidden = hidden_states(model, batch)
+    hidden = hidden_states(model, batch, read_only=True)
     if batch.index.numel() == 0:
         return hidden.sum() * 0.0
     causal = unwrapped(model)
@@ -109,7 +115,7 @@ def _chunk_loss(
 def token_logprobs(model: nn.Module, batch: Pass) -> torch.Tensor:
     """[R] natural-log probabilities of the supervised tokens in the order of the rows; no gradient."""
     with torch.no_grad():
-        chosen = hidden_states(model, batch).index_select(0, batch.index)
+        chosen = hidden_states(model, batch, read_only=True).index_select(0, batch.index)
         chunk = _rows_per_chunk(unwrapped(model))
         parts = [
             -cross_entropy(head_logits(unwrapped(model), part), labels, reduction="none")

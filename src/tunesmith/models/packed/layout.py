@@ -4,8 +4,11 @@ Rows that begin alike form a trie of token ids. Taken in the order of their ids,
 longest common prefix with the row before it; its path through the flat sequence is a few runs of earlier tokens, then its
 own. So there is one segment, and one call of attention, per row, whatever the depth of sharing, and no node is computed
 twice. Any shape falls out of this: one system prompt, several, many questions on a document, completions of one prompt.
+
+What comes after the last hidden state that is read is left out: a row's last trained token is only a label.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,7 +39,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Layout:
-    """Token ids and positions of the flat sequence, its segments in order, and the path of every row as it was given."""
+    """Token ids and positions of the flat sequence, its segments in order, and the path of every row, in the order given."""
 
     ids: list[int]
     positions: list[int]
@@ -44,16 +47,29 @@ class Layout:
     paths: tuple[tuple[Run, ...], ...]
 
 
-def lay_out(rows: Sequence[Encoded], *, share: bool) -> Layout:
-    """Lay rows out. With `share`, a token that stands at the same place behind the same tokens in several rows stands once."""
+def needed(row: Encoded) -> tuple[int, ...]:
+    """The row up to the token before its last trained one; the whole row where nothing is trained.
+
+    Under causal attention nothing that is read depends on the rest: tokens after the last answer, and its last token.
+    """
+    ends = [end for start, end in row.spans if end > max(start, 1)]
+    return row.ids[: max(ends) - 1] if ends else row.ids
+
+
+def lay_out(rows: Sequence[Encoded], *, share: bool, whole: bool = False) -> Layout:
+    """Lay rows out. With `share`, a token that stands at the same place behind the same tokens in several rows stands once.
+
+    With `whole` the ends of rows that nothing reads are kept; a path covers what was laid out of its row.
+    """
+    texts = [row.ids if whole else needed(row) for row in rows]
     ids: list[int] = []
     positions: list[int] = []
     segments: list[Segment] = []
     paths: dict[int, tuple[Run, ...]] = {}
     before: tuple[int, ...] = ()
     path: tuple[Run, ...] = ()
-    for at in by_ids(rows) if share else range(len(rows)):
-        row = rows[at].ids
+    for at in sorted(range(len(rows)), key=lambda at: texts[at]) if share else range(len(rows)):
+        row = texts[at]
         common = common_prefix(before, row) if share else 0
         runs = _first(path, common)
         start = len(ids)
@@ -64,6 +80,17 @@ def lay_out(rows: Sequence[Encoded], *, share: bool) -> Layout:
         before, path = row, _joined(runs, (start, len(ids)))
         paths[at] = path
     return Layout(ids, positions, tuple(segments), tuple(paths[at] for at in range(len(rows))))
+
+
+def narrowed(segments: Sequence[Segment], places: Sequence[int]) -> tuple[Segment, ...]:
+    """Each segment from its first to its last of `places` (ascending), behind all that came before; those with none go."""
+    kept: list[Segment] = []
+    for one in segments:
+        low, high = bisect_left(places, one.start), bisect_left(places, one.start + one.length)
+        if low < high:
+            first, last = places[low], places[high - 1]
+            kept.append(Segment(first, last + 1 - first, _joined(one.runs, (one.start, first))))
+    return tuple(kept)
 
 
 def by_ids(rows: Sequence[Encoded]) -> list[int]:

@@ -2,15 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from tunesmith import process
 from tunesmith.data.chat import Encoded
-from tunesmith.models.packed.layout import Run, Segment, by_ids, common_prefix, lay_out
+from tunesmith.models.packed.ending import Ending
+from tunesmith.models.packed.layout import Run, Segment, by_ids, common_prefix, distinct_tokens, lay_out, narrowed
 from tunesmith.models.packed.stacks import Arrangement, arrange
 
 process.prepare()
 
 import torch  # noqa: E402
+
+WORTH_LEAVING_OUT: Final = 0.8
+"""The last layer is cut down to the rows that are read when they are at most this share of the pass: rows are copied for it."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,9 @@ class Pass:
 
     Hidden state `index[k]` predicts token `labels[k]`; both [S] int64. A pair that several rows share stands once. `weights`
     [S] fp32 says how much each pair counts in the loss: the sum, over its rows, of their spans' weights. The first `plain`
-    pairs have weight 1. `inverse` [R] is the pair of every trained token in the order of the rows.
+    pairs have weight 1. `inverse` [R] is the pair of every trained token in the order of the rows. `ending` is what the last
+    layer need compute, None where that is nearly everything. `tokens`: how many distinct tokens the rows have, the T of them
+    that go through the trunk and those at the ends of rows that need not.
     """
 
     ids: torch.Tensor
@@ -32,11 +39,8 @@ class Pass:
     weights: torch.Tensor
     plain: int
     inverse: torch.Tensor
-
-    @property
-    def tokens(self) -> int:
-        """T: how many tokens go through the trunk."""
-        return int(self.ids.shape[1])
+    ending: Ending | None
+    tokens: int
 
 
 def split_passes(rows: Sequence[Encoded], tokens_per_pass: int, *, share: bool = False) -> Iterator[Sequence[Encoded]]:
@@ -59,9 +63,9 @@ def split_passes(rows: Sequence[Encoded], tokens_per_pass: int, *, share: bool =
         yield ordered[start:]
 
 
-def pack(rows: Sequence[Encoded], device: torch.device, *, share: bool = False) -> Pass:
-    """Lay rows out as one pass. The first token of a row is never a label: nothing precedes it."""
-    layout = lay_out(rows, share=share)
+def pack(rows: Sequence[Encoded], device: torch.device, *, share: bool = False, whole: bool = False) -> Pass:
+    """Lay rows out as one pass. The first token of a row is never a label: nothing precedes it. `whole`: see `lay_out`."""
+    layout = lay_out(rows, share=share, whole=whole)
     weights: dict[tuple[int, int], float] = {}
     trained: list[tuple[int, int]] = []
     for row, path in zip(rows, layout.paths, strict=True):
@@ -74,13 +78,30 @@ def pack(rows: Sequence[Encoded], device: torch.device, *, share: bool = False) 
         ids=torch.tensor([layout.ids], dtype=torch.int64, device=device),
         positions=torch.tensor([layout.positions], dtype=torch.int64, device=device),
         segments=layout.segments,
-        arrangement=None if device.type == "cuda" else arrange(layout.segments),
+        arrangement=_arranged(layout.segments, len(layout.ids), device),
         index=torch.tensor([place for place, _ in ordered], dtype=torch.int64, device=device),
         labels=torch.tensor([label for _, label in ordered], dtype=torch.int64, device=device),
         weights=torch.tensor([weights[pair] for pair in ordered], dtype=torch.float32, device=device),
         plain=sum(weight == 1.0 for weight in weights.values()),
         inverse=torch.tensor([number[pair] for pair in trained], dtype=torch.int64, device=device),
+        ending=_ending(layout.segments, sorted({place for place, _ in weights}), len(layout.ids), device),
+        tokens=distinct_tokens(rows) if share else sum(len(row.ids) for row in rows),
     )
+
+
+def _ending(segments: Sequence[Segment], read: Sequence[int], total: int, device: torch.device) -> Ending | None:
+    if not 0 < len(read) <= WORTH_LEAVING_OUT * total:
+        return None
+    arrangement = _arranged(segments, total, device, asked=read)
+    return Ending(torch.tensor(read, dtype=torch.int64, device=device), total, narrowed(segments, read), arrangement)
+
+
+def _arranged(
+    segments: Sequence[Segment], total: int, device: torch.device, *, asked: Sequence[int] | None = None
+) -> Arrangement | None:
+    if device.type == "cuda":
+        return None
+    return arrange(segments, total, asked=asked, roots=device.type == "cpu")
 
 
 def _pairs(row: Encoded, path: tuple[Run, ...]) -> Iterator[tuple[tuple[int, int], float]]:

@@ -13,7 +13,8 @@ from typing import Any
 
 from tunesmith import process
 from tunesmith.models.packed.layout import Run, Segment
-from tunesmith.models.packed.stacks import Arrangement
+from tunesmith.models.packed.rooted import attend_rooted
+from tunesmith.models.packed.stacks import Arrangement, Stack
 
 process.prepare()
 
@@ -42,32 +43,61 @@ def attend(
     rule: Rule,
     arrangement: Arrangement | None = None,
 ) -> torch.Tensor:
-    """query [1, H, T, D], key and value [1, K, T, D] with K dividing H; returns [1, H, T, D].
+    """query [1, H, T, D], key and value [1, K, T, D] with K dividing H; returns [1, H, T, D], zeros where no segment is.
 
     `arrangement` stacks short rows; it is passed over where a window or a soft cap would reach into them.
     """
     reached = rule.softcap is not None or (
         rule.window is not None and arrangement and arrangement.longest > rule.window
     )
-    if arrangement is None or not arrangement.stacks or reached:
-        return torch.cat(
-            _one_by_one(query, key, value, segments=segments, rule=rule, wanted=range(len(segments))), dim=2
-        )
+    if arrangement is not None and arrangement.roots and not reached and query.shape[-1] == value.shape[-1]:
+        return attend_rooted(query, key, value, arrangement=arrangement, scale=rule.scale)
+    if arrangement is None or not arrangement.stacks or arrangement.roots or reached:
+        wanted = range(len(segments))
+        return _laid_out(_one_by_one(query, key, value, segments=segments, rule=rule, wanted=wanted), segments, query)
     flat = [tensor[0].transpose(0, 1).flatten(1) for tensor in (query, key, value)]
-    heads = [tensor.shape[1] for tensor in (query, key, value)]
-    outputs = []
-    for stack in arrangement.stacks:
-        shape = (stack.rows, stack.length)
-        q, k, v = (
-            embedding(stack.places, rows).view(*shape, count, -1).transpose(1, 2)
-            for rows, count in zip(flat, heads, strict=True)
-        )
-        out = scaled_dot_product_attention(q, k, v, is_causal=True, scale=rule.scale, enable_gqa=heads[0] != heads[1])
-        outputs.append(out.transpose(1, 2).reshape(stack.rows * stack.length, -1))
+    heads = (query.shape[1], key.shape[1])
+    outputs = [_stacked(stack, flat, heads, rule) for stack in arrangement.stacks]
     for one in _one_by_one(query, key, value, segments=segments, rule=rule, wanted=arrangement.alone):
         outputs.append(one[0].transpose(0, 1).flatten(1))
+    if arrangement.gaps:
+        outputs.append(outputs[0].new_zeros(1, outputs[0].shape[1]))
     whole = embedding(arrangement.order, torch.cat(outputs))
     return whole.view(whole.shape[0], heads[0], -1).transpose(0, 1)[None]
+
+
+def _stacked(stack: Stack, flat: Sequence[torch.Tensor], heads: tuple[int, int], rule: Rule) -> torch.Tensor:
+    """[rows * queries, H * D] of one stack, out of queries, keys and values that are laid flat [T, heads * D]."""
+    asked = stack.places if stack.asked is None else stack.asked
+    wanted = ((asked, stack.queries, heads[0]), (stack.places, stack.length, heads[1]))
+    q, k, v = (
+        embedding(places, rows).view(stack.rows, slots, count, -1).transpose(1, 2)
+        for rows, (places, slots, count) in zip(flat, (*wanted, wanted[1]), strict=True)
+    )
+    out = scaled_dot_product_attention(
+        q,
+        k,
+        v,
+        attn_mask=stack.mask,
+        is_causal=stack.mask is None,
+        scale=rule.scale,
+        enable_gqa=heads[0] != heads[1],
+    )
+    return out.transpose(1, 2).reshape(stack.rows * stack.queries, -1)
+
+
+def _laid_out(outputs: Sequence[torch.Tensor], segments: Sequence[Segment], query: torch.Tensor) -> torch.Tensor:
+    """Outputs of all segments at their places, zeros between them."""
+    pieces, at = [], 0
+    for one, output in zip(segments, outputs, strict=True):
+        if one.start > at:
+            pieces.append(output.new_zeros(*output.shape[:2], one.start - at, output.shape[3]))
+        pieces.append(output)
+        at = one.start + one.length
+    if at < query.shape[2]:
+        first = outputs[0]
+        pieces.append(first.new_zeros(*first.shape[:2], query.shape[2] - at, first.shape[3]))
+    return torch.cat(pieces, dim=2)
 
 
 def _one_by_one(
@@ -82,8 +112,7 @@ def _one_by_one(
     """[1, H, n, D] of every wanted segment."""
     if not wanted:
         return []
-    lengths = [segment.length for segment in segments]
-    queries, keys, values = (tensor.split(lengths, dim=2) for tensor in (query, key, value))
+    queries, keys, values = (_cut(tensor, segments) for tensor in (query, key, value))
     behind = [at for at in wanted if segments[at].runs]
     together = {at for at in behind if rule.window is None and rule.softcap is None and _cheaper_whole(segments[at])}
     longer_keys = _paths(key, segments, behind)
@@ -99,6 +128,15 @@ def _one_by_one(
         else:
             outputs.append(_attend(queries[at], keys[at], values[at], rule))
     return outputs
+
+
+def _cut(tensor: torch.Tensor, segments: Sequence[Segment]) -> list[torch.Tensor]:
+    """The own tokens of every segment, in one operation: its backward is one copy."""
+    lengths, at = [], 0
+    for one in segments:
+        lengths += [one.start - at, one.length]
+        at = one.start + one.length
+    return list(tensor.split([*lengths, tensor.shape[2] - at], dim=2)[1::2])
 
 
 def _cheaper_whole(segment: Segment) -> bool:

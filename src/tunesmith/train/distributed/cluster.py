@@ -37,25 +37,26 @@ def run_on_ray(work: "Work[J]", job: J, *, workers: int, context: Context) -> Tr
     if find_spec("ray") is None:
         raise Misuse("Ray is not installed", where="train.runner", hint="install tunesmith[ray], or set it to local")
     import ray
-    from ray.train import FailureConfig, RunConfig, ScalingConfig, TrainingFailedError
-    from ray.train.torch import TorchConfig, TorchTrainer
+    import ray.train.torch
 
+    # Ray 2.59 declares the types of Ray Train's first version and runs the second.
+    cluster: Any = ray
     with _connected():
-        gpus = _room(ray.cluster_resources(), workers)
-        trainer = TorchTrainer(
+        gpus = _room(cluster.cluster_resources(), workers)
+        trainer = cluster.train.torch.TorchTrainer(
             _rank,
             train_loop_config={"work": work, "job": job, "places": _places(context)},
-            torch_config=TorchConfig(backend="cpu:gloo,cuda:nccl" if gpus else "gloo"),
-            scaling_config=ScalingConfig(num_workers=workers, use_gpu=gpus),
-            run_config=RunConfig(
+            torch_config=cluster.train.torch.TorchConfig(backend="cpu:gloo,cuda:nccl" if gpus else "gloo"),
+            scaling_config=cluster.train.ScalingConfig(num_workers=workers, use_gpu=gpus),
+            run_config=cluster.train.RunConfig(
                 storage_path=str(context.store.folder / "ray"),
-                failure_config=FailureConfig(max_failures=0),
+                failure_config=cluster.train.FailureConfig(max_failures=0),
                 worker_runtime_env={"env_vars": dict(process.SWITCHES)},
             ),
         )
         try:
             result = trainer.fit()
-        except TrainingFailedError as error:
+        except ray.train.TrainingFailedError as error:
             raise _heard(error) from error
     return context.store.get(TrainReport, str(result.return_value))
 

@@ -6,7 +6,7 @@ from tunesmith import process
 from tunesmith.models.loading import check_quantizer
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.optimizers.muon import Muon
-from tunesmith.train.optimizers.parts import Optimizers
+from tunesmith.train.optimizers.parts import Optimizers, master_of
 
 process.prepare()
 
@@ -22,23 +22,29 @@ def build_optimizer(model: nn.Module, settings: TrainSettings) -> Optimizers:
 
     With Muon, AdamW's rate for the other tensors is `adamw_share` of the recipe's. With 8-bit AdamW, embeddings and their
     adapters keep states of 32 bits, as its authors advise (arXiv 2110.02861, section 2.3). Raises Misuse where 8-bit states
-    cannot be had.
+    cannot be had. For a tensor in half precision an fp32 master is moved.
     """
-    named = [(name, value) for name, value in model.named_parameters() if value.requires_grad]
+    moving = [(name, value, master_of(value)) for name, value in model.named_parameters() if value.requires_grad]
+    masters = [(value, master) for _, value, master in moving if master is not value]
+    return Optimizers(_parts([(name, master) for name, _, master in moving], settings), masters)
+
+
+def _parts(named: list[tuple[str, nn.Parameter]], settings: TrainSettings) -> list[tuple[torch.optim.Optimizer, float]]:
+    """Optimisers with their share of the recipe's rate."""
     match settings.optimizer:
         case "adamw":
-            return Optimizers([(_adamw([value for _, value in named], settings), 1.0)])
+            return [(_adamw([value for _, value in named], settings), 1.0)]
         case "adamw-8bit":
             few = [value for name, value in named if "embed" in name]
             many = [value for name, value in named if "embed" not in name]
             exact = [(_adamw(few, settings), 1.0)] if few else []
-            return Optimizers([*([(_adamw_8bit(many, settings), 1.0)] if many else []), *exact])
+            return [*([(_adamw_8bit(many, settings), 1.0)] if many else []), *exact]
         case "muon":
             hidden = [value for name, value in named if value.ndim == 2 and not _is_vocabulary(name)]
             rest = [value for name, value in named if value.ndim != 2 or _is_vocabulary(name)]
             muon = Muon(hidden, lr=settings.learning_rate, weight_decay=settings.weight_decay)
             others = [(_adamw(rest, settings), settings.adamw_share)] if rest else []
-            return Optimizers([(muon, 1.0), *others])
+            return [(muon, 1.0), *others]
 
 
 def check_optimizer(settings: TrainSettings) -> None:

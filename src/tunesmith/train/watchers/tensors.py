@@ -41,12 +41,21 @@ def moves(
 ) -> tuple[TensorMove, ...]:
     """Every tensor against its fingerprint at step 0, and whether the optimiser ever had a gradient for it.
 
-    Of a tensor that is cut up among ranks, the slice of this one.
+    Of a tensor that is cut up among ranks, the slice of this one. A tensor with a master in fp32 has moved when that has.
     """
     return tuple(
-        TensorMove(name, moved=fingerprint(value) != start[name], pushed=_pushed(value, optimizer))
+        TensorMove(
+            name,
+            moved=fingerprint(value) != start[name] or _left(value, optimizer.moved_for(value)),
+            pushed=_pushed(optimizer.moved_for(value), optimizer),
+        )
         for name, value in tensors.items()
     )
+
+
+def _left(value: torch.Tensor, master: torch.Tensor) -> bool:
+    """Whether a master is elsewhere than the tensor that was made from it; at step 0 they are equal."""
+    return not torch.equal(_here(master.detach()), _here(value.detach()).to(master.dtype))
 
 
 def _pushed(tensor: torch.Tensor, optimizer: Optimizers) -> bool:

@@ -1,0 +1,226 @@
+"""Everything that training does before its first step, for the run, the dry run and the rate finder alike."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tunesmith import process
+from tunesmith.artifacts import Dataset, ModelRef, Place, Provenance, RejectedRow, Row
+from tunesmith.context import Context
+from tunesmith.data.chat import Encoded
+from tunesmith.data.rows import load_rows
+from tunesmith.errors import DataError, Misuse
+from tunesmith.models.bases import resolve_base
+from tunesmith.models.loading import context_length
+from tunesmith.models.packed.check import check_packable, shares_exactly
+from tunesmith.models.tasks import Task, build_task
+from tunesmith.recipe import BaseSettings, NewBase, TaskSettings, TrainSettings
+from tunesmith.train.batches import plan_steps
+from tunesmith.train.distributed.ranks import ALONE, Ranks, tell
+from tunesmith.train.distributed.shard import to_device
+from tunesmith.train.methods import check_machine, load_base, prepare_model
+
+process.prepare()
+
+import torch  # noqa: E402
+from transformers import PreTrainedTokenizerBase  # noqa: E402
+
+UNBOUNDED: Final = 2**31
+
+
+@dataclass(frozen=True)
+class TrainInputs:
+    """What is tuned, on what, for what."""
+
+    dataset: Dataset
+    base: BaseSettings
+    task: TaskSettings
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a run has before its first step. `window` is the longest a row may be; `share`: rows of a pass share prefixes.
+
+    `folder` holds the base's files. `rejected` are the rows that no run would take, `places` where every row stands.
+    """
+
+    model: Any
+    tokenizer: PreTrainedTokenizerBase
+    base: ModelRef
+    folder: Path
+    window: int
+    share: bool
+    rows: Sequence[Encoded]
+    validation: Sequence[Encoded]
+    steps: Sequence[Sequence[int]]
+    rejected: tuple[RejectedRow, ...]
+    places: dict[str, Place]
+
+    def of_step(self, step: int) -> list[Encoded]:
+        """The rows of one step."""
+        return [self.rows[index] for index in self.steps[step]]
+
+
+def get_ready(
+    inputs: TrainInputs, settings: TrainSettings, context: Context, *, ranks: Ranks = ALONE, strict: bool = False
+) -> Ready:
+    """Load and encode, hold back, plan the steps, make the model trainable and try it. Random state is left as it was found.
+
+    Rows that cannot be trained on are collected; `strict` raises the DataError of the first of them. All `ranks` call it.
+    """
+    check_machine(settings)
+    rows = load_rows(inputs.dataset, context.store)
+    with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
+        base = tell(ranks, lambda: base_of(inputs.base, rows, context))
+        folder = tell(ranks, lambda: context.store.checkout(base.tree))
+        model, tokenizer = load_base(folder, settings)
+        window = min(settings.max_tokens or context_length(model), context_length(model))
+        told = context.progress.track(rows, label="encode rows", total=len(rows))
+        encoder = Encoder(build_task(inputs.task), tokenizer, window, settings.objective)
+        encoded, rejected = sort_out(told, encoder, strict=strict)
+        kept, validation = hold_back(encoded, settings, context)
+        model = to_device(prepare_model(model, settings, context))
+        check_packable(model)
+    return Ready(
+        model=model,
+        tokenizer=tokenizer,
+        base=base,
+        folder=folder,
+        window=window,
+        share=decide_sharing(model, settings, context),
+        rows=kept,
+        validation=validation,
+        steps=plan_steps([len(row.ids) for row in kept], settings, context),
+        rejected=rejected,
+        places={row.row_id: _place(row) for row in rows},
+    )
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Rows of a task to tokens. `window` is the longest a row may be."""
+
+    task: Task
+    tokenizer: PreTrainedTokenizerBase
+    window: int
+    objective: str
+
+    def pieces(self, row: Row, *, window: int | None = None) -> list[Encoded]:
+        """The row as one sequence or several. Raises DataError for a row that cannot be trained on."""
+        return self.task.encode(row, self.tokenizer, window=window or self.window, objective=self.objective)
+
+
+def sort_out(
+    rows: Iterable[Row], encoder: Encoder, *, strict: bool = False
+) -> tuple[list[Encoded], tuple[RejectedRow, ...]]:
+    """Every row that can be trained on as tokens, and every other row with the reason.
+
+    Raises DataError when none is left; with `strict` for the first that cannot be trained on.
+    """
+    encoded: list[Encoded] = []
+    rejected: list[RejectedRow] = []
+    for row in rows:
+        try:
+            pieces = encoder.pieces(row)
+            if not pieces or not all(piece.supervised for piece in pieces):
+                raise DataError(f"row {row.row_id} has no token to train on", where=f"{row.file}:{row.line}")
+        except DataError as error:
+            if strict:
+                raise
+            rejected.append(_rejected(row, error.what, encoder))
+            continue
+        encoded.extend(pieces)
+    if encoded:
+        return encoded, tuple(rejected)
+    if not rejected:
+        raise DataError("no rows are left to train on", hint="look at the audit's quarantine")
+    first = rejected[0]
+    raise DataError(
+        f"none of the {len(rejected)} rows can be trained on; the first: {first.reason}",
+        where=f"{first.place.file}:{first.place.line}",
+    )
+
+
+def _without_limit(row: Row, encoder: Encoder) -> list[Encoded]:
+    """The row as it would be in an endless context; nothing when its length is not what is wrong with it."""
+    try:
+        return [piece for piece in encoder.pieces(row, window=UNBOUNDED) if piece.supervised]
+    except DataError:
+        return []
+
+
+def _rejected(row: Row, reason: str, encoder: Encoder) -> RejectedRow:
+    """A row may be several sequences, one per answer; `tokens` is the longest of them, the losses are of all."""
+    whole, window = _without_limit(row, encoder), encoder.window
+    return RejectedRow(
+        place=_place(row),
+        reason=reason,
+        tokens=max((len(piece.ids) for piece in whole), default=None),
+        lost=sum(max(0, len(piece.ids) - window) for piece in whole),
+        lost_trained=sum(max(0, end - max(start, window)) for piece in whole for start, end in piece.spans),
+    )
+
+
+def hold_back(rows: list[Encoded], settings: TrainSettings, context: Context) -> tuple[list[Encoded], list[Encoded]]:
+    """Split off the validation share by row, so that no row has windows on both sides."""
+    if settings.validation == 0:
+        return rows, []
+    names = list(dict.fromkeys(row.row_id for row in rows))
+    count = max(1, round(settings.validation * len(names)))
+    chosen = context.rng(f"train/validation/{settings.seed}").choice(len(names), size=count, replace=False)
+    held = {names[index] for index in chosen}
+    if len(held) == len(names):
+        raise DataError(
+            f"train.validation holds back all {len(names)} rows", hint="give more rows, or set train.validation to 0"
+        )
+    return [row for row in rows if row.row_id not in held], [row for row in rows if row.row_id in held]
+
+
+def decide_sharing(model: Any, settings: TrainSettings, context: Context) -> bool:
+    """Whether rows share their prefixes: by the recipe, and only where it was tried on this model and is exact.
+
+    Raises Misuse when the recipe asks for it and it is not.
+    """
+    if settings.share_prefixes == "off":
+        return False
+    if settings.dropout or settings.neftune:
+        reason = "each row draws its own noise (dropout or neftune)"
+    elif shares_exactly(model):
+        return True
+    else:
+        reason = "this model does not give a row behind a shared prefix what it gives the row alone"
+    if settings.share_prefixes == "on":
+        raise Misuse(
+            f"rows cannot share prefixes: {reason}", where="train.share_prefixes", hint="set it to auto or off"
+        )
+    context.progress.say(f"rows do not share prefixes: {reason}")
+    return False
+
+
+def base_of(base: BaseSettings, rows: Sequence[Row], context: Context) -> ModelRef:
+    """The base in the store; one made from nothing trains its tokenizer on the rows."""
+    texts = [text_of(row) for row in rows] if isinstance(base, NewBase) else None
+    return resolve_base(base, context, texts=texts)
+
+
+def text_of(row: Row) -> str:
+    """All text of a row, for a tokenizer to count."""
+    if row.example.messages:
+        return "\n".join(turn.text for turn in row.example.messages)
+    return "\n".join([row.example.text or "", *(row.example.labels or ())])
+
+
+def provenance_of(
+    stage: str, inputs: TrainInputs, base: ModelRef, *, settings: TrainSettings, context: Context
+) -> Provenance:
+    """What a run, or a look ahead at it, is made from."""
+    return context.provenance(
+        stage,
+        inputs={"dataset": inputs.dataset.rows_digest, "base": base.tree},
+        settings={"train": settings.model_dump(mode="json"), "task": inputs.task.model_dump(mode="json")},
+    )
+
+
+def _place(row: Row) -> Place:
+    return Place(row_id=row.row_id, file=row.file, line=row.line)
