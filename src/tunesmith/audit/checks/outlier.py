@@ -22,7 +22,7 @@ from pyarrow import compute
 from pydantic import Field
 
 from tunesmith.artifacts import Action, Finding
-from tunesmith.audit.check import CHECKS, ROWS
+from tunesmith.audit.check import CHECKS, LAST
 from tunesmith.audit.corpus import Corpus
 from tunesmith.data.characters import profile
 from tunesmith.data.ngrams import words_of
@@ -67,7 +67,7 @@ class Outlier:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = ROWS
+    turn: ClassVar[int] = LAST
 
     rows: Annotated[int, Field(ge=10)] = 50
     score: Annotated[float, Field(gt=0)] = 6.0

@@ -150,7 +150,8 @@ SECRETS: Final = (
     Rule(
         "secret-request",
         rf"\b{_SECRET}\b",
-        before=rf"\b{_ASK}(?:s|d|ed|ing)?\b{_GAP}{{0,7}}?[ \"'’“(*_\-]{{1,3}}(?:(?:the|your|our|its|this|"
+        before=rf"(?<!n.t )(?<!not )\b{_ASK}(?:ing|(?:s|d|ed)(?=\W+(?:\w+\W+){{0,3}}(?:your|our|system)\b))?\b"
+        rf"{_GAP}{{0,7}}?[ \"'’“(*_\-]{{1,3}}(?:(?:the|your|our|its|this|"
         rf"that|their|his|her|user's|user’s|"
         rf"\w+'s|\w+’s)\W(?:\w+\W){{0,2}}|(?=(?:your|our|system)\W))",
         asked=True,
