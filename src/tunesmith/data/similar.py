@@ -1,11 +1,14 @@
 """Likeness of normal texts: candidates meet under MinHash band keys and are verified by exact Jaccard similarity."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from typing import Final, Protocol
 
+import numpy
+import numpy.typing as npt
 import pyarrow as pa
-from pyarrow import compute
 
 from tunesmith import tables
 
@@ -18,8 +21,7 @@ LEADERS: Final = 64
 HELD: Final = 20_000
 """Texts whose word triples are remembered at once."""
 
-Key = tuple[int, int]
-KEY: Final = ("band", "key")
+Numbers = npt.NDArray[numpy.int64]
 
 
 class Texts(Protocol):
@@ -41,20 +43,23 @@ class ColumnTexts:
 
 @dataclass(frozen=True)
 class Likeness:
-    """Similarity of rows of a corpus at or above a threshold, remembered pair by pair."""
+    """Similarity of rows of a corpus at or above a threshold; that of pairs which reach it is remembered."""
 
     normals: Texts | Sequence[str]
     systems: Texts | Sequence[str]
     threshold: float
     _shingles: dict[str, frozenset[str]] = field(default_factory=dict)
-    _known: dict[tuple[int, int], float | None] = field(default_factory=dict)
+    _known: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def between(self, row: int, other: int) -> float | None:
         """Jaccard similarity of the word 3-grams of two normal texts, 1.0 when equal; None when below the threshold."""
         pair = (min(row, other), max(row, other))
-        if pair not in self._known:
-            self._known[pair] = self._similarity(self.normals[row], self.normals[other])
-        return self._known[pair]
+        if pair in self._known:
+            return self._known[pair]
+        similarity = self._similarity(self.normals[row], self.normals[other])
+        if similarity is not None:
+            self._known[pair] = similarity
+        return similarity
 
     def same_task(self, row: int, other: int) -> bool:
         """Whether the system turns are alike too: another instruction makes another example."""
@@ -83,28 +88,40 @@ class Likeness:
 
 
 def meeting(bands: tables.Bands) -> Iterator[list[int]]:
-    """Rows that share a band key, each bucket of at least two in ascending order; a few bands are held at a time."""
-    for some in bands.passes():
-        counted = tables.group_min_count(bands.table(some), keys=KEY, row="row")
-        shared = counted.filter(compute.greater(counted.column("count"), 1))
-        buckets: dict[Key, list[int]] = {}
-        for key, row in _keyed(shared):
-            buckets.setdefault(key, []).append(row)
-        yield from buckets.values()
+    """Rows that share a band key, each bucket of at least two in ascending order, band by band."""
+    for buckets, rows in bands.sharing():
+        starts = numpy.flatnonzero(_firsts(buckets))
+        yield from (bucket.tolist() for bucket in numpy.split(rows, starts[1:]) if len(bucket))
 
 
-def meeting_across(bands: tables.Bands, others: tables.Bands) -> Iterator[tuple[int, list[int]]]:
-    """(row of `bands`, rows of `others` under one of its keys), for every key both have."""
-    for some in bands.passes(tables.LINES // 2):
-        mine, whole = bands.table(some), others.table(some)
-        theirs: dict[Key, list[int]] = {}
-        for key, row in _keyed(tables.semi_join(whole, mine, on=KEY, row="row")):
-            theirs.setdefault(key, []).append(row)
-        for key, row in _keyed(tables.semi_join(mine, whole, on=KEY, row="row")):
-            yield row, theirs[key][:LEADERS]
+def led(bands: tables.Bands, alike: Callable[[int, int], bool], *, threshold: float) -> Iterator[tuple[int, int]]:
+    """(row, lower row that it is like) of rows that share a band key.
+
+    In each bucket the lowest row leads. A row goes with the first leader that it is like; the lowest of those that are like
+    none leads next, LEADERS at most. `alike` is asked of the pairs whose signatures may reach the threshold.
+    """
+    for buckets, rows in bands.sharing():
+        left = numpy.arange(len(rows))
+        for _ in range(LEADERS):
+            first = _firsts(buckets[left])
+            leaders = rows[left[first]][numpy.cumsum(first) - 1]
+            met, leader = left[~first], leaders[~first]
+            near = bands.may_reach(rows[met], leader, threshold, among=bands)
+            pairs = zip(rows[met[near]].tolist(), leader[near].tolist(), strict=True)
+            found = [pair if alike(*pair) else None for pair in pairs]
+            yield from (pair for pair in found if pair is not None)
+            near[near] = [pair is not None for pair in found]
+            left = met[~near]
 
 
-def _keyed(bands: pa.Table) -> Iterator[tuple[Key, int]]:
-    columns = [bands.column(name).to_pylist() for name in (*KEY, "row")]
-    for band, key, row in zip(*columns, strict=True):
-        yield (band, key), row
+def meeting_across(bands: tables.Bands, others: tables.Bands, *, threshold: float) -> Iterator[tuple[int, list[int]]]:
+    """(row of `bands`, rows of `others` under one of its keys that may reach the threshold), band by band."""
+    for rows, found in bands.shared_with(others, most=LEADERS):
+        near = bands.may_reach(rows, found, threshold, among=others)
+        for row, group in groupby(zip(rows[near].tolist(), found[near].tolist(), strict=True), key=itemgetter(0)):
+            yield row, [other for _, other in group]
+
+
+def _firsts(buckets: Numbers) -> npt.NDArray[numpy.bool_]:
+    """Which rows are the first of their bucket."""
+    return numpy.append(True, buckets[1:] != buckets[:-1])[: len(buckets)]

@@ -5,11 +5,10 @@ Arrow tables go in and come out, sorted by the column that identifies a row, so 
 
 from tunesmith.tables.matches import matching
 from tunesmith.tables.runner import use_runner
-from tunesmith.tables.signatures import LINES, Bands, band_keys, bands_of, minhash
+from tunesmith.tables.signatures import Bands, band_keys, bands_of, minhash
 from tunesmith.tables.verbs import distinct, group_min_count, map_batches, read, semi_join, write
 
 __all__ = [
-    "LINES",
     "Bands",
     "band_keys",
     "bands_of",

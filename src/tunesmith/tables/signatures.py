@@ -28,9 +28,12 @@ WORDS: Final = 3
 """Bands, hashes in a band, and words in a shingle. They and Daft's version decide the signature."""
 SIGNED: Final = 200_000
 """Rows whose signatures (512 bytes each) are held at once."""
-LINES: Final = 8_000_000
-"""Keys that are grouped at once, about a gigabyte with the engine's own copies."""
 MIX: Final = numpy.uint64(0x9E3779B97F4A7C15)
+SPREADS: Final = 4
+"""Standard deviations by which an estimate may fall short before a pair is passed over: at a threshold of 0.5 of 100,000 pairs
+just there three are lost."""
+COMPARED: Final = 100_000
+"""Pairs of signatures that are held beside each other at once."""
 
 
 def minhash(table: pa.Table, *, column: str, row: str) -> pa.Table:
@@ -51,32 +54,54 @@ def minhash(table: pa.Table, *, column: str, row: str) -> pa.Table:
 class Bands:
     """Band keys of rows: `keys[n, b]` is that of row `rows[n]` in band b, its four hashes mixed into 64 bits.
 
-    Rows of unlike bands share a key by chance with a probability of 2^-64; who meets is compared anyway.
+    Rows of unlike bands share a key by chance with a probability of 2^-64; who meets is compared anyway. `marks[n]` has the
+    lowest byte of each of the row's 128 hashes: the share that two rows have in common estimates their similarity (Li and
+    Koenig 2010, b-bit minwise hashing).
     """
 
     rows: npt.NDArray[numpy.int64]
     keys: npt.NDArray[numpy.uint64]
+    marks: npt.NDArray[numpy.uint8]
 
     def of(self, rows: pa.ChunkedArray) -> "Bands":
         """Those of some rows alone."""
         kept = numpy.isin(self.rows, numpy.asarray(rows))
-        return Bands(self.rows[kept], self.keys[kept])
+        return self if kept.all() else Bands(self.rows[kept], self.keys[kept], self.marks[kept])
 
-    def passes(self, lines: int = LINES) -> Iterator[range]:
-        """Bands to look at together, so that about `lines` keys are held at once."""
-        step = max(1, min(BANDS, lines // max(1, len(self.rows))))
-        for first in range(0, BANDS, step):
-            yield range(first, min(first + step, BANDS))
+    def may_reach(
+        self, rows: npt.NDArray[numpy.int64], others: npt.NDArray[numpy.int64], threshold: float, *, among: "Bands"
+    ) -> npt.NDArray[numpy.bool_]:
+        """Which of the pairs (a row, another of `among`) may have a Jaccard similarity of `threshold` or more."""
+        hashes = BANDS * ROWS
+        least = hashes * threshold - SPREADS * (hashes * threshold * (1 - threshold)) ** 0.5
+        reached = numpy.empty(len(rows), dtype=numpy.bool_)
+        for first in range(0, len(rows), COMPARED):
+            some = slice(first, first + COMPARED)
+            mine = self.marks[numpy.searchsorted(self.rows, rows[some])]
+            theirs = among.marks[numpy.searchsorted(among.rows, others[some])]
+            reached[some] = numpy.count_nonzero(mine == theirs, axis=1) >= least
+        return reached
 
-    def table(self, bands: range) -> pa.Table:
-        """Columns row, band and key of some bands."""
-        return pa.table(
-            {
-                "row": numpy.tile(self.rows, len(bands)),
-                "band": numpy.repeat(numpy.arange(bands.start, bands.stop, dtype=numpy.int16), len(self.rows)),
-                "key": self.keys[:, bands.start : bands.stop].T.ravel(),
-            }
-        )
+    def sharing(self) -> Iterator[tuple[npt.NDArray[numpy.int64], npt.NDArray[numpy.int64]]]:
+        """Band by band (bucket, row) of the rows that share a key, sorted by both; buckets count from 0 in each band."""
+        for band in range(BANDS):
+            order = numpy.argsort(self.keys[:, band], kind="stable")
+            keys = self.keys[order, band]
+            again = numpy.append(False, keys[1:] == keys[:-1])[: len(keys)]
+            shared = again | numpy.append(again[1:], False)[: len(keys)]
+            yield numpy.cumsum(~again[shared]) - 1, self.rows[order[shared]]
+
+    def shared_with(
+        self, others: "Bands", *, most: int
+    ) -> Iterator[tuple[npt.NDArray[numpy.int64], npt.NDArray[numpy.int64]]]:
+        """Band by band (row, row of `others`) of those under one key, in the order of both; at most `most` for each row."""
+        for band in range(BANDS):
+            order = numpy.argsort(others.keys[:, band], kind="stable")
+            keys = others.keys[order, band]
+            first, after = (numpy.searchsorted(keys, self.keys[:, band], side=side) for side in ("left", "right"))
+            counts = numpy.minimum(after - first, most)
+            within = numpy.arange(counts.sum()) - numpy.repeat(numpy.cumsum(counts) - counts, counts)
+            yield numpy.repeat(self.rows, counts), others.rows[order[numpy.repeat(first, counts) + within]]
 
 
 def band_keys(signatures: pa.Table, *, row: str) -> Bands:
@@ -87,7 +112,8 @@ def band_keys(signatures: pa.Table, *, row: str) -> Bands:
     pairs = numpy.ascontiguousarray(values).view(numpy.uint64).reshape(count, BANDS, 2)
     mixed = (pairs[:, :, 0] * MIX) ^ (pairs[:, :, 1] + (pairs[:, :, 0] >> numpy.uint64(29)))
     mixed *= MIX
-    return Bands(numpy.asarray(signatures.column(row), dtype=numpy.int64), mixed ^ (mixed >> numpy.uint64(32)))
+    rows = numpy.asarray(signatures.column(row), dtype=numpy.int64)
+    return Bands(rows, mixed ^ (mixed >> numpy.uint64(32)), values.astype(numpy.uint8).reshape(count, BANDS * ROWS))
 
 
 def bands_of(table: pa.Table, *, column: str, row: str) -> Bands:
@@ -96,4 +122,5 @@ def bands_of(table: pa.Table, *, column: str, row: str) -> Bands:
         band_keys(minhash(table.slice(first, SIGNED), column=column, row=row), row=row)
         for first in range(0, max(table.num_rows, 1), SIGNED)
     ]
-    return Bands(numpy.concatenate([part.rows for part in parts]), numpy.concatenate([part.keys for part in parts]))
+    rows, keys, marks = zip(*((part.rows, part.keys, part.marks) for part in parts), strict=True)
+    return Bands(numpy.concatenate(rows), numpy.concatenate(keys), numpy.concatenate(marks))

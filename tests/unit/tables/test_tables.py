@@ -110,17 +110,46 @@ def test_bands_are_the_same_however_many_rows_are_signed_at_once(monkeypatch: py
     parted = bands_of(table, column="text", row="row")
     assert whole.rows.tolist() == parted.rows.tolist() == [0, 1, 2, 4]
     assert (whole.keys == parted.keys).all()
+    assert (whole.marks == parted.marks).all()
 
 
-def test_passes_cover_every_band_once() -> None:
-    bands = Bands(numpy.arange(10), numpy.arange(320, dtype=numpy.uint64).reshape(10, 32))
-    for lines in (1, 30, 100, 10_000):
-        passes = list(bands.passes(lines))
-        assert [band for some in passes for band in some] == list(range(32))
-        tables = [bands.table(some) for some in passes]
-        found = {tuple(line.values()) for table in tables for line in table.to_pylist()}
-        assert found == {(row, band, 32 * row + band) for row in range(10) for band in range(32)}
-    assert len(list(bands.passes(1))) == 32
+@pytest.mark.parametrize("similarity", [0.3, 0.5, 0.7, 1.0])
+def test_pairs_at_the_threshold_are_not_passed_over(similarity: float) -> None:
+    rng, count = numpy.random.default_rng(3), 2_000
+    share = numpy.arange(200) < 200 * 2 * similarity / (1 + similarity)
+    ones, others = [], []
+    for _ in range(count):
+        words = rng.integers(10**9, size=(2, 200)).astype(str)
+        ones.append(" ".join(words[0]))
+        others.append(" ".join(numpy.where(share, words[0], words[1])))
+    bands = bands_of(pa.table({"row": list(range(2 * count)), "text": ones + others}), column="text", row="row")
+    rows = numpy.arange(count)
+    exact = 2 * similarity / (1 + similarity) * 200
+    triples = (numpy.ceil(exact) - 2) / (2 * 198 - (numpy.ceil(exact) - 2))
+    assert bands.may_reach(rows, rows + count, triples, among=bands).mean() >= 0.999
+    assert bands.may_reach(rows, (rows + 1) % count, triples, among=bands).mean() == 0
+
+
+def bands_with(keys: list[list[int]]) -> Bands:
+    """Rows 10, 11, ... whose key in every band is the first of theirs, but for band 0, where it is the second."""
+    whole = numpy.array([[second, *[first] * 31] for first, second in keys], dtype=numpy.uint64).reshape(-1, 32)
+    rows = numpy.arange(10, 10 + len(keys))
+    return Bands(rows, whole, numpy.zeros((len(keys), 128), dtype=numpy.uint8))
+
+
+def test_rows_under_one_key_are_found_band_by_band() -> None:
+    found = [
+        (buckets.tolist(), rows.tolist()) for buckets, rows in bands_with([[7, 1], [3, 1], [7, 2], [5, 1]]).sharing()
+    ]
+    assert found == [([0, 0, 0], [10, 11, 13]), *[([0, 0], [10, 12])] * 31]
+    assert [len(rows) for _, rows in bands_with([]).sharing()] == [0] * 32
+
+
+def test_rows_under_a_key_of_others_are_found_and_no_more_than_asked_for() -> None:
+    mine, others = bands_with([[7, 1], [9, 4]]), bands_with([[7, 4], [7, 4], [7, 4], [8, 0]])
+    found = [list(zip(rows.tolist(), met.tolist(), strict=True)) for rows, met in mine.shared_with(others, most=2)]
+    assert found == [[(11, 10), (11, 11)], *[[(10, 10), (10, 11)]] * 31]
+    assert [len(rows) for rows, _ in mine.shared_with(bands_with([]), most=2)] == [0] * 32
 
 
 def test_matching_names_rows_per_expression() -> None:

@@ -133,7 +133,7 @@ class Contamination:
         long = [number for number, text in enumerate(normals) if text.count(" ") + 1 >= self.short_words]
         table = pa.table({"row": pa.array(long, type=pa.int64()), "normal": pa.array([normals[n] for n in long])})
         bands = tables.band_keys(tables.minhash(table, column="normal", row="row"), row="row")
-        met = list(meeting_across(corpus.bands(corpus.split("train")), bands))
+        met = list(meeting_across(corpus.bands(corpus.split("train")), bands, threshold=self.threshold))
         rows = sorted({row for row, _ in met})
         prompts = corpus.signals.table.column("normal").take(pa.array(rows, type=pa.int64())).to_pylist()
         likeness = Likeness([*normals, *prompts], (), self.threshold)

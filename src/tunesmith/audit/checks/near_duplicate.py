@@ -10,8 +10,9 @@ Prompts of signs alone are passed over.
 Reference: Broder 1997, On the resemblance and containment of documents; Lee et al. 2022, arXiv:2107.06499.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -20,7 +21,7 @@ from tunesmith.artifacts import Action, Finding
 from tunesmith.audit.check import CHECKS, NEAR_TWINS
 from tunesmith.audit.corpus import Corpus
 from tunesmith.data.normal import normal
-from tunesmith.data.similar import LEADERS, ColumnTexts, Likeness, meeting
+from tunesmith.data.similar import ColumnTexts, Likeness, led
 
 
 @CHECKS.register
@@ -41,9 +42,9 @@ class NearDuplicate:
         systems = _NormalTexts(ColumnTexts(whole.column("system")))
         likeness = Likeness(ColumnTexts(whole.column("normal")), systems, self.threshold)
         edges: dict[int, set[int]] = {}
-        for bucket in meeting(corpus.bands(corpus.split("train"))):
-            for row, leader in _led(bucket, likeness):
-                edges.setdefault(row, set()).add(leader)
+        alike = partial(_are_alike, likeness=likeness)
+        for row, leader in led(corpus.bands(corpus.split("train")), alike, threshold=self.threshold):
+            edges.setdefault(row, set()).add(leader)
         return [
             corpus.finding(
                 self,
@@ -77,15 +78,8 @@ def _alike(row: int, other: int, likeness: Likeness) -> float | None:
     return similarity if similarity is not None and likeness.same_task(row, other) else None
 
 
-def _led(bucket: list[int], likeness: Likeness) -> Iterator[tuple[int, int]]:
-    """(row, lower row it is like) for every row of a bucket that is like one of the bucket's leaders; others become leaders."""
-    leaders: list[int] = []
-    for row in bucket:
-        leader = next((one for one in leaders if _alike(row, one, likeness) is not None), None)
-        if leader is not None:
-            yield row, leader
-        elif len(leaders) < LEADERS:
-            leaders.append(row)
+def _are_alike(row: int, other: int, likeness: Likeness) -> bool:
+    return _alike(row, other, likeness) is not None
 
 
 def _resolved(edges: dict[int, set[int]], likeness: Likeness) -> Iterable[tuple[int, int, float]]:

@@ -60,7 +60,7 @@ class SplitLeakage:
         train, test = corpus.split("train"), corpus.split("test")
         likeness = Likeness(ColumnTexts(corpus.signals.table.column("normal")), (), self.threshold)
         best: dict[int, tuple[float, int]] = {row: (1.0, -other) for row, other in _equal(train, test)}
-        for row, others in meeting_across(corpus.bands(train), corpus.bands(test)):
+        for row, others in meeting_across(corpus.bands(train), corpus.bands(test), threshold=self.threshold):
             for other in others:
                 similarity = likeness.between(row, other)
                 if similarity is not None:

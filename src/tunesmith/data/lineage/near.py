@@ -46,7 +46,7 @@ def near_rows(container: str, texts: Sequence[str], store: Store, *, threshold: 
         normals = [*texts, *found]
         likeness = Likeness(normals, [""] * len(normals), threshold)
         best: dict[int, tuple[float, int]] = {}
-        for row, others in meeting_across(_bands(found, first=len(texts)), asked):
+        for row, others in meeting_across(_bands(found, first=len(texts)), asked, threshold=threshold):
             nearest = _nearest(row, others, likeness)
             best[row] = max(nearest, best.get(row, nearest))
         for row in sorted(row for row in best if best[row] != NONE):
