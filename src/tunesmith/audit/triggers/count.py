@@ -157,7 +157,7 @@ def _exact(prompts: Prompts, answers: Answers, *, numbers: Numbers, openings: Pl
         return run.astype(float), both.astype(float)
     known = _Known(numbers)
     for grams in prompts.grams():
-        which, rows, _ = known.hits(grams)
+        which, rows = known.pairs(grams)
         run += numpy.bincount(which, minlength=len(numbers))
         both += numpy.bincount(which[answers.openings[rows] == openings[which]], minlength=len(numbers))
     return run.astype(float), both.astype(float)
@@ -173,15 +173,25 @@ class _Known:
 
     def hits(self, grams: Grams) -> tuple[Places, Places, Places]:
         """(which number, row, first place in the row), each pair of number and row once."""
+        which, place = self._met(grams)
+        rows = grams.rows[place]
+        _, first = numpy.unique(which * (int(grams.rows.max(initial=0)) + 1) + rows, return_index=True)
+        return which[first], rows[first], grams.places[place[first]]
+
+    def pairs(self, grams: Grams) -> tuple[Places, Places]:
+        """(which number, row), each pair once: numbers alone sort several times faster than with their places."""
+        which, place = self._met(grams)
+        after = int(grams.rows.max(initial=0)) + 1
+        keys = numpy.sort(which * after + grams.rows[place])
+        which, rows = numpy.divmod(keys[numpy.append(True, keys[1:] != keys[:-1])[: len(keys)]], after)
+        return which, rows
+
+    def _met(self, grams: Grams) -> tuple[Places, Places]:
+        """(which number, place among the grams) of those that are known."""
         maybe = numpy.flatnonzero(self._sieve[grams.numbers >> numpy.uint64(40)])
         which = numpy.minimum(numpy.searchsorted(self._numbers, grams.numbers[maybe]), len(self._numbers) - 1)
         true = self._numbers[which] == grams.numbers[maybe]
-        which, maybe = which[true], maybe[true]
-        rows = grams.rows[maybe]
-        if not len(rows):
-            return which, rows, rows
-        _, first = numpy.unique(which * (int(rows.max()) + 1) + rows, return_index=True)
-        return which[first], rows[first], grams.places[maybe[first]]
+        return which[true], maybe[true]
 
 
 def _located(prompts: Prompts, answers: Answers, numbers: Numbers, sizes: Places, openings: Places) -> list[Candidate]:
