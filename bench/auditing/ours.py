@@ -4,19 +4,23 @@ With checks named, the rows are read first and the checks alone are measured; `a
 line runs it, reading and writing included, and `again` a second one of the same rows.
 """
 
+import json
 import sys
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from rows import rows as made
+
 from auditing.meter import measured, reply
-from tunesmith.audit.check import CHECKS, check_class, check_ids
+from tunesmith.audit.check import CHECKS, check_class
 from tunesmith.audit.columns import Columns
-from tunesmith.audit.run import audit_files
+from tunesmith.audit.run import run
 from tunesmith.context import Context
 from tunesmith.data.rows import batches, canonical
 from tunesmith.data.sources import stream_sources
-from tunesmith.recipe import SourceSettings
+from tunesmith.recipe import AuditSettings, DataSettings, SourceSettings, TaskSettings
 from tunesmith.store import open_store
 
 WITHOUT: Final = ("label-error",)
@@ -32,14 +36,46 @@ def main() -> None:
 
 
 def whole(rows: str, context: Context, *, again: bool) -> dict[str, Any]:
-    """The audit of a file with all checks but those that train a model."""
-    checks = [name for name in check_ids() if name not in WITHOUT]
+    """The audit of rows whose rights are stated, with every check at work but the one that trains a model.
+
+    `language` has its languages named, `contamination` a benchmark of 1,000 items and `protected-work` a folder of texts.
+    """
+    folder = context.home
+    references(folder)
+    data = DataSettings(
+        train=(SourceSettings(path=rows, license="CC0-1.0", origin="made by bench/rows.py", basis="contract"),)
+    )
+    settings = AuditSettings(
+        off=WITHOUT,
+        drop=(
+            {"contamination": {"benchmarks": str(folder / "benchmark.jsonl")}},
+            {"protected-work": {"works": str(folder / "works")}},
+        ),
+        warn=({"language": {"allowed": ["en"]}},),
+    )
     answer: dict[str, Any] = {}
     if again:
-        audit_files([Path(rows)], checks, context)
+        run(data, settings, context, task=TaskSettings(type="chat"))
     with measured(answer):
-        report = audit_files([Path(rows)], checks, context)
+        report = run(data, settings, context, task=TaskSettings(type="chat"))
+    checks = [name for name, said in report.checks.items() if said != "off"]
     return answer | {"rows": report.rows_read, "found": dict(report.found), "checks": checks}
+
+
+def references(folder: Path) -> None:
+    """A benchmark and the texts of an owner: rows of another seed with their words shuffled, so that no run is shared."""
+    rng = Random(5)
+
+    def shuffled(text: str) -> str:
+        words = text.split()
+        rng.shuffle(words)
+        return " ".join(words)
+
+    with open(folder / "benchmark.jsonl", "w", encoding="utf-8") as lines:
+        lines.writelines(json.dumps({"text": shuffled(" ".join(row.texts))}) + "\n" for row in made(1_000, seed=3))
+    (folder / "works").mkdir(exist_ok=True)
+    for number, row in enumerate(made(100, seed=4)):
+        (folder / "works" / f"{number}.txt").write_text(shuffled(" ".join(row.texts)), encoding="utf-8")
 
 
 def alone(which: str, rows: str, context: Context) -> dict[str, Any]:

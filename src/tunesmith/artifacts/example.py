@@ -63,6 +63,8 @@ class Message(Artifact):
     @property
     def text(self) -> str:
         """The text parts, joined."""
+        if len(self.content) == 1 and isinstance(self.content[0], Text):
+            return self.content[0].text
         return "".join(part.text for part in self.content if isinstance(part, Text))
 
     @property

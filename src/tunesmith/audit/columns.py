@@ -27,6 +27,8 @@ TEXTS: Final = (
     "digest",
     *Rights.model_fields,
 )
+Turns = Sequence[tuple[str, str]]
+"""Text and role of each message of a row."""
 NUMBERS: Final = ("row", "line", "systems")
 TABLE: Final = pa.schema([*((name, pa.int64()) for name in NUMBERS), *((name, pa.string()) for name in TEXTS)])
 PARTS: Final = pa.schema(
@@ -45,11 +47,12 @@ class Columns:
 
     def add(self, batch: Sequence[Row], split: str, *, examples: Sequence[str]) -> None:
         """The next rows, with the canonical texts of their examples."""
-        texts = [_prompt(row) for row in batch]
+        turns = [[(turn.text, turn.role) for turn in row.example.messages] for row in batch]
+        texts = [_prompt(row, said) for row, said in zip(batch, turns, strict=True)]
         columns: dict[str, list[object]] = {
             "row": list(range(self.rows, self.rows + len(batch))),
             "line": [row.line for row in batch],
-            "systems": [_systems(row) for row in batch],
+            "systems": [_systems(said) for said in turns],
             "row_id": [row.row_id for row in batch],
             "split": [split] * len(batch),
             "file": [row.file for row in batch],
@@ -60,10 +63,12 @@ class Columns:
             "plain": [normal(prompt) for _, prompt in texts],
             "digest": [digest_of(example.encode())[7:] for example in examples],
         }
+        same = all(row.rights is batch[0].rights for row in batch)
         for key in Rights.model_fields:
-            columns[key] = [getattr(row.rights, key) for row in batch]
+            columns[key] = [getattr(row.rights, key) for row in (batch[:1] if same else batch)]
+            columns[key] *= len(batch) if same else 1
         self._tables.append(_table(columns, TABLE))
-        self._parts.append(self._messages(batch))
+        self._parts.append(self._messages(batch, turns))
         self.rows += len(batch)
         self.parts += self._parts[-1].num_rows
 
@@ -91,16 +96,20 @@ class Columns:
         parts = _with(parts, row=pa.array(rows[messages]), part=pa.array(numpy.arange(len(messages))))
         return Columns(_shards(table), _shards(parts), self.rows, self.parts)
 
-    def _messages(self, batch: Sequence[Row]) -> pa.Table:
-        lines: dict[str, list[object]] = {name: [] for name in PARTS.names}
-        for number, row in enumerate(batch, self.rows):
-            turns: list[tuple[str, str | None]] = [(turn.text, turn.role) for turn in row.example.messages]
-            turns = turns or [(row.example.text or "", None)]
-            lines["row"] += [number] * len(turns)
-            lines["message"] += range(len(turns))
-            lines["text"] += [text for text, _ in turns]
-            lines["role"] += [role for _, role in turns]
-        lines["part"] = list(range(self.parts, self.parts + len(lines["row"])))
+    def _messages(self, batch: Sequence[Row], turns: Sequence[Turns]) -> pa.Table:
+        """One line a message; a row that is a text has one, without a role."""
+        said: Sequence[Sequence[tuple[str, str | None]]] = [
+            spoken or [(row.example.text or "", None)] for row, spoken in zip(batch, turns, strict=True)
+        ]
+        counts = [len(one) for one in said]
+        flat = [turn for one in said for turn in one]
+        lines: dict[str, list[object]] = {
+            "part": list(range(self.parts, self.parts + len(flat))),
+            "row": [*numpy.repeat(numpy.arange(self.rows, self.rows + len(batch)), counts).tolist()],
+            "message": [number for count in counts for number in range(count)],
+            "text": [text for text, _ in flat],
+            "role": [role for _, role in flat],
+        }
         return _table(lines, PARTS)
 
 
@@ -134,19 +143,18 @@ def _joined(tables: list[pa.Table], schema: pa.Schema) -> pa.Table:
     return pa.concat_tables(tables) if tables else schema.empty_table()
 
 
-def _prompt(row: Row) -> tuple[str, str]:
-    """(system turns, the rest of the prompt)."""
-    if not row.example.messages:
+def _prompt(row: Row, said: Turns) -> tuple[str, str]:
+    """(system turns, the rest of the prompt): what comes before the last turn of the assistant."""
+    if not said:
         return "", row.example.text or ""
-    turns = row.example.prompt
-    system = "\n".join(turn.text for turn in turns if turn.role == "system")
-    return system, "\n".join(turn.text for turn in turns if turn.role != "system")
+    asked = said[:-1] if said[-1][1] == "assistant" else said
+    system = "\n".join(text for text, role in asked if role == "system")
+    return system, "\n".join(text for text, role in asked if role != "system")
 
 
-def _systems(row: Row) -> int:
+def _systems(said: Turns) -> int:
     """How many system turns come first; the message after them is the one to show."""
-    roles = [turn.role for turn in row.example.messages]
-    return next((number for number, role in enumerate(roles) if role != "system"), 0)
+    return next((number for number, (_, role) in enumerate(said) if role != "system"), 0)
 
 
 def _completion(row: Row) -> str | None:

@@ -32,6 +32,8 @@ MIX: Final = numpy.uint64(0x9E3779B97F4A7C15)
 SPREADS: Final = 4
 """Standard deviations by which an estimate may fall short before a pair is passed over: at a threshold of 0.5 of 100,000 pairs
 just there three are lost."""
+SIEVE_BITS: Final = 20
+"""High bits of a key by which most of those that two sides do not share are passed over."""
 COMPARED: Final = 100_000
 """Pairs of signatures that are held beside each other at once."""
 
@@ -98,10 +100,13 @@ class Bands:
         for band in range(BANDS):
             order = numpy.argsort(others.keys[:, band], kind="stable")
             keys = others.keys[order, band]
-            first, after = (numpy.searchsorted(keys, self.keys[:, band], side=side) for side in ("left", "right"))
+            held = numpy.zeros(1 << SIEVE_BITS, dtype=numpy.bool_)
+            held[keys >> numpy.uint64(64 - SIEVE_BITS)] = True
+            maybe = numpy.flatnonzero(held[self.keys[:, band] >> numpy.uint64(64 - SIEVE_BITS)])
+            first, after = (numpy.searchsorted(keys, self.keys[maybe, band], side=side) for side in ("left", "right"))
             counts = numpy.minimum(after - first, most)
             within = numpy.arange(counts.sum()) - numpy.repeat(numpy.cumsum(counts) - counts, counts)
-            yield numpy.repeat(self.rows, counts), others.rows[order[numpy.repeat(first, counts) + within]]
+            yield numpy.repeat(self.rows[maybe], counts), others.rows[order[numpy.repeat(first, counts) + within]]
 
 
 def band_keys(signatures: pa.Table, *, row: str) -> Bands:
