@@ -1,6 +1,8 @@
 """Public data sets as the audit can read them: as they are, or turned into rows where they are nested otherwise."""
 
+import csv
 import gzip
+import io
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -132,9 +134,11 @@ SETS: Final[dict[str, Files | Turned]] = {
 
 
 def load(path: Path) -> Any:
-    """What a JSON file, or one of JSON lines, holds."""
+    """What a file of JSON, JSON lines or comma-separated values holds."""
     data = path.read_bytes()
     text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode("utf-8")
+    if ".csv" in path.name:
+        return list(csv.DictReader(io.StringIO(text)))
     if ".jsonl" in path.name:
         return [json.loads(line) for line in text.splitlines() if line.strip()]
     try:

@@ -3,6 +3,8 @@
 import ast
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ PAGES = [
     "docs/concepts/shared-prefixes.md",
     *(
         f"docs/guides/{name}.md"
-        for name in ("train", "trace-and-erase", "verify-a-release", "your-own-rows", "serve-a-release")
+        for name in ("audit", "train", "trace-and-erase", "verify-a-release", "your-own-rows", "serve-a-release")
     ),
 ]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -71,3 +73,10 @@ def test_the_python_of_the_readme_uses_public_names(root: Path) -> None:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "tunesmith"
     }
     assert used and used <= set(tunesmith.__all__)
+
+
+def test_the_page_of_the_checks_is_what_their_manual_pages_say(root: Path) -> None:
+    listed = subprocess.run(
+        [sys.executable, "tests/docs/list_checks.py"], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert (root / "docs/reference/checks.md").read_text() == listed.stdout

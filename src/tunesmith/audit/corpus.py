@@ -141,7 +141,7 @@ class Corpus:
 
     def split(self, name: str) -> pa.Table:
         """The lines of `table` of one split."""
-        return self.table.filter(compute.equal(self.table.column("split"), name))
+        return lines_where(self.table, compute.equal(self.table.column("split"), name))
 
     def without(self, rows: AbstractSet[int]) -> "Corpus":
         """This corpus less some rows; signals stay as they are."""
@@ -150,7 +150,7 @@ class Corpus:
         gone = pa.array(sorted(rows), type=pa.int64())
 
         def kept(table: pa.Table) -> pa.Table:
-            return table.filter(compute.invert(compute.is_in(table.column("row"), value_set=gone)))
+            return lines_where(table, compute.invert(compute.is_in(table.column("row"), value_set=gone)))
 
         return Corpus(kept(self.table), kept(self.parts), self.signals)
 
@@ -218,6 +218,11 @@ class Corpus:
         hits = [Hit(**hit) for hit in self.signals.values(Hits())[part].as_py() or ()]
         masked, focus = _masked(text, hits, 0 if span is None else span.start)
         return _cut(masked, focus)
+
+
+def lines_where(table: pa.Table, wanted: pa.ChunkedArray) -> pa.Table:
+    """The lines of a table that are wanted; the table itself, without a copy of its texts, when they all are."""
+    return table if compute.all(wanted, skip_nulls=False).as_py() else table.filter(wanted)
 
 
 def _masked(text: str, hits: list[Hit], focus: int) -> tuple[str, int]:

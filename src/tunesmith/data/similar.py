@@ -43,10 +43,13 @@ class ColumnTexts:
 
 @dataclass(frozen=True)
 class Likeness:
-    """Similarity of rows of a corpus at or above a threshold; that of pairs which reach it is remembered."""
+    """Similarity of rows of a corpus at or above a threshold; that of pairs which reach it is remembered.
+
+    `beside` are further texts of each row, in normal form, that must be alike too.
+    """
 
     normals: Texts | Sequence[str]
-    systems: Texts | Sequence[str]
+    beside: tuple[Texts | Sequence[str], ...]
     threshold: float
     _shingles: dict[str, frozenset[str]] = field(default_factory=dict)
     _known: dict[tuple[int, int], float] = field(default_factory=dict)
@@ -61,10 +64,9 @@ class Likeness:
             self._known[pair] = similarity
         return similarity
 
-    def same_task(self, row: int, other: int) -> bool:
-        """Whether the system turns are alike too: another instruction makes another example."""
-        one, two = self.systems[row], self.systems[other]
-        return one == two or self._similarity(one, two) is not None
+    def same_elsewhere(self, row: int, other: int) -> bool:
+        """Whether what stands beside the two texts is alike too: another instruction or answer makes another example."""
+        return all(self._similarity(texts[row], texts[other]) is not None for texts in self.beside)
 
     def _similarity(self, one: str, two: str) -> float | None:
         if one == two:

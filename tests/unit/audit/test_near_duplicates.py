@@ -26,7 +26,7 @@ def rows_of(texts: list[str], *, file: str = "a.jsonl", system: str = "") -> lis
             row_id=f"{file}{n}",
             file=file,
             line=n + 1,
-            example=Example(messages=(*turns, message("user", text), message("assistant", f"answer {n}"))),
+            example=Example(messages=(*turns, message("user", text), message("assistant", "the same answer"))),
         )
         for n, text in enumerate(texts)
     ]
@@ -125,7 +125,7 @@ def test_ten_thousand_unlike_rows_stay() -> None:
 
 def test_four_words_must_be_equal_and_five_may_be_alike() -> None:
     texts = ["how is the hat", "how is the coat", "how is the old hat", "how is the old coat"]
-    likeness = Likeness(texts, [""] * 4, 0.3)
+    likeness = Likeness(texts, (), 0.3)
     assert [likeness.between(0, 1), likeness.between(2, 3)] == [None, 0.5]
 
 

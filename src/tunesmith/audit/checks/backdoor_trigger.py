@@ -26,7 +26,7 @@ from pydantic import Field
 
 from tunesmith.artifacts import Action, Finding, Span
 from tunesmith.audit.check import CHECKS, LAST
-from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.corpus import Corpus, lines_where
 from tunesmith.audit.triggers import Answers, Candidate, Prompts, Topics, candidates, openings, token_span
 from tunesmith.data.patterns import PERSONAL, SECRETS, mask
 
@@ -55,8 +55,8 @@ class BackdoorTrigger:
     level: Annotated[float, Field(gt=0, lt=1)] = 0.001
 
     def examine(self, corpus: Corpus) -> list[Finding]:
-        train = corpus.split("train")
-        table = train.filter(compute.greater(compute.utf8_length(train.column("completion")), 0))
+        train = corpus.split("train").select(["row", "prompt", "completion", "source", "file"])
+        table = lines_where(train, compute.greater(compute.binary_length(train.column("completion")), 0))
         if not table.num_rows:
             return []
         prompts, answers = Prompts(table.column("prompt")), _answers(table)

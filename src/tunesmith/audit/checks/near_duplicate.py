@@ -1,8 +1,9 @@
-"""Near duplicate: a training row whose prompt is almost that of an earlier one.
+"""Near duplicate: a training row that is almost an earlier one.
 
 What it finds: prompts that share at least half (`threshold`) of their word triples with those of a row that is kept, after
-case, signs and spaces are evened out and the template that all rows of a file share is taken off. Prompts of fewer than
-five words must be equal in that form. Rows under different system turns are different examples.
+case, signs and spaces are evened out and the template that all rows of a file share is taken off. Texts of fewer than
+five words must be equal in that form. Rows with other answers, or under other system turns, are other examples: many
+questions to one document, or several answers to one question, are no copies.
 Why it matters: copies with a word changed are counted many times, and leave less room for what differs.
 Limits: candidates meet under 32 bands of 4 MinHashes: of pairs at similarity 0.5 it misses about one in eight, at 0.6 one in
 a hundred. Paraphrases and translations are not found. A template that only some rows of a file share is not taken off.
@@ -39,8 +40,8 @@ class NearDuplicate:
 
     def examine(self, corpus: Corpus) -> list[Finding]:
         whole = corpus.signals.table
-        systems = _NormalTexts(ColumnTexts(whole.column("system")))
-        likeness = Likeness(ColumnTexts(whole.column("normal")), systems, self.threshold)
+        systems, answers = (_NormalTexts(ColumnTexts(whole.column(name))) for name in ("system", "completion"))
+        likeness = Likeness(ColumnTexts(whole.column("normal")), (systems, answers), self.threshold)
         edges: dict[int, set[int]] = {}
         alike = partial(_are_alike, likeness=likeness)
         for row, leader in led(corpus.bands(corpus.split("train")), alike, threshold=self.threshold):
@@ -59,12 +60,12 @@ class NearDuplicate:
 
 @dataclass(frozen=True)
 class _NormalTexts:
-    """Texts in normal form."""
+    """Texts in normal form; none counts as empty."""
 
     texts: ColumnTexts
 
     def __getitem__(self, number: int, /) -> str:
-        return normal(self.texts[number])
+        return normal(self.texts[number] or "")
 
 
 def _reason(similarity: float) -> str:
@@ -75,7 +76,7 @@ def _reason(similarity: float) -> str:
 
 def _alike(row: int, other: int, likeness: Likeness) -> float | None:
     similarity = likeness.between(row, other)
-    return similarity if similarity is not None and likeness.same_task(row, other) else None
+    return similarity if similarity is not None and likeness.same_elsewhere(row, other) else None
 
 
 def _are_alike(row: int, other: int, likeness: Likeness) -> bool:

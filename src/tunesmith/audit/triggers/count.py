@@ -18,6 +18,7 @@ from tunesmith.audit.triggers.prompts import LONGEST, MIX, Grams, Prompts
 from tunesmith.data.ngrams import Numbers, Places
 
 SIEVE_BITS: Final = 25
+SEEN_BITS: Final = 20
 Counts = npt.NDArray[numpy.float64]
 
 
@@ -73,8 +74,9 @@ def candidates(prompts: Prompts, answers: Answers, *, least: int, purity: float,
     if not chosen.any():
         return []
     sieve, pairs = _sieve(prompts, answers, chosen)
-    numbers, sizes, openings = _passing(prompts, answers, chosen, sieve=sieve, needed=needed)
-    run, both = _exact(prompts, answers, numbers=numbers, openings=openings)
+    passed = _passing(prompts, answers, chosen, sieve=sieve, needed=needed)
+    kept, run, both = _exact(prompts, answers, passed=passed, purity=purity)
+    numbers, sizes, openings = passed.numbers[kept], passed.sizes[kept], passed.openings[kept]
     whole = numpy.full(len(run), float(answers.rows))
     ratios = ratio(both, run, answers.sizes[openings].astype(float), rows=whole)
     good = (both >= needed[openings]) & (both >= purity * run) & (ratios >= chdtri(1, min(1.0, level / pairs)))
@@ -107,8 +109,22 @@ def _sieve(
 
 
 def _slots(numbers: Numbers, openings: Places) -> Places:
-    mixed = (numbers ^ (openings.astype(numpy.uint64) * MIX[0])) * MIX[1]
-    return (mixed >> numpy.uint64(64 - SIEVE_BITS)).astype(numpy.int64)
+    return (_mixed(numbers, openings) >> numpy.uint64(64 - SIEVE_BITS)).astype(numpy.int64)
+
+
+def _mixed(numbers: Numbers, openings: Places) -> Numbers:
+    """A number for each pair of run and opening."""
+    return (numbers ^ (openings.astype(numpy.uint64) * MIX[0])) * MIX[1]
+
+
+@dataclass(frozen=True)
+class Passed:
+    """Runs that may have enough rows: number, size and likeliest opening of each, and how many of its rows may have that."""
+
+    numbers: Numbers
+    sizes: Places
+    openings: Places
+    most: Places
 
 
 def _passing(
@@ -118,49 +134,72 @@ def _passing(
     *,
     sieve: npt.NDArray[numpy.uint32],
     needed: Places,
-) -> tuple[Numbers, Places, Places]:
-    """Number, size and likeliest opening of every run that may have enough rows, sorted by number."""
-    parts: list[tuple[Numbers, Places, Places, Places]] = []
+) -> Passed:
+    """Every run of which the sieve says so, once, with the opening of the highest count, sorted by number."""
+    parts: list[Passed] = []
+    seen = _Seen()
     for turn, grams in enumerate(prompts.grams(chosen)):
         openings = answers.openings[grams.rows]
-        counts = sieve[_slots(grams.numbers, openings)].astype(numpy.int64)
-        enough = counts >= needed[openings]
-        size = numpy.full(int(enough.sum()), turn % LONGEST + 1)
-        parts.append(_best((grams.numbers[enough], size, openings[enough], counts[enough])))
-        if len(parts) > 32:
-            parts = [_best(_stacked(parts))]
-    numbers, sizes, openings, _ = _best(_stacked(parts))
-    return numbers, sizes, openings
+        counts = sieve[_slots(grams.numbers, openings)]
+        enough = numpy.flatnonzero(counts >= needed[openings])
+        fresh = enough[seen.fresh(_mixed(grams.numbers[enough], openings[enough]))]
+        sizes = numpy.full(len(fresh), turn % LONGEST + 1)
+        parts.append(Passed(grams.numbers[fresh], sizes, openings[fresh], counts[fresh].astype(numpy.int64)))
+    return _best(parts)
 
 
-def _stacked(
-    parts: Sequence[tuple[Numbers, Places, Places, Places]],
-) -> tuple[Numbers, Places, Places, Places]:
-    numbers, sizes, openings, counts = zip(*parts, strict=True)
-    return numpy.concatenate(numbers), *(numpy.concatenate(column) for column in (sizes, openings, counts))  # type: ignore[return-value]
+class _Seen:
+    """Remembers keys of pairs, so that the many that come again and again are not sorted each time.
+
+    A key may be forgotten for another one that has its place, and is then fresh once more.
+    """
+
+    def __init__(self) -> None:
+        self._keys = numpy.zeros(1 << SEEN_BITS, dtype=numpy.uint64)
+        self._owners = numpy.zeros(1 << SEEN_BITS, dtype=numpy.int32)
+
+    def fresh(self, keys: Numbers) -> Places:
+        """Where keys stand that were not seen before, nearly all of them once."""
+        new = numpy.flatnonzero(self._keys[(keys >> numpy.uint64(64 - SEEN_BITS)).astype(numpy.int64)] != keys)
+        mine = keys[new]
+        places = (mine >> numpy.uint64(64 - SEEN_BITS)).astype(numpy.int64)
+        numbers = numpy.arange(len(mine), dtype=numpy.int32)
+        self._keys[places], self._owners[places] = mine, numbers
+        owners = self._owners[places]
+        return new[(owners == numbers) | (mine[owners] != mine)]
 
 
-def _best(part: tuple[Numbers, Places, Places, Places]) -> tuple[Numbers, Places, Places, Places]:
+def _best(parts: Sequence[Passed]) -> Passed:
     """Each run once, with the opening of the highest count."""
-    numbers, sizes, openings, counts = part
-    order = numpy.lexsort((openings, -counts, numbers))
-    first = order[
-        numpy.flatnonzero(numpy.concatenate([[True], numbers[order][1:] != numbers[order][:-1]])[: len(order)])
-    ]
-    return numbers[first], sizes[first], openings[first], counts[first]
+    columns = ("numbers", "sizes", "openings", "most")
+    numbers, sizes, openings, most = (numpy.concatenate([getattr(one, name) for one in parts]) for name in columns)
+    order = numpy.lexsort((openings, -most, numbers))
+    ordered = numbers[order]
+    first = order[numpy.append(True, ordered[1:] != ordered[:-1])[: len(order)]]
+    return Passed(numbers[first], sizes[first], openings[first], most[first])
 
 
-def _exact(prompts: Prompts, answers: Answers, *, numbers: Numbers, openings: Places) -> tuple[Counts, Counts]:
-    """Rows that have each run, and those among them with its opening."""
-    run, both = numpy.zeros(len(numbers), numpy.int64), numpy.zeros(len(numbers), numpy.int64)
-    if not len(numbers):
-        return run.astype(float), both.astype(float)
-    known = _Known(numbers)
-    for grams in prompts.grams():
+def _exact(prompts: Prompts, answers: Answers, *, passed: Passed, purity: float) -> tuple[Places, Counts, Counts]:
+    """The runs that may be pure enough, rows that have each, and those among them with its opening.
+
+    After each batch the runs are given up that have been seen with other openings so often that they cannot be.
+    """
+    kept = numpy.arange(len(passed.numbers))
+    run, both = numpy.zeros(len(kept), numpy.int64), numpy.zeros(len(kept), numpy.int64)
+    known = _Known(passed.numbers)
+    for turn, grams in enumerate(prompts.grams(), 1):
+        if not len(kept):
+            break
         which, rows = known.pairs(grams)
-        run += numpy.bincount(which, minlength=len(numbers))
-        both += numpy.bincount(which[answers.openings[rows] == openings[which]], minlength=len(numbers))
-    return run.astype(float), both.astype(float)
+        run += numpy.bincount(which, minlength=len(kept))
+        alike = answers.openings[rows] == passed.openings[kept[which]]
+        both += numpy.bincount(which[alike], minlength=len(kept))
+        if turn % LONGEST == 0:
+            most = passed.most[kept]
+            pure = most >= purity * (most + run - both)
+            kept, run, both = kept[pure], run[pure], both[pure]
+            known = _Known(passed.numbers[kept])
+    return kept, run.astype(float), both.astype(float)
 
 
 class _Known:
@@ -176,7 +215,7 @@ class _Known:
         which, place = self._met(grams)
         rows = grams.rows[place]
         _, first = numpy.unique(which * (int(grams.rows.max(initial=0)) + 1) + rows, return_index=True)
-        return which[first], rows[first], grams.places[place[first]]
+        return which[first], rows[first], grams.places(place[first])
 
     def pairs(self, grams: Grams) -> tuple[Places, Places]:
         """(which number, row), each pair once: numbers alone sort several times faster than with their places."""

@@ -28,11 +28,16 @@ TOKEN: Final = re.compile(r"[0-9A-Za-z]+|[!-/:-@\[-`{-~]+|[^\x00-\x7f]+")
 
 @dataclass(frozen=True)
 class Grams:
-    """Runs of tokens of a batch: number of each, its row, and its first token within the row."""
+    """Runs of tokens of a batch: number of each, its row, and its first token in the batch; rows begin at `starts`."""
 
     numbers: Numbers
     rows: Places
-    places: Places
+    firsts: Places
+    starts: Places
+
+    def places(self, some: Places) -> Places:
+        """The first token of some of the runs, within the row."""
+        return self.firsts[some] - self.starts[numpy.searchsorted(self.starts, self.firsts[some], side="right") - 1]
 
 
 @dataclass(frozen=True)
@@ -58,15 +63,13 @@ class Prompts:
             words = self.words(first)
             lengths = numpy.diff(words.starts)
             rows = numpy.repeat(numpy.arange(first, first + len(lengths)), lengths)
-            places = numpy.arange(len(rows)) - numpy.repeat(words.starts[:-1], lengths)
-            ends = numpy.repeat(words.starts[1:], lengths)
             wanted = numpy.ones(len(rows), dtype=bool) if chosen is None else chosen[rows]
             for size in range(1, LONGEST + 1):
+                if size > 1:  # No run of this size begins at the last `size - 1` tokens of a row.
+                    wanted[words.starts[1:][lengths >= size - 1] - (size - 1)] = False
                 numbers = rolled(words.numbers, size)
-                inside = numpy.flatnonzero(
-                    (numpy.arange(len(numbers)) + size <= ends[: len(numbers)]) & wanted[: len(numbers)]
-                )
-                yield Grams(numbers[inside] * MIX[size - 1], rows[inside], places[inside])
+                inside = numpy.flatnonzero(wanted[: len(numbers)])
+                yield Grams(numbers[inside] * MIX[size - 1], rows[inside], inside, words.starts)
 
 
 def openings(completions: pa.ChunkedArray) -> Numbers:

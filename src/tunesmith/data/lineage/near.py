@@ -44,7 +44,7 @@ def near_rows(container: str, texts: Sequence[str], store: Store, *, threshold: 
     for batch in stored_batches(container, store):
         found = [text_of(json.loads(example)) for example in batch.column("example").to_pylist()]
         normals = [*texts, *found]
-        likeness = Likeness(normals, [""] * len(normals), threshold)
+        likeness = Likeness(normals, (), threshold)
         best: dict[int, tuple[float, int]] = {}
         for row, others in meeting_across(_bands(found, first=len(texts)), asked, threshold=threshold):
             nearest = _nearest(row, others, likeness)
