@@ -8,7 +8,8 @@ from tunesmith.audit.manual import manual
 HEAD = """# Checks
 
 Drawn from the code by `python tests/docs/list_checks.py`. The action is what is done when the recipe says nothing; `audit.block`,
-`audit.drop`, `audit.redact` and `audit.warn` name checks to do otherwise, with settings where wanted: `warn: [{language: {allowed: [en]}}]`.
+`audit.drop`, `audit.redact` and `audit.warn` name checks to do otherwise, with settings where wanted:
+`warn: [{language: {allowed: [en]}}]`.
 """
 FILLED = ("allowed_licenses", "exempt", "task", "today", "reader")
 
