@@ -119,9 +119,7 @@ SETS: Final[dict[str, Files | Turned]] = {
     "XQuAD, German": Turned("chat", "xquad/xquad.de.json.gz", _xquad, "CC-BY-SA-4.0"),
     "BBQ, age": Turned("chat", "bbq/Age.jsonl.gz", _bbq, "CC-BY-4.0"),
     "BBQ, religion": Turned("chat", "bbq/Religion.jsonl.gz", _bbq, "CC-BY-4.0"),
-    "CrowS-Pairs": Files(
-        "text", ("crows_pairs/crows_pairs_anonymized.csv",), (), {"text": "sent_more"}, "CC-BY-SA-4.0"
-    ),
+    "CrowS-Pairs": Turned("text", "crows_pairs/crows_pairs_anonymized.csv", _texts("sent_more"), "CC-BY-SA-4.0"),
     "Self-Instruct seeds": Turned("chat", "self_instruct/seed_tasks.jsonl", _seed_tasks, "Apache-2.0"),
     "MT-Bench": Turned("text", "mt_bench/question.jsonl", _texts("turns"), "Apache-2.0"),
     "PoisonedRAG": Turned("chat", "poisonedrag/nq.json", _poisoned, "MIT"),

@@ -54,7 +54,8 @@ class FolderShelf:
         self._again = again
         made_by = digest_of(canonical_bytes({"code": code_version(), "versions": library_versions()}))
         self._folder = store.folder / "signals" / made_by[7:23]
-        self._known: dict[int, tuple[pa.Array, bytes]] = {}
+        self._known: dict[tuple[str | int | None, ...], tuple[pa.Array, bytes]] = {}
+        """By place in memory, with the column, so that no other one comes to lie there."""
         for other in (store.folder / "signals").glob("*"):
             if other != self._folder:
                 shutil.rmtree(other)
@@ -90,15 +91,16 @@ class FolderShelf:
         return self._folder / key.hexdigest()
 
     def _content(self, column: pa.Array) -> bytes:
-        """Digest of a column's values; known by identity, since several signals read the same columns."""
-        known = self._known.get(id(column))
-        if known is None or known[0] is not column:
+        """Digest of a column's values; known by where they lie in memory, since several signals read the same columns."""
+        addresses = (buffer and buffer.address for buffer in column.buffers())
+        place = (str(column.type), *addresses, column.offset, len(column))
+        if place not in self._known:
             sink = pa.BufferOutputStream()
             batch = pa.record_batch({"column": column})
             with pa.ipc.new_stream(sink, batch.schema) as writer:
                 writer.write_batch(batch)
-            known = self._known[id(column)] = (column, _digest(sink.getvalue()))
-        return known[1]
+            self._known[place] = (column, _digest(sink.getvalue()))
+        return self._known[place][1]
 
 
 def _digest(data: bytes | pa.Buffer) -> bytes:

@@ -60,7 +60,8 @@ class KgramIndex:
 
     def runs(self, words: Words) -> Runs:
         """The longest runs of at least `length` words that lines have in common with reference texts."""
-        pairs = [self._meeting(words, first) for first in range(0, len(words.numbers), ASKED)]
+        asked = len(words.numbers) if len(self.numbers) else 0
+        pairs = [self._meeting(words, first) for first in range(0, asked, ASKED)]
         mine, theirs = (numpy.concatenate([pair[side] for pair in pairs] or [numpy.zeros(0, int)]) for side in (0, 1))
         lines, texts = _text_of(words, mine), _text_of(self.words, theirs)
         mine, theirs, lengths = _joined(mine, theirs, lines, texts, length=self.length)

@@ -14,13 +14,13 @@ OWN_ID: Final = re.compile(r"\bLicenseRef-[A-Za-z0-9.-]+")
 def refusal(expression: str | None, allowed: tuple[str, ...]) -> str | None:
     """Why a licence is not allowed, or None when it is: AND needs every part, OR one, WITH is matched as a whole.
 
-    A missing licence is not allowed, nor is NONE, NOASSERTION or what is no SPDX expression. A `LicenseRef-...` is known
+    A missing licence is not allowed, nor is NONE, NOASSERTION or what is no SPDX expression. A `LicenseRef-...` is allowed
     only when the list names it.
     """
     if expression is None or not expression.strip() or expression.strip() in NO_ANSWER:
         return "no licence is stated"
     try:
-        tree = _licensing(allowed).parse(expression, validate=True)
+        tree = _licensing(_own_ids(expression)).parse(expression, validate=True)
     except (ExpressionError, AttributeError):  # validation of some malformed ids ends in AttributeError (30.4.4)
         return f"{expression[:60]!r} is not an SPDX expression"
     return None if _allows(tree, frozenset(allowed)) else f"{expression[:60]!r} is not among the allowed licences"
@@ -36,11 +36,10 @@ def _allows(node: Any, allowed: frozenset[str]) -> bool:
 
 
 @cache
-def _licensing(allowed: tuple[str, ...]) -> Licensing:
-    """The SPDX list and the `LicenseRef-...` ids of the allowed list."""
+def _licensing(own: tuple[str, ...]) -> Licensing:
+    """The SPDX list and some `LicenseRef-...` ids."""
     known = {id(symbol): symbol for symbol in get_spdx_licensing().known_symbols.values()}
-    own = [LicenseSymbol(name) for name in sorted(set(allowed)) if name.startswith("LicenseRef-")]
-    return Licensing([*known.values(), *own])
+    return Licensing([*known.values(), *(LicenseSymbol(name) for name in own)])
 
 
 def combined(licenses: Iterable[str | None]) -> str | None:

@@ -18,6 +18,8 @@ SHORT: Final = 5
 LEADERS: Final = 64
 """Texts of one bucket that a newcomer is compared with at most; more unlike texts under one key do not occur in practice."""
 
+APART: Final = 300_000
+"""Pairs that are remembered not to be alike at once."""
 HELD: Final = 20_000
 """Texts whose word triples are remembered at once."""
 
@@ -102,6 +104,7 @@ def led(bands: tables.Bands, alike: Callable[[int, int], bool], *, threshold: fl
     In each bucket the lowest row leads. A row goes with the first leader that it is like; the lowest of those that are like
     none leads next, LEADERS at most. `alike` is asked of the pairs whose signatures may reach the threshold.
     """
+    asked = _remembering(alike)
     for buckets, rows in bands.sharing():
         left = numpy.arange(len(rows))
         for _ in range(LEADERS):
@@ -110,10 +113,27 @@ def led(bands: tables.Bands, alike: Callable[[int, int], bool], *, threshold: fl
             met, leader = left[~first], leaders[~first]
             near = bands.may_reach(rows[met], leader, threshold, among=bands)
             pairs = zip(rows[met[near]].tolist(), leader[near].tolist(), strict=True)
-            found = [pair if alike(*pair) else None for pair in pairs]
+            found = [pair if asked(*pair) else None for pair in pairs]
             yield from (pair for pair in found if pair is not None)
             near[near] = [pair is not None for pair in found]
             left = met[~near]
+
+
+def _remembering(alike: Callable[[int, int], bool]) -> Callable[[int, int], bool]:
+    """`alike`, asked once of a pair that is not: rows that meet in one band meet in others too."""
+    apart: set[tuple[int, int]] = set()
+
+    def asked(row: int, other: int) -> bool:
+        if (row, other) in apart:
+            return False
+        if alike(row, other):
+            return True
+        if len(apart) >= APART:
+            apart.clear()
+        apart.add((row, other))
+        return False
+
+    return asked
 
 
 def meeting_across(bands: tables.Bands, others: tables.Bands, *, threshold: float) -> Iterator[tuple[int, list[int]]]:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from license_expression import get_spdx_licensing
 
-from tunesmith.data.licenses import combined
+from tunesmith.data.licenses import combined, refusal
 
 SPDX = get_spdx_licensing()
 KNOWN = ("MIT", "Apache-2.0", "CC-BY-4.0", "CC0-1.0", "BSD-3-Clause", "GPL-2.0-only WITH Classpath-exception-2.0")
@@ -55,3 +55,23 @@ def test_it_means_what_all_of_them_together_mean(licenses: list[str]) -> None:
     whole = " AND ".join(f"({one})" for one in licenses)
     assert SPDX.parse(made, validate=True).simplify() == SPDX.parse(whole, validate=True).simplify()
     assert combined([made]) == made
+
+
+@pytest.mark.parametrize(
+    ("expression", "allowed", "expected"),
+    [
+        ("LicenseRef-house-terms", ("LicenseRef-house-terms",), None),
+        ("LicenseRef-house-terms OR MIT", ("MIT",), None),
+        ("LicenseRef-house-terms", ("MIT",), "'LicenseRef-house-terms' is not among the allowed licences"),
+        (
+            "LicenseRef-house-terms AND MIT",
+            ("MIT",),
+            "'LicenseRef-house-terms AND MIT' is not among the allowed licences",
+        ),
+        ("public domain", ("MIT",), "'public domain' is not an SPDX expression"),
+    ],
+)
+def test_a_licence_of_the_owners_own_is_an_expression_and_allowed_when_named(
+    expression: str, allowed: tuple[str, ...], expected: str | None
+) -> None:
+    assert refusal(expression, allowed) == expected

@@ -106,6 +106,7 @@ AROUND = [
     ('password = "pa$$w0rd%20{x"', 'password = "[password]"'),
     ('WEBHOOK_SIGNING_SECRET="' + _any(40) + '"', 'WEBHOOK_SIGNING_SECRET="[secret-value]"'),
     ("deploy_token: " + _hex(32), "deploy_token: [secret-value]"),
+    ("deploy_token: " + _hex(32) + "!n5)e^x and on", "deploy_token: [secret-value] and on"),
     ("DB_PASSWORD=tr0mb0ne", "DB_PASSWORD=[password]"),
     ("pin is 1234, cvv 123", "pin is [pin], cvv [card-code]"),
     ("your verification code is 482913", "your verification code is [one-time-code]"),

@@ -7,7 +7,7 @@ questions to one document, or several answers to one question, are no copies.
 Why it matters: copies with a word changed are counted many times, and leave less room for what differs.
 Limits: candidates meet under 32 bands of 4 MinHashes: of pairs at similarity 0.5 it misses about one in eight, at 0.6 one in
 a hundred. Paraphrases and translations are not found. A template that only some rows of a file share is not taken off.
-Prompts of signs alone are passed over.
+Prompts of signs alone are passed over. Two questions to one long document that have the same answer count as near.
 Reference: Broder 1997, On the resemblance and containment of documents; Lee et al. 2022, arXiv:2107.06499.
 """
 

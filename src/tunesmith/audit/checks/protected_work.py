@@ -100,12 +100,14 @@ class ProtectedWork:
 
     def _alike(self, corpus: Corpus, works: list[WorkText]) -> Iterator[Finding]:
         """For every author, or source where none is named, the work whose style its rows come nearest to."""
-        names, files, counts, sizes = self._groups(corpus)
         texts = pa.array([work.item.text for work in works], type=pa.large_string())
         theirs = counts_by_text(texts, numpy.arange(len(works)), len(works))
         large = [n for n, size in enumerate(theirs[1]) if size >= self.style_words]
+        if len(large) < FEWEST:
+            return
+        names, files, counts, sizes = self._groups(corpus)
         own = [n for n, size in enumerate(sizes) if size >= self.style_words]
-        if len(large) < FEWEST or not own:
+        if not own:
             return
         distances = delta(
             numpy.vstack([theirs[0][large], counts[own]]), numpy.concatenate([theirs[1][large], sizes[own]])

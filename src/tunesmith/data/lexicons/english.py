@@ -74,7 +74,7 @@ ENGLISH: Final = (
         "slur:ethnicity",
         "error",
         "chinks?",
-        unless="armou?r|of light|wall|fence|curtain|door|ice|cups|glasses|coins|defen[cs]e",
+        unless="armou?r|light|wall|fence|curtain|door|ice|cups|glasses|coins|defen[cs]e|crann(?:y|ies)|keyhole|every|crack|window|floor",
     ),
     Entry("slur:ethnicity", "error", "pakis|towelheads?|ragheads?|camel jockeys?|gyppos?|pikeys?"),
     Entry("slur:ethnicity", "warning", "coons", unless="maine|cat|hound|hunt|tree|raccoon|animal"),
