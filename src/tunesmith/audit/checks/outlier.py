@@ -145,17 +145,20 @@ def modified_scores(values: Floats) -> Floats:
     return away / spread if spread > 0 else np.zeros_like(away)
 
 
-def _own_words(normals: pa.Array) -> tuple[Numbers, Numbers]:
+def _own_words(normals: pa.ChunkedArray) -> tuple[Numbers, Numbers]:
     """For each text (words that stand in no other one, words)."""
-    words = words_of(normals)
-    counts = np.diff(words.starts)
-    places = (words.numbers & np.uint64(BUCKETS - 1)).astype(np.int64)
+    parts = [words_of(_one(normals.slice(first, BATCH))) for first in range(0, len(normals), BATCH)]
+    counts = np.concatenate([np.zeros(0, np.int64), *(np.diff(part.starts) for part in parts)])
+    places = np.concatenate(
+        [np.zeros(0, np.int32), *((part.numbers & np.uint64(BUCKETS - 1)).astype(np.int32) for part in parts)]
+    )
     texts = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     last, first = np.empty(BUCKETS, dtype=np.int32), np.empty(BUCKETS, dtype=np.int32)
     last[places] = texts
     first[places[::-1]] = texts[::-1]
     alone = np.concatenate(([0], np.cumsum(first[places] == last[places], dtype=np.int64)))
-    return alone[words.starts[1:]] - alone[words.starts[:-1]], counts
+    starts = np.concatenate(([0], np.cumsum(counts)))
+    return alone[starts[1:]] - alone[starts[:-1]], counts
 
 
 def _by(codes: Numbers) -> list[Numbers]:
