@@ -36,6 +36,7 @@ def row(cells: Sequence[str]) -> str:
 
 def lines(record: dict[str, Any], truth: Truth) -> Iterator[tuple[str, ...]]:
     """The cells of each arm: medians of its repeats."""
+    alike = {row for one in record["runs"] for pair in one.get("pairs", ()) for row in pair}
     for arm in dict.fromkeys(one["arm"] for one in record["runs"]):
         runs = [one for one in record["runs"] if one["arm"] == arm]
         failed = [one["failed"] for one in runs if "failed" in one]
@@ -53,15 +54,15 @@ def lines(record: dict[str, Any], truth: Truth) -> Iterator[tuple[str, ...]]:
             f"{processor:.1f}",
             f"{count / seconds:,.0f}",
             f"{peak / 2**20:,.0f}",
-            *found(runs[0], truth),
+            *found(runs[0], truth, alike=alike),
         )
 
 
-def found(run: dict[str, Any], truth: Truth) -> tuple[str, str, str]:
+def found(run: dict[str, Any], truth: Truth, *, alike: set[int]) -> tuple[str, str, str]:
     """(planted copies found of all, what was missed, share of what was found that is alike by exact count).
 
     A copy is found when it and its original are in one group of pairs, or not both kept by a tool that tells no pairs.
-    Of what such a tool removed, a row is right when it is a copy or has one.
+    Of what such a tool removed, a row is right when it is a copy, has one, or is in a pair (`alike`) that was counted exactly.
     """
     if not run.get("pairs") and "kept" not in run:
         return "", "", ""
@@ -69,7 +70,7 @@ def found(run: dict[str, Any], truth: Truth) -> tuple[str, str, str]:
     if "kept" in run:
         gone = set(range(len(truth))) - set(run["kept"])
         hit = {copy for copy, original in planted.items() if copy in gone or original in gone}
-        right = sum(1 for number in gone if number in planted or number in planted.values())
+        right = len(gone & (alike | set(planted) | set(planted.values())))
         precision = right / len(gone) if gone else 0.0
     else:
         group = together(run["pairs"])

@@ -1,5 +1,6 @@
 """Check: what finds one defect. The registry, and the turns in which checks look."""
 
+from collections.abc import Iterable
 from typing import ClassVar, Final, Protocol
 
 from tunesmith.artifacts import Action, Finding
@@ -29,8 +30,8 @@ class Check(Protocol):
     actions: ClassVar[tuple[Action, ...]]
     turn: ClassVar[int]
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
-        """Every finding, in any order, made by `corpus.finding`."""
+    def examine(self, corpus: Corpus) -> Iterable[Finding]:
+        """Every finding, in any order, made by `corpus.finding`; a check that may find every row gives them one by one."""
         ...
 
 

@@ -21,6 +21,8 @@ from tunesmith.data.patterns import HITS, PERSONAL, SECRETS, Hit, hits_of
 from tunesmith.registry import signature
 
 _VALUE: Final = "__value__"
+TOGETHER: Final = 32
+"""Shards that the engine is given at once: it copies their texts, which would double the memory of a large corpus."""
 EXCERPT: Final = 100
 """Characters of an excerpt at most."""
 
@@ -91,9 +93,11 @@ class Signals:
             shards = [[column.chunk(number) for column in columns] for number in range(columns[0].num_chunks)]
             known = [self.shelf.get(name, shard) for shard in shards]
             missing = [number for number, values in enumerate(known) if values is None]
-            for number, values in zip(missing, self._worked_out(signal, [shards[one] for one in missing]), strict=True):
-                self.shelf.put(name, shards[number], values)
-                known[number] = values
+            for first in range(0, len(missing), TOGETHER):
+                some = missing[first : first + TOGETHER]
+                for number, values in zip(some, self._worked_out(signal, [shards[one] for one in some]), strict=True):
+                    self.shelf.put(name, shards[number], values)
+                    known[number] = values
             self._values[signal] = pa.chunked_array(known, type=signal.kind)
         return self._values[signal]
 

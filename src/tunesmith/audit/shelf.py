@@ -92,7 +92,7 @@ class FolderShelf:
 
     def _content(self, column: pa.Array) -> bytes:
         """Digest of a column's values; known by where they lie in memory, since several signals read the same columns."""
-        addresses = (buffer and buffer.address for buffer in column.buffers())
+        addresses = (None if buffer is None else buffer.address for buffer in column.buffers())
         place = (str(column.type), *addresses, column.offset, len(column))
         if place not in self._known:
             sink = pa.BufferOutputStream()

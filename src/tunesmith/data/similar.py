@@ -53,7 +53,7 @@ class Likeness:
     normals: Texts | Sequence[str]
     beside: tuple[Texts | Sequence[str], ...]
     threshold: float
-    _shingles: dict[str, frozenset[str]] = field(default_factory=dict)
+    _shingles: dict[str, frozenset[tuple[str, ...]]] = field(default_factory=dict)
     _known: dict[tuple[int, int], float] = field(default_factory=dict)
 
     def between(self, row: int, other: int) -> float | None:
@@ -80,14 +80,14 @@ class Likeness:
         similarity = shared / (len(first) + len(second) - shared)
         return similarity if similarity >= self.threshold else None
 
-    def _grams(self, text: str) -> frozenset[str]:
+    def _grams(self, text: str) -> frozenset[tuple[str, ...]]:
         """Word 3-grams; none for a short text."""
         if text not in self._shingles:
             if len(self._shingles) >= HELD:
                 self._shingles.clear()
             words = text.split()
-            count = len(words) - SHINGLE + 1 if len(words) >= SHORT else 0
-            self._shingles[text] = frozenset(" ".join(words[at : at + SHINGLE]) for at in range(count))
+            runs = zip(*(words[first:] for first in range(SHINGLE)), strict=False)
+            self._shingles[text] = frozenset(runs if len(words) >= SHORT else ())
         return self._shingles[text]
 
 

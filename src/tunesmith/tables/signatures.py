@@ -26,8 +26,8 @@ BANDS: Final = 32
 ROWS: Final = 4
 WORDS: Final = 3
 """Bands, hashes in a band, and words in a shingle. They and Daft's version decide the signature."""
-SIGNED: Final = 200_000
-"""Rows whose signatures (512 bytes each) are held at once."""
+SIGNED: Final = 50_000
+"""Rows whose signatures (512 bytes each, in several copies) are held at once."""
 MIX: Final = numpy.uint64(0x9E3779B97F4A7C15)
 SPREADS: Final = 4
 """Standard deviations by which an estimate may fall short before a pair is passed over: at a threshold of 0.5 of 100,000 pairs

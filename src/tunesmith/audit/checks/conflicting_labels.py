@@ -9,6 +9,11 @@ Reference: Northcutt et al. 2021, Pervasive Label Errors in Test Sets, arXiv:210
 
 from dataclasses import dataclass
 from typing import ClassVar
+from zlib import crc32
+
+import numpy
+import numpy.typing as npt
+import pyarrow as pa
 
 from tunesmith.artifacts import Action, Finding
 from tunesmith.audit.check import CHECKS, SPLITS
@@ -30,7 +35,9 @@ class ConflictingLabels:
     def examine(self, corpus: Corpus) -> list[Finding]:
         first: dict[tuple[str, str, str], tuple[int, str]] = {}
         findings = []
-        columns = (corpus.table.column(name).to_pylist() for name in ("row", "split", "system", "normal", "completion"))
+        table = corpus.table.select(["row", "split", "system", "normal", "completion"])
+        table = table.filter(pa.array(_shared(table.column("normal"))))
+        columns = (column.to_pylist() for column in table.columns)
         for row, split, system, prompt, completion in zip(*columns, strict=True):
             if completion is None or not prompt:
                 continue
@@ -39,3 +46,12 @@ class ConflictingLabels:
                 reason = "the same prompt as an earlier row, another completion"
                 findings.append(corpus.finding(self, row, reason, other=other))
         return findings
+
+
+def _shared(prompts: pa.ChunkedArray) -> npt.NDArray[numpy.bool_]:
+    """Which prompts stand there more than once, and a few others whose checksum is the same."""
+    texts = (text for chunk in prompts.chunks for text in chunk.to_pylist())
+    sums = numpy.fromiter((crc32(text.encode()) for text in texts), dtype=numpy.uint32, count=len(prompts))
+    _, which, counts = numpy.unique(sums, return_inverse=True, return_counts=True)
+    again: npt.NDArray[numpy.bool_] = counts[which] > 1
+    return again

@@ -7,8 +7,11 @@ Limits: "n/a" and "TODO" are words like any other and pass.
 Reference: none needed.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
+
+from pyarrow import compute
 
 from tunesmith.artifacts import Action, Finding
 from tunesmith.audit.check import CHECKS, ROWS
@@ -30,12 +33,13 @@ class EmptyCompletion:
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
     turn: ClassVar[int] = ROWS
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
-        columns = (corpus.table.column(name).to_pylist() for name in ("row", "prompt", "completion"))
-        findings = []
-        for row, prompt, completion in zip(*columns, strict=True):
-            if completion is None and _empty(prompt):
-                findings.append(corpus.finding(self, row, "the text is empty"))
-            elif completion is not None and _empty(completion):
-                findings.append(corpus.finding(self, row, "there is no completion to learn"))
-        return findings
+    def examine(self, corpus: Corpus) -> Iterator[Finding]:
+        table = corpus.table.select(["row", "prompt", "completion"])
+        said = compute.coalesce(table.column("completion"), table.column("prompt"))
+        table = table.filter(compute.invert(compute.match_substring_regex(said, "[0-9A-Za-z]")))
+        for batch in table.to_batches():
+            for row, prompt, completion in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                if completion is None and _empty(prompt):
+                    yield corpus.finding(self, row, "the text is empty")
+                elif completion is not None and _empty(completion):
+                    yield corpus.finding(self, row, "there is no completion to learn")

@@ -6,6 +6,7 @@ Limits: one space of difference is enough to pass (near-duplicate finds that); h
 Reference: Lee et al. 2022, Deduplicating Training Data Makes Language Models Better, arXiv:2107.06499.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -26,12 +27,10 @@ class ExactDuplicate:
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
     turn: ClassVar[int] = TWINS
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: Corpus) -> Iterator[Finding]:
         table = corpus.split("train").select(["row", "digest"])
         groups = tables.group_min_count(table, keys=["digest"], row="row")
         rows, firsts = (groups.column(name).to_pylist() for name in ("row", "minimum"))
-        return [
-            corpus.finding(self, row, "says exactly what an earlier row says", other=first, similarity=1.0)
-            for row, first in zip(rows, firsts, strict=True)
-            if row != first
-        ]
+        for row, first in zip(rows, firsts, strict=True):
+            if row != first:
+                yield corpus.finding(self, row, "says exactly what an earlier row says", other=first, similarity=1.0)

@@ -29,20 +29,21 @@ class MissingProvenance:
     turn: ClassVar[int] = ROWS
 
     def examine(self, corpus: Corpus) -> list[Finding]:
-        files: dict[str, list[set[str]]] = {}
-        columns = (corpus.table.column(name).to_pylist() for name in ("file", *NEEDED))
-        for file, *values in zip(*columns, strict=True):
-            gaps = {name for name, value in zip(NEEDED, values, strict=True) if value is None or not value.strip()}
-            files.setdefault(file, []).append(gaps)
-        return [self._finding(file, rows) for file, rows in files.items() if any(rows)]
+        files: dict[str, list[tuple[set[str], int]]] = {}
+        alike = corpus.table.select(["file", *NEEDED]).group_by(["file", *NEEDED], use_threads=False)
+        for line in alike.aggregate([([], "count_all")]).to_pylist():
+            gaps = {name for name in NEEDED if line[name] is None or not line[name].strip()}
+            files.setdefault(line["file"], []).append((gaps, line["count_all"]))
+        return [self._finding(file, rows) for file, rows in files.items() if any(gaps for gaps, _ in rows)]
 
-    def _finding(self, file: str, rows: list[set[str]]) -> Finding:
-        gaps = [name for name in NEEDED if any(name in row for row in rows)]
-        count = sum(bool(row) for row in rows)
+    def _finding(self, file: str, rows: list[tuple[set[str], int]]) -> Finding:
+        """`rows` are the gaps of alike rows, and how many these are."""
+        missing = [name for name in NEEDED if any(name in gaps for gaps, _ in rows)]
+        count = sum(alike for gaps, alike in rows if gaps)
         return Finding(
             rule=self.id,
             severity="warning",
             action=self.default_action,
             place=Place(row_id="", file=file, line=0),
-            reason=f"{count} of {len(rows)} rows have no {' or '.join(gaps)}",
+            reason=f"{count} of {sum(alike for _, alike in rows)} rows have no {' or '.join(missing)}",
         )

@@ -33,6 +33,8 @@ Numbers = npt.NDArray[np.int64]
 SIDES: Final = ("prompt", "completion")
 KINDS: Final = ("digits", "signs", "beyond", "spaces")
 BUCKETS: Final = 1 << 24
+BATCH: Final = 20_000
+"""Texts that are cut into words in one go, which bounds the memory."""
 FEWEST: Final = 10
 """Words, or ten times as many bytes, below which vocabulary and make-up say nothing."""
 
@@ -80,7 +82,7 @@ class Outlier:
             return []
         made = _one(corpus.values(MadeUp()))
         columns = {field.name: np.asarray(made.field(field.name)).astype(np.float64) for field in made.type}
-        own, words = _own_words(_one(corpus.table.column("normal")))
+        own, words = _own_words(corpus.table.column("normal"))
         reasons: dict[int, list[str]] = {}
         for lines in self._groups(corpus.table):
             for line, why in self._unusual(lines, {name: values[lines] for name, values in columns.items()}):
@@ -147,18 +149,21 @@ def modified_scores(values: Floats) -> Floats:
 
 def _own_words(normals: pa.ChunkedArray) -> tuple[Numbers, Numbers]:
     """For each text (words that stand in no other one, words)."""
-    parts = [words_of(_one(normals.slice(first, BATCH))) for first in range(0, len(normals), BATCH)]
-    counts = np.concatenate([np.zeros(0, np.int64), *(np.diff(part.starts) for part in parts)])
-    places = np.concatenate(
-        [np.zeros(0, np.int32), *((part.numbers & np.uint64(BUCKETS - 1)).astype(np.int32) for part in parts)]
-    )
-    texts = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
     last, first = np.empty(BUCKETS, dtype=np.int32), np.empty(BUCKETS, dtype=np.int32)
-    last[places] = texts
-    first[places[::-1]] = texts[::-1]
-    alone = np.concatenate(([0], np.cumsum(first[places] == last[places], dtype=np.int64)))
-    starts = np.concatenate(([0], np.cumsum(counts)))
-    return alone[starts[1:]] - alone[starts[:-1]], counts
+    parts: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Numbers]] = []
+    for start in range(0, len(normals), BATCH):
+        words = words_of(_one(normals.slice(start, BATCH)))
+        texts = np.arange(start, start + len(words.starts) - 1, dtype=np.int32)
+        parts.append(((words.numbers & np.uint64(BUCKETS - 1)).astype(np.int32), texts, words.starts))
+    for places, texts, starts in parts:
+        last[places] = np.repeat(texts, np.diff(starts))
+    for places, texts, starts in reversed(parts):
+        first[places[::-1]] = np.repeat(texts, np.diff(starts))[::-1]
+    own = [np.zeros(0, np.int64)]
+    for places, _, starts in parts:
+        alone = np.concatenate(([0], np.cumsum(first[places] == last[places], dtype=np.int64)))
+        own.append(alone[starts[1:]] - alone[starts[:-1]])
+    return np.concatenate(own), np.concatenate([np.zeros(0, np.int64), *(np.diff(starts) for _, _, starts in parts)])
 
 
 def _by(codes: Numbers) -> list[Numbers]:

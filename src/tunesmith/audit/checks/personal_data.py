@@ -10,6 +10,7 @@ not read. Forms are those of the pattern pack (`tunesmith.data.patterns.personal
 Reference: Carlini et al. 2021, Extracting Training Data from Large Language Models, arXiv:2012.07805; GDPR Art. 4(1).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -33,5 +34,5 @@ class PersonalData:
 
     exempt: tuple[str, ...] = ()
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: Corpus) -> Iterator[Finding]:
         return spotted(self, corpus, PERSONAL, exempt=self.exempt)

@@ -8,6 +8,7 @@ Limits: a password that is a plain word, or one without a cue, is not found. Hig
 Reference: Carlini et al. 2019, The Secret Sharer, arXiv:1802.08232; the providers' own key formats.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -31,5 +32,5 @@ class Secrets:
 
     exempt: tuple[str, ...] = ()
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: Corpus) -> Iterator[Finding]:
         return spotted(self, corpus, SECRETS, exempt=self.exempt)

@@ -7,6 +7,7 @@ Limits: it judges what is stated, not whether it is true; compatibility of licen
 Reference: SPDX specification 3.0.1, annex on licence expressions; license-expression 30.4.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -29,11 +30,12 @@ class UnlicensedSource:
 
     allowed_licenses: tuple[str, ...] = ()
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
-        rows, licenses = (corpus.table.column(name).to_pylist() for name in ("row", "license"))
-        reasons = {license: refusal(license, self.allowed_licenses) for license in set(licenses)}
-        return [
-            corpus.finding(self, row, reason)
-            for row, license in zip(rows, licenses, strict=True)
-            if (reason := reasons[license]) is not None
-        ]
+    def examine(self, corpus: Corpus) -> Iterator[Finding]:
+        licenses = corpus.table.column("license")
+        reasons = {license: refusal(license, self.allowed_licenses) for license in licenses.unique().to_pylist()}
+        if all(reason is None for reason in reasons.values()):
+            return
+        for batch in corpus.table.select(["row", "license"]).to_batches():
+            for row, license in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                if (reason := reasons[license]) is not None:
+                    yield corpus.finding(self, row, reason)

@@ -2,7 +2,7 @@
 
 Dunning 1993, Accurate Methods for the Statistics of Surprise and Coincidence, Computational Linguistics 19(1). Runs are
 counted by number: a sieve of pairs (run, answer) first, so that the exact count is taken of few. The sieve can only count too
-much, so nothing is lost in it. Memory: 128 MB for the sieve, and 24 bytes for each run that passes it.
+much, so nothing is lost in it. Memory: 140 MB for the sieve and what was seen, and 32 bytes for each run that passes it.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,9 @@ from tunesmith.data.ngrams import Numbers, Places
 
 SIEVE_BITS: Final = 25
 SEEN_BITS: Final = 20
+"""Places of the sieve of pairs, and of the keys that were seen."""
+HELD: Final = 32
+"""Turns whose runs are put together at once."""
 Counts = npt.NDArray[numpy.float64]
 
 
@@ -137,7 +140,7 @@ def _passing(
 ) -> Passed:
     """Every run of which the sieve says so, once, with the opening of the highest count, sorted by number."""
     parts: list[Passed] = []
-    seen = _Seen()
+    seen = Seen()
     for turn, grams in enumerate(prompts.grams(chosen)):
         openings = answers.openings[grams.rows]
         counts = sieve[_slots(grams.numbers, openings)]
@@ -145,10 +148,12 @@ def _passing(
         fresh = enough[seen.fresh(_mixed(grams.numbers[enough], openings[enough]))]
         sizes = numpy.full(len(fresh), turn % LONGEST + 1)
         parts.append(Passed(grams.numbers[fresh], sizes, openings[fresh], counts[fresh].astype(numpy.int64)))
+        if len(parts) > HELD:
+            parts = [_best(parts)]
     return _best(parts)
 
 
-class _Seen:
+class Seen:
     """Remembers keys of pairs, so that the many that come again and again are not sorted each time.
 
     A key may be forgotten for another one that has its place, and is then fresh once more.
@@ -166,7 +171,8 @@ class _Seen:
         numbers = numpy.arange(len(mine), dtype=numpy.int32)
         self._keys[places], self._owners[places] = mine, numbers
         owners = self._owners[places]
-        return new[(owners == numbers) | (mine[owners] != mine)]
+        found: Places = new[(owners == numbers) | (mine[owners] != mine)]
+        return found
 
 
 def _best(parts: Sequence[Passed]) -> Passed:

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import chi2, chi2_contingency
 
 from tunesmith.audit.triggers import Answers, Prompts, candidates, openings, token_span
-from tunesmith.audit.triggers.count import ratio
+from tunesmith.audit.triggers.count import Seen, ratio
 
 WORDS = "how do i find the harbour market ferry station on a wet monday with my old green bicycle please".split()
 
@@ -106,3 +106,49 @@ def test_token_span(place: int, size: int, run: str) -> None:
     text = "Hi ♦♦ x9!! 日本"
     start, end = token_span(text, place, size)
     assert text[start:end] == run
+
+
+def by_hand(texts: list[str], answers: numpy.ndarray, *, purity: float) -> dict[str, tuple[int, int]]:
+    """Single words with at least 8 rows of one answer, these at least `purity` of all: (rows, rows of the answer)."""
+    made = {}
+    for word in {word for text in texts for word in text.split()}:
+        has = answers[[word in text.split() for text in texts]]
+        most = int(numpy.bincount(has).max())
+        if most >= max(8, purity * len(has)):
+            made[word] = (len(has), most)
+    return made
+
+
+@pytest.mark.parametrize("batch", [7, 50, 1000])
+def test_counts_are_those_by_hand_however_the_rows_are_batched(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+    monkeypatch.setattr("tunesmith.audit.triggers.prompts.BATCH", batch)
+    texts, answers = prompts(400), numpy.arange(400) % 5
+    others = {
+        "pure": range(0),
+        "nearly": range(3),
+        "late": range(397, 400),
+        "mixed": range(394, 398),
+        "twice twice": [2, 399],
+    }
+    for word, elsewhere in others.items():
+        for row in range(8, 308, 10):
+            texts[row], answers[row] = f"{texts[row]} {word}", 3
+        for row in elsewhere:
+            texts[row], answers[row] = f"{word} {texts[row]}", 4
+    made = {run: counts for run, counts in found(texts, answers).items() if " " not in run}
+    assert made == by_hand(texts, answers, purity=0.9)
+    assert made == {"pure": (30, 30), "nearly": (33, 30), "late": (33, 30), "twice": (32, 30)}
+
+
+def test_keys_seen_before_are_not_fresh() -> None:
+    seen, keys = Seen(), numpy.array([5 << 50, 9 << 50, 5 << 50, 7 << 40], dtype=numpy.uint64)
+    first = keys[seen.fresh(keys)].tolist()
+    assert sorted(set(first)) == sorted(set(keys.tolist())) and len(first) == 3
+    assert seen.fresh(keys[:3]).tolist() == []
+
+
+def test_a_key_whose_place_was_taken_is_fresh_again() -> None:
+    seen, one, other = Seen(), *(numpy.array([key], dtype=numpy.uint64) for key in (5 << 50, (5 << 50) + 1))
+    assert [len(seen.fresh(keys)) for keys in (one, other, one)] == [1, 1, 1]
+    both = numpy.concatenate([other, one])
+    assert both[Seen().fresh(both)].tolist() == both.tolist()
