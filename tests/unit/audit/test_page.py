@@ -141,9 +141,9 @@ def test_exempt_kinds_are_masked_on_the_page_all_the_same(context: Context) -> N
 
 
 def test_the_other_row_stands_beside_with_the_differences(context: Context) -> None:
-    put(context, [(QUESTION.format("red hat"), "14"), (QUESTION.format("blue hat"), "15")])
+    put(context, [(QUESTION.format("red hat"), "14"), (QUESTION.format("blue hat"), "14")])
     reader = page_of(context)
-    assert marks(reader) == [("differs", "blue"), ("differs", "15"), ("differs", "red"), ("differs", "14")]
+    assert marks(reader) == [("differs", "blue"), ("differs", "red")]
     assert re.search(r"train\.jsonl:2.*This row.*Compared with\s*train\.jsonl:1", reader.text, re.S)
 
 
