@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from tunesmith.artifacts import Action, AuditReport
 from tunesmith.audit.check import check_class, check_ids
 from tunesmith.audit.manual import Manual, manual
 from tunesmith.audit.page.samples import Sample
+from tunesmith.pages import Headline, Tile
 
 DID: Final[dict[Action, str]] = {
     "block": "stops the run",
@@ -17,24 +18,6 @@ DID: Final[dict[Action, str]] = {
 }
 ORDER: Final[tuple[Action, ...]] = ("block", "warn", "redact", "drop")
 """What a person has to decide on comes before what is done already."""
-
-
-@dataclass(frozen=True)
-class Headline:
-    """`tone` is that of the banner; `lines` are the sentences below its title."""
-
-    tone: Literal["pass", "fail", "inconclusive"]
-    title: str
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One figure to remember."""
-
-    name: str
-    figure: str
-    note: str
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from tunesmith.artifacts import AuditReport, EvaluationReport, Finding, GateReport, Place, TrainReport
+from tunesmith.pages import Headline, Tile
 from tunesmith.release import wording
 from tunesmith.release.results import BASES, TUNED, MetricResults, by_metric, in_one_sentence, line_of, stronger_base
 
@@ -16,24 +17,6 @@ DID: Final = {
     "warn": "kept, with a warning",
     "block": "stopped the run",
 }
-
-
-@dataclass(frozen=True)
-class Headline:
-    """`tone` is that of the gate; `lines` are the sentences below the verdict."""
-
-    tone: Literal["pass", "fail", "inconclusive"]
-    title: str
-    lines: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Tile:
-    """One figure to remember."""
-
-    name: str
-    figure: str
-    note: str
 
 
 @dataclass(frozen=True)
