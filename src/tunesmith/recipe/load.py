@@ -1,6 +1,7 @@
 """Read a recipe file, and say exactly what is wrong with one that cannot be used."""
 
 import json
+import re
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from tunesmith.errors import RecipeError
 from tunesmith.recipe.recipe import Recipe
 
+TRUTH = "tag:yaml.org,2002:bool"
 WORDS = {
     "tuple_type": "should be a list",
     "dict_type": "should be a mapping of keys",
@@ -21,14 +23,25 @@ WORDS = {
 """What pydantic calls tuple, dictionary and model, in the words of a YAML file."""
 
 
+class RecipeLoader(yaml.SafeLoader):
+    """PyYAML's safe loader with the truth values of YAML 1.2: `off`, `on`, `yes` and `no` are words."""
+
+
+RecipeLoader.yaml_implicit_resolvers = {
+    first: [(tag, expression) for tag, expression in found if tag != TRUTH]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+RecipeLoader.add_implicit_resolver(TRUTH, re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF"))
+
+
 def load_recipe(path: Path) -> Recipe:
     """Raises RecipeError with the file, the key and the nearest known key."""
     if not path.is_file():
         raise RecipeError("no such recipe file", where=str(path), hint="`tunesmith init` writes one to start from")
     try:
         text = path.read_text(encoding="utf-8")
-        value = yaml.safe_load(text)
-        twice = _repeated_key(yaml.compose(text, Loader=yaml.SafeLoader), set())
+        value = RecipeLoader(text).get_single_data()
+        twice = _repeated_key(yaml.compose(text, Loader=RecipeLoader), set())
     except yaml.YAMLError as error:
         raise _bad_yaml(error, path) from error
     except UnicodeDecodeError as error:

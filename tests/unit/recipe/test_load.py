@@ -197,6 +197,19 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     assert caught.value.hint == "`tunesmith init` writes one to start from"
 
 
+def test_off_on_and_no_are_words_in_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        "name: desk\nbase: tunesmith/pebble\ntask: chat\n"
+        "data: {train: [{path: rows.jsonl, language: no, network: true}]}\n"
+        "audit: {off: [outlier]}\ntrain: {rows_per_step: 4, share_prefixes: off}\n"
+    )
+    recipe = load_recipe(path)
+    assert recipe.audit.off == ("outlier",)
+    assert recipe.train.share_prefixes == "off"
+    assert (recipe.data.train[0].language, recipe.data.train[0].network) == ("no", True)
+
+
 def test_a_file_equals_its_values(tmp_path: Path) -> None:
     path = write(tmp_path, json.dumps(GOOD))
     assert load_recipe(path) == parse_recipe(GOOD)
