@@ -282,6 +282,7 @@ class _Run:
                 return known, (name,)
         report = make(key)
         self._record(name, key, report)
+        self.context.store.end_work(report.provenance.digest())
         return report, ()
 
     def _holds(self, report: Report) -> bool:

@@ -227,7 +227,7 @@ def need_lines(found: "TrainPreview") -> Iterator[str]:
     activations, seconds = measured["activation_bytes"], measured["training_seconds"]
     speed = measured["pass_tokens"] / max(measured["pass_seconds"], 1e-9)
     yield f"trainable parameters: {found.trainable_parameters:,}"
-    parts = (("weights", fixed.weights), ("gradients", fixed.gradients), ("optimiser", fixed.optimizer))
+    parts = (("weights", fixed.weights), ("gradients in fp32", fixed.gradients), ("optimiser", fixed.optimizer))
     exact = ", ".join(f"{name} {size(count)}" for name, count in parts)
     yield f"memory: {exact}, activations about {size(activations)}; about {size(fixed.total + activations)} in all"
     yield f"  activations, an estimate: {found.activations_how}"

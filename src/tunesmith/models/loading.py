@@ -13,7 +13,9 @@ process.prepare()
 
 import torch  # noqa: E402
 from peft import PeftModel  # noqa: E402
+from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: E402
 from safetensors import SafetensorError  # noqa: E402
+from torch import nn  # noqa: E402
 from transformers import (  # noqa: E402
     AutoConfig,
     AutoModelForCausalLM,
@@ -32,6 +34,12 @@ PICKLES: Final = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 ADAPTER_CONFIG: Final = "adapter_config.json"
 QUANTIZED: Final = "quantization.json"
 """Beside an adapter that was trained over a base in 4 bits: over the whole base its answers would be others."""
+
+NOT_THE_USERS: Final = (
+    "`is_gradient_checkpointing` is deprecated",
+    "Model has `tie_word_embeddings=True` and a tied layer",
+)
+"""What peft 0.21 warns of: a property that transformers 5.23 has renamed, and a merge that `load_merged` makes exact."""
 
 
 def is_adapter(folder: Path) -> bool:
@@ -67,8 +75,8 @@ def load_folder(
     try:
         config = json.loads((folder / ADAPTER_CONFIG).read_bytes())
         with warnings.catch_warnings():
-            # peft 0.21 asks for a property that transformers 5.23 has renamed; it works and is not the user's business.
-            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+            for message in NOT_THE_USERS:
+                warnings.filterwarnings("ignore", message=message)
             # DoRA's magnitudes lose too much in bf16.
             model = PeftModel.from_pretrained(
                 trunk, str(folder), is_trainable=False, autocast_adapter_dtype=bool(config.get("use_dora"))
@@ -76,6 +84,46 @@ def load_folder(
     except (ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(f"the adapter does not fit its base: {error}", where=str(folder)) from error
     return model.eval(), _tokenizer(folder if (folder / "tokenizer.json").is_file() else base)
+
+
+def load_merged(folder: Path, *, base: Path, dtype: Precision = "fp32") -> tuple[Any, PreTrainedTokenizerBase]:
+    """The model of an adapter with its matrices added to those of the base: one model without an adapter, and its tokenizer.
+
+    Where the adapter is on one of two layers that share a matrix, head and embeddings, each gets its own first and the config
+    says so: peft 0.21 would change both by what is meant for one. Every weight is rounded once, to `dtype`. Raises what
+    `load_folder` does, and Misuse for an adapter over a base in 4 bits, whose rounded matrices no whole one can stand for.
+    """
+    if (folder / QUANTIZED).is_file():
+        hint = "release the adapter beside its base"
+        raise Misuse("an adapter over a base in 4 bits cannot be merged exactly", where=str(folder), hint=hint)
+    model, tokenizer = load_folder(folder, base=base, dtype=dtype)
+    if not isinstance(model, PeftModel):
+        raise Misuse("the folder holds no adapter", where=str(folder), hint="give the folder of an adapter")
+    whole: Any = model
+    _untie(whole.get_base_model())
+    return whole.merge_and_unload().eval(), tokenizer
+
+
+def _untie(causal: Any) -> None:
+    """Give the head of a model under an adapter a matrix of its own, if an adapter is on it or on the embeddings it shares."""
+    pair: list[Any] = [causal.get_output_embeddings(), causal.get_input_embeddings()]
+    adapted = [isinstance(layer, BaseTunerLayer) for layer in pair]
+    layers = [layer.get_base_layer() if under else layer for layer, under in zip(pair, adapted, strict=True)]
+    if layers[0] is None or not any(adapted) or layers[0].weight is not layers[1].weight:
+        return
+    layers[0].weight = nn.Parameter(layers[0].weight.detach().clone(), requires_grad=False)
+    for config in (causal.config, causal.config.get_text_config()):
+        config.tie_word_embeddings = False
+
+
+def load_frame(folder: Path, *, dtype: Precision = "fp32") -> tuple[Any, PreTrainedTokenizerBase]:
+    """The model without its weights, every tensor on torch's meta device, and its tokenizer; no weight file is opened."""
+    _check_present(folder)
+    _check_config(folder)
+    config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype], trust_remote_code=False)
+    return model.eval(), _tokenizer(folder)
 
 
 def check_quantizer(what: str, *, where: str, hint: str) -> None:

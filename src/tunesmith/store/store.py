@@ -1,6 +1,7 @@
 """Store: objects, ledger and work folders behind one value."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -8,8 +9,10 @@ from typing import TypeVar
 from tunesmith.artifacts import Artifact, canonical_bytes
 from tunesmith.errors import IntegrityBroken, Misuse
 from tunesmith.store.ledger import Ledger
+from tunesmith.store.lineage import Lookups
 from tunesmith.store.lock import RunLock
 from tunesmith.store.objects import FolderObjects, disk_errors, write_atomic
+from tunesmith.store.readable import LEDGER
 
 A = TypeVar("A", bound=Artifact)
 
@@ -21,6 +24,11 @@ class Store:
     folder: Path
     objects: FolderObjects
     ledger: Ledger
+
+    @property
+    def lookups(self) -> Lookups:
+        """What the ledger has of lineage; with `folder` and `objects` all that looking needs (see `readable`)."""
+        return self.ledger.lookups
 
     def put(self, artifact: Artifact) -> str:
         """Keep an artifact's canonical bytes; the digest of the stored object."""
@@ -36,6 +44,12 @@ class Store:
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def end_work(self, content_key: str) -> None:
+        """Delete what a stage kept of unfinished work, once its report is in the ledger."""
+        folder = self.work(content_key)
+        with disk_errors(folder):
+            shutil.rmtree(folder)
 
     def put_tree(self, folder: Path) -> str:
         """Keep every file below a folder; the digest of its manifest {path: digest}, sorted by path."""
@@ -82,5 +96,5 @@ def open_store(folder: Path, *, database: str | None = None) -> Store:
     """Open or make a store. `database` is an SQLAlchemy URL; left out, a SQLite file in the folder is used."""
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    url = database or f"sqlite:///{folder / 'ledger.db'}"
+    url = database or f"sqlite:///{folder / LEDGER}"
     return Store(folder=folder, objects=FolderObjects(folder / "objects"), ledger=Ledger(url))

@@ -55,14 +55,15 @@ class Trial:
 def fixed_memory(model: nn.Module, optimizer: Optimizers) -> FixedMemory:
     """Bytes of weights and buffers (tied ones once), of a gradient for every tensor that moves, and of the optimiser.
 
-    Of a master in fp32 both the copy and, while a step is taken, its gradient are counted with the optimiser.
+    A gradient is in the precision in which passes are summed: fp32 under weights in bf16 too, four bytes where the weight has
+    two. The master of such a weight is counted with the optimiser; it reads that gradient and needs none of its own.
     """
     tensors = [*model.state_dict(keep_vars=True).values(), *model.parameters(), *model.buffers()]
     return FixedMemory(
         weights=sum({tensor.data_ptr(): _size(tensor) for tensor in tensors}.values()),
-        gradients=sum(_size(value) for value in trainable(model).values()),
+        gradients=sum(_gradient_size(value) for value in trainable(model).values()),
         optimizer=sum(_state_size(part, value) for part, value in _moved(optimizer))
-        + sum(2 * _size(master) for _, master in optimizer.masters),
+        + sum(_size(master) for _, master in optimizer.masters),
     )
 
 
@@ -126,6 +127,11 @@ def _as_it_is(tensor: torch.Tensor) -> torch.Tensor:
 
 def _size(tensor: torch.Tensor) -> int:
     return tensor.numel() * tensor.element_size()
+
+
+def _gradient_size(value: torch.Tensor) -> int:
+    kept = value.grad_dtype or value.dtype
+    return value.numel() * kept.itemsize
 
 
 def _moved(optimizer: Optimizers) -> Iterable[tuple[torch.optim.Optimizer, torch.Tensor]]:

@@ -14,6 +14,8 @@ from tunesmith.errors import DataError, Misuse
 from tunesmith.models.bases import resolve_base
 from tunesmith.models.loading import context_length
 from tunesmith.models.packed.check import check_packable, shares_exactly
+from tunesmith.models.packed.ending import cut_down, is_cut_down
+from tunesmith.models.packed.forward import unwrapped
 from tunesmith.models.tasks import Task, build_task
 from tunesmith.recipe import BaseSettings, NewBase, TaskSettings, TrainSettings
 from tunesmith.train.batches import plan_steps
@@ -68,33 +70,47 @@ def get_ready(
     """Load and encode, hold back, plan the steps, make the model trainable and try it. Random state is left as it was found.
 
     Rows that cannot be trained on are collected; `strict` raises the DataError of the first of them. All `ranks` call it.
+    Where the model will be cut up, rank 0 alone reads its weights and tries it; the others have a frame of it.
     """
     check_machine(settings)
     rows = load_rows(inputs.dataset, context.store)
     with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
         base = tell(ranks, lambda: base_of(inputs.base, rows, context))
         folder = tell(ranks, lambda: context.store.checkout(base.tree))
-        model, tokenizer = load_base(folder, settings)
+        model, tokenizer = load_base(folder, settings, hollow=ranks.sharded and not ranks.leads)
         window = min(settings.max_tokens or context_length(model), context_length(model))
         told = context.progress.track(rows, label="encode rows", total=len(rows))
         encoder = Encoder(build_task(inputs.task), tokenizer, window, settings.objective)
         encoded, rejected = sort_out(told, encoder, strict=strict)
         kept, validation = hold_back(encoded, settings, context)
         model = to_device(prepare_model(model, settings, context))
-        check_packable(model)
+        share = _tried(model, settings, context, ranks)
     return Ready(
         model=model,
         tokenizer=tokenizer,
         base=base,
         folder=folder,
         window=window,
-        share=decide_sharing(model, settings, context),
+        share=share,
         rows=kept,
         validation=validation,
         steps=plan_steps([len(row.ids) for row in kept], settings, context),
         rejected=rejected,
         places={row.row_id: _place(row) for row in rows},
     )
+
+
+def _tried(model: Any, settings: TrainSettings, context: Context, ranks: Ranks) -> bool:
+    """Try the model, and whether its rows may share; a frame without weights follows what rank 0 has found."""
+
+    def look() -> tuple[bool, bool]:
+        check_packable(model)
+        return is_cut_down(unwrapped(model)), decide_sharing(model, settings, context)
+
+    ends, share = tell(ranks, look) if ranks.sharded else look()
+    if ends and not is_cut_down(unwrapped(model)):
+        cut_down(unwrapped(model))
+    return share
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from tunesmith.train.methods import check_machine, load_base, prepare_model, sav
 from tunesmith.train.ready import TrainInputs, get_ready, provenance_of
 from tunesmith.train.state import TrainState
 from tunesmith.train.track import check_trackers
+from tunesmith.train.unfinished import not_resumed, note
 
 process.prepare()
 
@@ -105,6 +106,7 @@ def _train(job: Job, context: Context, ranks: Ranks) -> TrainReport:
         raise Misuse("a rank runs other code or other libraries than rank 0", hint="install the same on every machine")
     ranks = place(ready.model, ranks)
     plan = Plan(ready.rows, ready.steps, ready.validation, key, context.store.work(key), ready.share, ranks)
+    tell(ranks, lambda: _tell_unfinished(plan, provenance, context))
     _tell_sharing(plan, context)
     measured: dict[str, float] = {}
     state = run_loop(ready.model, plan, settings=settings, context=context, measured=measured)
@@ -128,6 +130,13 @@ def adopt(report: str, inputs: TrainInputs, *, settings: TrainSettings, context:
             hint="train again, or give the recipe and data it was made with",
         )
     return found
+
+
+def _tell_unfinished(plan: Plan, provenance: Provenance, context: Context) -> None:
+    """Which stopped runs this one does not go on with, and why."""
+    for line in not_resumed(plan.folder, provenance):
+        context.progress.say(line)
+    note(plan.folder, provenance)
 
 
 def _tell_sharing(plan: Plan, context: Context) -> None:

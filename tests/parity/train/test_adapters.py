@@ -4,6 +4,7 @@ peft 0.21.2, transformers 5.23.0, torch 2.13.0. The oracle is `PeftModel.from_pr
 of ours.
 """
 
+import json
 import warnings
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -18,11 +19,13 @@ process.prepare()
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from tunesmith.context import Context
 from tunesmith.data.chat import Encoded
-from tunesmith.models.loading import load_folder
+from tunesmith.errors import Misuse
+from tunesmith.models.loading import DTYPES, QUANTIZED, load_folder, load_merged
+from tunesmith.models.packed.check import check_packable
 from tunesmith.models.packed.forward import summed_loss, unwrapped
 from tunesmith.models.packed.plan import pack
 from tunesmith.recipe import TrainSettings
@@ -93,6 +96,7 @@ def plain_peft(base: Path, adapter: Path, precision: str) -> Any:
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+        warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings=True` and a tied layer")
         return PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base, dtype=dtype), adapter).eval()
 
 
@@ -164,8 +168,88 @@ def test_a_run_with_everything_on_saves_an_adapter_and_no_more(base: Path, conte
     assert torch.equal(logits(plain_peft(base, tmp_path / "adapter", "fp32")), logits(model))
 
 
-def test_why_adapters_on_tied_weights_are_refused(tmp_path: Path) -> None:
-    """When this fails, peft can merge an adapter on a tied head, and `targets.py` may let it through."""
+TIED = {"head": ("lm_head",), "embeddings": ("embed_tokens",), "both and more": ("lm_head", "embed_tokens", "v_proj")}
+
+
+@pytest.fixture(scope="module", params=["llama", "gemma3_text", "qwen3"])
+def tied(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A base whose head is its embeddings; Gemma 3 scales what it reads from them."""
+    folder = fixtures_models.make_folder(tmp_path_factory.mktemp("tied"))
+    sizes = {
+        "vocab_size": 400, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "head_dim": 16, "max_position_embeddings": 256, "initializer_range": 0.2,
+        "tie_word_embeddings": True, "attention_dropout": 0.0, "pad_token_id": None,
+    }  # fmt: skip
+    torch.manual_seed(3)
+    AutoModelForCausalLM.from_config(CONFIG_MAPPING[request.param](**sizes)).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("targets", TIED)
+@pytest.mark.parametrize("method", ["lora", "dora", "rslora"])
+def test_an_adapter_on_tied_weights_is_peft_s_and_merges_into_a_model_of_two_matrices(
+    method: str, targets: str, precision: str, tied: Path, context: Context, tmp_path: Path
+) -> None:
+    settings = TrainSettings(
+        rows_per_step=4,
+        rank=4,
+        learning_rate=0.01,
+        precision=precision,
+        target_modules=TIED[targets],
+        **METHODS[method],
+    )
+    model = prepare_model(load_folder(tied, dtype=precision)[0], settings, context)
+    check_packable(model)
+    untrained = logits(model)
+    train(model, settings)
+    unwrapped(model).set_attn_implementation("sdpa")
+    trained = logits(model)
+    assert distance(trained, untrained) > 0.05
+    save_model(model, tmp_path / "adapter")
+    theirs = logits(plain_peft(tied, tmp_path / "adapter", precision))
+    # In bf16 PEFT multiplies LoRA's matrices in fp32 where the trained model rounds them: see above.
+    assert torch.equal(theirs, trained) or (
+        precision == "bf16" and method != "dora" and distance(theirs, trained) < 3e-2
+    )
+
+    merged, tokenizer = load_merged(tmp_path / "adapter", base=tied, dtype=precision)
+    merged.save_pretrained(tmp_path / "merged")
+    tokenizer.save_pretrained(tmp_path / "merged")
+    kept = load_file(tmp_path / "merged" / "model.safetensors")
+    (before,) = (value for name, value in load_file(tied / "model.safetensors").items() if "embed_tokens" in name)
+    assert json.loads((tmp_path / "merged" / "config.json").read_text())["tie_word_embeddings"] is False
+    for name in ("lm_head", "embed_tokens"):
+        (value,) = (value for key, value in kept.items() if name in key)
+        assert torch.equal(value, before.to(value.dtype)) != (name in TIED[targets]), name
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "merged", dtype=DTYPES[precision]).eval()
+    assert distance(logits(again), trained) < MERGED[precision]
+    assert torch.equal(logits(load_folder(tmp_path / "merged", dtype=precision)[0]), logits(again))
+
+
+def test_an_adapter_elsewhere_leaves_tied_weights_tied(tied: Path, context: Context, tmp_path: Path) -> None:
+    settings = TrainSettings(rows_per_step=4, rank=4, learning_rate=0.01, target_modules=("q_proj",))
+    model = prepare_model(load_folder(tied)[0], settings, context)
+    train(model, settings)
+    unwrapped(model).set_attn_implementation("sdpa")
+    save_model(model, tmp_path / "adapter")
+    merged, _ = load_merged(tmp_path / "adapter", base=tied)
+    assert merged.config.tie_word_embeddings and merged.lm_head.weight is merged.model.embed_tokens.weight
+    assert distance(logits(merged), logits(model)) < MERGED["fp32"]
+
+
+def test_what_cannot_be_merged_is_refused(base: Path, context: Context, tmp_path: Path) -> None:
+    model = prepare_model(load_folder(base)[0], TrainSettings(rows_per_step=4, rank=2), context)
+    save_model(model, tmp_path / "adapter")
+    (tmp_path / "adapter" / QUANTIZED).write_text("{}")
+    with pytest.raises(Misuse, match="over a base in 4 bits cannot be merged exactly"):
+        load_merged(tmp_path / "adapter", base=base)
+    with pytest.raises(Misuse, match="holds no adapter"):
+        load_merged(base, base=base)
+
+
+def test_why_tied_weights_are_parted_before_a_merge(tmp_path: Path) -> None:
+    """When this fails, peft merges an adapter on a tied head as it should, and `load_merged` need not part the two."""
     config = LlamaConfig(
         vocab_size=60, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
         max_position_embeddings=64, tie_word_embeddings=True, initializer_range=0.3,

@@ -41,6 +41,7 @@ from tunesmith.store import open_store
 from tunesmith.train.checkpoint import load_state, load_tensors, trainable
 from tunesmith.train.distributed.deal import deal, passes_of
 from tunesmith.train.distributed.faults import one_voice
+from tunesmith.train.distributed.fill import is_hollow, tensors_of
 from tunesmith.train.distributed.gradients import check_alike, sum_gradients
 from tunesmith.train.distributed.ranks import ALONE, Ranks, join, total, wait
 from tunesmith.train.distributed.shard import check_sharding, collect, place, summed_loss
@@ -51,7 +52,10 @@ from tunesmith.train.optimizers import build_optimizer
 from tunesmith.train.run import dismiss, follow
 
 CONFIG = Path(__file__).parents[2] / "tiny_config.json"
-SHAPES = ("untied", "tied", "lora")
+SHAPES = ("untied", "tied", "lora", "lora-tied")
+HOLLOW = ("untied", "tied", "lora", "lora-tied", "half", "dora", "qwen3", "gemma3_text", "mistral")
+"""Models whose weights rank 0 alone has read."""
+
 FAMILIES: dict[str, dict[str, Any]] = {
     "qwen3": {"head_dim": 16, "tie_word_embeddings": True},
     "gemma3_text": {"head_dim": 16, "sliding_window": 6, "layer_types": ["sliding_attention", "full_attention"],
@@ -116,19 +120,22 @@ def family(name: str) -> Any:
 
 
 def model(shape: str) -> Any:
-    """A Llama of two layers; its head is its embedding when tied. Or a model of one of `FAMILIES`."""
+    """A Llama of two layers; its head is its embedding when tied, its weights are bf16 when half. Or one of `FAMILIES`."""
     if shape in FAMILIES:
         return family(shape)
     torch.manual_seed(3)
     config = LlamaConfig(
         vocab_size=101, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, tie_word_embeddings=shape == "tied", initializer_range=0.2,
+        num_key_value_heads=2, tie_word_embeddings=shape.endswith("tied") and shape != "untied", initializer_range=0.2,
     )  # fmt: skip
-    return LlamaForCausalLM(config)
+    return LlamaForCausalLM(config).to(torch.bfloat16 if shape == "half" else torch.float32)
 
 
 def settings(shape: str, **options: Any) -> TrainSettings:
-    method = {"method": "lora", "rank": 2} if shape == "lora" else {"method": "full"}
+    kind = shape.partition("-")[0]
+    method: dict[str, Any] = {"method": kind, "rank": 2} if kind in ("lora", "dora") else {"method": "full"}
+    method["target_modules"] = ("lm_head", "embed_tokens", "q_proj") if shape == "lora-tied" else ()
+    method["precision"] = "bf16" if shape == "half" else "fp32"
     method["gradient_checkpointing"] = shape == "untied"
     return TrainSettings(
         **{
@@ -198,9 +205,63 @@ def gradients(shape: str, work: Path, ranks: Ranks = ALONE) -> dict[str, torch.T
     return {name: grad.full_tensor() if isinstance(grad, DTensor) else grad for name, grad in found.items()}
 
 
+def halves(folder: Path, ranks: Ranks) -> None:
+    """Weights in bf16: gradients, a run in one go, one killed and resumed, and one that goes on from a single process's."""
+    for strategy in STRATEGIES:
+        team, work = replace(ranks, strategy=strategy), folder / f"half-{strategy}"
+        found = gradients("half", work, team)
+        outcome = trained("half", work / "whole", team)
+        if ranks.leads:
+            save_file({name: value.contiguous() for name, value in found.items()}, work / "gradients.safetensors")
+            outcome.keep(work)
+        with pytest.raises(Killed):
+            trained("half", work / "killed", team, after=KILLED_AFTER)
+        wait(team)
+        if ranks.leads:
+            shutil.copytree(work / "killed", work / "alone")
+            with pytest.raises(Killed):
+                trained("half", work / "single", after=KILLED_AFTER)
+        wait(team)
+        for way in ("killed", "single"):
+            outcome = trained("half", work / way, team)
+            if ranks.leads:
+                outcome.keep(work / way)
+
+
+def hollow(folder: Path, ranks: Ranks) -> None:
+    """Every model cut up twice: read whole by every rank, and with weights on rank 0 alone. Rank 1 tells what differs."""
+    found = {}
+    team = replace(ranks, strategy="fsdp")
+    for shape in HOLLOW:
+        how, made = settings(shape), context(folder / "hollow")
+        whole = prepare_model(model(shape), how, made)
+        with torch.device("cpu" if ranks.leads else "meta"):
+            frame = prepare_model(model(shape), how, made)
+        assert is_hollow(frame) != ranks.leads
+        place(whole, team)
+        place(frame, team)
+        expected, sent = (dict(tensors_of(one)) for one in (whole, frame))
+        pairs = [(sliced(expected[name]), sliced(value), name) for name, value in sent.items()]
+        wrong = [name for one, two, name in pairs if one.dtype != two.dtype or not torch.equal(one, two)]
+        held = sum(two.numel() for _, two, _ in pairs)
+        found[shape] = {"wrong": wrong, "held": held, "all": sum(value.numel() for value in sent.values())}
+        assert sent.keys() == expected.keys() and [value.requires_grad for value in sent.values()] == [
+            value.requires_grad for value in expected.values()
+        ]
+    if not ranks.leads:
+        (folder / "hollow.json").write_text(json.dumps(found))
+    wait(ranks)
+
+
+def sliced(value: torch.Tensor) -> torch.Tensor:
+    return (value.to_local() if isinstance(value, DTensor) else value).detach()
+
+
 def two(folder: Path) -> None:
     """What two ranks do: every shape by every strategy, in one go and killed and resumed."""
     ranks = join()
+    hollow(folder, ranks)
+    halves(folder, ranks)
     for strategy in STRATEGIES:
         team = replace(ranks, strategy=strategy)
         for shape in SHAPES:
@@ -268,14 +329,19 @@ def job(made: Context) -> train.TrainInputs:
 HOW = TrainSettings(method="full", rows_per_step=4, learning_rate=2e-3, max_steps=3, tokens_per_pass=40, validation=0.1)
 
 
+HALF = HOW.model_copy(update={"method": "dora", "rank": 4, "precision": "bf16", "strategy": "fsdp"})
+
+
 def stage(folder: Path, ranks: Ranks) -> None:
-    """The train stage: rank 0 runs it twice while the other follows until it is let go; then both call it alike."""
+    """The train stage: rank 0 runs it thrice while the other follows until it is let go; then both call it alike."""
     made = context(folder / "stage")
     reports = []
     if ranks.leads:
         reports += [
             train.run(job(made), HOW.model_copy(update={"strategy": strategy}), made) for strategy in STRATEGIES
         ]
+        half = train.run(job(made), HALF, made)
+        (folder / "half.json").write_text(json.dumps(made.store.put(half)))
         dismiss()
     else:
         follow(made)
@@ -386,6 +452,10 @@ def test_the_stage_gives_one_report_whoever_runs_it(spread: Path, tmp_path: Path
         )  # fmt: skip
         assert apart(load_file(theirs.checkout(report.model.tree) / "model.safetensors"), expected) < CLOSE
     assert reports[0].model == reports[2].model
+    half = theirs.get(TrainReport, json.loads((spread / "half.json").read_text()))
+    whole = train.run(job(made), HALF, made)
+    assert [point.loss for point in half.curve] == pytest.approx([point.loss for point in whole.curve], rel=5e-3)
+    assert (half.model.kind, half.model.parameters) == ("adapter", whole.model.parameters)
 
 
 def apart(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> float:
@@ -425,6 +495,65 @@ def test_other_families_are_cut_up_to_the_same_numbers(name: str, spread: Path, 
     assert apart(load_file(spread / f"{name}-fsdp" / "gradients.safetensors"), slopes) < 1e-6
 
 
+def pass_sums(folder: Path) -> dict[str, torch.Tensor]:
+    """The gradients of the first step in bf16, pass by pass of each of two ranks, added here in fp32."""
+    how = settings("half")
+    own = model("half")
+    check_packable(own)
+    chosen = [rows()[at] for at in STEPS[0]]
+    weight = sum(row.weight for row in chosen)
+    sums = {name: torch.zeros(value.shape) for name, value in own.named_parameters()}
+    for rank in range(2):
+        for group in passes_of(chosen, how.tokens_per_pass, share=True, ranks=Ranks(rank, 2, "ddp")):
+            own.zero_grad()
+            (summed_loss(own, pack(group, torch.device("cpu"), share=True), ranks=ALONE) / weight).backward()
+            for name, value in own.named_parameters():
+                sums[name] += value.grad.float()
+    return sums
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_gradients_of_bf16_are_added_in_fp32_over_passes_and_ranks(strategy: str, spread: Path, tmp_path: Path) -> None:
+    found = load_file(spread / f"half-{strategy}" / "gradients.safetensors")
+    assert {value.dtype for value in found.values()} == {torch.float32}
+    assert apart(found, pass_sums(tmp_path)) < 1e-6
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_bf16_is_killed_and_resumed_to_the_same_bytes_and_by_other_ranks_to_nearly_the_same(
+    strategy: str, spread: Path
+) -> None:
+    work = spread / f"half-{strategy}"
+    whole, resumed = Outcome.of(work), Outcome.of(work / "killed")
+    assert resumed.said == [f"resumed at step {KILLED_AFTER} of {len(STEPS)}"]
+    assert resumed.state == whole.state
+    assert {value.dtype for value in whole.weights.values()} == {torch.bfloat16}
+    assert all(torch.equal(resumed.weights[name], value) for name, value in whole.weights.items())
+    others = [Outcome.of(work / "single")]
+    own = prepare_model(model("half"), settings("half"), context(work / "store"))
+    optimizer = build_optimizer(own, settings("half"))
+    load_tensors(work / "alone", own, optimizer, step=KILLED_AFTER)
+    assert all(torch.equal(weight, master.to(torch.bfloat16)) for weight, master in optimizer.masters)
+    assert any(not torch.equal(weight.float(), master) for weight, master in optimizer.masters)
+    others.append(trained("half", work / "alone"))
+    assert [one.said[0].partition("; ")[2].partition(",")[0] for one in others] == [
+        "from 1 ranks to 2",
+        "from 2 ranks to 1",
+    ]
+    for one in others:
+        # A gradient that bf16 products round elsewhere moves a weight by another bit of its own eight.
+        assert numbers(one.state) == pytest.approx(numbers(whole.state), rel=0.03)
+        assert apart(one.weights, whole.weights) < 4e-3
+
+
+def test_a_rank_that_reads_nothing_starts_with_the_same_bits(spread: Path) -> None:
+    found = json.loads((spread / "hollow.json").read_text())
+    assert found.keys() == set(HOLLOW)
+    for shape, one in found.items():
+        assert one["wrong"] == [], shape
+        assert one["held"] < 0.55 * one["all"], shape
+
+
 def test_neither_passes_nor_ranks_change_the_mean(spread: Path, alone: dict[str, Outcome], tmp_path: Path) -> None:
     """One row a pass, all rows in one, or two ranks: the same losses, and no drift to one side either."""
     ways = [trained("tied", tmp_path / str(tokens), tokens_per_pass=tokens).state for tokens in (16, 4096)]
@@ -444,7 +573,7 @@ def test_every_gradient_is_that_of_one_process_the_head_above_all(
     found = load_file(spread / f"{shape}-{strategy}" / "gradients.safetensors")
     expected = gradients(shape, tmp_path)
     head = {"untied": "lm_head.weight", "tied": "model.embed_tokens.weight"}
-    assert shape == "lora" or float(expected[head[shape]].norm()) > 0.1
+    assert shape not in head or float(expected[head[shape]].norm()) > 0.1
     assert apart(found, expected) < 1e-6
 
 

@@ -6,8 +6,11 @@ Runs in a process of its own: Ray opens sockets on the machine's own address and
 import json
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,9 +23,10 @@ from safetensors.torch import load_file
 
 from tunesmith import train
 from tunesmith.artifacts import Example, ModelRef, Row, TrainReport, message
-from tunesmith.context import Context
+from tunesmith.context import Context, Silence
 from tunesmith.data.rows import keep_dataset
 from tunesmith.errors import DataError, MachineFailure, Misuse, PeerFailed, TunesmithError
+from tunesmith.ports import Progress
 from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train.distributed.cluster import _heard, _room, _told
@@ -32,8 +36,34 @@ ABSENT = "needs Ray, which is the extra `ray`"
 HOW = TrainSettings(method="full", rows_per_step=4, learning_rate=2e-3, max_steps=3, tokens_per_pass=40)
 
 
-def context(folder: Path) -> Context:
-    return Context(store=open_store(folder), data_root=folder, home=folder, seed=5)
+@dataclass
+class Seen:
+    """The driver's progress: what it is told."""
+
+    begun: list[tuple[str, int | None]] = field(default_factory=list)
+    ended: dict[str, int] = field(default_factory=dict)
+    noted: list[dict[str, float]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    def track(self, items: Iterable[Any], *, label: str, total: int | None = None) -> Iterator[Any]:
+        self.begun.append((label, total))
+        done = 0
+        try:
+            for item in items:
+                yield item
+                done += 1
+        finally:
+            self.ended[label] = done
+
+    def note(self, numbers: Mapping[str, float]) -> None:
+        self.noted.append(dict(numbers))
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+
+def context(folder: Path, progress: Progress | None = None) -> Context:
+    return Context(store=open_store(folder), data_root=folder, home=folder, seed=5, progress=progress or Silence())
 
 
 def on(workers: int, strategy: str) -> TrainSettings:
@@ -57,16 +87,18 @@ def on_ray(folder: Path) -> None:
     import ray
 
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    made = context(folder)
+    seen = Seen()
+    made = context(folder, seen)
     said = []
     report = train.run(job(made), on(2, "fsdp"), made)
+    told = asdict(seen)
     for bad, workers in ((True, 2), (False, 3)):
         try:
             train.run(job(made, bad=bad), on(workers, "ddp"), made)
         except TunesmithError as error:
             said.append(f"{type(error).__name__}: {error}")
     ray.shutdown()
-    (folder / "found.json").write_text(json.dumps({"report": made.store.put(report), "said": said}))
+    (folder / "found.json").write_text(json.dumps({"report": made.store.put(report), "said": said, "told": told}))
 
 
 @pytest.mark.slow
@@ -85,6 +117,11 @@ def test_two_ranks_under_ray_give_the_report_of_one_process(tmp_path: Path) -> N
     assert report.consumption == alone.consumption
     for name, value in weights(context(tmp_path / "ray"), report.model).items():
         assert float((value - expected[name]).norm()) <= 5e-5 * float(expected[name].norm()), name
+    told, last = found["told"], report.curve[-1]
+    assert told["begun"] == [["encode rows", 16], ["train", 3]] and told["ended"] == {"encode rows": 16, "train": 3}
+    assert (told["noted"][-1]["loss"], told["noted"][-1]["gradient"]) == (last.loss, last.gradient_norm)
+    assert told["noted"][-1]["tokens/s"] > 0
+    assert [line.partition(":")[0] for line in told["said"]] == ["shared prefixes", "threads"]
     bad_row, too_many = found["said"]
     assert bad_row.startswith("DataError: made:12: row 000000000000000b: no assistant turn")
     assert too_many.startswith("MachineFailure: train.workers: the cluster has 2 CPUs for 3 ranks")

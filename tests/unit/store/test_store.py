@@ -94,6 +94,14 @@ def test_work_folders_are_by_content_key(store: Store) -> None:
     assert store.work(digest_of(b"abd")) != store.work(key)
 
 
+def test_work_that_is_done_is_deleted_and_other_work_stays(store: Store) -> None:
+    done, other = (store.work(digest_of(name)) for name in (b"abc", b"abd"))
+    (done / "step-1").mkdir()
+    store.end_work(digest_of(b"abc"))
+    assert not done.exists()
+    assert other.is_dir()
+
+
 def test_a_store_where_a_file_stands_is_said(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("")
     with pytest.raises(MachineFailure, match="cannot write") as caught:

@@ -185,16 +185,24 @@ def test_targets_by_path_and_by_name(tiny: Any, context: Context) -> None:
 
 
 @pytest.mark.parametrize("name", ["lm_head", "embed_tokens", "model.embed_tokens"])
-def test_tied_weights_are_refused_by_name(name: str, tiny: Any, context: Context) -> None:
+def test_an_adapter_on_one_of_two_tied_layers_leaves_both_as_they_are(name: str, tiny: Any, context: Context) -> None:
     tiny.config.tie_word_embeddings = True
     tiny.tie_weights()
+    shared = tiny.model.embed_tokens.weight
+    model = prepare_model(tiny, settings(target_modules=("q_proj", name)), context)
+    inner = model.get_base_model()
+    layers = [inner.get_input_embeddings(), inner.get_output_embeddings()]
+    found = [one.get_base_layer() if isinstance(one, LoraLayer) else one for one in layers]
+    assert [isinstance(one, LoraLayer) for one in layers] == [name != "lm_head", name == "lm_head"]
+    assert all(one.weight is shared for one in found) and not shared.requires_grad
+
+
+def test_dora_over_a_row_of_zeros_is_refused(tiny: Any, context: Context) -> None:
+    with torch.no_grad():
+        tiny.lm_head.weight[3] = 0.0
     with pytest.raises(RecipeError) as caught:
-        prepare_model(tiny, settings(target_modules=("q_proj", name)), context)
-    assert caught.value.what.endswith(
-        f"{name.rpartition('.')[2]} shares its weights: head and embeddings of this base are tied"
-    )
-    assert caught.value.hint.startswith("leave it out, use method: full")
-    assert prepare_model(tiny, settings(), context)
+        prepare_model(tiny, settings(method="dora", target_modules=("lm_head",)), context)
+    assert caught.value.what.endswith("lm_head has a row of zeros") and caught.value.where == "train.method"
 
 
 def test_qlora_is_refused_without_cuda(tiny: Any, tiny_folder: Path, context: Context) -> None:

@@ -20,6 +20,7 @@ from tunesmith.recipe import TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train import loop
 from tunesmith.train.loop import Plan, run_loop
+from tunesmith.train.methods.masters import widen_gradients
 
 STEPS, PASSES = 5, 3
 
@@ -34,7 +35,9 @@ def llama(precision: str = "fp32") -> LlamaForCausalLM:
         vocab_size=50, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2,
         num_key_value_heads=1,
     )  # fmt: skip
-    return LlamaForCausalLM(config).to(DTYPES[precision])
+    model = LlamaForCausalLM(config).to(DTYPES[precision])
+    widen_gradients(model)
+    return model
 
 
 def plan(folder: Path, key: str = "k" * 64) -> Plan:
@@ -75,7 +78,14 @@ def killed_at(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("every", "optimizer", "precision"),
-    [(1, "adamw", "fp32"), (2, "adamw", "fp32"), (1, "muon", "fp32"), (2, "muon", "fp32"), (2, "adamw", "bf16")],
+    [
+        (1, "adamw", "fp32"),
+        (2, "adamw", "fp32"),
+        (1, "muon", "fp32"),
+        (2, "muon", "fp32"),
+        (2, "adamw", "bf16"),
+        (2, "muon", "bf16"),
+    ],
 )
 def test_every_boundary_and_every_pass(
     every: int, optimizer: str, precision: str, tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch

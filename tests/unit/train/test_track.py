@@ -10,9 +10,11 @@ import pytest
 
 from tunesmith.artifacts import CurvePoint
 from tunesmith.context import Context
+from tunesmith.data.chat import Encoded
 from tunesmith.errors import Misuse
 from tunesmith.recipe import TrainSettings
 from tunesmith.train import track
+from tunesmith.train.loop import Plan, run_loop
 from tunesmith.train.track import Standing, Trackers, check_trackers, history, standing_of, tracked
 from tunesmith.train.watchers.seen import Pace
 
@@ -156,6 +158,7 @@ def test_tensorboard_reads_every_step_once(context: Context) -> None:
     assert [one.step for one in loss] == list(range(1, 131))
     assert [one.value for one in loss] == pytest.approx([point.loss for point in CURVE], rel=1e-6)  # fp32 on disk
     assert [(one.step, round(one.value, 6)) for one in read.Scalars("loss/held-out")] == [(50, 0.18), (100, 0.09)]
+    assert sorted(read.Tags()["scalars"]) == sorted({name for one in history(CURVE, HELD) for name in one.logged()})
 
 
 @pytest.mark.filterwarnings("default")
@@ -172,4 +175,43 @@ def test_mlflow_reads_one_run_with_every_step_once(context: Context) -> None:
     held = client.get_metric_history(run.info.run_id, "loss/held-out")
     assert [(one.step, one.value) for one in held] == [(50, 0.18), (100, 0.09)]
     assert (run.info.status, run.data.params["rows_per_step"]) == ("FINISHED", "4")
+    assert set(run.data.metrics) == {name for one in history(CURVE, HELD) for name in one.logged()}
     assert not list(folder.parent.glob("mlruns*"))
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
+def test_the_loop_logs_what_its_report_holds(name: str, tiny: Any, context: Context) -> None:
+    needs(name)
+    rows = [Encoded(f"{n:016x}", tuple((7 * n + 3 * at) % 380 + 9 for at in range(8)), ((2, 8),)) for n in range(4)]
+    how = settings(name).model_copy(update={"method": "full", "validate_every": 2})
+    plan = Plan(rows, [[0, 1], [2, 3], [1, 2]], rows[:1], KEY, context.store.work(KEY))
+    state = run_loop(tiny, plan, settings=how, context=context)
+    assert len(state.curve) == 3
+    for curve, points in (("loss/train", state.curve), ("loss/held-out", state.held_out)):
+        found = READ[name](context.store.folder / "track", curve)
+        assert [step for step, _ in found] == [point.step for point in points], curve
+        assert [value for _, value in found] == pytest.approx([point.loss for point in points], rel=1e-6), curve
+    assert all(value > 0 for _, value in READ[name](context.store.folder / "track", "speed/tokens-per-second"))
+
+
+def read_tensorboard(folder: Path, name: str) -> list[tuple[int, float]]:
+    """Steps and values of one curve by TensorBoard's own reader; values are fp32 on disk."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    (run,) = (folder / "tensorboard").iterdir()
+    read: Any = EventAccumulator(str(run), size_guidance={"scalars": 0})
+    read.Reload()
+    return [(one.step, one.value) for one in read.Scalars(name)]
+
+
+def read_mlflow(folder: Path, name: str) -> list[tuple[int, float]]:
+    """Steps and values of one curve by MLflow's own client."""
+    from mlflow.tracking import MlflowClient
+
+    client: Any = MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
+    (run,) = client.search_runs([client.get_experiment_by_name("tunesmith").experiment_id])
+    return [(one.step, one.value) for one in client.get_metric_history(run.info.run_id, name)]
+
+
+READ = {"tensorboard": read_tensorboard, "mlflow": read_mlflow}

@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -14,6 +15,7 @@ from tunesmith.context import Context
 from tunesmith.errors import MachineFailure, Misuse, PeerFailed, TunesmithError
 from tunesmith.store import open_store
 from tunesmith.train.distributed.ranks import join
+from tunesmith.train.distributed.relay import FAREWELL, Teller, Told, shown
 
 J = TypeVar("J")
 Work = Callable[[J, Context], TrainReport]
@@ -31,8 +33,9 @@ REACH: Final = (
 def run_on_ray(work: "Work[J]", job: J, *, workers: int, context: Context) -> TrainReport:
     """Call `work(job, context)` on `workers` ranks of the cluster that RAY_ADDRESS names, or on a Ray of this machine alone.
 
-    A rank takes a GPU where the cluster has one for each, else one CPU. Raises Misuse without Ray, MachineFailure when the
-    cluster is too small or a rank fails; an error of ours that a rank raises is raised here as it was.
+    A rank takes a GPU where the cluster has one for each, else one CPU. What rank 0 tells is shown here. Raises Misuse without
+    Ray, MachineFailure when the cluster is too small or a rank fails; an error of ours that a rank raises is raised here as
+    it was.
     """
     if find_spec("ray") is None:
         raise Misuse("Ray is not installed", where="train.runner", hint="install tunesmith[ray], or set it to local")
@@ -43,9 +46,10 @@ def run_on_ray(work: "Work[J]", job: J, *, workers: int, context: Context) -> Tr
     cluster: Any = ray
     with _connected():
         gpus = _room(cluster.cluster_resources(), workers)
+        mailbox = RayMailbox(cluster.remote(num_cpus=0)(_Kept).remote())
         trainer = cluster.train.torch.TorchTrainer(
             _rank,
-            train_loop_config={"work": work, "job": job, "places": _places(context)},
+            train_loop_config={"work": work, "job": job, "places": _places(context), "mailbox": mailbox},
             torch_config=cluster.train.torch.TorchConfig(backend="cpu:gloo,cuda:nccl" if gpus else "gloo"),
             scaling_config=cluster.train.ScalingConfig(num_workers=workers, use_gpu=gpus),
             run_config=cluster.train.RunConfig(
@@ -55,10 +59,53 @@ def run_on_ray(work: "Work[J]", job: J, *, workers: int, context: Context) -> Tr
             ),
         )
         try:
-            result = trainer.fit()
+            with shown(mailbox, context.progress):
+                result = trainer.fit()
         except ray.train.TrainingFailedError as error:
             raise _heard(error) from error
     return context.store.get(TrainReport, str(result.return_value))
+
+
+class _Kept:
+    """An actor: messages of rank 0 until the driver fetches them."""
+
+    def __init__(self) -> None:
+        self.messages: list[Told] = []
+
+    def put(self, messages: list[Told]) -> None:
+        self.messages.extend(messages)
+
+    def take(self) -> list[Told]:
+        taken, self.messages = self.messages, []
+        return taken
+
+    def settle(self) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class RayMailbox:
+    """A mailbox in an actor of the cluster. A run does not fail because nobody can be told of it."""
+
+    actor: Any
+
+    def put(self, messages: list[Told]) -> None:
+        self.actor.put.remote(messages)
+
+    def take(self) -> list[Told]:
+        return self._asked("take") or []
+
+    def settle(self) -> None:
+        """Wait until what this process has put is there: calls of one process come in order."""
+        self._asked("settle")
+
+    def _asked(self, name: str) -> Any:
+        import ray
+
+        try:
+            return ray.get(getattr(self.actor, name).remote(), timeout=FAREWELL)
+        except ray.exceptions.RayError:
+            return None
 
 
 @contextmanager
@@ -83,10 +130,14 @@ def _rank(config: dict[str, Any]) -> str:
     folder, data_root, home, seed = config["places"]
     store = open_store(Path(folder), database=NO_LEDGER)
     context = Context(store=store, data_root=Path(data_root), home=Path(home), seed=seed)
+    mailbox: RayMailbox = config["mailbox"]
+    context = replace(context, progress=Teller(mailbox, context.clock))
     try:
         report = config["work"](config["job"], context)
     except TunesmithError as error:
         raise _told(error) from None
+    finally:
+        mailbox.settle()
     return store.put(report) if join().leads else ""
 
 

@@ -31,7 +31,7 @@ def sum_gradients(values: Sequence[torch.Tensor], ranks: Ranks) -> None:
         flat = torch.cat([_gradient(value).reshape(-1).float() for value in bucket])
         distributed.all_reduce(flat)
         for value, part in zip(bucket, flat.split([value.numel() for value in bucket]), strict=True):
-            value.grad = part.view_as(value).to(value.dtype)
+            value.grad = part.view_as(value).to(value.grad_dtype)
 
 
 def clip(values: Sequence[torch.Tensor], largest: float) -> float:

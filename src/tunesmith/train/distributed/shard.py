@@ -9,7 +9,9 @@ from tunesmith.errors import Misuse, RecipeError
 from tunesmith.models.packed import forward
 from tunesmith.models.packed.plan import Pass
 from tunesmith.recipe import TrainSettings
+from tunesmith.train.distributed.fill import fill, hollow_ranks, is_hollow, values_of
 from tunesmith.train.distributed.ranks import Ranks, device, wait
+from tunesmith.train.methods.masters import HALVES
 
 process.prepare()
 
@@ -55,8 +57,9 @@ def check_sharding(settings: TrainSettings, ranks: Ranks) -> None:
 
 
 def to_device(model: Any) -> Any:
-    """The model on this rank's device: its CUDA device where there is one. A base in 4 bits is there already."""
-    if next(model.parameters()).device != device():
+    """The model on this rank's device: its CUDA device where there is one. A base in 4 bits is there already, and a frame
+    without weights stays one."""
+    if not is_hollow(model) and next(model.parameters()).device != device():
         model.to(device())
     return model
 
@@ -64,12 +67,16 @@ def to_device(model: Any) -> Any:
 def place(model: Any, ranks: Ranks) -> Ranks:
     """Move the model to this rank's device; under fsdp cut every tensor along its first dimension, layer by layer.
 
-    Works in place. The ranks that come back carry the root that `summed_loss` calls. Gradients of slices are summed over ranks in
-    fp32, never averaged: the loss is over the weight of the whole step already. Raises Misuse for a model without layers.
+    Works in place. The ranks that come back carry the root that `summed_loss` calls. Gradients of slices are summed over ranks
+    and passes in fp32, never averaged: the loss is over the weight of the whole step already. Weights in bf16 that move are
+    kept as slices in fp32, the optimiser's masters at once, and rounded when they are gathered. A rank whose model is a frame
+    without weights is sent its slices by rank 0. Raises Misuse for a model without layers, or with weights of two precisions.
     """
     to_device(model)
     if not ranks.sharded:
         return ranks
+    hollow = hollow_ranks(model, ranks)
+    computed = _computed_in(model)
     names = set(forward.unwrapped(model)._no_split_modules or ())
     layers = [module for module in model.modules() if type(module).__name__ in names]
     if not layers:
@@ -77,14 +84,40 @@ def place(model: Any, ranks: Ranks) -> Ranks:
         raise Misuse(f"the {kind} model names no layers to cut up", where="train.strategy", hint="set it to ddp")
     root = Whole(model)
     mesh = init_device_mesh(device().type, (ranks.size,))
-    policy = MixedPrecisionPolicy(reduce_dtype=torch.float32)
+    # Inputs are left as they are: weights of tokens are fp32 whatever the model computes in.
+    policy = MixedPrecisionPolicy(computed, torch.float32, cast_forward_inputs=False)
+    cut: set[nn.Module] = set()
     for module in (*layers, root):
+        inside = [one for one in module.modules() if one not in cut]
+        before = [value.detach() for value in values_of(inside)] if hollow else []
+        _widen(module)
         sharded: FSDPModule = fully_shard(module, mesh=mesh, mp_policy=policy)
         sharded.set_gradient_divide_factor(1.0)
         sharded.set_force_sum_reduction_for_comms(True)
         # A pass whose rows train nothing does not reach the head; the others' share of its gradient must arrive all the same.
         sharded.set_reduce_scatter_unused_params(True)
+        if hollow:
+            fill(inside, before, ranks=ranks, hollow=hollow)
+        cut.update(inside)
     return replace(ranks, root=root)
+
+
+def _computed_in(model: nn.Module) -> torch.dtype | None:
+    """The precision that weights which move are rounded to where they are computed; None where it is their own."""
+    kinds = {value.dtype for value in model.parameters() if value.requires_grad}
+    halves = kinds & set(HALVES)
+    if halves and len(kinds) > 1:
+        said = f"weights that move are in {' and '.join(sorted(str(kind).removeprefix('torch.') for kind in kinds))}"
+        raise Misuse(f"{said}, and slices are computed in one precision", where="train.strategy", hint="set it to ddp")
+    return halves.pop() if halves else None
+
+
+def _widen(module: nn.Module) -> None:
+    """Put weights that move into fp32: FSDP2 adds the gradients of passes in the precision of its slices, whatever precision
+    it sums over ranks in."""
+    for value in module.parameters():
+        if value.requires_grad and value.dtype in HALVES:
+            value.data = value.data.float()
 
 
 def summed_loss(model: Any, batch: Pass, *, ranks: Ranks, label_smoothing: float = 0.0) -> torch.Tensor:

@@ -18,6 +18,7 @@ from tunesmith.errors import IntegrityBroken
 from tunesmith.store.objects import disk_errors, write_atomic
 from tunesmith.train.distributed.ranks import Ranks, wait
 from tunesmith.train.optimizers import Optimizers
+from tunesmith.train.optimizers.parts import MASTER
 
 process.prepare()
 
@@ -55,21 +56,25 @@ def read_slices(
 ) -> None:
     """Put tensors, and the optimiser's state, back in place from the slices of however many ranks wrote them.
 
-    Each rank reads what its own slices need. Raises IntegrityBroken when a file or a tensor is missing or cut short.
+    Each rank reads what its own slices need. A weight in bf16 whose master was kept comes back from the master, be it here a
+    pair again or one slice in fp32. Raises IntegrityBroken when a file or a tensor is missing or cut short.
     """
     _check_files(folder)
-    wanted: dict[str, Any] = {name: value.detach() for name, value in tensors.items()}
     try:
         with _first_failure(), warnings.catch_warnings():
             # Said by torch 2.13 when one process reads, which is what is meant here.
             warnings.filterwarnings("ignore", message="torch.distributed is disabled")
             reader = HuggingFaceStorageReader(str(folder))
             state = {} if optimizer is None else _room(optimizer, reader)
-            load({**wanted, **state}, storage_reader=reader, no_dist=ranks.size == 1)
+            load({**_places(tensors, optimizer, reader), **state}, storage_reader=reader, no_dist=ranks.size == 1)
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise IntegrityBroken(f"a checkpoint cannot be read: {error}", where=str(folder), hint=START_OVER) from error
-    if optimizer is not None:
-        optimizer.restore(state)
+    if optimizer is None:
+        return
+    with torch.no_grad():
+        for weight, master in optimizer.masters:
+            weight.copy_(master)
+    optimizer.restore(state)
 
 
 def note_ranks(folder: Path, ranks: Ranks) -> None:
@@ -109,13 +114,34 @@ def _check_files(folder: Path) -> None:
             raise IntegrityBroken(said, where=str(path), hint=START_OVER)
 
 
+def _places(tensors: Mapping[str, torch.Tensor], optimizer: Optimizers | None, reader: Any) -> dict[str, torch.Tensor]:
+    """Where each tensor goes, by the name under which it is read: a master in fp32 comes before the weight made from it."""
+    if optimizer is None:
+        return {name: value.detach() for name, value in tensors.items()}
+    saved = reader.read_metadata().state_dict_metadata
+    numbers = {
+        id(value): f"{part}.{index}.{MASTER}"
+        for part, values in enumerate(_moved(optimizer))
+        for index, value in enumerate(values)
+    }
+    moved = {name: optimizer.moved_for(value) for name, value in tensors.items()}
+    return {
+        numbers[id(value)] if numbers[id(value)] in saved else name: value.detach() for name, value in moved.items()
+    }
+
+
+def _moved(optimizer: Optimizers) -> list[list[torch.Tensor]]:
+    """What each part of the optimiser moves, in the order of its state."""
+    return [[one for group in part.param_groups for one in group["params"]] for part, _ in optimizer.parts]
+
+
 def _room(optimizer: Optimizers, reader: Any) -> dict[str, torch.Tensor]:
     """Empty tensors for the optimiser's state as it was saved: cut up like its parameter where it has its shape."""
-    values = [[one for group in part.param_groups for one in group["params"]] for part, _ in optimizer.parts]
+    values = _moved(optimizer)
     room: dict[str, torch.Tensor] = {}
     for key, entry in reader.read_metadata().state_dict_metadata.items():
         part, _, rest = key.partition(".")
-        if not part.isdecimal():
+        if not part.isdecimal() or rest.endswith(f".{MASTER}"):
             continue
         value = values[int(part)][int(rest.partition(".")[0])].detach()
         same = entry.size == value.shape

@@ -7,8 +7,9 @@ from typing import Any
 from tunesmith import process
 from tunesmith.context import Context
 from tunesmith.errors import RecipeError
+from tunesmith.models.loading import NOT_THE_USERS
 from tunesmith.recipe import TrainSettings
-from tunesmith.train.methods.masters import compute_like_input, set_magnitudes
+from tunesmith.train.methods.masters import compute_like_input, set_magnitudes, without_magnitude
 from tunesmith.train.methods.targets import checked_targets
 
 process.prepare()
@@ -34,15 +35,22 @@ def add_adapters(model: Any, settings: TrainSettings, context: Context) -> Any:
     )
     try:
         with warnings.catch_warnings():
-            # peft 0.21 asks for a property that transformers 5.23 has renamed; it works and is not the user's business.
-            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
+            for message in NOT_THE_USERS:
+                warnings.filterwarnings("ignore", message=message)
             wrapped = get_peft_model(model, config)
     except ValueError as error:
         raise RecipeError(str(error), where="train.target_modules", hint="name linear layers of the base") from error
-    if settings.precision == "fp32":
-        return wrapped
     if settings.method == "dora":
-        set_magnitudes(wrapped)
-    else:
+        _set_magnitudes(wrapped, settings)
+    elif settings.precision != "fp32":
         compute_like_input(wrapped)
     return wrapped
+
+
+def _set_magnitudes(wrapped: Any, settings: TrainSettings) -> None:
+    if settings.precision != "fp32":
+        set_magnitudes(wrapped)
+    if path := without_magnitude(wrapped):
+        hint = "leave the layer out of train.target_modules, or set train.method to lora"
+        said = f"DoRA divides every row of a matrix by its size, and {path} has a row of zeros"
+        raise RecipeError(said, where="train.method", hint=hint)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith import process
-from tunesmith.models.loading import check_quantizer, load_folder
+from tunesmith.models.loading import check_quantizer, load_folder, load_frame
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.optimizers.build import check_optimizer
 
@@ -21,9 +21,14 @@ def check_machine(settings: TrainSettings) -> None:
     check_optimizer(settings)
 
 
-def load_base(folder: Path, settings: TrainSettings) -> tuple[Any, PreTrainedTokenizerBase]:
-    """The base in the precision of the recipe and its tokenizer; under qlora in 4 bits on the CUDA device."""
+def load_base(folder: Path, settings: TrainSettings, *, hollow: bool = False) -> tuple[Any, PreTrainedTokenizerBase]:
+    """The base in the precision of the recipe and its tokenizer; under qlora in 4 bits on the CUDA device.
+
+    `hollow`: its frame without weights, for a rank that is sent its slices.
+    """
     check_machine(settings)
+    if hollow:
+        return load_frame(folder, dtype=settings.precision)
     return load_folder(folder, dtype=settings.precision, four_bits=settings.method == "qlora")
 
 

@@ -7,15 +7,18 @@ from tunesmith.errors import RecipeError
 from tunesmith.models.packed.forward import unwrapped
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.methods.adapters import add_adapters
+from tunesmith.train.methods.masters import widen_gradients
 
 
 def prepare_model(model: Any, settings: TrainSettings, context: Context) -> Any:
-    """The model with exactly the tensors of the method requiring gradients. LoRA's A is seeded, its B is zero.
+    """The model with exactly the tensors of the method requiring gradients, which are summed in fp32. LoRA's A is seeded, its B
+    is zero.
 
     Raises RecipeError for what the recipe asks of this base and cannot have: a target that is not there or cannot carry an
-    adapter, adapters on tied weights, a base that is not in 4 bits under qlora, recomputation in a model without layers.
+    adapter, a base that is not in 4 bits under qlora, recomputation in a model without layers.
     """
     prepared = model.requires_grad_(True) if settings.method == "full" else add_adapters(model, settings, context)
+    widen_gradients(prepared)
     if settings.gradient_checkpointing:
         _recompute_layers(unwrapped(prepared), settings)
     return prepared

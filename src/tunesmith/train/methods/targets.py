@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from difflib import get_close_matches
-from typing import Any, Final
+from typing import Final
 
 from tunesmith import process
 from tunesmith.errors import RecipeError
@@ -19,8 +19,7 @@ WHERE: Final = "train.target_modules"
 def checked_targets(model: nn.Module, names: Sequence[str]) -> list[str] | str:
     """The names as PEFT takes them: the last parts of a layer's path, or the whole path. None: all linear layers but the head.
 
-    Raises RecipeError for a name that matches nothing, that matches something else than linear layers and embeddings, or
-    that matches tied embeddings.
+    Raises RecipeError for a name that matches nothing, or that matches something else than linear layers and embeddings.
     """
     if not names:
         return "all-linear"
@@ -31,7 +30,6 @@ def checked_targets(model: nn.Module, names: Sequence[str]) -> list[str] | str:
             raise RecipeError(f"no layer of the base is called {name}", where=WHERE, hint=_offer(name, layers))
         for path, layer in matched.items():
             _check_kind(path, layer, layers)
-            _check_tied(path, layer, model)
     return list(names)
 
 
@@ -39,19 +37,6 @@ def _check_kind(path: str, layer: nn.Module, layers: dict[str, nn.Module]) -> No
     if not isinstance(layer, KINDS):
         hint = f"adapters go on linear layers and embeddings: {', '.join(_carriers(layers))}"
         raise RecipeError(f"{path} is a {type(layer).__name__}", where=WHERE, hint=hint)
-
-
-def _check_tied(path: str, layer: nn.Module, model: Any) -> None:
-    """An adapter on one of two layers that share a matrix runs, but cannot be merged: PEFT 0.21 would change both layers.
-
-    PEFT's own answer, `ensure_weight_tying`, makes two parameters over one storage, which an optimiser moves twice.
-    """
-    inner, outer = model.get_input_embeddings(), model.get_output_embeddings()
-    if layer in (inner, outer) and outer is not None and inner.weight is outer.weight:
-        hint = "leave it out, use method: full, or give a base whose config.json says tie_word_embeddings: false"
-        raise RecipeError(
-            f"{path} shares its weights: head and embeddings of this base are tied", where=WHERE, hint=hint
-        )
 
 
 def _carriers(layers: dict[str, nn.Module]) -> list[str]:

@@ -1,0 +1,222 @@
+"""Weights in bf16: the passes of a step are added in fp32, against a sum and a loop written by hand."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith import process
+
+process.prepare()
+
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from tunesmith.context import Context
+from tunesmith.data.chat import Encoded
+from tunesmith.errors import Misuse
+from tunesmith.models.packed import forward
+from tunesmith.models.packed.forward import hidden_states, summed_loss
+from tunesmith.models.packed.head import head_logits
+from tunesmith.models.packed.plan import pack
+from tunesmith.recipe import TrainSettings
+from tunesmith.store import open_store
+from tunesmith.train.checkpoint import trainable
+from tunesmith.train.distributed.gradients import clip
+from tunesmith.train.distributed.shard import _computed_in
+from tunesmith.train.estimate import fixed_memory
+from tunesmith.train.loop import Plan, run_loop
+from tunesmith.train.methods import prepare_model
+from tunesmith.train.optimizers import Muon, build_optimizer
+
+PASSES = 48
+CPU = torch.device("cpu")
+
+
+def llama(precision: torch.dtype = torch.bfloat16) -> LlamaForCausalLM:
+    torch.manual_seed(6)
+    config = LlamaConfig(
+        vocab_size=120, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, tie_word_embeddings=False, initializer_range=0.2,
+    )  # fmt: skip
+    return LlamaForCausalLM(config).to(precision)
+
+
+def settings(**options: Any) -> TrainSettings:
+    fixed = {"method": "full", "tokens_per_pass": 16, "learning_rate": 1e-3, "warmup": 0.0, "schedule": "constant"}
+    return TrainSettings(**{**fixed, "rows_per_step": PASSES, "precision": "bf16", "clip": 0.5, **options})
+
+
+def rows(count: int = PASSES) -> list[Encoded]:
+    """Rows of twelve tokens, so that each is a pass."""
+    return [
+        Encoded(f"{n:016x}", tuple((7 * n + 5 * at + n * at) % 117 + 3 for at in range(12)), ((3, 12),))
+        for n in range(count)
+    ]
+
+
+def passed(model: Any, chosen: Sequence[Encoded]) -> None:
+    """Every row forward and backward in a pass of its own, gradients added by autograd."""
+    weight = sum(row.weight for row in chosen)
+    for row in chosen:
+        (summed_loss(model, pack([row], CPU)) / weight).backward()
+
+
+def by_hand(model: Any, chosen: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+    """The gradient of every pass alone, in the precision of the weights, and their sum in fp32."""
+    sums = {name: torch.zeros(value.shape) for name, value in model.named_parameters()}
+    weight = sum(row.weight for row in chosen)
+    for row in chosen:
+        model.zero_grad()
+        (summed_loss(model, pack([row], CPU)) / weight).backward()
+        for name, value in model.named_parameters():
+            assert value.grad.dtype == value.dtype
+            sums[name] += value.grad.float()
+    return sums
+
+
+def distance(one: torch.Tensor, two: torch.Tensor) -> float:
+    return float((one.float() - two.float()).norm() / two.float().norm())
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return Context(store=open_store(tmp_path / "store"), data_root=tmp_path, home=tmp_path, seed=5)
+
+
+def test_passes_are_added_in_fp32(context: Context) -> None:
+    exact = by_hand(llama(), rows())
+    ours, plain = prepare_model(llama(), settings(), context), llama()
+    passed(ours, rows())
+    passed(plain, rows())
+    assert max(distance(value.grad, exact[name]) for name, value in plain.named_parameters()) > 5e-3
+    assert min(distance(value.grad, exact[name]) for name, value in plain.named_parameters()) > 5e-4
+    for name, value in ours.named_parameters():
+        assert value.grad.dtype == torch.float32
+        assert torch.equal(value.grad, exact[name]), name
+
+
+def test_slices_of_the_head_are_added_in_fp32(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One pass whose head is multiplied in slices of four tokens: the head's gradient against those of the slices, added."""
+    monkeypatch.setattr(forward, "LEAST_ROWS", 4)
+    monkeypatch.setattr(forward, "LOGITS_PER_CHUNK", 1)
+    batch = pack(rows(20), CPU)
+    ours, plain = prepare_model(llama(), settings(), context), llama()
+    for model in (ours, plain):
+        summed_loss(model, batch).backward()
+    read = hidden_states(plain, batch).detach().index_select(0, batch.index)
+    exact = torch.zeros(plain.lm_head.weight.shape)
+    for states, labels in zip(read.split(4), batch.labels.split(4), strict=True):
+        loss = cross_entropy(head_logits(plain, states), labels, reduction="sum")
+        exact += torch.autograd.grad(loss, plain.lm_head.weight)[0].float()
+    assert len(read) == 180
+    assert distance(ours.lm_head.weight.grad, exact) < 1e-6
+    assert distance(plain.lm_head.weight.grad, exact) > 3e-3
+
+
+def test_fp32_weights_and_adapters_are_left_alone(context: Context) -> None:
+    whole = prepare_model(llama(torch.float32), settings(precision="fp32"), context)
+    adapted = prepare_model(llama().requires_grad_(False), settings(method="lora", rank=2), context)
+    for model in (whole, adapted):
+        for value in trainable(model).values():
+            assert (value.dtype, value.grad_dtype) == (torch.float32, torch.float32)
+            assert not value._post_accumulate_grad_hooks and not value._backward_hooks
+    frozen = [value for value in adapted.parameters() if not value.requires_grad]
+    assert {value.dtype for value in frozen} == {torch.bfloat16}
+
+
+def masters_by_hand(how: TrainSettings, steps: Sequence[Sequence[Encoded]]) -> dict[str, torch.Tensor]:
+    """A loop with nothing of ours but the pass and Muon: fp32 sums, the clip, the optimiser on fp32 copies, rounded back."""
+    model = llama()
+    exact = {name: torch.nn.Parameter(value.detach().float()) for name, value in model.named_parameters()}
+    hidden = {
+        name for name, value in exact.items() if value.ndim == 2 and "embed" not in name and "lm_head" not in name
+    }
+    optimizers: list[Any] = []
+    if how.optimizer == "muon":
+        optimizers.append(
+            Muon([exact[name] for name in exact if name in hidden], lr=how.learning_rate, weight_decay=0.0)
+        )
+    rest = [value for name, value in exact.items() if how.optimizer == "adamw" or name not in hidden]
+    rate = how.learning_rate * (how.adamw_share if how.optimizer == "muon" else 1.0)
+    groups = [[value for value in rest if value.ndim == 2], [value for value in rest if value.ndim == 1]]
+    optimizers.append(
+        torch.optim.AdamW(
+            [{"params": group} for group in groups], lr=rate, betas=(0.9, how.beta2), weight_decay=0.0, fused=True
+        )
+    )
+    for chosen in steps:
+        sums = by_hand(model, chosen)
+        for name, value in exact.items():
+            value.grad = sums[name]
+        norm = torch.nn.utils.clip_grad_norm_(list(exact.values()), how.clip)
+        assert norm > how.clip
+        for optimizer in optimizers:
+            optimizer.step()
+        with torch.no_grad():
+            for name, value in model.named_parameters():
+                value.copy_(exact[name])
+    return {name: value.detach() for name, value in model.named_parameters()}
+
+
+def plan(folder: Path, steps: int) -> Plan:
+    every = rows()
+    taken = [list(range(PASSES)) if step % 2 == 0 else list(range(0, PASSES, 3)) for step in range(steps)]
+    return Plan(every, taken, (), "k" * 64, folder, share=False)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_steps_of_many_passes_are_those_of_a_loop_by_hand(optimizer: str, context: Context, tmp_path: Path) -> None:
+    how = settings(optimizer=optimizer)
+    model = prepare_model(llama(), how, context)
+    made = plan(tmp_path / "run", 3)
+    state = run_loop(model, made, settings=how, context=context)
+    assert all(point.gradient_norm > how.clip for point in state.curve)
+    expected = masters_by_hand(how, [[made.rows[at] for at in step] for step in made.steps])
+    start = dict(llama().named_parameters())
+    for name, value in model.named_parameters():
+        assert torch.equal(value, expected[name]), name
+        assert value.ndim == 1 or not torch.equal(value, start[name]), name
+
+
+def test_the_norm_is_taken_and_clipped_in_fp32(context: Context) -> None:
+    model = prepare_model(llama(), settings(), context)
+    passed(model, rows())
+    values = list(trainable(model).values())
+    exact = math.sqrt(sum(float(value.grad.double().square().sum()) for value in values))
+    assert clip(values, 0.25) == pytest.approx(exact, rel=1e-6)
+    after = math.sqrt(sum(float(value.grad.double().square().sum()) for value in values))
+    assert after == pytest.approx(0.25, rel=1e-4)
+
+
+def test_what_it_costs_is_in_the_estimate(context: Context) -> None:
+    """Four bytes of gradient an element instead of two, and no second gradient for the master."""
+    model = prepare_model(llama(), settings(), context)
+    count = sum(value.numel() for value in model.parameters())
+    tensors = len(list(model.parameters()))
+    found = fixed_memory(model, build_optimizer(model, settings()))
+    assert (found.gradients, found.optimizer) == (4 * count, (4 + 8) * count + 4 * tensors)
+    passed(model, rows(2))
+    optimizer = build_optimizer(model, settings())
+    read: list[bool] = []
+    real = optimizer.parts[0][0].step
+
+    def step() -> None:
+        pairs = optimizer.masters
+        read.extend(master.grad.data_ptr() == weight.grad.data_ptr() for weight, master in pairs)
+        real()
+
+    optimizer.parts[0] = (type("Spy", (), {"step": staticmethod(step), "param_groups": []})(), 1.0)
+    optimizer.step()
+    assert read and all(read)
+
+
+def test_slices_of_two_precisions_are_refused() -> None:
+    model = llama()
+    model.model.norm.float()
+    with pytest.raises(Misuse, match="weights that move are in bfloat16 and float32") as caught:
+        _computed_in(model)
+    assert (caught.value.where, caught.value.hint) == ("train.strategy", "set it to ddp")

@@ -1,0 +1,168 @@
+"""What a rank tells arrives at the driver's own progress: the same loops, counts, numbers and lines, however it is fetched."""
+
+import io
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tunesmith.cli.progress import Talk
+from tunesmith.context import SystemClock
+from tunesmith.train.distributed.relay import Shown, Teller, Told, shown
+
+
+@dataclass
+class Ticks:
+    """A clock that goes on by `pace` seconds whenever it is read."""
+
+    pace: float
+    at: float = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=timezone.utc)
+
+    def seconds(self) -> float:
+        self.at += self.pace
+        return self.at
+
+
+@dataclass
+class Box:
+    """A mailbox in memory."""
+
+    lock: Any = field(default_factory=threading.Lock)
+    messages: list[Told] = field(default_factory=list)
+    puts: int = 0
+
+    def put(self, messages: list[Told]) -> None:
+        with self.lock:
+            self.messages.extend(messages)
+            self.puts += 1
+
+    def take(self) -> list[Told]:
+        with self.lock:
+            taken, self.messages = self.messages, []
+        return taken
+
+
+@dataclass
+class Seen:
+    """A progress that keeps what it is told."""
+
+    events: list[Any] = field(default_factory=list)
+
+    def track(self, items: Iterable[Any], *, label: str, total: int | None = None) -> Iterator[Any]:
+        self.events.append(("begin", label, total))
+        done = 0
+        try:
+            for done, item in enumerate(items, 1):
+                yield item
+                self.events.append(("done", label, done))
+        finally:
+            self.events.append(("end", label))
+
+    def note(self, numbers: Mapping[str, float]) -> None:
+        self.events.append(("note", dict(numbers)))
+
+    def say(self, line: str) -> None:
+        self.events.append(("say", line))
+
+
+def run(progress: Any, *, fails: bool = False) -> None:
+    """What a run tells: a line, a loop over rows, a loop of steps with numbers and one loop inside it."""
+    progress.say("two threads")
+    list(progress.track(iter(range(3)), label="rows", total=3))
+    for step in progress.track(range(2), label="train", total=2):
+        progress.note({"loss": 1.0 / (step + 1)})
+        if fails and step:
+            raise KeyError
+        for _ in progress.track("ab", label="inner", total=2):
+            pass
+
+
+def relayed(*, pace: float, fails: bool = False) -> list[Any]:
+    box, seen = Box(), Seen()
+    if fails:
+        with pytest.raises(KeyError):
+            run(Teller(box, Ticks(pace)), fails=True)
+    else:
+        run(Teller(box, Ticks(pace)))
+    view = Shown(seen)
+    for message in box.take():
+        view.show(message)
+    view.close()
+    return seen.events
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_slow_run_is_shown_as_if_it_ran_here(fails: bool) -> None:
+    here = Seen()
+    if fails:
+        with pytest.raises(KeyError):
+            run(here, fails=True)
+    else:
+        run(here)
+    told = relayed(pace=1.0, fails=fails)
+    # A loop that is left by an exception ends when its generator goes, which is no moment of ours.
+    assert [one for one in told if one != ("end", "train")] == [one for one in here.events if one != ("end", "train")]
+    assert told[-1] == ("end", "train")
+
+
+def test_a_fast_run_is_told_in_few_words_and_ends_with_the_same_counts() -> None:
+    box = Box()
+    teller = Teller(box, Ticks(1e-4))
+    for step in teller.track(range(10_000), label="rows"):
+        teller.note({"step": float(step)})
+    assert box.puts < 10
+    seen = Seen()
+    view = Shown(seen)
+    for message in box.take():
+        view.show(message)
+    assert [event for event in seen.events if event[0] == "done"] == [("done", "rows", n) for n in range(1, 10_001)]
+    assert seen.events[0] == ("begin", "rows", 10_000) and seen.events[-1] == ("end", "rows")
+    assert [event for event in seen.events if event[0] == "note"][-1] == ("note", {"step": 9999.0})
+
+
+def test_a_rank_that_is_killed_leaves_no_loop_open() -> None:
+    seen = Seen()
+    view = Shown(seen)
+    for message in (("begin", (1, "train", 5)), ("done", (1, 2)), ("begin", (2, "inner", None))):
+        view.show(message)
+    view.close()
+    assert seen.events[-2:] == [("end", "inner"), ("end", "train")]
+
+
+def shown_by(talk: Talk, told: Callable[[Any], None]) -> None:
+    box = Box()
+    with shown(box, talk):
+        told(Teller(box, SystemClock()))
+
+
+def test_the_plain_view_of_the_command_line_has_the_lines_of_a_rank() -> None:
+    out = io.StringIO()
+    talk = Talk(Console(file=out, force_terminal=False, width=120), Ticks(0.5))
+
+    def told(teller: Teller) -> None:
+        teller.say("shared prefixes: 10 of 20 tokens")
+        for _ in teller.track(range(40), label="train"):
+            teller.note({"loss": 2.5})
+
+    shown_by(talk, told)
+    lines = out.getvalue().splitlines()
+    assert lines[0] == "shared prefixes: 10 of 20 tokens"
+    assert lines[1].startswith("train: 4/40 (10%)") and lines[-1].startswith("train: 40/40 (100%)")
+    assert lines[-1].endswith("; loss 2.5")
+    assert talk.meters == []
+
+
+def test_what_is_told_last_is_shown_though_the_run_has_ended() -> None:
+    seen = Seen()
+    box = Box()
+    with shown(box, seen):
+        box.put([("say", "the end")])
+    assert seen.events == [("say", "the end")]
+    assert not [one for one in threading.enumerate() if one.name == "tunesmith-relay"]
