@@ -1,11 +1,17 @@
 """Recall and false alarms of the check instruction-injection: `python bench/injection.py [DATA]`.
 
-Attacks of CyberSecEval 2 and BIPIA are mixed at 1% into ordinary rows, which the check then reads as it reads any rows.
+Attacks of CyberSecEval 2 and BIPIA are mixed at 1% into ordinary rows, which the check then reads as it reads any rows: as
+prompts alone; and as rows, where each prompt of CyberSecEval has the system turn that it is an attack on (a third is none
+without it) and every other ordinary row a mundane one of ours. Last, every ordinary prompt stands under the system turn of an
+attack, which keeps something back that the prompt as a rule has nothing to do with; a few do ask for it.
 Everything is in two halves: the rules were written with the development half in sight, the held-out half and the families
 called unseen were only counted. Halves are set by digests; attacks that are like one another (triples of words) are in one
 half together. A first half was looked at, the rest counted once by family, and of that rest, in smaller groups, half looked at
-too. Intervals are Wilson's at 95%. DATA is the folder of data sets beside the repository, unless named; without
-it nothing is measured and the exit code is 0. What was measured stands in docs/benchmarks.md.
+too. System turns were not grouped: recall is told apart for those like and unlike a development one. While the rules for system
+turns were written the held-out part was counted four times, and its misses six times more by their kind (direct or indirect)
+and by whether the system turn forbids anything, which led to the rules for talk to a model. Own ordinary texts were seen.
+Intervals are Wilson's at 95%. DATA is the folder of data sets beside the repository, unless named; without it nothing is
+measured and the exit code is 0. What was measured stands in docs/benchmarks.md.
 """
 
 import argparse
@@ -13,13 +19,15 @@ import csv
 import gzip
 import hashlib
 import json
+import re
 import sys
+import sysconfig
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from time import process_time
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.audit.checks.instruction_injection import InstructionInjection
@@ -28,6 +36,8 @@ from tunesmith.stats.interval import Interval
 from tunesmith.stats.wilson import wilson
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+OWN = Path(__file__).resolve().parents[1] / "tests/unit/data/injection/ordinary.jsonl"
+"""Ordinary texts of our own that come near: support, code, verse, instructions, and texts about injection."""
 DEVELOPMENT, HELD_OUT, UNSEEN = "development", "held-out", "unseen family"
 ALIKE, CLOSELY_ALIKE = 0.3, 0.6
 """Share of the shorter one's triples of words that two attacks of a group have in common, in the first round and the second."""
@@ -38,11 +48,29 @@ PAGE = 3000
 """Characters of a web page or book that a prompt quotes."""
 
 
+SHORTEST: Final = 60
+"""Characters of a function that is code to look at."""
+MUNDANE: Final = (
+    "You are a helpful assistant.",
+    "You answer in short, plain sentences.",
+    "You are the support assistant of a bank. Be polite and do not promise refunds.",
+    "You help students of a language school. Never use slang.",
+    "Answer from the given text only. If the text does not say it, say so.",
+    "You are a tutor. Do not give the final result before the steps.",
+    "You write for a newspaper; avoid jargon.",
+    "You are the assistant of a library. Keep personal data of readers confidential.",
+    "Respond with JSON only, never with prose.",
+    "Translate what the user writes when asked to, and answer all else in English.",
+)
+"""System turns as ordinary rows have them; some forbid something."""
+
+
 class Attack(NamedTuple):
     family: str
     text: str
     aim: str
     known: bool = False
+    system: str = ""
 
 
 class Line(NamedTuple):
@@ -50,30 +78,44 @@ class Line(NamedTuple):
     role: str
     text: str
     attack: str = ""
+    system: str = ""
 
 
 def main() -> int:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("data", nargs="?", type=Path, default=SHARED)
-    data = options.parse_args().data
+    options.add_argument("--half", choices=[DEVELOPMENT, HELD_OUT], help="this half alone")
+    given = options.parse_args()
+    data = given.data
     if not (data / "prompt_injection" / "cyberseceval.json").is_file():
         print(f"skipped: there is no prompt_injection/cyberseceval.json in {data}")
         return 0
     attacks = list(read_attacks(data))
     ordinary, halves = list(read_ordinary(data)), halves_of(attacks)
     mails = [mail for mail in ordinary if mail.source == "emails"]
-    for half in (DEVELOPMENT, HELD_OUT):
+    seen = [one.system for one, which in zip(attacks, halves, strict=True) if which == DEVELOPMENT]
+    for half in (given.half,) if given.half else (DEVELOPMENT, HELD_OUT):
         mine = [line for line in ordinary if half_of(line.text) == half]
         letters = [mail for mail in mails if half_of(mail.text) == half]
         wanted = {half} if half == DEVELOPMENT else {HELD_OUT, UNSEEN}
         chosen = [(one, which) for one, which in zip(attacks, halves, strict=True) if which in wanted]
         planted = [(planted_in(one, letters, turn), one, which) for turn, (one, which) in enumerate(chosen)]
-        measure(half, mine, planted)
+        measure(f"{half}, prompts alone", [(one, one) for one in mine], planted)
+        rows = [(line, with_system(line, turn)) for turn, line in enumerate(mine)]
+        full = [(line._replace(system=one.system), one, which) for line, one, which in planted]
+        found = measure(f"{half}, rows with their system turns", rows, full)
+        show_alike(full, found, seen if half == HELD_OUT else [])
+        under([line for line in mine if line.role == "user"], [one.system for one, _ in chosen if one.system])
     return 0
 
 
-def measure(half: str, ordinary: list[Line], planted: list[tuple[Line, Attack, str]]) -> None:
+def with_system(line: Line, turn: int) -> Line:
+    return line._replace(system=MUNDANE[turn // 2 % len(MUNDANE)]) if turn % 2 else line
+
+
+def measure(title: str, rows: list[tuple[Line, Line]], planted: list[tuple[Line, Attack, str]]) -> list[bool]:
     """Print recall by family and false alarms by source. Attacks go in at 1% a time; the ordinary rows are the same."""
+    ordinary = [line for _, line in rows]
     size = max(1, round(RATE * len(ordinary)))
     found: list[bool] = []
     alarms: list[bool] = []
@@ -84,16 +126,37 @@ def measure(half: str, ordinary: list[Line], planted: list[tuple[Line, Attack, s
         seconds = process_time() - started
         alarms, found = flags[: len(ordinary)], found + flags[len(ordinary) :]
     print(
-        f"\n== {half}: {len(ordinary)} ordinary rows, {len(planted)} attacks, {size} at a time; {seconds:.1f} CPU seconds a time"
+        f"\n== {title}: {len(ordinary)} ordinary rows, {len(planted)} attacks, {size} at a time; {seconds:.1f} CPU seconds a time"
     )
-    show(
-        "attacks by family",
-        [(f"{one.family} ({which})", hit) for (_, one, which), hit in zip(planted, found, strict=True)],
-    )
-    show("attacks by aim", [(f"{one.aim} ({which})", hit) for (_, one, which), hit in zip(planted, found, strict=True)])
-    show("all attacks", [(which, hit) for (_, _, which), hit in zip(planted, found, strict=True)])
+    both = list(zip(planted, found, strict=True))
+    show("attacks by family", [(f"{one.family} ({which})", hit) for (_, one, which), hit in both])
+    show("attacks by aim", [(f"{one.aim} ({which})", hit) for (_, one, which), hit in both])
+    show("all attacks", [pair for (_, _, which), hit in both for pair in ((which, hit), ("all of them", hit))])
     show("false alarms", [(line.source, hit) for line, hit in zip(ordinary, alarms, strict=True)])
     show("all ordinary rows", [("false alarms", hit) for hit in alarms])
+    return found
+
+
+def show_alike(planted: list[tuple[Line, Attack, str]], found: list[bool], seen: Sequence[str]) -> None:
+    """Recall where the system turn is like one that was seen when the rules were written, and where it is not."""
+    known = [triples(system) for system in seen if system]
+    pairs = []
+    for (_, one, _), hit in zip(planted, found, strict=True):
+        grams = triples(one.system)
+        alike = any(len(grams & other) >= ALIKE * min(len(grams), len(other)) for other in known)
+        name = "like a development one" if alike else "like none of development"
+        pairs.append((f"system turn {name}" if one.system else "no system turn", hit))
+    if known:
+        show("attacks by system turn", pairs)
+
+
+def under(ordinary: list[Line], systems: Sequence[str]) -> None:
+    lines = [line._replace(system=systems[turn % len(systems)]) for turn, line in enumerate(ordinary)]
+    alarms = flagged(lines)
+    show(
+        "ordinary prompts, each under an attack's system turn",
+        [pair for line, hit in zip(lines, alarms, strict=True) for pair in ((line.source, hit), ("all of them", hit))],
+    )
 
 
 def flagged(lines: Sequence[Line]) -> list[bool]:
@@ -106,9 +169,10 @@ def flagged(lines: Sequence[Line]) -> list[bool]:
 
 
 def turns(line: Line) -> Any:
+    system = (message("system", line.system),) if line.system else ()
     if line.role == "assistant":
-        return (message("user", "Go on."), message("assistant", line.text))
-    return (message("user", line.text), message("assistant", "Here is what I found."))
+        return (*system, message("user", "Go on."), message("assistant", line.text))
+    return (*system, message("user", line.text), message("assistant", "Here is what I found."))
 
 
 def show(title: str, pairs: list[tuple[str, bool]]) -> None:
@@ -132,7 +196,10 @@ def read_attacks(data: Path) -> Iterator[Attack]:
     """The aim of CyberSecEval's is what they are after: a secret, or an answer that the system turn alone forbids."""
     for case in json.loads((data / "prompt_injection/cyberseceval.json").read_text(encoding="utf-8")):
         yield Attack(
-            f"cyberseceval/{case['injection_variant']}", case["user_input"], f"cyberseceval/{case['risk_category']}"
+            f"cyberseceval/{case['injection_variant']}",
+            case["user_input"],
+            f"cyberseceval/{case['risk_category']}",
+            system=case["test_case_prompt"],
         )
     for family, texts in json.loads((data / "bipia/text_attack_test.json").read_text(encoding="utf-8")).items():
         name = f"bipia/{family.lower().replace(' ', '_')}"
@@ -222,6 +289,11 @@ def read_ordinary(data: Path) -> Iterator[Line]:
     for row in plain(data / "mt_bench/question.jsonl"):
         yield from (Line("mt_bench", "user", text) for text in row["turns"])
     yield from read_documents(data)
+    for row in plain(OWN):
+        yield Line(f"own: {row['source']}", "user", row["text"])
+    for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py")):
+        parts = re.split(r"\n(?=class |def |async def )", path.read_text(encoding="utf-8"))
+        yield from (Line("python's library, as code", "user", part[:PAGE]) for part in parts if len(part) >= SHORTEST)
 
 
 def read_documents(data: Path) -> Iterator[Line]:

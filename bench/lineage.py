@@ -25,12 +25,13 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from tunesmith.artifacts import Dataset, ModelRef, Provenance, TrainReport, digest_of
-from tunesmith.context import Context, Silence
+from tunesmith.context import Context
 from tunesmith.data.lineage.erase import preview
 from tunesmith.data.lineage.plan import Request
 from tunesmith.data.lineage.record import record_dataset, record_training
 from tunesmith.data.lineage.text_index import build_index
-from tunesmith.data.lineage.trace import trace_row, trace_source, trace_subject, trace_text
+from tunesmith.data.lineage.trace import trace_row, trace_source, trace_subject
+from tunesmith.data.lineage.trace_text import trace_text
 from tunesmith.data.rows import SCHEMA, RowWriter
 from tunesmith.data.sources import SUBJECTS, row_id, subject_mark
 from tunesmith.store import Store, open_store
@@ -100,7 +101,7 @@ def measure(store: Store, dataset: Dataset, repeats: int) -> dict[str, float]:
         "row": (("--row", asked), lambda: trace_row(asked, store)),
         "subject": (("--subject", "person 7"), lambda: trace_subject("person 7", store)),
         "source": (("--source", "rows.jsonl"), lambda: trace_source("rows.jsonl", store)),
-        "text": (("--text", said), lambda: trace_text(said, store, progress=Silence())),
+        "text": (("--text", said), lambda: trace_text(said, store)),
     }
     expected = {"row": 1, "subject": -(-(count - 7) // PEOPLE), "source": count, "text": 1}
     for name, (arguments, ask) in here.items():

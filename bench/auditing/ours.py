@@ -14,12 +14,13 @@ from typing import Any, Final
 from rows import rows as made
 
 from auditing.meter import measured, reply
+from tunesmith.artifacts import Finding
 from tunesmith.audit.check import CHECKS, check_class
-from tunesmith.audit.columns import Columns
+from tunesmith.audit.intake import Intake
 from tunesmith.audit.run import run
 from tunesmith.context import Context
-from tunesmith.data.rows import batches, canonical
-from tunesmith.data.sources import stream_sources
+from tunesmith.data.lineage.tombstones import tombstones_of
+from tunesmith.data.sources import fingerprint
 from tunesmith.recipe import AuditSettings, DataSettings, SourceSettings, TaskSettings
 from tunesmith.store import open_store
 
@@ -82,10 +83,12 @@ def alone(which: str, rows: str, context: Context) -> dict[str, Any]:
     """Checks by themselves, over rows that are in columns already."""
     for name in which.split(","):
         check_class(name)
-    columns = Columns()
-    for batch in batches(stream_sources([SourceSettings(path=rows)], split="train", context=context)):
-        columns.add(batch, "train", examples=[canonical(row.example) for row in batch])
-    corpus, answer, found = columns.corpus(), {}, []
+    sources = DataSettings(train=(SourceSettings(path=rows),))
+    erased = tombstones_of(context.store, lambda: fingerprint(sources, context))
+    columns = Intake(context.home, context, None, erased).take(sources).columns
+    corpus = columns.corpus()
+    answer: dict[str, Any] = {}
+    found: list[Finding] = []
     with measured(answer):
         for name in which.split(","):
             found += CHECKS.build(name).examine(corpus)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 T = TypeVar("T")
 
@@ -45,11 +45,23 @@ class Signer(Protocol):
         ...
 
 
+@runtime_checkable
+class Measured(Protocol):
+    """Items whose number nobody knows before the last, of a work whose share is known: rows of files, by their bytes."""
+
+    def share(self) -> float | None:
+        """From 0 to 1, how much of the work is done by now; None where it cannot be known."""
+        ...
+
+
 class Progress(Protocol):
     """Talk to whoever waits. Silent in libraries, a live line in the CLI."""
 
     def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterator[T]:
-        """Yield the items while showing how many are done and how long the rest will take."""
+        """Yield the items while showing how many are done and how long the rest will take.
+
+        Of items that are Measured the share that is done is shown in place of their number.
+        """
         ...
 
     def note(self, numbers: Mapping[str, float]) -> None:

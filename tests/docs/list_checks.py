@@ -11,7 +11,7 @@ Drawn from the code by `python tests/docs/list_checks.py`. The action is what is
 `audit.drop`, `audit.redact` and `audit.warn` name checks to do otherwise, with settings where wanted:
 `warn: [{language: {allowed: [en]}}]`.
 """
-FILLED = ("allowed_licenses", "exempt", "task", "today", "reader")
+FILLED = ("allowed_licenses", "exempt", "task", "today", "reader", "roots")
 
 
 def page() -> str:

@@ -1,4 +1,4 @@
-"""Examples and rows from values whose types the caller has checked, for the reading of large files.
+"""Messages and examples from values whose types the caller has checked, for the reading of large files.
 
 Validation by pydantic takes three times as long as the reading of the row itself. A test holds what is made here against what
 the classes make of the same values.
@@ -7,7 +7,7 @@ the classes make of the same values.
 from typing import Any, Final, TypeVar
 
 from tunesmith.artifacts.base import Artifact
-from tunesmith.artifacts.example import Example, Message, Rights, Role, Row, Text
+from tunesmith.artifacts.example import Example, Message, Role, Text
 
 A = TypeVar("A", bound=Artifact)
 
@@ -16,7 +16,6 @@ _set: Final = object.__setattr__
 _TEXT: Final = {"text"}
 _TURN: Final = {"role", "content"}
 _CHAT: Final = {"messages"}
-_ROW: Final = {"row_id", "file", "line", "example", "rights"}
 _TURN_REST: Final = {name: field.default for name, field in Message.model_fields.items() if name not in _TURN}
 _CHAT_REST: Final = {name: field.default for name, field in Example.model_fields.items() if name not in _CHAT}
 """Fields that are left at their defaults, in order."""
@@ -31,11 +30,6 @@ def plain_message(role: Role, text: str) -> Message:
 def conversation(messages: tuple[Message, ...]) -> Example:
     """An example of messages alone."""
     return _made(Example, {"messages": messages, **_CHAT_REST}, _CHAT)
-
-
-def row_of(row_id: str, file: str, line: int, *, example: Example, rights: Rights) -> Row:
-    """A row of values of these types."""
-    return _made(Row, {"row_id": row_id, "file": file, "line": line, "example": example, "rights": rights}, _ROW)
 
 
 def _made(kind: type[A], values: dict[str, Any], given: set[str]) -> A:

@@ -23,6 +23,8 @@ from tunesmith.registry import signature
 _VALUE: Final = "__value__"
 TOGETHER: Final = 32
 """Shards that the engine is given at once: it copies their texts, which would double the memory of a large corpus."""
+HIT_LINES: Final = 20_000
+"""Messages with personal data or secrets whose hits are made into objects at once."""
 EXCERPT: Final = 100
 """Characters of an excerpt at most."""
 
@@ -171,11 +173,20 @@ class Corpus:
 
     def hits(self) -> Iterator[tuple[int, list[tuple[int, Hit]]]]:
         """(row, its (message, hit)s) of each row with personal data or secrets, in order."""
+        for row, lines in groupby(self._hits(), key=itemgetter(0)):
+            yield row, [(message, hit) for _, message, hit in lines]
+
+    def _hits(self) -> Iterator[tuple[int, int, Hit]]:
+        """(row, message, hit) in order, worked out for some messages at a time: every one may have hits."""
         found = self.values(Hits())
-        some = compute.indices_nonzero(compute.list_value_length(found))
-        columns = (self.parts.column(name).take(some).to_pylist() for name in ("row", "message"))
-        for row, lines in groupby(zip(*columns, found.take(some), strict=True), key=itemgetter(0)):
-            yield row, [(message, Hit(**hit)) for _, message, hits in lines for hit in hits.as_py()]
+        where = compute.indices_nonzero(compute.list_value_length(found))
+        for first in range(0, len(where), HIT_LINES):
+            some = where.slice(first, HIT_LINES)
+            lists = pa.concat_arrays(found.take(some).chunks)
+            sizes = numpy.asarray(compute.list_value_length(lists))
+            places = (numpy.asarray(self.parts.column(name).take(some)) for name in ("row", "message"))
+            columns = (lists.flatten().field(name).to_pylist() for name in ("start", "end", "kind"))
+            yield from zip(*(numpy.repeat(one, sizes).tolist() for one in places), map(Hit, *columns), strict=True)
 
     def map_batches(
         self,

@@ -1,28 +1,31 @@
 """Intake: the rows of both splits, read once into containers on disk and into the columns that checks see."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tunesmith.artifacts import Row, SourceSummary, SplitSummary
+from tunesmith.artifacts import SourceSummary, SplitSummary, digest_of
 from tunesmith.audit.columns import Columns
 from tunesmith.audit.divide import divide
 from tunesmith.audit.pace import counted
 from tunesmith.context import Context
+from tunesmith.data.containers import Course
 from tunesmith.data.lineage.tombstones import Tombstones
-from tunesmith.data.misfits import Misfits
-from tunesmith.data.rows import RowEncoder, RowWriter, batches, canonical, uncollected
-from tunesmith.data.sources import stream_sources
+from tunesmith.data.lines import Line
+from tunesmith.data.misfits import Faults, Misfits
+from tunesmith.data.rows import RowEncoder, RowWriter, batches, uncollected
+from tunesmith.data.sources import Gathered, stream_sources
 from tunesmith.recipe import DataSettings, SourceSettings
 
 
 @dataclass(frozen=True)
 class Taken:
-    """One split as it was read: its container on disk, how many rows, and the files."""
+    """One split as it was read: its container on disk, how many rows, the files, and (file, what its reader says of it)."""
 
     container: Path
     rows: int
     files: tuple[SourceSummary, ...]
+    notes: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -38,39 +41,78 @@ class AllTaken:
     def files(self) -> tuple[SourceSummary, ...]:
         return (*self.train.files, *self.test.files)
 
+    @property
+    def notes(self) -> tuple[tuple[str, str], ...]:
+        return (*self.train.notes, *self.test.notes)
+
 
 @dataclass(frozen=True)
 class Intake:
-    """What cannot be used goes to `misfits`; rows that were erased are passed over."""
+    """What cannot be used goes to `misfits` and `faults`; rows that were erased are passed over."""
 
     folder: Path
     context: Context
     misfits: Misfits | None
     erased: Tombstones
+    faults: Faults = field(default_factory=Faults)
 
     def take(self, sources: DataSettings) -> AllTaken:
-        """Training and held-out rows, from files of their own or divided as `data.split` asks."""
+        """Training and held-out rows, from files of their own or divided as `data.split` asks.
+
+        Raises DataError, when all is read, that names every file at fault and the rows that were found not to fit.
+        """
         columns = Columns()
         train = self._read("train", sources.train, columns)
-        if sources.split is None or not columns.rows:
-            return AllTaken(columns, train, self._read("test", sources.test, columns))
+        if sources.split is None or not columns.rows or self.faults:
+            test = self._read("test", sources.test, columns)
+            self.faults.refuse(self.misfits)
+            return AllTaken(columns, train, test)
         columns, kept, held_out, summary = divide(
             columns, train.container, sources.split, into=self.folder, context=self.context
         )
         rows = summary.rows - summary.held_out
-        return AllTaken(columns, Taken(kept, rows, train.files), Taken(held_out, summary.held_out, ()), summary)
+        train = Taken(kept, rows, train.files, train.notes)
+        return AllTaken(columns, train, Taken(held_out, summary.held_out, ()), summary)
 
     def _read(self, split: str, sources: Sequence[SourceSettings], columns: Columns) -> Taken:
         files: tuple[SourceSummary, ...] = ()
+        course = Course()
+        gathered = Gathered(self.misfits, self.faults, course)
 
-        def rows() -> Iterator[Row]:
+        def rows() -> Iterator[Line]:
             nonlocal files
-            files = yield from stream_sources(sources, split=split, context=self.context, misfits=self.misfits)
+            files = yield from stream_sources(sources, split=split, context=self.context, gathered=gathered)
 
-        container, encode = self.folder / f"{split}.parquet", RowEncoder()
+        container, encode, told = self.folder / f"{split}.parquet", RowEncoder(), len(self.faults)
         with RowWriter(container) as writer, uncollected():
-            for found in counted(batches(rows()), self.context, label=f"read {split}"):
-                batch, examples = self.erased.without(found, [canonical(row.example) for row in found])
-                writer.write(encode.table(batch, examples))
-                columns.add(batch, split, examples=examples)
-        return Taken(container, writer.rows, files)
+            for found in counted(batches(rows()), self.context, label=f"read {split}", share=course.share):
+                course.rows += len(found)
+                if self.faults:
+                    told = self._tell_first(told)
+                    continue
+                batch = self._without_erased(found)
+                if batch:
+                    writer.write(encode.table(batch, [row.example for row in batch]))
+                    columns.add(batch, split)
+        return Taken(container, writer.rows, files, course.notes())
+
+    def _tell_first(self, told: int) -> int:
+        """Say at once that the audit will not be, for to find what else is wrong may take long; returns how many are told."""
+        if not told:
+            first = self.faults.found[0]
+            self.context.progress.say(f"{first.where}: {first.what}; the rest is read for its faults alone")
+        return len(self.faults)
+
+    def _without_erased(self, rows: list[Line]) -> list[Line]:
+        """The rows less those that were erased; these are noted, without their content."""
+        if not self.erased.marks:
+            return rows
+        kept = []
+        for row in rows:
+            digest, subject = digest_of(row.example.encode()), row.rights.subject
+            why = self.erased.why(digest, row.file, line=row.line, subject=subject)
+            if why is None:
+                kept.append(row)
+            else:
+                self.erased.met.append((row.file, row.line, why))
+        return kept

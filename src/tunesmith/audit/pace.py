@@ -1,7 +1,8 @@
 """Pace: how fast an audit goes, told to whoever waits beside how far it has come."""
 
-from collections.abc import Iterable, Iterator, Sequence, Sized
-from typing import Final, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
 from tunesmith.context import Context
 
@@ -10,10 +11,26 @@ T = TypeVar("T")
 RATE: Final = "rows/s"
 
 
-def counted(batches: Iterable[S], context: Context, *, label: str) -> Iterator[S]:
-    """The batches, with rows so far and rows a second."""
+@dataclass(frozen=True)
+class Metered(Generic[T]):
+    """Items with the share of the work that is done: a `ports.Measured`."""
+
+    items: Iterable[T]
+    read: Callable[[], float | None]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self.items)
+
+    def share(self) -> float | None:
+        return self.read()
+
+
+def counted(
+    batches: Iterable[S], context: Context, *, label: str, share: Callable[[], float | None] = lambda: None
+) -> Iterator[S]:
+    """The batches, with rows so far and rows a second; `share` says how much of the work is done, where that is known."""
     started, rows = context.clock.seconds(), 0
-    for batch in context.progress.track(batches, label=label):
+    for batch in context.progress.track(Metered(batches, share), label=label):
         yield batch
         rows += len(batch)
         context.progress.note({"rows": rows, **_rate(rows, context.clock.seconds() - started)})

@@ -19,7 +19,12 @@ from tunesmith.recipe import AuditSettings, TaskSettings
 
 ACTIONS: Final[tuple[Action, ...]] = ("block", "drop", "redact", "warn")
 """Strongest first: a check named in two lists takes the stronger action."""
-SHARED: Final = {"task": "the recipe's task", "today": "the clock", "reader": "the recipe's base"}
+SHARED: Final = {
+    "task": "the recipe's task",
+    "today": "the clock",
+    "reader": "the recipe's base",
+    "roots": "where the recipe lies",
+}
 """Settings that are filled from elsewhere than from the recipe's `audit:` part, and from where."""
 
 
@@ -53,6 +58,7 @@ def plan(
         "task": task.type,
         "today": today,
         "reader": reader,
+        "roots": () if context is None else (context.data_root, context.home),
     }
     planned = []
     for name in check_ids():

@@ -25,7 +25,7 @@ from tunesmith.audit.shelf import FolderShelf
 from tunesmith.audit.spoken import prompts_spoken
 from tunesmith.context import Context
 from tunesmith.data.lineage.tombstones import Tombstones, tombstones_of
-from tunesmith.data.misfits import Misfits
+from tunesmith.data.misfits import Faults, Misfits
 from tunesmith.data.references import References
 from tunesmith.data.sources import fingerprint
 from tunesmith.errors import DataError
@@ -40,6 +40,8 @@ ERASED = "erased-row"
 """Rule of the findings that name rows that were erased from the store and are still in a source file."""
 CONTRADICTED = "contradicted-rights"
 """Rule of the findings that tell where a Croissant file speaks against the recipe."""
+LEFT_OUT = "left-out-column"
+"""Rule of the findings, for information, that tell what of a file is no part of its rows."""
 
 
 def run(
@@ -67,11 +69,12 @@ def run(
         erased = tombstones_of(context.store, lambda: fingerprint(sources, context))
         taken = Intake(Path(folder), context, misfits, erased).take(sources)
         files, columns = taken.files, taken.columns
-        _refuse_plain_text(files, task)
+        _refuse_plain_text(files, task, misfits)
         corpus = columns.corpus(FolderShelf(context.store, again=again), misfits=misfits)
         book = _examine(corpus, planned, context)
         _compare_rights(files, book)
         _tell_erased(erased, book)
+        _tell_left_out(taken.notes, book)
         findings = book.table()
         outcome = Outcome(book.dropped, book.spans(findings), findings, context.store)
         kept = outcome.keep("train", taken.train.container, first=0)
@@ -156,6 +159,12 @@ def _tell_erased(erased: Tombstones, book: Book) -> None:
         book.add(Finding(rule=ERASED, severity="warning", action="drop", place=place, reason=why), None)
 
 
+def _tell_left_out(notes: Sequence[tuple[str, str]], book: Book) -> None:
+    for file, note in notes:
+        place = Place(row_id="", file=file, line=0)
+        book.add(Finding(rule=LEFT_OUT, severity="info", action="warn", place=place, reason=note), None)
+
+
 def _compare_rights(files: Sequence[SourceSummary], book: Book) -> None:
     """A finding for each file of which the recipe says something else than the Croissant file that describes it."""
     for file in files:
@@ -177,11 +186,14 @@ def _nothing_left(corpus: Corpus) -> Finding:
     )
 
 
-def _refuse_plain_text(files: Sequence[SourceSummary], task: TaskSettings) -> None:
+def _refuse_plain_text(files: Sequence[SourceSummary], task: TaskSettings, misfits: Misfits | None) -> None:
+    faults = Faults()
     for file in files:
-        if file.format == "text" and task.type != "text":
-            raise DataError(
-                f"the rows have a text and no completion, which the task {task.type!r} needs",
-                where=file.path,
-                hint="write `task: text`, or name the column of the answer with `columns:`",
-            )
+        with faults.taken():
+            if file.format == "text" and task.type != "text":
+                raise DataError(
+                    f"the rows have a text and no completion, which the task {task.type!r} needs",
+                    where=file.path,
+                    hint="write `task: text`, or name the column of the answer with `columns:`",
+                )
+    faults.refuse(misfits)

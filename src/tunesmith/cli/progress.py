@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, T
 from rich.progress import Progress as RichProgress
 from rich.text import Text
 
-from tunesmith.ports import Clock
+from tunesmith.ports import Clock, Measured
 
 T = TypeVar("T")
 PATIENCE: Final = 2.0
@@ -33,8 +33,8 @@ class Meter(Protocol):
         """What to show beside it from now on."""
         ...
 
-    def at(self, done: int, seconds: float) -> None:
-        """`done` items after `seconds` seconds."""
+    def at(self, done: int, seconds: float, *, share: float | None = None) -> None:
+        """`done` items after `seconds` seconds; `share` of the work, where that is what is known."""
         ...
 
     def close(self) -> None: ...
@@ -42,7 +42,7 @@ class Meter(Protocol):
 
 @dataclass
 class PlainMeter:
-    """A line after two seconds, then one for every tenth of the work, or whenever the time has doubled if there is no total.
+    """A line after two seconds, then one for every tenth of the work, or whenever the time has doubled if that is unknown.
 
     With numbers to tell, also one whenever a minute has gone by.
     """
@@ -52,20 +52,25 @@ class PlainMeter:
     total: int | None
     shown_at: float = 0.0
     shown_done: int = 0
+    shown_share: float = 0.0
     noted: str = ""
 
     def note(self, numbers: Mapping[str, float]) -> None:
         self.noted = note_line(numbers)
 
-    def at(self, done: int, seconds: float) -> None:
-        due = done - self.shown_done >= SHARE * self.total if self.total else seconds >= 2 * self.shown_at
+    def at(self, done: int, seconds: float, *, share: float | None = None) -> None:
         late = bool(self.noted) and seconds - self.shown_at >= MINUTE
-        if seconds < PATIENCE or not (due or late or self.shown_done == 0):
+        if seconds < PATIENCE or not (self._due(done, seconds, share) or late or self.shown_done == 0):
             return
-        self.shown_at, self.shown_done = seconds, done
-        line = plain_line(self.label, done, self.total, seconds=seconds)
+        self.shown_at, self.shown_done, self.shown_share = seconds, done, share or 0.0
+        line = plain_line(self.label, done, self.total, seconds=seconds, share=share)
         line = f"{line}; {self.noted}" if self.noted else line
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def _due(self, done: int, seconds: float, share: float | None) -> bool:
+        if share is not None:
+            return share - self.shown_share >= SHARE
+        return done - self.shown_done >= SHARE * self.total if self.total else seconds >= 2 * self.shown_at
 
     def close(self) -> None:
         return None
@@ -84,13 +89,14 @@ class LiveMeter:
     def note(self, numbers: Mapping[str, float]) -> None:
         self.noted = note_line(numbers)
 
-    def at(self, done: int, seconds: float) -> None:
+    def at(self, done: int, seconds: float, *, share: float | None = None) -> None:
         if seconds < PATIENCE:
             return
         if self.task is None:
             self.live.start()
             self.task = self.live.add_task(self.label, total=self.total)
-        self.live.update(self.task, completed=done, seconds=seconds, note=self.noted)
+        completed, total = (done, self.total) if share is None else (share, 1.0)
+        self.live.update(self.task, completed=completed, total=total, share=share, seconds=seconds, note=self.noted)
 
     def close(self) -> None:
         if self.task is None:
@@ -111,12 +117,18 @@ class Board(RichProgress):
                 yield Text(f"  {noted}", style="dim")
 
 
-class Rate(ProgressColumn):
-    """Items a second since the loop began."""
+class Pace(ProgressColumn):
+    """Items done, items a second since the loop began and the time left; or the share that is done, and the time left."""
+
+    items: Final = MofNCompleteColumn()
+    remaining: Final = TimeRemainingColumn()
 
     def render(self, task: Task) -> Text:
-        seconds = float(task.fields.get("seconds", 0.0))
-        return Text("" if seconds <= 0 else rate_of(task.completed, seconds))
+        share, seconds = task.fields.get("share"), float(task.fields.get("seconds", 0.0))
+        if share is not None:
+            return Text(share_line(share, seconds))
+        rate = "" if seconds <= 0 else rate_of(task.completed, seconds)
+        return Text(" ").join([self.items.render(task), Text(rate), self.remaining.render(task)])
 
 
 @dataclass(frozen=True)
@@ -129,12 +141,12 @@ class Talk:
     meters: list[Meter] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), Pace())
         live = Board(*columns, console=self.console, refresh_per_second=4, transient=True)
         object.__setattr__(self, "live", live)
 
     def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterator[T]:
-        """Yield the items; from the third second on, show done, total, rate and time left."""
+        """Yield the items; from the third second on, show done, total, rate and time left, or the share done and time left."""
         size = len(items) if total is None and isinstance(items, Sized) else total
         meter = self._meter(label, size)
         start = self.clock.seconds()
@@ -142,7 +154,8 @@ class Talk:
         try:
             for done, item in enumerate(items, 1):
                 yield item
-                meter.at(done, self.clock.seconds() - start)
+                share = items.share() if isinstance(items, Measured) else None
+                meter.at(done, self.clock.seconds() - start, share=share)
         finally:
             self.meters[:] = [other for other in self.meters if other is not meter]
             meter.close()
@@ -165,13 +178,20 @@ class Talk:
             self.live.stop()
 
 
-def plain_line(label: str, done: int, total: int | None, *, seconds: float) -> str:
-    """E.g. `train: 120/1200 (10%), 34.2/s, 32 s left`."""
+def plain_line(label: str, done: int, total: int | None, *, seconds: float, share: float | None = None) -> str:
+    """E.g. `train: 120/1200 (10%), 34.2/s, 32 s left`, or of a share `read train: 40%, 12 s left`."""
+    if share is not None:
+        return f"{label}: {share_line(share, seconds)}"
     rate = rate_of(done, seconds)
     if not total:
         return f"{label}: {done}, {rate}"
     left = (total - done) * seconds / done
     return f"{label}: {done}/{total} ({done / total:.0%}), {rate}, {duration(left)} left"
+
+
+def share_line(share: float, seconds: float) -> str:
+    """E.g. `40%, 12 s left`; no time at 0%, from which nothing follows."""
+    return f"{share:.0%}, {duration(seconds * (1 - share) / share)} left" if share > 0 else "0%"
 
 
 def note_line(numbers: Mapping[str, float]) -> str:

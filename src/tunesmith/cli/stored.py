@@ -2,15 +2,18 @@
 
 import re
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tunesmith import process
 from tunesmith.artifacts import AuditReport, EvaluationReport, GateReport, ReleaseReport, Report, TrainReport
 from tunesmith.cli.options import Places
-from tunesmith.context import Context
 from tunesmith.errors import Misuse
 from tunesmith.ports import Progress
-from tunesmith.store import Store, open_store
+
+if TYPE_CHECKING:
+    from tunesmith.context import Context
+    from tunesmith.store import Store
+    from tunesmith.store.readable import Readable
 
 KINDS: Final[dict[str, type[Report]]] = {
     "audit": AuditReport,
@@ -28,29 +31,46 @@ def store_folder(given: Path | None, *, home: Path) -> Path:
     return given or (Path(named) if named else home / ".tunesmith")
 
 
-def existing_store(places: Places, *, home: Path) -> Store:
+def existing_store(places: Places, *, home: Path) -> "Store":
     """The store that is there already. Raises Misuse when there is none: looking must not make one."""
+    from tunesmith.store import open_store
+
+    return open_store(_existing_folder(places, home=home), database=places.database)
+
+
+def readable_store(places: Places, *, home: Path) -> "Readable":
+    """The store that is there already, to look things up; its own SQLite ledger is read without SQLAlchemy."""
+    from tunesmith.store.readable import open_to_read
+
+    found = open_to_read(_existing_folder(places, home=home)) if places.database is None else None
+    return existing_store(places, home=home) if found is None else found
+
+
+def _existing_folder(places: Places, *, home: Path) -> Path:
     folder = store_folder(places.store, home=home)
     if not folder.is_dir():
         raise Misuse(
             "there is no store", where=str(folder), hint="run the recipe first, or name the store with --store"
         )
-    return open_store(folder, database=places.database)
+    return folder
 
 
-def new_context(home: Path, *, places: Places, progress: Progress) -> Context:
+def new_context(home: Path, *, places: Places, progress: Progress) -> "Context":
     """A context for work in a folder, without a recipe's history."""
+    from tunesmith.context import Context
+    from tunesmith.store import open_store
+
     store = open_store(store_folder(places.store, home=home), database=places.database)
     return Context(store=store, data_root=(places.data_root or home).resolve(), home=home.resolve(), progress=progress)
 
 
-def latest_reports(name: str, store: Store) -> dict[str, Report]:
+def latest_reports(name: str, store: "Store") -> dict[str, Report]:
     """The latest report of each stage of a recipe, in the order of the stages."""
     digests = {stage: store.ledger.ref(f"{name}/{stage}") for stage in KINDS}
     return {stage: store.get(KINDS[stage], digest) for stage, digest in digests.items() if digest is not None}
 
 
-def refused_reports(name: str, store: Store) -> dict[str, Report]:
+def refused_reports(name: str, store: "Store") -> dict[str, Report]:
     """The reports behind a refusal that has just been raised: the audit's when it blocks, else all up to the gate's."""
     reports = latest_reports(name, store)
     audit = reports.get("audit")
@@ -59,7 +79,7 @@ def refused_reports(name: str, store: Store) -> dict[str, Report]:
     return {stage: report for stage, report in reports.items() if stage in wanted}
 
 
-def report_by_digest(text: str, store: Store) -> bytes:
+def report_by_digest(text: str, store: "Store") -> bytes:
     """The stored bytes of a report, by its own digest or by that of the stored object. Raises Misuse when unknown."""
     digest = text if text.startswith("sha256:") else f"sha256:{text}"
     found = store.ledger.report_of(digest) or digest

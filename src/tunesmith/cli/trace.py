@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tunesmith.artifacts.lineage import Sighting, TokenSpan, Trace, TracedRow
+    from tunesmith.store.readable import Readable
 
 
 def command(
@@ -36,24 +37,45 @@ def command(
     """Say which models and releases saw a row, a person's rows, a source or a text: certain or possible."""
     if sum(one is not None for one in (row, subject, source, text)) != 1:
         raise Misuse("nothing to trace, or too much", hint="give one of --row, --subject, --source and --text")
-    from tunesmith.cli.stored import existing_store
-    from tunesmith.data.lineage.trace import trace_row, trace_source, trace_subject, trace_text
-
-    found_store = existing_store(options.Places(store, database), home=Path())
-    with talk.progress(quiet=quiet) as progress:
-        if row is not None:
-            trace = trace_row(row, found_store)
-        elif subject is not None:
-            trace = trace_subject(subject, found_store)
-        elif source is not None:
-            trace = trace_source(source, found_store)
-        else:
-            trace = trace_text(str(text), found_store, progress=progress)
+    found_store = _store(options.Places(store, database), text, quiet=quiet)
+    trace = _answer(row, subject, source, found_store) if text is None else _said(text, found_store)
     if json:
         talk.write_data(trace.canonical())
     else:
         for line in shown(trace):
             talk.write_line(line)
+
+
+def _store(places: options.Places, text: str | None, *, quiet: bool) -> "Readable":
+    """The store, to look things up. For a text the indexes that are missing are made first."""
+    from tunesmith.cli.stored import existing_store, readable_store
+
+    found = readable_store(places, home=Path())
+    if text is None:
+        return found
+    from tunesmith.data.lineage.text_runs import unindexed
+
+    if not unindexed(found):
+        return found
+    from tunesmith.data.lineage.text_index import build_missing
+
+    with talk.progress(quiet=quiet) as progress:
+        build_missing(existing_store(places, home=Path()), progress)
+    return found
+
+
+def _said(text: str, store: "Readable") -> "Trace":
+    from tunesmith.data.lineage.trace_text import trace_text
+
+    return trace_text(text, store)
+
+
+def _answer(row: str | None, subject: str | None, source: str | None, store: "Readable") -> "Trace":
+    from tunesmith.data.lineage.trace import trace_row, trace_source, trace_subject
+
+    if row is not None:
+        return trace_row(row, store)
+    return trace_source(source or "", store) if subject is None else trace_subject(subject, store)
 
 
 def shown(trace: "Trace") -> "Iterator[str]":

@@ -24,8 +24,8 @@ MOST: Final = 65_535
 """Bytes of a text that are looked at: what sixteen bits can count."""
 
 _PACKED: Final = 4
-_BLOCK: Final = 1 << 21
-"""Bytes worked on at a time."""
+_BLOCK: Final = 1 << 18
+"""Bytes worked on at a time: their numbers stay in a core's cache."""
 
 
 def profile(texts: pa.Array, names: tuple[str, ...]) -> dict[str, Counts]:
@@ -62,7 +62,7 @@ def _summed(
     """The packed sums over each [start, end); `reduceat` wants a non-empty run and an index inside, hence the last byte."""
     low, high = int(starts[0]), int(ends[-1])
     values = np.empty(high - low + 1, dtype=np.uint64)
-    np.take(table, data[low:high], out=values[:-1])
+    np.take(table, data[low:high], out=values[:-1], mode="clip")  # a byte is always inside, and `clip` needs no buffer
     values[-1] = 0
     sums: npt.NDArray[np.uint64] = np.add.reduceat(values, np.column_stack((starts - low, ends - low)).ravel())[::2]
     return np.where(starts == ends, np.uint64(0), sums)

@@ -1,14 +1,15 @@
 """Chat layout and loss mask: one rendering for training and serving, spans by rendering twice, checked row by row."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from jinja2.exceptions import TemplateError
 
 from tunesmith import process
 from tunesmith.artifacts import Message, Row, message
+from tunesmith.data.calls import texts_of, tools_of, turns_of, written
 from tunesmith.data.spans import Answer, Talk, bad_row, find_answers, whole_ids
-from tunesmith.data.templates import Turn, habits, token_ids, write
+from tunesmith.data.templates import habits, token_ids
 from tunesmith.errors import DataError
 
 process.prepare()
@@ -59,20 +60,18 @@ class Encoded:
         return sum(weight * (end - max(start, 1)) for weight, (start, end) in zip(weights, self.spans, strict=True))
 
 
-def render(tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...], *, ask: bool) -> str:
-    """The text of a conversation; `ask` opens the assistant's turn.
+def render(
+    tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...], *, ask: bool, tools: Sequence[str] | None = None
+) -> str:
+    """The text of a conversation; `ask` opens the assistant's turn, `tools` are definitions as an `Example` has them.
 
     Raises DataError when a message spells a control token of the template: it would open or close a turn of its own;
     jinja2's TemplateError when the template refuses the conversation.
     """
-    turns = _turns(messages)
-    if spelled := _spelled(tokenizer, (turn["content"] for turn in turns)):
+    turns, given = turns_of(messages), tools_of(tools)
+    if spelled := _spelled(tokenizer, texts_of(turns, given)):
         raise DataError(f"a message spells the control token {spelled}", hint=SPELLED)
-    return write(tokenizer, turns, ask=ask)
-
-
-def _turns(messages: tuple[Message, ...]) -> list[Turn]:
-    return [{"role": turn.role, "content": turn.text} for turn in messages]
+    return written(tokenizer, turns, ask=ask, tools=given)
 
 
 def _spelled(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> str | None:
@@ -91,9 +90,11 @@ def stop_ids(tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     return habits(tokenizer).stops
 
 
-def prompt_ids(tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...]) -> list[int]:
+def prompt_ids(
+    tokenizer: PreTrainedTokenizerBase, messages: tuple[Message, ...], *, tools: Sequence[str] | None = None
+) -> list[int]:
     """What the model is given when it is asked to answer: the same ids in training, evaluation and serving."""
-    return token_ids(tokenizer, render(tokenizer, messages, ask=True))
+    return token_ids(tokenizer, render(tokenizer, messages, ask=True, tools=tools))
 
 
 def with_instruction(messages: tuple[Message, ...], instruction: str | None) -> tuple[Message, ...]:
@@ -105,6 +106,8 @@ def with_instruction(messages: tuple[Message, ...], instruction: str | None) -> 
 
 def encode_chat(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Message, ...]) -> list[Encoded]:
     """Ids and assistant-only spans of a conversation: one sequence, or one per answer where the template rewrites earlier turns.
+
+    The row's tools are written by the template, and the calls of an answer are trained as a part of it.
 
     A span is an answer with its end-of-turn token, and weighs what its message weighs; weight 0 has no span. Several
     sequences of a row begin with the same ids, up to where the template writes the past in another way.
@@ -134,10 +137,10 @@ def encode_chat(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Me
 
 
 def _talk(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Message, ...]) -> Talk:
-    turns = _turns(messages)
-    if spelled := _spelled(tokenizer, (turn["content"] for turn in turns)):
+    turns, tools = turns_of(messages), tools_of(row.example.tools)
+    if spelled := _spelled(tokenizer, texts_of(turns, tools)):
         raise bad_row(row, f"a message spells the control token {spelled}", SPELLED)
-    return Talk(tokenizer, row, turns, habits(tokenizer))
+    return Talk(tokenizer, row, turns, habits(tokenizer), tools)
 
 
 def _refused(row: Row, error: TemplateError) -> DataError:

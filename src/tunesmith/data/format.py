@@ -3,15 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Final, Protocol, get_args, runtime_checkable
 
-from tunesmith.artifacts import Example
+from tunesmith.artifacts import Example, Role
 from tunesmith.data import formats
 from tunesmith.errors import DataError
 from tunesmith.registry import Registry
 
 Record = dict[str, Any]
 Columns = Mapping[str, str]
+Turns = Sequence[tuple[str, str]]
+"""Text and role of each message of a row."""
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,15 @@ class Settling(Protocol):
 
     def settle(self, record: Record, columns: Columns) -> Columns:
         """The columns for the whole file."""
+        ...
+
+
+@runtime_checkable
+class Plain(Protocol):
+    """A format most of whose rows are conversations of texts and nothing else; these are read without an Example of each."""
+
+    def turns(self, record: Record, columns: Columns) -> Turns | None:
+        """The messages of the example that `read` would make, when they are all that it would hold; else None."""
         ...
 
 
@@ -131,6 +143,21 @@ def optional_text(record: Record, columns: Columns, role: str) -> str:
     """The text in the column of an optional role; empty when it is not there or null."""
     column = column_of(record, columns, role)
     return "" if record.get(column) is None else text_of(record, columns, role)
+
+
+def plain_turns(value: Any) -> Turns | None:
+    """The messages of a list of objects that have a role and a text and nothing else; None when it is another value."""
+    if type(value) is not list:
+        return None
+    turns: list[tuple[str, str]] = []
+    for item in value:
+        if type(item) is not dict or len(item) != 2:
+            return None
+        role, text = item.get("role"), item.get("content")
+        if type(text) is not str or role not in ROLES:
+            return None
+        turns.append((text, role))
+    return turns or None
 
 
 def kind_of(value: Any) -> str:

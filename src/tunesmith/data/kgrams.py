@@ -82,7 +82,9 @@ class KgramIndex:
     def _meeting(self, words: Words, first: int) -> tuple[Places, Places]:
         """(word of the lines, word of the reference) where the same run of `length` words begins."""
         found = rolled(words.numbers[first : first + ASKED + self.length - 1], self.length)
-        mine = numpy.flatnonzero(self.sieve[found >> numpy.uint64(64 - SIEVE_BITS)])
+        mine = numpy.flatnonzero(
+            self.sieve.take((found >> numpy.uint64(64 - SIEVE_BITS)).view(numpy.int64), mode="clip")
+        )
         low = numpy.searchsorted(self.numbers, found[mine], side="left")
         counts = numpy.searchsorted(self.numbers, found[mine], side="right") - low
         places = numpy.repeat(low, counts) + _within(counts)

@@ -42,7 +42,7 @@ SAME: Final = {
 """Tags of one language, or of languages that the model cannot tell apart safely (macrolanguages of ISO 639-3, dialects)."""
 
 ENGLISH: Final = (
-    r"(?i)\b(?:the|and|of|to|that|with|what|how|you|this|which|from|are|was|were|have|is|for|your|it|be|as|by|on|or|my|can|"
+    r"\b(?:the|and|of|to|that|with|what|how|you|this|which|from|are|was|were|have|is|for|your|it|be|as|by|on|or|my|can|"
     r"has)\b"
 )
 """Small words of English, in the syntax of RE2; a few of them are words of other languages too, hence `FOREIGN`."""
@@ -58,6 +58,9 @@ FOREIGN: Final = (
 SMALL_WORDS: Final = 4
 GLANCE: Final = 160
 """Characters in which that many small words of English, and none of another language, make a text English."""
+
+_ENOUGH: Final = f"(?is){'.*?'.join([ENGLISH] * SMALL_WORDS)}"
+"""Whole words never overlap, so this is a text with that many; one match takes a fifth of the time of counting."""
 
 _WIDE: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 _NO_LETTER: Final = r"\PL+"
@@ -98,7 +101,7 @@ def glance(texts: pa.Array) -> pa.Array:
     """
     filled = compute.fill_null(texts, "")
     begins = compute.utf8_slice_codeunits(compute.utf8_trim_whitespace(filled), 0, GLANCE)
-    words = compute.greater_equal(compute.count_substring_regex(begins, pattern=ENGLISH), SMALL_WORDS)
+    words = compute.match_substring_regex(begins, _ENOUGH)
     alien = compute.match_substring_regex(begins, pattern=FOREIGN)
     english = compute.and_not(words, alien)
     tags = pa.array(["en"] * len(texts), type=pa.string())

@@ -1,14 +1,22 @@
-"""Misfits: rows of data files that cannot be used, gathered while the rows after them are read."""
+"""Misfits: rows that cannot be used. Faults: files that cannot. Both are gathered while what comes after them is read."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from tunesmith.data.format import Misfit
+from tunesmith.data.patterns import PERSONAL, SECRETS, mask
 from tunesmith.errors import DataError
 
 KEPT: Final = 10_000
 """Misfits whose line and reason are held in memory, over all files; the rest are counted."""
+NAMED: Final = 10
+"""Faults, and misfits, that an error names one by one."""
+LONGEST: Final = 300
+"""Characters of a reason at most; a row of strange keys must not fill the report."""
 
 
 class Misplaced(NamedTuple):
@@ -19,6 +27,11 @@ class Misplaced(NamedTuple):
     split: str
     reason: str
     hint: str
+
+    @property
+    def said(self) -> str:
+        """Why and what to do, without personal data and secrets."""
+        return _shown(f"{self.reason} ({self.hint})" if self.hint else self.reason)
 
 
 @dataclass
@@ -38,7 +51,60 @@ class Misfits:
         else:
             self.more[file] += 1
 
+    def forget(self, file: str) -> None:
+        """Drop those of a file, of which something else is said."""
+        self.kept[:] = [one for one in self.kept if one.file != file]
+        self.more.pop(file, None)
+
+
+@dataclass
+class Faults:
+    """The errors of files that cannot be used, in the order of reading."""
+
+    found: list[DataError] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    @contextmanager
+    def taken(self) -> Iterator[None]:
+        """Take down a DataError of what is done within, and go on behind it."""
+        try:
+            yield
+        except DataError as error:
+            self.found.append(error)
+
+    def refuse(self, misfits: Misfits | None = None) -> None:
+        """Raise one DataError with every file at fault and the rows that were found not to fit; nothing without a fault."""
+        if not self.found:
+            return
+        first, rows = self.found[0], _rows(misfits) if misfits else []
+        if len(self.found) == 1 and not rows:
+            raise first
+        if len(self.found) == 1:
+            raise DataError("\n".join([first.what, *rows]), where=first.where, hint=first.hint) from first
+        files = [f"  {one.where}: {one.what}{f' ({one.hint})' if one.hint else ''}" for one in self.found[:NAMED]]
+        told = [f"{len(self.found)} files cannot be used", *files, *_rest(len(self.found)), *rows]
+        hint = "mend these files or leave them out; nothing was audited"
+        raise DataError("\n".join(told), where=first.where, hint=hint) from first
+
 
 def refuse(file: str, misfit: Misfit) -> DataError:
     """The error for a row that cannot be used, where nobody gathers them."""
     return DataError(misfit.reason, where=f"{file}:{misfit.line}", hint=misfit.hint)
+
+
+def _rows(misfits: Misfits) -> list[str]:
+    count = len(misfits)
+    named = [f"  {one.file}:{one.line}: {one.said}" for one in misfits.kept[:NAMED]]
+    return [f"and {count:,} {'row does' if count == 1 else 'rows do'} not fit:", *named, *_rest(count)]
+
+
+def _rest(count: int) -> list[str]:
+    return [f"  and {count - NAMED:,} more"] if count > NAMED else []
+
+
+@lru_cache(maxsize=1000)
+def _shown(reason: str) -> str:
+    masked = mask(reason[: 2 * LONGEST], (*PERSONAL, *SECRETS))
+    return masked if len(masked) <= LONGEST else f"{masked[: LONGEST - 1]}…"

@@ -18,7 +18,7 @@ from tunesmith.data.normal import normal
 
 FACTOR: Final = numpy.uint64(0x9E3779B97F4A7C15)
 """Odd, so that no word is lost in the polynomial."""
-CHUNK: Final = 1 << 20
+CHUNK: Final = 1 << 18
 """Bytes of text that are looked at in one go: their columns of numbers stay in a core's cache."""
 SPACES: Final = "\u00a0\u2013\u2014\u201c\u201d\u201e\u2022\u2026\u00b7\u00a9\u00ae\u00b0\u00a3\u20ac"
 """Dashes, quotation marks and other signs, frequent in print, that part words like a space and nothing else."""
@@ -166,7 +166,7 @@ def _without(data: Bytes, offsets: Places, skipped: bytes) -> tuple[Bytes, Place
 
 def _tokens(data: Bytes, offsets: Places, alphabet: Alphabet) -> tuple[Numbers, Places]:
     """Number and first byte of every token of neighbouring texts."""
-    classes = alphabet.classes[data]
+    classes = numpy.frombuffer(data.tobytes().translate(alphabet.classes.tobytes()), dtype=numpy.uint8)
     begins = numpy.empty(len(data), dtype=bool)
     begins[:1] = True
     numpy.not_equal(classes[1:], classes[:-1], out=begins[1:])
@@ -177,8 +177,11 @@ def _tokens(data: Bytes, offsets: Places, alphabet: Alphabet) -> tuple[Numbers, 
     if not len(starts):
         return numpy.zeros(0, numpy.uint64), starts
     powers, inverse = _powers(len(data))
-    # Bytes between words count nothing, so a word's sum may run on to where the next one begins.
-    sums = numpy.add.reduceat(alphabet.values[data] * powers[: len(data)], starts)
+    values = alphabet.values.take(data, mode="clip")
+    values *= powers[: len(data)]
+    # Bytes between words count nothing, so a word's sum is what was added since the word before it began.
+    sums = numpy.cumsum(values, out=values)[numpy.append(starts[1:], len(data)) - 1]
+    sums[1:] -= sums[:-1].copy()
     return sums * inverse[starts], starts
 
 

@@ -1,5 +1,6 @@
 """Normal form of a text, in which copies that differ in case, signs or spaces are equal."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Final
@@ -41,15 +42,18 @@ class _Characters(dict[int, str]):
 _CHARACTERS = _Characters()
 
 
-_ASCII = {code: _CHARACTERS[code] or None for code in range(128)}
+_BEYOND_ASCII: Final = re.compile(r"[^\x00-\x7f]")
+_GONE: Final = bytes(code for code in range(128) if not _CHARACTERS[code])
+_BYTES: Final = bytes(ord(_CHARACTERS[ord(chr(code).lower())] or " ") if code < 128 else code for code in range(256))
+"""What becomes of ASCII, byte by byte, several times as fast as text by text; the bytes of other characters stay."""
 
 
 def normal(text: str) -> str:
     """Compatibility form (NFKC), case folded, without punctuation, symbols and hidden characters, words one space apart."""
-    if text.isascii():
-        return " ".join(text.lower().translate(_ASCII).split())
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(folded.translate(_CHARACTERS).split())
+    if not text.isascii():
+        folded = unicodedata.normalize("NFKC", text).casefold()
+        text = _BEYOND_ASCII.sub(lambda found: _CHARACTERS[ord(found[0])], folded)
+    return b" ".join(text.encode().translate(_BYTES, _GONE).split()).decode()
 
 
 def without_frames(texts: pa.ChunkedArray, files: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -12,10 +12,11 @@ from json.encoder import encode_basestring as quoted
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self, TypeVar
 
+import numpy
 import pyarrow as pa
-from pyarrow import parquet
+from pyarrow import compute, parquet
 
 from tunesmith.artifacts import Dataset, Example, Message, Rights, Row, Text
 from tunesmith.errors import IntegrityBroken
@@ -34,6 +35,22 @@ SCHEMA: Final = pa.schema(
     ]
 )
 """Columns of a container: identity and place of a row, the canonical bytes of its example, its rights as JSON."""
+
+
+class Placed(Protocol):
+    """What a container takes of a row beside its example."""
+
+    @property
+    def row_id(self) -> str: ...
+    @property
+    def file(self) -> str: ...
+    @property
+    def line(self) -> int: ...
+    @property
+    def rights(self) -> Rights: ...
+
+
+P = TypeVar("P", bound=Placed)
 
 
 class RowWriter:
@@ -61,8 +78,8 @@ class RowWriter:
         """Add rows in the columns of SCHEMA."""
         if not batch.num_rows:
             return
-        for example in batch.column("example").to_pylist():
-            self._total.update(example.encode() + b"\n")
+        for chunk in compute.binary_join_element_wise(batch.column("example"), "", "\n").chunks:
+            self._total.update(_bytes(chunk))
         for rights in batch.column("rights").unique().to_pylist():
             if rights not in self._licenses:
                 self._licenses[rights] = Rights.from_bytes(rights.encode()).license
@@ -88,7 +105,7 @@ def keep_dataset(name: str, rows: Iterable[Row], store: Store) -> Dataset:
         encode = RowEncoder()
         with RowWriter(Path(folder) / "rows.parquet") as writer:
             for batch in batches(rows):
-                writer.write(encode.table(batch))
+                writer.write(encode.table(batch, [canonical(row.example) for row in batch]))
         return writer.keep(name, store)
 
 
@@ -128,12 +145,18 @@ def read_batches(path: Path) -> Iterator[pa.Table]:
         ) from error
 
 
-def batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _bytes(texts: pa.StringArray) -> memoryview:
+    """The bytes of all texts of an array, one after the other."""
+    first = numpy.frombuffer(texts.buffers()[1], dtype=numpy.int32)[texts.offset : texts.offset + len(texts) + 1]
+    return memoryview(texts.buffers()[2])[int(first[0]) : int(first[-1])]
+
+
+def batches(rows: Iterable[P]) -> Iterator[list[P]]:
     """Rows in lists of at most BATCH; a file begins a new one, unless the list is still short.
 
     So the lists of a file stay the same when another file grows.
     """
-    batch: list[Row] = []
+    batch: list[P] = []
     for row in rows:
         if len(batch) >= BATCH or (len(batch) >= BATCH // 4 and row.file != batch[-1].file):
             yield batch
@@ -149,14 +172,16 @@ class RowEncoder:
     def __init__(self) -> None:
         self._rights: dict[int, tuple[Rights, str]] = {}
 
-    def table(self, rows: Sequence[Row], examples: Sequence[str] | None = None) -> pa.Table:
-        """The rows in the columns of SCHEMA; `examples` are their canonical bytes where they are known already."""
-        columns: list[list[object]] = [
+    def table(self, rows: Sequence[Placed], examples: Sequence[str]) -> pa.Table:
+        """The rows in the columns of SCHEMA; `examples` are their canonical bytes."""
+        rights = [row.rights for row in rows]
+        same = all(one is rights[0] for one in rights)
+        columns: list[Sequence[object]] = [
             [row.row_id for row in rows],
             [row.file for row in rows],
             [row.line for row in rows],
-            list(examples) if examples is not None else [canonical(row.example) for row in rows],
-            [self._written(row.rights) for row in rows],
+            examples,
+            [self._written(one) for one in rights[:1]] * len(rows) if same else [self._written(one) for one in rights],
         ]
         return pa.table(
             [pa.array(values, type=kind) for values, kind in zip(columns, SCHEMA.types, strict=True)], SCHEMA

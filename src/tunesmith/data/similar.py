@@ -1,5 +1,6 @@
 """Likeness of normal texts: candidates meet under MinHash band keys and are verified by exact Jaccard similarity."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -11,19 +12,25 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tunesmith import tables
+from tunesmith.data.normal import normal
+from tunesmith.tables import SHORT, Triples
 
 SHINGLE: Final = 3
-SHORT: Final = 5
 """Words of a shingle; a text of fewer words than SHORT is like another only when both are equal."""
+LONG: Final = 20
+"""Words of a part from which on it is set aside when two prompts share it."""
 LEADERS: Final = 64
 """Texts of one bucket that a newcomer is compared with at most; more unlike texts under one key do not occur in practice."""
 
-APART: Final = 300_000
-"""Pairs that are remembered not to be alike at once."""
+ASKED: Final = 20_000_000
+"""Pairs whose answer is remembered at once, 8 bytes each."""
 HELD: Final = 20_000
 """Texts whose word triples are remembered at once."""
 
+_BLANK: Final = re.compile(r"\n\s*\n")
+
 Numbers = npt.NDArray[numpy.int64]
+Marks = npt.NDArray[numpy.bool_]
 
 
 class Texts(Protocol):
@@ -47,14 +54,17 @@ class ColumnTexts:
 class Likeness:
     """Similarity of rows of a corpus at or above a threshold; that of pairs which reach it is remembered.
 
-    `beside` are further texts of each row, in normal form, that must be alike too.
+    `beside` are further texts of each row, in normal form, that must be alike too. With `prompts`, the texts as they were
+    written, what two rows say beside a document that both have must be alike as well: see `besides`.
     """
 
     normals: Texts | Sequence[str]
     beside: tuple[Texts | Sequence[str], ...]
     threshold: float
+    prompts: Texts | Sequence[str] | None = None
     _shingles: dict[str, frozenset[tuple[str, ...]]] = field(default_factory=dict)
     _known: dict[tuple[int, int], float] = field(default_factory=dict)
+    _said: dict[int, "Parts"] = field(default_factory=dict)
 
     def between(self, row: int, other: int) -> float | None:
         """Jaccard similarity of the word 3-grams of two normal texts, 1.0 when equal; None when below the threshold."""
@@ -62,13 +72,31 @@ class Likeness:
         if pair in self._known:
             return self._known[pair]
         similarity = self._similarity(self.normals[row], self.normals[other])
-        if similarity is not None:
+        if similarity is not None and (similarity == 1.0 or self._asks_the_same(row, other)):
             self._known[pair] = similarity
-        return similarity
+            return similarity
+        return None
 
     def same_elsewhere(self, row: int, other: int) -> bool:
         """Whether what stands beside the two texts is alike too: another instruction or answer makes another example."""
         return all(self._similarity(texts[row], texts[other]) is not None for texts in self.beside)
+
+    def _asks_the_same(self, row: int, other: int) -> bool:
+        """Whether two rows are alike without the document that they share; an addition to it alone is no difference.
+
+        Words are counted, not triples: a question is short, and one word of eight that is replaced takes half of its triples.
+        """
+        if self.prompts is None or not any("\n" in self.prompts[number] for number in (row, other)):
+            return True
+        one, two = (set(text.split()) for text in besides(self._parts(row), self._parts(other)))
+        return not one or not two or len(one & two) >= (1 + self.threshold) / 2 * len(one | two)
+
+    def _parts(self, row: int) -> "Parts":
+        if row not in self._said:
+            if len(self._said) >= HELD:
+                self._said.clear()
+            self._said[row] = parts_of(self.prompts[row] if self.prompts is not None else "")
+        return self._said[row]
 
     def _similarity(self, one: str, two: str) -> float | None:
         if one == two:
@@ -91,57 +119,129 @@ class Likeness:
         return self._shingles[text]
 
 
+@dataclass(frozen=True)
+class Parts:
+    """A prompt in normal form: its blocks, which blank lines part, each with its lines; and what may be set aside.
+
+    That are the blocks, and the lines of LONG words or more.
+    """
+
+    blocks: tuple[tuple[str, tuple[str, ...]], ...]
+    apart: frozenset[str]
+
+
+def parts_of(prompt: str) -> Parts:
+    """The parts of a prompt as it was written."""
+    blocks = tuple(map(_block, _BLANK.split(prompt)))
+    long = (line for _, lines in blocks for line in lines if _words(line) >= LONG)
+    return Parts(blocks, frozenset((*(block for block, _ in blocks), *long)) - {""})
+
+
+def _block(text: str) -> tuple[str, tuple[str, ...]]:
+    whole = normal(text)
+    return whole, tuple(map(normal, text.split("\n"))) if "\n" in text else (whole,)
+
+
+def besides(one: Parts, two: Parts) -> tuple[str, str]:
+    """What each of two prompts says beside the long part that they share; empty when they share none.
+
+    Long are parts that have LONG words or more together. So many questions to one document are told apart by the questions.
+    """
+    shared = one.apart & two.apart
+    if sum(map(_words, shared)) < LONG:
+        return "", ""
+    return _without(one, shared), _without(two, shared)
+
+
+def _without(parts: Parts, shared: frozenset[str]) -> str:
+    left = (lines for block, lines in parts.blocks if block not in shared)
+    return " ".join(line for lines in left for line in lines if line and line not in shared)
+
+
+def _words(text: str) -> int:
+    return text.count(" ") + 1
+
+
 def meeting(bands: tables.Bands) -> Iterator[list[int]]:
     """Rows that share a band key, each bucket of at least two in ascending order, band by band."""
-    for buckets, rows in bands.sharing():
+    for buckets, places in bands.sharing():
         starts = numpy.flatnonzero(_firsts(buckets))
-        yield from (bucket.tolist() for bucket in numpy.split(rows, starts[1:]) if len(bucket))
+        yield from (bucket.tolist() for bucket in numpy.split(bands.rows[places], starts[1:]) if len(bucket))
 
 
-def led(bands: tables.Bands, alike: Callable[[int, int], bool], *, threshold: float) -> Iterator[tuple[int, int]]:
+def sifted(columns: Sequence[Triples], rows: Numbers, others: Numbers, *, threshold: float) -> Marks:
+    """Which pairs of rows may be alike in every column: all that are, and few others."""
+    near = numpy.ones(len(rows), dtype=numpy.bool_)
+    for column in columns:
+        near[near] = column.may_share(rows[near], others[near], threshold)
+    return near
+
+
+def led(
+    bands: tables.Bands, alike: Callable[[Numbers, Numbers], Marks], *, threshold: float
+) -> Iterator[tuple[int, int]]:
     """(row, lower row that it is like) of rows that share a band key.
 
     In each bucket the lowest row leads. A row goes with the first leader that it is like; the lowest of those that are like
-    none leads next, LEADERS at most. `alike` is asked of the pairs whose signatures may reach the threshold.
+    none leads next, LEADERS at most. `alike` is asked once of each pair whose signatures may reach the threshold.
     """
-    asked = _remembering(alike)
-    for buckets, rows in bands.sharing():
-        left = numpy.arange(len(rows))
+    answers = Answers(alike)
+    for buckets, places in bands.sharing():
+        left = numpy.arange(len(places))
         for _ in range(LEADERS):
             first = _firsts(buckets[left])
-            leaders = rows[left[first]][numpy.cumsum(first) - 1]
+            if first.all():
+                break
+            leaders = places[left[first]][numpy.cumsum(first) - 1]
             met, leader = left[~first], leaders[~first]
-            near = bands.may_reach(rows[met], leader, threshold, among=bands)
-            pairs = zip(rows[met[near]].tolist(), leader[near].tolist(), strict=True)
-            found = [pair if asked(*pair) else None for pair in pairs]
-            yield from (pair for pair in found if pair is not None)
-            near[near] = [pair is not None for pair in found]
+            near = bands.may_reach(places[met], leader, threshold, among=bands)
+            rows, others = bands.rows[places[met[near]]], bands.rows[leader[near]]
+            found = answers.of(rows, others)
+            yield from zip(rows[found].tolist(), others[found].tolist(), strict=True)
+            near[near] = found
             left = met[~near]
+        answers.settle()
 
 
-def _remembering(alike: Callable[[int, int], bool]) -> Callable[[int, int], bool]:
-    """`alike`, asked once of a pair that is not: rows that meet in one band meet in others too."""
-    apart: set[tuple[int, int]] = set()
+class Answers:
+    """What was said of pairs of rows, which meet in more than one band. A pair and its answer are one number, kept sorted."""
 
-    def asked(row: int, other: int) -> bool:
-        if (row, other) in apart:
-            return False
-        if alike(row, other):
-            return True
-        if len(apart) >= APART:
-            apart.clear()
-        apart.add((row, other))
-        return False
+    def __init__(self, alike: Callable[[Numbers, Numbers], Marks]) -> None:
+        self._alike = alike
+        self._known = numpy.empty(0, dtype=numpy.uint64)
+        self._new: list[npt.NDArray[numpy.uint64]] = []
 
-    return asked
+    def of(self, rows: Numbers, others: Numbers) -> Marks:
+        """Whether each pair is alike; no pair comes twice before `settle`."""
+        pairs = (rows.astype(numpy.uint64) << numpy.uint64(33)) | (others.astype(numpy.uint64) << numpy.uint64(1))
+        known = self._known
+        places = numpy.searchsorted(known, pairs)
+        held = known[numpy.minimum(places, max(len(known) - 1, 0))] if len(known) else ~pairs
+        met = (held | numpy.uint64(1)) == (pairs | numpy.uint64(1))
+        found: Marks = met & (held == (pairs | numpy.uint64(1)))
+        found[~met] = self._alike(rows[~met], others[~met])
+        self._new.append((pairs | found)[~met])
+        return found
+
+    def settle(self) -> None:
+        """Sort in what is new; of more than ASKED all is forgotten, and worked out again."""
+        known = numpy.concatenate([self._known, *self._new])
+        self._known = numpy.sort(known, kind="stable") if len(known) <= ASKED else known[:0]
+        self._new = []
 
 
 def meeting_across(bands: tables.Bands, others: tables.Bands, *, threshold: float) -> Iterator[tuple[int, list[int]]]:
     """(row of `bands`, rows of `others` under one of its keys that may reach the threshold), band by band."""
-    for rows, found in bands.shared_with(others, most=LEADERS):
-        near = bands.may_reach(rows, found, threshold, among=others)
-        for row, group in groupby(zip(rows[near].tolist(), found[near].tolist(), strict=True), key=itemgetter(0)):
+    for rows, found in pairs_across(bands, others, threshold=threshold):
+        for row, group in groupby(zip(rows.tolist(), found.tolist(), strict=True), key=itemgetter(0)):
             yield row, [other for _, other in group]
+
+
+def pairs_across(bands: tables.Bands, others: tables.Bands, *, threshold: float) -> Iterator[tuple[Numbers, Numbers]]:
+    """Pairs (row of `bands`, row of `others`) under one key that may reach the threshold, band by band."""
+    for places, met in bands.shared_with(others, most=LEADERS):
+        near = bands.may_reach(places, met, threshold, among=others)
+        yield bands.rows[places[near]], others.rows[met[near]]
 
 
 def _firsts(buckets: Numbers) -> npt.NDArray[numpy.bool_]:

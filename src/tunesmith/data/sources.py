@@ -2,98 +2,109 @@
 
 import hashlib
 import hmac
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import get_args
 
-from tunesmith.artifacts import Example, Rights, Row, SourceClass, SourceSummary
-from tunesmith.artifacts.unchecked import row_of
+from tunesmith.artifacts import Row, SourceSummary
 from tunesmith.context import Context
-from tunesmith.data.containers import Item, scan
+from tunesmith.data.containers import Course, Gauge, scan
 from tunesmith.data.croissant import described
 from tunesmith.data.examples import ExampleReader
 from tunesmith.data.files import DataFile, find
-from tunesmith.data.format import Misfit, Record, missing_column
-from tunesmith.data.misfits import Misfits, refuse
+from tunesmith.data.format import Misfit
+from tunesmith.data.lines import Line, RecordReader, rows_of
+from tunesmith.data.misfits import Faults, Misfits, refuse
+from tunesmith.data.own_rights import OwnRights
 from tunesmith.data.stated import Stated, summary
 from tunesmith.errors import DataError, Misuse
 from tunesmith.recipe import DataSettings, SourceSettings
 
-DATES = ("collected", "expires")
-RIGHTS = (
-    *("source", "license", "origin", "author", "basis", "purpose"),
-    *("collected", "expires", "source_class", "generator", "language"),
-)
-KNOWN = 100_000
-"""Distinct rights of one file that are remembered, so that equal ones are one value."""
 SUBJECTS = "subject"
 """Name of the salt under which persons are known; deleting it makes their marks meaningless."""
 FETCHED = "fetched"
 """Folder of the store where remote files are kept."""
 
 
+@dataclass(frozen=True)
+class Gathered:
+    """What reading gathers beside the rows: rows and files that cannot be used, and how far it has come.
+
+    Without `misfits` the first row of a file that cannot be used is a fault of the file.
+    """
+
+    misfits: Misfits | None = None
+    faults: Faults = field(default_factory=Faults)
+    course: Course = field(default_factory=Course)
+
+
 def read_sources(
-    specs: Iterable[SourceSettings], *, split: str, context: Context
+    specs: Sequence[SourceSettings], *, split: str, context: Context
 ) -> tuple[list[Row], tuple[SourceSummary, ...]]:
-    """All rows of all sources, in memory; see `stream_sources`."""
-    return _gathered(stream_sources(specs, split=split, context=context))
+    """All rows of all sources, in memory; see `stream_sources`. Raises DataError when one of the files cannot be used."""
+    gathered = Gathered()
+    stream = stream_sources(specs, split=split, context=context, gathered=gathered)
+    found: list[Line] = []
+    while True:
+        try:
+            found.append(next(stream))
+        except StopIteration as end:
+            gathered.faults.refuse()
+            return list(rows_of(found)), end.value
 
 
 def read_source(spec: SourceSettings, *, split: str, context: Context) -> tuple[list[Row], tuple[SourceSummary, ...]]:
-    """All rows of one source, in memory; see `stream_source`."""
-    return _gathered(stream_source(spec, split=split, context=context))
-
-
-def _gathered(rows: Generator[Row, None, tuple[SourceSummary, ...]]) -> tuple[list[Row], tuple[SourceSummary, ...]]:
-    found: list[Row] = []
-    while True:
-        try:
-            found.append(next(rows))
-        except StopIteration as end:
-            return found, end.value
+    """All rows of one source, in memory."""
+    return read_sources([spec], split=split, context=context)
 
 
 def stream_sources(
-    specs: Iterable[SourceSettings], *, split: str, context: Context, misfits: Misfits | None = None
-) -> Generator[Row, None, tuple[SourceSummary, ...]]:
-    """Rows of all sources in order, one after the other; returns a summary for each file.
+    specs: Sequence[SourceSettings], *, split: str, context: Context, gathered: Gathered
+) -> Generator[Line, None, tuple[SourceSummary, ...]]:
+    """Rows of all sources in order; the files of a glob in name order, `limit` over all of them.
 
-    Raises DataError also when two files have the same bytes, because their rows would have the same ids.
+    Returns a summary for each file. A file that cannot be used is one of the faults, also when it has the same bytes as
+    another, because their rows would have the same ids: its rows up to there came out, and those of other files still come.
     """
-    summaries: list[SourceSummary] = []
-    for spec in specs:
-        summaries += yield from stream_source(spec, split=split, context=context, misfits=misfits)
-        _refuse_twins(summaries)
-    return tuple(summaries)
+    listed = [_listed(spec, split, context, gathered.faults) for spec in specs]
+    course = gathered.course
+    course.gauges += [one.gauge for files in listed for one in files]
+    course.limit = specs[0].limit if len(specs) == 1 else None
+    course.partly = len(specs) > 1 and any(spec.limit is not None for spec in specs)
+    reading = _Reading(split, context.store.ledger.salt(split), context.store.ledger.salt(SUBJECTS), gathered)
+    for files in listed:
+        total = 0
+        for one in files:
+            with gathered.faults.taken():
+                total += yield from reading.rows(one, total)
+            one.gauge.share = 1.0
+    return tuple(reading.summaries)
 
 
-def stream_source(
-    spec: SourceSettings, *, split: str, context: Context, misfits: Misfits | None = None
-) -> Generator[Row, None, tuple[SourceSummary, ...]]:
-    """Rows of one source; the files of a glob in name order, `limit` over all of them. Returns a summary for each file.
+class _Listed:
+    """A file that is to be read, the settings for it, what its Croissant file says otherwise, and its gauge."""
 
-    A row that cannot be used is added to `misfits`, and without them raises DataError. Raises DataError with file, line and
-    hint when a file cannot be used.
-    """
-    salt, subjects = context.store.ledger.salt(split), context.store.ledger.salt(SUBJECTS)
-    total = 0
-    summaries: list[SourceSummary] = []
-    for one, contradicts, data in _each_file(spec, split, context):
-        room = None if one.limit is None else one.limit - total
-        if room is not None and room <= 0:
-            break
-        file = _File(data.path, data.name, digest=data.digest, salt=salt, subjects=subjects)
-        gathered = None if misfits is None else _Gathered(misfits, split)
-        stated = Stated()
-        read, form = yield from _rows(file, one, stated, room=room, gathered=gathered)
-        total += read
-        known = {"path": data.name, "format": form, "sha256": file.digest, "split": split}
-        summaries.append(summary(one, stated, at=data.path, contradicts=contradicts, **known))
-    _refuse_twins(summaries)
-    return tuple(summaries)
+    def __init__(self, spec: SourceSettings, contradicts: dict[str, str], data: DataFile) -> None:
+        self.spec, self.contradicts, self.data = spec, contradicts, data
+        self.gauge = Gauge(data.name, _size(data.path))
+
+
+def _size(path: Path) -> int:
+    """Bytes of a file; 0 where there is none, which is said when it is read."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _listed(spec: SourceSettings, split: str, context: Context, faults: Faults) -> list[_Listed]:
+    """The files of a source; those before a fault, when there is one."""
+    found: list[_Listed] = []
+    with faults.taken():
+        found.extend(_Listed(*one) for one in _each_file(spec, split, context))
+    return found
 
 
 def _each_file(
@@ -117,11 +128,60 @@ class _File:
 
 
 @dataclass(frozen=True)
-class _Gathered:
-    """Where the rows of a split that cannot be used are taken down."""
+class _Reading:
+    """The files of a split as they are read one after the other; `seen` has their names by digest."""
 
-    misfits: Misfits
     split: str
+    salt: bytes
+    subjects: bytes
+    gathered: Gathered
+    seen: dict[str, str] = field(default_factory=dict)
+    summaries: list[SourceSummary] = field(default_factory=list)
+
+    def rows(self, listed: _Listed, before: int) -> Generator[Line, None, int]:
+        """The rows of a file; `before` records of its source were read before it. Returns how many were read of it."""
+        spec, data = listed.spec, listed.data
+        room = None if spec.limit is None else spec.limit - before
+        if room is not None and room <= 0:
+            return 0
+        file = _File(data.path, data.name, digest=data.digest, salt=self.salt, subjects=self.subjects)
+        if file.digest in self.seen:
+            raise DataError(f"the same bytes as {self.seen[file.digest]}", where=file.name, hint="name each file once")
+        self.seen[file.digest] = file.name
+        stated = Stated()
+        read, form = yield from self._each(file, spec, stated, gauge=listed.gauge, room=room)
+        known = {"path": file.name, "format": form, "sha256": file.digest, "split": self.split}
+        self.summaries.append(summary(spec, stated, at=file.path, contradicts=listed.contradicts, **known))
+        return read
+
+    def _each(
+        self, file: _File, spec: SourceSettings, stated: Stated, *, gauge: Gauge, room: int | None
+    ) -> Generator[Line, None, tuple[int, str]]:
+        """The rows, their rights counted in `stated`; returns how many records were read and the id of the format."""
+        reader = _reader(file, spec)
+        rights = OwnRights(file.name, spec, partial(subject_mark, file.subjects))
+        records = RecordReader(reader, rights, spec.columns)
+        identity, misfits = _identities(file.salt, file.digest), self.gathered.misfits
+        read, first, fitted = 0, None, False
+        stop = None if room is None else spec.skip + room * spec.every
+        for number, item in islice(enumerate(scan(file.path, file.name, gauge), 1), spec.skip, stop, spec.every):
+            read += 1
+            line, found = (item.line, item) if isinstance(item, Misfit) else (item[0], records.read(*item))
+            if not isinstance(found, Misfit):
+                content, held = found
+                fitted = True
+                stated.add(held)
+                yield Line(identity(number), file.name, line, *content, held)
+            elif misfits is None:
+                raise refuse(file.name, found)
+            else:
+                first = first or found
+                misfits.add(file.name, found, self.split)
+        if first is not None and misfits is not None and not fitted and (spec.columns or spec.subject):
+            # Columns are named and not one row has them: the recipe is wrong, not the rows.
+            misfits.forget(file.name)
+            raise refuse(file.name, first)
+        return read, reader.format_id
 
 
 def row_id(salt: bytes, source: str, number: int) -> str:
@@ -145,13 +205,21 @@ def _identities(salt: bytes, source: str) -> Callable[[int], str]:
 
 
 def fingerprint(data: DataSettings, context: Context) -> dict[str, str]:
-    """Digest of every data file by split and name: what a run's content key knows the data by."""
+    """Digest of every data file by split and name: what a run's content key knows the data by.
+
+    Raises DataError that names every file which is missing or cannot be read.
+    """
     found: dict[str, str] = {}
-    for split, specs in (("train", data.train), ("test", data.test)):
-        for spec in specs:
-            described_in = _files(spec.croissant, spec, context) if spec.croissant else []
-            files = (file for _, _, file in _each_file(spec, split, context))
-            found.update({f"{split}/{file.name}": file.digest for file in (*described_in, *files)})
+    faults = Faults()
+    for split, spec in (*(("train", spec) for spec in data.train), *(("test", spec) for spec in data.test)):
+        files: list[DataFile] = []
+        with faults.taken():
+            files += _files(spec.croissant, spec, context) if spec.croissant else []
+            files += [file for _, _, file in _each_file(spec, split, context)]
+        for file in files:
+            with faults.taken():
+                found[f"{split}/{file.name}"] = file.digest
+    faults.refuse()
     return found
 
 
@@ -166,33 +234,6 @@ def _files(path: str, spec: SourceSettings, context: Context) -> list[DataFile]:
     return find(path, roots=_roots(context), cache=context.store.folder / FETCHED, network=network)
 
 
-def _rows(
-    file: _File, spec: SourceSettings, stated: Stated, *, room: int | None, gathered: _Gathered | None
-) -> Generator[Row, None, tuple[int, str]]:
-    """The rows of one file, their rights counted in `stated`; returns how many records were read and the id of the format."""
-    reader, rights = _reader(file, spec), _RowRights(file, spec)
-    identity = _identities(file.salt, file.digest)
-    read, first, fitted = 0, None, False
-    stop = None if room is None else spec.skip + room * spec.every
-    for number, item in islice(enumerate(scan(file.path, file.name), 1), spec.skip, stop, spec.every):
-        read += 1
-        found = _row(item, reader, rights)
-        if not isinstance(found, Misfit):
-            line, example, held = found
-            fitted = True
-            stated.add(held)
-            yield row_of(identity(number), file.name, line, example=example, rights=held)
-        elif gathered is None:
-            raise refuse(file.name, found)
-        else:
-            first = first or found
-            gathered.misfits.add(file.name, found, gathered.split)
-    if first is not None and not fitted and (spec.columns or spec.subject):
-        # Columns are named and not one row has them: the recipe is wrong, not the rows.
-        raise refuse(file.name, first)
-    return read, reader.format_id
-
-
 def _reader(file: _File, spec: SourceSettings) -> ExampleReader:
     try:
         return ExampleReader(spec.format, spec.columns)
@@ -200,101 +241,6 @@ def _reader(file: _File, spec: SourceSettings) -> ExampleReader:
         raise DataError(error.what, where=file.name, hint=error.hint) from error
 
 
-def _row(item: Item, reader: ExampleReader, rights: "_RowRights") -> tuple[int, Example, Rights] | Misfit:
-    """(line, example, rights) of a record, or why there is no row."""
-    if isinstance(item, Misfit):
-        return item
-    line, record = item
-    example = reader.read(line, record)
-    if isinstance(example, Misfit):
-        return example
-    try:
-        return line, example, rights.of(record, reader.columns_read(record))
-    except DataError as error:
-        return Misfit(line, error.what, error.hint)
-
-
-class _RowRights:
-    """A row's own values, else those of its source; the source is called by its file name when nobody named it."""
-
-    def __init__(self, file: _File, spec: SourceSettings) -> None:
-        self._file = file
-        self._spec = spec
-        self._known: dict[tuple[str | None, ...], Rights] = {}
-        values = {key: getattr(spec, key) for key in RIGHTS}
-        values.update({key: values[key].isoformat() for key in DATES if values[key] is not None})
-        values["source"] = spec.source or Path(file.name).name
-        self._values: dict[str, str | None] = values
-        self._own: dict[tuple[str, ...], list[str]] = {}
-        self._shared = Rights.model_validate(values)
-
-    def of(self, record: Record, read: frozenset[str]) -> Rights:
-        """The rights of a row, of which the columns `read` are the example. Raises DataError on a value that is none."""
-        shape = tuple(record)
-        own = self._own.get(shape)
-        if own is None:
-            own = self._own[shape] = [key for key in RIGHTS if key in record and key not in read]
-        if not own and self._spec.subject is None:
-            return self._shared
-        values = {**self._values, "subject": _subject(record, self._spec, self._file)}
-        for key in own:
-            if (value := _own_value(record[key], key)) is not None:
-                values[key] = value
-        return self._remembered(values)
-
-    def _remembered(self, values: dict[str, str | None]) -> Rights:
-        marks = tuple(values.values())
-        known = self._known.get(marks)
-        if known is None:
-            if len(self._known) >= KNOWN:
-                self._known.clear()
-            known = self._known[marks] = Rights.model_validate(values)
-        return known
-
-
-def _own_value(own: object, key: str) -> str | None:
-    if own is None or own == "":
-        return None
-    if not isinstance(own, str):
-        raise DataError(f"the column {key!r} must hold text, found {type(own).__name__}")
-    return _date(own, key) if key in DATES else _known_class(own) if key == "source_class" else own
-
-
-def _date(text: str, key: str) -> str:
-    try:
-        return date.fromisoformat(text).isoformat()
-    except ValueError as error:
-        raise DataError(f"the column {key!r} holds {text[:40]!r}, which is no date", hint="e.g. 2026-03-31") from error
-
-
-def _known_class(text: str) -> str:
-    known = get_args(SourceClass)
-    if text not in known:
-        raise DataError(f"{text[:40]!r} is no source class", hint=f"known: {', '.join(known)}")
-    return text
-
-
 def subject_mark(salt: bytes, value: str) -> str:
     """32 hex digits of HMAC-SHA256 (the salt of persons; what identifies one, without case and outer spaces)."""
     return hmac.new(salt, value.strip().casefold().encode(), hashlib.sha256).hexdigest()[:32]
-
-
-def _subject(record: Record, spec: SourceSettings, file: _File) -> str | None:
-    if spec.subject is None:
-        return None
-    if spec.subject not in record:
-        raise missing_column(record, spec.subject, "subject")
-    value = record[spec.subject]
-    if value is None or value == "":
-        return None
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise DataError(f"the column {spec.subject!r} must hold text, found {type(value).__name__}")
-    return subject_mark(file.subjects, str(value))
-
-
-def _refuse_twins(summaries: Iterable[SourceSummary]) -> None:
-    seen: dict[str, str] = {}
-    for one in summaries:
-        if one.sha256 in seen:
-            raise DataError(f"the same bytes as {seen[one.sha256]}", where=one.path, hint="name each file once")
-        seen[one.sha256] = one.path

@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from tunesmith import process
 from tunesmith.artifacts import Row
-from tunesmith.data.templates import QUESTION, Habits, Turn, token_ids, write, write_marked
+from tunesmith.data.calls import Tools, Turn, missing_call, missing_tool, written, written_marked
+from tunesmith.data.templates import QUESTION, Habits, token_ids
 from tunesmith.errors import DataError
 
 process.prepare()
@@ -16,6 +17,7 @@ process.prepare()
 from transformers import PreTrainedTokenizerBase  # noqa: E402
 
 NO_PREFIX = "the prompt's tokens are not a prefix of the conversation's"
+TOOLS = "take a base whose template writes tools, or write calls and tools into the texts"
 MARKS = "mend the chat template, or take the marks out: spans then come from rendering twice"
 
 SWITCHES = re.compile(r"/(no_think|think|system_override)\b")
@@ -24,16 +26,17 @@ SWITCHES = re.compile(r"/(no_think|think|system_override)\b")
 
 @dataclass(frozen=True)
 class Talk:
-    """A conversation of a row as the template is given it."""
+    """A conversation of a row, and the tools it names, as the template is given them."""
 
     tokenizer: PreTrainedTokenizerBase
     row: Row
     turns: list[Turn]
     habits: Habits
+    tools: Tools = ()
 
     def text(self, count: int, *, ask: bool) -> str:
         """The first `count` turns as the template writes them."""
-        return write(self.tokenizer, self.turns[:count], ask=ask)
+        return written(self.tokenizer, self.turns[:count], ask=ask, tools=self.tools)
 
     def ids(self, text: str) -> list[int]:
         """Ids of rendered text."""
@@ -68,8 +71,14 @@ def bad_row(row: Row, what: str, hint: str = "") -> DataError:
 
 
 def whole_ids(talk: Talk) -> list[int]:
-    """The ids of the whole conversation. Raises DataError with the row's id when the start token is not right."""
-    ids = talk.ids(_whole(talk))
+    """The ids of the whole conversation. Raises DataError with the row's id when the start token is not right, or when tools
+    or calls are left out."""
+    _check_tools(talk)
+    text = _whole(talk)
+    bare = "".join(text.split())
+    for turn in talk.turns:
+        _check_calls(talk, bare, turn)
+    ids = talk.ids(text)
     _check_start(talk, ids)
     return ids
 
@@ -81,7 +90,8 @@ def find_answers(talk: Talk, trained: Sequence[int]) -> list[tuple[list[int], li
     prompt as it is served, and the answer. Raises DataError with the row's id when an answer does not follow its prompt or
     does not end, when words are left out, the start token is doubled, or the template's own marks say something else.
     """
-    text, marks = write_marked(talk.tokenizer, talk.turns) if talk.habits.marked else (_whole(talk), [])
+    _check_tools(talk)
+    text, marks = _marked(talk, len(talk.turns)) if talk.habits.marked else (_whole(talk), [])
     ids = talk.ids(text)
     answers = [_answer(talk, index, text, ids) for index in trained]
     if all(answer.stands_in(ids) for answer in answers):
@@ -93,13 +103,17 @@ def find_answers(talk: Talk, trained: Sequence[int]) -> list[tuple[list[int], li
     for index, answer in zip(trained, answers, strict=True):
         _check_start(talk, answer.ids)
         if talk.habits.marked:
-            text, marks = write_marked(talk.tokenizer, talk.turns[: index + 1])
+            text, marks = _marked(talk, index + 1)
             _check_marks(talk, text, marks, [answer], complete=False)
     return [(answer.ids[: answer.end], [answer]) for answer in answers]
 
 
 def _whole(talk: Talk) -> str:
     return talk.text(len(talk.turns), ask=False)
+
+
+def _marked(talk: Talk, count: int) -> tuple[str, list[tuple[int, int]]]:
+    return written_marked(talk.tokenizer, talk.turns[:count], tools=talk.tools)
 
 
 def _answer(talk: Talk, index: int, whole: str, whole_ids: list[int]) -> Answer:
@@ -132,7 +146,7 @@ def _behind_its_prompt(talk: Talk, index: int, asked: str, prompt: list[int], te
     if text.startswith(asked):
         raise talk.bad(NO_PREFIX, "the answer's first characters join the prompt's last token")
     known = talk.habits
-    alone = write(talk.tokenizer, [QUESTION, talk.turns[index]], ask=False)
+    alone = written(talk.tokenizer, [QUESTION, talk.turns[index]], ask=False, tools=())
     ids, size = talk.ids(alone), len(known.question_ids)
     if not (
         asked.endswith(known.closing) and alone.startswith(known.question) and tuple(ids[:size]) == known.question_ids
@@ -148,10 +162,27 @@ def _check_words(talk: Talk, index: int, asked: str, answered: str) -> None:
     """
     if not _holds(answered, talk.turns[index]["content"]):
         raise talk.bad("the chat template leaves out a part of the answer", "it may drop thoughts; see what it writes")
+    if "tool_calls" in talk.turns[index]:
+        _check_calls(talk, "".join(answered.split()), talk.turns[index])
     for number, turn in enumerate(talk.turns[:index], 1):
         if turn["role"] != "assistant" and not _holds(asked, turn["content"]):
             what = f"the chat template leaves out message {number}, of the role {turn['role']}"
             raise talk.bad(what, "put its words into the user's message")
+
+
+def _check_calls(talk: Talk, bare: str, turn: Turn) -> None:
+    """`bare`: what the template wrote for the turn, without white space."""
+    if name := missing_call(bare, turn):
+        raise talk.bad(f"the chat template leaves out the call of the tool {name[:40]!r}", TOOLS)
+
+
+def _check_tools(talk: Talk) -> None:
+    """The tools stand in front of the first answer, where no call can be taken for them."""
+    if not talk.tools:
+        return
+    first = next((number for number, turn in enumerate(talk.turns) if turn["role"] == "assistant"), len(talk.turns))
+    if name := missing_tool("".join(talk.text(first, ask=False).split()), talk.tools):
+        raise talk.bad(f"the chat template leaves out the tool {name[:40]!r}", TOOLS)
 
 
 def _holds(text: str, words: str) -> bool:

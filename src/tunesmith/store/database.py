@@ -1,6 +1,6 @@
 """One SQL database: SQLite in a file, or PostgreSQL by URL; one code path, and errors that name the place."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tunesmith.errors import MachineFailure, Misuse
+from tunesmith.store.reads import HINT, NO_VALUES, Ask
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Database:
             raise MachineFailure(
                 f"the ledger cannot be {verb}: {error.orig}",
                 where=self.engine.url.render_as_string(),
-                hint="check --database, its rights and the space on its disk; finished stages are kept",
+                hint=HINT,
             ) from error
 
     @contextmanager
@@ -36,6 +37,12 @@ class Database:
         """One transaction: all or nothing."""
         with self.failures("used"), self.engine.begin() as connection:
             yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Ask]:
+        """Questions in SQL, in one transaction."""
+        with self.begin() as connection:
+            yield asking(connection)
 
     def insert(self, table: sql.Table) -> postgresql.Insert | sqlite.Insert:
         """An insert that knows `on_conflict_...`."""
@@ -61,6 +68,15 @@ class Database:
             connection.execute(CreateTable(table, if_not_exists=True))
             for index in sorted(table.indexes, key=lambda one: str(one.name)):
                 connection.execute(CreateIndex(index, if_not_exists=True))
+
+
+def asking(connection: Connection) -> Ask:
+    """Questions in SQL within a transaction that is open."""
+
+    def ask(query: str, values: Mapping[str, Any] = NO_VALUES, /) -> Iterable[Sequence[Any]]:
+        return connection.execute(sql.text(query), dict(values))
+
+    return ask
 
 
 def open_database(url: str) -> Database:

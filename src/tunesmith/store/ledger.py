@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 import sqlalchemy as sql
 
 from tunesmith.store.database import open_database
-from tunesmith.store.lineage import Erasures, Lineage
+from tunesmith.store.lineage import Lookups
+from tunesmith.store.lineage.erasures import Erasures
+from tunesmith.store.lineage.lineage import Lineage
 from tunesmith.store.schema import METADATA, REFS, RELEASES, RUNS, SALTS, STAGES
 
 
@@ -29,6 +31,7 @@ class Ledger:
             self._database.make_tables(METADATA)
         self._begin = self._database.begin
         self.lineage = Lineage(self._database)
+        self.lookups = Lookups(self._database)
         self.erasures = Erasures(self._database)
 
     def close(self) -> None:

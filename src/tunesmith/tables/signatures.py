@@ -34,8 +34,14 @@ SPREADS: Final = 4
 just there three are lost."""
 SIEVE_BITS: Final = 20
 """High bits of a key by which most of those that two sides do not share are passed over."""
-COMPARED: Final = 100_000
-"""Pairs of signatures that are held beside each other at once."""
+COMPARED: Final = 8_192
+"""Pairs of signatures that are held beside each other at once: few enough for the processor's cache."""
+EIGHTH: Final = numpy.uint64(0x0101010101010101)
+"""Adds up the eight bytes of a number into its highest, by multiplication."""
+HALF: Final = numpy.uint64(32)
+"""Bits of a key, and of a place beside it."""
+
+Numbers = npt.NDArray[numpy.int64]
 
 
 def minhash(table: pa.Table, *, column: str, row: str) -> pa.Table:
@@ -54,59 +60,61 @@ def minhash(table: pa.Table, *, column: str, row: str) -> pa.Table:
 
 @dataclass(frozen=True)
 class Bands:
-    """Band keys of rows: `keys[n, b]` is that of row `rows[n]` in band b, its four hashes mixed into 64 bits.
+    """Band keys of rows: `keys[b, n]` is that of row `rows[n]` in band b, its four hashes mixed into 32 bits. n is its place.
 
-    Rows of unlike bands share a key by chance with a probability of 2^-64; who meets is compared anyway. `marks[n]` has the
+    Rows of unlike bands share a key by chance with a probability of 2^-32; who meets is compared anyway. `marks[n]` has the
     lowest byte of each of the row's 128 hashes: the share that two rows have in common estimates their similarity (Li and
     Koenig 2010, b-bit minwise hashing).
     """
 
-    rows: npt.NDArray[numpy.int64]
-    keys: npt.NDArray[numpy.uint64]
+    rows: Numbers
+    keys: npt.NDArray[numpy.uint32]
     marks: npt.NDArray[numpy.uint8]
 
     def of(self, rows: pa.ChunkedArray) -> "Bands":
         """Those of some rows alone."""
         kept = numpy.isin(self.rows, numpy.asarray(rows))
-        return self if kept.all() else Bands(self.rows[kept], self.keys[kept], self.marks[kept])
+        return self if kept.all() else Bands(self.rows[kept], self.keys[:, kept], self.marks[kept])
 
     def may_reach(
-        self, rows: npt.NDArray[numpy.int64], others: npt.NDArray[numpy.int64], threshold: float, *, among: "Bands"
+        self, places: Numbers, others: Numbers, threshold: float, *, among: "Bands"
     ) -> npt.NDArray[numpy.bool_]:
-        """Which of the pairs (a row, another of `among`) may have a Jaccard similarity of `threshold` or more."""
+        """Which of the pairs (a place, another in `among`) may have a Jaccard similarity of `threshold` or more."""
         hashes = BANDS * ROWS
         least = hashes * threshold - SPREADS * (hashes * threshold * (1 - threshold)) ** 0.5
-        reached = numpy.empty(len(rows), dtype=numpy.bool_)
-        for first in range(0, len(rows), COMPARED):
+        reached = numpy.empty(len(places), dtype=numpy.bool_)
+        for first in range(0, len(places), COMPARED):
             some = slice(first, first + COMPARED)
-            mine = self.marks[numpy.searchsorted(self.rows, rows[some])]
-            theirs = among.marks[numpy.searchsorted(among.rows, others[some])]
-            reached[some] = numpy.count_nonzero(mine == theirs, axis=1) >= least
+            same = self.marks.take(places[some], axis=0) == among.marks.take(others[some], axis=0)
+            counts = (same.view(numpy.uint64).sum(axis=1, dtype=numpy.uint64) * EIGHTH) >> numpy.uint64(56)
+            reached[some] = counts >= least
         return reached
 
-    def sharing(self) -> Iterator[tuple[npt.NDArray[numpy.int64], npt.NDArray[numpy.int64]]]:
-        """Band by band (bucket, row) of the rows that share a key, sorted by both; buckets count from 0 in each band."""
+    def sharing(self) -> Iterator[tuple[Numbers, Numbers]]:
+        """Band by band (bucket, place) of the rows that share a key, sorted by both; buckets count from 0 in each band."""
         for band in range(BANDS):
-            order = numpy.argsort(self.keys[:, band], kind="stable")
-            keys = self.keys[order, band]
+            keys, order = self._sorted(band)
             again = numpy.append(False, keys[1:] == keys[:-1])[: len(keys)]
             shared = again | numpy.append(again[1:], False)[: len(keys)]
-            yield numpy.cumsum(~again[shared]) - 1, self.rows[order[shared]]
+            yield numpy.cumsum(~again[shared]) - 1, order[shared]
 
-    def shared_with(
-        self, others: "Bands", *, most: int
-    ) -> Iterator[tuple[npt.NDArray[numpy.int64], npt.NDArray[numpy.int64]]]:
-        """Band by band (row, row of `others`) of those under one key, in the order of both; at most `most` for each row."""
+    def shared_with(self, others: "Bands", *, most: int) -> Iterator[tuple[Numbers, Numbers]]:
+        """Band by band (place, place in `others`) of those under one key, in the order of both; at most `most` for each."""
         for band in range(BANDS):
-            order = numpy.argsort(others.keys[:, band], kind="stable")
-            keys = others.keys[order, band]
+            keys, order = others._sorted(band)
             held = numpy.zeros(1 << SIEVE_BITS, dtype=numpy.bool_)
-            held[keys >> numpy.uint64(64 - SIEVE_BITS)] = True
-            maybe = numpy.flatnonzero(held[self.keys[:, band] >> numpy.uint64(64 - SIEVE_BITS)])
-            first, after = (numpy.searchsorted(keys, self.keys[maybe, band], side=side) for side in ("left", "right"))
+            held[keys >> numpy.uint32(32 - SIEVE_BITS)] = True
+            maybe = numpy.flatnonzero(held[self.keys[band] >> numpy.uint32(32 - SIEVE_BITS)])
+            first, after = (numpy.searchsorted(keys, self.keys[band, maybe], side=side) for side in ("left", "right"))
             counts = numpy.minimum(after - first, most)
             within = numpy.arange(counts.sum()) - numpy.repeat(numpy.cumsum(counts) - counts, counts)
-            yield numpy.repeat(self.rows[maybe], counts), others.rows[order[numpy.repeat(first, counts) + within]]
+            yield numpy.repeat(maybe, counts), order[numpy.repeat(first, counts) + within]
+
+    def _sorted(self, band: int) -> tuple[npt.NDArray[numpy.uint32], Numbers]:
+        """The keys of a band in order and the place of each; equal keys by place. Key and place are sorted as one number."""
+        packed = (self.keys[band].astype(numpy.uint64) << HALF) | numpy.arange(len(self.rows), dtype=numpy.uint64)
+        packed.sort()
+        return (packed >> HALF).astype(numpy.uint32), packed.astype(numpy.uint32).astype(numpy.int64)
 
 
 def band_keys(signatures: pa.Table, *, row: str) -> Bands:
@@ -118,14 +126,18 @@ def band_keys(signatures: pa.Table, *, row: str) -> Bands:
     mixed = (pairs[:, :, 0] * MIX) ^ (pairs[:, :, 1] + (pairs[:, :, 0] >> numpy.uint64(29)))
     mixed *= MIX
     rows = numpy.asarray(signatures.column(row), dtype=numpy.int64)
-    return Bands(rows, mixed ^ (mixed >> numpy.uint64(32)), values.astype(numpy.uint8).reshape(count, BANDS * ROWS))
+    keys = numpy.ascontiguousarray((mixed >> HALF).astype(numpy.uint32).T)
+    return Bands(rows, keys, values.astype(numpy.uint8).reshape(count, BANDS * ROWS))
 
 
 def bands_of(table: pa.Table, *, column: str, row: str) -> Bands:
     """The band keys of every row whose text is not empty; signatures are made and mixed some rows at a time."""
-    parts = [
-        band_keys(minhash(table.slice(first, SIGNED), column=column, row=row), row=row)
-        for first in range(0, max(table.num_rows, 1), SIGNED)
-    ]
-    rows, keys, marks = zip(*((part.rows, part.keys, part.marks) for part in parts), strict=True)
-    return Bands(numpy.concatenate(rows), numpy.concatenate(keys), numpy.concatenate(marks))
+    rows = numpy.empty(table.num_rows, dtype=numpy.int64)
+    keys = numpy.empty((BANDS, table.num_rows), dtype=numpy.uint32)
+    marks = numpy.empty((table.num_rows, BANDS * ROWS), dtype=numpy.uint8)
+    end = 0
+    for first in range(0, table.num_rows, SIGNED):
+        part = band_keys(minhash(table.slice(first, SIGNED), column=column, row=row), row=row)
+        start, end = end, end + len(part.rows)
+        rows[start:end], keys[:, start:end], marks[start:end] = part.rows, part.keys, part.marks
+    return Bands(rows[:end], keys[:, :end], marks[:end])

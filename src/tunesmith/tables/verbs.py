@@ -1,13 +1,9 @@
-"""read, map_batches, group_min_count, semi_join, distinct, write: everything a check asks of the engine (Daft 0.7)."""
+"""map_batches and group_min_count: what the audit asks of the engine (Daft 0.7) beside the signature in `signatures`."""
 
-import os
-import tempfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy
 import pyarrow as pa
-from pyarrow import parquet
 
 from tunesmith import process
 
@@ -18,11 +14,6 @@ from daft import col  # noqa: E402
 
 # Arrow's own pool keeps what a column no longer needs once it is built: 700 bytes for each row of an audit.
 pa.set_memory_pool(pa.system_memory_pool())
-
-
-def read(path: Path, *, by: str) -> pa.Table:
-    """A Parquet file as a table sorted by the column `by`."""
-    return daft.read_parquet(str(path)).sort(by).to_arrow()
 
 
 def map_batches(
@@ -65,35 +56,6 @@ def group_min_count(table: pa.Table, *, keys: Sequence[str], row: str) -> pa.Tab
         .to_arrow()
         .select([*table.column_names, "minimum", "count"])
     )
-
-
-def semi_join(table: pa.Table, other: pa.Table, *, on: Sequence[str], row: str) -> pa.Table:
-    """The rows of `table` whose `on` columns occur in `other`, each once, sorted by `row` and then by `on`."""
-    if table.num_rows == 0 or other.num_rows == 0:
-        return table.slice(0, 0)
-    right = daft.from_arrow(other.select(list(on)))
-    joined = daft.from_arrow(table).join(right, on=list(on), how="semi")
-    return joined.sort([row, *(key for key in on if key != row)]).to_arrow().select(table.column_names)
-
-
-def distinct(table: pa.Table, *, by: str) -> pa.Table:
-    """The table without repeated rows, sorted by `by` and then by the other columns."""
-    if table.num_rows == 0:
-        return table
-    order = [by, *(name for name in table.column_names if name != by)]
-    return daft.from_arrow(table).distinct().sort(order).to_arrow().select(table.column_names)
-
-
-def write(table: pa.Table, path: Path, *, by: str) -> None:
-    """One Parquet file, sorted by `by`, written under a temporary name and renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".tmp-")
-    os.close(handle)
-    try:
-        parquet.write_table(table.sort_by(by), name)
-        os.replace(name, path)
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 _POSITION = "__position__"

@@ -1,7 +1,7 @@
 """What is made without validation is what the classes make of the same values, in every respect that can be seen."""
 
-from tunesmith.artifacts import Artifact, Example, Message, Rights, Row, Text
-from tunesmith.artifacts.unchecked import conversation, plain_message, row_of
+from tunesmith.artifacts import Artifact, Example, Message, Text
+from tunesmith.artifacts.unchecked import conversation, plain_message
 
 
 def same(fast: Artifact, checked: Artifact) -> None:
@@ -16,21 +16,13 @@ def same(fast: Artifact, checked: Artifact) -> None:
     assert type(checked).model_validate(fast.model_dump()) == checked
 
 
-def test_message_example_and_row() -> None:
+def test_message_and_example() -> None:
     turns = tuple(plain_message(role, f"a {role}") for role in ("system", "user", "assistant", "tool"))
     for turn in turns:
         same(turn, Message(role=turn.role, content=(Text(text=f"a {turn.role}"),)))
         same(turn.content[0], Text(text=f"a {turn.role}"))
     same(conversation(turns), Example(messages=turns))
     same(conversation(()), Example(messages=()))
-    row = {
-        "row_id": "0" * 16,
-        "file": "a.jsonl",
-        "line": 3,
-        "example": conversation(turns),
-        "rights": Rights(source="a"),
-    }
-    same(row_of("0" * 16, "a.jsonl", 3, example=conversation(turns), rights=Rights(source="a")), Row(**row))
 
 
 def test_a_changed_copy_leaves_the_shared_field_names_alone() -> None:

@@ -4,7 +4,7 @@ import numpy
 
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.audit.columns import Columns, corpus_of
-from tunesmith.data.rows import canonical
+from tunesmith.data.lines import line_of
 
 
 def row(number: int) -> Row:
@@ -19,7 +19,7 @@ def test_divided_columns_are_those_of_two_files() -> None:
     test = numpy.array([0, 3, 4, 11, 22])
     train = numpy.setdiff1d(numpy.arange(23), test)
     columns = Columns()
-    columns.add(rows, "train", examples=[canonical(one.example) for one in rows])
+    columns.add([line_of(one) for one in rows], "train")
     made = columns.divided(train, test).corpus()
     wanted = corpus_of([rows[n] for n in train], [rows[n] for n in test])
     assert made.table.to_pylist() == wanted.table.to_pylist()

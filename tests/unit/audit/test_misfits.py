@@ -2,14 +2,16 @@
 
 import gzip
 import json
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from tunesmith import audit
 from tunesmith.artifacts import AuditReport
-from tunesmith.context import Context
+from tunesmith.context import Context, Silence
 from tunesmith.data import misfits
 from tunesmith.data.rows import load_rows
+from tunesmith.data.sources import fingerprint
 from tunesmith.errors import DataError
 from tunesmith.recipe import AuditSettings, DataSettings, SourceSettings, TaskSettings
 
@@ -97,3 +99,158 @@ def test_limit_and_skip_count_rows_that_cannot_be_read(context: Context) -> None
     report = audit.run(sources, AuditSettings(off=off), context, task=TaskSettings(type="chat"))
     assert [line for line, _, _ in said(report)] == [3]
     assert [row.line for row in load_rows(report.train, context.store)] == [2]
+
+
+def audited_files(context: Context, *names: str, off: tuple[str, ...] = ()) -> AuditReport:
+    """An audit by the check `schema` alone of files that are there already; the last is held out."""
+    others = tuple(name for name in audit.check_ids() if name != "schema")
+    specs = tuple(SourceSettings(path=name, license="MIT") for name in names)
+    sources = DataSettings(train=specs[:-1], test=specs[-1:])
+    return audit.run(sources, AuditSettings(off=(*others, *off)), context, task=TaskSettings(type="chat"))
+
+
+def put(context: Context, name: str, lines: list[str], *, cut: int = 0) -> None:
+    data = "".join(f"{line}\n" for line in lines).encode()
+    packed = gzip.compress(data, mtime=0) if name.endswith(".gz") else data
+    (context.data_root / name).write_bytes(packed[: len(packed) - cut])
+
+
+def test_every_file_at_fault_is_named_and_what_was_found_before_is_not_lost(context: Context) -> None:
+    """The files after a fault are read too, the held-out ones as well."""
+    put(context, "a.jsonl", [GOOD[0], BAD[0], GOOD[1]])
+    put(context, "b.jsonl.gz", [GOOD[2], BAD[1], "{}" * 9999], cut=9)
+    put(context, "d.jsonl", [BAD[2], GOOD[3]])
+    (context.data_root / "e.jsonl").write_bytes(GOOD[4].encode() + b"\n{caf\xe9}\n")
+    with pytest.raises(DataError) as caught:
+        audited_files(context, "a.jsonl", "b.jsonl.gz", "gone.jsonl", "d.jsonl", "e.jsonl")
+    assert caught.value.what.splitlines() == [
+        "3 files cannot be used",
+        "  b.jsonl.gz: the gzip data is broken: Compressed file ended before the end-of-stream marker was reached"
+        " (copy or download the file again)",
+        "  gone.jsonl: no such file (paths are relative to the recipe, or to --data-root)",
+        "  e.jsonl:2: not UTF-8 at byte 5 of the line (save the file as UTF-8)",
+        "and 2 rows do not fit:",
+        "  a.jsonl:2: broken JSON: Expecting property name enclosed in double quotes at column 2"
+        " (one whole JSON object per row)",
+        "  d.jsonl:1: broken JSON: the key 'prompt' stands twice in one object",
+    ]
+    assert caught.value.where == "b.jsonl.gz"
+    assert caught.value.hint == "mend these files or leave them out; nothing was audited"
+    assert caught.value.exit_code == 2
+
+
+@dataclass
+class Said(Silence):
+    """Progress that remembers what was said."""
+
+    lines: list[str] = field(default_factory=list)
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def test_the_first_fault_is_told_while_the_rest_is_read(context: Context) -> None:
+    for name, line in (("a.jsonl", GOOD[0]), ("b.jsonl", GOOD[1]), ("c.jsonl", GOOD[2])):
+        put(context, name, [line])
+    said = Said()
+    with pytest.raises(DataError, match="2 files cannot be used"):
+        audited_files(replace(context, progress=said), "gone.jsonl", "a.jsonl", "lost.jsonl", "b.jsonl", "c.jsonl")
+    assert said.lines == ["gone.jsonl: no such file; the rest is read for its faults alone"]
+
+
+def test_rows_before_the_fault_of_their_own_file_are_named(context: Context) -> None:
+    put(context, "a.jsonl", [GOOD[0]])
+    (context.data_root / "b.jsonl").write_bytes("\n".join([*BAD, GOOD[1], ""]).encode() * 5 + b"caf\xe9\n")
+    with pytest.raises(DataError) as caught:
+        audited_files(context, "b.jsonl", "a.jsonl")
+    lines = caught.value.what.splitlines()
+    assert lines[:2] == ["not UTF-8 at byte 4 of the line", "and 15 rows do not fit:"]
+    assert [line.split(": ")[0].strip() for line in lines[2:12]] == [
+        f"b.jsonl:{n}" for n in (1, 2, 3, 5, 6, 7, 9, 10, 11, 13)
+    ]
+    assert lines[12:] == ["  and 5 more"]
+    assert (caught.value.where, caught.value.hint) == ("b.jsonl:21", "save the file as UTF-8")
+
+
+def test_one_fault_alone_is_said_as_ever(context: Context) -> None:
+    put(context, "a.jsonl", [GOOD[0]])
+    put(context, "b.jsonl", [])
+    with pytest.raises(DataError) as caught:
+        audited_files(context, "a.jsonl", "b.jsonl")
+    assert str(caught.value) == "b.jsonl: the file is empty: it has no rows\nhint: put rows in it, or leave it out"
+
+
+def test_of_many_files_the_first_are_named(context: Context) -> None:
+    names = [f"{n:02}.jsonl" for n in range(13)]
+    with pytest.raises(DataError) as caught:
+        audited_files(context, *names)
+    lines = caught.value.what.splitlines()
+    assert lines[0] == "13 files cannot be used" and lines[-1] == "  and 3 more"
+    assert [line.split(":")[0].strip() for line in lines[1:-1]] == names[:10]
+
+
+def test_with_the_check_off_the_first_row_is_a_fault_of_its_file(context: Context) -> None:
+    put(context, "a.jsonl", [GOOD[0], *BAD])
+    put(context, "b.jsonl", [BAD[2], GOOD[1]])
+    with pytest.raises(DataError) as caught:
+        audited_files(context, "a.jsonl", "b.jsonl", off=("schema",))
+    assert [line.split(": ")[0] for line in caught.value.what.splitlines()] == [
+        "2 files cannot be used",
+        "  a.jsonl:2",
+        "  b.jsonl:1",
+    ]
+
+
+def test_what_an_error_repeats_of_a_row_is_masked(context: Context) -> None:
+    put(context, "a.jsonl", [GOOD[0], json.dumps({"ann@example.org": 1})])
+    with pytest.raises(DataError) as caught:
+        audited_files(context, "a.jsonl", "gone.jsonl")
+    assert "[email]" in caught.value.what and "ann@" not in caught.value.what
+
+
+def test_columns_that_no_row_has_are_a_fault_without_their_rows(context: Context) -> None:
+    put(context, "a.jsonl", [GOOD[0], GOOD[1]])
+    put(context, "b.jsonl", [GOOD[2], BAD[0]])
+    specs = (SourceSettings(path="a.jsonl", columns={"prompt": "question"}), SourceSettings(path="b.jsonl"))
+    with pytest.raises(DataError) as caught:
+        audit.run(DataSettings(train=specs), AuditSettings(), context, task=TaskSettings(type="chat"))
+    lines = caught.value.what.splitlines()
+    assert lines[0].startswith("there is no column 'question'") and caught.value.where == "a.jsonl:1"
+    assert [line.split(": ")[0] for line in lines[1:]] == ["and 1 row does not fit:", "  b.jsonl:2"]
+
+
+def test_texts_for_a_task_with_answers_are_named_with_the_rows_that_do_not_fit(context: Context) -> None:
+    for name in ("a.jsonl", "b.jsonl"):
+        put(context, name, [json.dumps({"text": name}), BAD[0]])
+    with pytest.raises(DataError) as caught:
+        audited_files(context, "a.jsonl", "b.jsonl")
+    lines = caught.value.what.splitlines()
+    assert lines[0] == "2 files cannot be used" and "needs" in lines[1] and lines[3] == "and 2 rows do not fit:"
+
+
+def test_a_missing_file_does_not_hide_another_in_the_fingerprint(context: Context) -> None:
+    sources = DataSettings(train=(SourceSettings(path="a.jsonl"),), test=(SourceSettings(path="b-*.jsonl"),))
+    with pytest.raises(DataError) as caught:
+        fingerprint(sources, context)
+    hint = "(paths are relative to the recipe, or to --data-root)"
+    assert caught.value.what.splitlines() == [
+        "2 files cannot be used",
+        f"  a.jsonl: no such file {hint}",
+        f"  b-*.jsonl: no file matches {hint}",
+    ]
+
+
+def test_row_numbers_that_are_left_out_are_told_once(context: Context) -> None:
+    (context.data_root / "a.csv").write_text(",prompt,completion\n0,hi,yo\n1,how are you,fine\n")
+    put(context, "b.jsonl", [GOOD[0]])
+    report = audited_files(context, "a.csv", "b.jsonl")
+    assert [(one.rule, one.severity, one.action, one.place.file, one.reason) for one in report.findings] == [
+        (
+            "left-out-column",
+            "info",
+            "warn",
+            "a.csv",
+            "the first column has no name and holds nothing but the row numbers from 0; it was left out",
+        )
+    ]
+    assert [row.line for row in load_rows(report.train, context.store)] == [2, 3]

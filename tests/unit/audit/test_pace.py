@@ -5,8 +5,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TypeVar
 
+import pytest
+
+from tunesmith.audit.intake import Intake
 from tunesmith.audit.pace import counted, shared
 from tunesmith.context import Context
+from tunesmith.data import rows
+from tunesmith.data.containers import stream
+from tunesmith.data.lineage.tombstones import tombstones_of
+from tunesmith.ports import Measured
+from tunesmith.recipe import DataSettings, SourceSettings
 
 T = TypeVar("T")
 
@@ -31,10 +39,13 @@ class Told:
 
     tracked: list[tuple[str, int | None]] = field(default_factory=list)
     notes: list[dict[str, float]] = field(default_factory=list)
+    shares: list[float | None] = field(default_factory=list)
 
     def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterator[T]:
         self.tracked.append((label, total))
-        yield from items
+        for item in items:
+            yield item
+            self.shares.append(items.share() if isinstance(items, Measured) else None)
 
     def note(self, numbers: Mapping[str, float]) -> None:
         self.notes.append(dict(numbers))
@@ -49,6 +60,33 @@ def test_rows_are_counted_while_reading(context: Context) -> None:
     assert list(counted(batches, replace(context, progress=told, clock=Ticking()), label="read")) == batches
     assert told.tracked == [("read", None)]
     assert told.notes == [{"rows": 3, "rows/s": 3}, {"rows": 4, "rows/s": 2}]
+    assert told.shares == [None, None]
+
+
+def test_the_share_that_is_read_is_told_with_them(context: Context) -> None:
+    told, shares = Told(), iter([0.25, 1.0])
+    here = replace(context, progress=told, clock=Ticking())
+    list(counted([["a", "b", "c"], ["d"]], here, label="read", share=lambda: next(shares)))
+    assert told.shares == [0.25, 1.0]
+
+
+def test_an_audit_tells_the_share_of_the_bytes_it_has_read(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six rows of forty bytes in one file and two in another, read forty bytes at a time, in batches of four of one file."""
+    monkeypatch.setattr(rows, "BATCH", 4)
+    monkeypatch.setattr(stream, "CHUNK", 40)
+    for name, numbers in (("a.jsonl", range(6)), ("b.jsonl", range(6, 8))):
+        lines = [f'{{"prompt": "say: {n}", "completion": "{n}"}}\n' for n in numbers]
+        assert {len(line) for line in lines} == {40}
+        (context.data_root / name).write_text("".join(lines))
+    told = Told()
+    specs = tuple(SourceSettings(path=name) for name in ("a.jsonl", "b.jsonl"))
+    here = replace(context, progress=told, clock=Ticking())
+    here.store.folder.mkdir(parents=True, exist_ok=True)
+    Intake(here.store.folder, here, None, tombstones_of(here.store, dict)).take(DataSettings(train=specs))
+    assert told.tracked == [("read train", None), ("read test", None)]
+    # a row is known to be the last of its batch when the next one is read
+    assert told.shares == [5 / 8, 7 / 8, 1.0]
+    assert [note["rows"] for note in told.notes] == [4, 6, 8]
 
 
 def test_checks_share_the_rows(context: Context) -> None:

@@ -13,7 +13,7 @@ from tunesmith.audit.columns import Columns
 from tunesmith.audit.corpus import Corpus
 from tunesmith.audit.shelf import FolderShelf
 from tunesmith.context import Context
-from tunesmith.data.rows import canonical
+from tunesmith.data.lines import line_of
 
 SEEN: list[str] = []
 
@@ -42,7 +42,7 @@ def corpus(context: Context, *batches: list[str]) -> Corpus:
             Row(row_id=f"{number}-{n}", file=f"{number}.jsonl", line=n, example=Example(text=text))
             for n, text in enumerate(texts)
         ]
-        columns.add(rows, "train", examples=[canonical(row.example) for row in rows])
+        columns.add([line_of(row) for row in rows], "train")
     return columns.corpus(FolderShelf(context.store))
 
 

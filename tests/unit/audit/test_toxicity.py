@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,9 +20,13 @@ from transformers import BertConfig, BertForSequenceClassification, BertTokenize
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.audit.checks.toxicity import Toxicity
 from tunesmith.audit.columns import corpus_of
+from tunesmith.audit.plan import plan
+from tunesmith.context import Context
 from tunesmith.data.lexicons import ENTRIES, found, gate
 from tunesmith.data.lexicons.classifier import local_classifier
 from tunesmith.errors import RecipeError
+from tunesmith.recipe import AuditSettings, TaskSettings
+from tunesmith.registry import signature
 
 LABELS = ("toxic",)
 
@@ -91,6 +97,34 @@ def test_rows_above_the_threshold_are_found(tmp_path: Path) -> None:
     check = Toxicity(model=str(folder), sha256=digest(folder), labels=LABELS, threshold=cut)
     lines = {finding.place.line for finding in check.examine(corpus_of(rows(*texts), []))}
     assert lines == {n for n, score in enumerate(scores, 1) if max(score, asked) >= cut}
+
+
+def test_the_model_of_a_recipe_lies_beside_it(
+    context: Context, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As data files do: below the data root, else beside the recipe; never where the command was called. By its name as
+    written, a report is the same wherever the recipe lies."""
+    home, elsewhere = (tmp_path_factory.mktemp(name) for name in ("home", "elsewhere"))
+    here = replace(context, data_root=tmp_path_factory.mktemp("data"), home=home)
+    sha256 = digest(folder_of(home / "model"))
+    folder_of(elsewhere / "only-here")
+    monkeypatch.chdir(elsewhere)
+
+    def planned(model: str) -> Toxicity:
+        settings = AuditSettings(warn=({"toxicity": {"model": model, "sha256": sha256, "labels": list(LABELS)}},))
+        checks = [one.check for one in plan(settings, TaskSettings(type="chat"), context=here)]
+        return next(one for one in checks if isinstance(one, Toxicity))
+
+    found = planned("model")
+    assert "model='model'" in signature(found) and str(home) not in signature(found)
+    assert isinstance(found.examine(corpus_of(rows("good", "bad"), [])), list)
+    with pytest.raises(RecipeError, match=re.escape(str(home / "only-here"))):
+        planned("only-here").examine(corpus_of(rows("good"), []))
+    folder_of(here.data_root / "model")
+    assert planned("model").roots == (here.data_root, home)
+    (here.data_root / "model" / "model.safetensors").write_bytes(b"other")
+    with pytest.raises(RecipeError, match="the weights are not those"):
+        planned("model").examine(corpus_of(rows("good"), []))
 
 
 def test_what_is_no_model_of_this_machine_is_refused(tmp_path: Path) -> None:

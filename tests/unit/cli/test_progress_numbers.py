@@ -1,13 +1,14 @@
 """A loop that tells numbers: a line a minute with the loss in it, and a second line on a terminal."""
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
 import pytest
 from rich.console import Console
 
-from tunesmith.cli.progress import Talk, note_line
+from tunesmith.cli.progress import Talk, note_line, share_line
 from tunesmith.context import Silence
 
 
@@ -75,6 +76,63 @@ def test_a_terminal_gets_the_numbers_below_the_bar() -> None:
     assert bar.startswith("train") and "40/50" in bar
     assert numbers.strip() == "loss 2.22, tokens/s 3,120"
     assert talk.live.tasks == []
+
+
+@dataclass
+class Files:
+    """Batches of rows of files of which a sixteenth is read with each."""
+
+    clock: Hand
+    step: float
+    known: bool = True
+    read: int = 0
+
+    def __iter__(self) -> Iterator[int]:
+        for self.read in range(1, 17):
+            self.clock.reading += self.step
+            yield self.read
+
+    def share(self) -> float | None:
+        return self.read / 16 if self.known else None
+
+
+def told_of(*, known: bool) -> list[str]:
+    stream, clock = io.StringIO(), Hand()
+    talk = Talk(Console(file=stream, width=120), clock)
+    for batch in talk.track(Files(clock, 4.0, known), label="read train"):
+        talk.note({"rows": batch * 8192, "rows/s": 2048})
+    return stream.getvalue().splitlines()
+
+
+def test_of_files_the_share_that_is_read_and_the_time_left_are_shown() -> None:
+    """64 seconds in all: after the first four 60 are left."""
+    lines = told_of(known=True)
+    assert lines[0] == "read train: 6%, 60 s left; rows 8,192, rows/s 2,048"
+    assert lines[1] == "read train: 19%, 52 s left; rows 24,576, rows/s 2,048"
+    assert [line.split(";")[0].partition(", ")[2] for line in lines] == [f"{left} s left" for left in range(60, 0, -8)]
+
+
+def test_where_no_size_is_known_no_time_is_left() -> None:
+    lines = told_of(known=False)
+    assert lines[0] == "read train: 1, 4.0 s each; rows 8,192, rows/s 2,048"
+    assert not any("left" in line for line in lines)
+
+
+def test_a_terminal_shows_the_share_and_the_time_left() -> None:
+    clock = Hand()
+    talk = Talk(Console(file=io.StringIO(), width=120, force_terminal=True), clock)
+    for batch in talk.track(Files(clock, 4.0), label="read train"):
+        talk.note({"rows": batch * 8192})
+        if batch == 13:
+            page = Console(file=io.StringIO(), width=120)
+            page.print(talk.live.get_renderable())
+            bar, numbers = page.file.getvalue().splitlines()
+    assert bar.startswith("read train") and bar.rstrip().endswith(" 75%, 16 s left")
+    assert numbers.strip() == "rows 98,304"
+
+
+def test_at_nothing_no_time_is_said() -> None:
+    assert share_line(0.0, 5.0) == "0%"
 
 
 def test_numbers_belong_to_the_innermost_loop() -> None:

@@ -10,7 +10,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pyarrow import compute
 
+from tunesmith.data import language
 from tunesmith.data.language import UNDETERMINED, detect, glance, installed, known_languages, model_file, primary
 from tunesmith.errors import MachineFailure
 
@@ -50,6 +54,19 @@ def test_capitals_and_line_breaks_change_nothing() -> None:
 def test_a_text_with_small_words_of_another_language_is_left_to_the_model() -> None:
     title = "In der Bibliothek fragte ein Kind nach dem Film: The Lord of the Rings and the Return of the King."
     assert glance(pa.array([title])).to_pylist() == detect(pa.array([title]))[0].to_pylist() == ["de"]
+
+
+PIECES = st.sampled_from(
+    ["the", "The", "THE", "and", "of", "is", "it", "isn't", "them", "a", "ist", "Kind", "é", "ſ", "1", "_"]
+)
+BETWEEN = st.sampled_from([" ", "\n", "-", "'", ", ", "", ".", "\u00a0", "\x00"])
+
+
+@given(st.lists(st.tuples(PIECES, BETWEEN), max_size=14).map(lambda pairs: "".join(map("".join, pairs))))
+def test_one_match_says_of_a_text_whether_it_has_enough_small_words(text: str) -> None:
+    counted = compute.count_substring_regex(pa.array([text]), f"(?i){language.ENGLISH}")[0].as_py()
+    found = compute.match_substring_regex(pa.array([text]), language._ENOUGH)[0].as_py()
+    assert found == (counted >= language.SMALL_WORDS)
 
 
 def test_a_value_depends_on_its_own_text_alone() -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tunesmith.data.patterns import HITS, PERSONAL, SECRETS, Hit, Pattern, find, gate, hits_of, mask, scan
+from tunesmith.data.patterns.gates import needs_digit, one_of
 from tunesmith.errors import MachineFailure
 
 EVERY = (*PERSONAL, *SECRETS)
@@ -82,7 +83,12 @@ def test_every_gate_is_narrow() -> None:
             "(?:^|[^A-Za-z])cue(?:[^A-Za-z]|$)",
         ),
         (r"cue[^0-9]*(?P<value>(?:[0-9]{1,3}\.){3}[0-9]{1,3})", r"(?:[0-9]{1,}\.){3}[0-9]"),
-        (r"[a-z]{5}@[a-z]{20}(?:-[0-9]+)?", "[a-z]{2}@[a-z]{16}"),
+        (r"[a-z]{5}@[a-z]{20}(?:-[0-9]+)?", "@[a-z]{16}"),
+        (r"[a-z][a-z.]*\.[a-z]{6}", r"\.[a-z]{6}"),
+        ("[A-Z]{3}-[0-9]{4}", "[A-Z]{3}-[0-9]{4}"),
+        ("[a-z]{5}-?[0-9]{4}", "[a-z]{2}-*[0-9]{4}"),
+        ("[a-z]{5}[0-9]{4}", "[a-z]{2}[0-9]{4}"),
+        ("[a-z]{20}", "[a-z]{2}"),
         (r"x(?:a|(?<![A-Za-z])b)y", "x(?:a|b)y"),
         (r"x(?<![A-Za-z])(?:y(?:z|w))", "x"),
     ],
@@ -122,10 +128,97 @@ def test_a_slice_is_read_from_its_own_start() -> None:
 
 def test_an_automaton_that_gives_up_is_an_error_not_silence(monkeypatch: pytest.MonkeyPatch) -> None:
     known = scan._gate((PERSONAL,))
-    silent = replace(known, automata=(known.automata[0], lambda _: None))
-    monkeypatch.setattr(scan, "_gate", lambda _: silent)
-    with pytest.raises(MachineFailure, match="ran out of memory"):
-        hits_of(pa.array(["", "any"]), PERSONAL)
+    for number, family in enumerate(known.families):
+        families = list(known.families)
+        families[number] = replace(family, match=lambda _: None)
+        monkeypatch.setattr(scan, "_gate", lambda _, families=families: replace(known, families=tuple(families)))
+        with pytest.raises(MachineFailure, match="ran out of memory"):
+            hits_of(pa.array(["", "SSN 1 is my passport"]), PERSONAL)
+
+
+@given(st.lists(texts(), min_size=1, max_size=3))
+@settings(max_examples=80, deadline=None)
+def test_a_text_that_holds_a_gate_of_a_family_is_let_through_alone_and_among_others(column: list[str]) -> None:
+    for family in scan._gate((LOOSE,)).families:
+        read = scan._Column(pa.array(column))
+        held = {number for number, text in enumerate(read.raw) if scan._told(family.match, text)}
+        assert set(family.numbers(read)) >= (held & set(read.digits) if family.digits else held)
+        alone = [bool(family.numbers(scan._Column(pa.array([text])))) for text in column]
+        assert all(alone[number] for number in held if not family.digits or number in read.digits)
+
+
+@pytest.mark.parametrize("number", range(len(EVERY)))
+def test_a_hit_of_a_pattern_that_needs_a_digit_has_one(number: int) -> None:
+    pattern = EVERY[number]
+
+    @given(matches_of(pattern.regex))
+    @settings(max_examples=3, deadline=None, database=None, derandomize=True)
+    def has_one(text: str) -> None:
+        assert any(character in "0123456789" for character in text) >= needs_digit(pattern)
+
+    has_one()
+
+
+@pytest.mark.parametrize(
+    ("regex", "needed"),
+    [
+        ("[0-9]{3}", True),
+        ("a(?:b[1-9]){1}", False),
+        ("a(?:b[1-9])", True),
+        ("a(?P<value>[0-57]+)", True),
+        ("a7", True),
+        ("a[0-9]?", False),
+        ("a[0-9]{0,3}", False),
+        ("[0-9a]", False),
+        ("[0-9-]", False),
+        ("a(?:[0-9]|b)", False),
+        ("a(?=[0-9])", False),
+    ],
+)
+def test_a_digit_is_needed_where_a_part_that_must_be_there_is_one(regex: str, needed: bool) -> None:
+    assert needs_digit(Pattern("kind", regex)) == needed
+
+
+def test_one_expression_for_many_gates_has_the_edges_of_words_once() -> None:
+    edge, end = "(?:^|[^A-Za-z])", "(?:[^A-Za-z]|$)"
+    assert one_of([f"{edge}a{end}", "x", f"{edge}b[0-9]", f"{edge}c|d{end}"]) == f"{edge}(?:(?:a|c|d){end}|b[0-9])|x"
+    assert one_of(["x", "y"]) == "x|y"
+
+
+def test_a_word_has_an_edge_at_either_end_of_a_text() -> None:
+    match = scan._automaton(["(?:^|[^A-Za-z])pin(?:[^A-Za-z]|$)"])
+    assert [scan._told(match, text) for text in (b"pin", b"a pin", b"pin 1", b"spin", b"pint")] == [
+        [0],
+        [0],
+        [0],
+        [],
+        [],
+    ]
+
+
+def test_edges_of_texts_are_edges_of_words_among_others_too() -> None:
+    """Texts are asked about together: what stands at a seam must be found as if it stood alone, and nothing across one."""
+    alone = [
+        "ring 07700 900123",
+        "my PIN is",
+        "4711",
+        "PIN 4711",
+        "07700",
+        "900123",
+        "",
+        "a@example.org",
+        "a@example",
+        ".org",
+    ]
+    column = [text for number in range(len(alone)) for text in (*alone[number:], *alone[:number])]
+    assert flat(hits_of(pa.array(column), PERSONAL, SECRETS)) == [
+        sorted([*find(text, PERSONAL), *find(text, SECRETS)]) for text in column
+    ]
+
+
+def test_the_end_that_texts_are_given_may_stand_in_a_text() -> None:
+    stop = scan.STOP.decode()
+    assert flat(hits_of(pa.array([f"{stop}a@example.org{stop}", stop]), PERSONAL)) == [[Hit(3, 16, "email")], []]
 
 
 @pytest.mark.parametrize(

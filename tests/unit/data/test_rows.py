@@ -73,7 +73,10 @@ def test_what_is_no_container_is_refused(context: Context, tmp_path: Path) -> No
 
 def test_equal_rights_are_told_from_others_that_took_their_place() -> None:
     encode = RowEncoder()
-    made = [encode.table([row.model_copy(update={"rights": Rights(source=str(n))})]) for n, row in enumerate(rows(50))]
+    made = [
+        encode.table([row.model_copy(update={"rights": Rights(source=str(n))})], [canonical(row.example)])
+        for n, row in enumerate(rows(50))
+    ]
     assert [table.column("rights")[0].as_py() for table in made] == [
         Rights(source=str(n)).model_dump_json() for n in range(50)
     ]

@@ -15,7 +15,7 @@ from tunesmith.context import Context
 from tunesmith.data import sources
 from tunesmith.data.misfits import Misfits
 from tunesmith.data.rows import keep_dataset, load_rows
-from tunesmith.data.sources import fingerprint, read_source, row_id, stream_sources
+from tunesmith.data.sources import Gathered, fingerprint, read_source, row_id, stream_sources
 from tunesmith.errors import DataError, IntegrityBroken
 from tunesmith.recipe import DataSettings, SourceSettings
 
@@ -182,7 +182,8 @@ def test_ids_are_those_of_the_long_way(context: Context) -> None:
 def test_misfits_are_gathered_with_their_split(context: Context) -> None:
     write(context, "a.jsonl", '{"text": "x"}\n{oops\n{"text": "y", "collected": "soon"}\n{"text": "z"}\n')
     gathered = Misfits()
-    rows = list(stream_sources([SourceSettings(path="a.jsonl")], split="test", context=context, misfits=gathered))
+    spec = SourceSettings(path="a.jsonl")
+    rows = list(stream_sources([spec], split="test", context=context, gathered=Gathered(gathered)))
     assert [row.line for row in rows] == [1, 4]
     assert [(one.file, one.line, one.split) for one in gathered.kept] == [
         ("a.jsonl", 2, "test"),

@@ -7,8 +7,9 @@ import pytest
 
 from tunesmith.errors import MachineFailure
 from tunesmith.store import Ledger
-from tunesmith.store.lineage import Consumed, DatasetRows, Erasure, Replaced, Seen, Switch, Tombstone, Training
+from tunesmith.store.lineage import Consumed, DatasetRows, Seen, Training
 from tunesmith.store.lineage.blocks import BLOCK
+from tunesmith.store.lineage.erasures import Erasure, Replaced, Switch, Tombstone
 
 ROWS = 2 * BLOCK + 100
 NAMES = {"file": ("", "a.jsonl", "b.jsonl"), "source": ("", "shop", "forum"), "generator": ("", "desk/1")}
@@ -69,23 +70,23 @@ def test_rows_are_found_by_id_by_person_and_by_position(ledger: Ledger) -> None:
     number = lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
     for position in (0, 1, BLOCK - 1, BLOCK, ROWS - 1):
         expected = seen(rows, number, position)
-        assert lineage.with_ids([expected.row_id]) == [expected]
-        assert lineage.at(number, [position]) == [expected]
+        assert ledger.lookups.with_ids([expected.row_id]) == [expected]
+        assert ledger.lookups.at(number, [position]) == [expected]
     for person in range(7):
         mark = mark_of(person)
         expected_positions = [place for place in range(ROWS) if rows.subjects[place].ljust(16, b"\0") == mark]
-        found = lineage.with_subject(mark.hex())
+        found = ledger.lookups.with_subject(mark.hex())
         assert [one.position for one in found] == expected_positions
         assert found[0] == seen(rows, number, expected_positions[0])
-    assert lineage.with_subject("ff" * 16) == []
-    assert lineage.with_ids(["0" * 16]) == []
+    assert ledger.lookups.with_subject("ff" * 16) == []
+    assert ledger.lookups.with_ids(["0" * 16]) == []
 
 
 def test_many_ids_at_once_are_found_as_one_by_one(ledger: Ledger) -> None:
     rows = rows_made(ROWS)
     number = ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
     wanted = list(range(0, ROWS, 17))
-    found = ledger.lineage.with_ids([f"{int(rows.ids[place]):016x}" for place in wanted])
+    found = ledger.lookups.with_ids([f"{int(rows.ids[place]):016x}" for place in wanted])
     assert found == [seen(rows, number, place) for place in wanted]
 
 
@@ -93,16 +94,16 @@ def test_what_is_recorded_comes_back_and_twice_is_once(ledger: Ledger) -> None:
     rows = rows_made(ROWS)
     first = ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
     assert ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d") == first
-    back = ledger.lineage.rows_of(first)
+    back = ledger.lookups.rows_of(first)
     for name in ("positions", "ids", "files", "lines", "sources", "generators", "subjects"):
         assert numpy.array_equal(getattr(back, name), getattr(rows, name)), name
     assert back.names == NAMES
-    assert [(one.container, one.name, one.rows, one.erased_by) for one in ledger.lineage.datasets()] == [
+    assert [(one.container, one.name, one.rows, one.erased_by) for one in ledger.lookups.datasets()] == [
         ("sha256:c", "train", ROWS, None)
     ]
-    counts = ledger.lineage.origin("source", "shop")
+    counts = ledger.lookups.origin("source", "shop")
     assert counts == {"dataset": {first: int((rows.sources == 1).sum())}, "training": {}}
-    assert ledger.lineage.origin_names("generator") == ["desk/1"]
+    assert ledger.lookups.origin_names("generator") == ["desk/1"]
 
 
 def test_spans_of_a_training_are_those_that_were_recorded(ledger: Ledger) -> None:
@@ -115,15 +116,15 @@ def test_spans_of_a_training_are_those_that_were_recorded(ledger: Ledger) -> Non
         )
     other = ledger.lineage.record_training(training("n"), dataset=dataset, consumed=None, origins={})
     last = 6 * (ROWS // 6) - 6
-    assert ledger.lineage.consumed(number, [0, 1, 2, last]) == {
+    assert ledger.lookups.consumed(number, [0, 1, 2, last]) == {
         0: [(0, 128, 9, 2, 3, 3), (128, 128, 9, 2, 3, 3)],
         2: [(0, 128, 9, 2, 3, 5)],
         last: [(0, 128, 9, 2, 3, last + 3), (128, 128, 9, 2, 3, last + 3)],
     }
-    told = [(one.number, one.model, one.recorded, one.recipe) for one in ledger.lineage.trainings([dataset])]
+    told = [(one.number, one.model, one.recorded, one.recipe) for one in ledger.lookups.trainings([dataset])]
     assert told == [(number, "sha256:m", True, None), (other, "sha256:n", False, None)]
-    assert ledger.lineage.trainings([dataset + 1]) == []
-    assert ledger.lineage.origin("source", "shop")["training"] == {number: 5}
+    assert ledger.lookups.trainings([dataset + 1]) == []
+    assert ledger.lookups.origin("source", "shop")["training"] == {number: 5}
 
 
 def test_models_have_parents_copies_and_releases(ledger: Ledger) -> None:
@@ -135,10 +136,10 @@ def test_models_have_parents_copies_and_releases(ledger: Ledger) -> None:
     lineage.record_weights("sha256:copy", ["sha256:w2"])
     for _ in range(2):
         lineage.record_release("desk", 1, model="sha256:m")
-    assert lineage.children("sha256:base") == [("sha256:m", "base")]
-    assert lineage.children("sha256:m") == [("sha256:copy", "same"), ("sha256:x", "merged")]
-    assert lineage.children("sha256:x") == []
-    assert lineage.releases("sha256:m") == lineage.releases() == [("desk", 1, "sha256:m")]
+    assert ledger.lookups.children("sha256:base") == [("sha256:m", "base")]
+    assert ledger.lookups.children("sha256:m") == [("sha256:copy", "same"), ("sha256:x", "merged")]
+    assert ledger.lookups.children("sha256:x") == []
+    assert ledger.lookups.releases("sha256:m") == ledger.lookups.releases() == [("desk", 1, "sha256:m")]
 
 
 def erasure(state: str = "begun") -> Erasure:
@@ -162,13 +163,13 @@ def test_the_switch_takes_rows_salts_and_stages_in_one_go(ledger: Ledger) -> Non
         salts=("train",),
     )
     erasures.switch("e1", switch, plan=b"record", new_ids=lambda ids: ids ^ numpy.uint64(1))
-    kept, made = lineage.datasets()
+    kept, made = ledger.lookups.datasets()
     assert (kept.erased_by, made.erased_by, made.rows) == ("e1", None, ROWS - 2)
     third = f"{int(rows.ids[2]) ^ 1:016x}"
-    assert [(one.dataset, one.position) for one in lineage.with_ids([third])] == [(old, 2), (made.number, 1)]
+    assert [(one.dataset, one.position) for one in ledger.lookups.with_ids([third])] == [(old, 2), (made.number, 1)]
     for gone in (0, BLOCK):
-        assert lineage.with_ids([f"{int(rows.ids[gone]):016x}", f"{int(rows.ids[gone]) ^ 1:016x}"]) == []
-    assert list(lineage.consumed(number, [0, 2, BLOCK, BLOCK + 2])) == [2, BLOCK + 2]
+        assert ledger.lookups.with_ids([f"{int(rows.ids[gone]):016x}", f"{int(rows.ids[gone]) ^ 1:016x}"]) == []
+    assert list(ledger.lookups.consumed(number, [0, 2, BLOCK, BLOCK + 2])) == [2, BLOCK + 2]
     assert ledger.ref("desk/audit") == "sha256:report2"
     assert ledger.salt("train") != salt
     assert erasures.marks() == frozenset({b"mark", b"other"})
@@ -189,6 +190,6 @@ def test_a_switch_that_fails_leaves_everything(ledger: Ledger) -> None:
     switch = Switch(datasets=(Replaced(old, "train", (0,), "sha256:new", "sha256:e"),), tombstones=(bad,))
     with pytest.raises(MachineFailure):
         ledger.erasures.switch("e1", switch, plan=b"", new_ids=lambda ids: ids ^ numpy.uint64(1))
-    assert ledger.lineage.with_ids([f"{int(rows.ids[0]):016x}"]) == [seen(rows, old, 0)]
-    assert len(ledger.lineage.datasets()) == 1
+    assert ledger.lookups.with_ids([f"{int(rows.ids[0]):016x}"]) == [seen(rows, old, 0)]
+    assert len(ledger.lookups.datasets()) == 1
     assert ledger.erasures.unfinished() == erasure()

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
+from pyarrow import compute
+
 from tunesmith.artifacts import Action, Finding, Span
 from tunesmith.audit.check import CHECKS, ROWS
 from tunesmith.audit.corpus import Corpus
@@ -28,12 +30,15 @@ KINDS: Final = (
     ("tag", re.compile("[\U000e0000-\U000e007f]+")),
     ("variation-selector", re.compile("[\U000e0100-\U000e01ef]+")),
 )
+GATE: Final = (
+    r"[\x{ad}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{feff}"
+    r"\x{e0000}-\x{e007f}\x{e0100}-\x{e01ef}]"
+)
+"""Every character that one of KINDS may find, in the syntax of RE2."""
 
 
 def hidden(text: str) -> Iterator[tuple[int, int, str]]:
     """(start, end, kind) of every hidden run that has no business being there."""
-    if text.isascii():
-        return
     flags = [found.span() for found in FLAG.finditer(text)]
     marks_allowed = RIGHT_TO_LEFT.search(text) is not None
     for kind, expression in KINDS:
@@ -56,7 +61,8 @@ class HiddenUnicode:
 
     def examine(self, corpus: Corpus) -> list[Finding]:
         spans: dict[int, list[Span]] = {}
-        columns = (corpus.parts.column(name).to_pylist() for name in ("row", "message", "text"))
+        some = corpus.parts.filter(compute.match_substring_regex(corpus.parts.column("text"), GATE))
+        columns = (some.column(name).to_pylist() for name in ("row", "message", "text"))
         for row, message, text in zip(*columns, strict=True):
             for start, end, kind in sorted(hidden(text)):
                 spans.setdefault(row, []).append(Span(message=message, start=start, end=end, kind=kind))

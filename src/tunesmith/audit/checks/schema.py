@@ -7,22 +7,18 @@ reason and what to do, for the first 10,000; of the rest their number, by file.
 Why it matters: a reader that passes over such rows trains on less than its owner thinks, and one that guesses trains on
 something else.
 Limits: a row that fits is not looked into here. Where the file itself is broken (not UTF-8, NUL bytes, cut off, a quote left
-open in CSV) the audit stops at once, since nothing after that place is sure. Such rows are never in the data set: `drop` goes
-on without them, `block` stops, and with the check off the audit stops at the first.
+open in CSV) nothing after that place is sure: the audit reads the other files, names every file at fault with the rows that it
+found not to fit, and stops. Such rows are never in the data set: `drop` goes on without them, `block` stops, and with the check
+off the first of a file is a fault of the whole file.
 Reference: RFC 8259 (JSON), RFC 4180 (CSV), RFC 8785 (what JSON can be signed); docs/formats/data.md.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from tunesmith.artifacts import Action, Finding, Place
 from tunesmith.audit.check import CHECKS, ROWS
 from tunesmith.audit.corpus import Corpus
-from tunesmith.data.patterns import PERSONAL, SECRETS, mask
-
-LONGEST: Final = 300
-"""Characters of a reason at most; a row of strange keys must not fill the report."""
 
 
 @CHECKS.register
@@ -38,10 +34,7 @@ class Schema:
 
     def examine(self, corpus: Corpus) -> list[Finding]:
         misfits = corpus.signals.misfits
-        said = [
-            self._finding(one.file, one.line, f"{one.reason} ({one.hint})" if one.hint else one.reason)
-            for one in misfits.kept
-        ]
+        said = [self._finding(one.file, one.line, one.said) for one in misfits.kept]
         rest = [
             self._finding(file, 0, f"{count:,} more rows do not fit; only the first {len(misfits.kept):,} are listed")
             for file, count in sorted(misfits.more.items())
@@ -50,10 +43,4 @@ class Schema:
 
     def _finding(self, file: str, line: int, reason: str) -> Finding:
         place = Place(row_id="", file=file, line=line)
-        return Finding(rule=self.id, severity="error", action=self.default_action, place=place, reason=_shown(reason))
-
-
-@lru_cache(maxsize=1000)
-def _shown(reason: str) -> str:
-    masked = mask(reason[: 2 * LONGEST], (*PERSONAL, *SECRETS))
-    return masked if len(masked) <= LONGEST else f"{masked[: LONGEST - 1]}…"
+        return Finding(rule=self.id, severity="error", action=self.default_action, place=place, reason=reason)

@@ -1,7 +1,8 @@
 """Split leakage: a training row that gives a held-out row away.
 
 What it finds: training rows whose prompt equals that of a held-out row in normal form, is a near-duplicate of it (see
-near-duplicate), or has `words` words in a row in common with it. The training row goes; the held-out row always stays.
+near-duplicate; another question to the same document is none), or has `words` words in a row in common with it. The
+training row goes; the held-out row always stays.
 Why it matters: what was seen in training measures memory, and the result looks better than it is.
 Limits: paraphrases and translations are not found; nor is a held-out prompt shorter than `words` words inside a longer
 training prompt. Runs that more than `common_share` of the held-out rows (and more than two) have are taken for a
@@ -12,6 +13,7 @@ Reference: Brown et al. 2020, Language Models are Few-Shot Learners, appendix C 
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, ClassVar
 
 import pyarrow as pa
@@ -23,7 +25,8 @@ from tunesmith.audit.check import CHECKS, SPLITS
 from tunesmith.audit.corpus import Corpus
 from tunesmith.audit.runs import SharedPromptRuns, runs_from
 from tunesmith.data.kgrams import index_of
-from tunesmith.data.similar import ColumnTexts, Likeness, meeting_across
+from tunesmith.data.similar import Answers, ColumnTexts, Likeness, Marks, Numbers, pairs_across
+from tunesmith.tables import Triples
 
 
 @CHECKS.register
@@ -32,7 +35,7 @@ class SplitLeakage:
     """One finding a training row: equal, else near-duplicate, else shared run."""
 
     id: ClassVar[str] = "split-leakage"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "drop"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
     turn: ClassVar[int] = SPLITS
@@ -56,15 +59,17 @@ class SplitLeakage:
         return list(findings.values())
 
     def _near(self, corpus: Corpus) -> Iterator[tuple[int, int, float]]:
-        """(row, most similar held-out row, similarity) for rows at or above the threshold."""
+        """(row, most similar held-out row, similarity) for rows at or above the threshold; equal prompts share every key."""
         train, test = corpus.split("train"), corpus.split("test")
-        likeness = Likeness(ColumnTexts(corpus.signals.table.column("normal")), (), self.threshold)
-        best: dict[int, tuple[float, int]] = {row: (1.0, -other) for row, other in _equal(train, test)}
-        for row, others in meeting_across(corpus.bands(train), corpus.bands(test), threshold=self.threshold):
-            for other in others:
-                similarity = likeness.between(row, other)
-                if similarity is not None:
-                    best[row] = max(best.get(row, (0.0, 0)), (similarity, -other))
+        normals, prompts = (corpus.signals.table.column(name) for name in ("normal", "prompt"))
+        likeness = Likeness(ColumnTexts(normals), (), self.threshold, prompts=ColumnTexts(prompts))
+        answers = Answers(partial(_are_alike, column=Triples.of(normals), likeness=likeness))
+        best: dict[int, tuple[float, int]] = {}
+        for rows, others in pairs_across(corpus.bands(train), corpus.bands(test), threshold=self.threshold):
+            found = answers.of(rows, others)
+            answers.settle()
+            for row, other in zip(rows[found].tolist(), others[found].tolist(), strict=True):
+                best[row] = max(best.get(row, (0.0, 0)), (likeness.between(row, other) or 0.0, -other))
         for row, (similarity, other) in sorted(best.items()):
             yield row, -other, similarity
 
@@ -86,10 +91,9 @@ class SplitLeakage:
             yield row, rows[run.text], run.words
 
 
-def _equal(train: pa.Table, test: pa.Table) -> Iterator[tuple[int, int]]:
-    """(row, first held-out row with the same normal prompt)."""
-    rows, prompts = test.column("row").to_pylist(), test.column("normal").to_pylist()
-    held = dict(zip(reversed(prompts), reversed(rows), strict=True))
-    for row, prompt in zip(train.column("row").to_pylist(), train.column("normal").to_pylist(), strict=True):
-        if prompt and prompt in held:
-            yield row, held[prompt]
+def _are_alike(rows: Numbers, others: Numbers, column: Triples, likeness: Likeness) -> Marks:
+    """Which pairs are alike; few are compared word by word that are not."""
+    near = column.may_share(rows, others, likeness.threshold)
+    pairs = zip(rows[near].tolist(), others[near].tolist(), strict=True)
+    near[near] = [likeness.between(row, other) is not None for row, other in pairs]
+    return near

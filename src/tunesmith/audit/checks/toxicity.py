@@ -16,7 +16,8 @@ HateCheck, arXiv:2012.15606.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, ClassVar, Final, Literal, TypeAlias
 
 import numpy
@@ -81,7 +82,10 @@ class Mentions:
 @CHECKS.register
 @dataclass(frozen=True)
 class Toxicity:
-    """One finding a row with every span, and the report on terms for groups of people."""
+    """One finding a row with every span, and the report on terms for groups of people.
+
+    `model` is looked for below the first of `roots` that has it: the data root and the recipe's folder.
+    """
 
     id: ClassVar[str] = "toxicity"
     version: ClassVar[str] = "1"
@@ -95,6 +99,7 @@ class Toxicity:
     sha256: str | None = None
     labels: tuple[str, ...] = ("toxic", "toxicity", "hate", "offensive")
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    roots: tuple[Path, ...] = field(default=(), repr=False)
 
     def examine(self, corpus: Corpus) -> list[Finding]:
         spans, scores = self._spans(corpus), self._scores(corpus)
@@ -119,7 +124,8 @@ class Toxicity:
         """The classifier's highest score by row, for rows at or above the threshold; none without a model."""
         if self.model is None:
             return {}
-        classifier = local_classifier(self.model, sha256=self.sha256, labels=self.labels)
+        folder = _found_below(self.roots or (Path(),), self.model)
+        classifier = local_classifier(str(folder), sha256=self.sha256, labels=self.labels)
         parts = corpus.parts.filter(compute.fill_null(compute.not_equal(corpus.parts.column("role"), "system"), True))
         scores: dict[int, float] = {}
         for row, score in zip(parts.column("row").to_pylist(), _read(classifier, parts.column("text")), strict=True):
@@ -176,6 +182,11 @@ def row_masks(corpus: Corpus) -> Masks:
     numpy.bitwise_or.at(masks, numpy.asarray(parts.column("row"))[said], numpy.asarray(corpus.values(Mentions()))[said])
     found: Masks = masks[rows]
     return found
+
+
+def _found_below(roots: Sequence[Path], path: str) -> Path:
+    """The path below the first root where it leads to something, else below the last."""
+    return next((root / path for root in roots if (root / path).exists()), roots[-1] / path)
 
 
 def _read(classifier: Classifier, texts: pa.ChunkedArray, batch: int = 32) -> Iterable[float]:

@@ -104,7 +104,8 @@ def _needed(answers: Answers, least: int, level: float) -> Places:
 def _sieve(
     prompts: Prompts, answers: Answers, chosen: npt.NDArray[numpy.bool_]
 ) -> tuple[npt.NDArray[numpy.uint32], int]:
-    sieve, pairs = numpy.zeros(1 << SIEVE_BITS, dtype=numpy.uint32), 0
+    # written at once, in large pages: touched here and there for the first time, it would take as long again to come by
+    sieve, pairs = numpy.full(1 << SIEVE_BITS, 0, dtype=numpy.uint32), 0
     for grams in prompts.grams(chosen):
         numpy.add.at(sieve, _slots(grams.numbers, answers.openings[grams.rows]), numpy.uint32(1))
         pairs += len(grams.numbers)
@@ -143,7 +144,7 @@ def _passing(
     seen = Seen()
     for turn, grams in enumerate(prompts.grams(chosen)):
         openings = answers.openings[grams.rows]
-        counts = sieve[_slots(grams.numbers, openings)]
+        counts = sieve.take(_slots(grams.numbers, openings), mode="clip")  # a slot is always inside
         enough = numpy.flatnonzero(counts >= needed[openings])
         fresh = enough[seen.fresh(_mixed(grams.numbers[enough], openings[enough]))]
         sizes = numpy.full(len(fresh), turn % LONGEST + 1)

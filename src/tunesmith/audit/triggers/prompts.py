@@ -10,12 +10,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute
 
-from tunesmith.data.ngrams import MARKED, SPACED, Alphabet, Numbers, Places, Words, rolled, tokens_in
+from tunesmith.data.ngrams import FACTOR, MARKED, SPACED, Alphabet, Numbers, Places, Words, tokens_in
 
 LONGEST: Final = 3
 """Tokens of the longest trigger."""
-BATCH: Final = 20_000
-"""Rows that are counted in one go."""
+BATCH: Final = 5_000
+"""Rows that are counted in one go: their columns of numbers stay in a core's cache."""
 KEPT_BYTES: Final = 64 << 20
 """Prompts of so many bytes in all are cut into tokens once; more are cut again for each pass, which bounds the memory."""
 OPENING: Final = 3
@@ -64,10 +64,13 @@ class Prompts:
             lengths = numpy.diff(words.starts)
             rows = numpy.repeat(numpy.arange(first, first + len(lengths)), lengths)
             wanted = numpy.ones(len(rows), dtype=bool) if chosen is None else chosen[rows]
+            numbers = words.numbers
             for size in range(1, LONGEST + 1):
                 if size > 1:  # No run of this size begins at the last `size - 1` tokens of a row.
                     wanted[words.starts[1:][lengths >= size - 1] - (size - 1)] = False
-                numbers = rolled(words.numbers, size)
+                    numbers = (
+                        numbers[:-1] * FACTOR + words.numbers[size - 1 :]
+                    )  # as `rolled` makes them, from the size before
                 inside = numpy.flatnonzero(wanted[: len(numbers)])
                 yield Grams(numbers[inside] * MIX[size - 1], rows[inside], inside, words.starts)
 

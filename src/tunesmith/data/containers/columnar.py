@@ -15,6 +15,7 @@ import pyarrow.ipc
 import pyarrow.parquet
 from pyarrow import types
 
+from tunesmith.data.containers.gauge import Gauge
 from tunesmith.data.containers.json_files import Item
 from tunesmith.data.containers.stream import GROWTH_FROM, GROWTH_LIMIT, LINE_LIMIT, kind_of_binary
 from tunesmith.data.format import Misfit, Record
@@ -40,18 +41,19 @@ LISTS: Final[tuple[Callable[[pa.DataType], bool], ...]] = (
 Names = Mapping[str, list[str]]
 
 
-def parquet_file(path: Path, name: str) -> Iterator[Item]:
+def parquet_file(path: Path, name: str, gauge: Gauge) -> Iterator[Item]:
     """Rows of a Parquet file. Raises DataError when it is none, is broken, or has a column that JSON cannot hold."""
     _refuse_other(path, name, b"PAR1", "Parquet")
     try:
         with pa.parquet.ParquetFile(path) as file:
             _refuse_growth(file.metadata, path, name)
-            yield from _rows(file.schema_arrow, file.iter_batches(batch_size=ROWS), name)
+            batches = file.iter_batches(batch_size=ROWS)
+            yield from _rows(file.schema_arrow, _paced(batches, gauge, rows=file.metadata.num_rows), name)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _broken(error, "Parquet", name) from error
 
 
-def arrow_file(path: Path, name: str) -> Iterator[Item]:
+def arrow_file(path: Path, name: str, gauge: Gauge) -> Iterator[Item]:
     """Rows of an Arrow IPC file or stream, as `datasets` saves them; as `parquet_file`."""
     try:
         with path.open("rb") as head:
@@ -61,10 +63,32 @@ def arrow_file(path: Path, name: str) -> Iterator[Item]:
         # Not as a memory map: a file that is cut off while it is read would end the process.
         with pa.OSFile(str(path), "rb") as source:
             reader = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
-            batches = (reader.get_batch(at) for at in range(reader.num_record_batches)) if is_file else iter(reader)
+            batches = _each(reader, gauge) if is_file else _streamed(reader, source, gauge)
             yield from _rows(reader.schema, batches, name)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _broken(error, "Arrow", name) from error
+
+
+def _paced(batches: Iterator[pa.RecordBatch], gauge: Gauge, *, rows: int) -> Iterator[pa.RecordBatch]:
+    read = 0
+    for batch in batches:
+        read += batch.num_rows
+        gauge.share = read / rows
+        yield batch
+
+
+def _each(reader: Any, gauge: Gauge) -> Iterator[pa.RecordBatch]:
+    """The batches of a file with an index of them; these are read at their places, so the file has no position."""
+    for number in range(reader.num_record_batches):
+        gauge.share = (number + 1) / reader.num_record_batches
+        yield reader.get_batch(number)
+
+
+def _streamed(batches: Iterator[pa.RecordBatch], source: Any, gauge: Gauge) -> Iterator[pa.RecordBatch]:
+    size = source.size()
+    for batch in batches:
+        gauge.share = source.tell() / size
+        yield batch
 
 
 def _broken(error: Exception, kind: str, name: str) -> DataError:

@@ -7,6 +7,7 @@ line has no tab. `-DOCSTART-` lines are passed over. CoNLL-U, whose last column 
 from collections.abc import Iterator
 from pathlib import Path
 
+from tunesmith.data.containers.gauge import Gauge
 from tunesmith.data.containers.json_files import Item
 from tunesmith.data.containers.stream import lines
 from tunesmith.data.format import Misfit
@@ -14,11 +15,11 @@ from tunesmith.data.format import Misfit
 START = "-DOCSTART-"
 
 
-def conll_file(path: Path, name: str) -> Iterator[Item]:
+def conll_file(path: Path, name: str, gauge: Gauge) -> Iterator[Item]:
     """A sentence as `{"tokens": [...], "tags": [...]}` under the line of its first token; without a tag on a line, a Misfit."""
     pairs: list[list[str]] = []
     start, wrong = 0, None
-    for line in lines(path, name):
+    for line in lines(path, name, gauge):
         number, text = (line.line, "") if isinstance(line, Misfit) else line
         wrong = line if isinstance(line, Misfit) else wrong
         if text.strip():

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from tunesmith.data.containers.gauge import Gauge
 from tunesmith.data.containers.json_values import end_of_broken, parse, parse_at, row_of
 from tunesmith.data.containers.stream import WHOLE_LIMIT, chunks, lines, whole
 from tunesmith.data.format import Misfit, Record
@@ -14,9 +15,9 @@ Item = tuple[int, Record] | Misfit
 QUESTION: Final = re.compile(r'(?<!\\)"question"\s*:')
 
 
-def json_lines(path: Path, name: str) -> Iterator[Item]:
+def json_lines(path: Path, name: str, gauge: Gauge) -> Iterator[Item]:
     """One object a line; empty lines are passed over, a line that cannot be used is a Misfit."""
-    for line in lines(path, name):
+    for line in lines(path, name, gauge):
         if isinstance(line, Misfit):
             yield line
         elif line[1] and not line[1].isspace():
@@ -30,20 +31,21 @@ def _row(number: int, text: str) -> Item:
         return Misfit(number, error.what, error.hint)
 
 
-def json_file(path: Path, name: str) -> Iterator[Item]:
+def json_file(path: Path, name: str, gauge: Gauge) -> Iterator[Item]:
     """A JSON array of objects, JSON lines under the name .json, one object over several lines, or a SQuAD file."""
     first = next((text for chunk in chunks(path, name) if (text := _opening(chunk))), "")
     if first == "{":
         document = _document(path, name)
         if document is None:
-            yield from json_lines(path, name)
+            yield from json_lines(path, name, gauge)
         elif _is_squad(document[0]):
-            yield from _squad(*document, name)
+            yield from _squad(*document, name, gauge)
         else:
+            gauge.share = 1.0
             yield 1, row_of(document[0])
     else:
         hint = "save it as JSON lines (.jsonl)"
-        yield from _array(whole(path, name, limit=WHOLE_LIMIT, hint=hint), name)
+        yield from _array(whole(path, name, limit=WHOLE_LIMIT, hint=hint), name, gauge)
 
 
 def _opening(chunk: bytes) -> str:
@@ -70,7 +72,7 @@ def _is_squad(value: Any) -> bool:
     return isinstance(data, list) and all(isinstance(one, dict) and "paragraphs" in one for one in data)
 
 
-def _squad(value: Any, text: str, name: str) -> Iterator[Item]:
+def _squad(value: Any, text: str, name: str, gauge: Gauge) -> Iterator[Item]:
     """Questions in order, each with its context; the line is that of its `question`, or its number when they do not tally."""
     try:
         records = [
@@ -89,11 +91,12 @@ def _squad(value: Any, text: str, name: str) -> Iterator[Item]:
         place = places[number] if tally else 0
         line += text.count("\n", position, place)
         position = max(position, place)
+        gauge.share = (number + 1) / len(records)
         yield (line if tally else number + 1), record
 
 
-def _array(text: str, name: str) -> Iterator[Item]:
-    """Items one by one, so that each has its line."""
+def _array(text: str, name: str, gauge: Gauge) -> Iterator[Item]:
+    """Items one by one, so that each has its line; the gauge stands where they are read, not where the bytes are."""
     position, line = _skip(text, 0), 1
     if text and text[position : position + 1] not in ("[", ""):
         raise DataError("a JSON file is an array of objects, or one object per line", where=f"{name}:1")
@@ -102,6 +105,7 @@ def _array(text: str, name: str) -> Iterator[Item]:
     while (start := _skip(text, position)) < len(text) and text[start] != "]":
         line += text.count("\n", position, start)
         item, end = _item(text, start, line, name)
+        gauge.share = end / len(text)
         yield item
         after = _skip(text, end)
         line += text.count("\n", start, after)

@@ -6,6 +6,7 @@ from typing import Final
 
 from tunesmith.data.containers.columnar import arrow_file, parquet_file
 from tunesmith.data.containers.conll import conll_file
+from tunesmith.data.containers.gauge import Gauge
 from tunesmith.data.containers.json_files import Item, json_file, json_lines
 from tunesmith.data.containers.separated import comma_file, tab_file
 from tunesmith.data.containers.stream import PACKED, refuse_missing
@@ -13,7 +14,7 @@ from tunesmith.data.containers.text_file import text_file
 from tunesmith.data.format import Misfit, Record
 from tunesmith.errors import DataError
 
-Reader = Callable[[Path, str], Iterator[Item]]
+Reader = Callable[[Path, str, Gauge], Iterator[Item]]
 
 TEXTS: Final[Mapping[str, Reader]] = {
     ".jsonl": json_lines,
@@ -28,15 +29,17 @@ TEXTS: Final[Mapping[str, Reader]] = {
 COLUMNS: Final[Mapping[str, Reader]] = {".parquet": parquet_file, ".arrow": arrow_file}
 
 
-def scan(path: Path, name: str) -> Iterator[Item]:
+def scan(path: Path, name: str, gauge: Gauge | None = None) -> Iterator[Item]:
     """(line from 1, record) of every row of a file, and a Misfit for each that is none; `name` gives the kind of file.
+
+    The gauge says how far the reading has come and what the reader has to say of the file.
 
     Raises DataError, naming file and line, where the file itself cannot be used: missing, a folder, empty, of an unknown kind,
     binary, not UTF-8, cut off, broken so that the next row cannot be found.
     """
     refuse_missing(path, name)
     found = False
-    for item in reader_of(name)(path, name):
+    for item in reader_of(name)(path, name, gauge or Gauge()):
         found = True
         yield item
     if not found:

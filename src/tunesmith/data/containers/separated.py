@@ -3,12 +3,16 @@
 import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
+from tunesmith.data.containers.gauge import Gauge
 from tunesmith.data.containers.json_files import Item
 from tunesmith.data.containers.stream import LINE_LIMIT, lines
 from tunesmith.data.format import Misfit
 from tunesmith.errors import DataError
+
+NUMBERS_LEFT_OUT: Final = "the first column has no name and holds nothing but the row numbers from 0; it was left out"
+NAME_IT: Final = "name it, or leave it out (pandas: index=False)"
 
 
 class CsvReader(Protocol):
@@ -20,35 +24,52 @@ class CsvReader(Protocol):
     def __iter__(self) -> Iterator[list[str]]: ...
 
 
-def comma_file(path: Path, name: str) -> Iterator[Item]:
+def comma_file(path: Path, name: str, gauge: Gauge) -> Iterator[Item]:
     """Records of a CSV file."""
-    yield from _records(path, name, ",")
+    yield from _records(path, name, ",", gauge=gauge)
 
 
-def tab_file(path: Path, name: str) -> Iterator[Item]:
+def tab_file(path: Path, name: str, gauge: Gauge) -> Iterator[Item]:
     """Records of a TSV file."""
-    yield from _records(path, name, "\t")
+    yield from _records(path, name, "\t", gauge=gauge)
 
 
-def _records(path: Path, name: str, delimiter: str) -> Iterator[Item]:
-    """A record with another number of fields than the header is a Misfit; behind a broken quote nothing is sure, so it raises."""
+def _records(path: Path, name: str, delimiter: str, *, gauge: Gauge) -> Iterator[Item]:
+    """A record with another number of fields than the header is a Misfit; behind a broken quote nothing is sure, so it raises.
+
+    A first column without a name is what pandas writes its row numbers into: it is no part of the records when it holds those
+    alone, and refused at the first row where it holds something else.
+    """
     csv.field_size_limit(LINE_LIMIT)
-    reader = csv.reader(_texts(path, name), delimiter=delimiter, strict=True)
+    reader = csv.reader(_texts(path, name, gauge), delimiter=delimiter, strict=True)
     start, fields = _next_fields(reader, name)
-    header = _header(fields, f"{name}:{start}") if fields else []
+    numbered = len(fields) > 1 and not fields[0].strip()
+    where = f"{name}:{start}"
+    header = _header(fields[numbered:], where)
+    rows, width = 0, len(header) + numbered
+    if numbered:
+        gauge.notes.append(NUMBERS_LEFT_OUT)
     while header:
         start, fields = _next_fields(reader, name)
         if not fields:
             return
-        if len(fields) == len(header):
-            yield start, dict(zip(header, fields, strict=True))
+        if len(fields) == width:
+            if numbered:
+                _refuse_other_than(rows, fields[0], start, where)
+            yield start, dict(zip(header, fields[numbered:], strict=True))
         else:
-            what = f"{len(fields)} fields, but the header has {len(header)}"
-            yield Misfit(start, what, "put text with commas in quotes")
+            yield Misfit(start, f"{len(fields)} fields, but the header has {width}", "put text with commas in quotes")
+        rows += 1
 
 
-def _texts(path: Path, name: str) -> Iterator[str]:
-    for line in lines(path, name):
+def _refuse_other_than(number: int, found: str, line: int, where: str) -> None:
+    if found != str(number):
+        what = f"the header has a column without a name, which is no row number on line {line}: {found[:40]!r}"
+        raise DataError(what, where=where, hint=NAME_IT)
+
+
+def _texts(path: Path, name: str, gauge: Gauge) -> Iterator[str]:
+    for line in lines(path, name, gauge):
         if isinstance(line, Misfit):
             raise DataError(line.reason, where=f"{name}:{line.line}", hint=line.hint)
         yield line[1] + "\n"
@@ -73,5 +94,5 @@ def _header(fields: list[str], where: str) -> list[str]:
     for name in names:
         if not name or names.count(name) > 1:
             what = f"the header has {'a column without a name' if not name else f'two columns {name!r}'}"
-            raise DataError(what, where=where, hint="" if name else "name it, or leave it out (pandas: index=False)")
+            raise DataError(what, where=where, hint="" if name else NAME_IT)
     return names

@@ -5,10 +5,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import pyarrow as pa
 
+from tunesmith.data.containers.gauge import Gauge
 from tunesmith.data.format import Misfit
 from tunesmith.errors import DataError
 
@@ -71,11 +72,17 @@ def kind_of_binary(head: bytes) -> str | None:
     return known or ("binary data" if b"\0" in head else None)
 
 
-def chunks(path: Path, name: str) -> Iterator[bytes]:
-    """The unpacked bytes of a text file. Raises DataError when it is binary, broken, unreadable, or grows without end."""
-    with reading(name), _open(path, name) as file:
-        limit, total = max(GROWTH_FROM, path.stat().st_size * GROWTH_LIMIT), 0
+def chunks(path: Path, name: str, gauge: Gauge | None = None) -> Iterator[bytes]:
+    """The unpacked bytes of a text file. Raises DataError when it is binary, broken, unreadable, or grows without end.
+
+    The gauge stands where the packed file is read.
+    """
+    gauge = gauge or Gauge()
+    with reading(name), _raw(path, name) as raw, _unpacked(raw, name) as file:
+        size = path.stat().st_size
+        limit, total = max(GROWTH_FROM, size * GROWTH_LIMIT), 0
         while chunk := file.read(CHUNK):
+            gauge.share = raw.tell() / size if size else 1.0
             if not total:
                 _refuse_binary(chunk[:8192], name)
             total += len(chunk)
@@ -101,14 +108,18 @@ def reading(name: str) -> Iterator[None]:
         raise DataError(f"the Zstandard data is broken: {error}", where=name, hint=again) from error
 
 
-def _open(path: Path, name: str) -> IO[bytes]:
+def _raw(path: Path, name: str) -> Any:
+    """The file as it lies on disk."""
+    return pa.OSFile(str(path), "rb") if name.lower().endswith(".zst") else path.open("rb")
+
+
+def _unpacked(raw: Any, name: str) -> Any:
     if name.lower().endswith(".gz"):
-        return gzip.open(path, "rb")  # type: ignore[return-value]
+        return gzip.GzipFile(fileobj=raw)
     if name.lower().endswith(".zst"):
         # Arrow's reader says so when the data was cut off; the zstandard package's stream reader ends as if it were whole.
-        stream: Any = pa.CompressedInputStream(pa.OSFile(str(path), "rb"), "zstd")
-        return stream  # type: ignore[no-any-return]
-    return path.open("rb")
+        return pa.CompressedInputStream(raw, "zstd")
+    return raw
 
 
 def _refuse_binary(head: bytes, name: str) -> None:
@@ -117,13 +128,13 @@ def _refuse_binary(head: bytes, name: str) -> None:
         raise DataError(f"this is not a text file: {kind}", where=name, hint=hint)
 
 
-def lines(path: Path, name: str) -> Iterator[tuple[int, str] | Misfit]:
+def lines(path: Path, name: str, gauge: Gauge | None = None) -> Iterator[tuple[int, str] | Misfit]:
     """Decoded lines without their ends, numbered from 1; a line that is too long is a Misfit, of which nothing is kept.
 
     A byte-order mark is passed over. Raises DataError at a NUL byte and at what is not UTF-8: the file is damaged.
     """
     number, held, skipping = 0, b"", False
-    for chunk in chunks(path, name):
+    for chunk in chunks(path, name, gauge):
         block = held + chunk
         end = block.rfind(b"\n") + 1
         held = block[end:]

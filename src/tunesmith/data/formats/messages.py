@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from tunesmith.artifacts import Example
 from tunesmith.artifacts.unchecked import conversation
-from tunesmith.data.format import FORMATS, Columns, Record, columns_read, value_of
+from tunesmith.data.format import FORMATS, Columns, Record, Turns, columns_read, plain_turns, value_of
 from tunesmith.data.turns import read_tools, read_turns
 from tunesmith.errors import DataError
 
@@ -28,6 +28,11 @@ class Messages:
 
     def reads(self, record: Record, columns: Columns) -> frozenset[str]:
         return columns_read(self, record, columns)
+
+    def turns(self, record: Record, columns: Columns) -> Turns | None:
+        if len(record) > 1 and (record.get("functions") or record.get(columns.get("tools", "tools")) is not None):
+            return None
+        return plain_turns(record.get(columns.get("messages", "messages")))
 
     def read(self, record: Record, columns: Columns) -> Example:
         column, value = value_of(record, columns, "messages")

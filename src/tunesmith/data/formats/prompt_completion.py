@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from tunesmith.artifacts import Example, Message
 from tunesmith.artifacts.unchecked import conversation, plain_message
-from tunesmith.data.format import FORMATS, Columns, Record, columns_read, text_of, value_of
+from tunesmith.data.format import FORMATS, Columns, Record, Turns, columns_read, text_of, value_of
 from tunesmith.data.turns import read_tools, read_turns
 from tunesmith.errors import DataError
 
@@ -26,6 +26,12 @@ class PromptCompletion:
 
     def reads(self, record: Record, columns: Columns) -> frozenset[str]:
         return columns_read(self, record, columns)
+
+    def turns(self, record: Record, columns: Columns) -> Turns | None:
+        prompt, completion = (record.get(columns.get(role, role)) for role in self.roles)
+        if type(prompt) is not str or type(completion) is not str:
+            return None
+        return [(prompt, "user"), (completion, "assistant")]
 
     def read(self, record: Record, columns: Columns) -> Example:
         (_, before), (_, after) = (value_of(record, columns, role) for role in self.roles)

@@ -21,10 +21,11 @@ REQUEST: Final = re.compile(
     r"(?:analy[sz]e|evaluate|assess|compare|identify|determine|classify|detect|predict|forecast|estimate|calculate|compute|"
     r"investigate|examine|interpret|rate|gauge|review|explore|research|study|outline|summari[sz]e|explain|describe|discuss|"
     r"define|list|name|find(?! out)|recommend|suggest|propose|tell me|show me|teach me|give me|help me|"
-    r"guide me|provide|translate|"
+    r"guide me|provide|translate|perform|conduct|apply|extract|label|score|measure|judge|decide|run|"
     r"paraphrase|rewrite|proofread|solve|convert|plan|brainstorm|automate|schedule)\b|"
-    r"(?:what|which|who|where|when|why|how)(?:'s|’s| is| are| was| were| do| does| did| can| could| should| would| many| much| "
-    r"movies| kinds?| types?)\b)"
+    r"(?:what|which|who|where|when|why|how)(?:'s|’s| is| are| was| were| do| does| did| can| could| should| would|"
+    r" many| much| "
+    r"movies| kinds?| types?)\b|(?:is|are|does|do|did|can|should) (?:the|this|an?|people|most)\b)"
 )
 TALK: Final = re.compile(
     r"(?i)\b(?:we|our|us|you|your|he|she|they|it|its|his|her|him|their|them|thy|thee|that(?=[.?!]| (?:is|"
@@ -33,6 +34,15 @@ TALK: Final = re.compile(
 )
 """Words of someone who speaks to a reader, or of what was said before: no request to a model needs them."""
 USERS: Final = re.compile(r"(?i)how (?:can|do|should|could) i\b")
+QUOTE: Final = re.compile(r"(?<!\w)(?:['‘][^\n]{4,400}?['’]|[\"“][^\n]{4,400}?[\"”])(?!\w)")
+STEP: Final = re.compile(
+    r"(?i)[\s*•\d.)-]*(?:use|check|make|ensure|conduct|perform|access|get|keep|add|ask|avoid|be|consider|create|"
+    r"follow|include|run|set|start|"
+    r"take|try|visit|work|read|learn|choose|select|open|click|enter|test|update|define|identify|determine|review|"
+    r"evaluate|establish|"
+    r"develop|provide|share|send|submit|plan|write|find|describe|explain|analy[sz]e|assess|compare) (?!for my|with my)"
+)
+"""How a line of a list of steps begins."""
 FIRST: Final = re.compile(r"(?i)\b(?:i|my|me|i'm|i've)\b")
 LEAST: Final = 5
 """Words of a request."""
@@ -63,17 +73,34 @@ def foreign_requests(text: str) -> Iterator[tuple[int, int]]:
     mark = MARK.search(text)
     if mark is None or len(text) > LONGEST:
         return
+    bare = QUOTE.sub(_blank, text)
     asked = [
         found.span()
-        for found in SENTENCE.finditer(text, mark.end(), len(text.rstrip()))
+        for found in SENTENCE.finditer(bare, mark.end(), len(text.rstrip()))
         if REQUEST.match(found.group())
     ]
     alone = [
-        (start, end) for start, end in asked if _stands_alone(text, start, end) and not _own_question(text, start, end)
+        (start, end) for start, end in asked if _stands_alone(bare, start, end) and not _own_question(text, start, end)
     ]
-    foreign = [(start, end) for start, end in alone if _like_a_users(text[start:end]) and _foreign(text, start, end)]
-    if len(foreign) == 1:
+    foreign = [(start, end) for start, end in alone if _like_a_users(bare[start:end]) and _foreign(text, start, end)]
+    if len(foreign) == 1 and not _among_steps(text, *foreign[0]):
         yield foreign[0]
+
+
+def _blank(quote: re.Match[str]) -> str:
+    """A quotation of which only the marks are left, and its end if it ends a sentence."""
+    said = quote.group()
+    ending = said[-2] if said[-2] in ".?!" else "_"
+    return f"{said[0]}{'_' * (len(said) - 3)}{ending}{said[-1]}"
+
+
+def _among_steps(text: str, start: int, end: int) -> bool:
+    """Whether the line before or after begins as an order too, or the line before runs on into this one."""
+    before, after = text[:start].rstrip(), text[end:].lstrip()
+    if text[start].islower() and before[-1:] not in ".?!:":
+        return True
+    lines = (before.rpartition("\n")[2], after.partition("\n")[0])
+    return any(STEP.match(line) is not None for line in lines)
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:

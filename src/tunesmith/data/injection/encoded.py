@@ -11,6 +11,11 @@ from functools import cache
 from typing import Final
 from urllib.parse import unquote
 
+import pyarrow as pa
+from pyarrow import compute
+
+from tunesmith.data.injection.rule import gate_of
+
 BASE64: Final = r"[A-Za-z0-9+/]{24,}"
 HEXADECIMAL: Final = r"(?:[0-9a-fA-F]{2}[ :,]?){12,}"
 BINARY: Final = r"(?:[01]{8}[ ,]?){8,}"
@@ -30,8 +35,20 @@ TELLING: Final = ("ignore", "disregard", "instruction", "password", "system prom
 """Words by which a text written backward or in ROT13 is known; each has as many letters as makes chance unlikely."""
 SPELLED: Final = r"[A-Za-z0-9@$](?:[-._*|][A-Za-z0-9@$]){5,}|[A-Za-z](?: [A-Za-z]){6,}"
 """A word letter by letter."""
-PIECES: Final = r"(?i:combin(?:e|ing)|concatenat|put together|[\"'”’] ?\+ ?[\"'“‘])"
-"""What a text has that comes in pieces."""
+LONGEST: Final = 4000
+"""Characters of a text in pieces."""
+JOINED: Final = re.compile(r"(?i)combin(?:e|ing)|concatenat|put together|[\"'”’] ?\+ ?[\"'“‘]")
+PIECES: Final = r"(?i:combin(?:e|ing)|concatenat|put together|[\"'”’] ?\+ ?[\"'“‘]|[a-z0-9_] ?\+ ?[a-z])"
+"""What a text has that comes in pieces: quotes and a word for joining them, or a sum of names or quotes."""
+SIGNS: Final = r"\+|combin|concatenat|put together"
+MARK: Final = "[\"'“‘”’`]"
+"""What puts pieces together, and what each of them stands in."""
+NAMED: Final = re.compile(
+    r"(?i)\b([a-z]\w{0,12})\s*(?::?=|:|is|be|equals?|means|stands for|represents)\s*[\"'“‘`]([^\"”’'`\n]{1,200})[\"'”’`]"
+)
+SUM: Final = re.compile(
+    r"\b[A-Za-z]\w{0,12}(?:\s*\+\s*[A-Za-z]\w{0,12})+\b|\b[A-Za-z]\d?(?:(?:,| and|, and| then) [A-Za-z]\d?)+\b"
+)
 PIECE: Final = re.compile(r"[\"'“‘]([^\"“”‘’'\n]{1,40})[\"'”’]")
 LEET: Final = str.maketrans("013457$@!|", "oieastsail")
 """What letters are written as."""
@@ -66,6 +83,39 @@ class Decoded:
     payload: bool
 
 
+@cache
+def gates() -> tuple[str, str]:
+    """Expressions for RE2, of shapes and of words: one matches every text of which `decoded` makes something or
+    `plain_letters` other letters. RE2 is slower with both in one."""
+    # Python takes both for an i without case, RE2 does not.
+    shapes = "|".join((*STRETCHES, MIXED, SPELLED, "[\u0130\u0131]"))
+    return shapes, f"(?i:{gate_of(CIPHER)})|{telling_gate()}|{PIECES}"
+
+
+@dataclass(frozen=True)
+class Signs:
+    """Which codes a text may hold."""
+
+    stretches: bool = True
+    telling: bool = True
+    spelled: bool = True
+    pieces: bool = True
+    cipher: bool = True
+
+
+def signs_of(texts: pa.Array) -> list[Signs]:
+    """The signs of each text; none is null."""
+    gates = (
+        "|".join(STRETCHES),
+        telling_gate(),
+        SPELLED,
+        f"(?i:{SIGNS})[\\s\\S]*{MARK}|{MARK}[\\s\\S]*(?i:{SIGNS})",
+        f"(?i:{gate_of(CIPHER)})",
+    )
+    found = [compute.match_substring_regex(texts, gate).to_pylist() for gate in gates]
+    return [Signs(*pair) for pair in zip(*found, strict=True)]
+
+
 def telling_gate() -> str:
     """An expression that finds every text that has a telling word when it is read backward, in ROT13 or in leet."""
     words = [codecs.encode(word, "rot13") for word in TELLING] + [word[::-1] for word in TELLING]
@@ -82,16 +132,21 @@ def _leet_forms(word: str) -> Iterator[str]:
             yield "".join((*free[:place], f"[{signs[letter]}]", *free[place + 1 :]))
 
 
-def decoded(text: str) -> Iterator[Decoded]:
+def decoded(text: str, signs: Signs = Signs()) -> Iterator[Decoded]:
     """Every stretch of `text` that is a code for something readable, and the text as a whole in other letters."""
-    for how, expression, decode in _DECODERS:
+    for how, expression, decode in _DECODERS if signs.stretches else ():
         for found in expression.finditer(text):
             plain = decode(found.group())
             if plain is not None:
                 yield Decoded(found.start(), found.end(), how, plain, reads_as_english(plain))
-    yield from _turned(text)
-    yield from _in_pieces(text)
-    yield from _ciphers(text)
+    if signs.telling:
+        yield from _turned(text)
+    if signs.spelled:
+        yield from _spelled_out(text)
+    if signs.pieces and len(text) <= LONGEST:
+        yield from _in_pieces(text)
+    if signs.cipher:
+        yield from _ciphers(text)
 
 
 def plain_letters(text: str) -> tuple[str, list[int]]:
@@ -174,18 +229,34 @@ def _turned(text: str) -> Iterator[Decoded]:
             yield Decoded(0, len(text), how, turned, payload=False)
 
 
-def _in_pieces(text: str) -> Iterator[Decoded]:
-    """Words that are spelled letter by letter, and quoted pieces one after the other, when that makes a telling word."""
-    low = text.lower()
+def _spelled_out(text: str) -> Iterator[Decoded]:
+    """Words that are spelled letter by letter, when that makes a telling word."""
     for found in _SPELLED.finditer(text):
         word = re.sub(r"[-._*| ]", "", found.group()).lower().translate(LEET)
         if any(telling.replace(" ", "") in word for telling in TELLING):
             yield Decoded(found.start(), found.end(), "spelled", f"what is the {word}", payload=True)
+
+
+def _in_pieces(text: str) -> Iterator[Decoded]:
+    """Quoted pieces one after the other."""
+    low = text.lower()
+    for whole, summed in dict.fromkeys(_wholes(text)):
+        told = any(word in whole.lower() and word not in low for word in TELLING)
+        payload = told or (summed and reads_as_english(whole, fewest=5, share=0.3))
+        yield Decoded(0, len(text), "pieces", whole, payload=payload)
+
+
+def _wholes(text: str) -> Iterator[tuple[str, bool]]:
+    """Quoted pieces put together, and whether a sum names them: in its order, or as they come."""
+    named = {found.group(1): found.group(2) for found in NAMED.finditer(text)} if "+" in text else {}
+    for found in SUM.finditer(text) if len(named) > 1 else ():
+        names = re.findall(r"\w+", found.group())
+        if all(name in named for name in names):
+            yield "".join(named[name] for name in names), True
+            yield " ".join(named[name].strip() for name in names), True
     pieces = [found.group(1) for found in PIECE.finditer(text)]
-    if len(pieces) > 1 and re.search(PIECES, text):
-        whole = "".join(pieces).lower()
-        if any(word in whole and word not in low for word in TELLING):
-            yield Decoded(0, len(text), "pieces", whole, payload=True)
+    if len(pieces) > 1 and JOINED.search(text):
+        yield "".join(pieces), False
 
 
 def _ciphers(text: str) -> Iterator[Decoded]:
@@ -218,7 +289,7 @@ _LETTERS: Final = dict(
 _SPELLED: Final = re.compile(SPELLED)
 _DECODERS: Final = (
     ("base64", re.compile(BASE64), _base64),
-    ("hexadecimal", re.compile(HEXADECIMAL), _hexadecimal),
+    ("hexadecimal", re.compile(rf"(?<![0-9A-Za-z]){HEXADECIMAL}"), _hexadecimal),
     ("binary", re.compile(BINARY), _binary),
     ("percent", re.compile(PERCENT), unquote),
     ("tags", re.compile(TAGS), _tags),

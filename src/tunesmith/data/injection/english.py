@@ -56,7 +56,8 @@ _ANSWER: Final = r"(?:response|answer|reply|replies|message|output|summary|compl
 _NEXT: Final = r"(?!your (?:previous|last|earlier|first|own|name|return|internet|email) )"
 _CODE: Final = any_of(
     r"base[ -]?\d\d", r"(?:[a-z]+ )?ciphers?", r"rot[ -]?13", r"emojis?", r"emoticons?", r"backwards?", r"revers(?:e|ed)",
-    r"morse", r"binary", r"hex(?:adecimal)?", r"pig latin", r"leet ?speak", r"ascii codes?", r"mirrored", r"octal", r"unicode",
+    r"morse", r"binary", r"hex(?:adecimal)?", r"pig latin", r"leet ?speak", r"ascii codes?", r"mirrored", r"octal",
+    r"unicode",
 )  # fmt: skip
 _TONGUE: Final = any_of(
     "spanish", "french", "german", "italian", "portuguese", "chinese", "mandarin", "japanese", "korean", "russian", "arabic",
@@ -68,17 +69,33 @@ _MODEL: Final = (
     r"systems?|models?)|gpt(?:-?\w+)?|chatgpt|copilot)"
 )
 
+_MODE: Final = (
+    r"(?:developer|debug(?:ging)?|god|maintenance|admin(?:istrator)?|root|sudo|system|diagnostics?|dan|unrestricted|"
+    r"jail ?break|superuser|override|training|test|service) (?:mode|override|privileges?)"
+)
+_FORM: Final = any_of(
+    "backwards?", "in reverse", r"base[ -]?\d\d", r"rot[ -]?13",
+    r"leet ?speak", "emojis?", "morse", "binary", "hex(?:adecimal)?", "pig latin",
+    r"(?:letter|character|digit|word|one) by (?:letter|character|digit|word|one)", r"one (?:letter|character|"
+    r"digit) at a time", "acrostic",
+    r"(?:with|separated by) (?:\w+ )?(?:dashes|hyphens|spaces|dots|commas|asterisks|underscores)", r"as an? (?:\w+ "
+    r")?(?:poem|song|riddle|haiku|"
+    r"story|url|variable|comment|table|list|json|csv|anagram)", "rhym(?:e|es|ing)", "spelled out", "in (?:all )?capitals",
+)  # fmt: skip
+
 OVERRIDE: Final = (
     Rule(
         "override",
         r"\b(?:ignor(?:e|ing)|disregard(?:ing)?|forget(?:ting)?|overrid(?:e|ing)|bypass(?:ing)?|overlook|discard|neglect)\b",
         after=rf"{_FEW}(?:{_EARLIER}\b{_GAP}{{0,3}}?\W{{1,3}}{_TOLD}|{_PAST}\b{_GAP}{{0,2}}?\W{{1,3}}{_SAID})\b",
+        also=rf"{_TOLD}|{_SAID}",
     ),
     Rule(
         "override",
         r"\b(?:ignor(?:e|ing)|disregard(?:ing)?|forget(?:ting)?|overrid(?:e|ing)|bypass(?:ing)?|discard)\b",
         after=rf"{_GAP}{{0,3}}? {_TOLD}\b{_GAP}{{0,4}}? (?:above|before|earlier|previously|given|"
         rf"received|so far|provided|stated)\b",
+        also=_TOLD,
     ),
     Rule(
         "override",
@@ -112,7 +129,8 @@ ROLE: Final = (
     Rule(
         "role",
         r"\byou are (?:now|no longer)\b",
-        after=r" (?:in (?!charge)|an? |the |bound|restricted|acting|dan\b|free|unrestricted)",
+        after=r" (?:in (?!charge)|an? |the (?!first|second|third|fourth|last|next|only|one)|bound|restricted|acting|"
+        r"dan\b|free|unrestricted)",
     ),
     Rule(
         "role",
@@ -122,10 +140,22 @@ ROLE: Final = (
     ),
     Rule(
         "role",
-        r"\b(?:developer|debug(?:ging)?|god|maintenance|admin(?:istrator)?|root|sudo|system|diagnostics?|dan|unrestricted|"
-        r"jail ?break|superuser|override|training|test|service) (?:mode|override|privileges?)\b",
+        rf"\b{_MODE}\b",
         before=r"(?:\b(?:enter(?:ed|ing)?|enabl(?:e|ed|ing)|activat(?:e|ed|ing)|switch(?:ed|ing)?|you are|you're|i am|i'm|"
         r"start(?:ing)?|initiat(?:e|ed|ing)|engag(?:e|ed|ing)|go into|now in|this is)\b[^.\n]{0,20})",
+    ),
+    Rule(
+        "role",
+        rf"\b{_MODE}\b",
+        after=r"[:,]? ?(?:is |now |has been )*(?:activated|enabled|engaged|confirmed|granted|unlocked|initiated|on[.!:,\n])",
+        asked=True,
+    ),
+    Rule("role", r"\bsystem mode\b", asked=True),
+    Rule(
+        "role",
+        r"\b(?:your|the ai's|this ai's) (?:system )?(?:developer|creator|programmer|administrator|designer|engineer|maker)\b",
+        before=r"\b(?:i am|i'm|i’m|this is|speaking as|it's|as)\b[^.\n]{0,20}? ?",
+        asked=True,
     ),
     Rule(
         "role",
@@ -133,7 +163,8 @@ ROLE: Final = (
     ),
     Rule(
         "role",
-        r"(?:system|developer|admin|administrator|root)(?: (?:message|prompt|override|note|notice|update|instructions?|command|"
+        r"(?:system|developer|admin|administrator|root)(?: (?:message|prompt|override|note|notice|update|"
+        r"instructions?|command|"
         r"alert|mode|entry))?[\])>*]?[\])>*]?(?::|>)",
         before=r"(?:^|[\n.!?'\"]) ?[\[(<#* ]{0,5}",
         after=r"(?!//)\s*\S",
@@ -142,7 +173,8 @@ ROLE: Final = (
     Rule(
         "role",
         r"\[(?:system|admin|developer|assistant)\b",
-        after=r"(?: (?:message|prompt|override|note|notice|update|instructions?|command|alert|mode))?(?: ?: ?[^\]\n]{0,60})?\]",
+        after=r"(?: (?:message|prompt|override|note|notice|update|instructions?|command|alert|"
+        r"mode))?(?: ?: ?[^\]\n]{0,60})?\]",
         asked=True,
     ),
 )
@@ -152,8 +184,8 @@ SECRETS: Final = (
         rf"\b{_SECRET}\b",
         before=rf"(?<!n.t )(?<!not )\b{_ASK}(?:ing|(?:s|d|ed)(?=\W+(?:\w+\W+){{0,3}}(?:your|our|system)\b))?\b"
         rf"{_GAP}{{0,7}}?[ \"'’“(*_\-]{{1,3}}(?:(?:the|your|our|its|this|"
-        rf"that|their|his|her|user's|user’s|"
-        rf"\w+'s|\w+’s)\W(?:\w+\W){{0,2}}|(?=(?:your|our|system)\W))",
+        rf"that(?! an? | the )|their|his|her|user's|user’s|"
+        rf"\w+'s|\w+’s)\W(?:\w+\W){{0,2}}|(?=(?:your|our)\W)|(?<! a )(?=system\W))",
         asked=True,
     ),
     Rule(
@@ -186,6 +218,9 @@ SECRETS: Final = (
         after=r" (?:\w+ ){0,2}(?:lives?|living|reside[sd]?|residence|address|location|located|home|city|password|phone|"
         r"birth\w*|maiden|ssn|social|credit|initials|personal|private)\b",
         asked=True,
+        also=r"the user(?:'s|’s)? (?:\w+ )?(?:\w+ )?(?:liv|resid|address|location|located|home|city|password|phone|"
+        r"birth|maiden|ssn|social|"
+        r"credit|initials|personal|private)",
     ),
     Rule(
         "secret-request", r"\bif the user were to\b|\bthe user's (?:secret|private|personal|confidential)\b", asked=True
@@ -198,17 +233,45 @@ SECRETS: Final = (
         r"\b(?-i:[A-Z]\w+)(?: (?-i:[A-Z]\w+))?['’]s (?:\w+ ){0,2}",
         asked=True,
     ),
+    Rule(
+        "secret-request",
+        rf"\b{_SECRET}\b",
+        before=r"(?<!my )(?<!an )\b(?:the|your|our|system) (?:\w+ )?",
+        after=rf"[^.?!\n]{{0,40}}?\b{_FORM}\b",
+        asked=True,
+    ),
+    Rule(
+        "secret-request",
+        rf"\b{_SECRET}\b",
+        before=r"\b(?:story|poem|song|haiku|riddle|joke|limerick|scene|script|play|dialog(?:ue)?|game|rhyme|imagine|"
+        r"pretend|hypothetical(?:ly)?|"
+        r"role[ -]?play)\b[^?!\n]{0,120}?\b(?:the|your|our) (?:\w+ )?",
+        asked=True,
+    ),
+    Rule(
+        "secret-request",
+        r"\b(?:not (?:allowed|supposed|permitted)|forbidden) to (?:reveal|share|tell|disclose|say|talk about)\b|"
+        r"\b(?:told|asked|instructed) not to (?:reveal|share|tell|disclose|say)\b",
+        before=r"\b(?:what|which|everything|anything|things?|words?|something)\b[^.?!\n]{0,30}?\b(?:you|you're|you’re|"
+        r"you are)\b[^.?!\n]{0,20}?",
+        asked=True,
+    ),
     Rule("secret-request", rf"\b{_SECRET} (?:for|to|of) (?:our|your) (?:system|database|server|network)\b", asked=True),
 )
 EXFILTRATION: Final = (
     Rule(
         "exfiltration",
         r"(?:https?://|\bwww\.|\bwebhooks?\b|\w@\w)",
-        before=r"\b(?:send|post|forward|upload|e-?mail|transmit|submit|leak|copy|exfiltrate|share)\b[^.\n]{0,60}?\b(?:conversation|chat|"
-        r"history|secrets?|passwords?|credentials|contacts|api keys?|tokens?|personal (?:data|information|details)|bank(?:ing)? "
+        before=r"\b(?:send|post|forward|upload|e-?mail|transmit|submit|leak|copy|exfiltrate|"
+        r"share)\b[^.\n]{0,60}?\b(?:conversation|chat|"
+        r"history|secrets?|passwords?|credentials|contacts|api keys?|tokens?|personal (?:data|information|details)|"
+        r"bank(?:ing)? "
         r"details|credit card|their (?:\w+ )?details|user data|the above|this prompt|system prompt|"
         r"contents?)\b[^\n]{0,40}?\b(?:to|at|"
         r"via)\b[^\n]{0,30}?",
+        also=r"conversation|chat|history|secret|password|credentials|contacts|api key|token|personal|bank|credit card|"
+        r"details|"
+        r"user data|the above|this prompt|system prompt|content",
     ),
     Rule(
         "exfiltration",
@@ -255,14 +318,17 @@ ADDRESSED: Final = (
         after=r"[^.\n]{0,40}\b(?:must|should|shall|instructed to|required to) (?:ignore|reply|respond|"
         r"answer|output|say|include|add|"
         r"state|recommend|print|mention|rank|rate|not mention|reveal)\b",
+        also=r"must|should|shall|instructed to|required to",
     ),
 )
 ANSWERS: Final = (
     Rule(
         "answer-tampering",
         rf"\byour (?:\w+ )?(?:{_ANSWER})\b",
-        before=r"\b(?:encode|encrypt|encipher|obfuscate|cipher|reverse|translate|shift|scramble|substitute|replace|flip|invert|mirror|"
-        r"jumble|modify|enhance|expand|extend|improve|complement|embellish|boost|lace|pepper|sprinkle|revise|augment|alter|adjust|infuse|supplement|enrich|tweak|adapt|hide|disguise|transform|convert)\b[^.\n]{0,60}?"
+        before=r"\b(?:encode|encrypt|encipher|obfuscate|cipher|reverse|translate|shift|scramble|substitute|replace|"
+        r"flip|invert|mirror|"
+        r"jumble|modify|enhance|expand|extend|improve|complement|embellish|boost|lace|pepper|sprinkle|revise|augment|"
+        r"alter|adjust|infuse|supplement|enrich|tweak|adapt|hide|disguise|transform|convert)\b[^.\n]{0,60}?"
         rf"{_NEXT}",
         inside=True,
         asked=True,
@@ -270,7 +336,8 @@ ANSWERS: Final = (
     Rule(
         "answer-tampering",
         rf"\byour (?:\w+ )?(?:{_ANSWER})\b",
-        before=r"\b(?:add|include|insert|integrate|incorporate|append|mention|embed|weave|slip|prepend|introduce|sneak|feature|inject|"
+        before=r"\b(?:add|include|insert|integrate|incorporate|append|mention|embed|weave|slip|prepend|introduce|"
+        r"sneak|feature|inject|"
         r"attach|blend|place|put|drop|work)\b[^\n]{0,160}?\b(?:in|into|to|within|inside|of|with|throughout|before|after)\W+"
         rf"{_NEXT}",
         inside=True,
@@ -281,7 +348,8 @@ ANSWERS: Final = (
         rf"\b(?:in|within|with|throughout|as part of) your (?:\w+ )?(?:{_ANSWER})\b",
         after=r",? (?:please |also |always |make sure to |be sure to |try to )?(?:suggest|include|add|"
         r"mention|insert|incorporate|promote|"
-        r"recommend|claim|state|provide|use|advise|urge|encourage|ask|tell|give|say|spread|reference|refer|integrate|imply|cite|"
+        r"recommend|claim|state|provide|use|advise|urge|encourage|ask|tell|give|say|spread|reference|refer|integrate|"
+        r"imply|cite|"
         r"describe|assert|discuss|feature|highlight|share|reveal|advertise|invite|direct|point)\b",
         inside=True,
         asked=True,
@@ -308,6 +376,7 @@ ANSWERS: Final = (
         after=rf"[^.\n]{{0,25}}?\b(?:{_CODE}|{_TONGUE})\b",
         inside=True,
         asked=True,
+        also=rf"{_CODE}|{_TONGUE}",
     ),
 )
 HIDDEN: Final = (

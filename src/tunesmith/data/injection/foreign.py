@@ -24,11 +24,11 @@ _OF_ANOTHER: Final = any_of(
     "o", "sua", "sistema", "usuario", "usuário", "il",
     "het", "de", "nuestra", "unser",
 )  # fmt: skip
-_PASSWORD: Final = any_of(
+PASSWORD: Final = any_of(
     "contraseña", "clave secreta", "mot de passe", "passwort", "kennwort", "senha", "palavra-passe", "parola d'ordine",
     "wachtwoord", "hasło", "lösenord", "heslo",
 )  # fmt: skip
-_OTHER_PASSWORD: Final = any_of(
+OTHER_PASSWORD: Final = any_of(
     "пароль", "密码", "密碼", "口令", "パスワード", "合言葉", "비밀번호", "암호",
     "كلمة المرور", "كلمة السر", "पासवर्ड", "şifre", "סיסמ",
     "mật khẩu", "รหัสผ่าน",
@@ -40,7 +40,7 @@ _ASKING: Final = any_of(
     "какой", "скажи", "назови", "сообщи", "告诉", "说出", "透露", "什么是", "ما هي", "ما هو", "أخبرني"
 )
 
-_USER: Final = any_of(
+USER: Final = any_of(
     "el usuario", "la usuaria", "l'utilisateur", "der benutzer", "der nutzer", "o usuário",
     "a usuária", "o utilizador", "пользовател",
     "用户", "用戶", "ユーザー", "사용자", "المستخدم", "उपयोगकर्ता", "χρήστη", "kullanıcı", "l'utente", "gebruiker", "użytkownik",
@@ -79,12 +79,12 @@ FOREIGN: Final = (
     ),
     Rule(
         "secret-request",
-        rf"\b{_PASSWORD}",
+        rf"\b{PASSWORD}",
         before=rf"\b{_WHAT}\b[^.!\n]{{0,60}}?\b{_OF_ANOTHER}\b[^.!\n]{{0,20}}?",
         asked=True,
     ),
-    Rule("secret-request", _OTHER_PASSWORD, after=rf"[^。！\n]{{0,40}}?{_ASKED}", asked=True),
-    Rule("secret-request", _OTHER_PASSWORD, before=rf"{_ASKING}[^.。\n]{{0,30}}?", asked=True),
-    Rule("secret-request", _USER, after=rf"[^.!。\n]{{0,40}}?{_LIVES}", asked=True),
-    Rule("secret-request", _USER, before=rf"{_LIVES}[^.!。\n]{{0,20}}?", asked=True),
+    Rule("secret-request", OTHER_PASSWORD, after=rf"[^。！\n]{{0,40}}?{_ASKED}", asked=True),
+    Rule("secret-request", OTHER_PASSWORD, before=rf"{_ASKING}[^.。\n]{{0,30}}?", asked=True),
+    Rule("secret-request", USER, after=rf"[^.!。\n]{{0,40}}?{_LIVES}", asked=True),
+    Rule("secret-request", USER, before=rf"{_LIVES}[^.!。\n]{{0,20}}?", asked=True),
 )

@@ -1,8 +1,9 @@
 """Rule: how an instruction to a model is worded, as an expression with a rare word that it cannot match without."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final, Literal
 
 Kind = Literal[
@@ -24,7 +25,8 @@ class Rule:
     """`before`, `anchor` and `after` one after the other: no match without one of `anchor`, which the native gate looks for.
 
     `anchor` keeps to what RE2 and Python read alike (see `gate_of`). `inside`: as the whole of a prompt it is a plain
-    request, so it counts with other text around it alone. `asked`: only in what is said to the model.
+    request, so it counts with other text around it alone. `asked`: only in what is said to the model. `also`: what a match has
+    somewhere beside the anchor, where the anchor alone is common; it keeps to the same.
     """
 
     kind: Kind
@@ -33,6 +35,7 @@ class Rule:
     after: str = ""
     inside: bool = False
     asked: bool = False
+    also: str = ""
 
     @property
     def gate(self) -> str:
@@ -46,6 +49,32 @@ class Rule:
     @cached_property
     def expression(self) -> re.Pattern[str]:
         return re.compile(f"(?im)(?:{self.before})(?:{self.anchor})(?:{self.after})")
+
+
+def needed(gates: Sequence[str]) -> list[str]:
+    """The gates less those that match only where another does: they have that other as a part that is not optional."""
+    return list(_needed(tuple(dict.fromkeys(gates))))
+
+
+@cache
+def _needed(gates: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(gate for gate in gates if not any(_has(gate, other) for other in gates if other != gate))
+
+
+def _has(gate: str, part: str) -> bool:
+    before, found, after = gate.partition(part)
+    plain = _plain(before) and _plain(after) and _plain(part)
+    return bool(found) and plain and after[:1] not in ("?", "*", "{", "+")
+
+
+def _plain(expression: str) -> bool:
+    """Whether groups are closed in an expression and no alternative stands outside of them."""
+    depth, bare = 0, re.sub(r"\\.|\[[^\]]*\]", "_", expression)
+    for character in bare:
+        depth += (character == "(") - (character == ")")
+        if depth < 0 or (depth == 0 and character == "|"):
+            return False
+    return depth == 0
 
 
 def gate_of(expression: str) -> str:

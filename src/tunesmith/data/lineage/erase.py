@@ -28,10 +28,10 @@ from tunesmith.data.lineage.plan import ErasePlan, Request, make_plan, rows_of_t
 from tunesmith.data.lineage.proof import record_folder, statement_of, write_proof
 from tunesmith.data.lineage.rewrite import rewrite
 from tunesmith.data.lineage.scrub import documents
-from tunesmith.data.lineage.text_index import index_folder
+from tunesmith.data.lineage.text_runs import index_folder
 from tunesmith.ports import Signer
 from tunesmith.store import Store
-from tunesmith.store.lineage import Erasure, Switch, Tombstone
+from tunesmith.store.lineage.erasures import Erasure, Switch, Tombstone
 from tunesmith.trust.envelope import sign
 from tunesmith.trust.log import Log
 
@@ -118,7 +118,7 @@ def _go_on(entry: Erasure, context: Context, seal: Seal) -> Erasing:
 def _marks(plan: ErasePlan, store: Store) -> list[bytes]:
     """By content and by place, of every row that goes; of the person where that is asked for."""
     key = store.ledger.salt(tombstones.SALT)
-    known = {one.number: one for one in store.ledger.lineage.datasets()}
+    known = {one.number: one for one in store.lookups.datasets()}
     files = _files(store)
     marks = [tombstones.person_mark(key, plan.subject)] if plan.keep_out and plan.subject is not None else []
     for target in plan.targets:

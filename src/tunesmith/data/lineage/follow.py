@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from tunesmith.artifacts.lineage import Certainty, ReleaseName, Sighting, TokenSpan
-from tunesmith.store import Store
-from tunesmith.store.lineage import Lineage, Seen, Taught
+from tunesmith.store.lineage import Lookups, Seen, Taught
+from tunesmith.store.readable import Readable
 
 DIRECT: Final = "its training record has {rows}"
 UNRECORDED: Final = "in the data set of its training, which has no record of these rows"
@@ -31,9 +31,9 @@ class Followed:
     spared: tuple[str, ...]
 
 
-def follow_rows(rows: Sequence[Seen], store: Store, *, doubt: str | None = None) -> Followed:
+def follow_rows(rows: Sequence[Seen], store: Readable, *, doubt: str | None = None) -> Followed:
     """Who saw these rows. With `doubt`, a reason, every sighting is possible at best."""
-    lineage = store.ledger.lineage
+    lineage = store.lookups
     alike = _alike(lineage)
     places: dict[int, set[int]] = {}
     for row in rows:
@@ -52,16 +52,16 @@ def follow_rows(rows: Sequence[Seen], store: Store, *, doubt: str | None = None)
     return Followed(_onward(direct, lineage), tuple(spared))
 
 
-def follow_origin(kind: str, name: str, store: Store) -> Followed:
+def follow_origin(kind: str, name: str, store: Readable) -> Followed:
     """Who saw rows of a source or a generator."""
-    counts = store.ledger.lineage.origin(kind, name)
+    counts = store.lookups.origin(kind, name)
     direct: list[Sighting] = []
     spared: list[str] = []
-    alike = _alike(store.ledger.lineage)
+    alike = _alike(store.lookups)
     others = {
         other: number for number in counts["dataset"] for other in alike[number] if other not in counts["dataset"]
     }
-    for training in store.ledger.lineage.trainings({*counts["dataset"], *others}):
+    for training in store.lookups.trainings({*counts["dataset"], *others}):
         if training.dataset in others:
             direct.append(_direct(training, counts["dataset"][others[training.dataset]], {}, RENAMED))
             continue
@@ -70,10 +70,10 @@ def follow_origin(kind: str, name: str, store: Store) -> Followed:
             direct.append(_direct(training, rows, {}, None))
         else:
             spared.append(training.report_digest)
-    return Followed(_onward(direct, store.ledger.lineage), tuple(spared))
+    return Followed(_onward(direct, store.lookups), tuple(spared))
 
 
-def _alike(lineage: Lineage) -> dict[int, list[int]]:
+def _alike(lineage: Lookups) -> dict[int, list[int]]:
     """For each data set those with the same rows in the same order, itself among them; their ids may differ."""
     by_rows: dict[str, list[int]] = {}
     known = lineage.datasets()
@@ -103,7 +103,7 @@ def _span(span: tuple[int, ...]) -> TokenSpan:
     return TokenSpan(first=first, tokens=tokens, supervised=supervised, times=times, first_step=begun, last_step=ended)
 
 
-def _onward(direct: Sequence[Sighting], lineage: Lineage) -> tuple[Sighting, ...]:
+def _onward(direct: Sequence[Sighting], lineage: Lookups) -> tuple[Sighting, ...]:
     """The direct sightings and all that follow, what is certain first; a model is passed on from once for each certainty."""
     found: dict[tuple[str, str | None], Sighting] = {}
     done: dict[str, Certainty] = {}
@@ -132,7 +132,7 @@ def _better(known: Certainty | None, new: Certainty) -> bool:
     return known in ("certain", new)
 
 
-def _next(sighting: Sighting, lineage: Lineage) -> Iterator[Sighting]:
+def _next(sighting: Sighting, lineage: Lookups) -> Iterator[Sighting]:
     for model, how in lineage.children(sighting.model):
         because, passes = STEPS[how]
         certainty: Certainty = sighting.certainty if passes else "possible"
@@ -140,7 +140,7 @@ def _next(sighting: Sighting, lineage: Lineage) -> Iterator[Sighting]:
     yield from _written(sighting, lineage)
 
 
-def _written(sighting: Sighting, lineage: Lineage) -> Iterator[Sighting]:
+def _written(sighting: Sighting, lineage: Lookups) -> Iterator[Sighting]:
     """Models that were trained on rows whose generator is this model."""
     names = names_of(sighting.model, [(name, version) for name, version, _ in lineage.releases(sighting.model)])
     for generator in lineage.origin_names("generator"):
@@ -163,5 +163,5 @@ def names_of(model: str, releases: Iterable[tuple[str, int]]) -> frozenset[str]:
     return frozenset(name.casefold() for name in names)
 
 
-def _releases(model: str, lineage: Lineage) -> tuple[ReleaseName, ...]:
+def _releases(model: str, lineage: Lookups) -> tuple[ReleaseName, ...]:
     return tuple(ReleaseName(name=name, version=version) for name, version, _ in lineage.releases(model))

@@ -20,9 +20,9 @@ from tunesmith.data.lineage.near import near_rows, text_of
 from tunesmith.data.lineage.record import record_dataset
 from tunesmith.data.lineage.scrub import documents, stored_datasets
 from tunesmith.data.lineage.stored import rows_at
+from tunesmith.data.lineage.subjects import SUBJECTS, subject_mark
 from tunesmith.data.lineage.trace import known_rows, rows_of_subject
 from tunesmith.data.patterns import PERSONAL, find
-from tunesmith.data.sources import SUBJECTS, subject_mark
 from tunesmith.errors import Misuse
 from tunesmith.ports import Progress
 from tunesmith.store import Store
@@ -102,7 +102,7 @@ def make_plan(request: Request, store: Store, *, erasure: str, date: str, progre
     found = list(dict.fromkeys([*own, *asked]))
     near = _near(found, request, store, progress)
     taken = [row for row, _, _ in near] if request.with_near_duplicates else []
-    everything = list(dict.fromkeys([*found, *store.ledger.lineage.with_ids({row.row_id for row in taken})]))
+    everything = list(dict.fromkeys([*found, *store.lookups.with_ids({row.row_id for row in taken})]))
     sightings = follow_rows(everything, store).sightings
     listed = _listed([(row, None, None) for row in found])
     close = tuple(row for row in _listed(near) if row.row_id not in {one.row_id for one in listed})
@@ -144,7 +144,7 @@ def _near(
     rows: Sequence[Seen], request: Request, store: Store, progress: Progress
 ) -> list[tuple[Seen, str | None, float | None]]:
     """Near-duplicates in all data sets that are there, each with the row it is nearest to."""
-    known = {one.number: one for one in store.ledger.lineage.datasets() if store.objects.has(one.container)}
+    known = {one.number: one for one in store.lookups.datasets() if store.objects.has(one.container)}
     texts: dict[str, str] = {}
     for number in sorted({row.dataset for row in rows} & set(known)):
         here = {row.position: row.row_id for row in rows if row.dataset == number}
@@ -157,7 +157,7 @@ def _near(
     for one in progress.track(live, label="look for near-duplicates", total=len(live)):
         for near in near_rows(one.container, list(texts), store, threshold=request.threshold):
             if near.row_id not in own:
-                [seen] = store.ledger.lineage.at(one.number, [near.position])
+                [seen] = store.lookups.at(one.number, [near.position])
                 found.append((seen, ids[near.text], round(near.similarity, 4)))
     return found
 
@@ -176,8 +176,8 @@ def _targets(rows: Sequence[Seen], store: Store) -> tuple[Target, ...]:
     positions: dict[int, set[int]] = {}
     for row in rows:
         positions.setdefault(row.dataset, set()).add(row.position)
-    lineage = store.ledger.lineage
-    others = {one.number: lineage.rows_of(one.number).ids for one in lineage.datasets()} if rows else {}
+    lookups = store.lookups
+    others = {one.number: lookups.rows_of(one.number).ids for one in lookups.datasets()} if rows else {}
     joined = {number: others.pop(number) for number in sorted(positions)}
     queue = list(joined.values())
     while queue:
@@ -202,7 +202,7 @@ def _releases(sightings: Sequence[Sighting]) -> tuple[AffectedRelease, ...]:
 
 
 def _retraining(sightings: Sequence[Sighting], store: Store) -> tuple[Retraining, ...]:
-    trainings = {one.report_digest: one for one in store.ledger.lineage.trainings()}
+    trainings = {one.report_digest: one for one in store.lookups.trainings()}
     certainty: dict[str, Certainty] = {}
     for sighting in sightings:
         if sighting.training is not None:

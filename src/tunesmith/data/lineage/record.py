@@ -22,7 +22,7 @@ Numbers = npt.NDArray[numpy.uint32]
 
 def record_dataset(dataset: Dataset, store: Store) -> int:
     """The number of a data set in the ledger, recorded when it is new. Killed, it is all there or not at all."""
-    known = {one.container: one.number for one in store.ledger.lineage.datasets()}
+    known = {one.container: one.number for one in store.lookups.datasets()}
     if dataset.container in known:
         return known[dataset.container]
     rows = rows_of(stored_batches(dataset.container, store))
@@ -70,11 +70,11 @@ def record_training(report: TrainReport, dataset: Dataset, store: Store, *, run_
     the data set is taken as possibly seen.
     """
     lineage = store.ledger.lineage
-    known = lineage.training(report.digest())
+    known = store.lookups.training(report.digest())
     if known is not None:
         return known
     number = record_dataset(dataset, store)
-    rows = lineage.rows_of(number)
+    rows = store.lookups.rows_of(number)
     consumed = consumed_by(report.consumption, rows, store) if store.objects.has(report.consumption) else None
     seen = None if consumed is None else numpy.isin(rows.positions, consumed.positions)
     for model in (report.model, report.base):

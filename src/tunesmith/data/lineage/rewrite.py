@@ -11,7 +11,8 @@ from tunesmith.data.lineage.plan import ErasePlan, Target
 from tunesmith.data.lineage.scrub import Wanted, readable_objects, runs_of, scrub_bytes
 from tunesmith.data.rows import each_row, keep_dataset
 from tunesmith.store import Store
-from tunesmith.store.lineage import Known, Replaced
+from tunesmith.store.lineage import Known
+from tunesmith.store.lineage.erasures import Replaced
 
 Renamer = Callable[[str], str]
 
@@ -39,7 +40,7 @@ class _Made:
 
 def rewrite(plan: ErasePlan, renamed: Renamer, store: Store) -> Rewritten:
     """Write the new objects. The same plan and key give the same objects, however often it is done."""
-    known = {one.number: one for one in store.ledger.lineage.datasets()}
+    known = {one.number: one for one in store.lookups.datasets()}
     made = [_dataset(target, known[target.dataset], renamed, store) for target in plan.targets]
     wanted = _wanted(plan, made, known, renamed=renamed, store=store)
     reports: dict[str, str] = {}
@@ -89,7 +90,7 @@ def _wanted(
     plan: ErasePlan, made: Sequence[_Made], known: Mapping[int, Known], *, renamed: Renamer, store: Store
 ) -> Wanted:
     erased = [row for one in made for row in one.erased]
-    numbers = [store.ledger.lineage.rows_of(target.dataset).ids for target in plan.targets]
+    numbers = [store.lookups.rows_of(target.dataset).ids for target in plan.targets]
     ids = numpy.unique(numpy.concatenate(numbers)) if numbers else numpy.zeros(0, dtype=numpy.uint64)
 
     def new_id(row_id: str) -> str:

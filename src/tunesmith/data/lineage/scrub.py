@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from tunesmith.artifacts import Dataset, Example, canonical_bytes
-from tunesmith.data.lineage.text_index import normal_words
+from tunesmith.data.lineage.text_runs import normal_words
 from tunesmith.store import Store
 
 RUN: Final = 8

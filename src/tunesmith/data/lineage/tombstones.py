@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from tunesmith.artifacts import Row, digest_of
 from tunesmith.store import Store
 
 SALT: Final = "erased"
@@ -48,18 +47,6 @@ class Tombstones:
     marks: frozenset[bytes]
     files: Mapping[str, str]
     met: list[tuple[str, int, str]] = field(default_factory=list)
-
-    def without(self, rows: list[Row], examples: list[str]) -> tuple[list[Row], list[str]]:
-        """Rows and their canonical examples less those that were erased; these are noted in `met`, without their content."""
-        if not self.marks:
-            return rows, examples
-        reasons = [self._of(row, example) for row, example in zip(rows, examples, strict=True)]
-        self.met.extend((row.file, row.line, why) for row, why in zip(rows, reasons, strict=True) if why is not None)
-        kept = [at for at, why in enumerate(reasons) if why is None]
-        return [rows[at] for at in kept], [examples[at] for at in kept]
-
-    def _of(self, row: Row, example: str) -> str | None:
-        return self.why(digest_of(example.encode()), row.file, line=row.line, subject=row.rights.subject)
 
     def why(self, digest: str, file: str, *, line: int, subject: str | None) -> str | None:
         """Why a row is taken for an erased one, or None: by its example's digest, its place, or its person's mark."""

@@ -1,13 +1,14 @@
-"""Gates: for each pattern an expression that every text with a hit holds; one automaton (RE2's `Set`) looks for all of them.
+"""Gates: for each pattern an expression that every text with a hit holds; automata (RE2's `Set`) look for all of them.
 
 A gate comes from the pattern's expression by steps that can only let more texts through, so it is a superset by
 construction: assertions and upper bounds go; it is cut where anything may stand between, and at the edge of a word, which
-stays; one piece is kept; what is optional at its ends goes, and a repeat there keeps its last or first few. The cuts and
-short ends keep the automaton small: it must not count how long each word is, nor remember that a cue went before. It does
-remember which gates a text has passed, so few gates that seldom match are fast, and more gates for one pattern are not.
+stays; one piece is kept; what is optional at its ends goes, letters at will before a sign such as @ go, and a repeat at an
+end keeps its last or first few. The cuts and short ends keep the automaton small: it must not count how long each word is,
+nor remember that a cue went before. Each of its states is a mixture of how far each gate has come.
 """
 
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from tunesmith.data.patterns.pattern import Pattern
@@ -18,6 +19,11 @@ QUANTIFIER: Final = re.compile(r"(?:[?*+]|\{(\d+)(?:,\d*)?\})\??")
 BEGIN: Final = "(?:^|[^A-Za-z])"
 END: Final = "(?:[^A-Za-z]|$)"
 """Before and behind a word: what the assertions that no letter stands there let through, one character long."""
+SMALL: Final = re.compile(r"a-|[a-z]{2}")
+"""In a class that has small letters."""
+SIGN: Final = re.compile(r"[^\[(\\A-Za-z0-9 ]|\\[^A-Za-z0-9]")
+DIGIT: Final = re.compile(r"[0-9]|\[(?:[0-9](?:-[0-9])?)+\]")
+"""Atoms that are a sign, or a digit."""
 POINTED: Final = re.compile(r"\[0-9\]\{\d+,?\}\\\.|^@")
 FIRST: Final = 2
 LAST: Final = 16
@@ -52,13 +58,49 @@ def gate(pattern: Pattern) -> str:
     return "".join(map(str, _telling([short for piece in pieces if (short := _ends(piece))])))
 
 
+def needs_digit(pattern: Pattern) -> bool:
+    """Whether every hit holds an ASCII digit, by a part of the expression that must stand there and is nothing else."""
+    return any(item.least and DIGIT.fullmatch(item.atom) for item in _items(_wide(pattern.regex)))
+
+
+def one_of(gates: Sequence[str]) -> str:
+    """An expression that matches the texts that any of the gates matches; the edges of words stand in it once.
+
+    That is what keeps its automaton small: an edge for each gate is a place for each gate in every state.
+    """
+    within, behind = [], []
+    for one in gates:
+        cue = one.removeprefix(BEGIN)
+        if one.startswith(BEGIN) and cue.endswith(END):
+            within.append(cue.removesuffix(END))
+        elif one.startswith(BEGIN):
+            behind.append(cue)
+    other = [one for one in gates if not one.startswith(BEGIN)]
+    cues = [*([f"{_choice(within)}{END}"] if within else []), *behind]
+    return "|".join([*([f"{BEGIN}{_choice(cues)}"] if cues else []), *other])
+
+
+def _choice(expressions: Sequence[str]) -> str:
+    return f"(?:{'|'.join(expressions)})"
+
+
 def _telling(pieces: list[list[Item]]) -> list[Item]:
     """The piece that fewer ordinary texts hold: a value with an @ or with points between digits, else the first, a cue."""
     return next((piece for piece in pieces if POINTED.search("".join(map(str, piece)))), pieces[0])
 
 
 def _ends(piece: list[Item]) -> list[Item]:
-    return _short(_short(piece, FIRST)[::-1], LAST)[::-1]
+    return _short(_short(_from_sign(piece), FIRST)[::-1], LAST)[::-1]
+
+
+def _from_sign(piece: list[Item]) -> list[Item]:
+    """A piece that begins with letters at will and then a sign, from the sign on: automata need not know the letters."""
+    first = next((number for number, item in enumerate(piece) if not _letters(item.atom)), 0)
+    return piece[first:] if first and piece[first].least and SIGN.fullmatch(piece[first].atom) else piece
+
+
+def _letters(atom: str) -> bool:
+    return atom.startswith("[") and SMALL.search(atom) is not None
 
 
 def _wide(regex: str) -> str:
@@ -75,7 +117,7 @@ def _short(piece: list[Item], letters: int) -> list[Item]:
     if not kept:
         return []
     atom, least, _ = kept[0]
-    most = letters if re.search("a-|[a-z]{2}", atom) else DIGITS
+    most = letters if SMALL.search(atom) else DIGITS
     return [Item(atom, min(least, most), True), *kept[1:]]
 
 

@@ -1,20 +1,25 @@
 """Hits in a column of texts: RE2 says of each text which patterns to try; `re` and the checksums decide.
 
 RE2's `Set` is one automaton for many gates (google-re2 1.1). It is made on the way: a state for each new mixture of what was
-seen. Cue words and forms of digits have one each, since their mixtures would multiply (half the time on new rows). A `Set`
-gives up in silence when it needs more memory than it may take; a gate that every text holds is in it too, so that this raises.
+seen, which random tokens never cease to make. So gates are in families whose mixtures do not multiply: cue words, marks such
+as `npm_`, tokens by their form, and digits by theirs. Whether a text holds a cue word at all is one expression, which has a
+hundredth of the states; other families are looked for in some texts at a time, joined by SEAM. Texts that may hold a gate are
+asked about one by one. A `Set` gives up in silence when it needs more memory than it may take; so what it is asked about is
+given an end that one gate more looks for (a gate that matches everywhere would be told at every byte: twice the time).
 """
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Final
 
 import numpy
 import pyarrow as pa
 import re2
+from pyarrow import compute
 
-from tunesmith.data.patterns.gates import gate
+from tunesmith.data.patterns.gates import BEGIN, gate, needs_digit, one_of
 from tunesmith.data.patterns.pattern import Hit, Pattern, find
 from tunesmith.errors import MachineFailure
 
@@ -22,12 +27,19 @@ HITS: Final = pa.list_(pa.struct([("start", pa.int32()), ("end", pa.int32()), ("
 """Type of a text's hits: characters [start, end) of it are of this kind."""
 MEMORY: Final = 128 << 20
 """Bytes that an automaton may take."""
-EVERY_TEXT: Final = ""
 REMEMBERED: Final = 4096
 """Sets of gates whose patterns are kept."""
+TOGETHER: Final = 8
+SEAM: Final = b"\n"
+"""Texts that are asked about at once, and what stands between. A gate that runs across it lets more texts through, no fewer."""
+STOP: Final = b"\n\0\1"
+STOPPED: Final = r"\x00\x01$"
+"""The end of what is asked about, and its gate. It begins with no letter: a word at the end of a text has its edge there."""
+DIGITS: Final = b"0123456789"
 
 Pack = tuple[Pattern, ...]
 Match = Callable[[bytes], list[int] | None]
+Joined = tuple[Sequence[int], bytes]
 
 
 def hits_of(texts: pa.Array, *packs: Pack) -> pa.Array:
@@ -54,20 +66,11 @@ def hits_of(texts: pa.Array, *packs: Pack) -> pa.Array:
 
 def _found(texts: pa.Array, packs: tuple[Pack, ...]) -> Iterator[tuple[int, list[Hit]]]:
     """(number, hits) of each text that has some, in order."""
-    gate = _gate(packs)
-    words, forms = gate.automata
-    for number, text in enumerate(texts.cast(pa.binary()).to_pylist()):
-        if not text:
-            continue
-        said, formed = words(text), forms(text)
-        if said is None or formed is None:
-            raise MachineFailure(
-                "RE2 ran out of memory on a text",
-                where=f"text {number} of {len(texts)}, {len(text)} bytes",
-                hint="a pattern's gate repeats too much: give it a smaller one",
-            )
-        wanted = gate.patterns(tuple(said), tuple(formed))
-        if any(wanted) and (hits := _exact(text.decode(), wanted)):
+    gate, column = _gate(packs), _Column(compute.fill_null(texts, ""))
+    held = gate.held(column)
+    for number in sorted(held):
+        wanted = gate.patterns(tuple(held[number]))
+        if hits := _exact(column.raw[number].decode(), wanted):
             yield number, hits
 
 
@@ -76,34 +79,116 @@ def _exact(text: str, wanted: tuple[Pack, ...]) -> list[Hit]:
 
 
 @dataclass(frozen=True)
+class _Column:
+    """Texts, and what is asked of them more than once."""
+
+    texts: pa.Array
+
+    @cached_property
+    def raw(self) -> list[bytes]:
+        """In UTF-8."""
+        return self.texts.cast(pa.binary()).to_pylist()  # type: ignore[no-any-return]
+
+    @cached_property
+    def digits(self) -> list[int]:
+        """Numbers of the texts with a digit."""
+        return [number for number, text in enumerate(self.raw) if len(text.translate(None, DIGITS)) < len(text)]
+
+    @cached_property
+    def every(self) -> list[Joined]:
+        return self._joined(range(len(self.raw)))
+
+    @cached_property
+    def with_digits(self) -> list[Joined]:
+        return self._joined(self.digits)
+
+    def _joined(self, numbers: Sequence[int]) -> list[Joined]:
+        """Some numbers at a time, with their texts as one."""
+        some = [numbers[first : first + TOGETHER] for first in range(0, len(numbers), TOGETHER)]
+        return [(few, SEAM.join([self.raw[number] for number in few])) for few in some]
+
+
+@dataclass(frozen=True)
+class _Family:
+    """Gates that are looked for together: `match` tells the numbers of those that a text holds; `cue` matches whatever
+    holds one, where that is known in another way. With `digits` no text without one has a hit of their patterns.
+    """
+
+    gates: tuple[str, ...]
+    digits: bool
+    match: Match
+    cue: str = ""
+
+    def numbers(self, column: _Column) -> list[int]:
+        """Those of the texts that may hold a gate."""
+        if self.cue:
+            met = numpy.flatnonzero(numpy.asarray(compute.match_substring_regex(column.texts, self.cue)))
+            return (numpy.intersect1d(met, column.digits) if self.digits else met).tolist()
+        joined = column.with_digits if self.digits else column.every
+        return [number for numbers, text in joined if _told(self.match, text) for number in numbers]
+
+
+@dataclass(frozen=True)
 class _Gate:
-    """Each automaton tells the numbers of its gates that a text (in UTF-8) holds, None when it cannot."""
+    """The gates of packs in families; each pattern with its gate."""
 
-    automata: tuple[Match, Match]
-    packs: tuple[tuple[tuple[Pattern, tuple[int, int]], ...], ...]
-    """Each pattern with its automaton and the number of its gate there."""
-    _known: dict[tuple[tuple[int, ...], ...], tuple[Pack, ...]] = field(default_factory=dict)
+    families: tuple[_Family, ...]
+    packs: tuple[tuple[tuple[Pattern, str], ...], ...]
+    _known: dict[tuple[str, ...], tuple[Pack, ...]] = field(default_factory=dict)
 
-    def patterns(self, *passed: tuple[int, ...]) -> tuple[Pack, ...]:
-        """Of each pack the patterns whose gates are among the numbers that each automaton told."""
-        if passed not in self._known:
+    def held(self, column: _Column) -> dict[int, list[str]]:
+        """By number the gates of each text that holds some."""
+        made: dict[int, list[str]] = {}
+        for family in self.families:
+            for number in family.numbers(column):
+                if told := _told(family.match, column.raw[number]):
+                    made.setdefault(number, []).extend([family.gates[one] for one in told])
+        return made
+
+    def patterns(self, held: tuple[str, ...]) -> tuple[Pack, ...]:
+        """Of each pack the patterns of these gates."""
+        if held not in self._known:
             if len(self._known) >= REMEMBERED:
                 self._known.clear()
-            self._known[passed] = tuple(
-                tuple(pattern for pattern, (which, number) in pack if number in passed[which]) for pack in self.packs
-            )
-        return self._known[passed]
+            self._known[held] = tuple(tuple(pattern for pattern, one in pack if one in held) for pack in self.packs)
+        return self._known[held]
+
+
+def _told(match: Match, text: bytes) -> list[int]:
+    """The numbers of the gates that an automaton sees in a text, in order, without the last, which is STOPPED."""
+    numbers = match(text + STOP)
+    if numbers is None:
+        raise MachineFailure(
+            "RE2 ran out of memory on a text",
+            where=f"{len(text)} bytes",
+            hint="a pattern's gate repeats too much: give it a smaller one",
+        )
+    return numbers[:-1]
 
 
 @cache
 def _gate(packs: tuple[Pack, ...]) -> _Gate:
-    gates = {pattern: gate(pattern) for pack in packs for pattern in pack}
-    groups: tuple[list[str], list[str]] = ([], [])
-    for expression in dict.fromkeys(gates.values()):
-        groups["0-9" in expression].append(expression)
-    place = {one: (which, number) for which, group in enumerate(groups) for number, one in enumerate(group)}
-    words, forms = map(_automaton, groups)
-    return _Gate((words, forms), tuple(tuple((one, place[gates[one]]) for one in pack) for pack in packs))
+    gated = tuple(tuple((pattern, gate(pattern)) for pattern in pack) for pack in packs)
+    needs: dict[str, bool] = {}
+    for pattern, one in (line for pack in gated for line in pack):
+        needs[one] = needs.get(one, True) and needs_digit(pattern)
+    families: dict[tuple[str, bool], list[str]] = {}
+    for one, needed in needs.items():
+        families.setdefault((_family(one), needed), []).append(one)
+    made = (
+        _Family(tuple(gates), digits, _automaton(gates), one_of(gates) if name == "cues" else "")
+        for (name, digits), gates in families.items()
+    )
+    return _Gate(tuple(made), gated)
+
+
+def _family(gate: str) -> str:
+    """By what a gate begins with: the edge of a word, a mark, or a class; of the last, those of digits and signs apart."""
+    if gate.startswith(BEGIN):
+        return "cues"
+    if not gate.removeprefix("(?:").startswith("["):
+        return "marks"
+    return "forms" if re.search("[A-Za-z]", gate) else "digits"
 
 
 def _automaton(gates: list[str]) -> Match:
@@ -111,7 +196,7 @@ def _automaton(gates: list[str]) -> Match:
     options.max_mem = MEMORY
     options.log_errors = False
     native = re2.Set.SearchSet(options)
-    for expression in (*gates, EVERY_TEXT):
+    for expression in (*gates, STOPPED):
         native.Add(expression)
     native.Compile()
     match: Match = native.Match

@@ -1,22 +1,7 @@
-"""Lineage in the ledger: row -> data set -> training -> model -> release; and erasures with their tombstones."""
+"""Lineage in the ledger: row -> data set -> training -> model -> release. Looked up here; written by `lineage`, and by
+`erasures` with their tombstones, which import SQLAlchemy."""
 
-from tunesmith.store.lineage.erasures import Erasure, Erasures, Replaced, Switch, Tombstone
-from tunesmith.store.lineage.lineage import Lineage
+from tunesmith.store.lineage.lookups import Lookups
 from tunesmith.store.lineage.nouns import GENERATOR, SOURCE, Consumed, DatasetRows, Known, Seen, Taught, Training
 
-__all__ = [
-    "GENERATOR",
-    "SOURCE",
-    "Consumed",
-    "DatasetRows",
-    "Erasure",
-    "Erasures",
-    "Known",
-    "Lineage",
-    "Replaced",
-    "Seen",
-    "Switch",
-    "Taught",
-    "Tombstone",
-    "Training",
-]
+__all__ = ["GENERATOR", "SOURCE", "Consumed", "DatasetRows", "Known", "Lookups", "Seen", "Taught", "Training"]

@@ -12,10 +12,10 @@ import numpy
 import sqlalchemy as sql
 from sqlalchemy import Connection
 
-from tunesmith.store.database import Database
-from tunesmith.store.lineage import postings
+from tunesmith.store.database import Database, asking
+from tunesmith.store.lineage import postings, writing
 from tunesmith.store.lineage.blocks import position_keys
-from tunesmith.store.lineage.lineage import read_rows, record_dataset
+from tunesmith.store.lineage.lineage import record_dataset
 from tunesmith.store.lineage.nouns import Counts, DatasetRows, Ids
 from tunesmith.store.schema import (
     DATASETS,
@@ -151,11 +151,11 @@ class Erasures:
 
 def _replace(connection: Connection, erasure: str, replaced: Replaced, new_ids: Callable[[Ids], Ids]) -> None:
     """The old data set keeps positions and new ids of what is left, for what was consumed from it; the new one is recorded."""
-    rows = read_rows(connection, replaced.number)
+    rows = postings.read_rows(asking(connection), replaced.number)
     gone = numpy.array(replaced.positions, dtype=numpy.uint32)
     left = rows.where(~numpy.isin(rows.positions, gone))
     left = _renamed(left, new_ids(left.ids))
-    postings.write_rows(connection, replaced.number, left)
+    writing.write_rows(connection, replaced.number, left)
     old = DATASETS.update().where(DATASETS.c.number == replaced.number, DATASETS.c.erased_by.is_(None))
     connection.execute(old.values(erased_by=erasure))
     of_it = sql.select(TRAININGS.c.number).where(TRAININGS.c.dataset == replaced.number)
@@ -168,11 +168,11 @@ def _replace(connection: Connection, erasure: str, replaced: Replaced, new_ids: 
 
 def _forget(connection: Connection, training: int, gone: Counts, left: DatasetRows) -> None:
     """A training without what it consumed of the rows that go."""
-    keys, payload = postings.whole(connection, "consumed", training)
+    keys, payload = postings.whole(asking(connection), "consumed", training)
     keep = ~numpy.isin(keys, position_keys(gone))
-    postings.write(connection, "consumed", training, keys=keys[keep], payload=payload[keep])
+    writing.write(connection, "consumed", training, keys=keys[keep], payload=payload[keep])
     seen = numpy.isin(position_keys(left.positions), keys) if len(keys) else None
-    postings.write_origins(connection, "training", training, origins=left.origins(seen))
+    writing.write_origins(connection, "training", training, origins=left.origins(seen))
 
 
 def _names(table: sql.Table) -> list[str]:

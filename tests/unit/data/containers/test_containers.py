@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 import zstandard
 
-from tunesmith.data.containers import Item, read_records, scan, stream
+from tunesmith.data.containers import Gauge, Item, read_records, scan, stream
 from tunesmith.data.containers.json_values import DEPTH_LIMIT, parse
 from tunesmith.data.format import Misfit
 from tunesmith.errors import DataError
@@ -206,6 +206,37 @@ def test_a_text_file_is_one_row(name: str, tmp_path: Path) -> None:
     data = text.encode()
     (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("gz") else data)
     assert records(tmp_path / name) == [(1, {"text": text[1:]})]
+
+
+def test_the_row_numbers_that_pandas_writes_are_left_out(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    rows = [{"text": 'a, "b"\nc', "label": "x"}, {"text": "", "label": "y"}, {"text": "0", "label": "0"}]
+    for name, sign in (("a.csv", ","), ("a.tsv", "\t"), ("a.csv.gz", ",")):
+        pandas.DataFrame(rows).to_csv(tmp_path / name, sep=sign)
+        gauge = Gauge()
+        assert list(scan(tmp_path / name, name, gauge)) == [(2, rows[0]), (4, rows[1]), (5, rows[2])]
+        assert gauge.notes == [
+            "the first column has no name and holds nothing but the row numbers from 0; it was left out"
+        ]
+
+
+def test_a_column_with_a_name_stays(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("n,text\n0,a\n1,b\n")
+    gauge = Gauge()
+    assert list(scan(tmp_path / "a.csv", "a.csv", gauge)) == [
+        (2, {"n": "0", "text": "a"}),
+        (3, {"n": "1", "text": "b"}),
+    ]
+    assert gauge.notes == []
+
+
+def test_a_numbered_row_of_too_many_fields_is_one_misfit(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(",text\n0,a\n1,b,c\n2,d\n")
+    assert list(scan(tmp_path / "a.csv", "a.csv")) == [
+        (2, {"text": "a"}),
+        Misfit(3, "3 fields, but the header has 2", "put text with commas in quotes"),
+        (4, {"text": "d"}),
+    ]
 
 
 @pytest.mark.parametrize("deep", [DEPTH_LIMIT, DEPTH_LIMIT + 1])

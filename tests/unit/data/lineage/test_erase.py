@@ -15,11 +15,13 @@ from tunesmith.data.lineage import plan, proof, tombstones
 from tunesmith.data.lineage.erase import erase, finish, preview
 from tunesmith.data.lineage.plan import Request
 from tunesmith.data.lineage.proof import record_folder, verify_record
-from tunesmith.data.lineage.trace import trace_row, trace_subject, trace_text
-from tunesmith.data.rows import canonical, load_rows
+from tunesmith.data.lineage.text_index import build_missing
+from tunesmith.data.lineage.trace import trace_row, trace_subject
+from tunesmith.data.lineage.trace_text import trace_text
+from tunesmith.data.rows import load_rows
 from tunesmith.data.sources import SUBJECTS, subject_mark
 from tunesmith.errors import IntegrityBroken, Misuse
-from tunesmith.store.lineage import Erasures
+from tunesmith.store.lineage.erasures import Erasures
 from tunesmith.store.objects import FolderObjects
 from tunesmith.trust.log import Log
 
@@ -43,9 +45,10 @@ def wish(scripted: Any, **others: Any) -> Request:
 def state(made: Any, scripted: Any) -> Any:
     """What the store has and answers, apart from what is random: ids, salts and keys."""
     store = made[1].store
-    lineage = store.ledger.lineage
+    lineage = store.lookups
     digests = {one.rows_digest for one in lineage.datasets()}
-    gone = trace_subject(scripted.ANN, store).found, trace_text(scripted.TEXTS[0], store, progress=Silence()).found
+    build_missing(store, Silence())
+    gone = trace_subject(scripted.ANN, store).found, trace_text(scripted.TEXTS[0], store).found
     [other] = trace_subject(scripted.BOB, store).rows
     sightings = [(one.model, one.certainty, one.rows) for one in trace_row(other.row_id, store).sightings]
     kinds = sorted(stone.kind for stone in store.ledger.erasures.tombstones())
@@ -221,16 +224,12 @@ def test_rows_that_come_back_are_known(fresh: Any, scripted: Any) -> None:
     assert found.why(other, "tickets.jsonl", line=5, subject=None) is None
     assert found.why(other, "other.jsonl", line=4, subject=None) is None
     assert found.why(other, "other.jsonl", line=1, subject=mark) == tombstones.PERSON
-    kept, examples = found.without(rows, [canonical(row.example) for row in rows])
-    assert [row.line for row in kept] == [2, 3, 5, 6] and len(examples) == 4
-    assert found.met == [("tickets.jsonl", 1, tombstones.CONTENT), ("tickets.jsonl", 4, tombstones.CONTENT)]
 
 
 def test_without_an_erasure_nothing_is_looked_at(fresh: Any) -> None:
-    history, context, _ = fresh()
+    _, context, _ = fresh()
     found = tombstones.tombstones_of(context.store, lambda: pytest.fail("the files were read"))
-    rows = load_rows(history.train, context.store)
-    assert found.without(rows, ["x"]) == (rows, ["x"])
+    assert not found.marks
 
 
 def test_nobody_there_is_no_erasure(fresh: Any) -> None:
@@ -250,7 +249,7 @@ def test_rows_by_id(fresh: Any) -> None:
 def test_caches_and_pages_go_with_the_rows(fresh: Any, scripted: Any) -> None:
     _, context, seal = fresh()
     store = context.store
-    trace_text(scripted.TEXTS[0], store, progress=Silence())
+    build_missing(store, Silence())
     leftovers = [
         store.folder / "signals" / "x" / "y",
         store.folder / "reports" / "desk.html",

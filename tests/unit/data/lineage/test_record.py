@@ -22,7 +22,7 @@ def test_spans_are_gathered_over_steps(history: Any, scripted: Any) -> None:
         Encoded(name, tuple(range(8 + at)), ((2, 8),), first_token=8 * (at == 2)) for at, name in enumerate(names)
     ]
     record = keep_consumption(STEPS, encoded, history.store)
-    rows = history.store.ledger.lineage.rows_of(record_dataset(history.train, history.store))
+    rows = history.store.ledger.lookups.rows_of(record_dataset(history.train, history.store))
     consumed = consumed_by(record, rows, history.store)
     assert consumed is not None
     expected: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -47,7 +47,7 @@ def test_spans_are_gathered_over_steps(history: Any, scripted: Any) -> None:
 
 
 def test_an_empty_record_is_a_record(history: Any) -> None:
-    rows = history.store.ledger.lineage.rows_of(record_dataset(history.train, history.store))
+    rows = history.store.ledger.lookups.rows_of(record_dataset(history.train, history.store))
     consumed = consumed_by(keep_consumption([], [], history.store), rows, history.store)
     assert consumed is not None and len(consumed.positions) == 0
 

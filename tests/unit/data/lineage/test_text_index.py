@@ -4,10 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import pyarrow as pa
 import pytest
 
 from tunesmith.artifacts import Example, Row, message
-from tunesmith.data.lineage.text_index import LEAST, build_index, index_folder, longest_run, normal_words, search
+from tunesmith.data.lineage.text_index import build_index
+from tunesmith.data.lineage.text_runs import LEAST, index_folder, normal_words
+from tunesmith.data.lineage.text_search import longest_run, numbered, search
+from tunesmith.data.ngrams import words_in
 from tunesmith.data.rows import keep_dataset
 from tunesmith.errors import Misuse
 from tunesmith.store import Store, open_store
@@ -39,7 +43,9 @@ def kept(store: Store, texts: list[tuple[str, ...]], system: str | None = None) 
         )
         for number, turns in enumerate(texts)
     ]
-    return keep_dataset("train", rows, store).container
+    container = keep_dataset("train", rows, store).container
+    build_index(container, store)
+    return container
 
 
 def longest_in_common(text: list[str], words: list[str]) -> int:
@@ -123,3 +129,9 @@ def test_the_longest_run_is_the_first_of_equal_ones() -> None:
     span = longest_run("a b c x a b c", normal_words("a b c"))
     assert span is not None and (span.start, span.end, span.words) == (0, 5, 3)
     assert longest_run("nothing here", ["a"]) is None
+
+
+def test_words_of_a_question_have_the_numbers_of_a_column() -> None:
+    text = "The naïve Größe of 3 km² -- “quoted”, 東京, don't"
+    asked, column = numbered(normal_words(text)), words_in(pa.array([text]))
+    assert asked.numbers.tolist() == column.numbers.tolist() and asked.starts.tolist() == column.starts.tolist()

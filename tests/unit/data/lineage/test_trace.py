@@ -6,7 +6,9 @@ import pytest
 
 from tunesmith.context import Silence
 from tunesmith.data.lineage.record import record_dataset, record_training
-from tunesmith.data.lineage.trace import trace_row, trace_source, trace_subject, trace_text
+from tunesmith.data.lineage.text_index import build_missing
+from tunesmith.data.lineage.trace import trace_row, trace_source, trace_subject
+from tunesmith.data.lineage.trace_text import trace_text
 from tunesmith.data.rows import keep_dataset
 from tunesmith.errors import Misuse
 from tunesmith.store.lineage import Training
@@ -68,14 +70,17 @@ def test_a_source_counts_what_was_consumed_of_it(history: Any) -> None:
 
 
 def test_a_text_is_certain_when_a_row_has_all_of_it(history: Any, scripted: Any) -> None:
-    whole = trace_text(scripted.TEXTS[0].upper() + "!", history.store, progress=Silence())
+    with pytest.raises(Misuse, match="no text index"):
+        trace_text(scripted.TEXTS[0], history.store)
+    build_missing(history.store, Silence())
+    whole = trace_text(scripted.TEXTS[0].upper() + "!", history.store)
     assert told(whole, history)["first"] == ("certain", 1, ("desk",))
-    part = trace_text(f"Sorry, {scripted.TEXTS[0]}", history.store, progress=Silence())
+    part = trace_text(f"Sorry, {scripted.TEXTS[0]}", history.store)
     assert {certainty for certainty, _, _ in told(part, history).values()} == {"possible"}
     assert [(row.file, row.line) for row in part.rows] == [("tickets.jsonl", 1), ("made.jsonl", 2)]
     [span] = part.rows[0].spans
     assert (scripted.TEXTS[0][span.start : span.end], span.words) == (scripted.TEXTS[0], 16)
-    nothing = trace_text("a penguin walks over the ice of the far south", history.store, progress=Silence())
+    nothing = trace_text("a penguin walks over the ice of the far south", history.store)
     assert (nothing.found, nothing.sightings) == (0, ())
 
 
@@ -113,7 +118,7 @@ def test_a_record_of_other_ids_makes_no_certainty(history: Any, scripted: Any) -
     moved = keep_dataset("train", rows, history.store)
     other = history.first.model_copy(update={"rows": 5})
     record_training(other, moved, history.store, run_id="run-9")
-    [training] = [one for one in history.store.ledger.lineage.trainings() if one.run_id == "run-9"]
+    [training] = [one for one in history.store.ledger.lookups.trainings() if one.run_id == "run-9"]
     assert not training.recorded
 
 

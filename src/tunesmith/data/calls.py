@@ -1,0 +1,128 @@
+"""Tool calls, tools and their results as a chat template is given them, and whether it wrote them.
+
+A template that knows nothing of tools leaves calls out and says nothing: the model would learn to answer with silence.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from jinja2.exceptions import TemplateError
+
+from tunesmith import process
+from tunesmith.artifacts import Message
+from tunesmith.data.templates import settled, write, write_marked
+
+process.prepare()
+
+from transformers import PreTrainedTokenizerBase  # noqa: E402
+from transformers.utils.chat_template_utils import render_jinja_template  # noqa: E402
+
+Turn = dict[str, Any]
+Tools = tuple[dict[str, Any], ...]
+Marks = list[tuple[int, int]]
+
+PYTHON: Final = {"true": "True", "false": "False", "null": "None"}
+
+
+def turns_of(messages: Sequence[Message]) -> list[Turn]:
+    """Messages as the template is given them; arguments of calls as objects, as transformers documents it.
+
+    A turn that only calls has no text: transformers makes that of a content of None too.
+    """
+    return [_turn(one) for one in messages]
+
+
+def tools_of(definitions: Sequence[str] | None) -> Tools:
+    """Tool definitions as the template is given them: OpenAI's form, also where a file has the function alone."""
+    tools = [json.loads(text) for text in definitions or ()]
+    return tuple(tool if "function" in tool else {"type": "function", "function": tool} for tool in tools)
+
+
+def written(tokenizer: PreTrainedTokenizerBase, turns: list[Turn], *, ask: bool, tools: Tools) -> str:
+    """What the template writes. Raises jinja2's TemplateError when it refuses, also by failing on what a turn has."""
+    if not tools and not any("tool_calls" in turn for turn in turns):
+        return write(tokenizer, turns, ask=ask)
+    given: dict[str, Any] = {"tools": list(tools) or None, "chat_template": settled(tokenizer.get_chat_template())}
+    try:
+        return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=ask, **given))
+    except (TypeError, KeyError) as error:
+        raise TemplateError(f"it fails on tools: {error}") from error
+
+
+def written_marked(tokenizer: PreTrainedTokenizerBase, turns: list[Turn], *, tools: Tools) -> tuple[str, Marks]:
+    """The same with the runs of characters that stand between the template's generation marks."""
+    if not tools:
+        return write_marked(tokenizer, turns)
+    names: dict[str, Any] = {**tokenizer.special_tokens_map, "tools": list(tools)}
+    template = settled(tokenizer.get_chat_template())
+    made: Any = render_jinja_template([turns], chat_template=template, return_assistant_tokens_mask=True, **names)
+    (text,), (marks,) = made
+    runs: Marks = []
+    for start, end in (mark for mark in marks if mark[1] > mark[0]):
+        goes_on = runs and runs[-1][1] == start
+        runs.append((runs.pop()[0] if goes_on else start, end))
+    return str(text), runs
+
+
+def texts_of(turns: Sequence[Turn], tools: Tools) -> Iterator[str]:
+    """Every text that a template is given: words, names and values, which may spell no control token."""
+    for turn in turns:
+        yield turn["content"]
+        yield from (text for call in turn.get("tool_calls", ()) for text in _leaves(call))
+    yield from (text for tool in tools for text in _leaves(tool))
+
+
+def missing_call(bare: str, turn: Turn) -> str | None:
+    """The name of a call that is not written whole, name and arguments, in a text without white space; None when all are."""
+    for call in turn.get("tool_calls", ()):
+        name, arguments = call["function"]["name"], call["function"]["arguments"]
+        if not all(_stands(bare, leaf) for leaf in (name, *_leaves(arguments))):
+            return str(name)
+    return None
+
+
+def missing_tool(bare: str, tools: Tools) -> str | None:
+    """The name of a tool whose name or parameters are not written in a text without white space; None when all are."""
+    for tool in tools:
+        function = tool["function"]
+        parameters = function.get("parameters") or {}
+        names = parameters.get("properties") or {} if isinstance(parameters, dict) else {}
+        if not all(_stands(bare, str(name)) for name in (function.get("name", ""), *names)):
+            return str(function.get("name"))
+    return None
+
+
+def _turn(one: Message) -> Turn:
+    made: Turn = {"role": one.role, "content": one.text}
+    if one.tool_calls:
+        made["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": json.loads(call.arguments)},
+            }
+            for call in one.tool_calls
+        ]
+    if one.role == "tool":
+        made |= {key: value for key in ("tool_call_id", "name") if (value := getattr(one, key)) is not None}
+    return made
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """Keys and values of a JSON value, as texts."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield str(key)
+            yield from _leaves(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner)
+    else:
+        yield value if isinstance(value, str) else json.dumps(value)
+
+
+def _stands(bare: str, leaf: str) -> bool:
+    """Whether a name or a value stands in a text without white space: as it is, as JSON, or as Python writes it."""
+    forms = (leaf, json.dumps(leaf, ensure_ascii=False)[1:-1], json.dumps(leaf)[1:-1], PYTHON.get(leaf, leaf))
+    return any("".join(form.split()) in bare for form in forms)

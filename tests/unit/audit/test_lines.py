@@ -1,0 +1,62 @@
+"""Rows as they were read, in the columns that checks see: exact values, and those of rows in memory."""
+
+import hashlib
+
+from tunesmith.artifacts import Example, Message, Rights, Row, Text, message
+from tunesmith.artifacts.example import ToolCall
+from tunesmith.audit.columns import corpus_of
+from tunesmith.audit.lines import tables_of
+from tunesmith.data.lines import Line, line_of
+
+CALL = ToolCall(name="f", arguments="{}")
+EXAMPLES = [
+    Example(messages=(message("system", "Be kind."), message("user", "Hello, You!"), message("assistant", "yo"))),
+    Example(messages=(message("user", "a"), message("assistant", "b"), message("user", "c"))),
+    Example(messages=(message("assistant", "alone"),)),
+    Example(text="A text.", labels=("x", "y")),
+    Example(text="plain"),
+    Example(messages=(message("user", "u"), Message(role="assistant", content=(Text(text="t"),), tool_calls=(CALL,)))),
+    Example(messages=(message("system", "one"), message("system", "two"))),
+]
+RIGHTS = [Rights(license="MIT", source="a"), Rights(source="b", subject="0" * 32)]
+
+
+def rows(*, same: bool) -> list[Row]:
+    return [
+        Row(row_id=f"{n:x}", file="a.jsonl", line=n + 1, example=example, rights=RIGHTS[0 if same else n % 2])
+        for n, example in enumerate(EXAMPLES)
+    ]
+
+
+def lines(found: list[Row]) -> list[Line]:
+    return [line_of(row) for row in found]
+
+
+def test_each_column() -> None:
+    table, parts = tables_of(lines(rows(same=True)), "test", row=10, part=30)
+    found = table.to_pydict()
+    assert found["row"] == list(range(10, 17)) and found["line"] == list(range(1, 8))
+    assert found["system"] == ["Be kind.", "", "", "", "", "", "one\ntwo"]
+    assert found["prompt"] == ["Hello, You!", "a\nb\nc", "", "A text.", "plain", "u", ""]
+    assert found["completion"] == ["yo", "", "alone", "x, y", None, 't\n{"name": "f", "arguments": {}}', ""]
+    assert found["label"] == [None, None, None, "x", None, None, None]
+    assert found["systems"] == [1, 0, 0, 0, 0, 0, 0]
+    assert found["plain"][0] == "hello you"
+    assert found["digest"] == [hashlib.sha256(example.canonical()).hexdigest() for example in EXAMPLES]
+    assert set(found["split"]) == {"test"} and set(found["license"]) == {"MIT"} and set(found["author"]) == {None}
+    said = parts.to_pydict()
+    assert said["part"] == list(range(30, 43))
+    assert said["row"] == [10] * 3 + [11] * 3 + [12, 13, 14] + [15] * 2 + [16] * 2
+    assert said["message"] == [0, 1, 2, 0, 1, 2, 0, 0, 0, 0, 1, 0, 1]
+    assert said["role"][6:9] == ["assistant", None, None] and said["text"][7:9] == ["A text.", "plain"]
+
+
+def test_they_are_those_of_rows_in_memory() -> None:
+    for same in (True, False):
+        found = rows(same=same)
+        table, parts = tables_of(lines(found), "train", row=0, part=0)
+        corpus = corpus_of(found, [])
+        assert parts.equals(corpus.parts)
+        columns = [name for name in table.column_names if name != "plain"]
+        assert table.select(columns).equals(corpus.table.select(columns))
+        assert table.column("plain").to_pylist() == corpus.table.column("normal").to_pylist()

@@ -1,0 +1,82 @@
+"""How far the reading of a file has come: by its bytes as they lie on disk, whatever kind it is of."""
+
+import gzip
+import json
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+import zstandard
+
+from tunesmith.data.containers import Course, Gauge, scan, stream
+
+RNG = random.Random(3)
+ROWS = [{"text": f"{RNG.random()} {n}"} for n in range(4000)]
+LINES = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
+
+
+def write(path: Path) -> None:
+    data = {"gz": gzip.compress, "zst": zstandard.compress}.get(path.suffix[1:], bytes)
+    if path.suffix == ".parquet":
+        pa.parquet.write_table(pa.Table.from_pylist(ROWS), path)
+    elif path.suffix == ".arrow":
+        table = pa.Table.from_pylist(ROWS)
+        make = pa.ipc.new_file if path.stem == "file" else pa.ipc.new_stream
+        with make(path, table.schema) as writer:
+            writer.write_table(table, max_chunksize=1000)
+    elif ".csv" in path.name:
+        path.write_bytes(data(("text\n" + "\n".join(row["text"] for row in ROWS)).encode()))
+    elif ".json" in path.suffixes:
+        path.write_bytes(data(json.dumps(ROWS).encode()))
+    else:
+        path.write_bytes(data(LINES))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.zst", "a.json", "a.parquet", "file.arrow", "stream.arrow"],
+)
+def test_the_share_grows_with_the_rows_to_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In pieces of a tenth of the file or less the share is never more than two pieces before the rows."""
+    monkeypatch.setattr(stream, "CHUNK", 4096)
+    write(tmp_path / name)
+    gauge = Gauge(name)
+    shares = [gauge.share for _ in scan(tmp_path / name, name, gauge)]
+    assert shares == sorted(shares) and 0.97 < shares[-1] <= 1.0
+    # gzip and Zstandard read ahead: by 128 KB in this version of Python, which is the whole of a small file
+    ahead = 1.0 if name.endswith((".gz", ".zst")) else 0.26
+    assert all(-0.01 < share - (at + 1) / len(ROWS) < ahead for at, share in enumerate(shares))
+
+
+def test_below_packing_the_packed_bytes_count(tmp_path: Path) -> None:
+    """A gzip file of two members, the first of which is an eighth of the bytes and nearly all of the rows."""
+    easy, hard = (
+        b'{"text": "a"}\n' * 200_000,
+        "".join(json.dumps({"text": f"{RNG.getrandbits(4000):x}"}) + "\n" for _ in range(2000)).encode(),
+    )
+    packed = gzip.compress(easy), gzip.compress(hard)
+    (tmp_path / "a.jsonl.gz").write_bytes(b"".join(packed))
+    gauge = Gauge()
+    shares = [gauge.share for _ in scan(tmp_path / "a.jsonl.gz", "a.jsonl.gz", gauge)]
+    first = len(packed[0]) / (len(packed[0]) + len(packed[1]))
+    assert first < 0.05 and shares[190_000] < 0.2 and shares[-1] == pytest.approx(1.0)
+
+
+def test_a_course_weighs_files_by_their_bytes() -> None:
+    course = Course([Gauge("a", 300, 1.0, ["left out"]), Gauge("b", 100, 0.5)])
+    assert course.share() == pytest.approx(350 / 400)
+    assert course.notes() == [("a", "left out")]
+
+
+def test_of_a_limit_the_rows_count() -> None:
+    course = Course([Gauge("a", 1000, 0.01)], rows=40, limit=100)
+    assert course.share() == 0.4
+    course.gauges[0].share = 0.7  # the file has less than the limit
+    assert course.share() == 0.7
+
+
+@pytest.mark.parametrize("course", [Course(), Course([Gauge("a", 0)]), Course([Gauge("a", 9, 0.5)], partly=True)])
+def test_where_no_size_is_known_nothing_is_said(course: Course) -> None:
+    assert course.share() is None

@@ -1,0 +1,156 @@
+"""Near rows: what is left beside a shared document, pairs that are asked once, and answers that no batch size changes."""
+
+from itertools import combinations
+
+import numpy
+import pyarrow as pa
+import pytest
+
+from tunesmith import tables
+from tunesmith.artifacts import Example, Row, message
+from tunesmith.audit.checks.near_duplicate import NearDuplicate
+from tunesmith.audit.checks.split_leakage import SplitLeakage
+from tunesmith.audit.columns import corpus_of
+from tunesmith.data import similar
+from tunesmith.data.normal import normal
+from tunesmith.data.similar import Answers, Likeness, Marks, Numbers, besides, led, parts_of, sifted
+from tunesmith.tables import Triples, overlap, signatures
+
+DOCUMENT = "The ferry leaves the north pier at seven in the morning and comes back at six,\nbut not on Sundays; bikes cost two."
+LINE = (
+    "Answer the question of a visitor in a few words and only from the notice that stands below it, please, or say so."
+)
+
+
+def rows_of(texts: list[str], file: str) -> list[Row]:
+    said = [(message("user", text), message("assistant", "the same answer")) for text in texts]
+    return [
+        Row(row_id=f"{file}{n}", file=file, line=n + 1, example=Example(messages=turns)) for n, turns in enumerate(said)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "left"),
+    [
+        (f"{DOCUMENT}\n\nWhen does it leave?", f"{DOCUMENT}\n \nWhat is two?", ("when does it leave", "what is two")),
+        (f"{DOCUMENT}\n\nWhen?", f"{DOCUMENT.upper()}\n\nWhen?", ("", "")),
+        (f"{LINE}\nWhen?\nNow.", f"{LINE}\nWho?\nNow.", ("when now", "who now")),
+        (f"{DOCUMENT}\n\nWhen?", DOCUMENT, ("when", "")),
+        ("Two words.\n\nWhen?", "Two words.\n\nWho?", ("", "")),
+        (f"{DOCUMENT} When?", f"{DOCUMENT} Who?", ("", "")),
+        ("", "", ("", "")),
+    ],
+    ids=["block", "all", "line", "addition", "short", "within a line", "empty"],
+)
+def test_what_two_prompts_say_beside_the_long_part_that_they_share(one: str, two: str, left: tuple[str, str]) -> None:
+    assert besides(parts_of(one), parts_of(two)) == left
+    assert besides(parts_of(two), parts_of(one)) == left[::-1]
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "alike"),
+    [
+        ("How many boats leave the pier in May", "How many boats leave the pier in June", True),
+        ("How many boats leave in May", "How many boats leave in June", False),
+        ("Who", "Who", True),
+        ("Who", "When", False),
+    ],
+)
+def test_three_quarters_of_the_words_beside_a_document_must_be_shared(one: str, two: str, alike: bool) -> None:
+    prompts = [f"{DOCUMENT}\n\n{question}?" for question in (one, two)]
+    normals = [normal(prompt) for prompt in prompts]
+    assert Likeness(normals, (), 0.5).between(0, 1) is not None
+    assert (Likeness(normals, (), 0.5, prompts=prompts).between(0, 1) is not None) is alike
+
+
+def test_a_pair_is_asked_once_and_again_when_it_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def alike(rows: Numbers, others: Numbers) -> Marks:
+        asked.extend(zip(rows.tolist(), others.tolist(), strict=True))
+        even: Marks = (rows + others) % 2 == 0
+        return even
+
+    answers = Answers(alike)
+    for pairs in ([(5, 1), (4, 1), (9, 0)], [(9, 0), (5, 1), (2**30, 2)], [(4, 1), (2**30, 2)]):
+        rows, others = (numpy.array(side) for side in zip(*pairs, strict=True))
+        assert answers.of(rows, others).tolist() == [(row + other) % 2 == 0 for row, other in pairs]
+        answers.settle()
+    assert asked == [(5, 1), (4, 1), (9, 0), (2**30, 2)]
+    monkeypatch.setattr(similar, "ASKED", 3)
+    answers.settle()
+    assert answers.of(numpy.array([5]), numpy.array([1])).tolist() == [True]
+    assert asked[4:] == [(5, 1)]
+
+
+def texts(count: int) -> list[str]:
+    """Stock sentences, so that many rows are a little alike, and copies among them."""
+    rng = numpy.random.default_rng(7)
+    stock = [" ".join(f"w{n}" for n in rng.integers(0, 60, size=6)) for _ in range(40)]
+    made = [" ".join(rng.choice(stock, size=int(size))) for size in rng.integers(1, 6, size=count)]
+    for number in range(0, count, 9):
+        made[number] = f"well {made[number // 3]}"
+    return made
+
+
+def test_no_pair_that_meets_is_lost_by_the_sieves() -> None:
+    made = texts(300)
+    normals = pa.chunked_array([pa.array(made[:128]), pa.array(made[128:])])
+    bands = tables.bands_of(pa.table({"row": list(range(300)), "normal": normals}), column="normal", row="row")
+    likeness = Likeness(made, (), 0.5)
+    columns, sieved = (Triples.of(normals),), []
+
+    def alike(rows: Numbers, others: Numbers) -> Marks:
+        near = sifted(columns, rows, others, threshold=0.5)
+        sieved.append(len(near) - int(near.sum()))
+        exact = [
+            likeness.between(row, other) is not None for row, other in zip(rows.tolist(), others.tolist(), strict=True)
+        ]
+        assert near[exact].all()
+        near[:] = exact
+        return near
+
+    found = set(led(bands, alike, threshold=0.5))
+    true = {(two, one) for one, two in combinations(range(300), 2) if likeness.between(one, two) is not None}
+    assert found <= true
+    assert {row for row, _ in true} - {row for row, _ in found} == set()
+    assert sum(sieved) >= 50
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        (signatures, "SIGNED", 37),
+        (signatures, "COMPARED", 5),
+        (overlap, "SLICE", 300),
+        (overlap, "SLOTS", 64),
+        (overlap, "SPARSE", 1),
+        (overlap, "FEW", 0),
+        (similar, "ASKED", 0),
+        (similar, "HELD", 2),
+    ],
+)
+def test_findings_are_the_same_however_much_is_looked_at_at_once(
+    module: object, name: str, value: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [f"{LINE}\n{text}" if number % 4 == 0 else text for number, text in enumerate(texts(240))]
+    train, test = rows_of(made[:200], "a.jsonl"), rows_of(made[200:], "t.jsonl")
+
+    def found() -> list[list[tuple[object, ...]]]:
+        corpus = corpus_of(train, test)
+        return [
+            [(one.place.line, one.other and one.other.line, one.similarity) for one in check.examine(corpus)]
+            for check in (NearDuplicate(), SplitLeakage())
+        ]
+
+    whole = found()
+    assert all(len(findings) >= 10 for findings in whole)
+    monkeypatch.setattr(module, name, value)
+    assert found() == whole
+
+
+def test_the_first_of_equal_held_out_prompts_is_named_however_short_or_many() -> None:
+    held = [*[f"well {n}" for n in range(70)], "thanks a lot", "Thanks, a lot!", "", *["how is the old hat"] * 70]
+    corpus = corpus_of(rows_of(["THANKS a lot", "", "how is the old hat"], "a.jsonl"), rows_of(held, "t.jsonl"))
+    found = [(one.place.line, one.other and one.other.line, one.similarity) for one in SplitLeakage().examine(corpus)]
+    assert found == [(1, 71, 1.0), (3, 74, 1.0)]
