@@ -376,7 +376,9 @@ ANSWERS: Final = (
         after=rf"[^.\n]{{0,25}}?\b(?:{_CODE}|{_TONGUE})\b",
         inside=True,
         asked=True,
-        also=rf"{_CODE}|{_TONGUE}",
+        # digits are left out: Python knows more of them than RE2
+        also=rf"{_TONGUE}|base|cipher|rot|emoji|emoticon|backward|revers|morse|binary|hex|pig latin|leet|"
+        r"ascii|mirror|octal|unicode",
     ),
 )
 HIDDEN: Final = (

@@ -233,7 +233,7 @@ def guards(system: str) -> tuple[Guard, ...]:
 
 def _secret(system: str) -> Guard:
     values = [re.escape(value.strip()) for value in _VALUE.findall(system)]
-    words = [rf"(?i:\b{_SECRET}\b|\b{_ASIDE}|\b{PASSWORD}|{OTHER_PASSWORD})", *(rf"\b{value}\b" for value in values)]
+    words = [rf"(?i:\b(?:{_SECRET}\b|{_ASIDE}|{PASSWORD})|{OTHER_PASSWORD})", *(rf"\b{value}\b" for value in values)]
     return Guard("guarded-secret", re.compile("|".join(words)), own=True)
 
 
@@ -278,7 +278,7 @@ def _topics(sentence: str, system: str) -> Iterator[Guard]:
     }
     wide = stems | {stem for topic in TOPICS if _names(topic, " ".join(words)) for stem in topic}
     if wide:
-        yield Guard("forbidden-request", re.compile("|".join(sorted(map(_beginning, wide)))))
+        yield Guard("forbidden-request", re.compile(_beginnings(wide)))
 
 
 def _elsewhere(clause: str, system: str) -> Iterator[Guard]:
@@ -304,14 +304,17 @@ def _stem(word: str) -> str:
     return short if len(short) > FEWEST else word.lower()
 
 
-def _beginning(stem: str) -> str:
-    """An expression for words with a stem; letters of an abbreviation are capital ones, other scripts have no spaces."""
-    if not stem.isascii():
-        return f"(?i:{re.escape(stem)})"
-    if stem.isupper():
-        return rf"\b{stem}s?\b"
-    ending = r"\w{0,6}" if len(stem) > FEWEST else "s?"
-    return rf"(?i:\b{re.escape(stem)}{ending}\b)"
+def _beginnings(stems: set[str]) -> str:
+    """An expression for words with one of the stems; abbreviations are in capital letters, other scripts have no spaces."""
+    foreign = sorted(re.escape(stem) for stem in stems if not stem.isascii())
+    upper = sorted(stem for stem in stems if stem.isascii() and stem.isupper())
+    plain = sorted(stem for stem in stems if stem.isascii() and not stem.isupper())
+    long, short = ([re.escape(one) for one in plain if (len(one) > FEWEST) is wanted] for wanted in (True, False))
+    words = [rf"(?i:{'|'.join(long)})\w{{0,6}}"] if long else []
+    words += [f"(?i:{'|'.join(short)})s?"] if short else []
+    words += [f"(?:{'|'.join(upper)})s?"] if upper else []
+    parts = [rf"\b(?:{'|'.join(words)})\b"] if words else []
+    return "|".join([*parts, *([f"(?i:{'|'.join(foreign)})"] if foreign else [])])
 
 
 _DO_NOT: Final = re.compile(r"(?i)do(?: not|n['’]?t)")
