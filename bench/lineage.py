@@ -29,11 +29,12 @@ from tunesmith.context import Context
 from tunesmith.data.lineage.erase import preview
 from tunesmith.data.lineage.plan import Request
 from tunesmith.data.lineage.record import record_dataset, record_training
+from tunesmith.data.lineage.subjects import SUBJECTS, subject_mark
 from tunesmith.data.lineage.text_index import build_index
 from tunesmith.data.lineage.trace import trace_row, trace_source, trace_subject
 from tunesmith.data.lineage.trace_text import trace_text
 from tunesmith.data.rows import SCHEMA, RowWriter
-from tunesmith.data.sources import SUBJECTS, row_id, subject_mark
+from tunesmith.data.sources import row_id
 from tunesmith.store import Store, open_store
 from tunesmith.train.consumption import SCHEMA as CONSUMPTION
 

@@ -29,8 +29,9 @@ from tunesmith.artifacts import (
 )
 from tunesmith.data.chat import Encoded
 from tunesmith.data.lineage.record import record_merge, record_release, record_training
+from tunesmith.data.lineage.subjects import SUBJECTS, subject_mark
 from tunesmith.data.rows import keep_dataset
-from tunesmith.data.sources import SUBJECTS, row_id, subject_mark
+from tunesmith.data.sources import row_id
 from tunesmith.store import Store
 from tunesmith.store.ledger import StageRow
 from tunesmith.train.consumption import keep_consumption

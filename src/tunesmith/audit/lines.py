@@ -22,13 +22,23 @@ TEXTS: Final = (
     "label",
     "plain",
     "digest",
+    "whole",
     *Rights.model_fields,
 )
+BESIDE: Final = ('"tools":', '"tool_calls":', '"tool_call_id":', '"weight":', '"name":')
 NUMBERS: Final = ("row", "line", "systems")
 TABLE: Final = pa.schema([*((name, pa.int64()) for name in NUMBERS), *((name, pa.string()) for name in TEXTS)])
 PARTS: Final = pa.schema(
     [("part", pa.int64()), ("row", pa.int64()), ("message", pa.int64()), ("text", pa.string()), ("role", pa.string())]
 )
+
+
+def whole(example: str) -> str | None:
+    """An example's canonical text when it has tools, calls, weights or names, which PARTS has not; None for most.
+
+    No word of a message looks like these keys: a quotation mark in it is written with a backslash.
+    """
+    return example if any(key in example for key in BESIDE) else None
 
 
 def tables_of(lines: Sequence[Line], split: str, *, row: int, part: int) -> tuple[pa.Table, pa.Table]:
@@ -49,6 +59,7 @@ def tables_of(lines: Sequence[Line], split: str, *, row: int, part: int) -> tupl
         "label": labels,
         "plain": [normal(prompt) for prompt in prompts],
         "digest": [hashlib.sha256(example.encode()).hexdigest() for example in examples],
+        "whole": [whole(example) for example in examples],
         **_rights(rights),
     }
     return _table(columns, TABLE), _messages(turns, texts, row=row, part=part)

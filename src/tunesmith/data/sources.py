@@ -15,6 +15,7 @@ from tunesmith.data.croissant import described
 from tunesmith.data.examples import ExampleReader
 from tunesmith.data.files import DataFile, find
 from tunesmith.data.format import Misfit
+from tunesmith.data.lineage.subjects import SUBJECTS, subject_mark
 from tunesmith.data.lines import Line, RecordReader, rows_of
 from tunesmith.data.misfits import Faults, Misfits, refuse
 from tunesmith.data.own_rights import OwnRights
@@ -22,8 +23,6 @@ from tunesmith.data.stated import Stated, summary
 from tunesmith.errors import DataError, Misuse
 from tunesmith.recipe import DataSettings, SourceSettings
 
-SUBJECTS = "subject"
-"""Name of the salt under which persons are known; deleting it makes their marks meaningless."""
 FETCHED = "fetched"
 """Folder of the store where remote files are kept."""
 
@@ -239,8 +238,3 @@ def _reader(file: _File, spec: SourceSettings) -> ExampleReader:
         return ExampleReader(spec.format, spec.columns)
     except Misuse as error:
         raise DataError(error.what, where=file.name, hint=error.hint) from error
-
-
-def subject_mark(salt: bytes, value: str) -> str:
-    """32 hex digits of HMAC-SHA256 (the salt of persons; what identifies one, without case and outer spaces)."""
-    return hmac.new(salt, value.strip().casefold().encode(), hashlib.sha256).hexdigest()[:32]

@@ -59,7 +59,7 @@ def chosen(model: LocalModel, asked: Asked, *, label: str, labels: Sequence[str]
 def _prompt_ids(model: LocalModel, row: Row, messages: tuple[Message, ...]) -> list[int]:
     """What the model is given. Raises DataError with the row's id when a message or the chat template stands against it."""
     try:
-        return prompt_ids(model.tokenizer, messages)
+        return prompt_ids(model.tokenizer, messages, tools=row.example.tools)
     except DataError as error:
         raise DataError(f"row {row.row_id}: {error.what}", where=f"{row.file}:{row.line}", hint=error.hint) from error
     except TemplateError as error:

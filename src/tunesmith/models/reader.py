@@ -1,7 +1,6 @@
 """How a base reads rows: its tokenizer, template and context, without its weights."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, reduce
 from pathlib import Path
@@ -9,13 +8,13 @@ from types import SimpleNamespace
 from typing import Final
 
 from tunesmith import process
-from tunesmith.artifacts import Example, Message, Role, Row, message
+from tunesmith.artifacts import Example, Row, Text
 from tunesmith.context import Context
 from tunesmith.data.chat import control_tokens, render
 from tunesmith.errors import DataError
 from tunesmith.models.bases import resolve_base
 from tunesmith.models.loading import context_length
-from tunesmith.models.reading import Bound, Reading, Turns
+from tunesmith.models.reading import Bound, Reading
 from tunesmith.models.tasks import Task, build_task
 from tunesmith.recipe import BaseSettings, NewBase, TaskSettings
 
@@ -52,17 +51,20 @@ class BaseReader:
     def cuts_texts(self) -> bool:
         return self.task.type == "text"
 
-    def bound(self, roles: Sequence[Role]) -> Bound:
+    def bound(self, shape: Example) -> Bound:
         """Every token stands for a byte or more, once the tokenizer has brought the text into its normal form.
 
         The template is taken to write a message as often as it writes a word in its place.
         """
-        words = [WORD.format(number) for number in range(len(roles))]
-        turns = self._task.messages(_row(list(zip(roles, words, strict=True))))
+        words = [WORD.format(number) for number in range(len(shape.messages))]
+        said = zip(shape.messages, words, strict=True)
+        turns = tuple(turn.model_copy(update={"content": (Text(text=word),)}) for turn, word in said)
         try:
-            text = render(self.tokenizer, turns, ask=False)
+            spoken = self._task.messages(_row(shape.model_copy(update={"messages": turns})))
+            text = render(self.tokenizer, spoken, ask=False, tools=shape.tools)
         except TemplateError as error:
-            raise DataError(f"the chat template refuses the roles {', '.join(roles)}: {error}") from error
+            roles = ", ".join(turn.role for turn in turns)
+            raise DataError(f"the chat template refuses the roles {roles}: {error}") from error
         times = max((text.count(word) for word in words), default=1)
         frame = reduce(lambda left, word: left.replace(word, ""), words, self._shortened(text))
         return Bound(weight(frame, GROWTH) + 2, max(1, times), self._growth)
@@ -72,9 +74,9 @@ class BaseReader:
         special = {token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special}
         return reduce(lambda left, name: left.replace(name, "."), sorted(special, key=len, reverse=True), text)
 
-    def read(self, turns: Turns) -> Reading:
+    def read(self, example: Example) -> Reading:
         try:
-            pieces = self._task.encode(_row(turns), self.tokenizer, window=ENDLESS, objective=self.objective)
+            pieces = self._task.encode(_row(example), self.tokenizer, window=ENDLESS, objective=self.objective)
         except DataError as error:
             return Reading(problem=error.what.removeprefix(f"row {ROW_ID}: "))
         if not all(piece.supervised for piece in pieces):
@@ -134,6 +136,5 @@ def _load(folder: Path) -> tuple[PreTrainedTokenizerBase, int]:
     return tokenizer, context_length(SimpleNamespace(config=config))
 
 
-def _row(turns: Turns) -> Row:
-    messages: tuple[Message, ...] = tuple(message(role, text) for role, text in turns)
-    return Row(row_id=ROW_ID, file="", line=1, example=Example(messages=messages))
+def _row(example: Example) -> Row:
+    return Row(row_id=ROW_ID, file="", line=1, example=example)

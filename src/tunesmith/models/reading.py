@@ -1,13 +1,12 @@
 """Reading: what a row is to a base, as tokens. Nothing heavy is imported here, so that the audit can speak of it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple, Protocol
 
 from pydantic import GetPydanticSchema
 from pydantic_core.core_schema import any_schema
 
-from tunesmith.artifacts import Role
+from tunesmith.artifacts import Example
 
 
 class Reading(NamedTuple):
@@ -30,10 +29,6 @@ class Bound:
     added: int
     times: int
     beyond: int
-
-
-Turns = Sequence[tuple[Role, str]]
-"""Role and text of each message."""
 
 
 class Reader(Protocol):
@@ -59,12 +54,15 @@ class Reader(Protocol):
         """Whether a plain text is cut into windows, with nothing lost and no chat template."""
         ...
 
-    def bound(self, roles: Sequence[Role]) -> Bound:
-        """How many tokens a conversation of these roles can have. Raises DataError when the template refuses them."""
+    def bound(self, shape: Example) -> Bound:
+        """How many tokens a conversation can have that has the roles, calls and tools of `shape` and other texts.
+
+        Raises DataError when the template refuses it.
+        """
         ...
 
-    def read(self, turns: Turns) -> Reading:
-        """The tokens of a conversation."""
+    def read(self, example: Example) -> Reading:
+        """The tokens of a conversation, with its tools, calls and weights."""
         ...
 
 

@@ -1,9 +1,14 @@
 """What the base says of rows: too long, or not to be trained; with a reader that is scripted, and with the embedded base."""
 
+import json
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from tunesmith.artifacts import Example, Role, Row, message
+import pytest
+
+from tunesmith.artifacts import Example, Message, Role, Row, Text, message
+from tunesmith.artifacts.example import ToolCall
 from tunesmith.audit.checks.chat_template import ChatTemplate
 from tunesmith.audit.checks.over_long import OverLong
 from tunesmith.audit.columns import corpus_of
@@ -11,9 +16,12 @@ from tunesmith.audit.corpus import Corpus
 from tunesmith.context import Context
 from tunesmith.errors import DataError
 from tunesmith.models.bases import EMBEDDED
-from tunesmith.models.reader import open_reader
-from tunesmith.models.reading import Bound, Reading, Turns
+from tunesmith.models.bases.template import train_tokenizer
+from tunesmith.models.reader import BaseReader, open_reader
+from tunesmith.models.reading import Bound, Reading
+from tunesmith.models.tasks import build_task
 from tunesmith.recipe import TaskSettings
+from tunesmith.train.ready import Encoder, sort_out
 
 
 @dataclass(frozen=True)
@@ -26,12 +34,13 @@ class Scripted:
     cuts_texts: bool = False
     asked: list[str] = field(default_factory=list, compare=False)
 
-    def bound(self, roles: Sequence[Role]) -> Bound:
-        if "tool" in roles:
+    def bound(self, shape: Example) -> Bound:
+        if "tool" in (turn.role for turn in shape.messages):
             raise DataError("no tools")
         return Bound(1, 1, 1)
 
-    def read(self, turns: Turns) -> Reading:
+    def read(self, example: Example) -> Reading:
+        turns = [(turn.role, turn.text) for turn in example.messages]
         text = "".join(text for _, text in turns)
         self.asked.append(text)
         if "tool" in (role for role, _ in turns):
@@ -113,3 +122,100 @@ def test_the_embedded_base_refuses_what_training_refuses(context: Context) -> No
         (2, "user: no assistant turn, so nothing would be trained"),
         (3, "system, user: no assistant turn, so nothing would be trained"),
     ]
+
+
+TOOLED = (
+    "{%- if tools %}{{ '<|system|>Tools:' }}{% for tool in tools %}{{ '\\n' + (tool | tojson(indent=4)) }}{% endfor %}"
+    "{{ eos_token }}{% endif -%}{%- for turn in messages %}{{ '<|' + turn.role + '|>' + turn.content }}"
+    "{%- for call in turn.tool_calls or [] %}{{ '<tool_call>' + (call.function | tojson) + '</tool_call>' }}{% endfor -%}"
+    "{{ eos_token }}{% endfor -%}{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
+)
+"""Writes tools and calls; tokens are bytes, nearly."""
+
+TOOL = json.dumps({"type": "function", "function": {"name": "track", "parameters": {"properties": {"order": {}}}}})
+
+
+def called(arguments: str, *, weight: float | None = None) -> Message:
+    call = ToolCall(name="track", arguments=arguments, id="call00001")
+    return Message(role="assistant", content=(), tool_calls=(call,), weight=weight)
+
+
+def said(text: str, weight: float | None = None) -> Message:
+    return Message(role="assistant", content=(Text(text=text),), weight=weight)
+
+
+def talk(arguments: str, answer: str, *, weights: tuple[float | None, float | None] = (None, None)) -> Example:
+    """A question, a call, its result and an answer."""
+    result = Message(role="tool", content=(Text(text="due on Friday"),), tool_call_id="call00001")
+    turns = (message("user", "Where is it?"), called(arguments, weight=weights[0]), result, said(answer, weights[1]))
+    return Example(messages=turns, tools=(TOOL,))
+
+
+def plain(*weights: float | None, size: int = 5) -> Example:
+    turns = ((message("user", "ab"), said("c" * size, weight)) for weight in weights)
+    return Example(messages=tuple(turn for pair in turns for turn in pair))
+
+
+EXAMPLES = (
+    talk('{"order": "7"}', "It comes on Friday."),
+    talk(json.dumps({"order": "x" * 400}), "It comes."),
+    talk('{"order": "7"}', "y" * 400),
+    talk('{"order": "7"}', "y" * 400, weights=(None, 0.0)),
+    talk(json.dumps({"order": "x" * 400}), "It comes.", weights=(0.0, None)),
+    talk('{"order": "7"}', "It comes.", weights=(0.0, 0.0)),
+    Example(messages=talk('{"order": "7"}', "z" * 400).messages),
+    talk('{"order": "<|end|>"}', "It comes."),
+    plain(None),
+    plain(0.0),
+    plain(0.0, None),
+    plain(2.0, 0.0, size=300),
+    plain(None, size=600),
+)
+
+
+REJECTED = {(True, "completion"): 9, (True, "all-tokens"): 10, (False, "completion"): 11, (False, "all-tokens"): 12}
+"""By whether the template writes tools, and objective."""
+
+
+@pytest.mark.parametrize("objective", ["completion", "all-tokens"])
+@pytest.mark.parametrize("template", [TOOLED, None], ids=["with tools", "without"])
+def test_the_checks_say_of_tools_and_weights_what_the_dry_run_says(template: str | None, objective: str) -> None:
+    """The rows that are not trained are the same; so are tokens, losses and reasons."""
+    tokenizer = train_tokenizer(("Where is it? It comes on Friday. track order",), 320, positions=512)
+    tokenizer.chat_template = template or tokenizer.chat_template
+    task = TaskSettings(type="chat")
+    reader = BaseReader("tried", "sha256:t", 512, task, objective, tokenizer)
+    rows = [
+        Row(row_id=f"{number:016x}", file="a.jsonl", line=number + 1, example=example)
+        for number, example in enumerate(EXAMPLES)
+    ]
+    _, rejected = sort_out(rows, Encoder(build_task(task), tokenizer, 512, objective))
+    told = {one.place.line: one for one in rejected}
+    corpus = corpus_of(rows, [])
+    long = {one.place.line: one.reason for one in OverLong(reader=reader).examine(corpus)}
+    bad = {one.place.line: one.reason for one in ChatTemplate(reader=reader).examine(corpus)}
+    assert set(long) | set(bad) == set(told)
+    assert set(long) == {line for line, one in told.items() if one.tokens}
+    for line, reason in long.items():
+        numbers = [int(number) for number in re.findall(r"[0-9]+", reason)]
+        assert (numbers[0], numbers[1], numbers[3]) == (told[line].tokens, told[line].lost, told[line].lost_trained)
+    for line in set(bad) - set(long):
+        why = told[line].reason.removeprefix(f"row {line - 1:016x}: ")
+        marker = "a message spells the control token <|end|>"
+        assert bad[line].endswith("token to train on" if why.endswith("no token to train on") else why) or why == marker
+    assert len(told) == REJECTED[template is not None, objective]
+
+
+def test_rows_of_tools_are_read_only_where_they_may_be_too_long() -> None:
+    tokenizer = train_tokenizer(("Where is it?",), 320, positions=4096)
+    tokenizer.chat_template = TOOLED
+    reader = BaseReader("tried", "sha256:t", 2000, TaskSettings(type="chat"), "completion", tokenizer)
+    rows = [
+        Row(row_id=f"{number:016x}", file="a.jsonl", line=number + 1, example=talk(json.dumps({"order": text}), "ok"))
+        for number, text in enumerate(("x", "x" * 1900, "x" * 2600))
+    ]
+    corpus = corpus_of(rows, [])
+    check = OverLong(reader=reader)
+    assert check._suspects(corpus, reader) == [1, 2]
+    shorter = replace(reader, window=60)
+    assert [one.place.line for one in OverLong(reader=shorter).examine(corpus)] == [1, 2, 3]

@@ -3,9 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.artifacts import Example, Role, Row, message
+from tunesmith.artifacts import Example, Message, Role, Row, Text, message
+from tunesmith.artifacts.example import ToolCall
 from tunesmith.audit.columns import corpus_of
-from tunesmith.audit.conversations import kinds_of, sizes_of, turns_of
+from tunesmith.audit.conversations import example_of, kinds_of, sizes_of
 
 TURNS = st.lists(
     st.tuples(st.sampled_from(("system", "user", "assistant", "tool")), st.text("aé漢\n", max_size=5)),
@@ -36,7 +37,8 @@ def asked(row: Row) -> list[tuple[Role, str]]:
 def test_kinds_turns_and_sizes(made: list[object]) -> None:
     rows = [row_of(number, one) for number, one in enumerate(made)]
     corpus = corpus_of(rows, [])
-    assert [turns_of(corpus, number) for number in range(len(rows))] == [asked(row) for row in rows]
+    read = [[(turn.role, turn.text) for turn in example_of(corpus, number).messages] for number in range(len(rows))]
+    assert read == [asked(row) for row in rows]
     expected: dict[tuple[tuple[Role, ...], bool], list[int]] = {}
     for number, row in enumerate(rows):
         roles = tuple(role for role, _ in asked(row))
@@ -60,3 +62,26 @@ def test_kinds_of_the_rows_that_are_left() -> None:
     ]
     assert sizes_of(left)[0].tolist() == [0, 3, 2]
     assert kinds_of(left.without({1, 2})) == []
+
+
+def test_calls_tools_and_weights_make_kinds_and_come_back() -> None:
+    call = ToolCall(name="track", arguments='{"order": 7}', id="c1")
+    ask, result = message("user", "a"), Message(role="tool", content=(Text(text="r"),), tool_call_id="c1", name="track")
+    tools = ('{"function":{"name":"track"},"type":"function"}',)
+
+    def talk(weight: float | None, calls: bool, given: bool) -> Example:
+        turn = Message(role="assistant", content=(Text(text=""),), weight=weight, tool_calls=(call,) if calls else None)
+        return Example(messages=(ask, turn, result), tools=tools if given else None)
+
+    examples = [talk(w, c, g) for w in (None, 0.0, 0.5, 3.0) for c in (False, True) for g in (False, True)]
+    rows = [Row(row_id=f"{at:016x}", file="a.jsonl", line=at + 1, example=one) for at, one in enumerate(examples)]
+    corpus = corpus_of(rows, [])
+    assert [example_of(corpus, number) for number in range(len(rows))] == examples
+    kinds = kinds_of(corpus)
+    assert [kind.rows.tolist() for kind in kinds] == [
+        *([at] for at in range(8)),
+        *([at, at + 4] for at in range(8, 12)),
+    ]
+    shapes = [(bool(kind.shape.tools), bool(kind.shape.messages[1].tool_calls)) for kind in kinds[:4]]
+    assert shapes == [(False, False), (True, False), (False, True), (True, True)]
+    assert sizes_of(corpus)[0][0] < sizes_of(corpus)[0][2] < sizes_of(corpus)[0][3]

@@ -5,9 +5,9 @@ import json
 from tunesmith.artifacts import Example, digest_of, message
 from tunesmith.audit.intake import Intake
 from tunesmith.context import Context
+from tunesmith.data.lineage.subjects import SUBJECTS, subject_mark
 from tunesmith.data.lineage.tombstones import CONTENT, PERSON, PLACE, Tombstones, content_mark, person_mark, place_mark
 from tunesmith.data.rows import read_batches
-from tunesmith.data.sources import SUBJECTS, subject_mark
 from tunesmith.recipe import DataSettings, SourceSettings
 
 KEY = b"k" * 32

@@ -33,6 +33,16 @@ ROLES: list[tuple[Role, ...]] = [
     ("system", "user", "assistant"),
     ("user", "assistant", "tool", "assistant", "user", "assistant"),
 ]
+
+
+def said(turns: list[tuple[Role, str]]) -> Example:
+    return Example(messages=tuple(message(role, text) for role, text in turns))
+
+
+def shape(*roles: Role) -> Example:
+    return said([(role, "") for role in roles])
+
+
 TEXT = st.text(st.sampled_from("ab 1\n\té漢🙂ﷺﬁ\u0344｜<"), max_size=30)
 
 
@@ -83,17 +93,17 @@ def test_a_reading_counts_the_tokens_of_training(pebble: BaseReader) -> None:
     )
     (piece,) = encode_chat(pebble.tokenizer, row, row.example.messages)
     tokens, trained = len(piece.ids), piece.supervised
-    assert pebble.read(turns) == Reading(tokens, 0, trained, 0)
-    assert replace(pebble, window=tokens).read(turns).lost == 0
-    assert replace(pebble, window=tokens - 3).read(turns) == Reading(tokens, 3, trained, 3)
-    assert replace(pebble, window=2).read(turns) == Reading(tokens, tokens - 2, trained, trained)
+    assert pebble.read(said(turns)) == Reading(tokens, 0, trained, 0)
+    assert replace(pebble, window=tokens).read(said(turns)).lost == 0
+    assert replace(pebble, window=tokens - 3).read(said(turns)) == Reading(tokens, 3, trained, 3)
+    assert replace(pebble, window=2).read(said(turns)) == Reading(tokens, tokens - 2, trained, trained)
 
 
 def test_the_instruction_of_the_task_counts(pebble: BaseReader) -> None:
     turns: list[tuple[Role, str]] = [("user", "Where is my order?"), ("assistant", "It left.")]
     told = replace(pebble, task=TaskSettings(type="chat", instruction="You sort the mail of a shop."))
-    assert told.read(turns).tokens > pebble.read(turns).tokens
-    assert told.bound(("user", "assistant")).added > pebble.bound(("user", "assistant")).added
+    assert told.read(said(turns)).tokens > pebble.read(said(turns)).tokens
+    assert told.bound(shape("user", "assistant")).added > pebble.bound(shape("user", "assistant")).added
 
 
 @pytest.mark.parametrize(
@@ -105,7 +115,7 @@ def test_the_instruction_of_the_task_counts(pebble: BaseReader) -> None:
     ],
 )
 def test_what_cannot_be_trained(pebble: BaseReader, turns: list[tuple[Role, str]], problem: str) -> None:
-    assert pebble.read(turns) == Reading(problem=problem)
+    assert pebble.read(said(turns)) == Reading(problem=problem)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -115,16 +125,16 @@ def test_no_conversation_has_more_tokens_than_its_bound(
 ) -> None:
     reader = normalizing if normal else pebble
     texts = [data.draw(TEXT) for _ in roles]
-    bound = reader.bound(roles)
-    reading = reader.read(list(zip(roles, texts, strict=True)))
+    bound = reader.bound(shape(*roles))
+    reading = reader.read(said(list(zip(roles, texts, strict=True))))
     assert reading.tokens <= bound.added + bound.times * sum(weight(text, bound.beyond) for text in texts)
 
 
 def test_a_ligature_needs_the_growth(pebble: BaseReader, normalizing: BaseReader) -> None:
     """U+FDFA has three bytes and becomes eighteen letters, 33 bytes."""
-    assert (pebble.bound(ROLES[0]).beyond, normalizing.bound(ROLES[0]).beyond) == (1, GROWTH)
+    assert (pebble.bound(shape(*ROLES[0])).beyond, normalizing.bound(shape(*ROLES[0])).beyond) == (1, GROWTH)
     turns: list[tuple[Role, str]] = [("user", "\ufdfa" * 40), ("assistant", "ok")]
-    assert normalizing.read(turns).tokens > 3 * 40 + 20
+    assert normalizing.read(said(turns)).tokens > 3 * 40 + 20
 
 
 def test_a_template_that_writes_a_message_twice_doubles_the_bound(pebble: BaseReader) -> None:
@@ -132,8 +142,8 @@ def test_a_template_that_writes_a_message_twice_doubles_the_bound(pebble: BaseRe
     tokenizer.chat_template = CHAT_TEMPLATE.replace(
         "{% else %}{{ message['content']", "{% else %}{{ message['content'] + message['content']"
     )
-    assert replace(pebble, tree="twice", tokenizer=tokenizer).bound(("user", "assistant")).times == 2
-    assert pebble.bound(("user", "assistant")).times == 1
+    assert replace(pebble, tree="twice", tokenizer=tokenizer).bound(shape("user", "assistant")).times == 2
+    assert pebble.bound(shape("user", "assistant")).times == 1
 
 
 def test_a_base_from_nothing_has_no_tokenizer_yet(home: Context) -> None:

@@ -3,14 +3,14 @@
 What it finds: messages that spell a marker of a chat template, such as `<|im_start|>` or `[INST]` (`marker`), the base's own
 ones included where there is a base; two turns of the user or of the assistant in a row; a system message behind other turns;
 an assistant that speaks first. With the recipe's base also every kind of conversation that its template refuses or leaves a
-message out of, and rows in which no token is trained, the answer lacks its end, the start token is doubled, or the
-prompt's tokens do not begin the conversation's.
+message, a tool or a tool call out of, and rows in which no token is trained, the answer lacks its end, the start token is
+doubled, or the prompt's tokens do not begin the conversation's.
 Why it matters: a marker in a text opens a turn in another role, for whoever writes it; and a wrong layout is what the model
 learns.
-Limits: with a base, one conversation of each order of roles is tried, then rows that begin or end in white space, are empty or
-think aloud, and `sample` others; all rows of a sort are tried once one of its first `sample` fails. Texts without messages are
-only searched for markers, and where they are trained as texts not even for those of the base. Markers that are ordinary text,
-such as `### Response:` or `</s>`, are reported of the base alone. Weights and tool calls are not looked at.
+Limits: with a base, one conversation of each order of roles, calls and weights is tried, then rows that begin or end in white
+space, are empty or think aloud, and `sample` others; all rows of a sort are tried once one of its first `sample` fails. Texts
+without messages are only searched for markers, and where they are trained as texts not even for those of the base. Markers that
+are ordinary text, such as `### Response:` or `</s>`, are reported of the base alone, and those in calls and tools only with one.
 Reference: OpenAI's ChatML; the chat templates of Llama 2 and 3, Gemma, Mistral, Phi, DeepSeek and Qwen; Jiang et al. 2025,
 ChatBug, arXiv:2406.12935.
 """
@@ -28,7 +28,7 @@ from pydantic import Field
 
 from tunesmith.artifacts import Action, Finding, Role, Span
 from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.conversations import Kind, kinds_of, turns_of
+from tunesmith.audit.conversations import Kind, example_of, kinds_of
 from tunesmith.audit.corpus import Corpus
 from tunesmith.models.reading import GivenReader, Reader
 
@@ -54,7 +54,7 @@ class ChatTemplate:
     """One finding a row, with all that is wrong. `reader` is the recipe's base."""
 
     id: ClassVar[str] = "chat-template"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
     turn: ClassVar[int] = ROWS
@@ -109,16 +109,16 @@ class ChatTemplate:
         self, corpus: Corpus, kind: Kind, reader: Reader, tricky: npt.NDArray[np.bool_], spelled: frozenset[int]
     ) -> Iterator[tuple[int, str]]:
         """(row, why) of rows that cannot be trained; those that spell a marker are told already."""
-        plain = reader.read([(role, f"word {number}") for number, role in enumerate(kind.roles)])
-        if plain.problem:
-            yield from ((row, f"{_named(kind.roles)}: {plain.problem}") for row in kind.rows.tolist())
+        problem = "" if kind.tooled else reader.read(kind.shape).problem
+        if problem:
+            yield from ((row, f"{_named(kind.roles)}: {problem}") for row in kind.rows.tolist())
             return
         for rows in (kind.rows[tricky[kind.rows]], kind.rows[~tricky[kind.rows]]):
             tried = [row for row in rows.tolist() if row not in spelled]
             step = max(1, len(tried) // self.sample)
-            problems = {row: reader.read(turns_of(corpus, row)).problem for row in tried[::step][: self.sample]}
+            problems = {row: reader.read(example_of(corpus, row)).problem for row in tried[::step][: self.sample]}
             if any(problems.values()):
-                problems = {row: reader.read(turns_of(corpus, row)).problem for row in tried}
+                problems = {row: reader.read(example_of(corpus, row)).problem for row in tried}
             yield from ((row, why) for row, why in problems.items() if why)
 
 

@@ -1,12 +1,13 @@
 """Over-long: a row that does not fit into the context.
 
 What it finds: conversations of more tokens than the base has positions, or than `train.max_tokens` allows, with the chat
-template's own tokens and the task's instruction counted. Each finding says how many tokens lie behind the end, and how many of
-them would have been trained.
+template's own tokens, tools, tool calls and the task's instruction counted. Each finding says how many tokens lie behind the
+end, and how many of them would have been trained.
 Why it matters: training refuses such a row; tools that cut it off instead teach answers without an end, or no answer at all.
 Limits: it needs the recipe's base, for its tokenizer; without one, and for a base from nothing, whose tokenizer is yet to be
-trained, it finds nothing. Plain texts are cut into windows and lose nothing. Tool calls are not counted, nor is what a template
-writes for some texts alone. Only rows with enough bytes are read as tokens: no token stands for less than one byte.
+trained, it finds nothing. Plain texts are cut into windows and lose nothing. What a template writes for some texts alone is
+not counted. Only rows with enough bytes are read as tokens: no token stands for less than one byte; tools and calls are taken
+to be written at most twice, each time as long as their indented JSON.
 Reference: none needed; the tokens are those that training sees.
 """
 
@@ -16,9 +17,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from tunesmith.artifacts import Action, Finding, Role
+from tunesmith.artifacts import Action, Finding
 from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.conversations import Numbers, kinds_of, sizes_of, turns_of
+from tunesmith.audit.conversations import Kind, Numbers, example_of, kinds_of, sizes_of
 from tunesmith.audit.corpus import Corpus
 from tunesmith.errors import DataError
 from tunesmith.models.reading import Bound, GivenReader, Reader
@@ -30,7 +31,7 @@ class OverLong:
     """One finding a row. `reader` is the recipe's base."""
 
     id: ClassVar[str] = "over-long"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
     turn: ClassVar[int] = ROWS
@@ -47,7 +48,7 @@ class OverLong:
         plain, beyond = sizes_of(corpus)
         found: list[Numbers] = []
         for kind in kinds_of(corpus):
-            bound = _bound(reader, kind.roles)
+            bound = _bound(reader, kind)
             if bound is None or (kind.texts and reader.cuts_texts):
                 continue
             sizes = plain[kind.rows] + bound.beyond * beyond[kind.rows]
@@ -56,16 +57,16 @@ class OverLong:
         return rows
 
     def _found(self, corpus: Corpus, row: int, reader: Reader) -> Iterator[Finding]:
-        reading = reader.read(turns_of(corpus, row))
+        reading = reader.read(example_of(corpus, row))
         if reading.tokens > reader.window:
             told = f"{reading.tokens} tokens, {reading.lost} behind the {reader.window} that {reader.name} is given"
             lost = f"{reading.lost_trained} of its {reading.trained} trained tokens would be lost"
             yield corpus.finding(self, row, f"{told}; {lost}", severity="error")
 
 
-def _bound(reader: Reader, roles: tuple[Role, ...]) -> Bound | None:
+def _bound(reader: Reader, kind: Kind) -> Bound | None:
     """None where the template refuses the roles, which the check of the chat template reports."""
     try:
-        return reader.bound(roles)
+        return reader.bound(kind.shape)
     except DataError:
         return None

@@ -55,7 +55,7 @@ _ASK: Final = any_of(
 _ANSWER: Final = r"(?:response|answer|reply|replies|message|output|summary|completion)"
 _NEXT: Final = r"(?!your (?:previous|last|earlier|first|own|name|return|internet|email) )"
 _CODE: Final = any_of(
-    r"base[ -]?\d\d", r"(?:[a-z]+ )?ciphers?", r"rot[ -]?13", r"emojis?", r"emoticons?", r"backwards?", r"revers(?:e|ed)",
+    r"base[ -]?[0-9]{2}", r"(?:[a-z]+ )?ciphers?", r"rot[ -]?13", r"emojis?", r"emoticons?", r"backwards?", r"revers(?:e|ed)",
     r"morse", r"binary", r"hex(?:adecimal)?", r"pig latin", r"leet ?speak", r"ascii codes?", r"mirrored", r"octal",
     r"unicode",
 )  # fmt: skip
@@ -74,7 +74,7 @@ _MODE: Final = (
     r"jail ?break|superuser|override|training|test|service) (?:mode|override|privileges?)"
 )
 _FORM: Final = any_of(
-    "backwards?", "in reverse", r"base[ -]?\d\d", r"rot[ -]?13",
+    "backwards?", "in reverse", r"base[ -]?[0-9]{2}", r"rot[ -]?13",
     r"leet ?speak", "emojis?", "morse", "binary", "hex(?:adecimal)?", "pig latin",
     r"(?:letter|character|digit|word|one) by (?:letter|character|digit|word|one)", r"one (?:letter|character|"
     r"digit) at a time", "acrostic",

@@ -5,7 +5,7 @@ import hmac
 from typing import Final
 
 SUBJECTS: Final = "subject"
-"""The salt of persons in the ledger, one for all data sets."""
+"""The salt of persons in the ledger, one for all data sets; deleting it makes their marks meaningless."""
 
 
 def subject_mark(salt: bytes, value: str) -> str:

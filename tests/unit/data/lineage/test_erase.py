@@ -15,11 +15,11 @@ from tunesmith.data.lineage import plan, proof, tombstones
 from tunesmith.data.lineage.erase import erase, finish, preview
 from tunesmith.data.lineage.plan import Request
 from tunesmith.data.lineage.proof import record_folder, verify_record
+from tunesmith.data.lineage.subjects import SUBJECTS, subject_mark
 from tunesmith.data.lineage.text_index import build_missing
 from tunesmith.data.lineage.trace import trace_row, trace_subject
 from tunesmith.data.lineage.trace_text import trace_text
 from tunesmith.data.rows import load_rows
-from tunesmith.data.sources import SUBJECTS, subject_mark
 from tunesmith.errors import IntegrityBroken, Misuse
 from tunesmith.store.lineage.erasures import Erasures
 from tunesmith.store.objects import FolderObjects
