@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tunesmith.errors import MachineFailure, Misuse
-from tunesmith.store.reads import HINT, NO_VALUES, Ask
+from tunesmith.store.reads import HINT, NO_VALUES, PATIENCE, Ask
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,9 @@ def asking(connection: Connection) -> Ask:
 def open_database(url: str) -> Database:
     """Raises Misuse for a URL that cannot be read or has no driver here; it is not repeated, it may hold a password."""
     hint = "e.g. sqlite:///ledger.db, or postgresql+psycopg://user@host/name with the extra tunesmith[postgresql]"
+    waits = {"connect_args": {"timeout": PATIENCE}} if url.startswith("sqlite") else {}
     try:
-        engine = sql.create_engine(url)
+        engine = sql.create_engine(url, **waits)
     except (sql.exc.ArgumentError, ModuleNotFoundError) as error:
         raise Misuse("the database URL cannot be used", where="--database", hint=hint) from error
     if engine.dialect.name not in ("sqlite", "postgresql"):

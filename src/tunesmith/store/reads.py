@@ -13,6 +13,8 @@ from typing import Any, Final, Protocol
 from tunesmith.errors import MachineFailure
 
 HINT: Final = "check --database, its rights and the space on its disk; finished stages are kept"
+PATIENCE: Final = 60
+"""Seconds to wait for another process that writes to the same file of SQLite; its own 5 are short on a busy machine."""
 NO_VALUES: Final[Mapping[str, Any]] = {}
 
 
@@ -40,7 +42,7 @@ class SqliteFile:
     def reading(self) -> Iterator[Ask]:
         try:
             # Not `mode=ro`: what a killed run left half-written is rolled back first, by whoever comes next.
-            with closing(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=rw", uri=True)) as connection:
+            with closing(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=rw", uri=True, timeout=PATIENCE)) as connection:
                 connection.isolation_level = None
                 connection.execute("BEGIN")
                 yield connection.execute

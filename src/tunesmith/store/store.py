@@ -40,16 +40,20 @@ class Store:
 
     def work(self, content_key: str) -> Path:
         """The folder where a stage keeps unfinished work, by its content key."""
-        folder = self.folder / "work" / content_key.removeprefix("sha256:")[:24]
+        folder = self._work_folder(content_key)
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def end_work(self, content_key: str) -> None:
-        """Delete what a stage kept of unfinished work, once its report is in the ledger."""
-        folder = self.work(content_key)
-        with disk_errors(folder):
-            shutil.rmtree(folder)
+        """Delete what a stage kept of unfinished work, if it did, once its report is in the ledger."""
+        folder = self._work_folder(content_key)
+        if folder.is_dir():
+            with disk_errors(folder):
+                shutil.rmtree(folder)
+
+    def _work_folder(self, content_key: str) -> Path:
+        return self.folder / "work" / content_key.removeprefix("sha256:")[:24]
 
     def put_tree(self, folder: Path) -> str:
         """Keep every file below a folder; the digest of its manifest {path: digest}, sorted by path."""

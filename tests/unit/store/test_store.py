@@ -97,7 +97,8 @@ def test_work_folders_are_by_content_key(store: Store) -> None:
 def test_work_that_is_done_is_deleted_and_other_work_stays(store: Store) -> None:
     done, other = (store.work(digest_of(name)) for name in (b"abc", b"abd"))
     (done / "step-1").mkdir()
-    store.end_work(digest_of(b"abc"))
+    for name in (b"abc", b"abc", b"never begun"):
+        store.end_work(digest_of(name))
     assert not done.exists()
     assert other.is_dir()
 
