@@ -7,20 +7,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from jinja2.exceptions import TemplateError
-
-from tunesmith import process
 from tunesmith.artifacts import Message
-from tunesmith.data.templates import settled, write, write_marked
-
-process.prepare()
-
-from transformers import PreTrainedTokenizerBase  # noqa: E402
-from transformers.utils.chat_template_utils import render_jinja_template  # noqa: E402
-
-Turn = dict[str, Any]
-Tools = tuple[dict[str, Any], ...]
-Marks = list[tuple[int, int]]
+from tunesmith.data.templates import Tools, Turn
 
 PYTHON: Final = {"true": "True", "false": "False", "null": "None"}
 
@@ -37,32 +25,6 @@ def tools_of(definitions: Sequence[str] | None) -> Tools:
     """Tool definitions as the template is given them: OpenAI's form, also where a file has the function alone."""
     tools = [json.loads(text) for text in definitions or ()]
     return tuple(tool if "function" in tool else {"type": "function", "function": tool} for tool in tools)
-
-
-def written(tokenizer: PreTrainedTokenizerBase, turns: list[Turn], *, ask: bool, tools: Tools) -> str:
-    """What the template writes. Raises jinja2's TemplateError when it refuses, also by failing on what a turn has."""
-    if not tools and not any("tool_calls" in turn for turn in turns):
-        return write(tokenizer, turns, ask=ask)
-    given: dict[str, Any] = {"tools": list(tools) or None, "chat_template": settled(tokenizer.get_chat_template())}
-    try:
-        return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=ask, **given))
-    except (TypeError, KeyError) as error:
-        raise TemplateError(f"it fails on tools: {error}") from error
-
-
-def written_marked(tokenizer: PreTrainedTokenizerBase, turns: list[Turn], *, tools: Tools) -> tuple[str, Marks]:
-    """The same with the runs of characters that stand between the template's generation marks."""
-    if not tools:
-        return write_marked(tokenizer, turns)
-    names: dict[str, Any] = {**tokenizer.special_tokens_map, "tools": list(tools)}
-    template = settled(tokenizer.get_chat_template())
-    made: Any = render_jinja_template([turns], chat_template=template, return_assistant_tokens_mask=True, **names)
-    (text,), (marks,) = made
-    runs: Marks = []
-    for start, end in (mark for mark in marks if mark[1] > mark[0]):
-        goes_on = runs and runs[-1][1] == start
-        runs.append((runs.pop()[0] if goes_on else start, end))
-    return str(text), runs
 
 
 def texts_of(turns: Sequence[Turn], tools: Tools) -> Iterator[str]:

@@ -7,9 +7,9 @@ from jinja2.exceptions import TemplateError
 
 from tunesmith import process
 from tunesmith.artifacts import Message, Row, message
-from tunesmith.data.calls import texts_of, tools_of, turns_of, written
+from tunesmith.data.calls import texts_of, tools_of, turns_of
 from tunesmith.data.spans import Answer, Talk, bad_row, find_answers, whole_ids
-from tunesmith.data.templates import habits, token_ids
+from tunesmith.data.templates import habits, token_ids, write
 from tunesmith.errors import DataError
 
 process.prepare()
@@ -71,7 +71,7 @@ def render(
     turns, given = turns_of(messages), tools_of(tools)
     if spelled := _spelled(tokenizer, texts_of(turns, given)):
         raise DataError(f"a message spells the control token {spelled}", hint=SPELLED)
-    return written(tokenizer, turns, ask=ask, tools=given)
+    return write(tokenizer, turns, ask=ask, tools=given)
 
 
 def _spelled(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> str | None:

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 from tunesmith import process
 from tunesmith.artifacts import Row
-from tunesmith.data.calls import Tools, Turn, missing_call, missing_tool, written, written_marked
-from tunesmith.data.templates import QUESTION, Habits, token_ids
+from tunesmith.data.calls import missing_call, missing_tool
+from tunesmith.data.templates import QUESTION, Habits, Marks, Tools, Turn, token_ids, write, write_marked
 from tunesmith.errors import DataError
 
 process.prepare()
@@ -36,7 +36,7 @@ class Talk:
 
     def text(self, count: int, *, ask: bool) -> str:
         """The first `count` turns as the template writes them."""
-        return written(self.tokenizer, self.turns[:count], ask=ask, tools=self.tools)
+        return write(self.tokenizer, self.turns[:count], ask=ask, tools=self.tools)
 
     def ids(self, text: str) -> list[int]:
         """Ids of rendered text."""
@@ -112,8 +112,8 @@ def _whole(talk: Talk) -> str:
     return talk.text(len(talk.turns), ask=False)
 
 
-def _marked(talk: Talk, count: int) -> tuple[str, list[tuple[int, int]]]:
-    return written_marked(talk.tokenizer, talk.turns[:count], tools=talk.tools)
+def _marked(talk: Talk, count: int) -> tuple[str, Marks]:
+    return write_marked(talk.tokenizer, talk.turns[:count], tools=talk.tools)
 
 
 def _answer(talk: Talk, index: int, whole: str, whole_ids: list[int]) -> Answer:
@@ -146,7 +146,7 @@ def _behind_its_prompt(talk: Talk, index: int, asked: str, prompt: list[int], te
     if text.startswith(asked):
         raise talk.bad(NO_PREFIX, "the answer's first characters join the prompt's last token")
     known = talk.habits
-    alone = written(talk.tokenizer, [QUESTION, talk.turns[index]], ask=False, tools=())
+    alone = write(talk.tokenizer, [QUESTION, talk.turns[index]], ask=False)
     ids, size = talk.ids(alone), len(known.question_ids)
     if not (
         asked.endswith(known.closing) and alone.startswith(known.question) and tuple(ids[:size]) == known.question_ids

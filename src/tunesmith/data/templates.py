@@ -1,6 +1,7 @@
 """What a chat template does, found by trying it on one question: how a turn ends, how an answer is opened and closed."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -16,7 +17,9 @@ process.prepare()
 from transformers import PreTrainedTokenizerBase  # noqa: E402
 from transformers.utils.chat_template_utils import render_jinja_template  # noqa: E402
 
-Turn = dict[str, str]
+Turn = dict[str, Any]
+Tools = tuple[dict[str, Any], ...]
+Marks = list[tuple[int, int]]
 
 TODAY: Final = date(2024, 7, 26)
 """The day that every template is told. Some write the current date (Llama 3.2, Granite 3, SmolLM3): the same row would be
@@ -84,20 +87,27 @@ def settled(template: str) -> str:
     return made
 
 
-def write(tokenizer: PreTrainedTokenizerBase, turns: list[Turn], *, ask: bool) -> str:
-    """The template's text; `ask` opens the assistant's turn. Raises jinja2's TemplateError when the template refuses."""
+def write(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], *, ask: bool, tools: Tools = ()) -> str:
+    """The template's text; `ask` opens the assistant's turn.
+
+    Raises jinja2's TemplateError when the template refuses, also by failing on what a turn or a tool has.
+    """
     template = settled(tokenizer.get_chat_template())
-    return str(tokenizer.apply_chat_template(turns, chat_template=template, tokenize=False, add_generation_prompt=ask))
+    given: dict[str, Any] = {"chat_template": template, "tools": list(tools) or None}
+    try:
+        return str(tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=ask, **given))
+    except (TypeError, KeyError) as error:
+        raise TemplateError(f"it fails on the conversation: {error}") from error
 
 
-def write_marked(tokenizer: PreTrainedTokenizerBase, turns: list[Turn]) -> tuple[str, list[tuple[int, int]]]:
+def write_marked(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], *, tools: Tools = ()) -> tuple[str, Marks]:
     """The text of a conversation and the runs of its characters that stand between the template's generation marks."""
-    names: dict[str, Any] = dict(tokenizer.special_tokens_map)
+    names: dict[str, Any] = {**tokenizer.special_tokens_map, "tools": list(tools) or None}
     template = settled(tokenizer.get_chat_template())
     # Declared to return the text alone; it returns lists of texts and of marks.
-    made: Any = render_jinja_template([turns], chat_template=template, return_assistant_tokens_mask=True, **names)
+    made: Any = render_jinja_template([list(turns)], chat_template=template, return_assistant_tokens_mask=True, **names)
     (text,), (marks,) = made
-    runs: list[tuple[int, int]] = []
+    runs: Marks = []
     for start, end in (mark for mark in marks if mark[1] > mark[0]):
         goes_on = runs and runs[-1][1] == start
         runs.append((runs.pop()[0] if goes_on else start, end))

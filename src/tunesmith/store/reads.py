@@ -42,7 +42,9 @@ class SqliteFile:
     def reading(self) -> Iterator[Ask]:
         try:
             # Not `mode=ro`: what a killed run left half-written is rolled back first, by whoever comes next.
-            with closing(sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=rw", uri=True, timeout=PATIENCE)) as connection:
+            with closing(
+                sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=rw", uri=True, timeout=PATIENCE)
+            ) as connection:
                 connection.isolation_level = None
                 connection.execute("BEGIN")
                 yield connection.execute

@@ -40,7 +40,8 @@ SIGNS: Final = (
     ),
     (
         2,
-        r"\b(?:ai|chat ?bot|language model|llm|gpt|(?:ai|virtual|helpful|your|the|an) assistant|(?:system|developer|debug|admin|god|maintenance|"
+        r"\b(?:ai|chat ?bot|language model|llm|gpt|(?:ai|virtual|helpful|your|the|an) assistant|"
+        r"(?:system|developer|debug|admin|god|maintenance|"
         r"test) (?:mode|override|prompt|"
         r"message|command)|your (?:\w+ )?(?:instructions?|prompt|programming|responses?|answers?|reply|replies|task|"
         r"job|role|guidelines|rules|output|duty))\b",
