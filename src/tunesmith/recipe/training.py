@@ -44,7 +44,7 @@ class TrainSettings(Settings):
     )
     optimizer: Literal["adamw", "adamw-8bit", "muon"] = Field(
         default="adamw",
-        description="muon: hidden matrices by Muon, embeddings and norms by AdamW; adamw-8bit: states in 8 bits (CUDA)",
+        description="muon: hidden matrices by Muon, embeddings, head and norms by AdamW; adamw-8bit: states in 8 bits (CUDA)",
     )
     adamw_share: float = Field(default=0.15, gt=0, description="with muon, AdamW's learning rate as a share of Muon's")
     weight_decay: float = Field(default=0.0, ge=0)

@@ -22,7 +22,7 @@ from tunesmith.train.distributed.ranks import ALONE, Ranks, gather, tell, total
 from tunesmith.train.distributed.shard import let_go, summed_loss
 from tunesmith.train.distributed.shards import ranks_of
 from tunesmith.train.methods.noise import embedding_noise
-from tunesmith.train.optimizers import build_optimizer
+from tunesmith.train.optimizers import build_optimizer, told_parts
 from tunesmith.train.schedule import learning_rate
 from tunesmith.train.state import TrainState
 from tunesmith.train.threads import find_threads
@@ -64,6 +64,8 @@ def run_loop(
     watch = begin(trainable(model), optimizer, steps=len(plan.steps), gather=partial(gather, plan.ranks))
     state = tell(plan.ranks, lambda: load_state(plan.folder, plan.key) or _fresh(plan, context, measured))
     torch.set_num_threads(state.threads)
+    if told := told_parts(model, settings):
+        context.progress.say(told)
     if state.step:
         load_tensors(plan.folder, model, optimizer, step=state.step, ranks=plan.ranks)
         context.progress.say(f"resumed at step {state.step} of {len(plan.steps)}{_other_ranks(plan, state)}")

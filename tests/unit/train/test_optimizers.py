@@ -35,6 +35,13 @@ class Small(nn.Module):
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         return self.lm_head(self.norm(torch.tanh(self.hidden(self.embed_tokens(ids)))))
 
+    @property
+    def base_model(self) -> nn.Module:
+        return self
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.lm_head
+
 
 def settings(**options: Any) -> TrainSettings:
     return TrainSettings(rows_per_step=1, learning_rate=0.01, **options)

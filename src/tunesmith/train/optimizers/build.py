@@ -5,6 +5,7 @@ from typing import Any, Final
 from tunesmith import process
 from tunesmith.models.loading import check_quantizer
 from tunesmith.recipe import TrainSettings
+from tunesmith.train.optimizers.kinds import Tensor, moving_tensors
 from tunesmith.train.optimizers.muon import Muon
 from tunesmith.train.optimizers.parts import Optimizers, master_of
 
@@ -24,37 +25,60 @@ def build_optimizer(model: nn.Module, settings: TrainSettings) -> Optimizers:
     adapters keep states of 32 bits, as its authors advise (arXiv 2110.02861, section 2.3). Raises Misuse where 8-bit states
     cannot be had. For a tensor in half precision an fp32 master is moved.
     """
-    moving = [(name, value, master_of(value)) for name, value in model.named_parameters() if value.requires_grad]
-    masters = [(value, master) for _, value, master in moving if master is not value]
-    return Optimizers(_parts([(name, master) for name, _, master in moving], settings), masters)
+    moving = [(tensor, master_of(tensor.value)) for tensor in moving_tensors(model)]
+    masters = [(tensor.value, master) for tensor, master in moving if master is not tensor.value]
+    return Optimizers(_parts([tensor._replace(value=master) for tensor, master in moving], settings), masters)
 
 
-def _parts(named: list[tuple[str, nn.Parameter]], settings: TrainSettings) -> list[tuple[torch.optim.Optimizer, float]]:
+def _parts(moving: list[Tensor], settings: TrainSettings) -> list[tuple[torch.optim.Optimizer, float]]:
     """Optimisers with their share of the recipe's rate."""
     match settings.optimizer:
         case "adamw":
-            return [(_adamw([value for _, value in named], settings), 1.0)]
+            return [(_adamw([tensor.value for tensor in moving], settings), 1.0)]
         case "adamw-8bit":
-            few = [value for name, value in named if "embed" in name]
-            many = [value for name, value in named if "embed" not in name]
+            few = [tensor.value for tensor in moving if tensor.kind == "embedding"]
+            many = [tensor.value for tensor in moving if tensor.kind != "embedding"]
             exact = [(_adamw(few, settings), 1.0)] if few else []
             return [*([(_adamw_8bit(many, settings), 1.0)] if many else []), *exact]
         case "muon":
-            hidden = [value for name, value in named if value.ndim == 2 and not _is_vocabulary(name)]
-            rest = [value for name, value in named if value.ndim != 2 or _is_vocabulary(name)]
-            muon = Muon(hidden, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+            hidden = [tensor for tensor in moving if tensor.kind == "hidden"]
+            rest = [tensor.value for tensor in moving if tensor.kind != "hidden"]
             others = [(_adamw(rest, settings), settings.adamw_share)] if rest else []
-            return [(muon, 1.0), *others]
+            return [*([(_muon(hidden, settings), 1.0)] if hidden else []), *others]
+
+
+def _muon(hidden: list[Tensor], settings: TrainSettings) -> Muon:
+    return Muon(
+        [tensor.value for tensor in hidden if not tensor.transposed],
+        transposed=[tensor.value for tensor in hidden if tensor.transposed],
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+    )
+
+
+def told_parts(model: nn.Module, settings: TrainSettings) -> str:
+    """One line for whoever waits: how many tensors and parameters Muon moves, and what AdamW does; empty without Muon."""
+    if settings.optimizer != "muon":
+        return ""
+    moving = moving_tensors(model)
+    hidden = [tensor for tensor in moving if tensor.kind == "hidden"]
+    names = {"embedding": "embeddings", "head": "head", "other": "norms, biases and others"}
+    rest = [
+        f"{name} ({_counted([tensor for tensor in moving if tensor.kind == kind])})"
+        for kind, name in names.items()
+        if any(tensor.kind == kind for tensor in moving)
+    ]
+    return f"optimizer: Muon moves hidden matrices ({_counted(hidden)}); AdamW moves {', '.join(rest) or 'nothing'}"
+
+
+def _counted(tensors: list[Tensor]) -> str:
+    return f"{len(tensors)} tensors, {sum(tensor.value.numel() for tensor in tensors):,} parameters"
 
 
 def check_optimizer(settings: TrainSettings) -> None:
     """Raises Misuse when this machine cannot run the optimiser of the recipe."""
     if settings.optimizer == "adamw-8bit":
         check_quantizer("8-bit AdamW", where="train.optimizer", hint="set train.optimizer to adamw")
-
-
-def _is_vocabulary(name: str) -> bool:
-    return "embed" in name or "lm_head" in name
 
 
 def _adamw(values: list[nn.Parameter], settings: TrainSettings) -> torch.optim.Optimizer:

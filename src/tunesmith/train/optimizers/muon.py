@@ -1,6 +1,6 @@
 """Muon: momentum whose update is made orthogonal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from tunesmith import process
 
@@ -19,10 +19,20 @@ class Muon(torch.optim.Optimizer):
 
     Source: K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024), coefficients as published.
     torch.optim.Muon rounds the iteration to bfloat16, which two CPU cores compute slowly; this one keeps fp32.
+    Matrices are [out, in], those of `transposed` [in, out]: the update's scale is by output over input.
     """
 
-    def __init__(self, parameters: list[nn.Parameter], *, lr: float, weight_decay: float) -> None:
-        torch.optim.Optimizer.__init__(self, parameters, {"lr": lr, "weight_decay": weight_decay})
+    def __init__(
+        self,
+        parameters: Sequence[nn.Parameter],
+        *,
+        lr: float,
+        weight_decay: float,
+        transposed: Sequence[nn.Parameter] = (),
+    ) -> None:
+        groups = [{"params": list(parameters), "transposed": False}, {"params": list(transposed), "transposed": True}]
+        filled = [group for group in groups if group["params"]]
+        torch.optim.Optimizer.__init__(self, filled, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -36,7 +46,8 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(weight)
                 momentum = state["momentum"]
                 momentum.mul_(MUON_MOMENTUM).add_(weight.grad)
-                update = orthogonal(weight.grad + MUON_MOMENTUM * momentum)
+                moved = weight.grad + MUON_MOMENTUM * momentum
+                update = orthogonal(moved.T).T if group["transposed"] else orthogonal(moved)
                 weight.mul_(1.0 - group["lr"] * group["weight_decay"]).sub_(update, alpha=group["lr"])
 
 

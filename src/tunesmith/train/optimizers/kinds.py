@@ -1,0 +1,74 @@
+"""What each trainable tensor of a model is: a hidden matrix, or a part of embeddings, head, norms and biases.
+
+Decided by the module that owns the tensor, never by its name: families call their embeddings `embed_tokens`, `wte`, `wpe` or
+`shared`, and a head `lm_head`, `embed_out` or `score`.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+from tunesmith import process
+from tunesmith.models.packed.forward import unwrapped
+
+process.prepare()
+
+from peft.tuners.lora import LoraLayer  # noqa: E402
+from torch import nn  # noqa: E402
+from transformers.pytorch_utils import Conv1D  # noqa: E402
+
+Kind = Literal["hidden", "embedding", "head", "other"]
+
+
+class Tensor(NamedTuple):
+    """A tensor that moves. `transposed`: a matrix kept as [in, out], as GPT-2's are; a Linear's is [out, in]."""
+
+    name: str
+    value: nn.Parameter
+    kind: Kind
+    transposed: bool
+
+
+def moving_tensors(model: nn.Module) -> list[Tensor]:
+    """The tensors that require gradients, in the model's order. `model` is of transformers, or PEFT's wrapper around one.
+
+    `embedding`: of any nn.Embedding (tokens, positions, types) or of an adapter on one; a head tied to the embeddings is
+    theirs. `head`: of the output embeddings, of whatever stands outside the trunk, and of adapters there. `hidden`: the
+    other matrices of linear layers, LoRA's A and B among them. `other`: norms, biases, tensors of three dimensions (experts
+    in one tensor), routers without a layer.
+    """
+    whole = unwrapped(model)
+    embeddings, heads = _inside(_embeddings(whole)), _inside(_heads(whole))
+    shared = {id(value) for module in embeddings.values() for value in module.parameters(recurse=False)}
+    found = []
+    for name, value in model.named_parameters():
+        if not value.requires_grad:
+            continue
+        owner = model.get_submodule(name.rpartition(".")[0])
+        if id(owner) in embeddings or id(value) in shared:
+            kind: Kind = "embedding"
+        elif id(owner) in heads:
+            kind = "head"
+        else:
+            kind = "hidden" if value.ndim == 2 and isinstance(owner, nn.Linear | Conv1D) else "other"
+        found.append(Tensor(name, value, kind, isinstance(owner, Conv1D)))
+    return found
+
+
+def _embeddings(whole: Any) -> list[nn.Module]:
+    """Every embedding, and every adapter's layer around one."""
+    layers = list(whole.modules())
+    around = [
+        layer for layer in layers if isinstance(layer, LoraLayer) and isinstance(layer.get_base_layer(), nn.Embedding)
+    ]
+    return [*(layer for layer in layers if isinstance(layer, nn.Embedding)), *around]
+
+
+def _heads(whole: Any) -> list[nn.Module]:
+    """The output embeddings, and what a task's model has beside its trunk: a classifier, a projection in front of one."""
+    output = whole.get_output_embeddings()
+    beside = [] if whole.base_model is whole else [part for part in whole.children() if part is not whole.base_model]
+    return [*([] if output is None else [output]), *beside]
+
+
+def _inside(layers: list[nn.Module]) -> dict[int, nn.Module]:
+    """The layers and all that is in them, by identity."""
+    return {id(module): module for layer in layers for module in layer.modules()}
