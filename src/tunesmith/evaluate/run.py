@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from tunesmith import process
 from tunesmith.artifacts import (
     Comparison,
     Dataset,
@@ -23,6 +24,10 @@ from tunesmith.recipe import EvaluateSettings, TaskSettings
 from tunesmith.scoring import Answer, Metric, Pair, metrics_for
 from tunesmith.scoring.baselines import predict
 from tunesmith.scoring.reading import read_label, write_label
+
+process.prepare()
+
+import torch  # noqa: E402
 
 DEFAULT_METRICS = {
     "chat": ("exact-match", "macro-f1", "chrf"),
@@ -57,10 +62,14 @@ class System:
 
 
 def run(inputs: EvaluateInputs, settings: EvaluateSettings, context: Context) -> EvaluationReport:
-    """Score every system on every held-out row and compare the tuned model with each of the others, row by row."""
+    """Score every system on every held-out row and compare the tuned model with each of the others, row by row.
+
+    It computes with the threads of the training, whose count the training report has: another count changes the last bits.
+    """
     if inputs.test is None or inputs.test.rows == 0:
         raise DataError("there are no held-out rows to evaluate on", hint="name a file under data.test")
     started = context.clock.seconds()
+    torch.set_num_threads(inputs.trained.threads)
     training, rows = load_rows(inputs.training, context.store), load_rows(inputs.test, context.store)
     asked = Asked(rows, build_task(inputs.task), settings, context)
     metrics = metrics_for(settings, settings.metrics or DEFAULT_METRICS[inputs.task.type])

@@ -77,6 +77,12 @@ class TrainSettings(Settings):
         default="fp32", description="bf16: the model computes in bf16, and what is trained is kept and moved in fp32"
     )
     seed: int = Field(default=7, ge=0)
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="processor threads; another count changes the last bits. When left out: TORCH_NUM_THREADS, "
+        "OMP_NUM_THREADS, or the cores that the process may use, 16 at most",
+    )
     track: tuple[Literal["tensorboard", "mlflow"], ...] = Field(
         default=(), description="also log the curve there, in files beside the store (extra `track`)"
     )

@@ -62,7 +62,7 @@ def run_loop(
     """Train in place from the last checkpoint of this plan, or from step 0; returns the final state."""
     optimizer = build_optimizer(model, settings)
     watch = begin(trainable(model), optimizer, steps=len(plan.steps), gather=partial(gather, plan.ranks))
-    state = tell(plan.ranks, lambda: load_state(plan.folder, plan.key) or _fresh(plan, context, measured))
+    state = tell(plan.ranks, lambda: load_state(plan.folder, plan.key) or _fresh(plan, settings, context, measured))
     torch.set_num_threads(state.threads)
     if told := told_parts(model, settings):
         context.progress.say(told)
@@ -95,8 +95,8 @@ def run_loop(
     return state
 
 
-def _fresh(plan: Plan, context: Context, measured: dict[str, float] | None) -> TrainState:
-    threads = find_threads(context.clock)
+def _fresh(plan: Plan, settings: TrainSettings, context: Context, measured: dict[str, float] | None) -> TrainState:
+    threads = find_threads(settings.threads, context.clock)
     context.progress.say(threads.told())
     if measured is not None:
         measured.update(threads.measured())

@@ -22,6 +22,7 @@ from tunesmith.train.batches import plan_steps
 from tunesmith.train.distributed.ranks import ALONE, Ranks, tell
 from tunesmith.train.distributed.shard import to_device
 from tunesmith.train.methods import check_machine, load_base, prepare_model
+from tunesmith.train.threads import set_threads
 
 process.prepare()
 
@@ -73,6 +74,7 @@ def get_ready(
     Where the model will be cut up, rank 0 alone reads its weights and tries it; the others have a frame of it.
     """
     check_machine(settings)
+    set_threads(settings.threads)
     rows = load_rows(inputs.dataset, context.store)
     with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
         base = tell(ranks, lambda: base_of(inputs.base, rows, context))

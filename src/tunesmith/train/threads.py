@@ -1,13 +1,16 @@
-"""Threads: how many are worth having here. Two virtual cores can deliver the work of one, and a busy machine less.
+"""Threads: a count that the same recipe gets on the same machine at any hour, since another count changes bits.
 
-The count is taken in this order: what the user set (TORCH_NUM_THREADS, else OMP_NUM_THREADS); the fewest threads that come
-close to the quickest in a short measurement; torch's own count where nothing could be measured. It is taken once, at step 0:
-another count sums in another order and changes bits, so a resumed run takes the count of its state.
+Sums are added in another order with another number of threads. So the count comes, in this order, from `train.threads`, from
+the environment (TORCH_NUM_THREADS, else OMP_NUM_THREADS), or from the cores that this process may use. It is kept in the
+state: a resumed run, and the evaluation of what was trained, take the count of the run. What the cores are worth at the
+moment is measured and told, and decides nothing.
 """
 
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import floor
+from pathlib import Path
 from typing import Final, Literal
 
 from tunesmith import process
@@ -19,6 +22,12 @@ process.prepare()
 import torch  # noqa: E402
 
 WISHES: Final = ("TORCH_NUM_THREADS", "OMP_NUM_THREADS")
+QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
+"""On Linux: microseconds of processor time, and of which period, that this container may use; `max` where it may use all."""
+
+MOST: Final = 16
+"""Threads at most unless somebody asks for more: beyond that a small model waits longer for its threads than it computes."""
+
 SECONDS: Final = 0.4
 """After this the measurement takes no further product."""
 
@@ -26,18 +35,21 @@ SIZE: Final = 768
 """Rows and columns of the product: about 0.9 GFLOP, some 20 to 40 ms on one core."""
 
 CLOSE: Final = 1.15
-"""Fewer threads are taken when they need at most this many times the quickest: a core that adds less is better left alone,
-and a choice between counts that differ by more than the noise comes out the same the next time."""
+"""Fewer threads would do when they need at most this many times the quickest."""
 
 
 @dataclass(frozen=True)
 class Threads:
-    """The count, who chose it, the cores this process may run on, and the work they deliver in cores; None: not measured."""
+    """The count, who chose it, the cores this process may use, and the work they deliver in cores; None: not measured.
+
+    `enough` is the fewest threads that were about as quick as the quickest when it was measured.
+    """
 
     count: int
-    chosen_by: Literal["user", "measurement", "torch"]
+    chosen_by: Literal["recipe", "environment", "machine"]
     nominal: int
     effective: float | None = None
+    enough: int | None = None
 
     def measured(self) -> dict[str, float]:
         """For the report."""
@@ -46,24 +58,40 @@ class Threads:
 
     def told(self) -> str:
         """One line for whoever waits."""
-        if self.effective is None:
-            return (
-                f"threads: {self.count}, as {'set in the environment' if self.chosen_by == 'user' else 'torch has it'}"
-            )
-        return f"threads: {self.count}; cores: {self.nominal}, worth {self.effective:.1f}"
+        if self.chosen_by != "machine":
+            return f"threads: {self.count}, as set in the {self.chosen_by}"
+        worth = "" if self.effective is None else f", worth {self.effective:.1f} at the moment"
+        fewer = self.enough is not None and self.enough < self.count
+        hint = f"; train.threads: {self.enough} would be about as quick now" if fewer else ""
+        return f"threads: {self.count}; cores: {self.nominal}{worth}{hint}"
 
 
-def find_threads(clock: Clock) -> Threads:
-    """The threads to train with; takes about half a second at most. Raises Misuse when the user's wish is no count."""
+def count_threads(wanted: int | None) -> Threads:
+    """The threads of a recipe that asks for `wanted`; nothing is measured, so the answer does not depend on the load.
+
+    Raises Misuse when the environment's wish is no count.
+    """
     nominal = _nominal()
+    if wanted is not None:
+        return Threads(wanted, "recipe", nominal)
     wish = _wish()
     if wish is not None:
-        return Threads(wish, "user", nominal)
-    seconds = measure(candidates(nominal), clock)
-    chosen = choose(seconds)
-    if chosen is None:
-        return Threads(torch.get_num_threads(), "torch", nominal)
-    return Threads(chosen, "measurement", nominal, effective_cores(seconds))
+        return Threads(wish, "environment", nominal)
+    return Threads(min(nominal, MOST), "machine", nominal)
+
+
+def set_threads(wanted: int | None) -> None:
+    """Let torch compute with the threads of a recipe that asks for `wanted`."""
+    torch.set_num_threads(count_threads(wanted).count)
+
+
+def find_threads(wanted: int | None, clock: Clock) -> Threads:
+    """`count_threads` and, where the machine decides, what its cores are worth now; that takes about half a second."""
+    found = count_threads(wanted)
+    if found.chosen_by != "machine":
+        return found
+    seconds = measure(candidates(found.count), clock)
+    return Threads(found.count, "machine", found.nominal, effective_cores(seconds), choose(seconds))
 
 
 def candidates(cores: int) -> tuple[int, ...]:
@@ -122,10 +150,21 @@ def _product() -> Callable[[], object]:
 
 
 def _nominal() -> int:
+    """Cores that this process may use: its affinity, and what a container's quota comes to in whole cores."""
     try:
-        return len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0))
     except AttributeError:  # only Linux tells which cores a process may use
-        return os.cpu_count() or 1
+        cores = os.cpu_count() or 1
+    return max(1, min(cores, _quota() or cores))
+
+
+def _quota() -> int | None:
+    """Whole cores of a container's quota; None without one."""
+    try:
+        share, period = QUOTA.read_text().split()
+        return max(1, floor(int(share) / int(period)))
+    except (OSError, ValueError):
+        return None
 
 
 def _wish() -> int | None:

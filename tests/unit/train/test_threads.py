@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,16 @@ import torch
 from tunesmith.context import SystemClock
 from tunesmith.errors import Misuse
 from tunesmith.train import threads
-from tunesmith.train.threads import Threads, candidates, choose, effective_cores, find_threads, measure
+from tunesmith.train.threads import (
+    Threads,
+    candidates,
+    choose,
+    count_threads,
+    effective_cores,
+    find_threads,
+    measure,
+    set_threads,
+)
 
 
 @dataclass
@@ -104,9 +114,48 @@ def test_one_core_is_tried_once() -> None:
     assert calls == [1]
 
 
-def test_a_clock_that_stands_still_gives_torchs_own_count(unset: pytest.MonkeyPatch) -> None:
-    found = find_threads(Hand())
-    assert (found.count, found.chosen_by, found.effective) == (torch.get_num_threads(), "torch", None)
+def test_a_clock_that_stands_still_measures_nothing(unset: pytest.MonkeyPatch) -> None:
+    found = find_threads(None, Hand())
+    assert (found.count, found.chosen_by, found.effective, found.enough) == (found.nominal, "machine", None, None)
+
+
+@pytest.mark.parametrize(
+    ("cores", "quota", "count"),
+    [(2, None, 2), (64, None, 16), (1, None, 1), (8, "400000 100000", 4), (8, "250000 100000", 2), (8, "50000 100000", 1),
+     (8, "max 100000", 8), (2, "400000 100000", 2)],
+)  # fmt: skip
+def test_the_machine_gives_its_cores_or_its_quota_and_16_at_most(
+    cores: int, quota: str | None, count: int, unset: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    unset.setattr(threads.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    unset.setattr(threads, "QUOTA", tmp_path / "cpu.max")
+    if quota is not None:
+        (tmp_path / "cpu.max").write_text(quota + "\n")
+    assert (count_threads(None).count, count_threads(None).chosen_by) == (count, "machine")
+    assert count_threads(None).nominal == (cores if quota in (None, "max 100000") else count)
+
+
+def test_the_measurement_decides_nothing(unset: pytest.MonkeyPatch) -> None:
+    counts = {count_threads(None).count}
+    for seconds in ({2: 1.0, 1: 0.1}, {2: 0.1, 1: 1.0}, {}):
+        unset.setattr(threads, "measure", lambda *_, found=seconds: found)
+        counts.add(find_threads(None, SystemClock()).count)
+    assert len(counts) == 1
+
+
+def test_the_recipe_comes_first(unset: pytest.MonkeyPatch) -> None:
+    unset.setenv("OMP_NUM_THREADS", "3")
+    unset.setattr(threads, "measure", lambda *_: pytest.fail("measured"))
+    found = find_threads(5, SystemClock())
+    assert (found.count, found.chosen_by) == (5, "recipe")
+    before = torch.get_num_threads()
+    try:
+        set_threads(2)
+        assert torch.get_num_threads() == 2
+        set_threads(None)
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize(
@@ -124,8 +173,8 @@ def test_the_users_wish_comes_first_and_nothing_is_measured(
     for name, value in environment.items():
         unset.setenv(name, value)
     unset.setattr(threads, "measure", lambda *_: pytest.fail("measured"))
-    found = find_threads(SystemClock())
-    assert (found.count, found.chosen_by, found.effective) == (count, "user", None)
+    found = find_threads(None, SystemClock())
+    assert (found.count, found.chosen_by, found.effective) == (count, "environment", None)
     assert found.measured() == {"nominal_cores": float(found.nominal)}
 
 
@@ -133,7 +182,7 @@ def test_the_users_wish_comes_first_and_nothing_is_measured(
 def test_a_wish_that_is_no_count_is_refused(unset: pytest.MonkeyPatch, value: str) -> None:
     unset.setenv("OMP_NUM_THREADS", value)
     with pytest.raises(Misuse) as caught:
-        find_threads(SystemClock())
+        find_threads(None, SystemClock())
     assert caught.value.what == f"OMP_NUM_THREADS is not a number of threads: {value!r}"
 
 
@@ -141,10 +190,11 @@ def test_a_real_measurement_draws_no_randomness_and_leaves_the_count(unset: pyte
     before, state = torch.get_num_threads(), torch.random.get_rng_state()
     clock = SystemClock()
     started = clock.seconds()
-    found = find_threads(clock)
+    found = find_threads(None, clock)
     assert clock.seconds() - started < 5.0  # half a second on an idle machine
-    assert found.chosen_by == "measurement"
+    assert found.chosen_by == "machine"
     assert 1 <= found.count <= found.nominal
+    assert found.enough is not None and 1 <= found.enough <= found.count
     assert found.effective is not None and found.effective >= 1.0
     assert found.measured() == {"nominal_cores": float(found.nominal), "effective_cores": found.effective}
     assert torch.get_num_threads() == before
@@ -154,9 +204,14 @@ def test_a_real_measurement_draws_no_randomness_and_leaves_the_count(unset: pyte
 @pytest.mark.parametrize(
     ("found", "line"),
     [
-        (Threads(1, "measurement", 2, 1.08), "threads: 1; cores: 2, worth 1.1"),
-        (Threads(3, "user", 8), "threads: 3, as set in the environment"),
-        (Threads(2, "torch", 2), "threads: 2, as torch has it"),
+        (Threads(2, "machine", 2, 1.96, 2), "threads: 2; cores: 2, worth 2.0 at the moment"),
+        (
+            Threads(2, "machine", 2, 1.08, 1),
+            "threads: 2; cores: 2, worth 1.1 at the moment; train.threads: 1 would be about as quick now",
+        ),
+        (Threads(3, "environment", 8), "threads: 3, as set in the environment"),
+        (Threads(3, "recipe", 8), "threads: 3, as set in the recipe"),
+        (Threads(2, "machine", 2), "threads: 2; cores: 2"),
     ],
 )
 def test_what_is_told(found: Threads, line: str) -> None:

@@ -55,11 +55,11 @@ def moving_tensors(model: nn.Module) -> list[Tensor]:
 
 def _embeddings(whole: Any) -> list[nn.Module]:
     """Every embedding, and every adapter's layer around one."""
-    layers = list(whole.modules())
-    around = [
-        layer for layer in layers if isinstance(layer, LoraLayer) and isinstance(layer.get_base_layer(), nn.Embedding)
+    layers: list[Any] = list(whole.modules())
+    around: list[Any] = [
+        one for one in layers if isinstance(one, LoraLayer) and isinstance(one.get_base_layer(), nn.Embedding)
     ]
-    return [*(layer for layer in layers if isinstance(layer, nn.Embedding)), *around]
+    return [*(one for one in layers if isinstance(one, nn.Embedding)), *around]
 
 
 def _heads(whole: Any) -> list[nn.Module]:
