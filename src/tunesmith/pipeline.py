@@ -88,6 +88,7 @@ def run(
     """
     run_id = secrets.token_hex(8)
     started = context.clock.now().isoformat(timespec="seconds")
+    recipe = recipe.model_copy(update={"train": train.resolved(recipe.train)})
     context = replace(context, seed=recipe.train.seed)
     with context.store.lock(run_id):
         context.store.ledger.start_run(run_id, recipe=recipe.name, started=started)

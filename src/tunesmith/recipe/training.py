@@ -73,8 +73,10 @@ class TrainSettings(Settings):
         default="last", description="best: the weights with the lowest validation loss"
     )
     checkpoint_every: int = Field(default=50, ge=1, description="steps between checkpoints")
-    precision: Literal["fp32", "bf16"] = Field(
-        default="fp32", description="bf16: the model computes in bf16, and what is trained is kept and moved in fp32"
+    precision: Literal["fp32", "bf16", "auto"] = Field(
+        default="fp32",
+        description="bf16: the model computes in bf16, and what is trained is kept and moved in fp32; auto: bf16 where the "
+        "device has instructions for it, else fp32",
     )
     seed: int = Field(default=7, ge=0)
     threads: int | None = Field(

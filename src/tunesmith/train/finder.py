@@ -25,6 +25,7 @@ from tunesmith.train.estimate import untouched
 from tunesmith.train.loop import Diverged
 from tunesmith.train.methods import embedding_noise
 from tunesmith.train.optimizers import build_optimizer
+from tunesmith.train.precision import resolved
 from tunesmith.train.ready import TrainInputs, get_ready, provenance_of
 
 process.prepare()
@@ -69,6 +70,7 @@ def find_rate(inputs: TrainInputs, settings: TrainSettings, context: Context) ->
 
     Raises DataError when a row cannot be trained on, Diverged when the loss is no number before any step.
     """
+    settings = resolved(settings)
     ready = get_ready(inputs, settings, context)
     if ready.rejected:
         first = ready.rejected[0]

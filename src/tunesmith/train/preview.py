@@ -22,6 +22,7 @@ from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import trainable
 from tunesmith.train.estimate import ACTIVATIONS_HOW, TIME_HOW, fixed_memory, try_pass
 from tunesmith.train.optimizers import build_optimizer
+from tunesmith.train.precision import resolved
 from tunesmith.train.ready import Ready, TrainInputs, get_ready, provenance_of
 
 process.prepare()
@@ -37,6 +38,7 @@ def dry_run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> T
 
     Raises DataError when no row is left to train on, Misuse when the model cannot be trained as the recipe asks.
     """
+    settings = resolved(settings)
     ready = get_ready(inputs, settings, context)
     told = context.progress.track(range(len(ready.steps)), label="plan steps", total=len(ready.steps))
     passes = [

@@ -23,6 +23,7 @@ from tunesmith.train.distributed.ranks import Ranks, join, tell
 from tunesmith.train.distributed.shard import check_sharding, collect, place
 from tunesmith.train.loop import Plan, run_loop
 from tunesmith.train.methods import check_machine, load_base, prepare_model, save_model
+from tunesmith.train.precision import resolved
 from tunesmith.train.ready import TrainInputs, get_ready, provenance_of
 from tunesmith.train.state import TrainState
 from tunesmith.train.track import check_trackers
@@ -49,6 +50,7 @@ def run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> Train
 
     Under torchrun every rank calls this, or `follow`, and gets the report; rank 0 alone writes to the store and talks.
     """
+    settings = resolved(settings)
     job = Job(inputs, settings, context.seed)
     if settings.runner == "local":
         return _meet(job, context)
@@ -120,7 +122,7 @@ def _train(job: Job, context: Context, ranks: Ranks) -> TrainReport:
 def adopt(report: str, inputs: TrainInputs, *, settings: TrainSettings, context: Context) -> TrainReport:
     """A training report by its digest in the store, if it was made from these rows by these settings; else Misuse."""
     found = context.store.get(TrainReport, report)
-    expected = provenance_of("train", inputs, found.base, settings=settings, context=context)
+    expected = provenance_of("train", inputs, found.base, settings=resolved(settings), context=context)
     mine, theirs = expected.model_dump(), found.provenance.model_dump()
     different = [name for name in ("stage", "inputs", "settings", "seed") if mine[name] != theirs[name]]
     if different:

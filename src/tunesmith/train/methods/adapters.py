@@ -11,6 +11,7 @@ from tunesmith.models.loading import NOT_THE_USERS
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.methods.masters import compute_like_input, set_magnitudes, without_magnitude
 from tunesmith.train.methods.targets import checked_targets
+from tunesmith.train.precision import precision_of
 
 process.prepare()
 
@@ -42,13 +43,13 @@ def add_adapters(model: Any, settings: TrainSettings, context: Context) -> Any:
         raise RecipeError(str(error), where="train.target_modules", hint="name linear layers of the base") from error
     if settings.method == "dora":
         _set_magnitudes(wrapped, settings)
-    elif settings.precision != "fp32":
+    elif precision_of(settings) != "fp32":
         compute_like_input(wrapped)
     return wrapped
 
 
 def _set_magnitudes(wrapped: Any, settings: TrainSettings) -> None:
-    if settings.precision != "fp32":
+    if precision_of(settings) != "fp32":
         set_magnitudes(wrapped)
     if path := without_magnitude(wrapped):
         hint = "leave the layer out of train.target_modules, or set train.method to lora"

@@ -7,6 +7,7 @@ from tunesmith import process
 from tunesmith.models.loading import check_quantizer, load_folder, load_frame
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.optimizers.build import check_optimizer
+from tunesmith.train.precision import precision_of
 
 process.prepare()
 
@@ -28,8 +29,8 @@ def load_base(folder: Path, settings: TrainSettings, *, hollow: bool = False) ->
     """
     check_machine(settings)
     if hollow:
-        return load_frame(folder, dtype=settings.precision)
-    return load_folder(folder, dtype=settings.precision, four_bits=settings.method == "qlora")
+        return load_frame(folder, dtype=precision_of(settings))
+    return load_folder(folder, dtype=precision_of(settings), four_bits=settings.method == "qlora")
 
 
 def save_model(model: Any, folder: Path) -> None:
