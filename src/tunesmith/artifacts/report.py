@@ -118,6 +118,10 @@ class AuditReport(Report):
     good_until: str | None = Field(default=None, exclude_if=_is_unset)
 
 
+LOCAL: Final = "local:"
+"""Begins the name of a base that lies on its maker's machine: its file or folder's name and a digest, never a path."""
+
+
 class ModelRef(Artifact):
     """A model in the store: `tree` is the digest of a manifest {path: digest} of its files."""
 
@@ -126,6 +130,11 @@ class ModelRef(Artifact):
     kind: str
     base: str | None = None
     parameters: int
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its base is a folder or file of the maker's machine, so that its name leads nobody to it."""
+        return self.name.startswith(LOCAL)
 
 
 class CurvePoint(Artifact):

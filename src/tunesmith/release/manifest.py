@@ -46,7 +46,12 @@ def manifest_bytes(
     return (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()
 
 
-def recipe_bytes(recipe: Recipe) -> bytes:
-    """The recipe as run, every default written out, keys sorted: the same recipe gives the same bytes."""
-    text = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=True, allow_unicode=True, width=100)
-    return text.encode()
+def recipe_bytes(recipe: Recipe, train: TrainReport) -> bytes:
+    """The recipe as run, every default written out, keys sorted: the same recipe gives the same bytes.
+
+    A base on the maker's machine stands there by its name and digest: its path means nothing to anybody else.
+    """
+    value = recipe.model_dump(mode="json")
+    if train.base.is_local:
+        value["base"] = train.base.name
+    return yaml.safe_dump(value, sort_keys=True, allow_unicode=True, width=100).encode()

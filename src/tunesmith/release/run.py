@@ -166,7 +166,7 @@ def _fill(folder: Path, work: _Work, version: int) -> statements.Subjects:
     labels = label_set(load_rows(inputs.audit.train, store)) if recipe.task.type == "classify" else None
     precision = stored_precision(folder)
     facts = Facts(version, key_id(work.signer.public_pem()), precision, with_base, len(labels or ()))
-    recipe_file = recipe_bytes(recipe)
+    recipe_file = recipe_bytes(recipe, train)
     documents = {
         RECIPE: recipe_file,
         MANIFEST: manifest_bytes(

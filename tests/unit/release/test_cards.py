@@ -97,6 +97,15 @@ def test_a_large_base_is_named_by_its_digest(reports: Any) -> None:
     )
 
 
+def test_a_large_base_of_the_makers_machine_is_no_repository(reports: Any) -> None:
+    base = reports.train.base.model_copy(update={"name": "local:mine@sha256:0123456789ab"})
+    train = reports.train.model_copy(update={"base": base})
+    text = card_of(reports, train=train, facts=Facts(3, "ab" * 32, "F32", with_base=False))
+    assert "It was a folder on the maker's machine" in text
+    assert 'AutoModelForCausalLM.from_pretrained("PATH/TO/BASE")' in text
+    assert "base_model" not in yaml.safe_load(text.split("---")[1])
+
+
 def test_text_from_outside_stays_text(reports: Any, make: Any) -> None:
     use = "sorting | <script>x</script>\n# A heading\n[link](https://example.test) `code`"
     text = card_of(reports, recipe=make.recipe_of(release={"intended_use": use}))

@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Final
 
 from tunesmith import process
 from tunesmith.artifacts import ModelRef
+from tunesmith.artifacts.report import LOCAL
 from tunesmith.context import Context
 from tunesmith.errors import Misuse, RecipeError
 from tunesmith.recipe import BaseSettings, HubBase, NewBase
@@ -22,6 +24,9 @@ from tunesmith.models.bases.template import train_tokenizer  # noqa: E402
 
 EMBEDDED = "tunesmith/pebble"
 WEIGHT_FILES = ("*.safetensors",)
+SHOWN: Final = len("sha256:") + 12
+"""Characters of a tree's digest that stand in the name of a local base."""
+
 UNSAFE = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
@@ -38,7 +43,7 @@ def resolve_base(base: BaseSettings, context: Context, *, texts: Sequence[str] |
         case str() if base == EMBEDDED:
             return _keep(embedded_folder(), EMBEDDED, context)
         case str():
-            return _keep(_local_folder(base, context), base, context)
+            return _keep(_local_folder(base, context), None, context)
 
 
 def embedded_folder() -> Path:
@@ -49,7 +54,17 @@ def embedded_folder() -> Path:
     return folder
 
 
+def local_name(path: Path, tree: str) -> str:
+    """What a base on this machine is called, in reports, cards and adapters: no path leaves the machine, its digest does."""
+    return f"{LOCAL}{path.resolve().name}@{tree[:SHOWN]}"
+
+
 def _local_folder(base: str, context: Context) -> Path:
+    if base.startswith(LOCAL):
+        hint = (
+            "write the path of that folder or file under `base`; its files must have that digest to give the same model"
+        )
+        raise RecipeError("the recipe names a base of another machine by its digest", where=base, hint=hint)
     folder = context.home / base
     if not (folder / "config.json").is_file():
         raise RecipeError(
@@ -79,7 +94,8 @@ def _hub_folder(base: HubBase) -> Path:
     return Path(folder)
 
 
-def _keep(folder: Path, name: str, context: Context) -> ModelRef:
+def _keep(folder: Path, name: str | None, context: Context) -> ModelRef:
+    """Without a `name` the base is called after its folder and its digest."""
     for pattern in UNSAFE:
         for path in folder.glob(pattern):
             raise RecipeError(f"{path.name} is a pickle", where=str(folder), hint="convert the weights to safetensors")
@@ -88,7 +104,8 @@ def _keep(folder: Path, name: str, context: Context) -> ModelRef:
             "no .safetensors weights", where=str(folder), hint="safetensors is the only format that is loaded"
         )
     tree = context.store.put_tree(folder)
-    return ModelRef(name=name, tree=tree, kind="base", parameters=_count(folder))
+    called = local_name(folder, tree) if name is None else name
+    return ModelRef(name=called, tree=tree, kind="base", parameters=_count(folder))
 
 
 def _count(folder: Path) -> int:

@@ -17,7 +17,10 @@ _PLAIN_LICENSE = re.compile(r"[A-Za-z0-9.+-]+")
 
 
 def front_matter(recipe: Recipe, train: TrainReport, evaluation: EvaluationReport) -> str:
-    """YAML without its `---` lines. Keys without a value are left out, but for the licence, which is then `unknown`."""
+    """YAML without its `---` lines. Keys without a value are left out, but for the licence, which is then `unknown`.
+
+    A base on the maker's machine is no `base_model`: the Hub would look for that name.
+    """
     values: dict[str, Any] = {
         **_license(recipe.release.license),
         "library_name": "peft" if train.model.kind == "adapter" else "transformers",
@@ -40,7 +43,7 @@ def _license(license: str | None) -> dict[str, str]:
 
 
 def _base(recipe: Recipe, train: TrainReport) -> dict[str, str]:
-    if isinstance(recipe.base, NewBase):
+    if isinstance(recipe.base, NewBase) or train.base.is_local:
         return {}
     name = recipe.base.hub if isinstance(recipe.base, HubBase) else train.base.name
     return {"base_model": name, "base_model_relation": "adapter" if train.model.kind == "adapter" else "finetune"}

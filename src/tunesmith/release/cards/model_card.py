@@ -46,6 +46,7 @@ def render_model_card(
         "limits": wording.stated(recipe.release.limits),
         "instruction": recipe.task.instruction,
         "adapter": train.model.kind == "adapter",
+        "local_base": train.base.is_local,
         "from_nothing": isinstance(recipe.base, NewBase),
         "rounded": recipe.release.precision == "bf16",
         "how_tuned": wording.METHODS[train.method],
