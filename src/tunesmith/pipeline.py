@@ -35,7 +35,7 @@ process.prepare()
 from tunesmith import audit, evaluate, release, train  # noqa: E402
 from tunesmith.data.lineage.record import record_dataset, record_release, record_training  # noqa: E402
 from tunesmith.data.sources import fingerprint  # noqa: E402
-from tunesmith.models.bases import resolve_base  # noqa: E402
+from tunesmith.models.bases.resolve import resolve_base  # noqa: E402
 from tunesmith.models.reader import open_reader  # noqa: E402
 
 StageName = Literal["audit", "train", "evaluate", "gate", "release"]

@@ -12,10 +12,15 @@ from tunesmith.cli.main import app
 def lines() -> Iterator[str]:
     group: Any = get_command(app)
     yield from options(group)
+    yield from verbs(group, "")
+
+
+def verbs(group: Any, before: str) -> Iterator[str]:
     for name, command in group.commands.items():
         yield ""
-        yield f"{name}: {command.help}"
+        yield f"{before}{name}: {command.help}"
         yield from options(command)
+        yield from verbs(command, f"{before}{name} ") if hasattr(command, "commands") else ()
 
 
 def options(command: Any) -> Iterator[str]:

@@ -20,6 +20,7 @@ from tunesmith.artifacts.profile import Profile, SplitProfile
 from tunesmith.artifacts.provenance import Provenance
 from tunesmith.artifacts.report import (
     AuditReport,
+    BaseOrigin,
     CurvePoint,
     EvaluationReport,
     GateReport,
@@ -38,6 +39,7 @@ __all__ = [
     "Action",
     "Artifact",
     "AuditReport",
+    "BaseOrigin",
     "Bin",
     "Comparison",
     "CurvePoint",

@@ -122,14 +122,24 @@ LOCAL: Final = "local:"
 """Begins the name of a base that lies on its maker's machine: its file or folder's name and a digest, never a path."""
 
 
+class BaseOrigin(Artifact):
+    """Where a base comes from: `license` is an SPDX expression, None where none is known; `conversion` what was done to it."""
+
+    source: str
+    license: str | None = None
+    license_source: str = ""
+    conversion: str = ""
+
+
 class ModelRef(Artifact):
-    """A model in the store: `tree` is the digest of a manifest {path: digest} of its files."""
+    """A model in the store: `tree` is the digest of a manifest {path: digest} of its files. `origin` is known of some bases."""
 
     name: str
     tree: str
     kind: str
     base: str | None = None
     parameters: int
+    origin: BaseOrigin | None = Field(default=None, exclude_if=_is_unset)
 
     @property
     def is_local(self) -> bool:

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from tunesmith.cli import audit, erase, evaluate, init, release, run, serve, show, trace, train, verify
+from tunesmith.cli import audit, base, erase, evaluate, init, release, run, serve, show, trace, train, verify
 from tunesmith.cli.guard import guarded
 
 VERBS = (
@@ -53,6 +53,7 @@ def _options(
 
 for _name, _verb in VERBS:
     app.command(_name)(guarded(_verb))
+app.add_typer(base.app, name="base")
 
 
 def main() -> None:

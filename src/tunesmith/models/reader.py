@@ -12,7 +12,7 @@ from tunesmith.artifacts import Example, Row, Text
 from tunesmith.context import Context
 from tunesmith.data.chat import control_tokens, render
 from tunesmith.errors import DataError
-from tunesmith.models.bases import resolve_base
+from tunesmith.models.bases.resolve import resolve_base
 from tunesmith.models.loading import context_length
 from tunesmith.models.reading import Bound, Reading
 from tunesmith.models.tasks import Task, build_task

@@ -3,6 +3,7 @@
 from tunesmith.recipe.base import Settings
 from tunesmith.recipe.data import (
     BaseSettings,
+    CatalogueBase,
     DataSettings,
     HubBase,
     NewBase,
@@ -20,6 +21,7 @@ from tunesmith.recipe.training import TrainSettings
 __all__ = [
     "AuditSettings",
     "BaseSettings",
+    "CatalogueBase",
     "DataSettings",
     "EvaluateSettings",
     "HubBase",

@@ -95,18 +95,33 @@ class HubBase(Settings):
     network: bool = False
 
 
+class CatalogueBase(Settings):
+    """A base of the catalogue by its name, where more has to be said than that."""
+
+    name: str = Field(description="a name of `tunesmith base list`")
+    revision: str | None = Field(
+        default=None, pattern=r"^[0-9a-f]{40}$", description="another commit of the Hub than the catalogue pins"
+    )
+    network: bool = Field(default=False, description="let this run fetch the base when it is not in the local cache")
+
+
 TaskName = Literal["chat", "classify", "text"]
 
 
 def _which_base(value: object) -> str:
     """Which form of `base:` is meant, so that an error speaks of that form alone."""
+    if isinstance(value, CatalogueBase) or (isinstance(value, dict) and "name" in value):
+        return "(catalogue)"
     if isinstance(value, HubBase) or (isinstance(value, dict) and value.keys() & HubBase.model_fields.keys()):
         return "(hub)"
     return "(new)" if isinstance(value, NewBase | dict) else "(name)"
 
 
 BaseSettings = Annotated[
-    Annotated[str, Tag("(name)")] | Annotated[NewBase, Tag("(new)")] | Annotated[HubBase, Tag("(hub)")],
+    Annotated[str, Tag("(name)")]
+    | Annotated[CatalogueBase, Tag("(catalogue)")]
+    | Annotated[NewBase, Tag("(new)")]
+    | Annotated[HubBase, Tag("(hub)")],
     Discriminator(_which_base),
 ]
 

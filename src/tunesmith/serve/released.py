@@ -16,7 +16,8 @@ process.prepare()
 
 from tunesmith.models.backends.labels import label_options  # noqa: E402
 from tunesmith.models.backends.local import LocalModel, open_local  # noqa: E402
-from tunesmith.models.bases import EMBEDDED, resolve_base  # noqa: E402
+from tunesmith.models.bases.catalogue import EMBEDDED  # noqa: E402
+from tunesmith.models.bases.resolve import resolve_base  # noqa: E402
 from tunesmith.models.loading import is_adapter  # noqa: E402
 from tunesmith.trust.layout import SIGNATURE  # noqa: E402
 from tunesmith.trust.verify import verify_release  # noqa: E402

@@ -11,7 +11,7 @@ from tunesmith.context import Context
 from tunesmith.data.chat import Encoded
 from tunesmith.data.rows import load_rows
 from tunesmith.errors import DataError, Misuse
-from tunesmith.models.bases import resolve_base
+from tunesmith.models.bases.resolve import resolve_base
 from tunesmith.models.loading import context_length
 from tunesmith.models.packed.check import check_packable, shares_exactly
 from tunesmith.models.packed.ending import cut_down, is_cut_down

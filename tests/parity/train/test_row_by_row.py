@@ -16,7 +16,7 @@ from tunesmith import train
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.context import Context
 from tunesmith.data.rows import keep_dataset
-from tunesmith.models.bases import resolve_base
+from tunesmith.models.bases.resolve import resolve_base
 from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train.batches import plan_steps

@@ -1,5 +1,8 @@
-"""Bases: where a model to be tuned comes from. The embedded one, a folder, the Hub, or nothing at all."""
+"""Bases: where a model to be tuned comes from. The catalogue, a folder, a GGUF file, the Hub, or nothing at all.
 
-from tunesmith.models.bases.resolve import EMBEDDED, resolve_base
+Light: `resolve` and what it needs load the model libraries.
+"""
 
-__all__ = ["EMBEDDED", "resolve_base"]
+from tunesmith.models.bases.catalogue import EMBEDDED
+
+__all__ = ["EMBEDDED"]

@@ -1,6 +1,5 @@
 """From the recipe's `base:` to a folder of files in the store."""
 
-import math
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -8,21 +7,24 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from tunesmith import process
-from tunesmith.artifacts import ModelRef
+from tunesmith.artifacts import BaseOrigin, ModelRef
 from tunesmith.artifacts.report import LOCAL
 from tunesmith.context import Context
 from tunesmith.errors import Misuse, RecipeError
-from tunesmith.recipe import BaseSettings, HubBase, NewBase
+from tunesmith.models.bases.cache import Record, cache_folder, count_parameters
+from tunesmith.models.bases.catalogue import Entry, fetch_command, find, is_embedded, is_listed, suggestion
+from tunesmith.models.bases.fetch import cached, fetch, from_gguf, known
+from tunesmith.models.bases.hub import hub_folder
+from tunesmith.recipe import BaseSettings, CatalogueBase, HubBase, NewBase
 
 process.prepare()
 
 import torch  # noqa: E402
-from safetensors import safe_open  # noqa: E402
 from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402
 
 from tunesmith.models.bases.template import train_tokenizer  # noqa: E402
 
-EMBEDDED = "tunesmith/pebble"
+GGUF = ".gguf"
 WEIGHT_FILES = ("*.safetensors",)
 SHOWN: Final = len("sha256:") + 12
 """Characters of a tree's digest that stand in the name of a local base."""
@@ -39,11 +41,65 @@ def resolve_base(base: BaseSettings, context: Context, *, texts: Sequence[str] |
         case NewBase():
             return _new(base, context, texts)
         case HubBase():
-            return _keep(_hub_folder(base), base.hub, context)
-        case str() if base == EMBEDDED:
-            return _keep(embedded_folder(), EMBEDDED, context)
+            folder = hub_folder(base.hub, base.revision, network=base.network)
+            return _keep(folder, base.hub, context, BaseOrigin(source=f"Hub {base.hub} at {base.revision}"))
+        case CatalogueBase():
+            return _from_catalogue(base, context)
         case str():
-            return _keep(_local_folder(base, context), None, context)
+            return _named(base, context)
+
+
+def _named(base: str, context: Context) -> ModelRef:
+    """A name of the catalogue, a `.gguf` file or a folder, in this order."""
+    if is_listed(base):
+        return _from_catalogue(CatalogueBase(name=base), context)
+    if base.endswith(GGUF):
+        return _from_gguf(base, context)
+    folder = _local_folder(base, context)
+    return _keep(folder, folder, context)
+
+
+def _from_catalogue(base: CatalogueBase, context: Context) -> ModelRef:
+    """A base of the catalogue out of the cache; it is fetched when it is not there and the recipe allows the network."""
+    entry = find(base.name)
+    if is_embedded(entry.name):
+        return _keep(embedded_folder(), entry.name, context, origin_of(entry))
+    record = known(entry.name, revision=base.revision)
+    if record is None:
+        if not base.network:
+            raise RecipeError(
+                f"the base {entry.name} is not in the local cache",
+                where=str(cache_folder()),
+                hint=f"`{fetch_command(entry, base.revision)}` fetches it; or say "
+                f"`base: {{name: {entry.name}, network: true}}`",
+            )
+        record = fetch(entry.name, context.progress, network=True, revision=base.revision).record
+    if not context.store.objects.has(record.tree):
+        found = cached(entry.name, revision=base.revision)
+        assert found is not None
+        return _keep(found.folder, entry.name, context, origin_of(entry, found.record))
+    return ModelRef(
+        name=entry.name, tree=record.tree, kind="base", parameters=record.parameters, origin=origin_of(entry, record)
+    )
+
+
+def _from_gguf(base: str, context: Context) -> ModelRef:
+    path = context.home / base
+    if not path.is_file():
+        raise RecipeError(f"no GGUF file at {base!r}", where=str(path), hint="give its path relative to the recipe")
+    found = from_gguf(path, context.progress)
+    origin = BaseOrigin(source=found.record.source, conversion=found.record.conversion)
+    return _keep(found.folder, path, context, origin)
+
+
+def origin_of(entry: Entry, record: Record | None = None) -> BaseOrigin:
+    """What the documents of a release say of where a base comes from."""
+    return BaseOrigin(
+        source=entry.sources[0].describe() if record is None else record.source,
+        license=entry.license,
+        license_source=entry.license_source,
+        conversion="" if record is None else record.conversion,
+    )
 
 
 def embedded_folder() -> Path:
@@ -70,32 +126,13 @@ def _local_folder(base: str, context: Context) -> Path:
         raise RecipeError(
             f"no base model at {base!r}",
             where=str(folder),
-            hint=f"give {EMBEDDED!r}, a folder with config.json, or a Hub id",
+            hint=f"{suggestion(base)}; or give a folder with config.json, a .gguf file, or {{hub: ..., revision: ...}}",
         )
     return folder
 
 
-def _hub_folder(base: HubBase) -> Path:
-    if base.network:
-        process.allow_network()
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-
-    patterns = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt"]
-    try:
-        folder = snapshot_download(
-            base.hub, revision=base.revision, allow_patterns=patterns, local_files_only=not base.network
-        )
-    except (LocalEntryNotFoundError, HfHubHTTPError) as error:
-        raise RecipeError(
-            f"the base {base.hub} at {base.revision[:12]} is not in the local cache",
-            hint="set `network: true` under base, or download it first",
-        ) from error
-    return Path(folder)
-
-
-def _keep(folder: Path, name: str | None, context: Context) -> ModelRef:
-    """Without a `name` the base is called after its folder and its digest."""
+def _keep(folder: Path, name: str | Path, context: Context, origin: BaseOrigin | None = None) -> ModelRef:
+    """Given a path of this machine for a name, the base is called after its last part and its digest."""
     for pattern in UNSAFE:
         for path in folder.glob(pattern):
             raise RecipeError(f"{path.name} is a pickle", where=str(folder), hint="convert the weights to safetensors")
@@ -104,18 +141,8 @@ def _keep(folder: Path, name: str | None, context: Context) -> ModelRef:
             "no .safetensors weights", where=str(folder), hint="safetensors is the only format that is loaded"
         )
     tree = context.store.put_tree(folder)
-    called = local_name(folder, tree) if name is None else name
-    return ModelRef(name=called, tree=tree, kind="base", parameters=_count(folder))
-
-
-def _count(folder: Path) -> int:
-    """Parameters of all weight files, read from their headers."""
-    return sum(_file_parameters(path) for path in sorted(folder.glob("*.safetensors")))
-
-
-def _file_parameters(path: Path) -> int:
-    with safe_open(path, framework="pt") as weights:
-        return sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    called = local_name(name, tree) if isinstance(name, Path) else name
+    return ModelRef(name=called, tree=tree, kind="base", parameters=count_parameters(folder), origin=origin)
 
 
 def _new(base: NewBase, context: Context, texts: Sequence[str] | None) -> ModelRef:

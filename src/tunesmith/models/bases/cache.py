@@ -1,0 +1,166 @@
+"""The local cache of bases: folders named after the digest of what is in them, shared by all projects of a user.
+
+    trees/<digest>/        the files of a base; the digest is that of their manifest {path: digest}, as in the store
+    records/<key>.json     which tree a source gave, and the digests of its files; `key` stands for source and converter
+    locks/<key>.lock       held while a source is fetched
+    work/<key>-.../        what is being fetched; removed by whoever fetches the same source next
+
+A tree is renamed into place when it is whole and its record is written last, so a killed download leaves nothing half-written.
+"""
+
+import fcntl
+import math
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from safetensors import safe_open
+
+from tunesmith import process
+from tunesmith.artifacts import digest_of
+from tunesmith.artifacts.base import Artifact, canonical_bytes
+from tunesmith.errors import IntegrityBroken
+from tunesmith.ports import Progress
+from tunesmith.store.objects import disk_errors, file_digest, write_atomic
+
+VARIABLE: Final = "TUNESMITH_CACHE"
+
+
+class Record(Artifact):
+    """What a source gave: `files` is {path: `sha256:...`}, `tree` the digest over it, `conversion` what was done to it."""
+
+    name: str
+    source: str
+    tree: str
+    files: dict[str, str]
+    parameters: int
+    conversion: str = ""
+
+
+@dataclass(frozen=True)
+class Cached:
+    """A base in the cache, its files as its record says."""
+
+    record: Record
+    folder: Path
+
+
+def cache_folder() -> Path:
+    """`TUNESMITH_CACHE`, or `tunesmith/bases` in the user's cache folder."""
+    named = process.environment(VARIABLE)
+    if named:
+        return Path(named).expanduser() / "bases"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "tunesmith" / "bases"
+    general = process.environment("XDG_CACHE_HOME")
+    return (Path(general) if general else Path.home() / ".cache") / "tunesmith" / "bases"
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A folder of bases."""
+
+    folder: Path
+
+    def record(self, key: str) -> Record | None:
+        """What is known of a source, without looking at its files."""
+        path = self._record_path(key)
+        return Record.from_bytes(path.read_bytes()) if path.is_file() else None
+
+    def tree(self, record: Record) -> Path:
+        return self.folder / "trees" / record.tree.removeprefix("sha256:")
+
+    def verified(self, key: str) -> Cached | None:
+        """The base of a source, every file read and compared with its digest; None when it was never fetched.
+
+        Raises IntegrityBroken when a file is missing, was altered or was added.
+        """
+        record = self.record(key)
+        if record is None:
+            return None
+        folder = self.tree(record)
+        found = manifest(folder) if folder.is_dir() else {}
+        if found != record.files:
+            odd = sorted(name for name in {*found, *record.files} if found.get(name) != record.files.get(name))
+            hint = f"`tunesmith base get {record.name} --again` fetches it anew"
+            raise IntegrityBroken(f"{odd[0]} is not what was put into the cache", where=str(folder), hint=hint)
+        return Cached(record, folder)
+
+    def publish(self, key: str, made: Path, record: Record) -> Cached:
+        """Give a finished folder its name and write its record; the caller holds the key's lock."""
+        target = self.tree(record)
+        with disk_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.is_dir() and manifest(target) != record.files:
+                shutil.rmtree(target)
+            if target.is_dir():
+                shutil.rmtree(made)
+            else:
+                os.replace(made, target)
+        write_atomic(self._record_path(key), record.canonical())
+        return Cached(record, target)
+
+    @contextmanager
+    def fetching(self, key: str, progress: Progress) -> Iterator[Path]:
+        """An empty folder to fetch into, by one process at a time; it is removed afterwards, and so is what a killed one left."""
+        lock, work = self.folder / "locks" / f"{key}.lock", self.folder / "work"
+        with disk_errors(self.folder):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            work.mkdir(parents=True, exist_ok=True)
+            file = lock.open("a")
+        with file:
+            _wait_for(file.fileno(), progress)
+            for left in work.glob(f"{key[:16]}-*"):
+                shutil.rmtree(left)
+            with disk_errors(work):
+                folder = Path(tempfile.mkdtemp(prefix=f"{key[:16]}-", dir=work))
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _record_path(self, key: str) -> Path:
+        return self.folder / "records" / f"{key}.json"
+
+
+def manifest(folder: Path) -> dict[str, str]:
+    """{path: `sha256:...`} of the files below a folder, sorted by path, as a store's tree has it."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
+
+
+def record_of(folder: Path, *, name: str, source: str, conversion: str = "") -> Record:
+    """The record of a finished folder."""
+    found = manifest(folder)
+    return Record(
+        name=name,
+        source=source,
+        tree=digest_of(canonical_bytes(found)),
+        files=found,
+        parameters=count_parameters(folder),
+        conversion=conversion,
+    )
+
+
+def count_parameters(folder: Path) -> int:
+    """Parameters of all weight files, read from their headers."""
+    return sum(_file_parameters(path) for path in sorted(folder.glob("*.safetensors")))
+
+
+def _file_parameters(path: Path) -> int:
+    with safe_open(path, framework="np") as weights:
+        return sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+
+
+def _wait_for(file: int, progress: Progress) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        progress.say("another process is fetching this base; waiting for it")
+        fcntl.flock(file, fcntl.LOCK_EX)

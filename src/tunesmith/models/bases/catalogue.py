@@ -1,0 +1,181 @@
+"""The catalogue of bases: bases.yaml of this package, read and checked. Loads no model library."""
+
+from difflib import get_close_matches
+from functools import cache
+from importlib.resources import files
+from pathlib import PurePosixPath
+from typing import Annotated, Final, Literal, NamedTuple
+
+import yaml
+from pydantic import AfterValidator, Field, model_validator
+
+from tunesmith.artifacts import digest_of
+from tunesmith.artifacts.base import canonical_bytes
+from tunesmith.errors import Misuse, RecipeError
+from tunesmith.recipe.base import Settings
+
+EMBEDDED: Final = "tunesmith/pebble"
+
+Fit = Literal["chat", "text", "encoder", "seq2seq"]
+"""What a base is used for: chat and classify with a chat template, plain text, labels and tags, text to text."""
+
+
+def _inside(path: str) -> str:
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\\" in path:
+        raise ValueError(f"{path!r} does not stay inside its folder")
+    return path
+
+
+Inside = Annotated[str, AfterValidator(_inside)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+
+
+class WheelSource(Settings):
+    """A wheel of a package index. Only `members` are taken out of it: {path in the wheel: path in the base}."""
+
+    kind: Literal["wheel"]
+    package: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    version: str = Field(pattern=r"^[0-9][A-Za-z0-9.]*$")
+    sha256: Sha256
+    bytes: int = Field(ge=1)
+    members: dict[Inside, Inside] = Field(min_length=1)
+
+    def describe(self) -> str:
+        return f"wheel {self.package}=={self.version}"
+
+
+class HubSource(Settings):
+    """A model on the Hub at a commit; without one it has to be pinned by whoever asks for it."""
+
+    kind: Literal["hub"]
+    repo: str = Field(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")
+    revision: Commit | None
+
+    def describe(self) -> str:
+        return f"Hub {self.repo} at {self.revision or 'no revision'}"
+
+
+class EmbeddedSource(Settings):
+    """The package itself."""
+
+    kind: Literal["embedded"]
+
+    def describe(self) -> str:
+        return "this package"
+
+
+Source = Annotated[WheelSource | HubSource | EmbeddedSource, Field(discriminator="kind")]
+
+
+class Entry(Settings):
+    """One base. `digests` are SHA-256 of files: as they come (a GGUF), or as they are kept; all that are named are checked.
+
+    `license` is an SPDX expression, `LicenseRef-...` where the licence is no open one; `license_source` says who states it.
+    `template` says whose chat template its tokenizer has: its own, none, or the name of one that is known here.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._/-]*$")
+    family: str
+    parameters: int = Field(ge=1)
+    context: int | None = Field(default=None, ge=1)
+    license: str
+    license_source: str
+    sources: tuple[Source, ...] = Field(min_length=1)
+    digests: dict[Inside, Sha256] = Field(default_factory=dict)
+    template: str
+    fits: tuple[Fit, ...] = Field(min_length=1)
+    notes: str = ""
+
+    @model_validator(mode="after")
+    def _gguf_is_pinned(self) -> "Entry":
+        targets = [
+            path for source in self.sources if isinstance(source, WheelSource) for path in source.members.values()
+        ]
+        loose = [path for path in targets if path.endswith((".gguf", ".safetensors")) and path not in self.digests]
+        if loose:
+            raise ValueError(f"{self.name}: no digest for {loose[0]}")
+        return self
+
+
+class Pinned(NamedTuple):
+    """An entry and the one of its sources that is meant; `key` names the bytes that this source gives."""
+
+    entry: Entry
+    source: Source
+
+    def key(self, converter: str) -> str:
+        value = {"source": self.source.model_dump(mode="json"), "digests": self.entry.digests, "converter": converter}
+        return digest_of(canonical_bytes(value)).removeprefix("sha256:")
+
+
+@cache
+def entries() -> tuple[Entry, ...]:
+    """All bases, in the order of the file. Raises ValueError (pydantic) when the file of the package is broken."""
+    raw = yaml.safe_load((files("tunesmith.models.bases") / "bases.yaml").read_text(encoding="utf-8"))
+    return tuple(Entry.model_validate(value) for value in raw)
+
+
+def find(name: str) -> Entry:
+    """Raises Misuse with near names."""
+    found = {entry.name: entry for entry in entries()}.get(name)
+    if found is None:
+        raise Misuse(f"no base is called {name!r}", hint=suggestion(name))
+    return found
+
+
+def is_listed(name: str) -> bool:
+    return any(entry.name == name for entry in entries())
+
+
+def is_embedded(name: str) -> bool:
+    return isinstance(find(name).sources[0], EmbeddedSource)
+
+
+def is_pinned(entry: Entry, revision: str | None = None) -> bool:
+    """Whether there is a source whose bytes are known: a wheel, or a commit."""
+    return revision is not None or any(
+        not isinstance(source, HubSource) or source.revision is not None for source in entry.sources
+    )
+
+
+def suggestion(name: str) -> str:
+    """What to try in place of a name that is not there."""
+    names = [entry.name for entry in entries()]
+    near = get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    if not near:
+        return "`tunesmith base list` shows the names"
+    return f"did you mean {' or '.join(repr(one) for one in near)}?"
+
+
+def pinned(entry: Entry, revision: str | None = None) -> tuple[Pinned, ...]:
+    """The entry's sources in the order in which they are tried; `revision` pins those on the Hub, and leaves only them.
+
+    A source on the Hub without a revision is left out. Raises RecipeError when nothing is left.
+    """
+    sources: list[Source] = []
+    for source in entry.sources:
+        if not isinstance(source, HubSource):
+            sources += [] if revision is not None else [source]
+        elif revision is not None or source.revision is not None:
+            sources.append(source.model_copy(update={"revision": revision or source.revision}))
+    if sources:
+        return tuple(Pinned(entry, source) for source in sources)
+    if revision is not None:
+        raise RecipeError(f"{entry.name} is not on the Hub, so it has no revision", hint="leave the revision out")
+    raise RecipeError(
+        f"the catalogue pins no revision of {entry.name}",
+        hint=f"choose a commit of {entry.sources[0].describe().split()[1]} and give it: "
+        f"`tunesmith base get {entry.name} --network --revision <40 hex digits>`",
+    )
+
+
+def fetch_command(entry: Entry, revision: str | None = None) -> str:
+    """What to type to have a base in the cache."""
+    on_hub = revision is not None or all(isinstance(source, HubSource) for source in entry.sources)
+    return (
+        f"tunesmith base get {entry.name}"
+        + (" --network" if on_hub else "")
+        + (f" --revision {revision}" if revision else "")
+    )

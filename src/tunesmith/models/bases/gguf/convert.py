@@ -1,0 +1,86 @@
+"""One GGUF file to one folder that loads with transformers: bf16 safetensors, config, tokenizer, chat template."""
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+from tunesmith.errors import DataError
+from tunesmith.models.bases.gguf.config import ROPE_FACTORS, config_of, llama3_positions
+from tunesmith.models.bases.gguf.header import Header, read_header
+from tunesmith.models.bases.gguf.tokenizer import Special, special_of, tokenizer_config, tokenizer_of
+from tunesmith.models.bases.gguf.weights import SUPPORTED, place_tensors, values_of, write_bf16
+
+CONVERTER: Final = "gguf-1"
+"""Part of what a converted base is known by: another way of converting gives it another name."""
+
+EXACT: Final = ("F32", "F16", "BF16")
+
+
+def convert(path: Path, folder: Path) -> str:
+    """Write the files of a base into an empty folder; what was done to the weights, in words.
+
+    Nothing is written before header, tokenizer and shapes have been checked. The same file gives the same bytes.
+    Raises DataError when the file is broken or holds what is not supported.
+    """
+    if not path.is_file():
+        raise DataError("no such GGUF file", where=str(path))
+    where = path.name
+    header = read_header(path)
+    config = config_of(header, where)
+    tensors = place_tensors(header, config, where)
+    tokenizer, special = tokenizer_of(header, where), special_of(header, where)
+    if ROPE_FACTORS in header.tensors:
+        config["rope_parameters"] = llama3_positions(_factors(path, header, where), config, where)
+    config |= _ids(special)
+    write_bf16(folder / "model.safetensors", path, tensors)
+    _write(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
+    _write_json(folder / "config.json", config)
+    _write_json(folder / "generation_config.json", _ids(special))
+    _write_json(
+        folder / "tokenizer_config.json", tokenizer_config(special, header, int(config["max_position_embeddings"]))
+    )
+    template = header.keys.get("tokenizer.chat_template")
+    if isinstance(template, str) and template:
+        _write(folder / "chat_template.jinja", template)
+    return _in_words([one.info.kind.name for one in tensors])
+
+
+def _factors(path: Path, header: Header, where: str) -> list[float]:
+    info = header.tensors[ROPE_FACTORS]
+    if info.kind not in SUPPORTED:
+        raise DataError(f"{ROPE_FACTORS} is quantised as {info.kind.name}", where=where)
+    return [float(value) for value in values_of(path, info).ravel()]
+
+
+def _ids(special: Special) -> dict[str, int]:
+    named = {
+        "bos_token_id": special.bos,
+        "eos_token_id": special.eos,
+        "pad_token_id": special.eos if special.pad is None else special.pad,
+    }
+    return {name: number for name, number in named.items() if number is not None}
+
+
+def _in_words(kinds: list[str]) -> str:
+    """`dequantised from Q4_1 (210 tensors) and Q8_0 (1) to bf16`, the most common type first."""
+    counted = sorted(Counter(kinds).items(), key=lambda item: (-item[1], item[0]))
+    packed = [(kind, count) for kind, count in counted if kind not in EXACT]
+    if not packed:
+        return f"converted from GGUF {', '.join(kind for kind, _ in counted)} to bf16"
+    parts = [
+        f"{kind} ({count} tensors)" if place == 0 else f"{kind} ({count})" for place, (kind, count) in enumerate(packed)
+    ]
+    return f"dequantised from {' and '.join(parts)} to bf16"
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    _write(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
