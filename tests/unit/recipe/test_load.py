@@ -255,7 +255,7 @@ def test_editors_know_the_short_form_of_task_and_every_key_has_a_type() -> None:
     short, whole = schema["properties"]["task"]["anyOf"]
     assert short == {"type": "string", "enum": ["chat", "classify", "text"]}
     assert whole == {"$ref": "#/$defs/TaskSettings"}
-    assert len(schema["properties"]["base"]["oneOf"]) == 3
+    assert len(schema["properties"]["base"]["oneOf"]) == 4
     assert schema["additionalProperties"] is False
     assert all(part.get("additionalProperties", False) is False for part in schema["$defs"].values())
     assert recipe_schema() == recipe_schema()
