@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM
 
 from tunesmith import pipeline
 from tunesmith.errors import RecipeError
-from tunesmith.models.bases import resolve_base
+from tunesmith.models.bases.resolve import resolve_base
 from tunesmith.recipe import load_recipe
 from tunesmith.trust.keys import make_key
 
