@@ -24,7 +24,7 @@ from tunesmith.artifacts import (
 from tunesmith.context import Context, Silence
 from tunesmith.errors import Refused
 from tunesmith.ports import Progress
-from tunesmith.recipe import BaseSettings, NewBase, Recipe
+from tunesmith.recipe import NewBase, Recipe
 from tunesmith.store import open_store
 from tunesmith.store.ledger import StageRow
 from tunesmith.store.objects import write_atomic
@@ -35,7 +35,7 @@ process.prepare()
 from tunesmith import audit, evaluate, release, train  # noqa: E402
 from tunesmith.data.lineage.record import record_dataset, record_release, record_training  # noqa: E402
 from tunesmith.data.sources import fingerprint  # noqa: E402
-from tunesmith.models.bases.resolve import resolve_base  # noqa: E402
+from tunesmith.models.bases.prepare import prepared_base, template_text  # noqa: E402
 from tunesmith.models.reader import open_reader  # noqa: E402
 
 StageName = Literal["audit", "train", "evaluate", "gate", "release"]
@@ -167,7 +167,7 @@ class _Run:
             "settings": recipe.audit.model_dump(mode="json"),
             "data": recipe.data.model_dump(mode="json"),
             "task": recipe.task.model_dump(mode="json"),
-            "base": _base_key(recipe.base, self.context),
+            "base": _base_key(recipe, self.context),
             "max_tokens": recipe.train.max_tokens,
             "objective": recipe.train.objective,
         }
@@ -200,7 +200,7 @@ class _Run:
         recipe, dataset = self.recipe, result.audit.train
         parts = {
             "dataset": dataset.rows_digest,
-            "base": _base_key(recipe.base, self.context),
+            "base": _base_key(recipe, self.context),
             "settings": recipe.train.model_dump(mode="json"),
             "task": recipe.task.model_dump(mode="json"),
         }
@@ -304,13 +304,15 @@ class _Run:
         return digest_of(canonical_bytes(value))
 
 
-def _base_key(base: BaseSettings, context: Context) -> Any:
+def _base_key(recipe: Recipe, context: Context) -> Any:
     """What a base is known by before any heavy work: its files' digests, or its settings and config when made anew."""
-    if isinstance(base, NewBase):
-        path = context.home / base.config
-        config = digest_of(path.read_bytes()) if path.is_file() else "missing"
-        return {"new": base.model_dump(mode="json"), "config": config}
-    return resolve_base(base, context).tree
+    base, template = recipe.base, recipe.task.chat_template
+    if not isinstance(base, NewBase):
+        return prepared_base(base, recipe.task, context).tree
+    path = context.home / base.config
+    config = digest_of(path.read_bytes()) if path.is_file() else "missing"
+    text = None if template is None else digest_of(template_text(template, context).encode())
+    return {"new": base.model_dump(mode="json"), "config": config, "chat_template": text}
 
 
 def _unmet(report: GateReport) -> list[str]:

@@ -38,6 +38,10 @@ def _is_unset(value: object) -> bool:
     return value is None or value == {}
 
 
+def _is_empty(value: object) -> bool:
+    return value == ()
+
+
 class SourceSummary(Artifact):
     """One file as it was read: where, which format, how many rows, under which rights.
 
@@ -132,7 +136,10 @@ class BaseOrigin(Artifact):
 
 
 class ModelRef(Artifact):
-    """A model in the store: `tree` is the digest of a manifest {path: digest} of its files. `origin` is known of some bases."""
+    """A model in the store: `tree` is the digest of a manifest {path: digest} of its files. `origin` is known of some bases.
+
+    A base may be `prepared` for its recipe (a chat template, tokens added), and is then `made_from` the tree of its own files.
+    """
 
     name: str
     tree: str
@@ -140,6 +147,8 @@ class ModelRef(Artifact):
     base: str | None = None
     parameters: int
     origin: BaseOrigin | None = Field(default=None, exclude_if=_is_unset)
+    made_from: str | None = Field(default=None, exclude_if=_is_unset)
+    prepared: tuple[str, ...] = Field(default=(), exclude_if=_is_empty)
 
     @property
     def is_local(self) -> bool:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from jinja2.exceptions import TemplateError
 
 from tunesmith import process
+from tunesmith.data.chat_templates import offered
 from tunesmith.errors import DataError
 
 process.prepare()
@@ -51,9 +52,17 @@ _MARKER: Final = re.compile(r"<[|｜][^<>\s]{1,40}[|｜]>|\[/?[A-Z_]{2,20}\]|<</
 _MARK: Final = re.compile(r"\{%-?\s*generation\s*-?%\}")
 
 
+NO_TEMPLATE: Final = "the tokenizer has no chat template"
+GIVE_ONE: Final = (
+    f"say `task: {{type: chat, chat_template: NAME}}` with {offered()} or a file beside the recipe; "
+    "task: text needs none"
+)
+
+
 @dataclass(frozen=True)
 class Habits:
-    """What holds for every conversation that a tokenizer's template writes.
+    """What holds for every conversation that a tokenizer's template writes. Without a template there is no question, and stops
+    and controls are the tokenizer's own end token and special tokens.
 
     `stops` are ids that end a turn, `ends` their spelling. `controls` are the markers no message may spell, `heads` their first
     characters. `begins`: the start token `bos` is written first. `question` is a question put to the model, as text and as
@@ -87,12 +96,20 @@ def settled(template: str) -> str:
     return made
 
 
+def template_of(tokenizer: PreTrainedTokenizerBase) -> str:
+    """The tokenizer's template, `settled`. Raises DataError when it has none."""
+    if not tokenizer.chat_template:
+        raise DataError(NO_TEMPLATE, hint=GIVE_ONE)
+    return settled(tokenizer.get_chat_template())
+
+
 def write(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], *, ask: bool, tools: Tools = ()) -> str:
     """The template's text; `ask` opens the assistant's turn.
 
-    Raises jinja2's TemplateError when the template refuses, also by failing on what a turn or a tool has.
+    Raises jinja2's TemplateError when the template refuses, also by failing on what a turn or a tool has; DataError when the
+    tokenizer has no template.
     """
-    template = settled(tokenizer.get_chat_template())
+    template = template_of(tokenizer)
     given: dict[str, Any] = {"chat_template": template, "tools": list(tools) or None}
     try:
         return str(tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=ask, **given))
@@ -103,7 +120,7 @@ def write(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], *, ask: boo
 def write_marked(tokenizer: PreTrainedTokenizerBase, turns: Sequence[Turn], *, tools: Tools = ()) -> tuple[str, Marks]:
     """The text of a conversation and the runs of its characters that stand between the template's generation marks."""
     names: dict[str, Any] = {**tokenizer.special_tokens_map, "tools": list(tools) or None}
-    template = settled(tokenizer.get_chat_template())
+    template = template_of(tokenizer)
     # Declared to return the text alone; it returns lists of texts and of marks.
     made: Any = render_jinja_template([list(turns)], chat_template=template, return_assistant_tokens_mask=True, **names)
     (text,), (marks,) = made
@@ -121,7 +138,7 @@ def token_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
 
 def habits(tokenizer: PreTrainedTokenizerBase) -> Habits:
     """The habits of the tokenizer's template, tried once. Raises DataError when it cannot write a question and its answer."""
-    return _habits(tokenizer, settled(tokenizer.get_chat_template()))
+    return _habits(tokenizer, template_of(tokenizer)) if tokenizer.chat_template else _without_template(tokenizer)
 
 
 @lru_cache(maxsize=8)
@@ -152,6 +169,16 @@ def _habits(tokenizer: PreTrainedTokenizerBase, template: str) -> Habits:
         opening=_opening(tokenizer, question, text),
         marked=_MARK.search(template) is not None,
     )
+
+
+@lru_cache(maxsize=8)
+def _without_template(tokenizer: PreTrainedTokenizerBase) -> Habits:
+    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    stops = frozenset({tokenizer.eos_token_id} - {None})
+    ends = tuple(tokenizer.convert_ids_to_tokens(sorted(stops)))
+    controls = tuple(sorted(special | set(ends)))
+    heads = tuple(sorted({name[:2] for name in controls}))
+    return Habits(stops, ends, controls, heads, tokenizer.bos_token_id, False, "", (), "", "", False)
 
 
 def _opening(tokenizer: PreTrainedTokenizerBase, question: str, answered: str) -> str:

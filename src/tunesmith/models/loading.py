@@ -222,6 +222,4 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"the tokenizer cannot be loaded: {error}", where=str(folder)) from error
-    if not tokenizer.chat_template:
-        raise DataError("the tokenizer has no chat template", where=str(folder), hint="add chat_template.jinja")
     return tokenizer

@@ -12,7 +12,7 @@ from tunesmith.artifacts import Example, Row, Text
 from tunesmith.context import Context
 from tunesmith.data.chat import control_tokens, render
 from tunesmith.errors import DataError
-from tunesmith.models.bases.resolve import resolve_base
+from tunesmith.models.bases.prepare import prepared_base
 from tunesmith.models.loading import context_length
 from tunesmith.models.reading import Bound, Reading
 from tunesmith.models.tasks import Task, build_task
@@ -105,11 +105,12 @@ def open_reader(
 ) -> BaseReader | None:
     """The reader of a recipe's base; None for a base from nothing, whose tokenizer is trained on what the audit leaves.
 
-    `max_tokens` and `objective` are those of the recipe's `train:`. Raises RecipeError when the base is not there.
+    `max_tokens` and `objective` are those of the recipe's `train:`. Raises RecipeError when the base is not there, or has no chat
+    template and needs one.
     """
     if isinstance(base, NewBase):
         return None
-    model = resolve_base(base, context)
+    model = prepared_base(base, task, context)
     folder = context.store.checkout(model.tree)
     tokenizer, positions = _load(folder)
     window = min(max_tokens or positions, positions)

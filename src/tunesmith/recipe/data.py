@@ -131,6 +131,11 @@ class TaskSettings(Settings):
 
     type: TaskName
     instruction: str | None = Field(default=None, description="system message put before every row")
+    chat_template: str | None = Field(
+        default=None,
+        min_length=1,
+        description="for a base that brings none, or in place of its own: chatml, plain, or a Jinja file relative to the recipe",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -7,18 +7,20 @@ tunesmith.json, format 1:
     instruction the system message that stands before every prompt, or null
     labels      for classify: the answers there are, sorted; else null
     kind        model or adapter
-    base        {name, tree}: its name and the digest of its {path: digest} manifest; a small one lies in base/
+    base        {name, tree}: its name and the digest of its {path: digest} manifest; a small one lies in base/. Of a base
+                prepared for the recipe also what was done to it, `prepared`, and the digest of its own files, `made_from`
     precision   number types of the weights as their headers say
     max_new_tokens  the longest answer that was evaluated
 """
 
 import json
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
 from tunesmith.artifacts import TrainReport
+from tunesmith.data.chat_templates import VETTED
 from tunesmith.recipe import Recipe
 
 FORMAT: Final = 1
@@ -39,19 +41,27 @@ def manifest_bytes(
         "instruction": recipe.task.instruction,
         "labels": None if labels is None else list(labels),
         "kind": train.model.kind,
-        "base": {"name": train.base.name, "tree": train.base.tree},
+        "base": {"name": train.base.name, "tree": train.base.tree, **_preparation(train)},
         "precision": precision,
         "max_new_tokens": recipe.evaluate.max_new_tokens,
     }
     return (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()
 
 
+def _preparation(train: TrainReport) -> dict[str, Any]:
+    base = train.base
+    return {} if base.made_from is None else {"made_from": base.made_from, "prepared": list(base.prepared)}
+
+
 def recipe_bytes(recipe: Recipe, train: TrainReport) -> bytes:
     """The recipe as run, every default written out, keys sorted: the same recipe gives the same bytes.
 
-    A base on the maker's machine stands there by its name and digest: its path means nothing to anybody else.
+    A base on the maker's machine stands there by its name and digest: its path means nothing to anybody else. A chat template
+    from a file is the one that lies beside the recipe here.
     """
     value = recipe.model_dump(mode="json")
+    if recipe.task.chat_template not in (None, *VETTED):
+        value["task"]["chat_template"] = "chat_template.jinja"
     if train.base.is_local:
         value["base"] = train.base.name
     return yaml.safe_dump(value, sort_keys=True, allow_unicode=True, width=100).encode()

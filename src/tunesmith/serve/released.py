@@ -34,6 +34,12 @@ class BaseOfRelease(BaseModel):
 
     name: str
     tree: str
+    made_from: str | None = None
+
+    @property
+    def trees(self) -> tuple[str, ...]:
+        """What may stand under the adapter, which brings template and tokens: the base as it was prepared, or as it came."""
+        return (self.tree,) if self.made_from is None else (self.tree, self.made_from)
 
 
 class TaskFile(BaseModel):
@@ -116,11 +122,18 @@ def _base_folder(folder: Path, card: TaskFile, context: Context) -> Path | None:
     where = str(folder / TASK_FILE)
     if card.base is None:
         raise DataError("the release is an adapter and names no base", where=where)
-    if not context.store.objects.has(card.base.tree) and card.base.name == EMBEDDED:
+    if not _here(card.base, context) and card.base.name == EMBEDDED:
         found = resolve_base(EMBEDDED, context)
-        if found.tree != card.base.tree:
-            raise IntegrityBroken(f"this version ships another {EMBEDDED}", where=where, hint=f"need {card.base.tree}")
-    if not context.store.objects.has(card.base.tree):
+        if found.tree not in card.base.trees:
+            need = card.base.made_from or card.base.tree
+            raise IntegrityBroken(f"this version ships another {EMBEDDED}", where=where, hint=f"need {need}")
+    tree = _here(card.base, context)
+    if tree is None:
         hint = "serve from the store that made the release"
         raise MachineFailure(f"the base {card.base.name} ({card.base.tree[:19]}) is not here", where=where, hint=hint)
-    return context.store.checkout(card.base.tree)
+    return context.store.checkout(tree)
+
+
+def _here(base: BaseOfRelease, context: Context) -> str | None:
+    """The digest under which the store has the base's files, or None."""
+    return next((tree for tree in base.trees if context.store.objects.has(tree)), None)

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "daft", "numpy", "scikit-learn", "sacrebleu")
-CODE_FILES = (".py", ".yaml", ".j2", ".css")
+CODE_FILES = (".py", ".yaml", ".j2", ".jinja", ".css")
 
 
 @cache

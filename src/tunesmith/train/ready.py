@@ -11,7 +11,7 @@ from tunesmith.context import Context
 from tunesmith.data.chat import Encoded
 from tunesmith.data.rows import load_rows
 from tunesmith.errors import DataError, Misuse
-from tunesmith.models.bases.resolve import resolve_base
+from tunesmith.models.bases.prepare import prepared_base
 from tunesmith.models.loading import context_length
 from tunesmith.models.packed.check import check_packable, shares_exactly
 from tunesmith.models.packed.ending import cut_down, is_cut_down
@@ -77,7 +77,7 @@ def get_ready(
     set_threads(settings.threads)
     rows = load_rows(inputs.dataset, context.store)
     with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
-        base = tell(ranks, lambda: base_of(inputs.base, rows, context))
+        base = tell(ranks, lambda: base_of(inputs, rows, context))
         folder = tell(ranks, lambda: context.store.checkout(base.tree))
         model, tokenizer = load_base(folder, settings, hollow=ranks.sharded and not ranks.leads)
         window = min(settings.max_tokens or context_length(model), context_length(model))
@@ -216,10 +216,10 @@ def decide_sharing(model: Any, settings: TrainSettings, context: Context) -> boo
     return False
 
 
-def base_of(base: BaseSettings, rows: Sequence[Row], context: Context) -> ModelRef:
-    """The base in the store; one made from nothing trains its tokenizer on the rows."""
-    texts = [text_of(row) for row in rows] if isinstance(base, NewBase) else None
-    return resolve_base(base, context, texts=texts)
+def base_of(inputs: TrainInputs, rows: Sequence[Row], context: Context) -> ModelRef:
+    """The base in the store as the recipe uses it; one made from nothing trains its tokenizer on the rows."""
+    texts = [text_of(row) for row in rows] if isinstance(inputs.base, NewBase) else None
+    return prepared_base(inputs.base, inputs.task, context, texts=texts)
 
 
 def text_of(row: Row) -> str:

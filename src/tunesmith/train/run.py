@@ -10,7 +10,7 @@ from tunesmith import process
 from tunesmith.artifacts import ModelRef, Provenance, TrainReport
 from tunesmith.context import Context, Silence
 from tunesmith.data.chat import Encoded
-from tunesmith.data.templates import settled
+from tunesmith.data.templates import template_of
 from tunesmith.errors import Misuse
 from tunesmith.models.loading import QUANTIZED
 from tunesmith.models.packed.layout import distinct_tokens
@@ -197,7 +197,8 @@ def _keep(outcome: _Outcome, *, settings: TrainSettings, context: Context) -> Mo
     with TemporaryDirectory(dir=context.store.folder) as folder:
         save_model(model, Path(folder))
         # A template that writes today's date would give the same row other tokens tomorrow.
-        outcome.tokenizer.chat_template = settled(outcome.tokenizer.get_chat_template())
+        if outcome.tokenizer.chat_template:
+            outcome.tokenizer.chat_template = template_of(outcome.tokenizer)
         outcome.tokenizer.save_pretrained(folder)
         Path(folder, "README.md").unlink(missing_ok=True)
         if settings.method == "qlora":

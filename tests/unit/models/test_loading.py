@@ -33,10 +33,10 @@ def test_a_folder_that_is_not_there(tmp_path):
         load_folder(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors", "chat_template.jinja"])
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
 def test_a_missing_file_is_named(folder, name):
     (folder / name).unlink()
-    said = {"model.safetensors": "no .safetensors weights", "chat_template.jinja": "no chat template"}
+    said = {"model.safetensors": "no .safetensors weights"}
     with pytest.raises(DataError, match=said.get(name, f"no {name}")):
         load_folder(folder)
 

@@ -1,0 +1,153 @@
+"""The base as a recipe uses it: its own chat template, the recipe's, or a refusal that says what to write."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tunesmith import process
+
+process.prepare()
+
+from transformers import AutoTokenizer, GenerationConfig
+
+from tunesmith.artifacts import Example, Row, message
+from tunesmith.context import Context
+from tunesmith.data.chat import encode_chat, encode_text, prompt_ids
+from tunesmith.data.chat_templates import VETTED
+from tunesmith.errors import DataError, RecipeError
+from tunesmith.models.backends.local import open_local
+from tunesmith.models.bases.catalogue import EMBEDDED
+from tunesmith.models.bases.prepare import prepared_base
+from tunesmith.models.bases.resolve import resolve_base
+from tunesmith.models.reader import open_reader
+from tunesmith.recipe import TaskSettings
+from tunesmith.store import open_store
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[Context]:
+    made = Context(store=open_store(tmp_path / "store"), data_root=tmp_path, home=tmp_path)
+    yield made
+    made.store.ledger.close()
+
+
+@pytest.fixture
+def bare(tiny_folder: Path, tmp_path: Path) -> Path:
+    """A base without a chat template."""
+    folder = shutil.copytree(tiny_folder, tmp_path / "bare")
+    (folder / "chat_template.jinja").unlink()
+    return folder
+
+
+def chat(template: str | None = None, kind: str = "chat") -> TaskSettings:
+    return TaskSettings.model_validate({"type": kind, "chat_template": template})
+
+
+@pytest.mark.parametrize("kind", ["chat", "classify"])
+def test_a_conversation_without_a_template_is_refused_with_the_line_that_mends_it(
+    bare: Path, context: Context, kind: str
+) -> None:
+    with pytest.raises(RecipeError, match=f"has no chat template, and the task is {kind}") as caught:
+        prepared_base("bare", chat(kind=kind), context)
+    assert f"task: {{type: {kind}, chat_template: NAME}}` with plain or chatml" in (caught.value.hint or "")
+    with pytest.raises(RecipeError, match="has no chat template"):
+        open_reader("bare", chat(kind=kind), context, max_tokens=None, objective="completion")
+
+
+def test_texts_need_no_template(bare: Path, context: Context) -> None:
+    ref = prepared_base("bare", chat(kind="text"), context)
+    assert ref == resolve_base("bare", context)
+    model = open_local(context.store.checkout(ref.tree), digest=ref.tree)
+    assert model.stops == {model.tokenizer.eos_token_id}
+    row = Row(row_id="r", file="made", line=1, example=Example(text="the <|end|> of my order"))
+    (piece,) = encode_text(model.tokenizer, row, row.example.text or "", window=99)
+    assert piece.ids[-1] == model.tokenizer.eos_token_id and piece.ids.count(model.tokenizer.eos_token_id) == 1
+    turns = (message("user", "a"), message("assistant", "b"))
+    with pytest.raises(DataError, match="the tokenizer has no chat template") as caught:
+        encode_chat(model.tokenizer, row, turns)
+    assert "chat_template: NAME" in (caught.value.hint or "")
+
+
+def test_bases_that_bring_one_are_left_alone(tiny_folder: Path, tmp_path: Path, context: Context) -> None:
+    assert prepared_base(EMBEDDED, chat(), context) == resolve_base(EMBEDDED, context)
+    older = shutil.copytree(tiny_folder, tmp_path / "older")
+    text = (older / "chat_template.jinja").read_text()
+    (older / "chat_template.jinja").unlink()
+    config = json.loads((older / "tokenizer_config.json").read_text())
+    (older / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": text}))
+    assert prepared_base("older", chat(), context) == resolve_base("older", context)
+
+
+def test_an_encoder_needs_none(bare: Path, context: Context) -> None:
+    config = json.loads((bare / "config.json").read_text())
+    (bare / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
+    assert prepared_base("bare", chat(kind="classify"), context).prepared == ()
+
+
+def test_a_named_template_lies_beside_the_bases_own_files(bare: Path, context: Context) -> None:
+    raw, ref = resolve_base("bare", context), prepared_base("bare", chat("plain"), context)
+    assert (ref.name, ref.made_from, ref.prepared) == (raw.name, raw.tree, ("chat template plain",))
+    mine, own = context.store.tree(ref.tree), context.store.tree(raw.tree)
+    assert {name for name in mine if mine[name] != own.get(name)} == {"chat_template.jinja", "generation_config.json"}
+    folder = context.store.checkout(ref.tree)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    assert tokenizer.chat_template == VETTED["plain"].text
+    assert GenerationConfig.from_pretrained(folder).eos_token_id == [tokenizer.eos_token_id]
+    assert GenerationConfig.from_pretrained(folder).pad_token_id == GenerationConfig.from_pretrained(bare).pad_token_id
+    assert prepared_base("bare", chat("plain"), context) == ref
+
+
+def test_a_named_template_takes_the_place_of_the_bases_own(context: Context) -> None:
+    ref = prepared_base(EMBEDDED, chat("plain"), context)
+    asked = prompt_ids(AutoTokenizer.from_pretrained(context.store.checkout(ref.tree)), (message("user", "a"),))
+    reader = open_reader(EMBEDDED, chat("plain"), context, max_tokens=None, objective="completion")
+    assert reader is not None and reader.tree == ref.tree
+    assert asked == prompt_ids(reader.tokenizer, (message("user", "a"),))
+    own = open_reader(EMBEDDED, chat(), context, max_tokens=None, objective="completion")
+    assert own is not None and asked != prompt_ids(own.tokenizer, (message("user", "a"),))
+
+
+def test_a_file_beside_the_recipe(bare: Path, context: Context, tmp_path: Path) -> None:
+    (tmp_path / "chats").mkdir()
+    (tmp_path / "chats" / "mine.jinja").write_text(VETTED["plain"].text)
+    ref = prepared_base("bare", chat("chats/mine.jinja"), context)
+    assert ref.tree == prepared_base("bare", chat("plain"), context).tree
+    (told,) = ref.prepared
+    assert told.startswith("chat template of mine.jinja, sha256:") and "chats" not in told
+    (tmp_path / "chats" / "mine.jinja").write_text(VETTED["plain"].text + "{# another #}")
+    assert prepared_base("bare", chat("chats/mine.jinja"), context).tree != ref.tree
+
+
+@pytest.mark.parametrize(
+    ("template", "text", "what", "hint"),
+    [
+        ("plian", None, "no chat template 'plian'", "did you mean 'plain'? give plain or chatml, or a file"),
+        ("chats.jinja", None, "no chat template 'chats.jinja'", "give plain or chatml, or a file"),
+        ("bad.jinja", "{% for %}", "bad.jinja: the chat template cannot write a question", "mend the template"),
+        ("deaf.jinja", "hello", "deaf.jinja: the chat template leaves out what is asked", "mend the template"),
+        ("chatml", None, 'needs tokens that the base lacks: "<|im_start|>", "<|im_end|>"',
+         'or add them: `train: {add_tokens: ["<|im_start|>", "<|im_end|>"]}`'),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_used_is_refused(
+    bare: Path, context: Context, tmp_path: Path, template: str, text: str | None, what: str, hint: str
+) -> None:
+    if text is not None:
+        (tmp_path / template).write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        prepared_base("bare", chat(template), context)
+    assert what in caught.value.what
+    assert caught.value.where == "task.chat_template"
+    assert hint in (caught.value.hint or "")
+
+
+def test_a_tokenizer_that_ends_nothing_is_refused(bare: Path, context: Context) -> None:
+    path = bare / "tokenizer_config.json"
+    config: dict[str, Any] = json.loads(path.read_text())
+    path.write_text(json.dumps({name: value for name, value in config.items() if name != "eos_token"}))
+    with pytest.raises(RecipeError, match="no end-of-sequence token"):
+        prepared_base("bare", chat("plain"), context)
