@@ -101,6 +101,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     for reason in (
         MISSING,
         "needs a CUDA device",
+        "needs a fetched base",
         "needs Ray",
         "needs tensorboard",
         "needs mlflow",

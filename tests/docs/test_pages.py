@@ -19,7 +19,15 @@ PAGES = [
     "docs/concepts/shared-prefixes.md",
     *(
         f"docs/guides/{name}.md"
-        for name in ("audit", "train", "trace-and-erase", "verify-a-release", "your-own-rows", "serve-a-release")
+        for name in (
+            "audit",
+            "train",
+            "trace-and-erase",
+            "verify-a-release",
+            "your-own-rows",
+            "serve-a-release",
+            "bases",
+        )
     ),
 ]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -37,10 +45,12 @@ def commands(page: Path) -> list[list[str]]:
 @pytest.mark.parametrize("name", PAGES)
 def test_every_command_of_a_page_parses(root: Path, name: str) -> None:
     group = get_command(app)
-    for _, verb, *arguments in commands(root / name):
-        command = group.commands[verb]
-        context = command.make_context(verb, list(arguments), resilient_parsing=False)
-        assert context.params, verb
+    for words in commands(root / name):
+        command, rest = group, words[1:]
+        while hasattr(command, "commands"):
+            command, rest = command.commands[rest[0]], rest[1:]
+        context = command.make_context(command.name, list(rest), resilient_parsing=False)
+        assert context.params, words
 
 
 @pytest.mark.parametrize("name", PAGES)

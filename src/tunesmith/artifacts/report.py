@@ -127,12 +127,18 @@ LOCAL: Final = "local:"
 
 
 class BaseOrigin(Artifact):
-    """Where a base comes from: `license` is an SPDX expression, None where none is known; `conversion` what was done to it."""
+    """Where a base comes from.
+
+    `license` is an SPDX expression, None where none is known, and `license_source` says who states it. `conversion` is what was
+    done to the weights. `command` puts the base into the local cache of whoever needs it; `hub` is the id of the model it is.
+    """
 
     source: str
     license: str | None = None
     license_source: str = ""
     conversion: str = ""
+    command: str | None = None
+    hub: str | None = None
 
 
 class ModelRef(Artifact):

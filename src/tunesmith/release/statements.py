@@ -19,6 +19,7 @@ from tunesmith.artifacts import (
     AuditReport,
     EvaluationReport,
     GateReport,
+    ModelRef,
     Provenance,
     TrainReport,
     canonical_bytes,
@@ -61,7 +62,11 @@ def training(recipe: Recipe, audit: AuditReport, train: TrainReport, *, subjects
     """How the released files came about."""
     sources = [source for source in audit.sources if source.split == "train"]
     dependencies = [
-        {"name": train.base.name, "digest": _sha256(train.base.tree), "annotations": {"kind": "base model, tree"}},
+        {
+            "name": train.base.name,
+            "digest": _sha256(train.base.tree),
+            "annotations": {"kind": "base model, tree", **_origin(train.base)},
+        },
         {"name": audit.train.name, "digest": _sha256(audit.train.rows_digest), "annotations": {"kind": "clean rows"}},
         {"name": "recipe.yaml", "digest": _sha256(subjects.recipe)},
         *({"name": source.path, "digest": _sha256(source.sha256)} for source in sources),
@@ -96,6 +101,19 @@ def training(recipe: Recipe, audit: AuditReport, train: TrainReport, *, subjects
         },
     }
     return make_statement(subjects.released, predicate_type=PROVENANCE_TYPE, predicate=spelled(predicate))
+
+
+def _origin(base: ModelRef) -> dict[str, str]:
+    """What is known of where the base comes from."""
+    if base.origin is None:
+        return {}
+    known = {
+        "source": base.origin.source,
+        "license": base.origin.license,
+        "licenseStatedBy": base.origin.license_source,
+        "conversion": base.origin.conversion,
+    }
+    return {name: value for name, value in known.items() if value}
 
 
 def evaluation(report: EvaluationReport, *, subjects: Subjects) -> Statement:

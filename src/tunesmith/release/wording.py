@@ -2,9 +2,11 @@
 
 from typing import Final
 
-from tunesmith.artifacts import Estimate
+from tunesmith.artifacts import BaseOrigin, Estimate
 
 MISSING: Final = "not stated by the maker"
+OWN_LICENSE: Final = "LicenseRef-"
+"""Begins the SPDX id of a licence that is on no list: its publisher's own."""
 
 SYSTEMS: Final = {
     "tuned": "Tuned model",
@@ -26,6 +28,16 @@ OBJECTIVES: Final = {"completion": "the answers alone", "all-tokens": "every tok
 def stated(value: str | None) -> str:
     """The value, or that the maker left it out."""
     return value.strip() if value is not None and value.strip() else MISSING
+
+
+def base_license(origin: BaseOrigin | None) -> str:
+    """The licence that a base came under and who states it; what is not open or not known is said to be so."""
+    if origin is None or origin.license is None:
+        return "not known; ask its publisher before you pass this release on"
+    said = f"{origin.license}, as stated by {origin.license_source}"
+    if origin.license.startswith(OWN_LICENSE):
+        return f"{said}; it is not an open licence, and its terms go with this release"
+    return said
 
 
 def system_name(system: str) -> str:

@@ -16,7 +16,7 @@ process.prepare()
 
 from tunesmith.models.backends.labels import label_options  # noqa: E402
 from tunesmith.models.backends.local import LocalModel, open_local  # noqa: E402
-from tunesmith.models.bases.catalogue import EMBEDDED  # noqa: E402
+from tunesmith.models.bases.catalogue import is_listed  # noqa: E402
 from tunesmith.models.bases.resolve import resolve_base  # noqa: E402
 from tunesmith.models.loading import is_adapter  # noqa: E402
 from tunesmith.trust.layout import SIGNATURE  # noqa: E402
@@ -111,9 +111,9 @@ def _task_file(path: Path) -> TaskFile:
 
 
 def _base_folder(folder: Path, card: TaskFile, context: Context) -> Path | None:
-    """Where the base of an adapter lies: in the release (and so signed), in the store, or in the package.
+    """Where the base of an adapter lies: in the release (and so signed), in the store, in the package, or in the cache of bases.
 
-    The last two are found by the digest the release names, so no other base can take their place.
+    All but the first are found by the digest the release names, so no other base can take their place.
     """
     if not is_adapter(folder):
         return None
@@ -122,11 +122,12 @@ def _base_folder(folder: Path, card: TaskFile, context: Context) -> Path | None:
     where = str(folder / TASK_FILE)
     if card.base is None:
         raise DataError("the release is an adapter and names no base", where=where)
-    if not _here(card.base, context) and card.base.name == EMBEDDED:
-        found = resolve_base(EMBEDDED, context)
+    if not _here(card.base, context) and is_listed(card.base.name):
+        found = resolve_base(card.base.name, context)
         if found.tree not in card.base.trees:
             need = card.base.made_from or card.base.tree
-            raise IntegrityBroken(f"this version ships another {EMBEDDED}", where=where, hint=f"need {need}")
+            what = f"the {card.base.name} of this version's catalogue is another one"
+            raise IntegrityBroken(what, where=where, hint=f"need {need}")
     tree = _here(card.base, context)
     if tree is None:
         hint = "serve from the store that made the release"

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
+from tunesmith.artifacts import BaseOrigin
 from tunesmith.release.cards import Facts, render_data_card, render_model_card
 from tunesmith.release.cards.markdown import coded, quoted
 
@@ -139,3 +140,40 @@ def test_a_clean_audit_has_a_card_too(reports: Any, make: Any) -> None:
     text = render_data_card(make.recipe_of(audit={}), audit, train=reports.train)
     assert "Nothing: no rule found anything." in text and "No characters were replaced." in text
     has_no_empty_slot(text)
+
+
+def from_catalogue(run: Any, license: str | None) -> Any:
+    origin = BaseOrigin(
+        source="wheel a-base==1.0, SHA-256 abc",
+        license=license,
+        license_source="its card",
+        conversion="dequantised from Q4_1 (210 tensors) and Q8_0 (1) to bf16",
+        command="tunesmith base get a-base",
+        hub="them/A-Base",
+    )
+    return run.train.model_copy(update={"base": run.train.base.model_copy(update={"name": "a-base", "origin": origin})})
+
+
+def test_the_card_says_where_the_base_comes_from_and_under_which_licence(reports: Any) -> None:
+    apart = Facts(version=3, key_id="ab" * 32, stored_precision="F32", with_base=False)
+    text = card_of(reports, train=from_catalogue(reports, "Apache-2.0"), facts=apart)
+    has_no_empty_slot(text)
+    assert (
+        "| Base comes from | wheel a-base==1.0, SHA-256 abc; its weights were "
+        "dequantised from Q4\\_1 (210 tensors) and Q8\\_0 (1) to bf16 |"
+    ) in text
+    assert "| Licence of the base | Apache-2.0, as stated by its card |" in text
+    assert "Get it with `tunesmith base get a-base`, which prints its folder" in text
+    assert 'from_pretrained("PATH/TO/BASE")' in text
+    assert ModelCard(text, ignore_metadata_errors=False).data.base_model == "them/A-Base"
+
+
+def test_a_licence_that_is_not_open_or_not_known_is_said_to_be_so(reports: Any) -> None:
+    text = card_of(reports, train=from_catalogue(reports, "LicenseRef-Theirs"))
+    assert (
+        "LicenseRef-Theirs, as stated by its card; it is not an open licence, and its terms go with this release |"
+        in text
+    )
+    for train in (from_catalogue(reports, None), reports.train):
+        text = card_of(reports, train=train)
+        assert "| Licence of the base | not known; ask its publisher before you pass this release on |" in text

@@ -73,6 +73,7 @@ class Entry(Settings):
     """One base. `digests` are SHA-256 of files: as they come (a GGUF), or as they are kept; all that are named are checked.
 
     `license` is an SPDX expression, `LicenseRef-...` where the licence is no open one; `license_source` says who states it.
+    `hub` is the model's id on the Hub, where a source is no repository of it.
     `template` says whose chat template its tokenizer has: its own, none, or the name of one that is known here.
     """
 
@@ -84,6 +85,7 @@ class Entry(Settings):
     license_source: str
     sources: tuple[Source, ...] = Field(min_length=1)
     digests: dict[Inside, Sha256] = Field(default_factory=dict)
+    hub: str | None = None
     template: str
     fits: tuple[Fit, ...] = Field(min_length=1)
     notes: str = ""
@@ -127,6 +129,11 @@ def find(name: str) -> Entry:
 
 def is_listed(name: str) -> bool:
     return any(entry.name == name for entry in entries())
+
+
+def hub_id(entry: Entry) -> str | None:
+    """The model's id on the Hub."""
+    return entry.hub or next((source.repo for source in entry.sources if isinstance(source, HubSource)), None)
 
 
 def is_embedded(name: str) -> bool:

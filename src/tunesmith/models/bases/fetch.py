@@ -88,9 +88,10 @@ def _fetch_from(one: Pinned, progress: Progress, *, network: bool, again: bool) 
         raw.mkdir()
         folder.mkdir()
         _take(one, raw, progress, network=network)
-        _check_digests(one, raw)
+        checked = _check_digests(one, raw)
         conversion = _settle(raw, folder, progress)
-        _check_digests(one, folder)
+        checked |= _check_digests(one, folder)
+        _refuse_missing(one, checked)
         source = one.source.describe()
         if isinstance(one.source, WheelSource):
             source += f", SHA-256 {one.source.sha256}"
@@ -131,11 +132,18 @@ def _settle(raw: Path, folder: Path, progress: Progress) -> str:
     return conversion
 
 
-def _check_digests(one: Pinned, folder: Path) -> None:
-    """The files that are there and that the catalogue names. Raises IntegrityBroken."""
-    for name, expected in one.entry.digests.items():
-        path = folder / name
-        found = file_digest(path).removeprefix("sha256:") if path.is_file() else None
-        if found not in (None, expected):
+def _check_digests(one: Pinned, folder: Path) -> set[str]:
+    """Check the files of a folder that the catalogue names; their names. Raises IntegrityBroken."""
+    present = {name for name in one.entry.digests if (folder / name).is_file()}
+    for name in sorted(present):
+        expected, found = one.entry.digests[name], file_digest(folder / name).removeprefix("sha256:")
+        if found != expected:
             what = f"{name} has SHA-256 {found}, and the catalogue names {expected}"
             raise IntegrityBroken(what, where=one.source.describe(), hint="do not use it")
+    return present
+
+
+def _refuse_missing(one: Pinned, checked: set[str]) -> None:
+    missing = sorted(one.entry.digests.keys() - checked)
+    if missing:
+        raise IntegrityBroken(f"{missing[0]} is missing", where=one.source.describe(), hint="do not use it")

@@ -12,7 +12,7 @@ from tunesmith.artifacts.report import LOCAL
 from tunesmith.context import Context
 from tunesmith.errors import Misuse, RecipeError
 from tunesmith.models.bases.cache import Record, cache_folder, count_parameters
-from tunesmith.models.bases.catalogue import Entry, fetch_command, find, is_embedded, is_listed, suggestion
+from tunesmith.models.bases.catalogue import Entry, fetch_command, find, hub_id, is_embedded, is_listed, suggestion
 from tunesmith.models.bases.fetch import cached, fetch, from_gguf, known
 from tunesmith.models.bases.hub import hub_folder
 from tunesmith.recipe import BaseSettings, CatalogueBase, HubBase, NewBase
@@ -42,7 +42,9 @@ def resolve_base(base: BaseSettings, context: Context, *, texts: Sequence[str] |
             return _new(base, context, texts)
         case HubBase():
             folder = hub_folder(base.hub, base.revision, network=base.network)
-            return _keep(folder, base.hub, context, BaseOrigin(source=f"Hub {base.hub} at {base.revision}"))
+            return _keep(
+                folder, base.hub, context, BaseOrigin(source=f"Hub {base.hub} at {base.revision}", hub=base.hub)
+            )
         case CatalogueBase():
             return _from_catalogue(base, context)
         case str():
@@ -77,10 +79,9 @@ def _from_catalogue(base: CatalogueBase, context: Context) -> ModelRef:
     if not context.store.objects.has(record.tree):
         found = cached(entry.name, revision=base.revision)
         assert found is not None
-        return _keep(found.folder, entry.name, context, origin_of(entry, found.record))
-    return ModelRef(
-        name=entry.name, tree=record.tree, kind="base", parameters=record.parameters, origin=origin_of(entry, record)
-    )
+        return _keep(found.folder, entry.name, context, origin_of(entry, found.record, base.revision))
+    origin = origin_of(entry, record, base.revision)
+    return ModelRef(name=entry.name, tree=record.tree, kind="base", parameters=record.parameters, origin=origin)
 
 
 def _from_gguf(base: str, context: Context) -> ModelRef:
@@ -92,13 +93,15 @@ def _from_gguf(base: str, context: Context) -> ModelRef:
     return _keep(found.folder, path, context, origin)
 
 
-def origin_of(entry: Entry, record: Record | None = None) -> BaseOrigin:
+def origin_of(entry: Entry, record: Record | None = None, revision: str | None = None) -> BaseOrigin:
     """What the documents of a release say of where a base comes from."""
     return BaseOrigin(
         source=entry.sources[0].describe() if record is None else record.source,
         license=entry.license,
         license_source=entry.license_source,
         conversion="" if record is None else record.conversion,
+        command=None if record is None else fetch_command(entry, revision),
+        hub=hub_id(entry),
     )
 
 

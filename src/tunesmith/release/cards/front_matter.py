@@ -45,7 +45,9 @@ def _license(license: str | None) -> dict[str, str]:
 def _base(recipe: Recipe, train: TrainReport) -> dict[str, str]:
     if isinstance(recipe.base, NewBase) or train.base.is_local:
         return {}
-    name = recipe.base.hub if isinstance(recipe.base, HubBase) else train.base.name
+    origin = train.base.origin
+    named = recipe.base.hub if isinstance(recipe.base, HubBase) else train.base.name
+    name = named if origin is None or origin.hub is None else origin.hub
     return {"base_model": name, "base_model_relation": "adapter" if train.model.kind == "adapter" else "finetune"}
 
 

@@ -10,8 +10,6 @@ from tunesmith.errors import Misuse, RecipeError
 from tunesmith.models.bases import catalogue
 from tunesmith.models.bases.catalogue import EMBEDDED, Entry, HubSource, WheelSource, entries, find, pinned
 
-LICENSES = tuple({entry.license for entry in entries()})
-
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.name)
 def test_every_entry_says_what_it_must(entry: Entry) -> None:
@@ -36,8 +34,17 @@ def test_names_are_there_once_and_are_no_paths() -> None:
 
 
 def test_the_bases_that_are_promised_are_there() -> None:
-    wanted = {EMBEDDED, "smollm2-135m-instruct", "all-minilm-l6-v2"}
+    wanted = {
+        EMBEDDED,
+        "smollm2-135m-instruct",
+        "all-minilm-l6-v2",
+        "qwen3-0.6b",
+        "qwen3.5-0.8b",
+        "llama-3.2-1b-instruct",
+    }
+    wanted |= {"gemma-3-270m-it", "smollm3-3b", "modernbert-base", "modernbert-large", "t5-small", "bart-base"}
     assert wanted <= {entry.name for entry in entries()}
+    assert {fit for entry in entries() for fit in entry.fits} == {"chat", "text", "encoder", "seq2seq"}
 
 
 def test_an_unknown_name_gets_near_ones() -> None:
