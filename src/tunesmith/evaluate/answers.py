@@ -13,7 +13,7 @@ from tunesmith.data.openings import without_opening
 from tunesmith.errors import DataError
 from tunesmith.models.backends.labels import label_options
 from tunesmith.models.backends.local import LocalModel
-from tunesmith.models.tasks import Task
+from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import EvaluateSettings
 from tunesmith.scoring import Answer
 
@@ -26,7 +26,7 @@ class Asked:
     """The held-out rows as they are put to a model, and how."""
 
     rows: Sequence[Row]
-    task: Task
+    task: DecoderTask
     settings: EvaluateSettings
     context: Context
 

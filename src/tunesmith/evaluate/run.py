@@ -18,27 +18,22 @@ from tunesmith.context import Context
 from tunesmith.data.rows import load_rows
 from tunesmith.errors import DataError
 from tunesmith.evaluate.answers import Asked, chosen, few_shot, generated, measured_bits
+from tunesmith.evaluate.baselines import LABEL_METRICS, baselines
+from tunesmith.evaluate.defaults import default_metrics
+from tunesmith.evaluate.encoders import AskedEncoder, encoder_systems
+from tunesmith.evaluate.system import HeldOut, System
+from tunesmith.models.architecture import architecture_of
 from tunesmith.models.backends.local import LocalModel, open_local
-from tunesmith.models.tasks import build_task, label_set
+from tunesmith.models.tasks import DecoderTask, build_task
 from tunesmith.recipe import EvaluateSettings, TaskSettings
-from tunesmith.scoring import Answer, Metric, Pair, metrics_for
-from tunesmith.scoring.baselines import predict
-from tunesmith.scoring.reading import read_label, write_label
+from tunesmith.scoring import Metric, Pair, metrics_for
 
 process.prepare()
 
 import torch  # noqa: E402
 
-DEFAULT_METRICS = {
-    "chat": ("exact-match", "macro-f1", "chrf"),
-    "classify": ("exact-match", "macro-f1"),
-    "text": ("bits-per-byte",),
-}
-LABEL_METRICS = ("exact-match", "macro-f1")
-LABEL_SHARE = 0.5
-"""Where more than this share of the whole completions differ, they are texts and not labels."""
-
 SAMPLES = 8
+SHOWN = ("tuned", "base-plain", "base-prompted", "base-frozen")
 
 
 @dataclass(frozen=True)
@@ -51,16 +46,6 @@ class EvaluateInputs:
     task: TaskSettings
 
 
-@dataclass(frozen=True)
-class System:
-    """One system's answers: `how` says in words how it was asked. One that only names labels is scored on labels alone."""
-
-    name: str
-    how: str
-    answers: Sequence[Answer]
-    labels_only: bool = False
-
-
 def run(inputs: EvaluateInputs, settings: EvaluateSettings, context: Context) -> EvaluationReport:
     """Score every system on every held-out row and compare the tuned model with each of the others, row by row.
 
@@ -71,9 +56,10 @@ def run(inputs: EvaluateInputs, settings: EvaluateSettings, context: Context) ->
     started = context.clock.seconds()
     torch.set_num_threads(inputs.trained.threads)
     training, rows = load_rows(inputs.training, context.store), load_rows(inputs.test, context.store)
-    asked = Asked(rows, build_task(inputs.task), settings, context)
-    metrics = metrics_for(settings, settings.metrics or DEFAULT_METRICS[inputs.task.type])
-    systems = [*_models(inputs, asked, training), *_baselines(asked, training, metrics)]
+    metrics = metrics_for(settings, settings.metrics or default_metrics(inputs.task))
+    asked, models = _models(inputs, rows, training, settings=settings, context=context)
+    learned = baselines(asked, training, metrics) if inputs.task.labels == "single" else []
+    systems = [*models, *learned]
     scores = {system.name: _scores(system, metrics) for system in systems}
     return EvaluationReport(
         provenance=context.provenance(
@@ -94,7 +80,24 @@ def run(inputs: EvaluateInputs, settings: EvaluateSettings, context: Context) ->
     )
 
 
-def _models(inputs: EvaluateInputs, asked: Asked, training: Sequence[Row]) -> list[System]:
+def _models(
+    inputs: EvaluateInputs,
+    rows: Sequence[Row],
+    training: Sequence[Row],
+    *,
+    settings: EvaluateSettings,
+    context: Context,
+) -> tuple[HeldOut, list[System]]:
+    """The rows as they are asked, and what the tuned model and its base say to them."""
+    task = build_task(inputs.task, architecture_of(context.store.checkout(inputs.trained.base.tree)), training)
+    if isinstance(task, DecoderTask):
+        asked = Asked(rows, task, settings, context)
+        return asked, _decoders(inputs, asked, training)
+    encoder = AskedEncoder(rows, task, settings, context)
+    return encoder, encoder_systems(inputs.trained, training, encoder)
+
+
+def _decoders(inputs: EvaluateInputs, asked: Asked, training: Sequence[Row]) -> list[System]:
     """The tuned model, then its base plain and its base at its best without tuning."""
     base = _open(inputs.trained.base, None, asked.context)
     tuned = _open(inputs.trained.model, inputs.trained.base, asked.context)
@@ -104,7 +107,7 @@ def _models(inputs: EvaluateInputs, asked: Asked, training: Sequence[Row]) -> li
             System("base-plain", "likelihood of each text", measured_bits(base, asked, label="base")),
         ]
     if asked.task.settings.type == "classify":
-        labels = label_set(training)
+        labels = asked.task.labels
         how = f"the most likely of {len(labels)} labels"
         return [
             System("tuned", how, chosen(tuned, asked, label="tuned", labels=labels)),
@@ -123,37 +126,6 @@ def _models(inputs: EvaluateInputs, asked: Asked, training: Sequence[Row]) -> li
 def _open(model: ModelRef, base: ModelRef | None, context: Context) -> LocalModel:
     below = context.store.checkout(base.tree) if base is not None and model.kind == "adapter" else None
     return open_local(context.store.checkout(model.tree), digest=model.tree, base=below)
-
-
-def _baselines(asked: Asked, training: Sequence[Row], metrics: Sequence[Metric]) -> list[System]:
-    """Majority class and TF-IDF, where a metric reads a label; they learn from the training rows that have one."""
-    key = asked.settings.label
-    if not any(metric.id in LABEL_METRICS for metric in metrics):
-        return []
-    labelled = [(row.example.prompt_text, read_label(row.example.completion, key)) for row in training]
-    pairs = [(prompt, label) for prompt, label in labelled if label is not None]
-    if not pairs:
-        asked.context.progress.say(f"baselines: left out, no training row has a label under {key!r}")
-        return []
-    distinct = len({label for _, label in pairs})
-    if key is None and distinct > LABEL_SHARE * len(pairs):
-        asked.context.progress.say(
-            f"baselines: left out, {distinct} of {len(pairs)} completions differ and are no labels; set evaluate.label"
-        )
-        return []
-    how = f"learned from {len(pairs)} of {len(labelled)} training rows, those with a label"
-    if len(pairs) == len(labelled):
-        how = f"learned from the same {len(pairs)} training rows"
-    prompts = [row.example.prompt_text for row in asked.rows]
-    found = []
-    for name in asked.context.progress.track(asked.settings.baselines, label="baselines"):
-        labels = predict(name, pairs, prompts)
-        texts = [write_label(label, key) for label in labels]
-        answers = [
-            Answer(row.row_id, asked.task.expected(row), text) for row, text in zip(asked.rows, texts, strict=True)
-        ]
-        found.append(System(name, how, answers, labels_only=True))
-    return found
 
 
 def _scores(system: System, metrics: Sequence[Metric]) -> dict[str, list[Score]]:
@@ -191,9 +163,9 @@ def _comparisons(
     )
 
 
-def _samples(asked: Asked, systems: Sequence[System]) -> tuple[dict[str, str], ...]:
+def _samples(asked: HeldOut, systems: Sequence[System]) -> tuple[dict[str, str], ...]:
     """The first held-out rows with what each model said, for people to look at."""
-    models = [system for system in systems if system.name in ("tuned", "base-plain", "base-prompted")]
+    models = [system for system in systems if system.name in SHOWN]
     return tuple(
         {
             "row_id": row.row_id,

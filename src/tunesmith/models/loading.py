@@ -60,14 +60,14 @@ def load_folder(
     """
     if four_bits:
         check_quantizer("a base in 4 bits", where=str(folder), hint="load it without 4 bits")
-    _check_present(folder)
+    check_present(folder)
     if not is_adapter(folder):
-        return _model(folder, dtype, four_bits), _tokenizer(folder)
+        return _model(folder, dtype, four_bits), open_tokenizer(folder)
     if base is None:
         hint = "give the folder of the base it was tuned from"
         raise Misuse("the folder holds an adapter, and no base was given", where=str(folder), hint=hint)
-    _check_present(base)
-    _check_weights(folder, "adapter_model*.safetensors")
+    check_present(base)
+    check_weights(folder, "adapter_model*.safetensors")
     if (folder / QUANTIZED).is_file() and not four_bits:
         check_quantizer("an adapter that was trained over a base in 4 bits", where=str(folder), hint="use a GPU")
         four_bits = True
@@ -83,7 +83,7 @@ def load_folder(
             )
     except (ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(f"the adapter does not fit its base: {error}", where=str(folder)) from error
-    return model.eval(), _tokenizer(folder if (folder / "tokenizer.json").is_file() else base)
+    return model.eval(), open_tokenizer(folder if (folder / "tokenizer.json").is_file() else base)
 
 
 def load_merged(folder: Path, *, base: Path, dtype: Precision = "fp32") -> tuple[Any, PreTrainedTokenizerBase]:
@@ -118,12 +118,12 @@ def _untie(causal: Any) -> None:
 
 def load_frame(folder: Path, *, dtype: Precision = "fp32") -> tuple[Any, PreTrainedTokenizerBase]:
     """The model without its weights, every tensor on torch's meta device, and its tokenizer; no weight file is opened."""
-    _check_present(folder)
-    _check_config(folder)
+    check_present(folder)
+    check_config(folder)
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype], trust_remote_code=False)
-    return model.eval(), _tokenizer(folder)
+    return model.eval(), open_tokenizer(folder)
 
 
 def check_quantizer(what: str, *, where: str, hint: str) -> None:
@@ -146,12 +146,14 @@ def context_length(model: Any) -> int:
     return min([int(text.max_position_embeddings), *turns])
 
 
-def _check_present(folder: Path) -> None:
+def check_present(folder: Path) -> None:
+    """Raises MachineFailure when there is no such folder."""
     if not folder.is_dir():
         raise MachineFailure("there is no such model folder", where=str(folder), hint="is the disk mounted?")
 
 
-def _check_weights(folder: Path, pattern: str) -> None:
+def check_weights(folder: Path, pattern: str) -> None:
+    """Raises DataError when no file of the folder matches `pattern`; a pickle is named."""
     if any(folder.glob(pattern)):
         return
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
@@ -162,8 +164,8 @@ def _check_weights(folder: Path, pattern: str) -> None:
 
 
 def _model(folder: Path, dtype: Precision, four_bits: bool) -> Any:
-    _check_config(folder)
-    _check_weights(folder, "*.safetensors")
+    check_config(folder)
+    check_weights(folder, "*.safetensors")
     smaller = {"quantization_config": _nf4(dtype), "device_map": {"": torch.cuda.current_device()}} if four_bits else {}
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -195,7 +197,8 @@ def _nf4(dtype: Precision) -> BitsAndBytesConfig:
     )
 
 
-def _check_config(folder: Path) -> None:
+def check_config(folder: Path) -> None:
+    """Raises DataError when config.json is missing, is no model config, or asks to run code."""
     path = folder / "config.json"
     if not path.is_file():
         raise DataError("no config.json", where=str(folder), hint="give a folder in the layout of transformers")
@@ -212,14 +215,17 @@ def _check_config(folder: Path) -> None:
         raise DataError(f"not a model config: {error}", where=str(path)) from error
 
 
-def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a folder in its fast form, with or without a chat template."""
     if not (folder / "tokenizer.json").is_file():
         raise DataError("no tokenizer.json", where=str(folder), hint="save the tokenizer in its fast form")
     raw = folder / "tokenizer_config.json"
     if raw.is_file() and "auto_map" in json.loads(raw.read_bytes()):
         raise DataError("the tokenizer asks to run code from its folder (auto_map)", where=str(raw))
     try:
-        tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+        found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            str(folder), trust_remote_code=False, local_files_only=True
+        )
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"the tokenizer cannot be loaded: {error}", where=str(folder)) from error
-    return tokenizer
+    return found

@@ -12,10 +12,12 @@ from tunesmith.artifacts import Example, Row, Text
 from tunesmith.context import Context
 from tunesmith.data.chat import control_tokens, render
 from tunesmith.errors import DataError
+from tunesmith.models.architecture import architecture_of
 from tunesmith.models.bases.prepare import prepared_base
-from tunesmith.models.loading import context_length
-from tunesmith.models.reading import Bound, Reading
-from tunesmith.models.tasks import Task, build_task
+from tunesmith.models.loading import context_length, open_tokenizer
+from tunesmith.models.plain_reader import PlainReader, positions_in
+from tunesmith.models.reading import Bound, Reader, Reading
+from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import BaseSettings, NewBase, TaskSettings
 
 process.prepare()
@@ -90,8 +92,8 @@ class BaseReader:
         )
 
     @cached_property
-    def _task(self) -> Task:
-        return build_task(self.task)
+    def _task(self) -> DecoderTask:
+        return DecoderTask(self.task)
 
     @cached_property
     def _growth(self) -> int:
@@ -102,7 +104,7 @@ class BaseReader:
 
 def open_reader(
     base: BaseSettings, task: TaskSettings, context: Context, *, max_tokens: int | None, objective: str
-) -> BaseReader | None:
+) -> Reader | None:
     """The reader of a recipe's base; None for a base from nothing, whose tokenizer is trained on what the audit leaves.
 
     `max_tokens` and `objective` are those of the recipe's `train:`. Raises RecipeError when the base is not there, or has no chat
@@ -112,6 +114,10 @@ def open_reader(
         return None
     model = prepared_base(base, task, context)
     folder = context.store.checkout(model.tree)
+    if (shape := architecture_of(folder)) != "decoder":
+        plain = open_tokenizer(folder)
+        limit = positions_in(folder, plain)
+        return PlainReader(model.name, model.tree, min(max_tokens or limit, limit), task, shape, plain)
     tokenizer, positions = _load(folder)
     window = min(max_tokens or positions, positions)
     return BaseReader(model.name, model.tree, window, task, objective, tokenizer)

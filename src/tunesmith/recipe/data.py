@@ -136,8 +136,18 @@ class TaskSettings(Settings):
         min_length=1,
         description="for a base that brings none, or in place of its own: chatml, plain, or a Jinja file relative to the recipe",
     )
+    labels: Literal["single", "multi", "score"] = Field(
+        default="single",
+        description="classify: one label a row; with an encoder also any number of labels, or a number to predict",
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: object) -> object:
         return {"type": value} if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _labels_of_classes(self) -> "TaskSettings":
+        if self.labels != "single" and self.type != "classify":
+            raise ValueError(f"labels: {self.labels} is for type: classify")
+        return self

@@ -23,6 +23,12 @@ class TrainSettings(Settings):
         default=(), description="adapter targets; every linear layer but the head when left out"
     )
     dropout: float = Field(default=0.0, ge=0, lt=1, description="dropout before the adapters; turns prefix sharing off")
+    base_dropout: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="dropout inside an encoder or encoder-decoder, in place of its config's own",
+    )
     neftune: float = Field(
         default=0.0, ge=0, description="NEFTune noise alpha on the embeddings; turns prefix sharing off"
     )
@@ -34,6 +40,11 @@ class TrainSettings(Settings):
     epochs: float = Field(default=1.0, gt=0)
     max_steps: int | None = Field(default=None, ge=1, description="stop after this many optimiser steps")
     learning_rate: float = Field(default=1e-3, gt=0)
+    head_learning_rate: float | None = Field(
+        default=None,
+        gt=0,
+        description="peak rate of a new classification head, on the same schedule; learning_rate when left out",
+    )
     schedule: Literal["cosine", "linear", "constant", "stable-decay"] = "cosine"
     warmup: float = Field(default=0.05, ge=0, lt=1, description="share of the steps with a rising learning rate")
     decay: float = Field(
@@ -95,6 +106,11 @@ class TrainSettings(Settings):
     strategy: Literal["ddp", "fsdp"] = Field(
         default="ddp", description="of several ranks: the whole model on each, or slices of every matrix (FSDP2)"
     )
+
+    @property
+    def draws_noise(self) -> bool:
+        """Whether a pass in training draws random numbers."""
+        return bool(self.dropout or self.neftune or self.base_dropout)
 
     @model_validator(mode="after")
     def _agree(self) -> "TrainSettings":

@@ -17,7 +17,7 @@ from tunesmith.scoring import metric_class, metric_ids
 from tunesmith.stats.power import deviation_of, examples_needed
 
 TUNED: Final = "tuned"
-BASES: Final = ("base-plain", "base-prompted")
+BASES: Final = ("base-plain", "base-prompted", "base-frozen")
 """`base` in a policy means all of these that were evaluated: the model must hold against the stronger one too."""
 
 GRAVITY: Final[dict[Outcome, int]] = {"pass": 0, "inconclusive": 1, "fail": 2}

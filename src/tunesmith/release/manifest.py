@@ -4,8 +4,10 @@ tunesmith.json, format 1:
     format      1
     name        of the release; version: its number; content_key: digest of everything it was made from
     task        chat, classify or text
+    task_settings   the recipe's task, every default written out
+    problem     for classify on an encoder: transformers' problem_type; else null
     instruction the system message that stands before every prompt, or null
-    labels      for classify: the answers there are, sorted; else null
+    labels      for classify with named labels: those there are, in the order of an encoder's logits, sorted; else null
     kind        model or adapter
     base        {name, tree}: its name and the digest of its {path: digest} manifest; a small one lies in base/. Of a base
                 prepared for the recipe also what was done to it, `prepared`, and the digest of its own files, `made_from`
@@ -14,13 +16,13 @@ tunesmith.json, format 1:
 """
 
 import json
-from collections.abc import Sequence
 from typing import Any, Final
 
 import yaml
 
 from tunesmith.artifacts import TrainReport
 from tunesmith.data.chat_templates import VETTED
+from tunesmith.models.tasks import AnyTask
 from tunesmith.recipe import Recipe
 
 FORMAT: Final = 1
@@ -29,7 +31,7 @@ RECIPE: Final = "recipe.yaml"
 
 
 def manifest_bytes(
-    recipe: Recipe, train: TrainReport, *, version: int, content_key: str, labels: Sequence[str] | None, precision: str
+    recipe: Recipe, train: TrainReport, *, version: int, content_key: str, task: AnyTask, precision: str
 ) -> bytes:
     """tunesmith.json: indented, keys sorted."""
     value = {
@@ -39,7 +41,9 @@ def manifest_bytes(
         "content_key": content_key,
         "task": recipe.task.type,
         "instruction": recipe.task.instruction,
-        "labels": None if labels is None else list(labels),
+        "task_settings": recipe.task.model_dump(mode="json"),
+        "problem": None if task.head is None else task.head.problem,
+        "labels": list(task.labels) or None,
         "kind": train.model.kind,
         "base": {"name": train.base.name, "tree": train.base.tree, **_preparation(train)},
         "precision": precision,

@@ -9,7 +9,7 @@ from tunesmith.artifacts import Comparison, Estimate, EvaluationReport, Evidence
 from tunesmith.release import wording
 from tunesmith.scoring import metric_class
 
-BASES: Final = ("base-plain", "base-prompted")
+BASES: Final = ("base-plain", "base-prompted", "base-frozen")
 TUNED: Final = "tuned"
 Reading = Literal["better", "worse", "no clear difference", "cannot be said"]
 

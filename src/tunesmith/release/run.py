@@ -23,7 +23,8 @@ from tunesmith.trust.layout import SIGNATURE
 process.prepare()
 
 from tunesmith.data.rows import load_rows  # noqa: E402
-from tunesmith.models.tasks import label_set  # noqa: E402
+from tunesmith.models.architecture import architecture_of  # noqa: E402
+from tunesmith.models.tasks import build_task  # noqa: E402
 from tunesmith.release import statements  # noqa: E402
 from tunesmith.release.cards import (  # noqa: E402
     Facts,
@@ -163,14 +164,16 @@ def _fill(folder: Path, work: _Work, version: int) -> statements.Subjects:
     recipe, train = inputs.recipe, inputs.train
     released = place_model(folder, train.model, work.settings, store=store)
     with_base = train.model.kind == "adapter" and place_base(folder, train.base, store=store)
-    labels = label_set(load_rows(inputs.audit.train, store)) if recipe.task.type == "classify" else None
+    architecture = architecture_of(store.checkout(train.base.tree))
+    task = build_task(recipe.task, architecture, load_rows(inputs.audit.train, store))
     precision = stored_precision(folder)
-    facts = Facts(version, key_id(work.signer.public_pem()), precision, with_base, len(labels or ()))
+    key = key_id(work.signer.public_pem())
+    facts = Facts(version, key, precision, with_base, len(task.labels), task.head)
     recipe_file = recipe_bytes(recipe, train)
     documents = {
         RECIPE: recipe_file,
         MANIFEST: manifest_bytes(
-            recipe, train, version=version, content_key=inputs.content_key, labels=labels, precision=precision
+            recipe, train, version=version, content_key=inputs.content_key, task=task, precision=precision
         ),
         **_documents(inputs, facts),
     }

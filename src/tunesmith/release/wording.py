@@ -3,6 +3,8 @@
 from typing import Final
 
 from tunesmith.artifacts import BaseOrigin, Estimate
+from tunesmith.models.heads import Head
+from tunesmith.recipe import TaskSettings
 
 MISSING: Final = "not stated by the maker"
 OWN_LICENSE: Final = "LicenseRef-"
@@ -12,6 +14,7 @@ SYSTEMS: Final = {
     "tuned": "Tuned model",
     "base-plain": "Base, asked plainly",
     "base-prompted": "Base, at its best without tuning",
+    "base-frozen": "Base, frozen, with a linear model on top",
     "majority": "Always the most common answer",
     "tfidf-words": "TF-IDF on words",
     "tfidf-characters": "TF-IDF on characters",
@@ -23,6 +26,15 @@ METHODS: Final = {
     "qlora": "a LoRA adapter was trained beside the base, which was held in 4 bits",
 }
 OBJECTIVES: Final = {"completion": "the answers alone", "all-tokens": "every token"}
+
+
+def learned_from(objective: str, task: TaskSettings, head: Head | None) -> str:
+    """What the loss was over."""
+    if head is None:
+        return OBJECTIVES[objective]
+    return {"sequence": f"the {task.labels} label of each row", "token": "the tag of each word"}.get(
+        head.kind, "the targets"
+    )
 
 
 def stated(value: str | None) -> str:

@@ -5,7 +5,7 @@ A tuned model that does not beat these has not earned its cost. Deterministic: n
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from tunesmith import process
 
@@ -58,9 +58,16 @@ def _regress(features: TfidfVectorizer, train: Labelled, prompts: Sequence[str])
         raise DataError(
             f"the training prompts hold no words to learn from: {error}", hint="leave this baseline out"
         ) from error
+    return regress(matrix, [label for _, label in train], features.transform(prompts))
+
+
+def regress(features: Any, labels: Sequence[str], asked: Any) -> list[str]:
+    """Logistic regression from features (n, d), sparse or dense, to the labels of the rows `asked` (m, d)."""
+    if len(set(labels)) < 2:
+        return majority([("", label) for label in labels], [""] * asked.shape[0])
     model = LogisticRegression(C=STRENGTH, max_iter=1000)
-    model.fit(matrix, [label for _, label in train])
-    return [str(label) for label in model.predict(features.transform(prompts))]
+    model.fit(features, list(labels))
+    return [str(label) for label in model.predict(asked)]
 
 
 _PREDICTORS: Final[dict[Baseline, Callable[[Labelled, Sequence[str]], list[str]]]] = {

@@ -11,8 +11,9 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tunesmith.context import Context
+from tunesmith.serve import predict
 from tunesmith.serve.openai import chat, errors, models
-from tunesmith.serve.released import Released, open_release
+from tunesmith.serve.released import AnyRelease, Released, open_release
 from tunesmith.serve.worker import Worker
 
 
@@ -54,7 +55,7 @@ def make_app(release: Path, public_pem: bytes, *, context: Context) -> FastAPI:
     return app_of(open_release(release, public_pem, context=context), context=context)
 
 
-def app_of(released: Released, *, context: Context) -> FastAPI:
+def app_of(released: AnyRelease, *, context: Context) -> FastAPI:
     """The application over a loaded release. Pages that fetch scripts from elsewhere (/docs) are off."""
     worker = Worker()
 
@@ -67,7 +68,10 @@ def app_of(released: Released, *, context: Context) -> FastAPI:
     app.add_middleware(RequestIds, started_us=int(context.clock.now().timestamp() * 1e6))
     errors.install(app)
     app.include_router(models.make_router(released))
-    app.include_router(chat.make_router(released, worker, context))
+    if isinstance(released, Released):
+        app.include_router(chat.make_router(released, worker, context))
+    else:
+        app.include_router(predict.make_router(released, worker))
 
     @app.get("/healthz")
     async def health() -> dict[str, Any]:

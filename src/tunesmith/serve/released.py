@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -10,15 +11,18 @@ from tunesmith.artifacts import Message, digest_of
 from tunesmith.context import Context
 from tunesmith.data.chat import with_instruction
 from tunesmith.errors import DataError, IntegrityBroken, MachineFailure
-from tunesmith.recipe.data import TaskName
+from tunesmith.recipe.data import TaskName, TaskSettings
 
 process.prepare()
 
+from tunesmith.models.architecture import architecture_of  # noqa: E402
+from tunesmith.models.backends.encoder import EncoderModel, open_encoder  # noqa: E402
 from tunesmith.models.backends.labels import label_options  # noqa: E402
 from tunesmith.models.backends.local import LocalModel, open_local  # noqa: E402
 from tunesmith.models.bases.catalogue import is_listed  # noqa: E402
 from tunesmith.models.bases.resolve import resolve_base  # noqa: E402
 from tunesmith.models.loading import is_adapter  # noqa: E402
+from tunesmith.models.tasks import DecoderTask, EncoderTask, named_task  # noqa: E402
 from tunesmith.trust.layout import SIGNATURE  # noqa: E402
 from tunesmith.trust.verify import verify_release  # noqa: E402
 
@@ -52,6 +56,12 @@ class TaskFile(BaseModel):
     instruction: str | None = None
     labels: tuple[str, ...] | None = None
     base: BaseOfRelease | None = None
+    task_settings: TaskSettings | None = None
+
+    @property
+    def settings(self) -> TaskSettings:
+        """The task as the recipe had it; older releases name its type alone."""
+        return self.task_settings or TaskSettings(type=self.task, instruction=self.instruction)
 
 
 @dataclass(frozen=True)
@@ -75,15 +85,44 @@ class Released:
         return with_instruction(messages, self.instruction)
 
 
-def open_release(folder: Path, public_pem: bytes, *, context: Context) -> Released:
+@dataclass(frozen=True)
+class ReleasedEncoder:
+    """A loaded release whose answer is read from one forward. `id` is what clients ask for."""
+
+    id: str
+    name: str
+    task: EncoderTask
+    model: EncoderModel
+    created: int
+
+    def answers_to(self, asked: str) -> bool:
+        """`name:version`, or the bare name."""
+        return asked in (self.id, self.name)
+
+
+AnyRelease: TypeAlias = Released | ReleasedEncoder
+
+
+def open_release(folder: Path, public_pem: bytes, *, context: Context) -> AnyRelease:
     """Verify, then load. Raises IntegrityBroken before a single weight is read when any byte is not what was signed."""
     verified = verify_release(folder, public_pem)
     card = _task_file(folder / TASK_FILE)
     digest = digest_of((folder / SIGNATURE).read_bytes())
-    model = open_local(folder, base=_base_folder(folder, card, context), digest=digest)
+    base = _base_folder(folder, card, context)
     labels = card.labels or ()
-    if card.task == "classify" and not labels:
-        raise DataError("the task is classify, and there are no labels", where=str(folder / TASK_FILE))
+    settings = card.settings
+    if settings.type in ("classify", "tag") and settings.labels != "score" and not labels:
+        raise DataError(f"the task is {settings.type}, and there are no labels", where=str(folder / TASK_FILE))
+    task = named_task(settings, architecture_of(base or folder), labels)
+    if not isinstance(task, DecoderTask):
+        return ReleasedEncoder(
+            id=f"{verified.name}:{verified.version}",
+            name=verified.name,
+            task=task,
+            model=open_encoder(folder, task.head, base=base, digest=digest),
+            created=int(context.clock.now().timestamp()),
+        )
+    model = open_local(folder, base=base, digest=digest)
     return Released(
         id=f"{verified.name}:{verified.version}",
         name=verified.name,

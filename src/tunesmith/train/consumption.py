@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pyarrow
 import pyarrow.parquet
 
-from tunesmith.data.chat import Encoded
+from tunesmith.models.tasks import EncodedRow
 from tunesmith.store import Store
 
 SCHEMA = pyarrow.schema(
@@ -19,7 +19,7 @@ SCHEMA = pyarrow.schema(
 )
 
 
-def keep_consumption(steps: Sequence[Sequence[int]], rows: Sequence[Encoded], store: Store) -> str:
+def keep_consumption(steps: Sequence[Sequence[int]], rows: Sequence[EncodedRow], store: Store) -> str:
     """Store the record of the steps that were taken; the digest of the Parquet object."""
     taken = [(step, rows[index]) for step, indices in enumerate(steps, start=1) for index in indices]
     table = pyarrow.table(

@@ -11,9 +11,7 @@ from typing import Any, Final
 
 from tunesmith import process
 from tunesmith.artifacts import FixedMemory
-from tunesmith.data.chat import Encoded
-from tunesmith.models.packed.forward import summed_loss
-from tunesmith.models.packed.plan import pack
+from tunesmith.models.tasks import PACKED, EncodedRow, Passes
 from tunesmith.ports import Clock
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import trainable
@@ -67,19 +65,27 @@ def fixed_memory(model: nn.Module, optimizer: Optimizers) -> FixedMemory:
     )
 
 
-def try_pass(model: Any, rows: Sequence[Encoded], *, settings: TrainSettings, share: bool, clock: Clock) -> Trial:
+def try_pass(
+    model: Any,
+    rows: Sequence[EncodedRow],
+    *,
+    settings: TrainSettings,
+    share: bool,
+    clock: Clock,
+    passes: Passes = PACKED,
+) -> Trial:
     """Forward and backward over `rows` twice: once to count what autograd keeps, once against the clock."""
-    batch = pack(rows, next(model.parameters()).device, share=share)
+    batch = passes.pack(rows, next(model.parameters()).device, share=share)
     with untouched(model):
         kept: dict[int, int] = {}
         own = {value.untyped_storage().data_ptr() for value in (*model.parameters(), *model.buffers())}
         with torch.autograd.graph.saved_tensors_hooks(_count_into(kept), _as_it_is):
-            loss = summed_loss(model, batch, label_smoothing=settings.label_smoothing)
+            loss = passes.loss(model, batch, label_smoothing=settings.label_smoothing)
         loss.backward()
         _forget_gradients(model)
         _settle(batch.ids)
         before = clock.seconds()
-        summed_loss(model, batch, label_smoothing=settings.label_smoothing).backward()
+        passes.loss(model, batch, label_smoothing=settings.label_smoothing).backward()
         _settle(batch.ids)
         seconds = clock.seconds() - before
     return Trial(batch.tokens, seconds, sum(size for place, size in kept.items() if place not in own))

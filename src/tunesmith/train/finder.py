@@ -15,10 +15,8 @@ from typing import Any, Final, Literal
 from tunesmith import process
 from tunesmith.artifacts import RatePoint, RateSearch
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded
 from tunesmith.errors import DataError
-from tunesmith.models.packed.forward import summed_loss
-from tunesmith.models.packed.plan import pack, split_passes
+from tunesmith.models.tasks import PACKED, EncodedRow, Passes
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import trainable
 from tunesmith.train.estimate import untouched
@@ -77,7 +75,7 @@ def find_rate(inputs: TrainInputs, settings: TrainSettings, context: Context) ->
         place = f"{first.place.file}:{first.place.line}"
         raise DataError(first.reason, where=place, hint="`tunesmith train RECIPE --dry-run` lists every such row")
     batches = [ready.of_step(step % len(ready.steps)) for step in range(STEPS)]
-    curve = range_test(ready.model, batches, settings=settings, share=ready.share, context=context)
+    curve = range_test(ready.model, batches, settings=settings, share=ready.share, context=context, passes=ready.task)
     reading = read_curve(curve)
     few = f"the run has {len(ready.steps)} steps, so rows came more than once" if len(ready.steps) < STEPS else ""
     return RateSearch(
@@ -96,7 +94,13 @@ def find_rate(inputs: TrainInputs, settings: TrainSettings, context: Context) ->
 
 
 def range_test(
-    model: Any, batches: Sequence[Sequence[Encoded]], *, settings: TrainSettings, share: bool, context: Context
+    model: Any,
+    batches: Sequence[Sequence[EncodedRow]],
+    *,
+    settings: TrainSettings,
+    share: bool,
+    context: Context,
+    passes: Passes = PACKED,
 ) -> Curve:
     """One step per batch at growing rates, on copies of the tensors that move; the model's own are never written.
 
@@ -107,7 +111,7 @@ def range_test(
         optimizer = build_optimizer(model, settings)
         for step, rows in enumerate(context.progress.track(batches, label="find rate", total=len(batches))):
             optimizer.zero_grad()
-            loss = _gradients(model, rows, step, settings=settings, share=share, context=context)
+            loss = _gradients(model, rows, step, _How(settings, share, context, passes))
             norm = float(torch.nn.utils.clip_grad_norm_(list(trainable(model).values()), settings.clip))
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 return _broken(points, loss, norm)
@@ -165,19 +169,28 @@ def _broken(points: Sequence[RatePoint], loss: float, norm: float) -> Curve:
     )
 
 
-def _gradients(
-    model: Any, rows: Sequence[Encoded], step: int, *, settings: TrainSettings, share: bool, context: Context
-) -> float:
-    """Gradients of the weighted mean loss over the trained tokens of a step, as in the loop; the loss itself."""
+@dataclass(frozen=True)
+class _How:
+    """How a step's gradients are made, as in the loop."""
+
+    settings: TrainSettings
+    share: bool
+    context: Context
+    passes: Passes
+
+
+def _gradients(model: Any, rows: Sequence[EncodedRow], step: int, how: _How) -> float:
+    """Gradients of the weighted mean loss of a step; the loss itself."""
+    settings, passes = how.settings, how.passes
     weight = sum(row.weight for row in rows)
     device = next(model.parameters()).device
     total = 0.0
-    for number, group in enumerate(split_passes(rows, settings.tokens_per_pass, share=share)):
-        if settings.dropout or settings.neftune:
-            torch.manual_seed(context.seed_for(f"train/noise/{settings.seed}/{step + 1}/{number}") % 2**63)
+    for number, group in enumerate(passes.split(rows, settings.tokens_per_pass, share=how.share)):
+        if settings.draws_noise:
+            torch.manual_seed(how.context.seed_for(f"train/noise/{settings.seed}/{step + 1}/{number}") % 2**63)
         with embedding_noise(model, settings.neftune, [len(row.ids) for row in group]):
-            batch = pack(group, device, share=share, whole=settings.neftune > 0)
-            loss = summed_loss(model, batch, label_smoothing=settings.label_smoothing)
+            batch = passes.pack(group, device, share=how.share, whole=settings.neftune > 0)
+            loss = passes.loss(model, batch, label_smoothing=settings.label_smoothing)
             (loss / weight).backward()
         total += float(loss.detach())
     return total / weight

@@ -11,9 +11,8 @@ from typing import Any
 from tunesmith import process
 from tunesmith.artifacts import CurvePoint
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded
 from tunesmith.errors import TunesmithError
-from tunesmith.models.packed.plan import pack
+from tunesmith.models.tasks import PACKED, EncodedRow, Passes
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import load_best, load_state, load_tensors, save_best, save_checkpoint, trainable
 from tunesmith.train.distributed.deal import passes_of
@@ -43,17 +42,19 @@ class Diverged(TunesmithError):
 class Plan:
     """Everything the loop reads: encoded rows, the steps over them, rows held back for validation, the run's key.
 
+    `passes` is the task's way to make passes of rows and to give a pass its loss.
     `share`: tokens that rows of a pass share are computed once. It changes neither which rows form a step nor, but for the
     rounding of sums, any number. `ranks` are the processes that divide the rows of each step; the model is placed already.
     """
 
-    rows: Sequence[Encoded]
+    rows: Sequence[EncodedRow]
     steps: Sequence[Sequence[int]]
-    validation: Sequence[Encoded]
+    validation: Sequence[EncodedRow]
     key: str
     folder: Path
     share: bool = True
     ranks: Ranks = ALONE
+    passes: Passes = PACKED
 
 
 def run_loop(
@@ -155,15 +156,16 @@ def _step(
     optimizer.zero_grad()
     weight = sum(row.weight for row in rows)
     summed, distinct = 0.0, 0.0
-    broken: list[Encoded] = []
+    broken: list[EncodedRow] = []
     device = next(model.parameters()).device
-    ranks = plan.ranks
-    for number, group in enumerate(passes_of(rows, settings.tokens_per_pass, share=plan.share, ranks=ranks)):
-        if settings.dropout or settings.neftune:
+    ranks, passes = plan.ranks, plan.passes
+    groups = passes_of(rows, settings.tokens_per_pass, share=plan.share, ranks=ranks, passes=passes)
+    for number, group in enumerate(groups):
+        if settings.draws_noise:
             torch.manual_seed(context.seed_for(f"train/noise/{settings.seed}/{step}/{number}{ranks.mark}") % 2**63)
-        batch = pack(group, device, share=plan.share, whole=settings.neftune > 0)
+        batch = passes.pack(group, device, share=plan.share, whole=settings.neftune > 0)
         with embedding_noise(model, settings.neftune, [len(row.ids) for row in group]):
-            loss = summed_loss(model, batch, ranks=ranks, label_smoothing=settings.label_smoothing)
+            loss = summed_loss(model, batch, ranks=ranks, passes=passes, label_smoothing=settings.label_smoothing)
         (loss / weight).backward()
         summed, distinct = summed + float(loss.detach()), distinct + batch.tokens
         if not math.isfinite(float(loss.detach())):
@@ -204,7 +206,7 @@ def _watch(model: Any, plan: Plan, settings: TrainSettings, state: TrainState) -
     due = state.step % settings.validate_every == 0 or state.step == len(plan.steps)
     if not plan.validation or not due:
         return state
-    loss = validation_loss(model, plan.validation, settings, share=plan.share, ranks=plan.ranks)
+    loss = validation_loss(model, plan.validation, settings, share=plan.share, ranks=plan.ranks, passes=plan.passes)
     point = state.curve[-1].model_copy(update={"loss": loss})
     best = min((old.loss for old in state.held_out), default=math.inf)
     state = state.model_copy(update={"held_out": (*state.held_out, point)})
@@ -215,15 +217,21 @@ def _watch(model: Any, plan: Plan, settings: TrainSettings, state: TrainState) -
 
 
 def validation_loss(
-    model: Any, rows: Sequence[Encoded], settings: TrainSettings, *, share: bool = True, ranks: Ranks = ALONE
+    model: Any,
+    rows: Sequence[EncodedRow],
+    settings: TrainSettings,
+    *,
+    share: bool = True,
+    ranks: Ranks = ALONE,
+    passes: Passes = PACKED,
 ) -> float:
-    """Weighted mean loss in nats over the supervised tokens; no randomness is drawn and no weight moves."""
+    """Weighted mean loss on the rows held back; no randomness is drawn and no weight moves."""
     device = next(model.parameters()).device
     model.eval()
     with torch.no_grad():
         mine = sum(
-            float(summed_loss(model, pack(group, device, share=share), ranks=ranks))
-            for group in passes_of(rows, settings.tokens_per_pass, share=share, ranks=ranks)
+            float(summed_loss(model, passes.pack(group, device, share=share), ranks=ranks, passes=passes))
+            for group in passes_of(rows, settings.tokens_per_pass, share=share, ranks=ranks, passes=passes)
         )
     let_go(ranks)
     model.train()

@@ -15,9 +15,7 @@ from tunesmith.artifacts import (
     TrainPreview,
 )
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded
-from tunesmith.models.packed.layout import distinct_tokens
-from tunesmith.models.packed.plan import split_passes
+from tunesmith.models.tasks import EncodedRow, Task
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import trainable
 from tunesmith.train.estimate import ACTIVATIONS_HOW, TIME_HOW, fixed_memory, try_pass
@@ -44,11 +42,11 @@ def dry_run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> T
     passes = [
         group
         for step in told
-        for group in split_passes(ready.of_step(step), settings.tokens_per_pass, share=ready.share)
+        for group in ready.task.split(ready.of_step(step), settings.tokens_per_pass, share=ready.share)
     ]
-    computed = [_computed(group, ready.share) for group in passes]
+    computed = [ready.task.computed(group, share=ready.share) for group in passes]
     largest = passes[computed.index(max(computed))]
-    trial = try_pass(ready.model, largest, settings=settings, share=ready.share, clock=context.clock)
+    trial = try_pass(ready.model, largest, settings=settings, share=ready.share, clock=context.clock, passes=ready.task)
     measured = {
         "activation_bytes": float(trial.kept_bytes),
         "pass_tokens": float(trial.tokens),
@@ -77,20 +75,10 @@ def lengths_of(values: Sequence[int]) -> Lengths:
     return Lengths(least=least, median=ordered[ranks[0.5]], p95=ordered[ranks[0.95]], most=most, bins=bins)
 
 
-def show_row(row: Encoded, place: Place, tokenizer: PreTrainedTokenizerBase) -> ShownRow:
+def show_row(row: EncodedRow, place: Place, *, task: Task, tokenizer: PreTrainedTokenizerBase) -> ShownRow:
     """A row decoded piece by piece, control tokens and all, with the weight of every piece in the loss."""
-    pieces: list[Piece] = []
-    last = 0
-    for (start, end), weight in zip(row.spans, row.weights or (1.0,) * len(row.spans), strict=True):
-        first = max(start, 1)  # nothing precedes the first token, so it is never trained
-        pieces += _decoded(tokenizer, row.ids[last:first], 0.0) + _decoded(tokenizer, row.ids[first:end], weight)
-        last = end
-    pieces += _decoded(tokenizer, row.ids[last:], 0.0)
-    return ShownRow(place=place, tokens=len(row.ids), trained=row.supervised, pieces=tuple(pieces))
-
-
-def _decoded(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], weight: float) -> list[Piece]:
-    return [Piece(text=str(tokenizer.decode(list(ids))), weight=weight)] if ids else []
+    pieces = tuple(Piece(text=text, weight=weight) for text, weight in task.read_back(row, tokenizer))
+    return ShownRow(place=place, tokens=len(row.ids), trained=row.supervised, pieces=pieces)
 
 
 def _preview(ready: Ready, *, computed: int, settings: TrainSettings, provenance: Provenance) -> TrainPreview:
@@ -105,7 +93,10 @@ def _preview(ready: Ready, *, computed: int, settings: TrainSettings, provenance
         rejected=ready.rejected,
         held_back=len({row.row_id for row in ready.validation}),
         sequences=len(rows),
-        examples=tuple(show_row(row, ready.places[row.row_id], ready.tokenizer) for row in _telling(rows)),
+        examples=tuple(
+            show_row(row, ready.places[row.row_id], task=ready.task, tokenizer=ready.tokenizer)
+            for row in _telling(rows)
+        ),
         lengths=lengths_of([len(row.ids) for row in rows]),
         trained_lengths=lengths_of([row.supervised for row in rows]),
         steps=len(steps),
@@ -114,7 +105,7 @@ def _preview(ready: Ready, *, computed: int, settings: TrainSettings, provenance
         epoch_tokens=_tokens(rows),
         tokens=sum(_tokens(step) for step in steps),
         trained_tokens=sum(row.supervised for step in steps for row in step),
-        distinct_tokens=sum(distinct_tokens(step) for step in steps),
+        distinct_tokens=sum(_distinct(step, ready) for step in steps),
         computed_tokens=computed,
         shares=ready.share,
         trainable_parameters=sum(value.numel() for value in trainable(ready.model).values()),
@@ -124,17 +115,17 @@ def _preview(ready: Ready, *, computed: int, settings: TrainSettings, provenance
     )
 
 
-def _telling(rows: Sequence[Encoded]) -> list[Encoded]:
+def _telling(rows: Sequence[EncodedRow]) -> list[EncodedRow]:
     """The first row, the one with the least to train on and the longest one; each once."""
     places = range(len(rows))
     least, longest = min(places, key=lambda at: rows[at].supervised), max(places, key=lambda at: len(rows[at].ids))
     return [rows[at] for at in dict.fromkeys((0, least, longest))]
 
 
-def _tokens(rows: Sequence[Encoded]) -> int:
+def _tokens(rows: Sequence[EncodedRow]) -> int:
     return sum(len(row.ids) for row in rows)
 
 
-def _computed(rows: Sequence[Encoded], share: bool) -> int:
-    """Tokens of one pass that go through the model."""
-    return distinct_tokens(rows) if share else _tokens(rows)
+def _distinct(rows: Sequence[EncodedRow], ready: Ready) -> int:
+    """Tokens of a step without what its rows share; an encoder's rows share nothing."""
+    return ready.task.computed(rows, share=True) if ready.task.head is None else _tokens(rows)

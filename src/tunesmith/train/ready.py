@@ -8,15 +8,15 @@ from typing import Any, Final
 from tunesmith import process
 from tunesmith.artifacts import Dataset, ModelRef, Place, Provenance, RejectedRow, Row
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded
 from tunesmith.data.rows import load_rows
 from tunesmith.errors import DataError, Misuse
+from tunesmith.models.architecture import architecture_of, positions_of
 from tunesmith.models.bases.prepare import prepared_base
 from tunesmith.models.loading import context_length
 from tunesmith.models.packed.check import check_packable, shares_exactly
 from tunesmith.models.packed.ending import cut_down, is_cut_down
 from tunesmith.models.packed.forward import unwrapped
-from tunesmith.models.tasks import Task, build_task
+from tunesmith.models.tasks import EncodedRow, Task, build_task
 from tunesmith.recipe import BaseSettings, NewBase, TaskSettings, TrainSettings
 from tunesmith.train.batches import plan_steps
 from tunesmith.train.distributed.ranks import ALONE, Ranks, tell
@@ -45,22 +45,24 @@ class TrainInputs:
 class Ready:
     """What a run has before its first step. `window` is the longest a row may be; `share`: rows of a pass share prefixes.
 
-    `folder` holds the base's files. `rejected` are the rows that no run would take, `places` where every row stands.
+    `task` makes passes of rows and gives them their loss. `folder` holds the base's files. `rejected` are the rows that no run
+    would take, `places` where every row stands.
     """
 
+    task: Task
     model: Any
     tokenizer: PreTrainedTokenizerBase
     base: ModelRef
     folder: Path
     window: int
     share: bool
-    rows: Sequence[Encoded]
-    validation: Sequence[Encoded]
+    rows: Sequence[EncodedRow]
+    validation: Sequence[EncodedRow]
     steps: Sequence[Sequence[int]]
     rejected: tuple[RejectedRow, ...]
     places: dict[str, Place]
 
-    def of_step(self, step: int) -> list[Encoded]:
+    def of_step(self, step: int) -> list[EncodedRow]:
         """The rows of one step."""
         return [self.rows[index] for index in self.steps[step]]
 
@@ -79,15 +81,23 @@ def get_ready(
     with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
         base = tell(ranks, lambda: base_of(inputs, rows, context))
         folder = tell(ranks, lambda: context.store.checkout(base.tree))
-        model, tokenizer = load_base(folder, settings, hollow=ranks.sharded and not ranks.leads)
-        window = min(settings.max_tokens or context_length(model), context_length(model))
+        task = build_task(inputs.task, architecture_of(folder), rows)
+        task.check(settings)
+        hollow, seed = ranks.sharded and not ranks.leads, context.seed_for(f"train/head/{settings.seed}") % 2**63
+        model, tokenizer = load_base(folder, settings, hollow=hollow, head=task.head, seed=seed)
+        positions = context_length(model) if task.head is None else positions_of(model, tokenizer)
+        window = min(settings.max_tokens or positions, positions)
         told = context.progress.track(rows, label="encode rows", total=len(rows))
-        encoder = Encoder(build_task(inputs.task), tokenizer, window, settings.objective)
+        encoder = Encoder(task, tokenizer, window, settings.objective)
         encoded, rejected = sort_out(told, encoder, strict=strict)
         kept, validation = hold_back(encoded, settings, context)
-        model = to_device(prepare_model(model, settings, context))
-        share = _tried(model, settings, context, ranks)
+        model = to_device(prepare_model(model, settings, context, head=task.head))
+        share = task.head is None and _tried(model, settings, context, ranks)
+        if task.head is not None:
+            whole: Sequence[Any] = kept
+            task.check_model(model, whole)
     return Ready(
+        task=task,
         model=model,
         tokenizer=tokenizer,
         base=base,
@@ -124,19 +134,19 @@ class Encoder:
     window: int
     objective: str
 
-    def pieces(self, row: Row, *, window: int | None = None) -> list[Encoded]:
+    def pieces(self, row: Row, *, window: int | None = None) -> Sequence[EncodedRow]:
         """The row as one sequence or several. Raises DataError for a row that cannot be trained on."""
         return self.task.encode(row, self.tokenizer, window=window or self.window, objective=self.objective)
 
 
 def sort_out(
     rows: Iterable[Row], encoder: Encoder, *, strict: bool = False
-) -> tuple[list[Encoded], tuple[RejectedRow, ...]]:
+) -> tuple[list[EncodedRow], tuple[RejectedRow, ...]]:
     """Every row that can be trained on as tokens, and every other row with the reason.
 
     Raises DataError when none is left; with `strict` for the first that cannot be trained on.
     """
-    encoded: list[Encoded] = []
+    encoded: list[EncodedRow] = []
     rejected: list[RejectedRow] = []
     for row in rows:
         try:
@@ -160,7 +170,7 @@ def sort_out(
     )
 
 
-def _without_limit(row: Row, encoder: Encoder) -> list[Encoded]:
+def _without_limit(row: Row, encoder: Encoder) -> list[EncodedRow]:
     """The row as it would be in an endless context; nothing when its length is not what is wrong with it."""
     try:
         return [piece for piece in encoder.pieces(row, window=UNBOUNDED) if piece.supervised]
@@ -180,7 +190,9 @@ def _rejected(row: Row, reason: str, encoder: Encoder) -> RejectedRow:
     )
 
 
-def hold_back(rows: list[Encoded], settings: TrainSettings, context: Context) -> tuple[list[Encoded], list[Encoded]]:
+def hold_back(
+    rows: list[EncodedRow], settings: TrainSettings, context: Context
+) -> tuple[list[EncodedRow], list[EncodedRow]]:
     """Split off the validation share by row, so that no row has windows on both sides."""
     if settings.validation == 0:
         return rows, []

@@ -9,11 +9,10 @@ from typing import Any
 from tunesmith import process
 from tunesmith.artifacts import ModelRef, Provenance, TrainReport
 from tunesmith.context import Context, Silence
-from tunesmith.data.chat import Encoded
 from tunesmith.data.templates import template_of
 from tunesmith.errors import Misuse
 from tunesmith.models.loading import QUANTIZED
-from tunesmith.models.packed.layout import distinct_tokens
+from tunesmith.models.tasks import EncodedRow, Task
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import trainable
 from tunesmith.train.consumption import keep_consumption
@@ -107,13 +106,13 @@ def _train(job: Job, context: Context, ranks: Ranks) -> TrainReport:
     if tell(ranks, lambda: key) != key:
         raise Misuse("a rank runs other code or other libraries than rank 0", hint="install the same on every machine")
     ranks = place(ready.model, ranks)
-    plan = Plan(ready.rows, ready.steps, ready.validation, key, context.store.work(key), ready.share, ranks)
+    plan = Plan(ready.rows, ready.steps, ready.validation, key, context.store.work(key), ready.share, ranks, ready.task)
     tell(ranks, lambda: _tell_unfinished(plan, provenance, context))
     _tell_sharing(plan, context)
     measured: dict[str, float] = {}
     state = run_loop(ready.model, plan, settings=settings, context=context, measured=measured)
     model = collect(ready.model, ranks, lambda: prepare_model(load_base(ready.folder, settings)[0], settings, context))
-    outcome = _Outcome(model, ready.tokenizer, ready.base, plan, state)
+    outcome = _Outcome(model, ready.tokenizer, ready.base, plan, state, ready.task)
     report = tell(ranks, lambda: _report(outcome, provenance, settings=settings, context=context))
     seconds = round(context.clock.seconds() - started, 2)
     return report.model_copy(update={"measured": {"seconds": seconds, "ranks": ranks.size, **measured}})
@@ -147,7 +146,7 @@ def _tell_sharing(plan: Plan, context: Context) -> None:
         return
     steps = [[plan.rows[index] for index in step] for step in plan.steps[:SHOWN_STEPS]]
     whole = sum(len(row.ids) for rows in steps for row in rows)
-    distinct = sum(distinct_tokens(rows) for rows in steps)
+    distinct = sum(plan.passes.computed(rows, share=True) for rows in steps)
     context.progress.say(
         f"shared prefixes: {distinct:,} of {whole:,} tokens of the first {len(steps)} steps are computed,"
         f" {whole / distinct:.2f} times fewer"
@@ -163,6 +162,7 @@ class _Outcome:
     base: ModelRef
     plan: Plan
     state: TrainState
+    task: Task
 
 
 def _report(outcome: _Outcome, provenance: Provenance, *, settings: TrainSettings, context: Context) -> TrainReport:
@@ -187,7 +187,7 @@ def _report(outcome: _Outcome, provenance: Provenance, *, settings: TrainSetting
         consumption=keep_consumption(taken, plan.rows, context.store),
         threads=state.threads,
         watch=state.watch,
-        mask_sample=tuple(_marked(outcome.tokenizer, row) for row in plan.rows[:3]),
+        mask_sample=tuple(_marked(outcome, row) for row in plan.rows[:3]),
     )
 
 
@@ -221,10 +221,7 @@ def _settle_adapter_config(path: Path, base: str) -> None:
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def _marked(tokenizer: PreTrainedTokenizerBase, row: Encoded) -> str:
-    """A row as text with its trained spans between double brackets, for the report."""
-    text, last = "", 0
-    for start, end in row.spans:
-        text += f"{tokenizer.decode(list(row.ids[last:start]))}[[{tokenizer.decode(list(row.ids[start:end]))}]]"
-        last = end
-    return f"{text}{tokenizer.decode(list(row.ids[last:]))}"
+def _marked(outcome: _Outcome, row: EncodedRow) -> str:
+    """A row as text with what is trained between double brackets, for the report."""
+    parts = outcome.task.read_back(row, outcome.tokenizer)
+    return "".join(f"[[{text}]]" if weight else text for text, weight in parts)

@@ -19,7 +19,7 @@ from tunesmith.models.bases import EMBEDDED
 from tunesmith.models.bases.template import train_tokenizer
 from tunesmith.models.reader import BaseReader, open_reader
 from tunesmith.models.reading import Bound, Reading
-from tunesmith.models.tasks import build_task
+from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import TaskSettings
 from tunesmith.train.ready import Encoder, sort_out
 
@@ -189,7 +189,7 @@ def test_the_checks_say_of_tools_and_weights_what_the_dry_run_says(template: str
         Row(row_id=f"{number:016x}", file="a.jsonl", line=number + 1, example=example)
         for number, example in enumerate(EXAMPLES)
     ]
-    _, rejected = sort_out(rows, Encoder(build_task(task), tokenizer, 512, objective))
+    _, rejected = sort_out(rows, Encoder(DecoderTask(task), tokenizer, 512, objective))
     told = {one.place.line: one for one in rejected}
     corpus = corpus_of(rows, [])
     long = {one.place.line: one.reason for one in OverLong(reader=reader).examine(corpus)}

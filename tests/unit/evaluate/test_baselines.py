@@ -10,8 +10,8 @@ import pytest
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.context import Context
 from tunesmith.evaluate.answers import Asked
-from tunesmith.evaluate.run import _baselines
-from tunesmith.models.tasks import build_task
+from tunesmith.evaluate.baselines import baselines as learned
+from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import EvaluateSettings, TaskSettings
 from tunesmith.scoring import metrics_for
 
@@ -40,12 +40,12 @@ def baselines(
     heard = Heard()
     asked = Asked(
         [row(90, json.dumps({"queue": "a"}))],
-        build_task(TaskSettings(type="chat")),
+        DecoderTask(TaskSettings(type="chat")),
         settings,
         replace(context, progress=heard),
     )
     training = [row(number, text) for number, text in enumerate(completions)]
-    return _baselines(asked, training, metrics_for(settings, settings.metrics)), heard.lines
+    return learned(asked, training, metrics_for(settings, settings.metrics)), heard.lines
 
 
 def test_rows_without_a_label_are_counted_out_in_words(context: Context) -> None:

@@ -21,6 +21,7 @@ from tunesmith.data.chat import Encoded
 from tunesmith.data.rows import keep_dataset
 from tunesmith.errors import DataError
 from tunesmith.models.packed.layout import distinct_tokens
+from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train.preview import dry_run, lengths_of, show_row
@@ -244,7 +245,8 @@ class Letters:
     ],
 )
 def test_pieces_carry_the_weight_of_their_span(spans: Any, weights: Any, expected: Any) -> None:
-    shown = show_row(Encoded("r", tuple(range(6)), spans, 0, weights), Place(row_id="r", file="f", line=1), Letters())
+    row, place = Encoded("r", tuple(range(6)), spans, 0, weights), Place(row_id="r", file="f", line=1)
+    shown = show_row(row, place, task=DecoderTask(TaskSettings(type="chat")), tokenizer=Letters())
     assert [(piece.text, piece.weight) for piece in shown.pieces] == expected
     assert shown.trained == sum(len(text) for text, weight in expected if weight)
 

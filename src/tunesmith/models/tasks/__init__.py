@@ -1,5 +1,19 @@
-"""Task types: how a row becomes tokens to train on, a prompt to answer and an answer to expect."""
+"""Task types: how a row becomes tokens to train on, how rows become passes, what loss they have, what answer to expect."""
 
-from tunesmith.models.tasks.task import Task, build_task, label_set
+from tunesmith.models.tasks.build import AnyTask, build_task, label_set, named_task
+from tunesmith.models.tasks.decoder import DecoderTask
+from tunesmith.models.tasks.passes import PACKED, EncodedRow, Passes
+from tunesmith.models.tasks.task import EncoderTask, Task
 
-__all__ = ["Task", "build_task", "label_set"]
+__all__ = [
+    "PACKED",
+    "AnyTask",
+    "DecoderTask",
+    "EncodedRow",
+    "EncoderTask",
+    "Passes",
+    "Task",
+    "build_task",
+    "label_set",
+    "named_task",
+]

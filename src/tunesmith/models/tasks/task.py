@@ -1,68 +1,77 @@
-"""Chat, classify and text: three ways to read the same rows."""
+"""Task: what a model is for. It owns how a row becomes tokens, how rows become passes, and the loss of a pass.
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+The training loop, the dry run and the rate finder work through it and know no task by name.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 from tunesmith import process
-from tunesmith.artifacts import Message, Row, message
-from tunesmith.data.chat import Encoded, encode_chat, encode_text, encode_whole, with_instruction
-from tunesmith.errors import DataError
-from tunesmith.recipe import TaskSettings
+from tunesmith.artifacts import Row
+from tunesmith.models.heads import Head
+from tunesmith.models.tasks.padded import Labelled
+from tunesmith.models.tasks.passes import EncodedRow, Passes
+from tunesmith.recipe import TaskSettings, TrainSettings
 
 process.prepare()
 
+import torch  # noqa: E402
 from transformers import PreTrainedTokenizerBase  # noqa: E402
 
 
-@dataclass(frozen=True)
-class Task:
-    """What the model is for. Rows are read the same way in training, evaluation and serving."""
+class Task(Passes, Protocol):
+    """A frozen dataclass, made by `build_task`. Rows are read the same way in training, evaluation and serving."""
 
-    settings: TaskSettings
+    @property
+    def settings(self) -> TaskSettings: ...
 
-    def messages(self, row: Row) -> tuple[Message, ...]:
-        """The whole conversation of a row, with the task's instruction and the answer."""
-        example = row.example
-        if example.messages:
-            return with_instruction(example.messages, self.settings.instruction)
-        turns = (message("user", example.text or ""), message("assistant", example.completion))
-        return with_instruction(turns, self.settings.instruction)
+    @property
+    def head(self) -> Head | None:
+        """What stands on the base; None for a decoder, whose head is a part of it."""
+        ...
 
-    def prompt(self, row: Row) -> tuple[Message, ...]:
-        """What the model is asked."""
-        turns = self.messages(row)
-        return turns[:-1] if turns and turns[-1].role == "assistant" else turns
+    def check(self, settings: TrainSettings) -> None:
+        """Raises RecipeError, naming the key, for what the recipe asks and this task cannot have."""
+        ...
+
+    def encode(
+        self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str
+    ) -> Sequence[EncodedRow]:
+        """The pieces of a row. Raises DataError with the row's id for whatever cannot be trained, and beyond `window` tokens."""
+        ...
 
     def expected(self, row: Row) -> str:
-        """What the row says the answer is."""
-        return row.example.completion
+        """What the row says the answer is, as metrics read it."""
+        ...
 
-    def encode(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str) -> list[Encoded]:
-        """Tokens and trained spans: windows of a plain text; one sequence of a conversation, or one per answer where the
-        chat template rewrites earlier turns.
+    def read_back(self, piece: Any, tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, float]]:
+        """The piece as text, in order, with the weight of every part in the loss: 0 where nothing is predicted."""
+        ...
 
-        Raises DataError with the row's id for whatever cannot be trained, and for a conversation longer than `window`.
-        """
-        if self.settings.type == "text" and not row.example.messages:
-            return encode_text(tokenizer, row, row.example.text or "", window=window)
-        messages = self.messages(row)
-        whole = objective == "all-tokens"
-        pieces = [encode_whole(tokenizer, row, messages)] if whole else encode_chat(tokenizer, row, messages)
-        longest = max(len(piece.ids) for piece in pieces)
-        if longest > window:
-            raise DataError(
-                f"row {row.row_id} has {longest} tokens; the context holds {window}",
-                where=f"{row.file}:{row.line}",
-                hint="shorten the row, raise train.max_tokens, or drop it in the audit",
-            )
-        return pieces
+    def check_model(self, model: Any, pieces: Sequence[Any]) -> None:
+        """Raises Misuse when the model does not compute these rows together as it does each alone."""
+        ...
 
 
-def build_task(settings: TaskSettings) -> Task:
-    """The task of a recipe."""
-    return Task(settings)
+class EncoderTask(Task, Protocol):
+    """A task whose answer is read from the logits of one forward."""
 
+    @property
+    def head(self) -> Head: ...
 
-def label_set(rows: Iterable[Row]) -> tuple[str, ...]:
-    """The labels of the training rows, sorted: what `classify` may answer."""
-    return tuple(sorted({row.example.completion for row in rows}))
+    @property
+    def how(self) -> str:
+        """How the model answers, in words."""
+        ...
+
+    def question(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int) -> Labelled:
+        """What the model is given of a held-out row. Raises DataError with its id, and beyond `window` tokens."""
+        ...
+
+    def scores(self, logits: torch.Tensor) -> list[tuple[str, float]]:
+        """Every label of one prediction with its probability, the likeliest first."""
+        ...
+
+    def answer(self, row: Labelled, logits: torch.Tensor) -> str:
+        """What the logits say, [C] of the row or [S, C] of its places, as metrics read it."""
+        ...

@@ -10,25 +10,27 @@ from typing import Any
 import yaml
 
 from tunesmith.artifacts import Estimate, EvaluationReport, TrainReport
+from tunesmith.models.heads import PIPELINES, Head
 from tunesmith.recipe import HubBase, NewBase, Recipe
 from tunesmith.release.results import TUNED
 
 _PLAIN_LICENSE = re.compile(r"[A-Za-z0-9.+-]+")
 
 
-def front_matter(recipe: Recipe, train: TrainReport, evaluation: EvaluationReport) -> str:
+def front_matter(recipe: Recipe, train: TrainReport, evaluation: EvaluationReport, *, head: Head | None = None) -> str:
     """YAML without its `---` lines. Keys without a value are left out, but for the licence, which is then `unknown`.
 
     A base on the maker's machine is no `base_model`: the Hub would look for that name.
     """
+    pipeline = "text-generation" if head is None else PIPELINES[head.kind]
     values: dict[str, Any] = {
         **_license(recipe.release.license),
         "library_name": "peft" if train.model.kind == "adapter" else "transformers",
-        "pipeline_tag": "text-generation",
+        "pipeline_tag": pipeline,
         "tags": ["tunesmith", "sft", train.method],
         **_base(recipe, train),
         "datasets": sorted({PurePosixPath(source.path or source.croissant or "").name for source in recipe.data.train}),
-        "model-index": [{"name": recipe.name, "results": _results(recipe, evaluation)}],
+        "model-index": [{"name": recipe.name, "results": _results(recipe, evaluation, pipeline)}],
     }
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
 
@@ -51,7 +53,7 @@ def _base(recipe: Recipe, train: TrainReport) -> dict[str, str]:
     return {"base_model": name, "base_model_relation": "adapter" if train.model.kind == "adapter" else "finetune"}
 
 
-def _results(recipe: Recipe, evaluation: EvaluationReport) -> list[dict[str, Any]]:
+def _results(recipe: Recipe, evaluation: EvaluationReport, pipeline: str) -> list[dict[str, Any]]:
     tuned = [system for system in evaluation.systems if system.system == TUNED]
     metrics = [
         {
@@ -78,4 +80,4 @@ def _results(recipe: Recipe, evaluation: EvaluationReport) -> list[dict[str, Any
         "split": "test",
         "revision": evaluation.test.rows_digest,
     }
-    return [{"task": {"type": "text-generation", "name": recipe.task.type}, "dataset": dataset, "metrics": metrics}]
+    return [{"task": {"type": pipeline, "name": recipe.task.type}, "dataset": dataset, "metrics": metrics}]

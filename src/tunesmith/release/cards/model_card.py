@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from tunesmith.artifacts import AuditReport, EvaluationReport, GateReport, TrainReport
+from tunesmith.models.heads import AUTO, Head
 from tunesmith.recipe import NewBase, Recipe
 from tunesmith.release import wording
 from tunesmith.release.cards.front_matter import front_matter
@@ -19,6 +20,17 @@ class Facts:
     stored_precision: str
     with_base: bool
     labels: int = 0
+    head: Head | None = None
+
+    @property
+    def loader(self) -> str:
+        """The class of transformers that loads the model."""
+        return "AutoModelForCausalLM" if self.head is None else AUTO[self.head.kind].__name__
+
+    @property
+    def outputs(self) -> int | None:
+        """Logits that the base is given with a new head, before the adapter brings its own."""
+        return None if self.head is None else self.head.outputs
 
 
 def render_model_card(
@@ -32,7 +44,7 @@ def render_model_card(
 ) -> str:
     """Markdown with YAML front matter. A value that nobody gave reads `not stated by the maker`."""
     values = {
-        "front_matter": front_matter(recipe, train, evaluation),
+        "front_matter": front_matter(recipe, train, evaluation, head=facts.head),
         "recipe": recipe,
         "audit": audit,
         "train": train,
@@ -53,7 +65,7 @@ def render_model_card(
         "from_nothing": isinstance(recipe.base, NewBase),
         "rounded": recipe.release.precision == "bf16",
         "how_tuned": wording.METHODS[train.method],
-        "objective": wording.OBJECTIVES[train.objective],
+        "objective": wording.learned_from(train.objective, recipe.task, facts.head),
         "level": f"{recipe.evaluate.level:.0%}",
         "sources": [source for source in audit.sources if source.split == "train"],
         "taken_out": audit.rows_read - audit.train.rows - (0 if audit.test is None else audit.test.rows),

@@ -5,15 +5,15 @@ from typing import Any
 from fastapi import APIRouter
 
 from tunesmith.serve.openai.errors import BadRequest
-from tunesmith.serve.released import Released
+from tunesmith.serve.released import AnyRelease
 
 
-def card(released: Released) -> dict[str, Any]:
+def card(released: AnyRelease) -> dict[str, Any]:
     """A model as the wire shows it; `created` is when this server loaded it."""
     return {"id": released.id, "object": "model", "created": released.created, "owned_by": "tunesmith"}
 
 
-def find(released: Released, asked: str) -> Released:
+def find(released: AnyRelease, asked: str) -> AnyRelease:
     """The release a client asks for. Raises BadRequest (404) for any other name."""
     if not released.answers_to(asked):
         raise BadRequest(
@@ -25,7 +25,7 @@ def find(released: Released, asked: str) -> Released:
     return released
 
 
-def make_router(released: Released) -> APIRouter:
+def make_router(released: AnyRelease) -> APIRouter:
     """Routes over one release. Ids hold colons, so the last part of the path is taken as it is."""
     router = APIRouter(prefix="/v1/models", tags=["models"])
 

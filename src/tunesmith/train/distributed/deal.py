@@ -2,26 +2,29 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from tunesmith.data.chat import Encoded
 from tunesmith.models.packed.layout import by_ids, common_prefix
-from tunesmith.models.packed.plan import split_passes
+from tunesmith.models.tasks import PACKED, Passes
 from tunesmith.train.distributed.ranks import Ranks
 
 
-def passes_of(rows: Sequence[Encoded], tokens_per_pass: int, *, share: bool, ranks: Ranks) -> list[Sequence[Encoded]]:
-    """This rank's passes over its part of the rows; for one rank exactly `split_passes`.
+def passes_of(
+    rows: Sequence[Any], tokens_per_pass: int, *, share: bool, ranks: Ranks, passes: Passes = PACKED
+) -> list[Sequence[Any]]:
+    """This rank's passes over its part of the rows; for one rank exactly those of the task's `passes`.
 
     Where parameters are cut up every rank must go through the model equally often, because each gathers the others' slices
     for them. A rank with fewer passes fills up with one short row of weight 0, which gives zero gradients to every tensor.
     """
     if ranks.size == 1:
-        return list(split_passes(rows, tokens_per_pass, share=share))
+        return list(passes.split(rows, tokens_per_pass, share=share))
     parts = deal(rows, ranks.size, share=share)
     if not ranks.sharded:
-        return list(split_passes(parts[ranks.rank], tokens_per_pass, share=share))
-    passes = [list(split_passes(part, tokens_per_pass, share=share)) for part in parts]
-    mine, most = passes[ranks.rank], max(len(one) for one in passes)
+        return list(passes.split(parts[ranks.rank], tokens_per_pass, share=share))
+    everyones = [list(passes.split(part, tokens_per_pass, share=share)) for part in parts]
+    mine, most = everyones[ranks.rank], max(len(one) for one in everyones)
     return [*mine, *([[_idle(rows[0])]] * (most - len(mine)))]
 
 

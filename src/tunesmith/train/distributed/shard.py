@@ -8,6 +8,7 @@ from tunesmith import process
 from tunesmith.errors import Misuse, RecipeError
 from tunesmith.models.packed import forward
 from tunesmith.models.packed.plan import Pass
+from tunesmith.models.tasks import PACKED, Passes
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.distributed.fill import fill, hollow_ranks, is_hollow, values_of
 from tunesmith.train.distributed.ranks import Ranks, device, wait
@@ -120,10 +121,13 @@ def _widen(module: nn.Module) -> None:
             value.data = value.data.float()
 
 
-def summed_loss(model: Any, batch: Pass, *, ranks: Ranks, label_smoothing: float = 0.0) -> torch.Tensor:
-    """The loss of this rank's pass as `packed.forward` sums it, through the root where parameters must be gathered."""
+def summed_loss(
+    model: Any, batch: Any, *, ranks: Ranks, passes: Passes = PACKED, label_smoothing: float = 0.0
+) -> torch.Tensor:
+    """The loss of this rank's pass as the task sums it; through the root, which only decoders have, where parameters must be
+    gathered."""
     if ranks.root is None:
-        return forward.summed_loss(model, batch, label_smoothing=label_smoothing)
+        return passes.loss(model, batch, label_smoothing=label_smoothing)
     loss: torch.Tensor = ranks.root(batch, label_smoothing)
     return loss
 

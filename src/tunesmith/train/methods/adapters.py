@@ -7,6 +7,7 @@ from typing import Any
 from tunesmith import process
 from tunesmith.context import Context
 from tunesmith.errors import RecipeError
+from tunesmith.models.heads import PEFT_TASKS, Head, head_parts
 from tunesmith.models.loading import NOT_THE_USERS
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.methods.masters import compute_like_input, set_magnitudes, without_magnitude
@@ -19,11 +20,15 @@ import torch  # noqa: E402
 from peft import LoraConfig, get_peft_model  # noqa: E402
 
 
-def add_adapters(model: Any, settings: TrainSettings, context: Context) -> Any:
-    """PEFT's wrapper around the model: the base frozen, adapters in fp32 whatever the base is in, A seeded, B zero."""
+def add_adapters(model: Any, settings: TrainSettings, context: Context, *, head: Head | None = None) -> Any:
+    """PEFT's wrapper around the model: the base frozen, adapters in fp32 whatever the base is in, A seeded, B zero.
+
+    A classification head is new, so it is trained whole and saved with the adapter (PEFT's `modules_to_save`).
+    """
     if settings.method == "qlora" and not getattr(model, "is_loaded_in_4bit", False):
         raise RecipeError("the base is not in 4 bits", where="train.method", hint="load it by methods.load_base")
     torch.manual_seed(context.seed_for(f"train/lora/{settings.seed}") % 2**63)
+    whole = list(head_parts(model)) if head is not None and head.kind != "seq2seq" else []
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha if settings.alpha is not None else 2 * settings.rank,
@@ -32,7 +37,8 @@ def add_adapters(model: Any, settings: TrainSettings, context: Context) -> Any:
         use_rslora=settings.rank_stabilized,
         use_dora=settings.method == "dora",
         bias="none",
-        task_type="CAUSAL_LM",
+        task_type="CAUSAL_LM" if head is None else PEFT_TASKS[head.kind],
+        modules_to_save=whole or None,
     )
     try:
         with warnings.catch_warnings():

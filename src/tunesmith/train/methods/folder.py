@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tunesmith import process
+from tunesmith.models.heads import Head, load_headed
 from tunesmith.models.loading import check_quantizer, load_folder, load_frame
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.optimizers.build import check_optimizer
@@ -22,12 +23,17 @@ def check_machine(settings: TrainSettings) -> None:
     check_optimizer(settings)
 
 
-def load_base(folder: Path, settings: TrainSettings, *, hollow: bool = False) -> tuple[Any, PreTrainedTokenizerBase]:
+def load_base(
+    folder: Path, settings: TrainSettings, *, hollow: bool = False, head: Head | None = None, seed: int = 0
+) -> tuple[Any, PreTrainedTokenizerBase]:
     """The base in the precision of the recipe and its tokenizer; under qlora in 4 bits on the CUDA device.
 
-    `hollow`: its frame without weights, for a rank that is sent its slices.
+    `hollow`: its frame without weights, for a rank that is sent its slices. `head` stands on an encoder, its new weights drawn
+    from `seed`.
     """
     check_machine(settings)
+    if head is not None:
+        return load_headed(folder, head, dtype=precision_of(settings), seed=seed, dropout=settings.base_dropout)
     if hollow:
         return load_frame(folder, dtype=precision_of(settings))
     return load_folder(folder, dtype=precision_of(settings), four_bits=settings.method == "qlora")

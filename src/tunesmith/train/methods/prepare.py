@@ -4,20 +4,22 @@ from typing import Any
 
 from tunesmith.context import Context
 from tunesmith.errors import RecipeError
+from tunesmith.models.heads import Head
 from tunesmith.models.packed.forward import unwrapped
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.methods.adapters import add_adapters
 from tunesmith.train.methods.masters import widen_gradients
 
 
-def prepare_model(model: Any, settings: TrainSettings, context: Context) -> Any:
+def prepare_model(model: Any, settings: TrainSettings, context: Context, *, head: Head | None = None) -> Any:
     """The model with exactly the tensors of the method requiring gradients, which are summed in fp32. LoRA's A is seeded, its B
-    is zero.
+    is zero. A `head` is trained whole beside adapters.
 
     Raises RecipeError for what the recipe asks of this base and cannot have: a target that is not there or cannot carry an
     adapter, a base that is not in 4 bits under qlora, recomputation in a model without layers.
     """
-    prepared = model.requires_grad_(True) if settings.method == "full" else add_adapters(model, settings, context)
+    full = settings.method == "full"
+    prepared = model.requires_grad_(True) if full else add_adapters(model, settings, context, head=head)
     widen_gradients(prepared)
     if settings.gradient_checkpointing:
         _recompute_layers(unwrapped(prepared), settings)
@@ -31,7 +33,7 @@ def _recompute_layers(model: Any, settings: TrainSettings) -> None:
     gradient, so the hook that transformers puts on the embeddings for the reentrant one goes: it would cost a backward
     through the frozen part of the first layer. Random state is kept only where a layer draws (dropout of adapters).
     """
-    options = {"use_reentrant": False, "preserve_rng_state": settings.dropout > 0}
+    options = {"use_reentrant": False, "preserve_rng_state": settings.draws_noise}
     try:
         model.activation_checkpointing_enable(activation_checkpointing_kwargs=options)
     except ValueError as error:

@@ -23,7 +23,8 @@ def build_optimizer(model: nn.Module, settings: TrainSettings) -> Optimizers:
 
     With Muon, AdamW's rate for the other tensors is `adamw_share` of the recipe's. With 8-bit AdamW, embeddings and their
     adapters keep states of 32 bits, as its authors advise (arXiv 2110.02861, section 2.3). Raises Misuse where 8-bit states
-    cannot be had. For a tensor in half precision an fp32 master is moved.
+    cannot be had. With `head_learning_rate` AdamW moves the head at that rate. For a tensor in half precision an fp32 master
+    is moved.
     """
     moving = [(tensor, master_of(tensor.value)) for tensor in moving_tensors(model)]
     masters = [(tensor.value, master) for tensor, master in moving if master is not tensor.value]
@@ -32,6 +33,15 @@ def build_optimizer(model: nn.Module, settings: TrainSettings) -> Optimizers:
 
 def _parts(moving: list[Tensor], settings: TrainSettings) -> list[tuple[torch.optim.Optimizer, float]]:
     """Optimisers with their share of the recipe's rate."""
+    if settings.head_learning_rate is not None:
+        heads = [tensor.value for tensor in moving if tensor.kind == "head"]
+        share = settings.head_learning_rate / settings.learning_rate
+        rest = [tensor for tensor in moving if tensor.kind != "head"]
+        return [*_shared_rate(rest, settings), *([(_adamw(heads, settings), share)] if heads else [])]
+    return _shared_rate(moving, settings)
+
+
+def _shared_rate(moving: list[Tensor], settings: TrainSettings) -> list[tuple[torch.optim.Optimizer, float]]:
     match settings.optimizer:
         case "adamw":
             return [(_adamw([tensor.value for tensor in moving], settings), 1.0)]

@@ -1,0 +1,181 @@
+"""Load an encoder under a classification head, or an encoder-decoder: safetensors only, no code from the folder, no network.
+
+A head that the folder has no weights for is drawn from the seed. Every other missing weight is an error.
+"""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from tunesmith import process
+from tunesmith.errors import DataError, Misuse
+from tunesmith.models.loading import (
+    DTYPES,
+    NOT_THE_USERS,
+    Precision,
+    check_config,
+    check_present,
+    check_weights,
+    is_adapter,
+    open_tokenizer,
+)
+
+process.prepare()
+
+import torch  # noqa: E402
+from peft import PeftModel  # noqa: E402
+from safetensors import SafetensorError  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoConfig,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging  # noqa: E402
+
+Kind = Literal["sequence", "token", "seq2seq"]
+AUTO: Final[dict[Kind, Any]] = {
+    "sequence": AutoModelForSequenceClassification,
+    "token": AutoModelForTokenClassification,
+    "seq2seq": AutoModelForSeq2SeqLM,
+}
+PIPELINES: Final[dict[Kind, str]] = {
+    "sequence": "text-classification",
+    "token": "token-classification",
+    "seq2seq": "text2text-generation",
+}
+"""The Hub's names of the tasks."""
+
+PEFT_TASKS: Final[dict[Kind, str]] = {"sequence": "SEQ_CLS", "token": "TOKEN_CLS", "seq2seq": "SEQ_2_SEQ_LM"}
+PROBLEMS: Final = {
+    "single": "single_label_classification",
+    "multi": "multi_label_classification",
+    "score": "regression",
+}
+POOLER: Final = "pooler."
+"""A pooler reads one token for the head; a base saved without one gets a new one with the head."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands on the base. `labels` in the order of the logits; one that is named by nothing predicts a number."""
+
+    kind: Kind
+    labels: tuple[str, ...] = ()
+    problem: str | None = None
+
+    @property
+    def outputs(self) -> int | None:
+        """Logits of one prediction; None where the base says how many."""
+        return None if self.kind == "seq2seq" else max(1, len(self.labels))
+
+
+def load_headed(
+    folder: Path,
+    head: Head,
+    *,
+    base: Path | None = None,
+    dtype: Precision = "fp32",
+    seed: int | None = None,
+    dropout: float = 0.0,
+) -> tuple[Any, PreTrainedTokenizerBase]:
+    """The model in evaluation mode on the CPU, and its tokenizer. For an adapter folder, `base` is its base's folder.
+
+    With `seed` weights of the head that the folder lacks are drawn; without it they are an error, for the answers would be
+    noise. `dropout` takes the place of every dropout rate of the config. Raises MachineFailure when a folder is not there,
+    DataError when its files cannot be used, Misuse for an adapter without its base or a base that has no such head.
+    """
+    check_present(folder)
+    if not is_adapter(folder):
+        return _whole(folder, head, dtype, seed=seed, dropout=dropout), open_tokenizer(folder)
+    if base is None:
+        hint = "give the folder of the base it was tuned from"
+        raise Misuse("the folder holds an adapter, and no base was given", where=str(folder), hint=hint)
+    check_present(base)
+    check_weights(folder, "adapter_model*.safetensors")
+    trunk = _whole(base, head, dtype, seed=0, dropout=dropout)
+    try:
+        with warnings.catch_warnings():
+            for message in NOT_THE_USERS:
+                warnings.filterwarnings("ignore", message=message)
+            model = PeftModel.from_pretrained(trunk, str(folder), is_trainable=False, autocast_adapter_dtype=False)
+    except (ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        raise DataError(f"the adapter does not fit its base: {error}", where=str(folder)) from error
+    return model.eval(), open_tokenizer(folder if (folder / "tokenizer.json").is_file() else base)
+
+
+def _whole(folder: Path, head: Head, dtype: Precision, *, seed: int | None, dropout: float) -> Any:
+    check_config(folder)
+    check_weights(folder, "*.safetensors")
+    config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    if head.kind != "seq2seq":
+        _name_labels(config, head)
+    set_dropout(config, dropout)
+    try:
+        with _quietly(), torch.random.fork_rng():
+            torch.manual_seed(seed or 0)
+            loaded: Any = AUTO[head.kind].from_pretrained(
+                str(folder),
+                config=config,
+                dtype=DTYPES[dtype],
+                trust_remote_code=False,
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise DataError(f"the model cannot be loaded: {error}", where=str(folder)) from error
+    model, report = loaded
+    _check_missing(sorted(report["missing_keys"]), model, folder, new_head=seed is not None and head.kind != "seq2seq")
+    return model.eval()
+
+
+def _name_labels(config: Any, head: Head) -> None:
+    """The labels and the kind of loss, as transformers' own pipelines read them; a score has one logit and no names."""
+    names = head.labels or ("score",)
+    config.id2label = dict(enumerate(names))
+    config.label2id = {name: at for at, name in enumerate(names)}
+    config.problem_type = head.problem
+
+
+def set_dropout(config: Any, rate: float) -> None:
+    """Put one rate in the place of all dropout rates of a config; layers are never dropped whole."""
+    for name, value in vars(config).items():
+        if "dropout" in name and (value is None or isinstance(value, int | float)):
+            setattr(config, name, rate)
+        elif name.endswith("layerdrop"):
+            setattr(config, name, 0.0)
+
+
+def _check_missing(missing: list[str], model: Any, folder: Path, *, new_head: bool) -> None:
+    """Raises DataError for weights that are not there, but for those of a head that is to be new."""
+    trunk = f"{model.base_model_prefix}."
+    bad = [name for name in missing if not new_head or (name.startswith(trunk) and POOLER not in name)]
+    if bad:
+        raise DataError(f"{len(bad)} weights are missing, the first is {bad[0]}", where=str(folder))
+
+
+def head_parts(model: Any) -> tuple[str, ...]:
+    """Names of what is trained whole beside adapters in a classification model: all that is not its trunk, and the pooler."""
+    outside = [
+        name
+        for name, child in model.named_children()
+        if name != model.base_model_prefix and any(True for _ in child.parameters())
+    ]
+    pooled = [] if getattr(model.base_model, "pooler", None) is None or "pooler" in outside else ["pooler"]
+    return (*outside, *pooled)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """transformers lists the weights of a new head, and those of heads that are left aside, as if they were a fault."""
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)

@@ -1,0 +1,52 @@
+"""The task of a recipe on a base of some shape."""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from tunesmith.artifacts import Row
+from tunesmith.errors import RecipeError
+from tunesmith.models.architecture import Architecture
+from tunesmith.models.tasks.classify import EncoderClassify, labels_of
+from tunesmith.models.tasks.decoder import DecoderTask
+from tunesmith.recipe import TaskSettings
+
+AnyTask: TypeAlias = DecoderTask | EncoderClassify
+
+SHAPES = {"encoder": "an encoder", "decoder": "a decoder", "encoder-decoder": "an encoder with a decoder"}
+
+
+def build_task(settings: TaskSettings, architecture: Architecture, rows: Iterable[Row] = ()) -> AnyTask:
+    """The task; `rows` are the training rows, which say what labels there are.
+
+    Without rows the task only measures: its labels are none. Raises RecipeError for a task that such a base cannot do.
+    """
+    match settings.type, architecture:
+        case "classify", "encoder":
+            return named_task(settings, architecture, class_labels(settings, rows))
+        case "classify", "decoder":
+            return named_task(settings, architecture, label_set(rows))
+    return named_task(settings, architecture, ())
+
+
+def named_task(settings: TaskSettings, architecture: Architecture, labels: tuple[str, ...]) -> AnyTask:
+    """The task whose labels are known, in the order of the logits. Raises as `build_task` does."""
+    match settings.type, architecture:
+        case "classify", "encoder":
+            return EncoderClassify(settings, labels)
+        case (("chat" | "classify" | "text"), "decoder"):
+            return DecoderTask(settings, labels)
+    said = f"the base is {SHAPES[architecture]}, and task: {settings.type} needs a decoder"
+    hint = "give another base, or another task: encoders do classify"
+    raise RecipeError(said, where="task", hint=hint)
+
+
+def class_labels(settings: TaskSettings, rows: Iterable[Row]) -> tuple[str, ...]:
+    """The labels of the training rows, sorted; none for a score. Rows that a task would refuse are left to `encode`."""
+    if settings.labels == "score":
+        return ()
+    return tuple(sorted({label for row in rows for label in labels_of(row)}))
+
+
+def label_set(rows: Iterable[Row]) -> tuple[str, ...]:
+    """The completions of the training rows, sorted: what `classify` on a decoder may answer."""
+    return tuple(sorted({row.example.completion for row in rows}))

@@ -1,0 +1,163 @@
+"""Classify on an encoder: a head over the whole row gives one label, any number of labels, or a score."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from tunesmith import process
+from tunesmith.artifacts import Row
+from tunesmith.data.spans import bad_row
+from tunesmith.models.heads import PROBLEMS, Head
+from tunesmith.models.tasks import padded
+from tunesmith.models.tasks.limits import check_encoder
+from tunesmith.models.tasks.padded import Batch, Labelled
+from tunesmith.recipe import TaskSettings, TrainSettings
+
+process.prepare()
+
+import torch  # noqa: E402
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss  # noqa: E402
+from transformers import PreTrainedTokenizerBase  # noqa: E402
+
+
+@dataclass(frozen=True)
+class EncoderClassify:
+    """`labels` are those of the training rows, sorted; none for a score, and none where rows are only to be measured."""
+
+    settings: TaskSettings
+    labels: tuple[str, ...]
+
+    @property
+    def head(self) -> Head:
+        return Head("sequence", self.labels, PROBLEMS[self.settings.labels])
+
+    def check(self, settings: TrainSettings) -> None:
+        check_encoder(settings)
+
+    def expected(self, row: Row) -> str:
+        """The label; the labels as a JSON list, sorted; or the number as text."""
+        if self.settings.labels == "multi":
+            return json.dumps(sorted(labels_of(row)), ensure_ascii=False)
+        return row.example.completion.strip()
+
+    def encode(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str) -> list[Labelled]:
+        return [replace(self.question(row, tokenizer, window=window), targets=self._targets(row))]
+
+    @property
+    def how(self) -> str:
+        match self.settings.labels:
+            case "single":
+                return f"the most likely of {len(self.labels)} labels"
+            case "multi":
+                return f"each of {len(self.labels)} labels that is likelier than not"
+            case "score":
+                return "the number that the head gives"
+
+    def question(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int) -> Labelled:
+        ids = padded.framed_ids(tokenizer, padded.text_of(row))
+        padded.check_length(row, ids, window)
+        return Labelled(row.row_id, tuple(ids), ())
+
+    def answer(self, row: Labelled, logits: torch.Tensor) -> str:
+        match self.settings.labels:
+            case "single":
+                return self.labels[int(logits.argmax())]
+            case "multi":
+                chosen = [label for label, value in zip(self.labels, logits.tolist(), strict=True) if value > 0]
+                return json.dumps(sorted(chosen), ensure_ascii=False)
+            case "score":
+                return f"{float(logits[0]):.6g}"
+
+    def scores(self, logits: torch.Tensor) -> list[tuple[str, float]]:
+        """Every label with its probability, the likeliest first: they sum to 1 for one label a row, and each stands for itself
+        for several; or the score alone."""
+        match self.settings.labels:
+            case "single":
+                values = logits.softmax(dim=0)
+            case "multi":
+                values = logits.sigmoid()
+            case "score":
+                return [("score", float(logits[0]))]
+        pairs = zip(self.labels, values.tolist(), strict=True)
+        return sorted(pairs, key=lambda pair: -pair[1])
+
+    def _targets(self, row: Row) -> tuple[float, ...]:
+        if self.settings.labels == "score":
+            return (score_of(row),)
+        named = labels_of(row)
+        if self.settings.labels == "single" and len(named) != 1:
+            hint = "set task: {type: classify, labels: multi}"
+            raise bad_row(row, f"{len(named)} labels, and the task has one a row", hint)
+        if not self.labels:
+            return (0.0,)
+        if unknown := next((name for name in named if name not in self.labels), None):
+            raise bad_row(row, f"no training row has the label {unknown!r}")
+        if self.settings.labels == "single":
+            return (float(self.labels.index(named[0])),)
+        return tuple(float(label in named) for label in self.labels)
+
+    def split(self, rows: Sequence[Labelled], tokens_per_pass: int, *, share: bool = False) -> list[list[Labelled]]:
+        groups = padded.split_padded([len(row.ids) for row in rows], tokens_per_pass)
+        return [[rows[at] for at in group] for group in groups]
+
+    def pack(
+        self, rows: Sequence[Labelled], device: torch.device, *, share: bool = False, whole: bool = False
+    ) -> Batch:
+        targets = torch.tensor([row.targets for row in rows], dtype=torch.float32)
+        match self.settings.labels:
+            case "single":
+                targets = targets[:, 0].to(torch.int64)
+            case "score":
+                targets = targets[:, 0]
+        return padded.batch_of(rows, targets, device)
+
+    def loss(self, model: Any, batch: Batch, *, label_smoothing: float = 0.0) -> torch.Tensor:
+        """Sum over rows of the cross-entropy; of the mean over labels of the binary one; or of the squared error."""
+        logits = padded.logits_of(model, batch.ids, batch.mask)
+        match self.settings.labels:
+            case "single":
+                return cross_entropy(logits, batch.targets, reduction="sum", label_smoothing=label_smoothing)
+            case "multi":
+                each = binary_cross_entropy_with_logits(logits, batch.targets.to(logits), reduction="none")
+                return each.mean(dim=1).sum()
+            case "score":
+                return mse_loss(logits[:, 0], batch.targets.to(logits), reduction="sum")
+
+    def computed(self, rows: Sequence[Labelled], *, share: bool) -> int:
+        return padded.padded_tokens([len(row.ids) for row in rows])
+
+    def read_back(self, piece: Labelled, tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, float]]:
+        return [(str(tokenizer.decode(list(piece.ids))), 0.0), (self._named(piece), 1.0)]
+
+    def _named(self, piece: Labelled) -> str:
+        match self.settings.labels:
+            case "single":
+                return self.labels[int(piece.targets[0])]
+            case "multi":
+                chosen = [label for label, one in zip(self.labels, piece.targets, strict=True) if one]
+                return ", ".join(chosen) or "(no label)"
+            case "score":
+                return f"{piece.targets[0]:g}"
+
+    def check_model(self, model: Any, pieces: Sequence[Labelled]) -> None:
+        padded.check_padding(model, padded.two_lengths(pieces), where="base")
+
+
+def labels_of(row: Row) -> list[str]:
+    """The labels of a row: those of its example, or the answer of its conversation."""
+    if row.example.labels is not None and not row.example.messages:
+        return list(row.example.labels)
+    return [row.example.completion.strip()]
+
+
+def score_of(row: Row) -> float:
+    """The number that a row's label is. Raises DataError with the row's id when it is none."""
+    text = row.example.completion.strip()
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value - value != 0:  # not a number, or infinite
+        raise bad_row(row, f"the label {text[:40]!r} is not a number", "task.labels: score wants a number a row")
+    return value

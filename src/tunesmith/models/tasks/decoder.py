@@ -1,0 +1,87 @@
+"""Chat, classify and text on a decoder: three ways to read the same rows. Labels are answers, chosen by their likelihood."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tunesmith import process
+from tunesmith.artifacts import Message, Row, message
+from tunesmith.data.chat import Encoded, encode_chat, encode_text, encode_whole, with_instruction
+from tunesmith.errors import DataError, RecipeError
+from tunesmith.models.packed.check import check_packable
+from tunesmith.models.tasks.passes import Packed
+from tunesmith.recipe import TaskSettings, TrainSettings
+
+process.prepare()
+
+from transformers import PreTrainedTokenizerBase  # noqa: E402
+
+
+@dataclass(frozen=True)
+class DecoderTask(Packed):
+    """The answer is text that the model writes behind the prompt. `labels`: what `classify` may answer, sorted."""
+
+    settings: TaskSettings
+    labels: tuple[str, ...] = ()
+    head: None = None
+
+    def check(self, settings: TrainSettings) -> None:
+        if self.settings.labels != "single":
+            said = f"labels: {self.settings.labels} needs an encoder base; a decoder answers with one label"
+            raise RecipeError(said, where="task.labels", hint="give an encoder, e.g. base: all-minilm-l6-v2")
+        for name, value in (
+            ("base_dropout", settings.base_dropout),
+            ("head_learning_rate", settings.head_learning_rate),
+        ):
+            if value:
+                hint = f"leave train.{name} out"
+                raise RecipeError("that is for encoders and encoder-decoders", where=f"train.{name}", hint=hint)
+
+    def messages(self, row: Row) -> tuple[Message, ...]:
+        """The whole conversation of a row, with the task's instruction and the answer."""
+        example = row.example
+        if example.messages:
+            return with_instruction(example.messages, self.settings.instruction)
+        turns = (message("user", example.text or ""), message("assistant", example.completion))
+        return with_instruction(turns, self.settings.instruction)
+
+    def prompt(self, row: Row) -> tuple[Message, ...]:
+        """What the model is asked."""
+        turns = self.messages(row)
+        return turns[:-1] if turns and turns[-1].role == "assistant" else turns
+
+    def expected(self, row: Row) -> str:
+        return row.example.completion
+
+    def encode(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str) -> list[Encoded]:
+        """Tokens and trained spans: windows of a plain text; one sequence of a conversation, or one per answer where the
+        chat template rewrites earlier turns.
+
+        Raises DataError with the row's id for whatever cannot be trained, and for a conversation longer than `window`.
+        """
+        if self.settings.type == "text" and not row.example.messages:
+            return encode_text(tokenizer, row, row.example.text or "", window=window)
+        messages = self.messages(row)
+        whole = objective == "all-tokens"
+        pieces = [encode_whole(tokenizer, row, messages)] if whole else encode_chat(tokenizer, row, messages)
+        longest = max(len(piece.ids) for piece in pieces)
+        if longest > window:
+            raise DataError(
+                f"row {row.row_id} has {longest} tokens; the context holds {window}",
+                where=f"{row.file}:{row.line}",
+                hint="shorten the row, raise train.max_tokens, or drop it in the audit",
+            )
+        return pieces
+
+    def read_back(self, piece: Encoded, tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, float]]:
+        found: list[tuple[Sequence[int], float]] = []
+        last = 0
+        for (start, end), weight in zip(piece.spans, piece.weights or (1.0,) * len(piece.spans), strict=True):
+            first = max(start, 1)  # nothing precedes the first token, so it is never trained
+            found += [(piece.ids[last:first], 0.0), (piece.ids[first:end], weight)]
+            last = end
+        parts = [*found, (piece.ids[last:], 0.0)]
+        return [(str(tokenizer.decode(list(ids))), weight) for ids, weight in parts if ids]
+
+    def check_model(self, model: Any, pieces: Sequence[Encoded]) -> None:
+        check_packable(model)

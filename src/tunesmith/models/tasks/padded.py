@@ -1,0 +1,180 @@
+"""Rows of an encoder side by side: of like length, padded at the end, the padding masked.
+
+The model's own forward runs on them, so what is computed is what transformers computes for each row alone, within rounding.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tunesmith import process
+from tunesmith.artifacts import Row
+from tunesmith.data.spans import bad_row
+from tunesmith.errors import DataError, Misuse
+
+process.prepare()
+
+import torch  # noqa: E402
+from transformers import PreTrainedTokenizerBase  # noqa: E402
+
+PER_PASS: Final = 64
+"""What one more pass costs, in tokens of padding: below it one wide pass is cheaper than two (two CPU cores, 6 layers of 384)."""
+
+TOLERANCE: Final = {torch.float32: 1e-4, torch.float64: 1e-9}
+COARSE: Final = 5e-2
+"""Largest relative difference between a row's logits beside a longer one and alone; the second one in half precision."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Tokens of one row and what is to be predicted from them.
+
+    `targets`: one number of a class, for every token in `places`, or for the whole row where there are none; a number of 0 or 1
+    for every label; or a score.
+    """
+
+    row_id: str
+    ids: tuple[int, ...]
+    targets: tuple[float, ...]
+    places: tuple[int, ...] = ()
+    first_token: int = 0
+
+    @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        return tuple((place, place + 1) for place in self.places)
+
+    @property
+    def supervised(self) -> int:
+        """Predictions that are trained: the tokens with a tag, or the row."""
+        return len(self.places) or min(1, len(self.targets))
+
+    @property
+    def weight(self) -> float:
+        return float(self.supervised)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`ids` and `mask` [B, L] int64, 0 behind a row's end in both; `lines` and `columns` [S]: where the predictions stand.
+
+    `targets`: [B] or [S] int64 classes, [B, C] fp32 labels, or [B] fp32 scores. `tokens` counts padding too.
+    """
+
+    ids: torch.Tensor
+    mask: torch.Tensor
+    lines: torch.Tensor
+    columns: torch.Tensor
+    targets: torch.Tensor
+
+    @property
+    def tokens(self) -> int:
+        return self.ids.numel()
+
+
+def split_padded(lengths: Sequence[int], tokens_per_pass: int) -> list[list[int]]:
+    """Indices in groups of neighbouring lengths, such that padding and passes together cost least.
+
+    Exact, by dynamic programming over the rows in the order of their lengths. A group has at most `tokens_per_pass` tokens with
+    its padding; a longer single row is a group of its own.
+    """
+    order = sorted(range(len(lengths)), key=lambda at: (lengths[at], at))
+    cost: list[float] = [0.0]
+    starts = [0]
+    for end in range(1, len(order) + 1):
+        longest = max(1, lengths[order[end - 1]])
+        first = max(0, end - max(1, tokens_per_pass // longest))
+        best = min(range(first, end), key=lambda start: cost[start] + (end - start) * longest)
+        cost.append(cost[best] + (end - best) * longest + PER_PASS)
+        starts.append(best)
+    groups: list[list[int]] = []
+    end = len(order)
+    while end:
+        groups.append(order[starts[end] : end])
+        end = starts[end]
+    return groups[::-1]
+
+
+def padded_tokens(lengths: Sequence[int]) -> int:
+    """Tokens of a group with its padding."""
+    return len(lengths) * max(lengths, default=0)
+
+
+def pad(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """ids and mask [B, L] int64."""
+    longest = max(map(len, rows), default=0)
+    ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in rows], dtype=torch.int64, device=device)
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    return ids, (torch.arange(longest, device=device) < lengths[:, None]).to(torch.int64)
+
+
+def batch_of(rows: Sequence[Labelled], targets: torch.Tensor, device: torch.device) -> Batch:
+    """The rows as one batch."""
+    ids, mask = pad([row.ids for row in rows], device)
+    cells = [(line, column) for line, row in enumerate(rows) for column in row.places]
+    lines, columns = torch.tensor(cells, dtype=torch.int64, device=device).reshape(-1, 2).T
+    return Batch(ids, mask, lines, columns, targets.to(device))
+
+
+def logits_of(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """The model's own logits in fp32 (fp64 for a model in fp64): [B, C] of whole rows, [B, L, C] of tokens."""
+    padding = model.config.pad_token_id
+    filled = ids.masked_fill(mask == 0, 0 if padding is None else padding)
+    logits: torch.Tensor = model(input_ids=filled, attention_mask=mask).logits
+    return logits if logits.dtype == torch.float64 else logits.float()
+
+
+def framed_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """Ids of a text with the tokens that the tokenizer puts around it; a special token that it spells is letters like any."""
+    return list(tokenizer.encode(text, split_special_tokens=True))
+
+
+def check_length(row: Row, ids: Sequence[int], window: int) -> None:
+    """Raises DataError for a row that is longer than `window`; rows are never cut silently."""
+    if len(ids) > window:
+        raise DataError(
+            f"row {row.row_id} has {len(ids)} tokens; the context holds {window}",
+            where=f"{row.file}:{row.line}",
+            hint="shorten the row, raise train.max_tokens, or drop it in the audit",
+        )
+
+
+def text_of(row: Row) -> str:
+    """What an encoder reads of a row: its text, or its conversation up to the answer. Raises DataError where there is none."""
+    text = row.example.prompt_text
+    if not text.strip():
+        raise bad_row(row, "the text is empty")
+    return text
+
+
+def check_padding(model: Any, rows: Sequence[Sequence[int]], *, where: str) -> None:
+    """Raises Misuse when a row's logits change with the row beside it by more than rounding.
+
+    `rows`: ordinary rows in the model's own tokens, two or more of different lengths.
+    """
+    device = next(model.parameters()).device
+    training = model.training
+    model.eval()
+    with torch.no_grad():
+        together = logits_of(model, *pad(rows, device))
+        alone = [logits_of(model, *pad([row], device))[0] for row in rows]
+    model.train(training)
+    bound = TOLERANCE.get(next(model.parameters()).dtype, COARSE)
+    for row, mine, own in zip(rows, together, alone, strict=True):
+        part = mine[: len(row)] if own.ndim == 2 else mine
+        apart = float((part - own).norm()) / max(float(own.norm()), 1e-6)
+        if not apart <= bound:
+            raise Misuse(
+                f"a {model.config.model_type} model gives a row of {len(row)} tokens other logits beside a longer row than "
+                f"alone: {apart:.1e} apart, {bound:.0e} is allowed",
+                where=where,
+                hint="give a base that masks padding",
+            )
+
+
+def two_lengths(pieces: Sequence[Labelled]) -> list[tuple[int, ...]]:
+    """The shortest and the longest of some rows, to try a model on; where all have one length, one is made shorter by a token."""
+    ordered = sorted(pieces, key=lambda piece: len(piece.ids))
+    short, long = ordered[0].ids, ordered[-1].ids
+    if len(short) == len(long) and len(short) > 2:
+        short = (*short[:-2], short[-1])
+    return [short, long]

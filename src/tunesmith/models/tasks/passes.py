@@ -1,0 +1,88 @@
+"""Passes: how encoded rows become forwards, and what loss a forward has. `Packed` is that of a decoder."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Protocol
+
+from tunesmith import process
+from tunesmith.data.chat import Encoded
+from tunesmith.models.packed.forward import summed_loss
+from tunesmith.models.packed.layout import distinct_tokens
+from tunesmith.models.packed.plan import Pass, pack, split_passes
+
+process.prepare()
+
+import torch  # noqa: E402
+
+
+class EncodedRow(Protocol):
+    """A row as tokens, or one window of it: what the optimiser sees at once, and what the consumption record names."""
+
+    @property
+    def row_id(self) -> str: ...
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """Every token that the model reads, the target's too."""
+        ...
+
+    @property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """Half-open runs of its tokens that are predicted or tagged; none where the prediction is of the whole."""
+        ...
+
+    @property
+    def first_token(self) -> int:
+        """Where the piece begins in the row's own tokens."""
+        ...
+
+    @property
+    def supervised(self) -> int:
+        """How many predictions are trained."""
+        ...
+
+    @property
+    def weight(self) -> float:
+        """What the piece adds to the number that a step's loss is divided by."""
+        ...
+
+
+class Passes(Protocol):
+    """The split of a step into passes changes neither its loss nor any gradient, but for the rounding of sums."""
+
+    def split(self, rows: Sequence[Any], tokens_per_pass: int, *, share: bool = False) -> Iterable[Sequence[Any]]:
+        """Groups with at most `tokens_per_pass` tokens to compute; a longer single row is a group of its own."""
+        ...
+
+    def pack(self, rows: Sequence[Any], device: torch.device, *, share: bool = False, whole: bool = False) -> Any:
+        """The tensors of one forward; their `tokens` is how many tokens are computed."""
+        ...
+
+    def loss(self, model: Any, batch: Any, *, label_smoothing: float = 0.0) -> torch.Tensor:
+        """The loss of a pass as a sum; over the summed weights of a step's pieces it is the mean loss of the step."""
+        ...
+
+    def computed(self, rows: Sequence[Any], *, share: bool) -> int:
+        """Tokens of a pass over these rows that go through the model, padding included."""
+        ...
+
+
+class Packed:
+    """Rows of a decoder end to end in one sequence, what they share at most once; see `models.packed`."""
+
+    def split(
+        self, rows: Sequence[Encoded], tokens_per_pass: int, *, share: bool = False
+    ) -> Iterable[Sequence[Encoded]]:
+        return split_passes(rows, tokens_per_pass, share=share)
+
+    def pack(self, rows: Sequence[Encoded], device: torch.device, *, share: bool = False, whole: bool = False) -> Pass:
+        return pack(rows, device, share=share, whole=whole)
+
+    def loss(self, model: Any, batch: Pass, *, label_smoothing: float = 0.0) -> torch.Tensor:
+        """Weighted sum of cross-entropy (nats) over the trained tokens."""
+        return summed_loss(model, batch, label_smoothing=label_smoothing)
+
+    def computed(self, rows: Sequence[Encoded], *, share: bool) -> int:
+        return distinct_tokens(rows) if share else sum(len(row.ids) for row in rows)
+
+
+PACKED: Final = Packed()

@@ -1,0 +1,107 @@
+"""Tiny random encoders and encoder-decoders of several families, as folders. Loaded by path from the conftest files."""
+
+from pathlib import Path
+from typing import Any
+
+from tunesmith import process
+
+process.prepare()
+
+import torch
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import (
+    AutoConfig,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    PreTrainedTokenizerFast,
+)
+
+TEXTS = (
+    "Where is my order? It should have been here on Tuesday, and nobody answers the phone.",
+    "The kettle leaks. I would like my money back, or a new kettle by Friday.",
+    "card arrival, card not working, exchange rate, lost or stolen card, pending transfer",
+    "Anna Berg of Acme in Oslo wrote to Erik Lund in Paris.",
+)
+SMALL: dict[str, Any] = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "max_position_embeddings": 66,
+    "initializer_range": 0.3,
+}
+ENCODERS: dict[str, dict[str, Any]] = {
+    "bert": SMALL,
+    "roberta": SMALL,
+    "electra": {**SMALL, "embedding_size": 16},
+    "deberta-v2": {**SMALL, "relative_attention": True, "pos_att_type": ["p2c", "c2p"], "pooler_hidden_size": 32},
+    "modernbert": {**SMALL, "local_attention": 8, "global_attn_every_n_layers": 2, "reference_compile": False},
+    "distilbert": {
+        "dim": 32,
+        "hidden_dim": 48,
+        "n_layers": 2,
+        "n_heads": 4,
+        "max_position_embeddings": 66,
+        "initializer_range": 0.3,
+    },
+}
+SEQ2SEQ: dict[str, dict[str, Any]] = {
+    "t5": {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4, "initializer_factor": 3.0},
+    **{
+        name: {
+            "d_model": 32,
+            "encoder_layers": 2,
+            "decoder_layers": 2,
+            "encoder_attention_heads": 4,
+            "decoder_attention_heads": 4,
+            "encoder_ffn_dim": 48,
+            "decoder_ffn_dim": 48,
+            "max_position_embeddings": 66,
+            "init_std": 0.3,
+        }
+        for name in ("bart", "mbart", "marian")
+    },
+}
+
+
+def make_tokenizer() -> PreTrainedTokenizerFast:
+    """Lower-cased WordPiece with `[CLS]` and `[SEP]` around a text."""
+    made = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    made.normalizer = normalizers.BertNormalizer(lowercase=True)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    made.train_from_iterator(TEXTS, trainers.WordPieceTrainer(vocab_size=200, special_tokens=special))
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=made,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        eos_token="[SEP]",
+        bos_token="[CLS]",
+        model_max_length=64,
+    )
+
+
+def make_encoder(folder: Path, family: str = "bert", *, seed: int = 3) -> Path:
+    """Config, weights under a masked-language-model head, tokenizer."""
+    return _make(folder, family, ENCODERS[family], AutoModelForMaskedLM, seed)
+
+
+def make_seq2seq(folder: Path, family: str = "t5", *, seed: int = 3) -> Path:
+    """Config, weights, tokenizer."""
+    return _make(folder, family, {**SEQ2SEQ[family], "decoder_start_token_id": 0}, AutoModelForSeq2SeqLM, seed)
+
+
+def _make(folder: Path, family: str, shape: dict[str, Any], kind: Any, seed: int) -> Path:
+    tokenizer = make_tokenizer()
+    ids = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3}
+    config = AutoConfig.for_model(family, vocab_size=len(tokenizer), **ids, **shape)
+    torch.manual_seed(seed)
+    kind.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
