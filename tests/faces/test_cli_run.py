@@ -21,7 +21,9 @@ def test_a_run_ends_with_a_release_and_two_commands(call: Call, change: Change) 
     assert (first.code, second.code) == (0, 0), first.err + second.err
     assert f"tunesmith verify {folder} --key {desk / 'release.pub'}" in first.err
     assert f"tunesmith serve {folder} --key {desk / 'release.pub'}" in first.err
-    assert f"Report: {folder / 'report.html'}" in first.err
+    assert f"Release: {folder} (its report: report.html)" in first.err
+    assert "All tables, findings and samples: " in first.err
+    assert "The first 3 held-out rows:" in first.err
     assert "Time: audit done already, train done already, evaluate done already" in words(second.err)
     assert first.out == second.out
     assert call("verify", folder, "--key", desk / "release.pub").code == 0
@@ -34,8 +36,8 @@ def test_a_refused_release_shows_why(call: Call, desk: Path) -> None:
     outcome = call("run", desk / "recipe.yaml")
     shown = words(outcome.err)
     assert outcome.code == 3
-    assert "16 rows read" in shown
-    assert "Gate: fail" in shown or "Gate: inconclusive" in shown
+    assert "The audit read 16 rows: " in shown
+    assert "the gate says fail: " in shown or "the gate says inconclusive: " in shown
     assert "error: the gate says" in shown and "hint: nothing was released" in shown
     assert "Traceback" not in outcome.err
     assert not (desk / "releases").exists()

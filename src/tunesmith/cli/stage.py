@@ -78,12 +78,13 @@ def show_result(result: "RunResult", key: Path, *, wishes: Wishes) -> None:
 
         console = talk.talk_console()
         summary.show_seconds(result.seconds, result.reused, console)
+        summary.show_places(result.page, console)
         if result.release is not None:
             summary.show_release(result.release, key, console)
 
 
 def show_reports(reports: "dict[str, Report]", *, wishes: Wishes) -> None:
-    """The last report on stdout, as its digest or whole; a summary of all of them on stderr."""
+    """The last report on stdout, as its digest or whole; on stderr what all of them come to, or the audit's tables alone."""
     if not reports:
         return
     last = list(reports.values())[-1]
@@ -92,6 +93,9 @@ def show_reports(reports: "dict[str, Report]", *, wishes: Wishes) -> None:
     else:
         talk.write_line(last.digest())
     if not wishes.quiet:
-        from tunesmith.cli import summary
+        from tunesmith.cli import run_summary, summary
 
-        summary.show(reports, talk.talk_console())
+        if set(reports) == {"audit"}:
+            summary.show(reports, talk.talk_console())
+        else:
+            run_summary.show_run(reports, talk.talk_console())

@@ -121,11 +121,17 @@ def show_seconds(seconds: dict[str, float], reused: tuple[str, ...], console: Co
     _say(console, f"Time: {', '.join(parts)}; {duration(sum(seconds.values()))} in all")
 
 
+def show_places(page: Path | None, console: Console) -> None:
+    """Where everything that was measured can be read."""
+    if page is not None:
+        _say(console, f"All tables, findings and samples: {near(page)}")
+
+
 def show_release(report: ReleaseReport, key: Path, console: Console) -> None:
-    """The HTML report and the two next commands. `key` is the private key; its public half lies beside it."""
+    """The release's own report and the next commands. `key` is the private key; its public half lies beside it."""
     folder = near(Path(report.folder))
     if "report.html" in report.files:
-        _say(console, f"Report: {os.path.join(folder, 'report.html')}")
+        _say(console, f"Release: {folder} (its report: report.html)")
     public = key.with_suffix(".pub")
     known = shlex.quote(near(public if public.is_file() else key))
     _say(console, "Next:")

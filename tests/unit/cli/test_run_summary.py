@@ -1,0 +1,111 @@
+"""The screen at the end of a run: sentences, one table, rows with their answers, from the reports alone."""
+
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from tunesmith.artifacts import Comparison, Dataset, Estimate, EvaluationReport, Provenance, SystemScores
+from tunesmith.cli.run_summary import best_base, best_baseline, difference_in_words, sentences, shortened, show_run
+
+Make = Callable[..., Any]
+
+
+def estimate(metric: str, value: float, low: float | None = None, high: float | None = None) -> Estimate:
+    return Estimate(
+        metric=metric,
+        value=value,
+        low=value - 0.02 if low is None else low,
+        high=value + 0.02 if high is None else high,
+        n=312,
+        signature="by hand",
+    )
+
+
+def system(name: str, **values: float) -> SystemScores:
+    estimates = tuple(estimate(metric.replace("_", "-"), value) for metric, value in values.items())
+    return SystemScores(system=name, how="asked", estimates=estimates, scores="sha256:0")
+
+
+def pair(reference: str, metric: str, value: float, low: float, high: float) -> Comparison:
+    return Comparison(reference=reference, metric=metric, difference=estimate(metric, value, low, high))
+
+
+@pytest.fixture
+def evaluation() -> EvaluationReport:
+    return EvaluationReport(
+        provenance=Provenance(stage="evaluate", inputs={}, settings="sha256:0", seed=7, code="c", versions={}),
+        test=Dataset(name="test", rows=312, rows_digest="sha256:1", container="sha256:2"),
+        systems=(
+            system("tuned", exact_match=0.85, chrf=26.2),
+            system("base-plain", exact_match=0.0, chrf=3.0),
+            system("base-prompted", exact_match=0.03, chrf=9.0),
+            system("majority", exact_match=0.13),
+            system("tfidf-characters", exact_match=0.81),
+        ),
+        comparisons=(
+            pair("base-prompted", "exact-match", 0.82, 0.77, 0.86),
+            pair("tfidf-characters", "exact-match", 0.04, -0.01, 0.09),
+        ),
+        samples=(
+            {
+                "place": "held-out.jsonl:1",
+                "prompt": "Where is\n12345? \x1b[31mred",
+                "tuned": "{}",
+                "base-plain": "",
+                "base-prompted": "no",
+            },
+        ),
+    )
+
+
+def test_the_base_and_the_baseline_that_do_best_are_named(evaluation: EvaluationReport) -> None:
+    assert best_base(evaluation, "exact-match") == "base-prompted"
+    assert best_baseline(evaluation, "exact-match") == "tfidf-characters"
+    assert best_baseline(evaluation, "chrf") is None
+
+
+def test_a_sentence_says_what_is_settled_and_what_is_not(evaluation: EvaluationReport) -> None:
+    (sentence,) = sentences({"evaluate": evaluation})
+    assert sentence == (
+        "On 312 held-out rows, exact-match is 0.850 for the tuned model; its base (base-prompted) has 0.030: 0.820 more "
+        "[+0.770, +0.860]; the best baseline (tfidf-characters) has 0.810: 0.040 more [-0.010, +0.090], not settled by "
+        "these rows."
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "said"),
+    [
+        (-0.1, -0.2, -0.05, "0.100 less [-0.200, -0.050]"),
+        (0.0, -0.1, 0.1, "0.000 more [-0.100, +0.100], not settled by these rows"),
+        (0.1, 0.0, 0.2, "0.100 more [+0.000, +0.200], not settled by these rows"),
+    ],
+)
+def test_differences_in_words(value: float, low: float, high: float, said: str) -> None:
+    assert difference_in_words(estimate("m", value, low, high)) == said
+
+
+def test_control_characters_of_a_row_do_not_reach_the_terminal(evaluation: EvaluationReport) -> None:
+    console = Console(file=StringIO(), width=100)
+    show_run({"evaluate": evaluation}, console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "\x1b" not in shown
+    assert "held-out.jsonl:1" in shown and "base-prompted: no" in shown and "tuned: {}" in shown
+    assert "26.200" in shown
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_no_line_is_wider_than_the_terminal(evaluation: EvaluationReport, width: int) -> None:
+    console = Console(file=StringIO(), width=width)
+    show_run({"evaluate": evaluation}, console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, shown.splitlines())) <= width
+    assert "exact-match" in shown
+
+
+def test_a_long_text_is_cut_with_an_ellipsis() -> None:
+    assert shortened("a  b\nc", 10) == "a b c"
+    assert shortened("x" * 11, 10) == "x" * 9 + "…"
