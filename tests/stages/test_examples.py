@@ -11,6 +11,9 @@ import pytest
 import tunesmith
 from tunesmith.artifacts import EvaluationReport
 
+PEBBLE = "recipe-pebble.yaml"
+"""The support desk on the base that comes with the package."""
+
 CUT = ["--limit", "64", "--max-steps", "4"]
 
 
@@ -26,13 +29,13 @@ def run(*arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[st
 def desk(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("examples") / "support-desk"
     folder.mkdir()
-    for name in ("recipe.yaml", "tickets.jsonl", "held-out.jsonl"):
+    for name in (PEBBLE, "tickets.jsonl", "held-out.jsonl"):
         shutil.copy(root / "examples" / "support-desk" / name, folder)
     return folder
 
 
 def test_support_desk_by_command_line_and_by_library(desk: Path) -> None:
-    said = run("evaluate", desk / "recipe.yaml", *CUT, "--json").stdout
+    said = run("evaluate", desk / PEBBLE, *CUT, "--json").stdout
     report = EvaluationReport.from_bytes(said.encode())
     assert report.test.rows == 64
     assert {system.system for system in report.systems} >= {
@@ -42,16 +45,23 @@ def test_support_desk_by_command_line_and_by_library(desk: Path) -> None:
         "majority",
         "tfidf-words",
     }
-    recipe = tunesmith.limited(tunesmith.load_recipe(desk / "recipe.yaml"), tunesmith.Limits(rows=64, steps=4))
-    again = tunesmith.run(recipe, tunesmith.open_context(desk / "recipe.yaml"), until="evaluate", again=True)
+    recipe = tunesmith.limited(tunesmith.load_recipe(desk / PEBBLE), tunesmith.Limits(rows=64, steps=4))
+    again = tunesmith.run(recipe, tunesmith.open_context(desk / PEBBLE), until="evaluate", again=True)
     assert again.evaluation is not None and again.reused == ()
     assert again.evaluation.digest() == report.digest()
-    page = desk / ".tunesmith" / "reports" / "support-desk.html"
+    page = desk / ".tunesmith" / "reports" / "support-desk-pebble.html"
     assert f"{report.test.rows}" in page.read_text()
 
 
+def test_both_recipes_of_the_support_desk_differ_in_model_and_prompt_alone(root: Path) -> None:
+    folder = root / "examples" / "support-desk"
+    real, small = (tunesmith.load_recipe(folder / name) for name in ("recipe.yaml", PEBBLE))
+    assert (real.data, real.audit, real.evaluate) == (small.data, small.audit, small.evaluate)
+    assert real.task.instruction is not None and small.task.instruction is None
+
+
 def test_a_few_steps_do_not_pass_the_gate(desk: Path) -> None:
-    refused = run("run", desk / "recipe.yaml", *CUT, code=3)
+    refused = run("run", desk / PEBBLE, *CUT, code=3)
     assert "the gate says" in refused.stderr
     assert not (desk / "releases").exists()
 
