@@ -100,9 +100,7 @@ def _audited(report: AuditReport) -> str:
     named = ", ".join(f"{rule} {count:,}" for rule, count in rules[:NAMED_RULES] if count)
     why = f" ({named}{', and others' if len(rules) > NAMED_RULES else ''})" if named else ""
     held = f"{test:,} are held out" if test else "none are held out"
-    return (
-        f"The audit read {report.rows_read:,} rows: {report.train.rows:,} are trained on, {held}, {out:,} were taken out{why}."
-    )
+    return f"The audit read {report.rows_read:,} rows: {report.train.rows:,} are trained on, {held}, {out:,} were taken out{why}."
 
 
 def _trained(report: TrainReport) -> str:
@@ -119,7 +117,9 @@ def _compared(report: EvaluationReport, metric: str) -> str:
         return f"{metric} of the tuned model could not be measured."
     base, other = best_base(report, metric), best_baseline(report, metric)
     said = f"On {tuned.n:,} held-out rows, {metric} is {tuned.value:.3f} for the tuned model"
-    parts = [_against(report, name, metric, words) for name, words in ((base, "its base"), (other, "the best baseline"))]
+    parts = [
+        _against(report, name, metric, words) for name, words in ((base, "its base"), (other, "the best baseline"))
+    ]
     return f"{said}{''.join(parts)}."
 
 
