@@ -1,5 +1,6 @@
-"""A tiny random Llama with a small tokenizer and a chat template, as a folder. Loaded by path from the conftest files."""
+"""A tiny random Llama with a small tokenizer and a chat template, as a folder; a tokenizer of letters. Loaded by path."""
 
+import string
 from pathlib import Path
 
 from tunesmith import process
@@ -7,7 +8,8 @@ from tunesmith import process
 process.prepare()
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from tunesmith.models.bases.template import train_tokenizer
 
@@ -43,3 +45,12 @@ def make_folder(folder: Path, *, seed: int = 5, context: int = 256, scale: float
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def letters(vocabulary: int) -> PreTrainedTokenizerFast:
+    """A tokenizer of single characters with at most `vocabulary` entries, of which 0, 1 and 2 are padding, start and end."""
+    known = "".join(dict.fromkeys(" etaoinshrdlucmfwypvbgkjqxz.,;:TMAFOWSLHCNI0123456789" + string.ascii_letters))
+    entries = {name: at for at, name in enumerate(("<pad>", "<s>", "</s>", *known)) if at < vocabulary}
+    words = Tokenizer(models.WordLevel(entries, unk_token="<pad>"))
+    words.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    return PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", bos_token="<s>", eos_token="</s>")

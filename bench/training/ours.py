@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from training.arms import Job
 from training.cases import Data, facts
 from training.meter import Meter
-from training.models import build_model, context_in, settings_of
+from training.models import build_model, context_in, load_tokenizer, settings_of
 from tunesmith import process
 from tunesmith.models.packed.check import check_packable
 from tunesmith.train.loop import Plan, run_loop
@@ -48,8 +48,9 @@ def run_ours(job: Job, data: Data, folder: Path) -> dict[str, Any]:
     size = data.rows_per_step
     steps = [list(range(step * size, (step + 1) * size)) for step in range(data.steps)]
     settings = settings_of(job)
-    check_packable(model)
-    share = decide_sharing(model, settings, context)
+    tokenizer = load_tokenizer()
+    check_packable(model, tokenizer)
+    share = decide_sharing(model, tokenizer, settings=settings, context=context).on
     plan = Plan(rows=data.rows, steps=steps, validation=[], key="bench", folder=folder / "run", share=share)
     state = run_loop(model, plan, settings=settings, context=context)
     if len(meter.seconds) != data.steps:

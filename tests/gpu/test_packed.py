@@ -1,5 +1,8 @@
 """On CUDA in bf16: variable-length attention equals separate rows, shared or not, and no layer waits for the device."""
 
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
 import pytest
 
 from tunesmith import process
@@ -11,11 +14,16 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from tunesmith.data.chat import Encoded
 from tunesmith.models.packed import varlen
-from tunesmith.models.packed.check import check_packable, shares_exactly
+from tunesmith.models.packed.check import check_packable, sharing
 from tunesmith.models.packed.forward import hidden_states, summed_loss
 from tunesmith.models.packed.layout import lay_out
 from tunesmith.models.packed.plan import pack
 from tunesmith.models.packed.segments import Rule, attend
+
+SPEC = spec_from_file_location("fixtures_models", Path(__file__).parents[1] / "fixtures_models.py")
+fixtures_models = module_from_spec(SPEC)
+SPEC.loader.exec_module(fixtures_models)
+LETTERS = fixtures_models.letters(512)
 
 pytestmark = pytest.mark.gpu
 CUDA = "cuda"
@@ -70,8 +78,8 @@ def test_shared_gradients_equal_separate_ones(dtype: torch.dtype, tolerance: flo
 
 def test_the_trial_accepts_it() -> None:
     qwen = model(torch.bfloat16)
-    check_packable(qwen)
-    assert shares_exactly(qwen)
+    check_packable(qwen, LETTERS)
+    assert sharing(qwen, LETTERS).agrees
 
 
 def test_no_layer_waits_for_the_device() -> None:

@@ -2,10 +2,12 @@
 
 from typing import Literal
 
+from pydantic import Field
+
 from tunesmith.artifacts.base import Artifact
 from tunesmith.artifacts.finding import Place
 from tunesmith.artifacts.lengths import Lengths
-from tunesmith.artifacts.report import ModelRef, Report
+from tunesmith.artifacts.report import ModelRef, Report, is_empty
 
 
 class Piece(Artifact):
@@ -54,9 +56,9 @@ class TrainPreview(Report):
     """What `train` would run, up to its first step. Tokens count all steps of the run.
 
     `distinct_tokens` are left when the rows of each step share every prefix; `computed_tokens` go through the model as the
-    run would cut its passes; `shares` says whether prefixes are shared there. The estimates are in `measured`, made as
-    the two fields at the end say: activation_bytes and training_seconds, from a pass of pass_tokens that took pass_seconds
-    on `threads` threads.
+    run would cut its passes; `shares` says whether prefixes are shared there, and `sharing` why. The estimates are in
+    `measured`, made as the two fields at the end say: activation_bytes and training_seconds, from a pass of pass_tokens that
+    took pass_seconds on `threads` threads.
     """
 
     base: ModelRef
@@ -79,6 +81,7 @@ class TrainPreview(Report):
     distinct_tokens: int
     computed_tokens: int
     shares: bool
+    sharing: str = Field(default="", exclude_if=is_empty)
     trainable_parameters: int
     memory: FixedMemory
     activations_how: str

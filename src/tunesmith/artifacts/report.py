@@ -95,6 +95,11 @@ def _listed(key: str, counts: Mapping[str, int], only: set[str | None] | None) -
     return {"": rest, **listed} if rest else listed
 
 
+def is_empty(value: object) -> bool:
+    """Whether a text says nothing; such a field is left out of the bytes, so a report from before it keeps its digest."""
+    return value == ""
+
+
 class AuditReport(Report):
     """Clean data sets, findings, and how many rows each rule took out.
 
@@ -185,7 +190,8 @@ class WatchFinding(Artifact):
 class TrainReport(Report):
     """The model, how it was reached, and the record of the rows that each step consumed.
 
-    `distinct_tokens` is how many of `tokens` went through the trunk; 0 in reports from before it was counted. `watch` has
+    `distinct_tokens` is how many of `tokens` went through the trunk; 0 in reports from before it was counted. `sharing` says
+    why prefixes were shared or not, empty in reports from before it was written; the figures are in `measured`. `watch` has
     what the watchers saw; what depends on the clock (a slow machine) is in `measured` instead.
     """
 
@@ -198,6 +204,7 @@ class TrainReport(Report):
     rows: int
     tokens: int
     distinct_tokens: int = 0
+    sharing: str = Field(default="", exclude_if=is_empty)
     supervised_tokens: int
     trainable_parameters: int
     curve: tuple[CurvePoint, ...]

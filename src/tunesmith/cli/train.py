@@ -1,7 +1,7 @@
 """`tunesmith train RECIPE`, and two looks ahead: `--dry-run` and `--find-rate`."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeVar
 
@@ -218,7 +218,18 @@ def token_lines(found: "TrainPreview") -> Iterator[str]:
     saving = found.tokens / found.distinct_tokens
     yield f"shared prefixes: {found.distinct_tokens:,} distinct tokens within the steps, {saving:.2f} times fewer"
     how = "prefixes are shared within a pass" if found.shares else "prefixes are not shared"
-    yield f"computed: {found.computed_tokens:,} tokens; {how}"
+    why = f" ({sharing_reason(found.sharing, found.measured)})" if found.sharing else ""
+    yield f"computed: {found.computed_tokens:,} tokens; {how}{why}"
+
+
+def sharing_reason(why: str, measured: "Mapping[str, float]") -> str:
+    """Why prefixes are shared or not, with the figures where it was tried on the model."""
+    if "sharing_worst" not in measured:
+        return why
+    return (
+        f"{why}: logits differ by {measured['sharing_worst']:.2g} at worst, {measured['sharing_bound']:.2g} allowed there, "
+        f"and by {measured['sharing_middle']:.2g} in the middle, {measured['sharing_middle_bound']:.2g} allowed"
+    )
 
 
 def need_lines(found: "TrainPreview") -> Iterator[str]:

@@ -53,6 +53,7 @@ def dry_run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> T
         "pass_seconds": round(trial.seconds, 6),
         "training_seconds": round(trial.seconds / trial.tokens * sum(computed), 3),
         "threads": float(torch.get_num_threads()),
+        **ready.sharing.measured(),
     }
     provenance = provenance_of("train-preview", inputs, ready.base, settings=settings, context=context)
     preview = _preview(ready, computed=sum(computed), settings=settings, provenance=provenance)
@@ -108,6 +109,7 @@ def _preview(ready: Ready, *, computed: int, settings: TrainSettings, provenance
         distinct_tokens=sum(_distinct(step, ready) for step in steps),
         computed_tokens=computed,
         shares=ready.share,
+        sharing=ready.sharing.why,
         trainable_parameters=sum(value.numel() for value in trainable(ready.model).values()),
         memory=fixed_memory(ready.model, build_optimizer(ready.model, settings)),
         activations_how=ACTIVATIONS_HOW,

@@ -10,12 +10,14 @@ from tunesmith.artifacts import Dataset, ModelRef, Place, Provenance, RejectedRo
 from tunesmith.context import Context
 from tunesmith.data.rows import load_rows
 from tunesmith.errors import DataError, Misuse
+from tunesmith.models.agreement import Agreement
 from tunesmith.models.architecture import architecture_of, positions_of
 from tunesmith.models.bases.prepare import prepared_base
 from tunesmith.models.loading import context_length
-from tunesmith.models.packed.check import check_packable, shares_exactly
+from tunesmith.models.packed.check import check_packable, sharing
 from tunesmith.models.packed.ending import cut_down, is_cut_down
 from tunesmith.models.packed.forward import unwrapped
+from tunesmith.models.probes import make_probes
 from tunesmith.models.tasks import EncodedRow, Task, build_task
 from tunesmith.recipe import BaseSettings, NewBase, TaskSettings, TrainSettings
 from tunesmith.train.batches import plan_steps
@@ -42,8 +44,32 @@ class TrainInputs:
 
 
 @dataclass(frozen=True)
+class Sharing:
+    """Whether rows of a pass share their prefixes, why, and how it came out where it was tried."""
+
+    on: bool
+    why: str
+    tried: Agreement | None = None
+
+    def told(self) -> str:
+        """The reason, with the figures."""
+        return self.why if self.tried is None else f"{self.why}: {self.tried.told()}"
+
+    def measured(self) -> dict[str, float]:
+        """The figures by name; they depend on the machine, so they stand outside a report's digest."""
+        if self.tried is None:
+            return {}
+        return {
+            "sharing_worst": float(f"{self.tried.worst:.3g}"),
+            "sharing_bound": float(f"{self.tried.bound:.3g}"),
+            "sharing_middle": float(f"{self.tried.middle:.3g}"),
+            "sharing_middle_bound": float(f"{self.tried.middle_bound:.3g}"),
+        }
+
+
+@dataclass(frozen=True)
 class Ready:
-    """What a run has before its first step. `window` is the longest a row may be; `share`: rows of a pass share prefixes.
+    """What a run has before its first step. `window` is the longest a row may be; `sharing`: whether rows share prefixes.
 
     `task` makes passes of rows and gives them their loss. `folder` holds the base's files. `rejected` are the rows that no run
     would take, `places` where every row stands.
@@ -55,12 +81,17 @@ class Ready:
     base: ModelRef
     folder: Path
     window: int
-    share: bool
+    sharing: Sharing
     rows: Sequence[EncodedRow]
     validation: Sequence[EncodedRow]
     steps: Sequence[Sequence[int]]
     rejected: tuple[RejectedRow, ...]
     places: dict[str, Place]
+
+    @property
+    def share(self) -> bool:
+        """Whether rows of a pass share prefixes."""
+        return self.sharing.on
 
     def of_step(self, step: int) -> list[EncodedRow]:
         """The rows of one step."""
@@ -92,10 +123,12 @@ def get_ready(
         encoded, rejected = sort_out(told, encoder, strict=strict)
         kept, validation = hold_back(encoded, settings, context)
         model = to_device(prepare_model(model, settings, context, head=task.head))
-        share = task.head is None and _tried(model, settings, context, ranks)
-        if task.head is not None:
+        if task.head is None:
+            share = _tried(model, tokenizer, settings=settings, context=context, ranks=ranks)
+        else:
             whole: Sequence[Any] = kept
-            task.check_model(model, whole)
+            task.check_model(model, whole, tokenizer)
+            share = Sharing(False, "an encoder reads every row whole")
     return Ready(
         task=task,
         model=model,
@@ -103,7 +136,7 @@ def get_ready(
         base=base,
         folder=folder,
         window=window,
-        share=share,
+        sharing=share,
         rows=kept,
         validation=validation,
         steps=plan_steps([len(row.ids) for row in kept], settings, context),
@@ -112,12 +145,16 @@ def get_ready(
     )
 
 
-def _tried(model: Any, settings: TrainSettings, context: Context, ranks: Ranks) -> bool:
+def _tried(
+    model: Any, tokenizer: PreTrainedTokenizerBase, *, settings: TrainSettings, context: Context, ranks: Ranks
+) -> Sharing:
     """Try the model, and whether its rows may share; a frame without weights follows what rank 0 has found."""
 
-    def look() -> tuple[bool, bool]:
-        check_packable(model)
-        return is_cut_down(unwrapped(model)), decide_sharing(model, settings, context)
+    def look() -> tuple[bool, Sharing]:
+        check_packable(model, tokenizer)
+        if note := make_probes(unwrapped(model), tokenizer).note():
+            context.progress.say(note)
+        return is_cut_down(unwrapped(model)), decide_sharing(model, tokenizer, settings=settings, context=context)
 
     ends, share = tell(ranks, look) if ranks.sharded else look()
     if ends and not is_cut_down(unwrapped(model)):
@@ -207,25 +244,29 @@ def hold_back(
     return [row for row in rows if row.row_id not in held], [row for row in rows if row.row_id in held]
 
 
-def decide_sharing(model: Any, settings: TrainSettings, context: Context) -> bool:
+def decide_sharing(
+    model: Any, tokenizer: PreTrainedTokenizerBase, *, settings: TrainSettings, context: Context
+) -> Sharing:
     """Whether rows share their prefixes: by the recipe, and only where it was tried on this model and is exact.
 
     Raises Misuse when the recipe asks for it and it is not.
     """
     if settings.share_prefixes == "off":
-        return False
+        return Sharing(False, "train.share_prefixes is off")
     if settings.dropout or settings.neftune:
-        reason = "each row draws its own noise (dropout or neftune)"
-    elif shares_exactly(model):
-        return True
+        reason, found = "each row draws its own noise (dropout or neftune)", None
     else:
+        found = sharing(model, tokenizer)
+        if found.agrees:
+            return Sharing(True, "tried on this model", found)
         reason = "this model does not give a row behind a shared prefix what it gives the row alone"
+    off = Sharing(False, reason, found)
     if settings.share_prefixes == "on":
         raise Misuse(
-            f"rows cannot share prefixes: {reason}", where="train.share_prefixes", hint="set it to auto or off"
+            f"rows cannot share prefixes: {off.told()}", where="train.share_prefixes", hint="set it to auto or off"
         )
-    context.progress.say(f"rows do not share prefixes: {reason}")
-    return False
+    context.progress.say(f"rows do not share prefixes: {off.told()}")
+    return off
 
 
 def base_of(inputs: TrainInputs, rows: Sequence[Row], context: Context) -> ModelRef:

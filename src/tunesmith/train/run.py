@@ -115,7 +115,8 @@ def _train(job: Job, context: Context, ranks: Ranks) -> TrainReport:
     outcome = _Outcome(model, ready.tokenizer, ready.base, plan, state, ready.task)
     report = tell(ranks, lambda: _report(outcome, provenance, settings=settings, context=context))
     seconds = round(context.clock.seconds() - started, 2)
-    return report.model_copy(update={"measured": {"seconds": seconds, "ranks": ranks.size, **measured}})
+    measured = {"seconds": seconds, "ranks": ranks.size, **ready.sharing.measured(), **measured}
+    return report.model_copy(update={"sharing": ready.sharing.why, "measured": measured})
 
 
 def adopt(report: str, inputs: TrainInputs, *, settings: TrainSettings, context: Context) -> TrainReport:

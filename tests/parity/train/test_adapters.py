@@ -199,8 +199,9 @@ def test_an_adapter_on_tied_weights_is_peft_s_and_merges_into_a_model_of_two_mat
         target_modules=TIED[targets],
         **METHODS[method],
     )
-    model = prepare_model(load_folder(tied, dtype=precision)[0], settings, context)
-    check_packable(model)
+    loaded, tokenizer = load_folder(tied, dtype=precision)
+    model = prepare_model(loaded, settings, context)
+    check_packable(model, tokenizer)
     untrained = logits(model)
     train(model, settings)
     unwrapped(model).set_attn_implementation("sdpa")

@@ -13,6 +13,7 @@ import socket
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,11 @@ from tunesmith.train.loop import Diverged, Plan, run_loop
 from tunesmith.train.methods import prepare_model
 from tunesmith.train.optimizers import build_optimizer
 from tunesmith.train.run import dismiss, follow
+
+SPEC = spec_from_file_location("fixtures_models", Path(__file__).parents[2] / "fixtures_models.py")
+fixtures_models = module_from_spec(SPEC)
+SPEC.loader.exec_module(fixtures_models)
+LETTERS = fixtures_models.letters(101)
 
 CONFIG = Path(__file__).parents[2] / "tiny_config.json"
 SHAPES = ("untied", "tied", "lora", "lora-tied")
@@ -182,7 +188,7 @@ def trained(shape: str, work: Path, ranks: Ranks = ALONE, *, after: int = len(ST
         return prepare_model(model(shape), how, made)
 
     own = fresh()
-    check_packable(own)
+    check_packable(own, LETTERS)
     ranks = place(own, ranks)
     state = run_loop(own, plan(work, ranks), settings=how, context=made)
     whole = collect(own, ranks, fresh)
@@ -194,7 +200,7 @@ def gradients(shape: str, work: Path, ranks: Ranks = ALONE) -> dict[str, torch.T
     """Every gradient of the first step, whole."""
     how = settings(shape)
     own = prepare_model(model(shape), how, context(work / "store"))
-    check_packable(own)
+    check_packable(own, LETTERS)
     ranks = place(own, ranks)
     chosen = [rows()[at] for at in STEPS[0]]
     weight = sum(row.weight for row in chosen)
@@ -499,7 +505,7 @@ def pass_sums(folder: Path) -> dict[str, torch.Tensor]:
     """The gradients of the first step in bf16, pass by pass of each of two ranks, added here in fp32."""
     how = settings("half")
     own = model("half")
-    check_packable(own)
+    check_packable(own, LETTERS)
     chosen = [rows()[at] for at in STEPS[0]]
     weight = sum(row.weight for row in chosen)
     sums = {name: torch.zeros(value.shape) for name, value in own.named_parameters()}

@@ -1,6 +1,8 @@
 """Every decoder family: packed and shared passes give the loss and the gradients of its own forward, row by row."""
 
 from collections.abc import Sequence
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +18,18 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedModel
 from tunesmith.data.chat import Encoded
 from tunesmith.errors import Misuse
 from tunesmith.models.packed import stacks
-from tunesmith.models.packed.check import check_packable, shares_exactly
+from tunesmith.models.packed.check import check_packable, sharing
 from tunesmith.models.packed.ending import cut_down, is_cut_down
 from tunesmith.models.packed.forward import summed_loss, token_logprobs
 from tunesmith.models.packed.plan import pack, split_passes
 
+SPEC = spec_from_file_location("fixtures_models", Path(__file__).parents[2] / "fixtures_models.py")
+fixtures_models = module_from_spec(SPEC)
+SPEC.loader.exec_module(fixtures_models)
+
 CPU = torch.device("cpu")
 VOCABULARY = 61
+LETTERS = fixtures_models.letters(VOCABULARY)
 SMALL = {
     "vocab_size": VOCABULARY, "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4,
     "num_key_value_heads": 2, "max_position_embeddings": 64, "initializer_range": 0.08, "pad_token_id": 0, "bos_token_id": 1,
@@ -84,7 +91,7 @@ def build_any(family: str, options: dict[str, Any]) -> PreTrainedModel:
 def test_a_family_that_cannot_be_done_exactly_is_refused_by_name(family: str) -> None:
     options, what = REFUSED[family]
     with pytest.raises(Misuse, match=what):
-        check_packable(build_any(family, options))
+        check_packable(build_any(family, options), LETTERS)
 
 
 def rows() -> list[Encoded]:
@@ -154,8 +161,8 @@ def test_loss_and_gradients_are_those_of_separate_rows(
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_is_accepted_by_trial(family: str) -> None:
     model = build(family).float()
-    check_packable(model)
-    assert shares_exactly(model)
+    check_packable(model, LETTERS)
+    assert sharing(model, LETTERS).agrees
     assert is_cut_down(model)
 
 

@@ -215,24 +215,24 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("family", REFUSED)
-def test_a_family_that_cannot_be_run_exactly_is_refused_by_name(family):
+def test_a_family_that_cannot_be_run_exactly_is_refused_by_name(family, letters):
     options, what = REFUSED[family]
     with pytest.raises(Misuse, match=what):
-        check_exact(build(family, **options), where="here")
+        check_exact(build(family, **options), letters, where="here")
 
 
-def test_weights_that_give_no_numbers_are_refused():
+def test_weights_that_give_no_numbers_are_refused(letters):
     model = build("llama")
     with torch.no_grad():
         model.lm_head.weight[7] = torch.nan
     with pytest.raises(DataError, match="logits are not numbers"):
-        check_exact(model, where="here")
+        check_exact(model, letters, where="here")
     with pytest.raises(DataError, match="logits are not numbers"):
         choose(Engine(model), [[5, 6]], [[7, 8], [7, 9]], batch=1)
 
 
-def test_a_window_that_no_row_can_reach_is_no_reason_to_refuse():
-    check_exact(build("qwen2_moe", **EXPERTS, **{**WINDOW, "sliding_window": 64}), where="here")
+def test_a_window_that_no_row_can_reach_is_no_reason_to_refuse(letters):
+    check_exact(build("qwen2_moe", **EXPERTS, **{**WINDOW, "sliding_window": 64}), letters, where="here")
 
 
 def test_the_context_ends_where_rotary_embeddings_turn():

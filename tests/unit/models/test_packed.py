@@ -13,7 +13,15 @@ process.prepare()
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import GPT2Config, GPT2LMHeadModel, Lfm2Config, Lfm2ForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    Lfm2Config,
+    Lfm2ForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 from tunesmith.data.chat import Encoded
 from tunesmith.errors import Misuse
@@ -227,28 +235,28 @@ def test_the_attention_is_known_to_transformers_by_name() -> None:
     assert llama.config._attn_implementation == attention.NAME == "tunesmith_packed"
 
 
-def test_a_llama_can_be_packed_and_is_left_as_it_was() -> None:
+def test_a_llama_can_be_packed_and_is_left_as_it_was(letters: PreTrainedTokenizerFast) -> None:
     llama = model().train()
     before = llama.config._attn_implementation
-    check_packable(llama)
+    check_packable(llama, letters)
     assert llama.training
     assert llama.config._attn_implementation == before != attention.NAME
 
 
-def test_a_model_whose_rows_see_each_other_is_refused() -> None:
+def test_a_model_whose_rows_see_each_other_is_refused(letters: PreTrainedTokenizerFast) -> None:
     config = Lfm2Config(
         vocab_size=VOCABULARY, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, layer_types=["conv", "full_attention"], initializer_range=0.2,
     )  # fmt: skip
     with pytest.raises(Misuse, match="rows of a lfm2 model see each other when they are packed"):
-        check_packable(Lfm2ForCausalLM(config))
+        check_packable(Lfm2ForCausalLM(config), letters)
 
 
 @pytest.mark.parametrize(("dropout", "refused"), [(0.0, False), (0.1, True)])
-def test_dropout_outside_attention_is_refused(dropout: float, refused: bool) -> None:
+def test_dropout_outside_attention_is_refused(dropout: float, refused: bool, letters: PreTrainedTokenizerFast) -> None:
     config = GPT2Config(
         vocab_size=VOCABULARY, n_embd=32, n_layer=1, n_head=4, n_positions=64, attn_pdrop=0.0, embd_pdrop=0.0,
         resid_pdrop=dropout, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
     with pytest.raises(Misuse, match="the gpt2 model has dropout") if refused else nullcontext():
-        check_packable(GPT2LMHeadModel(config))
+        check_packable(GPT2LMHeadModel(config), letters)

@@ -16,6 +16,7 @@ from tunesmith.models.packed.check import sharing_rows
 from tunesmith.models.packed.layout import Segment, lay_out, narrowed
 from tunesmith.models.packed.segments import Rule, attend
 from tunesmith.models.packed.stacks import Root, arrange, find_roots, without_roots
+from tunesmith.models.probes import Probes
 
 ROWS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), min_size=1, max_size=14)
 
@@ -125,4 +126,5 @@ def test_a_window_or_a_soft_cap_goes_without_roots() -> None:
 
 def test_the_trial_before_a_run_tries_a_prefix_that_is_kept_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    assert find_roots(lay_out(sharing_rows(), share=True).segments)
+    rows = sharing_rows(Probes(tuple(range(3, 99)), None, None))
+    assert find_roots(lay_out([Encoded("tried", row, ()) for row in rows], share=True).segments)

@@ -150,11 +150,14 @@ class KeyValues:
         """Position by slot behind the stem, as it is as long as nothing branches."""
         return torch.arange(self.stem_length, capacity, device=device).repeat(rows, 1)
 
-    def expanded(self, rows: int, capacity: int) -> "KeyValues":
-        """A cache for `rows` rows that all begin with what this one-row cache holds, with room for more."""
-        if self.capacity >= WORTH_A_STEM:
-            stem = {layer: (keys[0], values[0]) for layer, (keys, values) in self.layers.items()}
-            return KeyValues(capacity, stem=stem, stem_length=self.capacity)
+    def expanded(self, rows: int, capacity: int, *, stem: bool | None = None) -> "KeyValues":
+        """A cache for `rows` rows that all begin with what this one-row cache holds, with room for more.
+
+        `stem`: hold that beginning once for all rows; by its length when None.
+        """
+        if self.capacity >= WORTH_A_STEM if stem is None else stem:
+            held = {layer: (keys[0], values[0]) for layer, (keys, values) in self.layers.items()}
+            return KeyValues(capacity, stem=held, stem_length=self.capacity)
         other = KeyValues(capacity)
         for layer, (keys, values) in self.layers.items():
             other.layers[layer] = (_copied(keys, rows, capacity), _copied(values, rows, capacity))

@@ -133,5 +133,5 @@ def open_local(folder: Path, *, digest: str, base: Path | None = None, dtype: Pr
     Raises Misuse, naming the family, for a model whose answers would not be exactly its own (`trial.check_exact`).
     """
     model, tokenizer = load_folder(folder, base=base, dtype=dtype)
-    check_exact(model, where=str(folder))
+    check_exact(model, tokenizer, where=str(folder))
     return LocalModel(model, tokenizer, digest)

@@ -1,96 +1,141 @@
-"""Whether a model can be evaluated and served exactly: tried on short rows when it is loaded, not guessed from its name."""
+"""Whether a model can be evaluated and served exactly: tried on ordinary text when it is loaded, not guessed from its name."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from tunesmith import process
 from tunesmith.data.chat import Encoded
 from tunesmith.errors import DataError, Misuse
-from tunesmith.models.backends.engine import Engine, Ids
+from tunesmith.models.agreement import Agreement, Ids, agreement, own_logits, places_of
+from tunesmith.models.backends.engine import Engine
 from tunesmith.models.backends.keyvalues import Aim, KeyValues
-from tunesmith.models.packed.check import TOLERANCE, wrong_window
+from tunesmith.models.packed.check import wrong_window
 from tunesmith.models.packed.forward import hidden_states, unwrapped
 from tunesmith.models.packed.plan import pack
+from tunesmith.models.probes import Probes, make_probes
 
 process.prepare()
 
 import torch  # noqa: E402
+from transformers import PreTrainedTokenizerBase  # noqa: E402
 
-SHARED: Final = (5, 6, 7)
-PROMPTS: Final = ((*SHARED, 8, 9, 10, 11), (*SHARED, 12))
-NEXT: Final = 13
-BRANCHES: Final = (14, 15)
+SHARED: Final = 12
+REST: Final = (6, 2)
+"""Tokens that all prompts begin with, and those of each prompt behind them."""
+
 HINT: Final = "give a base whose layers are attention and feed-forward alone"
 
 
-def check_exact(model: Any, *, where: str) -> None:
-    """Raises Misuse, naming the family, when our logits are not those of the model's own forward, within rounding.
+@dataclass(frozen=True)
+class Walk:
+    """Prompts that begin alike, one more token behind each, and then `branches` side by side."""
 
-    Tried is what evaluation and serving do: two prompts on a prefix that they share, one more token, two branches side by
-    side, and whole rows packed. Short rows cannot show a sliding window, so what the layers ask for is compared with what
-    the config declares. The attention of the model is left as it was found. Raises DataError for weights that give NaN.
+    shared: Ids
+    rests: tuple[Ids, ...]
+    after: int
+    branches: tuple[int, ...]
+
+    @property
+    def rows(self) -> list[Ids]:
+        """The whole rows that are walked through: for each prompt, each of its branches."""
+        return [(*self.shared, *rest, self.after, branch) for rest in self.rests for branch in self.branches]
+
+    @property
+    def places(self) -> list[tuple[int, ...]]:
+        """For each row the last place of its prompt, the one after it, and that of its branch."""
+        ends = [len(self.shared) + len(rest) - 1 for rest in self.rests for _ in self.branches]
+        return [(end, end + 1, end + 2) for end in ends]
+
+
+def check_exact(model: Any, tokenizer: PreTrainedTokenizerBase, *, where: str) -> Agreement:
+    """Raises Misuse, naming the family, when our logits are not those of the model's own forward, within its own rounding.
+
+    Tried is what evaluation and serving do: prompts on a prefix that they share, copied into each row and then held once for
+    all; one more token; branches side by side; whole rows packed; and a prompt beyond the model's windows. What the layers ask
+    for as their window is compared with what the config declares. The attention of the model is left as it was found. Raises
+    DataError for weights that give NaN.
     """
     causal = unwrapped(model)
     kind = causal.config.model_type
     before = causal.config._attn_implementation
-    seen = KeyValues(len(SHARED))
+    windows: dict[int, int | None] = {}
     try:
+        walks = walks_of(make_probes(causal, tokenizer))
         with torch.no_grad():
-            mine, packed = _cached(Engine(model), seen), _packed(Engine(model))
-            causal.set_attn_implementation("eager")
-            own = [causal(input_ids=_ids(model, row), use_cache=False).logits[0].float() for row in _rows()]
+            found = [_tried(model, walk, windows) for walk in walks]
     except Misuse as error:
+        if isinstance(error, DataError):
+            raise DataError(error.what, where=where, hint=error.hint) from error
         raise Misuse(f"a {kind} model cannot be run exactly: {error.what}", where=where, hint=HINT) from error
     finally:
         causal.set_attn_implementation(before)
-    theirs = torch.stack([own[row][place] for row, place in _places()])
-    if theirs.isnan().any():
-        raise DataError("the model's own logits are not numbers", where=where, hint="its training has diverged")
-    if not (_close(mine, theirs, causal.dtype) and _close(packed, torch.cat(own), causal.dtype)):
-        raise Misuse(f"a {kind} model's answers differ from its own forward's", where=where, hint=HINT)
-    if wrong := wrong_window(causal, seen.windows):
+    if wrong := wrong_window(causal, windows):
         raise Misuse(f"a {kind} model cannot be run exactly: {wrong}", where=where, hint=HINT)
+    for one in (one for some in found for one in some):
+        if not one.agrees:
+            what = f"a {kind} model's answers differ from its own forward's: {one.told()}"
+            raise Misuse(what, where=where, hint=HINT)
+    return max((one for some in found for one in some), key=lambda one: one.worst / one.bound)
 
 
-def _rows() -> list[tuple[int, ...]]:
-    """The whole rows that the trial walks through: for each prompt, its two branches."""
-    return [(*prompt, NEXT, branch) for prompt in PROMPTS for branch in BRANCHES]
+def walks_of(probes: Probes) -> list[Walk]:
+    """A short walk, and one beyond the model's windows where it has any."""
+    after, *branches = probes.row(80, 3)
+    rests = tuple(probes.row(SHARED + 11 * at, length) for at, length in enumerate(REST))
+    walks = [Walk(probes.row(0, SHARED), rests, after, tuple(dict.fromkeys(branches)))]
+    if probes.long is not None:
+        walks.append(Walk(probes.row(7, probes.long - REST[1] - 2), rests[1:], after, (branches[0],)))
+    return walks
 
 
-def _places() -> list[tuple[int, int]]:
-    """(row, place) of the tokens that `_cached` gives logits of, in its order."""
-    ends = [len(prompt) - 1 for prompt in PROMPTS]
-    first = [(2 * at, end) for at, end in enumerate(ends)]
-    second = [(2 * at, end + 1) for at, end in enumerate(ends)]
-    return first + second + [(2 * at + branch, end + 2) for at, end in enumerate(ends) for branch in (0, 1)]
+def _tried(model: Any, walk: Walk, windows: dict[int, int | None]) -> list[Agreement]:
+    """How near one walk comes to the model's own logits: with its prefix copied, with its prefix as a stem, and packed."""
+    causal = unwrapped(model)
+    spread = places_of(walk.rows, int(causal.get_input_embeddings().weight.shape[0]))
+    places = [tuple(sorted({*some, *walked})) for some, walked in zip(spread, walk.places, strict=True)]
+    engine, prefix = Engine(model), KeyValues(len(walk.shared))
+    engine.append([walk.shared], prefix, start=0)
+    windows.update(prefix.windows)
+    walked = [_cached(engine, prefix, walk, stem=stem) for stem in (False, True)]
+    packed = _packed(engine, walk, places)
+    own = own_logits(causal, walk.rows, places)
+    return [*(agreement(mine, own.at(walk.places)) for mine in walked), agreement(packed, own)]
 
 
-def _cached(engine: Engine, prefix: KeyValues) -> torch.Tensor:
-    """[8, V]: at the end of both prompts, after one more token, and after each branch of each."""
+def _cached(engine: Engine, prefix: KeyValues, walk: Walk, *, stem: bool) -> list[torch.Tensor]:
+    """For every row of a walk [3, V]: at the end of its prompt, after one more token, and after its branch."""
     device = unwrapped(engine.model).device
-    engine.append([SHARED], prefix, start=0)
-    lengths = torch.tensor([len(prompt) for prompt in PROMPTS], device=device)
+    lengths = torch.tensor([len(walk.shared) + len(rest) for rest in walk.rests], device=device)
     longest = int(lengths.max())
-    seen = prefix.expanded(len(PROMPTS), longest + 1 + len(BRANCHES))
-    read = engine.append([prompt[len(SHARED) :] for prompt in PROMPTS], seen, start=len(SHARED))
-    stepped = engine.step(torch.full_like(lengths, NEXT), lengths, seen)
-    columns = torch.arange(len(BRANCHES), device=device)
+    seen = prefix.expanded(len(walk.rests), longest + 1 + len(walk.branches), stem=stem)
+    read = engine.append(walk.rests, seen, start=len(walk.shared))
+    stepped = engine.step(torch.full_like(lengths, walk.after), lengths, seen)
+    branched = engine.forward(*_side_by_side(walk, lengths, seen), seen)
+    states = [
+        torch.stack([read[prompt], stepped[prompt], branched[prompt * len(walk.branches) + branch]])
+        for prompt in range(len(walk.rests))
+        for branch in range(len(walk.branches))
+    ]
+    return [engine.logits(one) for one in states]
+
+
+def _side_by_side(walk: Walk, lengths: torch.Tensor, seen: KeyValues) -> tuple[torch.Tensor, Aim]:
+    """The branches of every prompt in slots of their own at one position, none of which sees another."""
+    columns = torch.arange(len(walk.branches), device=lengths.device)
     slots = lengths[:, None] + 1 + columns
-    visible = torch.arange(seen.capacity, device=device) <= lengths[:, None, None]
-    visible = visible | (torch.arange(seen.capacity, device=device) == slots[:, :, None])
-    aim = Aim(slots, (lengths + 1)[:, None].expand_as(slots), visible, torch.ones_like(slots, dtype=torch.bool))
-    ids = torch.tensor([BRANCHES] * len(PROMPTS), device=device)
-    return engine.logits(torch.cat([read, stepped, engine.forward(ids, aim, seen)])).float()
+    known = torch.arange(seen.capacity, device=lengths.device)
+    visible = (known <= lengths[:, None, None]) | (known == slots[:, :, None])
+    present = torch.ones_like(slots, dtype=torch.bool)
+    aim = Aim(slots, (lengths + 1)[:, None].expand_as(slots), visible, present)
+    return torch.tensor([walk.branches] * len(walk.rests), device=lengths.device), aim
 
 
-def _packed(engine: Engine) -> torch.Tensor:
-    """[T, V] of the whole rows in one pass, as `logprobs` computes them."""
-    rows = [Encoded("tried", row, ()) for row in _rows()]
-    return engine.logits(hidden_states(engine.model, pack(rows, unwrapped(engine.model).device))).float()
-
-
-def _ids(model: Any, row: Ids) -> torch.Tensor:
-    return torch.tensor([row], device=unwrapped(model).device)
-
-
-def _close(mine: torch.Tensor, theirs: torch.Tensor, dtype: torch.dtype) -> bool:
-    return float((mine - theirs).norm()) <= TOLERANCE.get(dtype, min(TOLERANCE.values())) * float(theirs.norm())
+def _packed(engine: Engine, walk: Walk, wanted: list[tuple[int, ...]]) -> list[torch.Tensor]:
+    """[p, V] of every row at some places, all rows in one pass, as `logprobs` computes them."""
+    rows = [Encoded("tried", row, ()) for row in walk.rows]
+    hidden = hidden_states(engine.model, pack(rows, unwrapped(engine.model).device))
+    found, start = [], 0
+    for row, places in zip(walk.rows, wanted, strict=True):
+        found.append(engine.logits(hidden[[start + place for place in places]]))
+        start += len(row)
+    return found

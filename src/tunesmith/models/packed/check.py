@@ -1,4 +1,4 @@
-"""Whether a model can be packed, and share prefixes, exactly: tried on short rows before training, not guessed from its name."""
+"""Whether a model can be packed, and share prefixes, exactly: tried on ordinary text, not guessed from its name."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -6,29 +6,46 @@ from typing import Any, Final
 from tunesmith import process
 from tunesmith.data.chat import Encoded
 from tunesmith.errors import Misuse
+from tunesmith.models.agreement import Agreement, Ids, agreement, has_experts, own_logits, places_of
 from tunesmith.models.loading import context_length
 from tunesmith.models.packed.ending import cut_down, leave_whole
 from tunesmith.models.packed.forward import hidden_states, unwrapped
 from tunesmith.models.packed.head import head_logits
 from tunesmith.models.packed.layout import lay_out
 from tunesmith.models.packed.plan import Pass, pack
+from tunesmith.models.probes import Probes, make_probes
 
 process.prepare()
 
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
+from transformers import PreTrainedTokenizerBase  # noqa: E402
 
-LENGTH = 6
+SHORT: Final = 5
+LENGTH: Final = 16
+DOUBLE: Final = 32
+"""Tokens of the rows that are packed."""
+
+PREFIX: Final = 24
+BRANCHES: Final = 12
+"""A prefix of so many tokens before so many rows is kept in place on a CPU (see rooted.py)."""
+
+COMPARED: Final = (0, 1, BRANCHES - 2, BRANCHES, BRANCHES + 1, BRANCHES + 2)
+"""Of the rows that share, those that are compared with the model's own forward; the others are there to be shared with."""
+
+ROW: Final = slice(LENGTH, 2 * LENGTH)
+"""The row in the middle of the packed ones, whose neighbours are changed."""
+
 ALONE: Final = "give a base whose layers are attention and feed-forward alone"
 TOLERANCE: Final = {torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 1e-2}
-"""Largest relative difference (norm) that rounding explains; what a family does otherwise is far above it."""
+"""Largest relative difference (norm) of hidden states or gradients of one row computed among more or fewer rows."""
 
 SMALL: Final = 1e-3
 """A gradient this much smaller than the largest of a layer is compared as if it were this large."""
 
 
-def check_packable(model: nn.Module) -> None:
-    """Raises Misuse, naming the family, when a packed row is not what the model itself makes of it.
+def check_packable(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> Agreement:
+    """Raises Misuse, naming the family, when a packed row is not what the model itself makes of it; else says how near it is.
 
     Refused: dropout that is left on; rows that see each other in a pack (convolutions, state spaces), found by changing a
     neighbour and comparing bit for bit; attention or a head that does more than ours does, found by comparing with the
@@ -46,27 +63,76 @@ def check_packable(model: nn.Module) -> None:
             where="base",
             hint=hint,
         )
+    probes = make_probes(unwrapped(model), tokenizer)
     with _Quiet(model):
-        _check_reached(model, kind)
-        second = _row(0)
-        behind_one, behind_other = (_hidden(model, [_row(start), second])[LENGTH:] for start in (LENGTH, 2 * LENGTH))
-        mine = head_logits(unwrapped(model), behind_one).to(behind_one.dtype)
-        unwrapped(model).set_attn_implementation("eager")
-        theirs = unwrapped(model)(input_ids=torch.tensor([second.ids], device=mine.device)).logits[0].to(mine.dtype)
-    if not (torch.equal(behind_one, behind_other) or (_has_experts(model) and _close(behind_one, behind_other))):
-        raise Misuse(f"rows of a {kind} model see each other when they are packed", where="base", hint=ALONE)
-    if not _close(mine, theirs):
-        raise Misuse(f"a packed row of a {kind} model differs from the same row alone", where="base", hint=ALONE)
+        _check_reached(model, kind, probes)
+        rows = _lone_rows(probes)
+        hidden, moved = (_hidden(model, [rows[at] for at in order]) for order in (range(len(rows)), _swapped(rows)))
+        apart = torch.equal(hidden[ROW], moved[ROW])
+        if not (apart or (has_experts(unwrapped(model)) and _close(hidden[ROW], moved[ROW]))):
+            raise Misuse(f"rows of a {kind} model see each other when they are packed", where="base", hint=ALONE)
+        found = _agrees(model, rows, hidden, share=False)
+    if not found.agrees:
+        what = f"a packed row of a {kind} model differs from the same row alone: {found.told()}"
+        raise Misuse(what, where="base", hint=ALONE)
     with _Quiet(model):
-        _try_ending(model)
+        _try_ending(model, probes)
+    return found
 
 
-def _try_ending(model: nn.Module) -> None:
+def sharing(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> Agreement:
+    """How near rows that begin alike, computed in one shared pass, come to what the model itself makes of each alone."""
+    rows = sharing_rows(make_probes(unwrapped(model), tokenizer))
+    with _Quiet(model):
+        return _agrees(model, rows, _hidden(model, rows, share=True), share=True)
+
+
+def sharing_rows(probes: Probes) -> list[Ids]:
+    """Rows that share a little, and so many that share a lot that on a CPU it is kept in place (see rooted.py).
+
+    Where the model has a window, two share more than it holds.
+    """
+    prefix = probes.row(0, PREFIX)
+    many = [prefix + probes.row(PREFIX + 4 * at, 4) for at in range(BRANCHES - 2)]
+    deeper = [(*many[0][:-1], probes.row(at, 1)[0]) for at in (1, 2)]
+    little = [prefix[:9] + probes.row(PREFIX, SHORT), prefix[:3] + probes.row(DOUBLE, SHORT + 6)]
+    if probes.long is None:
+        return [*many, *deeper, *little]
+    ahead = probes.row(1, probes.long - 6)
+    return [*many, *deeper, *little, *(ahead + probes.row(start, 6) for start in (DOUBLE, 2 * DOUBLE))]
+
+
+def _lone_rows(probes: Probes) -> list[Ids]:
+    """Rows of several lengths, one of them beyond the model's windows. The second stands between two of equal length."""
+    rows = [probes.row(start, LENGTH) for start in (0, LENGTH, 2 * LENGTH)]
+    rows += [probes.row(3 * LENGTH, DOUBLE), probes.row(5, SHORT)]
+    return rows if probes.long is None else [*rows, probes.row(2, probes.long)]
+
+
+def _swapped(rows: Sequence[Ids]) -> list[int]:
+    """The order of the lone rows in which the second one has the other's neighbour on either side."""
+    return [2, 1, 0, *range(3, len(rows))]
+
+
+def _agrees(model: nn.Module, rows: Sequence[Ids], hidden: torch.Tensor, *, share: bool) -> Agreement:
+    """Logits from the hidden states of a pass of these rows against those of the model itself."""
+    causal = unwrapped(model)
+    chosen = [rows[at] for at in COMPARED if at < len(rows)] if share else rows
+    places = places_of(chosen, int(causal.get_input_embeddings().weight.shape[0]))
+    paths = lay_out([_encoded(row) for row in rows], share=share).paths
+    mine = []
+    for row, some in zip(chosen, places, strict=True):
+        path = [at for start, end in paths[rows.index(row)] for at in range(start, end)]
+        mine.append(head_logits(causal, hidden[[path[place] for place in some]]))
+    return agreement(mine, own_logits(causal, chosen, places))
+
+
+def _try_ending(model: nn.Module, probes: Probes) -> None:
     """Cut the last layer down and compare what is read, and the gradients of that layer, with the whole layer's."""
     causal = unwrapped(model)
     if not cut_down(causal):
         return
-    rows = [_encoded((*_row(0).ids, *_row(start).ids), ((9, 11),)) for start in (LENGTH, 2 * LENGTH)]
+    rows = [_encoded(probes.row(0, 6) + probes.row(start, 6), ((9, 11),)) for start in (LENGTH, 2 * LENGTH)]
     batch = pack(rows, _device(model))
     moved = [value for value in causal.base_model.layers[-1].parameters() if value.requires_grad]
     try:
@@ -91,10 +157,10 @@ def _read(model: nn.Module, batch: Pass, moved: list[nn.Parameter], *, read_only
     return [states.detach(), *gradients]
 
 
-def _check_reached(model: nn.Module, kind: str) -> None:
+def _check_reached(model: nn.Module, kind: str, probes: Probes) -> None:
     asked: dict[int, int | None] = {}
     try:
-        hidden_states(model, pack([_row(0)], _device(model)), asked)
+        hidden_states(model, pack([_encoded(probes.row(0, SHORT))], _device(model)), asked)
     except Misuse as error:
         raise Misuse(f"a {kind} model cannot be packed exactly: {error.what}", where="base", hint=ALONE) from error
     if wrong := wrong_window(unwrapped(model), asked):
@@ -104,7 +170,7 @@ def _check_reached(model: nn.Module, kind: str) -> None:
 def wrong_window(causal: Any, asked: dict[int, int | None]) -> str | None:
     """What is wrong with the windows that layers `asked` of their attention, or None.
 
-    The trial's rows are too short to reach a window, and some families put theirs into a mask of their own.
+    Not every row reaches every window, and some families put theirs into a mask of their own.
     """
     text, context = causal.config.get_text_config(), context_length(causal)
     kinds = getattr(text, "layer_types", None) or [None] * len(asked)
@@ -126,24 +192,6 @@ def _declared(config: Any, kind: str | None) -> int | None:
 
 def _reached(window: int | None, context: int) -> int | None:
     return None if window is None or window >= context else window
-
-
-def shares_exactly(model: nn.Module) -> bool:
-    """Whether rows that begin alike come out of one shared pass as they come out of separate rows, within rounding."""
-    rows = sharing_rows()
-    with _Quiet(model):
-        separate = _hidden(model, rows)
-        shared = hidden_states(model, pack(rows, _device(model), share=True))
-    paths = lay_out(rows, share=True).paths
-    places = [place for path in paths for start, end in path for place in range(start, end)]
-    return _close(shared[places], separate)
-
-
-def sharing_rows() -> list[Encoded]:
-    """Rows that share a little, and so many that share a lot that on a CPU it is kept in place (see rooted.py)."""
-    prefix, tail = _row(0).ids, _row(LENGTH).ids
-    many = [_encoded(prefix * 4 + (first, second)) for first in tail for second in tail[:2]]
-    return [*many, _encoded(prefix + tail), _encoded(prefix + tail[::-1]), _encoded(prefix[:3] + tail)]
 
 
 class _Quiet:
@@ -169,10 +217,6 @@ def _base_modules(model: nn.Module) -> list[nn.Module]:
     return [module for name, module in model.named_modules() if "lora_dropout" not in name]
 
 
-def _row(start: int) -> Encoded:
-    return _encoded(tuple(range(start, start + LENGTH)))
-
-
 def _encoded(ids: tuple[int, ...], spans: tuple[tuple[int, int], ...] = ()) -> Encoded:
     return Encoded("tried", ids, spans)
 
@@ -181,14 +225,8 @@ def _device(model: nn.Module) -> torch.device:
     return next(model.parameters()).device
 
 
-def _hidden(model: nn.Module, rows: Sequence[Encoded]) -> torch.Tensor:
-    return hidden_states(model, pack(rows, _device(model)))
-
-
-def _has_experts(model: nn.Module) -> bool:
-    """A mixture of experts multiplies as many tokens at once as chose the expert, which changes the rounding of each."""
-    config = unwrapped(model).config.get_text_config()
-    return any(getattr(config, name, None) for name in ("num_local_experts", "num_experts"))
+def _hidden(model: nn.Module, rows: Sequence[Ids], *, share: bool = False) -> torch.Tensor:
+    return hidden_states(model, pack([_encoded(row) for row in rows], _device(model), share=share))
 
 
 def _close(mine: torch.Tensor, theirs: torch.Tensor, floor: float = 0.0) -> bool:

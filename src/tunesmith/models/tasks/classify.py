@@ -140,7 +140,7 @@ class EncoderClassify:
             case "score":
                 return f"{piece.targets[0]:g}"
 
-    def check_model(self, model: Any, pieces: Sequence[Labelled]) -> None:
+    def check_model(self, model: Any, pieces: Sequence[Labelled], tokenizer: PreTrainedTokenizerBase) -> None:
         padded.check_padding(model, padded.two_lengths(pieces), where="base")
 
 

@@ -83,5 +83,5 @@ class DecoderTask(Packed):
         parts = [*found, (piece.ids[last:], 0.0)]
         return [(str(tokenizer.decode(list(ids))), weight) for ids, weight in parts if ids]
 
-    def check_model(self, model: Any, pieces: Sequence[Encoded]) -> None:
-        check_packable(model)
+    def check_model(self, model: Any, pieces: Sequence[Encoded], tokenizer: PreTrainedTokenizerBase) -> None:
+        check_packable(model, tokenizer)

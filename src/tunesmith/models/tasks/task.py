@@ -48,7 +48,7 @@ class Task(Passes, Protocol):
         """The piece as text, in order, with the weight of every part in the loss: 0 where nothing is predicted."""
         ...
 
-    def check_model(self, model: Any, pieces: Sequence[Any]) -> None:
+    def check_model(self, model: Any, pieces: Sequence[Any], tokenizer: PreTrainedTokenizerBase) -> None:
         """Raises Misuse when the model does not compute these rows together as it does each alone."""
         ...
 
