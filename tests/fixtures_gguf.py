@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy
 from gguf import GGUFWriter, TokenType
-from gguf.constants import GGMLQuantizationType
+from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from gguf.quants import quantize
 
 from tunesmith import process
@@ -87,7 +87,9 @@ def paired(weight: numpy.ndarray[Any, Any], heads: int) -> numpy.ndarray[Any, An
     )
 
 
-def write_gguf(path: Path, source: Any, kind: str = "F32", *, extra: dict[str, Any] | None = None, **keys: Any) -> Path:
+def write_gguf(
+    path: Path, source: Any, kind: str = "F32", *, extra: dict[str, Any] | None = None, drawn: str = "", **keys: Any
+) -> Path:
     """`keys` replace keys of the file, None takes one out; matrices are written as `kind`, vectors and `extra` as F32."""
     config, family = source.config, source.config.model_type
     values = {
@@ -117,7 +119,9 @@ def write_gguf(path: Path, source: Any, kind: str = "F32", *, extra: dict[str, A
             array = paired(array, config.num_attention_heads)
         if family == "llama" and ".attn_k." in target:
             array = paired(array, config.num_key_value_heads)
-        if array.ndim == 1:
+        if drawn and ".ffn_down." in target:
+            writer.add_tensor(target, blocks(array.shape, drawn), raw_dtype=GGMLQuantizationType[drawn])
+        elif array.ndim == 1:
             writer.add_tensor(target, array)
         else:
             writer.add_tensor(target, quantize(array, type_of), raw_dtype=type_of)
@@ -128,6 +132,20 @@ def write_gguf(path: Path, source: Any, kind: str = "F32", *, extra: dict[str, A
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+def blocks(shape: tuple[int, ...], kind: str) -> numpy.ndarray[Any, Any]:
+    """Random blocks of a K-quant with small scales, which stand at the end in Q2_K, Q3_K and Q6_K and else at the beginning."""
+    size, width = GGML_QUANT_SIZES[GGMLQuantizationType[kind]]
+    draw = numpy.random.default_rng(7)
+    made = draw.integers(0, 256, (shape[0] * shape[1] // size, width), dtype=numpy.uint8)
+    count = 1 if kind in ("Q3_K", "Q6_K") else 2
+    scales = draw.uniform(0.001, 0.01, (len(made), count)).astype("<f2").view(numpy.uint8)
+    if kind in ("Q2_K", "Q3_K", "Q6_K"):
+        made[:, -2 * count :] = scales
+    else:
+        made[:, : 2 * count] = scales
+    return made.reshape(shape[0], -1)
 
 
 def token_keys() -> dict[str, Any]:

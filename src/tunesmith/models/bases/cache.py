@@ -8,6 +8,7 @@
 A tree is renamed into place when it is whole and its record is written last, so a killed download leaves nothing half-written.
 """
 
+import errno
 import fcntl
 import math
 import os
@@ -20,16 +21,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from tunesmith import process
 from tunesmith.artifacts import digest_of
 from tunesmith.artifacts.base import Artifact, canonical_bytes
-from tunesmith.errors import IntegrityBroken
+from tunesmith.errors import DataError, IntegrityBroken, MachineFailure
 from tunesmith.ports import Progress
-from tunesmith.store.objects import disk_errors, file_digest, write_atomic
+from tunesmith.store.objects import file_digest, write_atomic
 
 VARIABLE: Final = "TUNESMITH_CACHE"
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+CLOSED: Final = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR)
 
 
 class Record(Artifact):
@@ -71,7 +74,13 @@ class Cache:
     def record(self, key: str) -> Record | None:
         """What is known of a source, without looking at its files."""
         path = self._record_path(key)
-        return Record.from_bytes(path.read_bytes()) if path.is_file() else None
+        if not path.is_file():
+            return None
+        try:
+            return Record.from_bytes(path.read_bytes())
+        except IntegrityBroken as error:
+            hint = "delete it, and fetch the base again"
+            raise IntegrityBroken("a record of the cache cannot be read", where=str(path), hint=hint) from error
 
     def tree(self, record: Record) -> Path:
         return self.folder / "trees" / record.tree.removeprefix("sha256:")
@@ -95,38 +104,50 @@ class Cache:
     def publish(self, key: str, made: Path, record: Record) -> Cached:
         """Give a finished folder its name and write its record; the caller holds the key's lock."""
         target = self.tree(record)
-        with disk_errors(target):
+        with cache_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.is_dir() and manifest(target) != record.files:
                 shutil.rmtree(target)
-            if target.is_dir():
-                shutil.rmtree(made)
-            else:
+            if not target.is_dir():
                 os.replace(made, target)
-        write_atomic(self._record_path(key), record.canonical())
+            write_atomic(self._record_path(key), record.canonical())
         return Cached(record, target)
 
     @contextmanager
     def fetching(self, key: str, progress: Progress) -> Iterator[Path]:
         """An empty folder to fetch into, by one process at a time; it is removed afterwards, and so is what a killed one left."""
         lock, work = self.folder / "locks" / f"{key}.lock", self.folder / "work"
-        with disk_errors(self.folder):
+        with cache_errors(self.folder):
             lock.parent.mkdir(parents=True, exist_ok=True)
             work.mkdir(parents=True, exist_ok=True)
             file = lock.open("a")
         with file:
             _wait_for(file.fileno(), progress)
-            for left in work.glob(f"{key[:16]}-*"):
+            for left in work.glob(f"{key}-*"):
                 shutil.rmtree(left)
-            with disk_errors(work):
-                folder = Path(tempfile.mkdtemp(prefix=f"{key[:16]}-", dir=work))
+            with cache_errors(work):
+                folder = Path(tempfile.mkdtemp(prefix=f"{key}-", dir=work))
             try:
-                yield folder
+                with cache_errors(folder):
+                    yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
     def _record_path(self, key: str) -> Path:
         return self.folder / "records" / f"{key}.json"
+
+
+@contextmanager
+def cache_errors(folder: Path) -> Iterator[None]:
+    """Turn a full or read-only disk into a MachineFailure that says how another folder is named."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (*FULL, *CLOSED):
+            raise
+        hint = f"{'free some space' if error.errno in FULL else 'make it writable'}, or name another folder with {VARIABLE}"
+        what = f"the cache of bases cannot be written: {error.strerror}"
+        raise MachineFailure(what, where=str(folder), hint=hint) from error
 
 
 def manifest(folder: Path) -> dict[str, str]:
@@ -143,19 +164,23 @@ def record_of(folder: Path, *, name: str, source: str, conversion: str = "") -> 
         source=source,
         tree=digest_of(canonical_bytes(found)),
         files=found,
-        parameters=count_parameters(folder),
+        parameters=count_all_parameters(folder),
         conversion=conversion,
     )
 
 
-def count_parameters(folder: Path) -> int:
-    """Parameters of all weight files, read from their headers."""
-    return sum(_file_parameters(path) for path in sorted(folder.glob("*.safetensors")))
+def count_all_parameters(folder: Path) -> int:
+    """Parameters of all weight files of a folder."""
+    return sum(count_parameters(path) for path in sorted(folder.glob("*.safetensors")))
 
 
-def _file_parameters(path: Path) -> int:
-    with safe_open(path, framework="np") as weights:
-        return sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+def count_parameters(path: Path) -> int:
+    """Parameters of a safetensors file, read from its header. Raises DataError when it is none."""
+    try:
+        with safe_open(path, framework="np") as weights:
+            return sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    except SafetensorError as error:
+        raise DataError(f"not a safetensors file: {error}", where=str(path), hint="download it again") from error
 
 
 def _wait_for(file: int, progress: Progress) -> None:

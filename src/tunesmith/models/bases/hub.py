@@ -1,44 +1,81 @@
 """A base from the Hub at a commit: out of the Hub library's own cache, or over the network when that is allowed."""
 
+import json
+import os
 import shutil
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
 from tunesmith import process
-from tunesmith.errors import MachineFailure, RecipeError
+from tunesmith.errors import DataError, MachineFailure, RecipeError
 
 PATTERNS: Final = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "LICENSE*", "README.md")
+INDEX: Final = "model.safetensors.index.json"
 
 
-def hub_folder(repo: str, revision: str, *, network: bool) -> Path:
-    """The folder of a snapshot. Raises RecipeError when it is not here and may not be fetched, or is not there."""
+def snapshot(repo: str, revision: str, *, network: bool) -> dict[str, Path]:
+    """The files of a snapshot that are asked for, by their paths in it; many are links into the Hub library's cache.
+
+    With `network` the Hub is asked for what is missing. Raises RecipeError when it is not here and may not be fetched, when it
+    is not there or is incomplete, MachineFailure when the Hub cannot be reached.
+    """
+    folder = _folder(repo, revision, network=network)
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    asked = {name: path for name, path in paths.items() if any(fnmatch(name, pattern) for pattern in PATTERNS)}
+    missing = _missing(asked)
+    if missing is not None:
+        what = f"the snapshot has no {missing}" if network else f"the Hub's local cache has no {missing} of it"
+        hint = "give a base with safetensors and a fast tokenizer" if network else "let the network be used"
+        raise RecipeError(what, where=_where(repo, revision), hint=hint)
+    return asked
+
+
+def take_snapshot(repo: str, revision: str, folder: Path, *, network: bool) -> None:
+    """Put the files of a snapshot into `folder`, as hard links where the disk allows it. Raises what `snapshot` does."""
+    for name, path in snapshot(repo, revision, network=network).items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(path.resolve(), target)
+        except OSError:
+            shutil.copyfile(path, target)
+
+
+def _folder(repo: str, revision: str, *, network: bool) -> Path:
     if network:
         process.allow_network()
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
 
-    where = f"{repo} at {revision[:12]}"
+    where, patterns = _where(repo, revision), list(PATTERNS)
     try:
-        return Path(
-            snapshot_download(repo, revision=revision, allow_patterns=list(PATTERNS), local_files_only=not network)
-        )
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=patterns, local_files_only=not network))
     except GatedRepoError as error:
         hint = "accept the licence on the model's page and log in with `hf auth login`"
         raise RecipeError("its publisher asks for an agreement first", where=where, hint=hint) from error
     except LocalEntryNotFoundError as error:
-        what = "the Hub cannot be reached" if network else "it is not in the local cache of the Hub"
-        hint = "look at the connection" if network else "set `network: true` under base, or download it first"
-        raise (MachineFailure if network else RecipeError)(what, where=where, hint=hint) from error
+        if network:
+            hint = "look at the connection, or fetch it where there is one"
+            raise MachineFailure("the Hub cannot be reached", where=where, hint=hint) from error
+        hint = "set `network: true` under base, or download it first"
+        raise RecipeError("it is not in the local cache of the Hub", where=where, hint=hint) from error
     except HfHubHTTPError as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise RecipeError(f"the Hub refuses: {reason}", where=where, hint="check name and revision") from error
 
 
-def take_snapshot(repo: str, revision: str, folder: Path, *, network: bool) -> None:
-    """Copy the files of a snapshot into `folder`. Raises what `hub_folder` does."""
-    snapshot = hub_folder(repo, revision, network=network)
-    for path in sorted(snapshot.rglob("*")):
-        inner = path.relative_to(snapshot)
-        if path.is_file() and not any(part.startswith(".") for part in inner.parts):
-            (folder / inner).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, folder / inner)
+def _missing(files: dict[str, Path]) -> str | None:
+    """What a base cannot do without and is not there: its config, all of its weights, its tokenizer."""
+    weights = [name for name in files if name.endswith(".safetensors") and "/" not in name]
+    if INDEX in files:
+        try:
+            weights = sorted(set(json.loads(files[INDEX].read_bytes())["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise DataError("the index of the weights cannot be read", where=str(files[INDEX])) from error
+    wanted = ["config.json", *(weights or ["*.safetensors"]), "tokenizer.json"]
+    return next((name for name in wanted if name not in files), None)
+
+
+def _where(repo: str, revision: str) -> str:
+    return f"{repo} at {revision[:12]}"

@@ -7,14 +7,14 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from tunesmith import process
-from tunesmith.artifacts import BaseOrigin, ModelRef
+from tunesmith.artifacts import BaseOrigin, ModelRef, canonical_bytes
 from tunesmith.artifacts.report import LOCAL
 from tunesmith.context import Context
 from tunesmith.errors import Misuse, RecipeError
-from tunesmith.models.bases.cache import Record, cache_folder, count_parameters
+from tunesmith.models.bases.cache import Record, cache_folder, count_all_parameters, count_parameters
 from tunesmith.models.bases.catalogue import Entry, fetch_command, find, hub_id, is_embedded, is_listed, suggestion
 from tunesmith.models.bases.fetch import cached, fetch, from_gguf, known
-from tunesmith.models.bases.hub import hub_folder
+from tunesmith.models.bases.hub import snapshot
 from tunesmith.recipe import BaseSettings, CatalogueBase, HubBase, NewBase
 
 process.prepare()
@@ -41,14 +41,24 @@ def resolve_base(base: BaseSettings, context: Context, *, texts: Sequence[str] |
         case NewBase():
             return _new(base, context, texts)
         case HubBase():
-            folder = hub_folder(base.hub, base.revision, network=base.network)
-            return _keep(
-                folder, base.hub, context, BaseOrigin(source=f"Hub {base.hub} at {base.revision}", hub=base.hub)
-            )
+            return _from_hub(base, context)
         case CatalogueBase():
             return _from_catalogue(base, context)
         case str():
             return _named(base, context)
+
+
+def _from_hub(base: HubBase, context: Context) -> ModelRef:
+    """The store takes the files from the Hub library's cache, where they are links."""
+    files = snapshot(base.hub, base.revision, network=base.network)
+    manifest = {name: context.store.objects.put_file(path) for name, path in files.items()}
+    return ModelRef(
+        name=base.hub,
+        tree=context.store.objects.put(canonical_bytes(manifest)),
+        kind="base",
+        parameters=sum(count_parameters(path) for name, path in files.items() if name.endswith(".safetensors")),
+        origin=BaseOrigin(source=f"Hub {base.hub} at {base.revision}", hub=base.hub),
+    )
 
 
 def _named(base: str, context: Context) -> ModelRef:
@@ -145,7 +155,7 @@ def _keep(folder: Path, name: str | Path, context: Context, origin: BaseOrigin |
         )
     tree = context.store.put_tree(folder)
     called = local_name(name, tree) if isinstance(name, Path) else name
-    return ModelRef(name=called, tree=tree, kind="base", parameters=count_parameters(folder), origin=origin)
+    return ModelRef(name=called, tree=tree, kind="base", parameters=count_all_parameters(folder), origin=origin)
 
 
 def _new(base: NewBase, context: Context, texts: Sequence[str] | None) -> ModelRef:

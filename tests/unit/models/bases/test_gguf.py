@@ -172,6 +172,9 @@ REFUSALS = {
     "llama.attention.head_count_kv is [2, 2]": {"llama.attention.head_count_kv": [2, 2]},
     "tensors are missing, the first is blk.2": {"llama.block_count": 3},
     "the file's own keys make it [128, 64]": {"llama.feed_forward_length": 128},
+    "2,000,000,000 layers are declared": {"llama.block_count": 2_000_000_000},
+    "64 heads of width 1 do not make": {"llama.attention.head_count": 64, "llama.attention.key_length": None},
+    "turns only a part of its heads' width (16)": {"llama.rope.dimension_count": 8},
     "the file has no tokenizer": {"tokenizer.ggml.tokens": None},
     "lacks its token types or its merges": {"tokenizer.ggml.merges": None},
     "a tokenizer of the kind 'llama' is not supported": {"tokenizer.ggml.model": "llama"},
@@ -193,6 +196,41 @@ def test_what_is_not_supported_is_refused_with_one_error_and_no_file(
         convert(path, out)
     assert refused.value.hint and refused.value.where == "m.gguf"
     assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_damaged_header_is_refused_or_read_but_never_a_crash(tiny_gguf: Any, tmp_path: Path, seed: int) -> None:
+    path = tiny_gguf.write_gguf(tmp_path / "m.gguf", tiny_gguf.model(), "Q4_1")
+    data, start = path.read_bytes(), min(one.offset for one in read_header(path).tensors.values())
+    draw, outcomes = numpy.random.default_rng(seed), set()
+    for number in range(60):
+        damaged, place = bytearray(data), int(draw.integers(start))
+        width = int(draw.choice([1, 4, 8]))
+        damaged[place : place + width] = draw.choice([b"\0", b"\1", b"\x7f", b"\xff"]) * width
+        path.write_bytes(damaged)
+        out = tmp_path / str(number)
+        out.mkdir()
+        try:
+            convert(path, out)
+            outcomes.add("read")
+        except DataError:
+            outcomes.add("refused")
+    assert outcomes == {"read", "refused"}
+
+
+@pytest.mark.parametrize("kind", ["Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K"])
+def test_k_quants_are_what_transformers_reads(tiny_gguf: Any, tmp_path: Path, kind: str) -> None:
+    """The gguf package cannot write them, so their blocks are drawn: every bit, and scales that are finite."""
+    source = tiny_gguf.model(hidden_size=256, intermediate_size=256, head_dim=64, num_hidden_layers=1)
+    path = tiny_gguf.write_gguf(tmp_path / "m.gguf", source, "F16", drawn=kind)
+    found = made(path, tmp_path / "out")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        oracle = AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file="m.gguf", dtype=torch.float32).state_dict()
+    name = "model.layers.0.mlp.down_proj.weight"
+    assert len(found[name].unique()) > 100
+    for one in (name, "model.layers.0.self_attn.q_proj.weight"):
+        assert torch.equal(found[one], oracle[one].to(torch.bfloat16))
 
 
 def test_an_unsupported_number_type_is_named(tiny_gguf: Any, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """From `base:` of a recipe to files in the store: a name, a mapping, a GGUF file, and what is refused."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,14 @@ def snapshot(listed: Entry, tiny_gguf: Any, tmp_path: Path, monkeypatch: pytest.
     """The base in the Hub library's own cache, which is asked without the network."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf"))
     monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path / "hf"))
-    folder = tmp_path / "hf" / "models--them--tiny-base" / "snapshots" / SHA
+    place = tmp_path / "hf" / "models--them--tiny-base"
+    folder, blobs = place / "snapshots" / SHA, place / "blobs"
     folder.mkdir(parents=True)
-    tiny_gguf.model().save_pretrained(folder)
-    tiny_gguf.tokenizer().save_pretrained(folder)
+    tiny_gguf.model().save_pretrained(blobs)
+    tiny_gguf.tokenizer().save_pretrained(blobs)
+    (blobs / "pytorch_model.bin").write_bytes(b"a pickle that was never asked for")
+    for blob in blobs.iterdir():
+        (folder / blob.name).symlink_to(blob)
     return folder
 
 
@@ -107,6 +112,25 @@ def test_the_catalogue_and_the_hub_itself_give_the_same_files(snapshot: Path, co
     itself = resolve_base(HubBase(hub="them/tiny-base", revision=SHA), context)
     assert itself.tree == named.tree and itself.name == "them/tiny-base"
     assert itself.origin is not None and itself.origin.license is None
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_half_a_snapshot_is_no_base(snapshot: Path, context: Context, cache: Path, name: str) -> None:
+    (snapshot / name).unlink()
+    with pytest.raises(RecipeError, match="the Hub's local cache has no") as refused:
+        resolve_base(HubBase(hub="them/tiny-base", revision=SHA), context)
+    assert refused.value.where == f"them/tiny-base at {SHA[:12]}"
+    with pytest.raises(RecipeError, match="the network was not allowed"):
+        fetch("tiny-base", Silence())
+    assert not (cache / "records").exists()
+
+
+def test_weights_in_parts_must_all_be_there(snapshot: Path, context: Context) -> None:
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (snapshot / "model-1.safetensors").symlink_to((snapshot / "model.safetensors").resolve())
+    (snapshot / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(RecipeError, match=r"has no model-2\.safetensors of it"):
+        resolve_base(HubBase(hub="them/tiny-base", revision=SHA), context)
 
 
 def test_a_snapshot_that_is_nowhere_is_refused(listed: Entry, context: Context) -> None:

@@ -30,15 +30,18 @@ def config_of(header: Header, where: str) -> dict[str, Any]:
     heads = ask.count("attention.head_count")
     hidden = ask.count("embedding_length")
     wide = ask.count("attention.key_length", hidden // heads)
-    if family != "qwen3" and heads * wide != hidden:
-        raise DataError(f"{heads} heads of width {wide} do not make {hidden}", where=where, hint=INSTEAD)
+    if wide % 2 or (family == "qwen2" and heads * wide != hidden):
+        raise DataError(f"{heads} heads of width {wide} do not make a {family} model", where=where, hint=INSTEAD)
+    if ask.count("rope.dimension_count", wide) != wide:
+        what = f"a GGUF that turns only a part of its heads' width ({wide}) is not supported"
+        raise DataError(what, where=where, hint=INSTEAD)
     config: dict[str, Any] = {
         "architectures": [CLASSES[family]],
         "model_type": family,
         "vocab_size": header.tensors["token_embd.weight"].shape[0],
         "hidden_size": hidden,
         "intermediate_size": ask.count("feed_forward_length"),
-        "num_hidden_layers": ask.count("block_count"),
+        "num_hidden_layers": ask.layers(),
         "num_attention_heads": heads,
         "num_key_value_heads": ask.count("attention.head_count_kv", heads),
         "head_dim": wide,
@@ -85,6 +88,14 @@ class _Keys:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
             raise DataError(f"{self.family}.{name} is {value!r}, not a count", where=self.where, hint=INSTEAD)
         return value
+
+    def layers(self) -> int:
+        """How many layers; a number that the file cannot hold is not believed."""
+        found = self.count("block_count")
+        if found > len(self.header.tensors):
+            what = f"{found:,} layers are declared, and the file has {len(self.header.tensors)} tensors"
+            raise DataError(what, where=self.where, hint=INSTEAD)
+        return found
 
     def number(self, name: str, default: float | None = None) -> float:
         """A float in the fewest digits that give the same 32 bits: 1e-05, where the file has 9.999999747378752e-06."""
