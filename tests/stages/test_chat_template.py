@@ -88,8 +88,8 @@ def test_the_template_is_trained_evaluated_released_and_served(tmp_path: Path, m
     assert recipe["task"]["chat_template"] == "chat_template.jinja"
     assert (folder / recipe["task"]["chat_template"]).is_file()
     base = json.loads((folder / "tunesmith.json").read_text())["base"]
-    assert base["made_from"] != base["tree"] and base["prepared"][0].startswith("chat template of mine.jinja, sha256:")
-    assert base["prepared"][0] in (folder / "README.md").read_text()
+    assert base["made_from"] != base["tree"] and base["prepared"][0] == "chat template of mine.jinja"
+    assert "chat template of mine.jinja" in (folder / "README.md").read_text()
     released = open_release(folder, load_public_pem(tmp_path / "release.pem"), context=context)
     asked = (message("user", "is lamp 3 red?"),)
     tuned = AutoTokenizer.from_pretrained(context.store.checkout(result.train.model.tree))

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tunesmith.artifacts import Message
 from tunesmith.data.templates import Tools, Turn
+from tunesmith.data.thoughts import FIELDS
 
 PYTHON: Final = {"true": "True", "false": "False", "null": "None"}
 
@@ -31,6 +32,7 @@ def texts_of(turns: Sequence[Turn], tools: Tools) -> Iterator[str]:
     """Every text that a template is given: words, names and values, which may spell no control token."""
     for turn in turns:
         yield turn["content"]
+        yield turn.get(FIELDS[0], "")
         yield from (text for call in turn.get("tool_calls", ()) for text in _leaves(call))
     yield from (text for tool in tools for text in _leaves(tool))
 

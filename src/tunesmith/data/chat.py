@@ -9,7 +9,8 @@ from tunesmith import process
 from tunesmith.artifacts import Message, Row, message
 from tunesmith.data.calls import texts_of, tools_of, turns_of
 from tunesmith.data.spans import Answer, Talk, bad_row, find_answers, whole_ids
-from tunesmith.data.templates import habits, token_ids, write
+from tunesmith.data.templates import Turn, habits, token_ids, write
+from tunesmith.data.thoughts import placed
 from tunesmith.errors import DataError
 
 process.prepare()
@@ -68,10 +69,16 @@ def render(
     Raises DataError when a message spells a control token of the template: it would open or close a turn of its own;
     jinja2's TemplateError when the template refuses the conversation.
     """
-    turns, given = turns_of(messages), tools_of(tools)
+    turns, given = _turns(tokenizer, messages), tools_of(tools)
     if spelled := _spelled(tokenizer, texts_of(turns, given)):
         raise DataError(f"a message spells the control token {spelled}", hint=SPELLED)
     return write(tokenizer, turns, ask=ask, tools=given)
+
+
+def _turns(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message]) -> list[Turn]:
+    """Messages as the tokenizer's template is given them."""
+    turns = turns_of(messages)
+    return placed(turns) if habits(tokenizer).places_thoughts else turns
 
 
 def _spelled(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str]) -> str | None:
@@ -137,7 +144,7 @@ def encode_chat(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Me
 
 
 def _talk(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Message, ...]) -> Talk:
-    turns, tools = turns_of(messages), tools_of(row.example.tools)
+    turns, tools = _turns(tokenizer, messages), tools_of(row.example.tools)
     if spelled := _spelled(tokenizer, texts_of(turns, tools)):
         raise bad_row(row, f"a message spells the control token {spelled}", SPELLED)
     return Talk(tokenizer, row, turns, habits(tokenizer), tools)

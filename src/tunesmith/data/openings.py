@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tunesmith import process
 from tunesmith.data.templates import habits
+from tunesmith.data.thoughts import ThoughtStream, answer_of
 
 process.prepare()
 
@@ -65,6 +66,16 @@ def opening(tokenizer: PreTrainedTokenizerBase) -> Opening:
     """The opening of the tokenizer's template; one without words passes everything on."""
     words = habits(tokenizer).opening
     return Opening(words, open=bool(words))
+
+
+def answer_in(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
+    """The answer in a decoded completion: without what the template puts in front of it, and without thoughts."""
+    return answer_of(without_opening(tokenizer, text), thinking=habits(tokenizer).opens_thoughts)
+
+
+def thought_stream(tokenizer: PreTrainedTokenizerBase) -> ThoughtStream:
+    """Thoughts and answer of a completion that comes piece by piece, behind its opening."""
+    return ThoughtStream(habits(tokenizer).opens_thoughts)
 
 
 def without_opening(tokenizer: PreTrainedTokenizerBase, text: str) -> str:

@@ -10,6 +10,7 @@ from tunesmith import process
 from tunesmith.artifacts import Row
 from tunesmith.data.calls import missing_call, missing_tool
 from tunesmith.data.templates import QUESTION, Habits, Marks, Tools, Turn, token_ids, write, write_marked
+from tunesmith.data.thoughts import CLOSE, FIELDS
 from tunesmith.errors import DataError
 
 process.prepare()
@@ -19,6 +20,11 @@ from transformers import PreTrainedTokenizerBase  # noqa: E402
 NO_PREFIX = "the prompt's tokens are not a prefix of the conversation's"
 TOOLS = "take a base whose template writes tools, or write calls and tools into the texts"
 MARKS = "mend the chat template, or take the marks out: spans then come from rendering twice"
+
+UNTHINKING = (
+    "`task: {thinking: false}` closes them, in training and wherever it is served; or give the row its thoughts"
+)
+THINKING = "say `task: {thinking: true}`, or take the thoughts out of the row"
 
 SWITCHES = re.compile(r"/(no_think|think|system_override)\b")
 """Words that SmolLM3's template acts upon and takes out of a system message."""
@@ -143,9 +149,14 @@ def _behind_its_prompt(talk: Talk, index: int, asked: str, prompt: list[int], te
     For a template that writes the prompt in another way once it is answered: Mistral's puts the system message into the
     last user turn, and leaves it out when an answer follows.
     """
+    known = talk.habits
+    thinks = known.places_thoughts and bool(talk.turns[index].get(FIELDS[0]))
+    if known.opens_thoughts and known.places_thoughts and not thinks:
+        raise talk.bad("the prompt opens thoughts, and the answer has none", UNTHINKING)
+    if thinks and asked.rstrip().endswith(CLOSE):
+        raise talk.bad("the prompt closes empty thoughts, and the answer has some", THINKING)
     if text.startswith(asked):
         raise talk.bad(NO_PREFIX, "the answer's first characters join the prompt's last token")
-    known = talk.habits
     alone = write(talk.tokenizer, [QUESTION, talk.turns[index]], ask=False)
     ids, size = talk.ids(alone), len(known.question_ids)
     if not (
@@ -160,7 +171,8 @@ def _check_words(talk: Talk, index: int, asked: str, answered: str) -> None:
 
     White space does not count, and what the assistant said before may be shortened.
     """
-    if not _holds(answered, talk.turns[index]["content"]):
+    said = talk.turns[index]
+    if not (_holds(answered, said["content"]) and _holds(answered, said.get(FIELDS[0], ""))):
         raise talk.bad("the chat template leaves out a part of the answer", "it may drop thoughts; see what it writes")
     if "tool_calls" in talk.turns[index]:
         _check_calls(talk, "".join(answered.split()), talk.turns[index])

@@ -11,6 +11,7 @@ from jinja2.exceptions import TemplateError
 
 from tunesmith import process
 from tunesmith.data.chat_templates import offered
+from tunesmith.data.thoughts import FIELDS, OPEN
 from tunesmith.errors import DataError
 
 process.prepare()
@@ -30,6 +31,7 @@ KNOWN_STOPS: Final = (
     "</s>",
     "<eos>",
     "<end_of_turn>",
+    "<|call|>",
     "<|end|>",
     "<|end_of_text|>",
     "<|endoftext|>",
@@ -44,6 +46,7 @@ KNOWN_STOPS: Final = (
 SYSTEM: Final[Turn] = {"role": "system", "content": "peng"}
 QUESTION: Final[Turn] = {"role": "user", "content": "ping"}
 ANSWER: Final[Turn] = {"role": "assistant", "content": "pong"}
+THOUGHT: Final = "pling"
 
 _CLOCK: Final = re.compile(r"""strftime_now\(\s*(["'])(.*?)\1\s*\)""")
 _MARKER: Final = re.compile(r"<[|｜][^<>\s]{1,40}[|｜]>|\[/?[A-Z_]{2,20}\]|<</?[A-Z]{2,20}>>")
@@ -68,7 +71,8 @@ class Habits:
     characters. `begins`: the start token `bos` is written first. `question` is a question put to the model, as text and as
     ids; `closing` all of its text that follows the user's words. `opening`: words that the template itself puts in front of an
     answer, as Qwen3 puts an empty thought; empty where it puts none, or special tokens, which no decoded text has. `marked`:
-    answers stand between `{% generation %}` marks.
+    answers stand between `{% generation %}` marks. `places_thoughts`: the template has a place of its own for thoughts in a
+    field. `opens_thoughts`: the prompt ends within thoughts, which the model goes on with.
     """
 
     stops: frozenset[int]
@@ -82,6 +86,8 @@ class Habits:
     closing: str
     opening: str
     marked: bool
+    places_thoughts: bool
+    opens_thoughts: bool
 
 
 @lru_cache(maxsize=32)
@@ -151,7 +157,9 @@ def _habits(tokenizer: PreTrainedTokenizerBase, template: str) -> Habits:
     if QUESTION["content"] not in question or ANSWER["content"] not in text:
         raise DataError("the chat template leaves out what is asked or what is answered")
     ids = token_ids(tokenizer, question)
-    stops = _stops(tokenizer, text.rpartition(ANSWER["content"])[2])
+    thought = _thought(tokenizer)
+    within = thought.partition(THOUGHT)[2].partition(ANSWER["content"])[0]
+    stops = _stops(tokenizer, text.rpartition(ANSWER["content"])[2]) - frozenset(token_ids(tokenizer, within))
     ends = tuple(tokenizer.convert_ids_to_tokens(sorted(stops)))
     special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
     markers = _MARKER.findall(question + text + _under_system(tokenizer))
@@ -168,6 +176,8 @@ def _habits(tokenizer: PreTrainedTokenizerBase, template: str) -> Habits:
         closing=question.rpartition(QUESTION["content"])[2],
         opening=_opening(tokenizer, question, text),
         marked=_MARK.search(template) is not None,
+        places_thoughts=THOUGHT in thought,
+        opens_thoughts=question.rstrip().endswith(OPEN),
     )
 
 
@@ -178,7 +188,7 @@ def _without_template(tokenizer: PreTrainedTokenizerBase) -> Habits:
     ends = tuple(tokenizer.convert_ids_to_tokens(sorted(stops)))
     controls = tuple(sorted(special | set(ends)))
     heads = tuple(sorted({name[:2] for name in controls}))
-    return Habits(stops, ends, controls, heads, tokenizer.bos_token_id, False, "", (), "", "", False)
+    return Habits(stops, ends, controls, heads, tokenizer.bos_token_id, False, "", (), "", "", False, False, False)
 
 
 def _opening(tokenizer: PreTrainedTokenizerBase, question: str, answered: str) -> str:
@@ -187,6 +197,14 @@ def _opening(tokenizer: PreTrainedTokenizerBase, question: str, answered: str) -
     words = answered[len(question) :].partition(ANSWER["content"])[0].strip()
     decoded = str(tokenizer.decode(token_ids(tokenizer, words), skip_special_tokens=True)) if words else ""
     return words if decoded.strip() == words else ""
+
+
+def _thought(tokenizer: PreTrainedTokenizerBase) -> str:
+    """A question and an answer with thoughts in a field; empty where the template refuses them."""
+    try:
+        return write(tokenizer, [QUESTION, {**ANSWER, **dict.fromkeys(FIELDS, THOUGHT)}], ask=False)
+    except TemplateError:
+        return ""
 
 
 def _under_system(tokenizer: PreTrainedTokenizerBase) -> str:

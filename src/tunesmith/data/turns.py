@@ -8,13 +8,14 @@ from tunesmith.artifacts import Message, Role, Text, canonical_bytes
 from tunesmith.artifacts.example import ToolCall
 from tunesmith.artifacts.unchecked import plain_message
 from tunesmith.data.containers.json_values import parse
+from tunesmith.data.thoughts import FIELDS, thoughts_of, with_thoughts
 from tunesmith.errors import DataError
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 KEYS: Final[Mapping[str, frozenset[str]]] = {
     "system": frozenset({"role", "content", "name"}),
     "user": frozenset({"role", "content", "name"}),
-    "assistant": frozenset({"role", "content", "name", "weight", "tool_calls"}),
+    "assistant": frozenset({"role", "content", "name", "weight", "tool_calls", *FIELDS}),
     "tool": frozenset({"role", "content", "name", "tool_call_id"}),
 }
 ONLY: Final = {
@@ -22,6 +23,7 @@ ONLY: Final = {
     "tool_calls": "only an assistant's message calls tools",
     "tool_call_id": "only a tool's message answers a call",
     "function_call": "write it as `tool_calls`",
+    **dict.fromkeys(FIELDS, "only an assistant's message has thoughts"),
 }
 
 
@@ -53,11 +55,15 @@ def _full_turn(item: dict[str, Any], number: int, role: Role) -> Message:
         hint = ONLY.get(unread[0], "remove it from the file")
         raise DataError(f"message {number} has the key {unread[0]!r}, which is not read", hint=hint)
     calls = read_calls(item["tool_calls"], number) if item.get("tool_calls") not in (None, []) else None
+    thoughts = thoughts_of(item, number)
     if "content" not in item and calls is None:
         raise DataError(f"message {number} must be an object with role and content")
+    content = read_content(item["content"], number) if "content" in item else ()
+    if thoughts is not None:
+        content = (Text(text=with_thoughts(thoughts, "".join(part.text for part in content), number)),)
     return Message(
         role=role,
-        content=read_content(item["content"], number) if "content" in item else (),
+        content=content,
         weight=read_weight(item["weight"], number) if "weight" in item else None,
         tool_calls=calls,
         tool_call_id=_text(item, "tool_call_id", number),

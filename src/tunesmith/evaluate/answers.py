@@ -9,7 +9,7 @@ from jinja2.exceptions import TemplateError
 from tunesmith.artifacts import Message, Row
 from tunesmith.context import Context
 from tunesmith.data.chat import prompt_ids, text_ids
-from tunesmith.data.openings import without_opening
+from tunesmith.data.openings import answer_in
 from tunesmith.errors import DataError
 from tunesmith.models.backends.labels import label_options
 from tunesmith.models.backends.local import LocalModel
@@ -43,7 +43,7 @@ def generated(model: LocalModel, asked: Asked, *, label: str, before: tuple[Mess
             report=counter.add,
         )
     texts = (str(model.tokenizer.decode(ids, skip_special_tokens=True)) for ids in outputs)
-    texts = (without_opening(model.tokenizer, text) for text in texts)
+    texts = (answer_in(model.tokenizer, text) for text in texts)
     return [_answer(asked, row, text) for row, text in zip(asked.rows, texts, strict=True)]
 
 

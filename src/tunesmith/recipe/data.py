@@ -136,6 +136,11 @@ class TaskSettings(Settings):
         min_length=1,
         description="for a base that brings none, or in place of its own: chatml, plain, or a Jinja file relative to the recipe",
     )
+    thinking: bool | None = Field(
+        default=None,
+        description="for a chat template that asks: whether answers begin with thoughts, in training and when served; its own "
+        "way when left out",
+    )
     labels: Literal["single", "multi", "score"] = Field(
         default="single",
         description="classify: one label a row; with an encoder also any number of labels, or a number to predict",

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from tunesmith.data.openings import Opening, opening
+from tunesmith.data.openings import Opening, opening, thought_stream
+from tunesmith.data.thoughts import ThoughtStream
 from tunesmith.serve.released import Released
 from tunesmith.serve.text import Decoder, StopStrings
 
@@ -25,11 +26,15 @@ class Ask:
 
 @dataclass(frozen=True)
 class Piece:
-    """Text to show, and how many tokens the model has written so far, its end token included. `finish` is set on the last."""
+    """Text to show, and how many tokens the model has written so far, its end token included. `finish` is set on the last.
+
+    `thoughts` are what the model writes before its answer; stop strings do not end them.
+    """
 
     text: str
     tokens: int
     finish: Finish | None = None
+    thoughts: str = ""
 
 
 def answer(released: Released, ask: Ask) -> Iterator[Piece]:
@@ -46,6 +51,7 @@ def _label(released: Released, ask: Ask) -> Iterator[Piece]:
 def _completion(released: Released, ask: Ask) -> Iterator[Piece]:
     model = released.model
     decoder, start, stops = Decoder(model.tokenizer), opening(model.tokenizer), StopStrings(ask.stop)
+    spoken = thought_stream(model.tokenizer)
     tokens = 0
     stream = model.stream(
         ask.prompt, max_new_tokens=ask.max_new_tokens, temperature=ask.temperature, top_p=ask.top_p, seed=ask.seed
@@ -53,18 +59,21 @@ def _completion(released: Released, ask: Ask) -> Iterator[Piece]:
     for token in stream:
         tokens += 1
         if token in model.stops:
-            yield Piece(_ending(decoder, start, stops), tokens, "stop")
+            text, thoughts = _ending(decoder, start, spoken, stops)
+            yield Piece(text, tokens, "stop", thoughts)
             return
-        text = stops.add(start.add(decoder.add(token)))
+        thoughts, words = spoken.add(start.add(decoder.add(token)))
+        text = stops.add(words)
         if stops.found:
-            yield Piece(text, tokens, "stop")
+            yield Piece(text, tokens, "stop", thoughts)
             return
-        yield Piece(text, tokens)
-    text = _ending(decoder, start, stops)
-    yield Piece(text, tokens, "stop" if stops.found else "length")
+        yield Piece(text, tokens, None, thoughts)
+    text, thoughts = _ending(decoder, start, spoken, stops)
+    yield Piece(text, tokens, "stop" if stops.found else "length", thoughts)
 
 
-def _ending(decoder: Decoder, start: Opening, stops: StopStrings) -> str:
-    """What was held back, now that nothing follows."""
-    text = stops.add(start.add(decoder.rest()) + start.rest())
-    return text if stops.found else text + stops.held
+def _ending(decoder: Decoder, start: Opening, spoken: ThoughtStream, stops: StopStrings) -> tuple[str, str]:
+    """(text, thoughts) that were held back, now that nothing follows."""
+    first, last = spoken.add(start.add(decoder.rest()) + start.rest()), spoken.rest()
+    text = stops.add(first.answer + last.answer)
+    return text if stops.found else text + stops.held, first.thoughts + last.thoughts

@@ -116,8 +116,8 @@ def test_a_file_beside_the_recipe(bare: Path, context: Context, tmp_path: Path) 
     (tmp_path / "chats" / "mine.jinja").write_text(VETTED["plain"].text)
     ref = prepared_base("bare", chat("chats/mine.jinja"), context)
     assert ref.tree == prepared_base("bare", chat("plain"), context).tree
-    (told,) = ref.prepared
-    assert told.startswith("chat template of mine.jinja, sha256:") and "chats" not in told
+    named, told = ref.prepared
+    assert named == "chat template of mine.jinja" and told.startswith("template sha256:")
     (tmp_path / "chats" / "mine.jinja").write_text(VETTED["plain"].text + "{# another #}")
     assert prepared_base("bare", chat("chats/mine.jinja"), context).tree != ref.tree
 
@@ -151,3 +151,30 @@ def test_a_tokenizer_that_ends_nothing_is_refused(bare: Path, context: Context) 
     path.write_text(json.dumps({name: value for name, value in config.items() if name != "eos_token"}))
     with pytest.raises(RecipeError, match="no end-of-sequence token"):
         prepared_base("bare", chat("plain"), context)
+
+
+SWITCHED = (
+    VETTED["plain"].text
+    + "{%- if add_generation_prompt and enable_thinking is defined and enable_thinking is false -%}"
+    + ("{{- '<think></think>' -}}{%- endif -%}")
+)
+
+
+@pytest.mark.parametrize(
+    ("thinking", "ends"), [(False, "<think></think>"), (True, "<|assistant|>\n"), (None, "<|assistant|>\n")]
+)
+def test_the_switch_for_thinking_is_set_in_the_template(
+    bare: Path, context: Context, thinking: bool | None, ends: str
+) -> None:
+    (bare / "chat_template.jinja").write_text(SWITCHED)
+    ref = prepared_base("bare", TaskSettings(type="chat", thinking=thinking), context)
+    tokenizer = AutoTokenizer.from_pretrained(context.store.checkout(ref.tree))
+    assert tokenizer.decode(prompt_ids(tokenizer, (message("user", "a"),))).endswith(ends)
+    words = {False: "thinking off", True: "thinking on"}
+    assert ref.prepared[:1] == (() if thinking is None else (f"chat template with {words[thinking]}",))
+
+
+def test_a_template_without_a_switch_is_refused(context: Context) -> None:
+    with pytest.raises(RecipeError, match="does not ask whether to think") as caught:
+        prepared_base(EMBEDDED, TaskSettings(type="chat", thinking=False), context)
+    assert caught.value.where == "task.thinking"

@@ -94,9 +94,9 @@ def test_evaluation_computes_with_the_threads_of_the_training(
     stage = sys.modules["tunesmith.evaluate.run"]
     whole = stage._models
 
-    def watched(*given: Any) -> Any:
+    def watched(*given: Any, **options: Any) -> Any:
         seen.append(torch.get_num_threads())
-        return whole(*given)
+        return whole(*given, **options)
 
     monkeypatch.setattr(stage, "_models", watched)
     inputs = evaluate.EvaluateInputs(report, dataset, dataset, CHAT)

@@ -17,12 +17,13 @@ class Messages:
 
     Content is a string or a list of `{"type": "text", "text": "..."}`. An assistant's message may have a `weight`, as in
     OpenAI's fine-tuning files: any number from 0 on, 0 is not trained, 1 when left out. It may have `tool_calls`, and then
-    needs no content; a tool's message may have a `tool_call_id`, any message a `name`; the row may have `tools`. A key that
-    is not read is refused: to pass over it would change what is trained.
+    needs no content; thoughts in `reasoning_content`, `thinking` or `reasoning`, which are put in front of its content between
+    `<think>` and `</think>`; a tool's message may have a `tool_call_id`, any message a `name`; the row may have `tools`. A key
+    that is not read is refused: to pass over it would change what is trained.
     """
 
     id: ClassVar[str] = "messages"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     roles: ClassVar[tuple[str, ...]] = ("messages",)
     optional: ClassVar[tuple[str, ...]] = ("tools",)
 

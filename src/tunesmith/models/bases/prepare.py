@@ -1,6 +1,7 @@
 """A base as a recipe uses it: its files, with the chat template that the recipe asks for."""
 
 import json
+import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,17 +13,22 @@ from tunesmith.context import Context
 from tunesmith.data.chat_templates import VETTED, offered
 from tunesmith.data.templates import habits
 from tunesmith.errors import DataError, RecipeError
+from tunesmith.models.architecture import Architecture, architecture_of
 from tunesmith.models.bases.resolve import resolve_base
 from tunesmith.recipe import BaseSettings, TaskSettings
 
 process.prepare()
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase  # noqa: E402
-from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES  # noqa: E402
 
 TEMPLATE: Final = "chat_template.jinja"
 GENERATION: Final = "generation_config.json"
 WHERE: Final = "task.chat_template"
+SWITCH: Final = re.compile(r"(?<![.\w])(enable_thinking|thinking)\b")
+"""What templates call their switch: Qwen, SmolLM and most others; DeepSeek and Granite. No key of a message is meant."""
+TAG: Final = re.compile(r"\{[%{](.*?)[%}]\}", re.DOTALL)
+QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
+
 CONVERSATIONS: Final = ("chat", "classify")
 """Tasks whose rows a decoder reads as a conversation."""
 
@@ -32,26 +38,30 @@ def prepared_base(
 ) -> ModelRef:
     """The base in the store as the recipe uses it; `texts` train a new base's tokenizer.
 
-    Its tree is that of its own files, and with `task.chat_template` that template's beside them: it is part of every content
-    key, and whoever opens the tree, the audit, the training, the evaluation, the server, has the template. Raises RecipeError
+    Its tree is that of its own files, and with `task.chat_template` that template's beside them, with `task.thinking` the
+    template with its switch set: it is part of every content key, and whoever opens the tree, the audit, the training, the
+    evaluation, the server, has the template. Raises RecipeError
     when the task needs a template and there is none, when the template is not there or cannot be used with this tokenizer,
     and whatever `resolve_base` raises.
     """
     raw = resolve_base(base, context, texts=texts)
-    if task.chat_template is None:
+    files = context.store.tree(raw.tree)
+    if task.chat_template is None and task.thinking is None:
         _check_template(raw, task, context)
         return raw
-    text = template_text(task.chat_template, context)
-    files, digest = context.store.tree(raw.tree), context.store.objects.put(text.encode())
+    text = _own_template(files, context) if task.chat_template is None else template_text(task.chat_template, context)
+    if task.thinking is not None:
+        text = _switched(text, raw, on=task.thinking)
+    digest = context.store.objects.put(text.encode())
     given = {**files, TEMPLATE: digest}
     tree = context.store.objects.put(canonical_bytes(given))
-    ends = _ends(context.store.checkout(tree), task.chat_template)
+    ends = _ends(context.store.checkout(tree), task.chat_template or "the base's chat template")
     given[GENERATION] = context.store.objects.put(_generation(context, files.get(GENERATION), ends))
     return raw.model_copy(
         update={
             "tree": context.store.objects.put(canonical_bytes(given)),
             "made_from": raw.made_from or raw.tree,
-            "prepared": (*raw.prepared, _told(task.chat_template, digest)),
+            "prepared": (*raw.prepared, *_told(task, digest)),
         }
     )
 
@@ -72,15 +82,41 @@ def template_text(name: str, context: Context) -> str:
         raise RecipeError("the chat template is not UTF-8 text", where=str(path), hint="save it as UTF-8") from error
 
 
-def _told(name: str, digest: str) -> str:
+def _told(task: TaskSettings, digest: str) -> list[str]:
     """What reports say; a file is named without its folders, and by its digest."""
-    return f"chat template {name}" if name in VETTED else f"chat template of {Path(name).name}, {digest[:19]}"
+    name = task.chat_template
+    template = (
+        [] if name is None else [f"chat template {name}" if name in VETTED else f"chat template of {Path(name).name}"]
+    )
+    thinking = [] if task.thinking is None else [f"chat template with thinking {'on' if task.thinking else 'off'}"]
+    return (
+        [*template, *thinking] if name in VETTED and not thinking else [*template, *thinking, f"template {digest[:19]}"]
+    )
+
+
+def _own_template(files: dict[str, str], context: Context) -> str:
+    """The chat template that a base brings; empty without one."""
+    if TEMPLATE in files:
+        return context.store.objects.get(files[TEMPLATE]).decode()
+    found = _read(files, "tokenizer_config.json", context).get("chat_template")
+    return found if isinstance(found, str) else ""
+
+
+def _switched(text: str, raw: ModelRef, *, on: bool) -> str:
+    """The template with its switch for thinking set, whoever renders it. Raises RecipeError when it has none."""
+    names = sorted({name for tag in TAG.findall(text) for name in SWITCH.findall(QUOTED.sub("", tag))})
+    if not names:
+        hint = "leave the key out; thoughts of a row are trained as the template writes them"
+        raise RecipeError(
+            f"the chat template of {raw.name} does not ask whether to think", where="task.thinking", hint=hint
+        )
+    return "".join(f"{{%- set {name} = {'true' if on else 'false'} -%}}" for name in names) + text
 
 
 def _check_template(raw: ModelRef, task: TaskSettings, context: Context) -> None:
     """Raises RecipeError when rows are conversations and the base's files have no chat template."""
     files = context.store.tree(raw.tree)
-    if task.type not in CONVERSATIONS or _brings_template(files, context) or _is_encoder(files, context):
+    if task.type not in CONVERSATIONS or _brings_template(files, context) or _shape(raw, context) != "decoder":
         return
     raise RecipeError(
         f"the base {raw.name} has no chat template, and the task is {task.type}",
@@ -98,9 +134,8 @@ def _brings_template(files: dict[str, str], context: Context) -> bool:
     )
 
 
-def _is_encoder(files: dict[str, str], context: Context) -> bool:
-    config = _read(files, "config.json", context)
-    return config.get("model_type") in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not config.get("is_decoder")
+def _shape(raw: ModelRef, context: Context) -> Architecture:
+    return architecture_of(context.store.checkout(raw.tree))
 
 
 def _read(files: dict[str, str], name: str, context: Context) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from tunesmith import process
 from tunesmith.artifacts import Message, Row, message
 from tunesmith.data.chat import Encoded, encode_chat, encode_text, encode_whole, with_instruction
+from tunesmith.data.thoughts import answer_of
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.models.packed.check import check_packable
 from tunesmith.models.tasks.passes import Packed
@@ -51,7 +52,8 @@ class DecoderTask(Packed):
         return turns[:-1] if turns and turns[-1].role == "assistant" else turns
 
     def expected(self, row: Row) -> str:
-        return row.example.completion
+        """Without the thoughts before the answer: these are trained and never scored."""
+        return answer_of(row.example.completion, thinking=False)
 
     def encode(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str) -> list[Encoded]:
         """Tokens and trained spans: windows of a plain text; one sequence of a conversation, or one per answer where the

@@ -101,13 +101,16 @@ def _usage(ask: Ask, tokens: int) -> dict[str, int]:
 
 
 async def _whole(head: Head, ask: Ask, pieces: AsyncGenerator[Piece, None]) -> dict[str, Any]:
-    text, last = [], Piece("", 0)
+    text, thoughts, last = [], [], Piece("", 0)
     async for piece in pieces:
         text.append(piece.text)
+        thoughts.append(piece.thoughts)
         last = piece
+    said = "".join(thoughts).strip()
+    thought = {"reasoning_content": said} if said else {}
     choice = {
         "index": 0,
-        "message": {"role": "assistant", "content": "".join(text), "refusal": None},
+        "message": {"role": "assistant", "content": "".join(text), "refusal": None, **thought},
         "logprobs": None,
         "finish_reason": last.finish,
     }
@@ -128,14 +131,14 @@ async def _events(
         return _event({**head.wrap("chat.completion.chunk", [choice]), **extra})
 
     yield chunk({"role": "assistant", "content": ""})
-    if first.text:
-        yield chunk({"content": first.text})
+    for delta in _deltas(first):
+        yield chunk(delta)
     last = first
     try:
         async for piece in pieces:
             last = piece
-            if piece.text:
-                yield chunk({"content": piece.text})
+            for delta in _deltas(piece):
+                yield chunk(delta)
     except TunesmithError as error:
         yield _event(errors.body(str(error), status=error.http_status))
         return
@@ -145,6 +148,12 @@ async def _events(
     if with_usage:
         yield _event({**head.wrap("chat.completion.chunk", []), "usage": _usage(ask, last.tokens)})
     yield "data: [DONE]\n\n"
+
+
+def _deltas(piece: Piece) -> list[dict[str, str]]:
+    """What a piece adds to the message; thoughts under the key that clients of thinking models read."""
+    named = {"reasoning_content": piece.thoughts, "content": piece.text}
+    return [{name: text} for name, text in named.items() if text]
 
 
 def _event(value: dict[str, Any]) -> str:

@@ -1,0 +1,303 @@
+"""Thoughts in files, in templates that have a place for them and in those that have none, and taken off what a model writes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunesmith import process
+
+process.prepare()
+
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from tunesmith.artifacts import Example, Message, Row, message
+from tunesmith.data.chat import encode_chat, render, stop_ids
+from tunesmith.data.chat_templates import VETTED
+from tunesmith.data.formats.messages import Messages
+from tunesmith.data.openings import answer_in, thought_stream
+from tunesmith.data.templates import habits
+from tunesmith.data.thoughts import FIELDS, ThoughtStream, answer_of, apart, together
+from tunesmith.errors import DataError
+from tunesmith.models.bases.prepare import QUOTED, SWITCH, TAG
+
+FOLDER = Path(__file__).parent / "templates"
+CHATML = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"]
+HARMONY = ["<|start|>", "<|message|>", "<|channel|>", "<|end|>", "<|return|>", "<|call|>"]
+TEXTS = (
+    "Where is my order? On its way. It is late, is it? yes, since Tuesday assistant user system think final analysis",
+    *["\n\n"] * 3,
+)
+"""Two line breaks are one token here, as with Qwen: the end of a prompt that opens thoughts joins what closes empty ones."""
+
+QWEN = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+"""How Qwen's tokenizers cut a text into words."""
+
+OFF = "{%- set enable_thinking = false -%}"
+ASK, THANKS = message("user", "Where is it?"), message("user", "Thanks, since when?")
+
+
+def tokenizer_of(template: str, special: list[str] = CHATML, eos: str = "<|im_end|>") -> PreTrainedTokenizerFast:
+    made = Tokenizer(models.BPE())
+    split = pre_tokenizers.Split(Regex(QWEN), "isolated")
+    made.pre_tokenizer = pre_tokenizers.Sequence(
+        [split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    made.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    made.train_from_iterator(TEXTS, trainers.BpeTrainer(vocab_size=340, initial_alphabet=alphabet, show_progress=False))
+    made.add_special_tokens([AddedToken(name, special=True) for name in special])
+    made.add_tokens([AddedToken(name, normalized=False) for name in ("<think>", "</think>")])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=made, eos_token=eos, clean_up_tokenization_spaces=False)
+    tokenizer.chat_template = template
+    return tokenizer
+
+
+def thinking(name: str) -> str:
+    return (FOLDER / "thinking" / f"{name}.jinja").read_text()
+
+
+def named(name: str) -> PreTrainedTokenizerFast:
+    match name:
+        case "qwen3":
+            return tokenizer_of((FOLDER / "qwen3.jinja").read_text())
+        case "gpt-oss":
+            return tokenizer_of(thinking(name), HARMONY, "<|return|>")
+        case "chatml" | "plain":
+            return tokenizer_of(VETTED[name].text)
+        case _:
+            version, _, switch = name.partition(", ")
+            return tokenizer_of((OFF if switch else "") + thinking(version))
+
+
+def read(**turn: Any) -> Message:
+    """An assistant's message as the file format reads it."""
+    row = {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", **turn}]}
+    return Messages().read(row, {}).messages[1]
+
+
+def taught(name: str, *turns: Message) -> list[list[str]]:
+    """What is trained, sequence by sequence; the rest of each sequence is what is served as its prompt."""
+    tokenizer = named(name)
+    row = Row(row_id="r", file="made", line=1, example=Example(messages=turns))
+    pieces = encode_chat(tokenizer, row, turns)
+    return [[tokenizer.decode(list(one.ids[start:end])) for start, end in one.spans] for one in pieces]
+
+
+THOUGHT = "late?\nyes"
+FORMS = {
+    "reasoning_content": {"content": "On its way.", "reasoning_content": THOUGHT},
+    "thinking": {"content": "On its way.", "thinking": THOUGHT},
+    "reasoning": {"content": "On its way.", "reasoning": THOUGHT},
+    "two alike": {"content": "On its way.", "reasoning": THOUGHT, "reasoning_content": THOUGHT},
+    "parts": {"content": [{"type": "text", "text": "On its "}, {"type": "text", "text": "way."}], "thinking": THOUGHT},
+    "in the content": {"content": f"<think>\n{THOUGHT}\n</think>\n\nOn its way."},
+    "laid out otherwise": {"content": f"<think>{THOUGHT}</think>On its way."},
+    "as a model goes on behind its prompt": {"content": f"{THOUGHT}\n</think>\n\nOn its way."},
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("qwen3", "<think>\nlate?\nyes\n</think>\n\nOn its way.<|im_end|>"),
+        ("qwen3.5", "late?\nyes\n</think>\n\nOn its way.<|im_end|>"),
+        ("qwen3.8", "late?\nyes\n</think>\n\nOn its way.<|im_end|>"),
+        (
+            "gpt-oss",
+            "<|channel|>analysis<|message|>late?\nyes<|end|><|start|>assistant<|channel|>final<|message|>On its way.<|return|>",
+        ),
+        ("chatml", "<think>\nlate?\nyes\n</think>\n\nOn its way.<|im_end|>"),
+        ("plain", "<think>\nlate?\nyes\n</think>\n\nOn its way.<|im_end|>"),
+    ],
+)
+def test_thoughts_are_trained_as_the_template_writes_them(name: str, expected: str, form: str) -> None:
+    assert taught(name, ASK, read(**FORMS[form])) == [[expected]]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("qwen3", "<think>\n\n</think>\n\nOn its way.<|im_end|>"),
+        ("qwen3.5, off", "On its way.<|im_end|>"),
+        ("qwen3.8, off", "On its way.<|im_end|>"),
+        ("gpt-oss", "<|channel|>final<|message|>On its way.<|return|>"),
+        ("chatml", "On its way.<|im_end|>"),
+    ],
+)
+@pytest.mark.parametrize("turn", [{"content": "On its way."}, {"content": "On its way.", "reasoning_content": ""}])
+def test_an_answer_without_thoughts(name: str, expected: str, turn: dict[str, Any]) -> None:
+    assert taught(name, ASK, read(**turn)) == [[expected]]
+
+
+@pytest.mark.parametrize("name", ["qwen3.5", "qwen3.8"])
+def test_a_prompt_that_opens_thoughts_wants_some_and_one_that_closes_them_none(name: str) -> None:
+    with pytest.raises(DataError, match="the prompt opens thoughts, and the answer has none") as caught:
+        taught(name, ASK, message("assistant", "On its way."))
+    assert "`task: {thinking: false}`" in (caught.value.hint or "")
+    with pytest.raises(DataError, match="the prompt closes empty thoughts, and the answer has some") as caught:
+        taught(f"{name}, off", ASK, read(**FORMS["thinking"]))
+    assert "`task: {thinking: true}`" in (caught.value.hint or "")
+
+
+FIRST = {"content": "On its way.", "reasoning_content": THOUGHT}
+SECOND = {"content": "Tuesday.", "reasoning_content": "since?"}
+
+
+@pytest.mark.parametrize(
+    ("name", "past", "first", "second"),
+    [
+        (
+            "qwen3",
+            "On its way.",
+            "<think>\nlate?\nyes\n</think>\n\nOn its way.",
+            "<think>\nsince?\n</think>\n\nTuesday.",
+        ),
+        ("qwen3.5", "On its way.", "late?\nyes\n</think>\n\nOn its way.", "since?\n</think>\n\nTuesday."),
+    ],
+)
+def test_templates_that_drop_earlier_thoughts_give_a_sequence_for_each_answer(
+    name: str, past: str, first: str, second: str
+) -> None:
+    turns = (ASK, read(**FIRST), THANKS, read(**SECOND))
+    assert taught(name, *turns) == [[f"{first}<|im_end|>"], [f"{second}<|im_end|>"]]
+    tokenizer = named(name)
+    row = Row(row_id="r", file="made", line=1, example=Example(messages=turns))
+    _, last = encode_chat(tokenizer, row, turns)
+    prompt = tokenizer.decode(list(last.ids[: last.spans[0][0]]))
+    assert prompt == render(tokenizer, turns[:3], ask=True)
+    assert f"<|im_start|>assistant\n{past}<|im_end|>" in prompt and "late?" not in prompt
+
+
+@pytest.mark.parametrize("name", ["qwen3.8", "chatml", "plain"])
+def test_templates_that_keep_them_give_one_sequence(name: str) -> None:
+    (spans,) = taught(name, ASK, read(**FIRST), THANKS, read(**SECOND))
+    assert [span.partition("</think>\n\n")[2] for span in spans] == ["On its way.<|im_end|>", "Tuesday.<|im_end|>"]
+
+
+def test_gpt_oss_drops_earlier_thoughts_and_does_not_stop_behind_the_last_ones() -> None:
+    tokenizer = named("gpt-oss")
+    assert taught("gpt-oss", ASK, read(**FIRST), THANKS, read(**SECOND)) == [
+        [
+            "<|channel|>analysis<|message|>late?\nyes<|end|><|start|>assistant<|channel|>final<|message|>On its way.<|return|>"
+        ],
+        ["<|channel|>analysis<|message|>since?<|end|><|start|>assistant<|channel|>final<|message|>Tuesday.<|return|>"],
+    ]
+    assert {tokenizer.decode([token]) for token in stop_ids(tokenizer)} == {"<|return|>", "<|call|>"}
+
+
+def test_marks_among_the_words_are_words() -> None:
+    """Qwen3.8 leaves the content alone; Qwen3.5 would cut it in two, so the field keeps it from looking."""
+    said = "Put <think> before and </think> behind."
+    assert apart(said) == (None, said)
+    assert taught("qwen3.8, off", ASK, message("assistant", said)) == [[f"{said}<|im_end|>"]]
+    assert taught("qwen3.5, off", ASK, message("assistant", said)) == [[f"{said}<|im_end|>"]]
+    with pytest.raises(DataError, match="leaves out a part of the answer"):
+        taught("qwen3", ASK, message("assistant", said))
+
+
+def test_which_templates_have_a_place_and_which_prompts_open_thoughts() -> None:
+    found = {name: habits(named(name)) for name in ("qwen3", "qwen3.5", "qwen3.5, off", "qwen3.8", "gpt-oss", "plain")}
+    assert {name for name, one in found.items() if one.places_thoughts} == set(found) - {"qwen3"}
+    assert {name for name, one in found.items() if one.opens_thoughts} == {"qwen3.5", "qwen3.8"}
+
+
+@pytest.mark.parametrize(
+    ("turn", "what"),
+    [
+        ({"content": "a", "thinking": "x", "reasoning": "y"}, "has thinking and reasoning, and they differ"),
+        ({"content": "<think>x</think>a", "thinking": "x"}, "has thoughts in a field and in its content"),
+        ({"content": "a", "thinking": "x</think>y"}, "spells <think> or </think>"),
+        ({"content": "a", "thinking": ["x"]}, "must be text, found list"),
+        ({"thinking": "x"}, "must be an object with role and content"),
+    ],
+)
+def test_thoughts_that_cannot_be_read(turn: dict[str, Any], what: str) -> None:
+    with pytest.raises(DataError, match=what):
+        read(**turn)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_only_an_assistant_thinks(field: str) -> None:
+    row = {"messages": [{"role": "user", "content": "a", field: "x"}, {"role": "assistant", "content": "b"}]}
+    with pytest.raises(DataError, match=field) as caught:
+        Messages().read(row, {})
+    assert caught.value.hint == "only an assistant's message has thoughts"
+
+
+def test_a_call_may_follow_thoughts_alone() -> None:
+    call = {"type": "function", "function": {"name": "track", "arguments": {"order": 1}}}
+    found = read(thinking="look it up", tool_calls=[call])
+    assert apart(found.text) == ("look it up", "")
+    assert found.tool_calls is not None and found.tool_calls[0].name == "track"
+
+
+def test_thoughts_spell_no_control_token() -> None:
+    with pytest.raises(DataError, match="spells the control token"):
+        taught("qwen3.5", ASK, read(content="a", reasoning_content="x<|im_end|>y"))
+
+
+@pytest.mark.parametrize(
+    ("text", "thinking", "answer"),
+    [
+        ("<think>\nx\n</think>\n\nA", False, "A"),
+        ("<think>\n\n</think>\n\nA", False, "A"),
+        ("<think>x</think>", False, ""),
+        ("<think>x, and no end", False, ""),
+        ("x\n</think>\n\nA </think> B", True, "A </think> B"),
+        ("x, and no end", True, ""),
+        ("x\n</think>\n\nA", False, "A"),
+        ("A", False, "A"),
+        ("  A <think> B </think>", False, "  A <think> B </think>"),
+        ("", False, ""),
+    ],
+)
+def test_what_is_scored_is_the_answer(text: str, thinking: bool, answer: str) -> None:
+    assert answer_of(text, thinking=thinking) == answer
+
+
+def test_an_answer_is_read_as_the_template_asks_for_it() -> None:
+    assert answer_in(named("qwen3"), "<think>\n\n</think>\n\nA") == "A"
+    assert answer_in(named("qwen3"), "<think>\nx\n</think>\n\nA") == "A"
+    assert answer_in(named("qwen3.5"), "x\n</think>\n\nA") == "A"
+    assert answer_in(named("qwen3.5, off"), "A") == "A"
+
+
+PIECES = st.lists(st.sampled_from(["<", "think", ">", "</", "</think>", "<think>", "\n", " ", "a", "b</"]), max_size=12)
+
+
+@given(PIECES, st.booleans())
+def test_piece_by_piece_gives_what_the_whole_gives(pieces: list[str], opened: bool) -> None:
+    text = "".join(pieces)
+    stream, whole = ThoughtStream(opened), ThoughtStream(opened)
+    parts = [*(stream.add(piece) for piece in pieces), stream.rest()]
+    once = [whole.add(text), whole.rest()]
+    assert "".join(part.answer for part in parts) == "".join(part.answer for part in once)
+    assert "".join(part.thoughts for part in parts).rstrip() == "".join(part.thoughts for part in once).rstrip()
+    if opened or text.lstrip().startswith("<think>"):
+        assert "".join(part.answer for part in parts) == answer_of(text, thinking=opened)
+
+
+def test_the_stream_of_a_prompt_that_opens_thoughts_begins_within_them() -> None:
+    assert thought_stream(named("qwen3.5")).thinking
+    assert not thought_stream(named("qwen3")).thinking
+    assert apart(together("x", "A")) == ("x", "A")
+
+
+@pytest.mark.parametrize(
+    ("template", "names"),
+    [
+        (thinking("qwen3.5"), {"enable_thinking"}),
+        (thinking("qwen3.8"), {"enable_thinking"}),
+        (thinking("gpt-oss"), set()),
+        (VETTED["plain"].text, set()),
+        ("{% if not thinking is defined %}{% set thinking = false %}{% endif %}x", {"thinking"}),
+        ("You are thinking aloud. {{ 'thinking' in turn }} {{ turn.thinking }}", set()),
+    ],
+)
+def test_the_switch_of_a_template(template: str, names: set[str]) -> None:
+    assert {name for tag in TAG.findall(template) for name in SWITCH.findall(QUOTED.sub("", tag))} == names
