@@ -222,6 +222,7 @@ class _Run:
         parts = {
             "model": result.train.model.tree,
             "base": result.train.base.tree,
+            "precision": result.train.precision,
             "train": result.audit.train.rows_digest,
             "test": None if result.audit.test is None else result.audit.test.rows_digest,
             "settings": recipe.evaluate.model_dump(mode="json"),

@@ -213,10 +213,13 @@ def test_tunesmith_json(stock: House, made: tuple[Path, Any]) -> None:
         "content_key": KEY,
         "task": "chat",
         "instruction": "Sort the message and answer it.",
+        "task_settings": stock.adapter.recipe.task.model_dump(mode="json"),
+        "problem": None,
         "labels": None,
         "kind": "adapter",
         "base": {"name": "tunesmith/pebble", "tree": stock.adapter.train.base.tree},
         "precision": "F32",
+        "evaluated_in": "fp32",
         "max_new_tokens": 128,
     }
 

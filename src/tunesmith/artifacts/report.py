@@ -191,8 +191,9 @@ class TrainReport(Report):
     """The model, how it was reached, and the record of the rows that each step consumed.
 
     `distinct_tokens` is how many of `tokens` went through the trunk; 0 in reports from before it was counted. `sharing` says
-    why prefixes were shared or not, empty in reports from before it was written; the figures are in `measured`. `watch` has
-    what the watchers saw; what depends on the clock (a slow machine) is in `measured` instead.
+    why prefixes were shared or not, empty in reports from before it was written; the figures are in `measured`. `precision` is
+    what the model computed in; reports from before it was recorded were evaluated in fp32. `watch` has what the watchers saw;
+    what depends on the clock (a slow machine) is in `measured` instead.
     """
 
     model: ModelRef
@@ -211,6 +212,7 @@ class TrainReport(Report):
     held_out: tuple[CurvePoint, ...] = ()
     consumption: str
     threads: int
+    precision: Literal["fp32", "bf16"] = "fp32"
     mask_sample: tuple[str, ...] = ()
     watch: tuple[WatchFinding, ...] = ()
 
@@ -225,9 +227,13 @@ class SystemScores(Artifact):
 
 
 class EvaluationReport(Report):
-    """Tuned, base and reference systems on the same rows, and the paired comparisons between them."""
+    """Tuned, base and reference systems on the same rows, and the paired comparisons between them.
+
+    `precision` is what the models computed in; reports from before it could be chosen are of fp32.
+    """
 
     test: Dataset
+    precision: Literal["fp32", "bf16"] = "fp32"
     systems: tuple[SystemScores, ...]
     comparisons: tuple[Comparison, ...]
     samples: tuple[dict[str, str], ...] = ()

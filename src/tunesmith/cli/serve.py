@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,6 +18,10 @@ def command(
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")
     ] = 8000,
+    precision: Annotated[
+        Literal["fp32", "bf16"] | None,
+        typer.Option("--precision", help="What to compute in; what the release was evaluated in when left out."),
+    ] = None,
     store: options.StoreFolder = None,
 ) -> None:
     """Serve a verified release behind an OpenAI-compatible API; an unverified one is refused.
@@ -34,7 +38,7 @@ def command(
         from tunesmith.serve.run import serve
 
         context = new_context(folder, places=options.Places(store=place), progress=progress)
-        serve(folder, key, host=host, port=port, context=context)
+        serve(folder, key, host=host, port=port, context=context, precision=precision)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from tunesmith.artifacts import Row, TrainReport
 from tunesmith.context import Context
 from tunesmith.evaluate.system import Counted, System, answers_of
 from tunesmith.models.backends.encoder import EncoderModel, open_encoder
+from tunesmith.models.loading import Precision
 from tunesmith.models.tasks import EncoderTask
 from tunesmith.models.tasks.padded import Labelled
 from tunesmith.recipe import EvaluateSettings
@@ -21,6 +22,7 @@ class AskedEncoder:
     task: EncoderTask
     settings: EvaluateSettings
     context: Context
+    precision: Precision
 
 
 def encoder_systems(trained: TrainReport, training: Sequence[Row], asked: AskedEncoder) -> list[System]:
@@ -28,10 +30,12 @@ def encoder_systems(trained: TrainReport, training: Sequence[Row], asked: AskedE
     store, model = asked.context.store, trained.model
     folder = store.checkout(trained.base.tree)
     below = folder if model.kind == "adapter" else None
-    tuned = open_encoder(store.checkout(model.tree), asked.task.head, digest=model.tree, base=below)
+    head, dtype = asked.task.head, asked.precision
+    tuned = open_encoder(store.checkout(model.tree), head, digest=model.tree, base=below, dtype=dtype)
     systems = [System("tuned", asked.task.how, answers_of(asked, answered(tuned, asked, label="tuned")))]
+    del tuned
     if asked.task.settings.type == "classify" and asked.task.settings.labels == "single":
-        base = open_encoder(folder, asked.task.head, digest=trained.base.tree, seed=0)
+        base = open_encoder(folder, head, digest=trained.base.tree, dtype=dtype, seed=0)
         how = f"logistic regression on the frozen base's mean states of {len(training)} training rows"
         systems.append(System("base-frozen", how, answers_of(asked, _on_frozen(base, training, asked))))
     return systems

@@ -8,7 +8,6 @@ from tunesmith.artifacts import (
     Comparison,
     Dataset,
     EvaluationReport,
-    ModelRef,
     Row,
     Score,
     SystemScores,
@@ -23,7 +22,8 @@ from tunesmith.evaluate.defaults import default_metrics
 from tunesmith.evaluate.encoders import AskedEncoder, encoder_systems
 from tunesmith.evaluate.system import HeldOut, System
 from tunesmith.models.architecture import architecture_of
-from tunesmith.models.backends.local import LocalModel, open_local
+from tunesmith.models.backends.local import LocalModel, open_local, without_adapter
+from tunesmith.models.loading import Precision
 from tunesmith.models.tasks import DecoderTask, build_task
 from tunesmith.recipe import EvaluateSettings, TaskSettings
 from tunesmith.scoring import Metric, Pair, metrics_for
@@ -57,7 +57,8 @@ def run(inputs: EvaluateInputs, settings: EvaluateSettings, context: Context) ->
     torch.set_num_threads(inputs.trained.threads)
     training, rows = load_rows(inputs.training, context.store), load_rows(inputs.test, context.store)
     metrics = metrics_for(settings, settings.metrics or default_metrics(inputs.task))
-    asked, models = _models(inputs, rows, training, settings=settings, context=context)
+    precision = inputs.trained.precision if settings.precision == "training" else settings.precision
+    asked, models = _models(inputs, rows, training, settings=settings, context=context, precision=precision)
     learned = baselines(asked, training, metrics) if inputs.task.labels == "single" else []
     systems = [*models, *learned]
     scores = {system.name: _scores(system, metrics) for system in systems}
@@ -73,6 +74,7 @@ def run(inputs: EvaluateInputs, settings: EvaluateSettings, context: Context) ->
             settings={"evaluate": settings.model_dump(mode="json"), "task": inputs.task.model_dump(mode="json")},
         ),
         test=inputs.test,
+        precision=precision,
         systems=tuple(_summary(system, scores[system.name], metrics, context) for system in systems),
         comparisons=_comparisons(scores, metrics, context),
         samples=_samples(asked, systems),
@@ -87,45 +89,56 @@ def _models(
     *,
     settings: EvaluateSettings,
     context: Context,
+    precision: Precision,
 ) -> tuple[HeldOut, list[System]]:
     """The rows as they are asked, and what the tuned model and its base say to them."""
     task = build_task(inputs.task, architecture_of(context.store.checkout(inputs.trained.base.tree)), training)
     if isinstance(task, DecoderTask):
         asked = Asked(rows, task, settings, context)
-        return asked, _decoders(inputs, asked, training)
-    encoder = AskedEncoder(rows, task, settings, context)
+        return asked, _decoders(inputs, asked, training, precision=precision)
+    encoder = AskedEncoder(rows, task, settings, context, precision)
     return encoder, encoder_systems(inputs.trained, training, encoder)
 
 
-def _decoders(inputs: EvaluateInputs, asked: Asked, training: Sequence[Row]) -> list[System]:
-    """The tuned model, then its base plain and its base at its best without tuning."""
-    base = _open(inputs.trained.base, None, asked.context)
-    tuned = _open(inputs.trained.model, inputs.trained.base, asked.context)
+def _decoders(inputs: EvaluateInputs, asked: Asked, training: Sequence[Row], *, precision: Precision) -> list[System]:
+    """The tuned model, then its base plain and its base at its best without tuning; one model is in memory at a time."""
+    trained, store = inputs.trained, asked.context.store
+    folder = store.checkout(trained.base.tree)
+    below = folder if trained.model.kind == "adapter" else None
+    tuned = open_local(store.checkout(trained.model.tree), digest=trained.model.tree, base=below, dtype=precision)
+    first = _asked_tuned(tuned, asked)
+    base = without_adapter(tuned, folder, digest=trained.base.tree)
+    del tuned
+    if base is None:
+        base = open_local(folder, digest=trained.base.tree, dtype=precision)
+    return [first, *_asked_base(base, asked, training)]
+
+
+def _asked_tuned(tuned: LocalModel, asked: Asked) -> System:
+    match asked.task.settings.type:
+        case "text":
+            return System("tuned", "likelihood of each text", measured_bits(tuned, asked, label="tuned"))
+        case "classify":
+            labels = asked.task.labels
+            how = f"the most likely of {len(labels)} labels"
+            return System("tuned", how, chosen(tuned, asked, label="tuned", labels=labels))
+        case _:
+            return System("tuned", "greedy text", generated(tuned, asked, label="tuned"))
+
+
+def _asked_base(base: LocalModel, asked: Asked, training: Sequence[Row]) -> list[System]:
     if asked.task.settings.type == "text":
-        return [
-            System("tuned", "likelihood of each text", measured_bits(tuned, asked, label="tuned")),
-            System("base-plain", "likelihood of each text", measured_bits(base, asked, label="base")),
-        ]
+        return [System("base-plain", "likelihood of each text", measured_bits(base, asked, label="base"))]
+    plain = System("base-plain", "greedy text", generated(base, asked, label="base, plain"))
     if asked.task.settings.type == "classify":
         labels = asked.task.labels
         how = f"the most likely of {len(labels)} labels"
-        return [
-            System("tuned", how, chosen(tuned, asked, label="tuned", labels=labels)),
-            System("base-plain", "greedy text", generated(base, asked, label="base, plain")),
-            System("base-prompted", how, chosen(base, asked, label="base, labels by likelihood", labels=labels)),
-        ]
+        answers = chosen(base, asked, label="base, labels by likelihood", labels=labels)
+        return [plain, System("base-prompted", how, answers)]
     before = few_shot(training, asked, base)
     how = f"greedy text after {len(before) // 2} training examples in the prompt"
-    return [
-        System("tuned", "greedy text", generated(tuned, asked, label="tuned")),
-        System("base-plain", "greedy text", generated(base, asked, label="base, plain")),
-        System("base-prompted", how, generated(base, asked, label="base, with examples", before=before)),
-    ]
-
-
-def _open(model: ModelRef, base: ModelRef | None, context: Context) -> LocalModel:
-    below = context.store.checkout(base.tree) if base is not None and model.kind == "adapter" else None
-    return open_local(context.store.checkout(model.tree), digest=model.tree, base=below)
+    answers = generated(base, asked, label="base, with examples", before=before)
+    return [plain, System("base-prompted", how, answers)]
 
 
 def _scores(system: System, metrics: Sequence[Metric]) -> dict[str, list[Score]]:

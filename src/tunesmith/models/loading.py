@@ -104,6 +104,19 @@ def load_merged(folder: Path, *, base: Path, dtype: Precision = "fp32") -> tuple
     return whole.merge_and_unload().eval(), tokenizer
 
 
+def bare(model: Any) -> Any | None:
+    """The model under a PeftModel with its adapter taken out, or None: for a model without one, for one in 4 bits, and where
+    the adapter has more than low-rank matrices: whole modules, rows of the embeddings, biases. The tensors are the base's own:
+    nothing is computed, and nothing is rounded."""
+    if not isinstance(model, PeftModel) or getattr(model.config, "quantization_config", None) is not None:
+        return None
+    config: Any = model.peft_config[model.active_adapter]
+    if config.modules_to_save or getattr(config, "trainable_token_indices", None) or config.bias != "none":
+        return None
+    whole: Any = model
+    return whole.unload().eval()
+
+
 def _untie(causal: Any) -> None:
     """Give the head of a model under an adapter a matrix of its own, if an adapter is on it or on the embeddings it shares."""
     pair: list[Any] = [causal.get_output_embeddings(), causal.get_input_embeddings()]

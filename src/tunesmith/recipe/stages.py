@@ -58,6 +58,10 @@ class EvaluateSettings(Settings):
     shots: int = Field(default=4, ge=0, description="training examples put before the prompt for the base at its best")
     max_new_tokens: int = Field(default=128, ge=1)
     batch: int = Field(default=64, ge=1)
+    precision: Literal["training", "fp32", "bf16"] = Field(
+        default="training",
+        description="what the models compute in; training: as they were trained. A release is served in the same",
+    )
     baselines: tuple[Literal["majority", "tfidf-words", "tfidf-characters"], ...] = (
         "majority",
         "tfidf-words",

@@ -12,11 +12,12 @@ tunesmith.json, format 1:
     base        {name, tree}: its name and the digest of its {path: digest} manifest; a small one lies in base/. Of a base
                 prepared for the recipe also what was done to it, `prepared`, and the digest of its own files, `made_from`
     precision   number types of the weights as their headers say
+    evaluated_in    what the model computed in when it was evaluated, fp32 or bf16; the server takes the same
     max_new_tokens  the longest answer that was evaluated
 """
 
 import json
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import yaml
 
@@ -30,8 +31,15 @@ MANIFEST: Final = "tunesmith.json"
 RECIPE: Final = "recipe.yaml"
 
 
+class Precisions(NamedTuple):
+    """How the weights are `stored`, as their headers say, and what the model was `evaluated_in`."""
+
+    stored: str
+    evaluated_in: str
+
+
 def manifest_bytes(
-    recipe: Recipe, train: TrainReport, *, version: int, content_key: str, task: AnyTask, precision: str
+    recipe: Recipe, train: TrainReport, *, version: int, content_key: str, task: AnyTask, precisions: Precisions
 ) -> bytes:
     """tunesmith.json: indented, keys sorted."""
     value = {
@@ -46,7 +54,8 @@ def manifest_bytes(
         "labels": list(task.labels) or None,
         "kind": train.model.kind,
         "base": {"name": train.base.name, "tree": train.base.tree, **_preparation(train)},
-        "precision": precision,
+        "precision": precisions.stored,
+        "evaluated_in": precisions.evaluated_in,
         "max_new_tokens": recipe.evaluate.max_new_tokens,
     }
     return (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()

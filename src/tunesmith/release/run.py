@@ -34,7 +34,7 @@ from tunesmith.release.cards import (  # noqa: E402
     render_model_card,
 )
 from tunesmith.release.folder import place_base, place_model, stored_precision  # noqa: E402
-from tunesmith.release.manifest import MANIFEST, RECIPE, manifest_bytes, recipe_bytes  # noqa: E402
+from tunesmith.release.manifest import MANIFEST, RECIPE, Precisions, manifest_bytes, recipe_bytes  # noqa: E402
 from tunesmith.release.page import render_page  # noqa: E402
 
 LOG: Final = ".log"
@@ -166,14 +166,14 @@ def _fill(folder: Path, work: _Work, version: int) -> statements.Subjects:
     with_base = train.model.kind == "adapter" and place_base(folder, train.base, store=store)
     architecture = architecture_of(store.checkout(train.base.tree))
     task = build_task(recipe.task, architecture, load_rows(inputs.audit.train, store))
-    precision = stored_precision(folder)
+    precisions = Precisions(stored_precision(folder), inputs.evaluation.precision)
     key = key_id(work.signer.public_pem())
-    facts = Facts(version, key, precision, with_base, len(task.labels), task.head)
+    facts = Facts(version, key, precisions.stored, with_base, len(task.labels), task.head)
     recipe_file = recipe_bytes(recipe, train)
     documents = {
         RECIPE: recipe_file,
         MANIFEST: manifest_bytes(
-            recipe, train, version=version, content_key=inputs.content_key, task=task, precision=precision
+            recipe, train, version=version, content_key=inputs.content_key, task=task, precisions=precisions
         ),
         **_documents(inputs, facts),
     }

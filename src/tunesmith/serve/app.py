@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tunesmith.context import Context
+from tunesmith.models.loading import Precision
 from tunesmith.serve import predict
 from tunesmith.serve.openai import chat, errors, models
 from tunesmith.serve.released import AnyRelease, Released, open_release
@@ -47,12 +48,12 @@ def _add_header(message: MutableMapping[str, Any], name: bytes, value: bytes) ->
     message["headers"] = [*message.get("headers", ()), (name, value)]
 
 
-def make_app(release: Path, public_pem: bytes, *, context: Context) -> FastAPI:
-    """Verify and load a release folder; the application that serves it.
+def make_app(release: Path, public_pem: bytes, *, context: Context, precision: Precision | None = None) -> FastAPI:
+    """Verify and load a release folder; the application that serves it. `precision`: see `open_release`.
 
     Raises IntegrityBroken when the folder is not what the key signed: an unverified release is never served.
     """
-    return app_of(open_release(release, public_pem, context=context), context=context)
+    return app_of(open_release(release, public_pem, context=context, precision=precision), context=context)
 
 
 def app_of(released: AnyRelease, *, context: Context) -> FastAPI:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -21,7 +21,7 @@ from tunesmith.models.backends.labels import label_options  # noqa: E402
 from tunesmith.models.backends.local import LocalModel, open_local  # noqa: E402
 from tunesmith.models.bases.catalogue import is_listed  # noqa: E402
 from tunesmith.models.bases.resolve import resolve_base  # noqa: E402
-from tunesmith.models.loading import is_adapter  # noqa: E402
+from tunesmith.models.loading import Precision, is_adapter  # noqa: E402
 from tunesmith.models.tasks import DecoderTask, EncoderTask, named_task  # noqa: E402
 from tunesmith.trust.layout import SIGNATURE  # noqa: E402
 from tunesmith.trust.verify import verify_release  # noqa: E402
@@ -57,6 +57,8 @@ class TaskFile(BaseModel):
     labels: tuple[str, ...] | None = None
     base: BaseOfRelease | None = None
     task_settings: TaskSettings | None = None
+    evaluated_in: Literal["fp32", "bf16"] = "fp32"
+    """Older releases do not say it: all of them were evaluated in fp32."""
 
     @property
     def settings(self) -> TaskSettings:
@@ -103,13 +105,19 @@ class ReleasedEncoder:
 AnyRelease: TypeAlias = Released | ReleasedEncoder
 
 
-def open_release(folder: Path, public_pem: bytes, *, context: Context) -> AnyRelease:
-    """Verify, then load. Raises IntegrityBroken before a single weight is read when any byte is not what was signed."""
+def open_release(
+    folder: Path, public_pem: bytes, *, context: Context, precision: Precision | None = None
+) -> AnyRelease:
+    """Verify, then load. Raises IntegrityBroken before a single weight is read when any byte is not what was signed.
+
+    The model computes in what it was evaluated in, or in `precision`: then the release's figures are not its own.
+    """
     verified = verify_release(folder, public_pem)
     card = _task_file(folder / TASK_FILE)
     digest = digest_of((folder / SIGNATURE).read_bytes())
     base = _base_folder(folder, card, context)
     labels = card.labels or ()
+    computed_in = precision or card.evaluated_in
     settings = card.settings
     if settings.type in ("classify", "tag") and settings.labels != "score" and not labels:
         raise DataError(f"the task is {settings.type}, and there are no labels", where=str(folder / TASK_FILE))
@@ -119,10 +127,10 @@ def open_release(folder: Path, public_pem: bytes, *, context: Context) -> AnyRel
             id=f"{verified.name}:{verified.version}",
             name=verified.name,
             task=task,
-            model=open_encoder(folder, task.head, base=base, digest=digest),
+            model=open_encoder(folder, task.head, base=base, digest=digest, dtype=computed_in),
             created=int(context.clock.now().timestamp()),
         )
-    model = open_local(folder, base=base, digest=digest)
+    model = open_local(folder, base=base, digest=digest, dtype=computed_in)
     return Released(
         id=f"{verified.name}:{verified.version}",
         name=verified.name,

@@ -22,7 +22,7 @@ from tunesmith.train.distributed.ranks import Ranks, join, tell
 from tunesmith.train.distributed.shard import check_sharding, collect, place
 from tunesmith.train.loop import Plan, run_loop
 from tunesmith.train.methods import check_machine, load_base, prepare_model, save_model
-from tunesmith.train.precision import resolved
+from tunesmith.train.precision import precision_of, resolved
 from tunesmith.train.ready import TrainInputs, get_ready, provenance_of
 from tunesmith.train.state import TrainState
 from tunesmith.train.track import check_trackers
@@ -187,6 +187,7 @@ def _report(outcome: _Outcome, provenance: Provenance, *, settings: TrainSetting
         held_out=state.held_out,
         consumption=keep_consumption(taken, plan.rows, context.store),
         threads=state.threads,
+        precision=precision_of(settings),
         watch=state.watch,
         mask_sample=tuple(_marked(outcome, row) for row in plan.rows[:3]),
     )

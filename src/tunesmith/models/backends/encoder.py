@@ -8,6 +8,7 @@ from typing import Any, final
 from tunesmith import process
 from tunesmith.models.architecture import positions_of
 from tunesmith.models.heads import Head, load_headed
+from tunesmith.models.loading import Precision
 from tunesmith.models.packed.forward import unwrapped
 from tunesmith.models.tasks.padded import Labelled, check_padding, logits_of, pad, split_padded
 
@@ -77,12 +78,18 @@ class EncoderModel:
 
 
 def open_encoder(
-    folder: Path, head: Head, *, digest: str, base: Path | None = None, seed: int | None = None
+    folder: Path,
+    head: Head,
+    *,
+    digest: str,
+    base: Path | None = None,
+    dtype: Precision = "fp32",
+    seed: int | None = None,
 ) -> EncoderModel:
-    """Load a model or adapter folder in fp32; see `heads.load_headed` for what is refused, and for `seed`.
+    """Load a model or adapter folder; see `heads.load_headed` for what is refused, and for `seed`.
 
     Raises Misuse for a model that gives a row other logits beside a longer row than alone.
     """
-    model, tokenizer = load_headed(folder, head, base=base, seed=seed)
+    model, tokenizer = load_headed(folder, head, base=base, dtype=dtype, seed=seed)
     check_padding(model, [tokenizer.encode(text) for text in PROBES], where=str(folder))
     return EncoderModel(model, tokenizer, digest)

@@ -13,7 +13,7 @@ from tunesmith.models.backends import greedy, labels, sampling
 from tunesmith.models.backends.engine import Engine, Ids
 from tunesmith.models.backends.search import Choice
 from tunesmith.models.backends.trial import check_exact
-from tunesmith.models.loading import Precision, load_folder
+from tunesmith.models.loading import Precision, bare, load_folder, open_tokenizer
 from tunesmith.models.packed.forward import token_logprobs, unwrapped
 from tunesmith.models.packed.plan import pack, split_passes
 
@@ -133,5 +133,19 @@ def open_local(folder: Path, *, digest: str, base: Path | None = None, dtype: Pr
     Raises Misuse, naming the family, for a model whose answers would not be exactly its own (`trial.check_exact`).
     """
     model, tokenizer = load_folder(folder, base=base, dtype=dtype)
+    check_exact(model, tokenizer, where=str(folder))
+    return LocalModel(model, tokenizer, digest)
+
+
+def without_adapter(tuned: LocalModel, folder: Path, *, digest: str) -> LocalModel | None:
+    """The base under an adapter, without reading its weights again; `tuned` is of no use afterwards.
+
+    `folder` and `digest` are those of the base. None where what is under the adapter is not the base as it would be loaded
+    alone: a whole model, a base in 4 bits, an adapter that keeps modules of its own beside the base's.
+    """
+    model = bare(tuned.model)
+    if model is None:
+        return None
+    tokenizer = open_tokenizer(folder)
     check_exact(model, tokenizer, where=str(folder))
     return LocalModel(model, tokenizer, digest)
