@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from tunesmith import process
 from tunesmith.artifacts import FixedMemory
+from tunesmith.models.packed.lean import lean
 from tunesmith.models.tasks import PACKED, EncodedRow, Passes
 from tunesmith.ports import Clock
 from tunesmith.recipe import TrainSettings
@@ -76,7 +77,7 @@ def try_pass(
 ) -> Trial:
     """Forward and backward over `rows` twice: once to count what autograd keeps, once against the clock."""
     batch = passes.pack(rows, next(model.parameters()).device, share=share)
-    with untouched(model):
+    with untouched(model), lean(model):
         kept: dict[int, int] = {}
         own = {value.untyped_storage().data_ptr() for value in (*model.parameters(), *model.buffers())}
         with torch.autograd.graph.saved_tensors_hooks(_count_into(kept), _as_it_is):

@@ -16,6 +16,7 @@ from tunesmith import process
 from tunesmith.artifacts import RatePoint, RateSearch
 from tunesmith.context import Context
 from tunesmith.errors import DataError
+from tunesmith.models.packed.lean import lean
 from tunesmith.models.tasks import PACKED, EncodedRow, Passes
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import trainable
@@ -107,7 +108,7 @@ def range_test(
     Raises Diverged when the loss is not a number before the first move.
     """
     points: list[RatePoint] = []
-    with untouched(model), _on_copies(model):
+    with untouched(model), lean(model), _on_copies(model):
         optimizer = build_optimizer(model, settings)
         for step, rows in enumerate(context.progress.track(batches, label="find rate", total=len(batches))):
             optimizer.zero_grad()

@@ -12,6 +12,7 @@ from tunesmith import process
 from tunesmith.artifacts import CurvePoint
 from tunesmith.context import Context
 from tunesmith.errors import TunesmithError
+from tunesmith.models.packed.lean import lean
 from tunesmith.models.tasks import PACKED, EncodedRow, Passes
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import load_best, load_state, load_tensors, save_best, save_checkpoint, trainable
@@ -72,7 +73,7 @@ def run_loop(
         context.progress.say(f"resumed at step {state.step} of {len(plan.steps)}{_other_ranks(plan, state)}")
     model.train()
     remaining = range(state.step, len(plan.steps))
-    with _logs(plan, settings, context, state) as trackers:
+    with _lean(model, plan), _logs(plan, settings, context, state) as trackers:
         for step in context.progress.track(remaining, label="train", total=len(remaining)):
             if worn_out(state, settings):
                 context.progress.say(
@@ -102,6 +103,11 @@ def _fresh(plan: Plan, settings: TrainSettings, context: Context, measured: dict
     if measured is not None:
         measured.update(threads.measured())
     return TrainState(key=plan.key, step=0, threads=threads.count)
+
+
+def _lean(model: Any, plan: Plan) -> AbstractContextManager[object]:
+    """Layers that keep less; not where weights are slices, which a layer must gather by its own code."""
+    return nullcontext() if plan.ranks.sharded else lean(model)
 
 
 def _logs(plan: Plan, settings: TrainSettings, context: Context, state: TrainState) -> AbstractContextManager[Trackers]:

@@ -18,6 +18,7 @@ from tunesmith.context import Context
 from tunesmith.data.chat import Encoded
 from tunesmith.models.packed.forward import summed_loss
 from tunesmith.models.packed.layout import distinct_tokens
+from tunesmith.models.packed.lean import lean
 from tunesmith.models.packed.plan import pack
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import trainable
@@ -128,7 +129,8 @@ def saved_by_graph(node: Any, seen: set[Any]) -> Iterator[torch.Tensor]:
 
 
 def test_kept_bytes_are_those_that_the_graph_holds(tiny: Any) -> None:
-    loss = summed_loss(tiny.train(), pack(rows(), torch.device("cpu")))
+    with lean(tiny):
+        loss = summed_loss(tiny.train(), pack(rows(), torch.device("cpu")))
     held = {
         one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in saved_by_graph(loss.grad_fn, set())
     }

@@ -21,6 +21,7 @@ from tunesmith.errors import Misuse
 from tunesmith.models.packed import forward
 from tunesmith.models.packed.forward import hidden_states, summed_loss
 from tunesmith.models.packed.head import head_logits
+from tunesmith.models.packed.lean import lean
 from tunesmith.models.packed.plan import pack
 from tunesmith.recipe import TrainSettings
 from tunesmith.store import open_store
@@ -66,14 +67,16 @@ def passed(model: Any, chosen: Sequence[Encoded]) -> None:
 
 
 def by_hand(model: Any, chosen: Sequence[Encoded]) -> dict[str, torch.Tensor]:
-    """The gradient of every pass alone, in the precision of the weights, and their sum in fp32."""
+    """The gradient of every pass alone, in the precision of the weights, and their sum in fp32. The head's is fp32 already in a
+    pass: the loss sums it over slices of logits in fp32, and a weight in bf16 would round that."""
+    model.lm_head.weight.grad_dtype = torch.float32
     sums = {name: torch.zeros(value.shape) for name, value in model.named_parameters()}
     weight = sum(row.weight for row in chosen)
     for row in chosen:
         model.zero_grad()
         (summed_loss(model, pack([row], CPU)) / weight).backward()
         for name, value in model.named_parameters():
-            assert value.grad.dtype == value.dtype
+            assert value.grad.dtype == value.dtype or name == "lm_head.weight"
             sums[name] += value.grad.float()
     return sums
 
@@ -114,7 +117,8 @@ def test_slices_of_the_head_are_added_in_fp32(context: Context, monkeypatch: pyt
         exact += torch.autograd.grad(loss, plain.lm_head.weight)[0].float()
     assert len(read) == 180
     assert distance(ours.lm_head.weight.grad, exact) < 1e-6
-    assert distance(plain.lm_head.weight.grad, exact) > 3e-3
+    # Without fp32 gradients the sum over the slices is rounded once: half a unit in the last of eight bits.
+    assert 5e-4 < distance(plain.lm_head.weight.grad, exact) < 2e-3
 
 
 def test_fp32_weights_and_adapters_are_left_alone(context: Context) -> None:
@@ -149,7 +153,8 @@ def masters_by_hand(how: TrainSettings, steps: Sequence[Sequence[Encoded]]) -> d
         )
     )
     for chosen in steps:
-        sums = by_hand(model, chosen)
+        with lean(model):  # as the loop has it
+            sums = by_hand(model, chosen)
         for name, value in exact.items():
             value.grad = sums[name]
         norm = torch.nn.utils.clip_grad_norm_(list(exact.values()), how.clip)

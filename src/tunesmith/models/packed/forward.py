@@ -7,6 +7,7 @@ from tunesmith.errors import Misuse
 from tunesmith.models.packed import attention, varlen
 from tunesmith.models.packed.ending import is_cut_down
 from tunesmith.models.packed.head import head_logits, is_bare
+from tunesmith.models.packed.lean_loss import lean_loss
 from tunesmith.models.packed.plan import Pass
 
 process.prepare()
@@ -17,8 +18,8 @@ from torch import nn  # noqa: E402
 from torch.nn.functional import cross_entropy, linear_cross_entropy  # noqa: E402
 from torch.utils.checkpoint import checkpoint  # noqa: E402
 
-LOGITS_PER_CHUNK = 2**22
-"""How many logits are made at once off CUDA, 16 MB of them, unless that is under `LEAST_ROWS` supervised tokens."""
+LOGITS_PER_CHUNK = 2**23
+"""How many logits are made at once off CUDA, 32 MB of them, unless that is under `LEAST_ROWS` supervised tokens."""
 
 LOGITS_PER_CHUNK_CUDA = 2**27
 
@@ -61,14 +62,23 @@ def unwrapped(model: nn.Module) -> Any:
 def summed_loss(model: nn.Module, batch: Pass, *, label_smoothing: float = 0.0) -> torch.Tensor:
     """Weighted sum of cross-entropy (nats) over the supervised tokens of a pass; 0 with a gradient when there are none.
 
-    Pairs of weight 1 under a bare head go through torch's fused linear cross-entropy; the others through slices of logits
-    that are computed again in the backward pass.
+    Under a bare head gradients are taken as the slices of logits are made; on CUDA pairs of weight 1 go through torch's fused
+    linear cross-entropy. Under any other head slices of logits are computed again in the backward pass.
     """
     hidden = hidden_states(model, batch, read_only=True)
     if batch.index.numel() == 0:
         return hidden.sum() * 0.0
     causal = unwrapped(model)
     chosen = hidden.index_select(0, batch.index)
+    if is_bare(causal) and not chosen.is_cuda:
+        return lean_loss(
+            chosen,
+            causal.get_output_embeddings().weight,
+            batch.labels,
+            weights=batch.weights,
+            smoothing=label_smoothing,
+            rows=_rows_per_chunk(causal),
+        )
     # torch's fused loss sums in the precision of its input, and bf16 has three digits.
     exact = chosen.dtype == torch.float32 and is_bare(causal) and not label_smoothing
     fused = batch.plain if exact and torch.is_grad_enabled() else 0
@@ -79,7 +89,7 @@ def summed_loss(model: nn.Module, batch: Pass, *, label_smoothing: float = 0.0) 
             causal.get_output_embeddings().weight,
             batch.labels[:fused],
             reduction="sum",
-            options=_fused_options(causal, chosen),
+            options=nn.LinearCrossEntropyOptions(),
         )
     chunk = _rows_per_chunk(causal)
     for start in range(fused, len(chosen), chunk):
@@ -91,13 +101,6 @@ def summed_loss(model: nn.Module, batch: Pass, *, label_smoothing: float = 0.0) 
 def _rows_per_chunk(causal: Any) -> int:
     weight = causal.get_output_embeddings().weight
     return max(LEAST_ROWS, (LOGITS_PER_CHUNK_CUDA if weight.is_cuda else LOGITS_PER_CHUNK) // int(weight.shape[0]))
-
-
-def _fused_options(causal: Any, chosen: torch.Tensor) -> nn.LinearCrossEntropyOptions:
-    """torch's own choice on a GPU. Its choice for a CPU, chunks of a few rows, was measured 3.5 times slower than this one."""
-    if chosen.is_cuda:
-        return nn.LinearCrossEntropyOptions()
-    return nn.LinearCrossEntropyOptions(batch_chunk_size=_rows_per_chunk(causal), chunking_method=None)
 
 
 def _chunk_loss(

@@ -1,0 +1,226 @@
+"""Layers that train in less memory: the numbers and gradients of the modules they stand for, against autograd itself."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tunesmith import process
+
+process.prepare()
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch.nn.functional import cross_entropy
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM
+
+from tunesmith.data.chat import Encoded
+from tunesmith.models.packed.forward import summed_loss
+from tunesmith.models.packed.lean import lean
+from tunesmith.models.packed.lean_feedforward import lean_feed_forward
+from tunesmith.models.packed.lean_linear import OF_A_LAYER, Weights, lean_linear
+from tunesmith.models.packed.lean_loss import lean_loss
+from tunesmith.models.packed.lean_norm import lean_norm
+from tunesmith.models.packed.plan import pack
+
+SIZES = {
+    "vocab_size": 61, "hidden_size": 32, "intermediate_size": 80, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "max_position_embeddings": 64, "initializer_range": 0.08, "pad_token_id": 0,
+}  # fmt: skip
+CPU = torch.device("cpu")
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+"""PEFT asks transformers by the old name."""
+
+
+def drawn(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    made = torch.Generator().manual_seed(sum(shape))
+    return torch.randn(shape, generator=made, dtype=dtype).requires_grad_()
+
+
+def drawn_layer(n: int, m: int, *, rank: int, bias: bool) -> Weights:
+    a, b = (drawn(rank, n), drawn(m, rank)) if rank else (None, None)
+    return Weights(drawn(m, n), drawn(m) if bias else None, a, b, 0.7)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("rank", [0, 2])
+def test_gradients_of_a_linear_layer(rank: int, bias: bool) -> None:
+    x, layer = drawn(2, 3, 5), drawn_layer(5, 4, rank=rank, bias=bias)
+
+    def written_out(x: torch.Tensor, *tensors: Any) -> torch.Tensor:
+        weight, bias, a, b = tensors
+        out = x @ weight.t() + (0.0 if bias is None else bias)
+        return out if a is None else out + 0.7 * (x @ a.t() @ b.t())
+
+    assert torch.allclose(lean_linear(x, layer), written_out(x, *layer[:OF_A_LAYER]), rtol=1e-12)
+    assert torch.autograd.gradcheck(
+        lambda x, *tensors: lean_linear(x, Weights(*tensors, 0.7)), (x, *layer[:OF_A_LAYER])
+    )
+
+
+@pytest.mark.parametrize("rank", [0, 2])
+def test_gradients_of_a_feed_forward(rank: int) -> None:
+    x = drawn(3, 5)
+    layers = [drawn_layer(*shape, rank=rank, bias=rank == 0) for shape in ((5, 6), (5, 6), (6, 5))]
+    tensors = [tensor for layer in layers for tensor in layer[:OF_A_LAYER]]
+
+    def run(x: torch.Tensor, *tensors: Any) -> torch.Tensor:
+        layers = {name: Weights(*tensors[at : at + 4], 0.7) for name, at in (("gate", 0), ("up", 4), ("down", 8))}
+        return lean_feed_forward(x, **layers)
+
+    gate, up, down = layers
+    inner = torch.nn.functional.silu(lean_linear(x, gate)) * lean_linear(x, up)
+    assert torch.allclose(run(x, *tensors), lean_linear(inner, down), rtol=1e-12)
+    assert torch.autograd.gradcheck(run, (x, *tensors))
+
+
+def test_gradients_of_a_norm() -> None:
+    """In fp32, as the function computes; the truth is the same formula in fp64."""
+    x, weight, slope = (drawn(*shape, dtype=torch.float32) for shape in ((7, 24), (24,), (7, 24)))
+    out = lean_norm(x, weight, 1e-5)
+    wide = [one.detach().double().requires_grad_() for one in (x, weight)]
+    true = wide[0] * (wide[0].square().mean(-1, keepdim=True) + 1e-5).rsqrt() * wide[1]
+    mine = [out, *torch.autograd.grad(out, (x, weight), slope)]
+    theirs = [true, *torch.autograd.grad(true, wide, slope.double())]
+    for one, other in zip(mine, theirs, strict=True):
+        assert float((one - other).detach().norm()) <= 3e-7 * float(other.detach().norm())
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("rows", [3, 100])
+def test_loss_and_gradients_behind_a_head(rows: int, smoothing: float) -> None:
+    hidden, head, weights = drawn(11, 6), drawn(9, 6), torch.linspace(0.5, 2.0, 11, dtype=torch.float64)
+    labels = torch.arange(11) % 9
+    mine = lean_loss(hidden, head, labels, weights=weights, smoothing=smoothing, rows=rows)
+    each = cross_entropy(hidden @ head.t(), labels, reduction="none", label_smoothing=smoothing)
+    theirs = (each * weights).sum()
+    assert float(mine.detach()) == pytest.approx(float(theirs.detach()), rel=1e-12)
+    found = torch.autograd.grad(3.0 * mine, (hidden, head))
+    for one, other in zip(found, torch.autograd.grad(3.0 * theirs, (hidden, head)), strict=True):
+        assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_a_loss_without_gradients_makes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tunesmith.models.packed.lean_loss._slope", None)  # a call would fail
+    with torch.no_grad():
+        loss = lean_loss(drawn(4, 6), drawn(9, 6), torch.arange(4), weights=torch.ones(4), smoothing=0.0, rows=2)
+    assert loss.isfinite() and not loss.requires_grad
+
+
+def model_of(family: str, *, rank: int, dtype: torch.dtype = torch.float32, **options: Any) -> Any:
+    torch.manual_seed(3)
+    base = AutoModelForCausalLM.from_config(CONFIG_MAPPING[family](**{**SIZES, **options}), dtype=dtype)
+    if not rank:
+        return base.train()
+    config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    wrapped = get_peft_model(base, config)
+    for name, value in wrapped.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(value, std=0.1)
+    return wrapped.train()
+
+
+def rows() -> list[Encoded]:
+    shared = tuple(range(3, 15))
+    return [Encoded(str(n), (*shared, *range(20 + n, 29 + 2 * n)), ((13, 18 + n),)) for n in range(6)]
+
+
+def numbers(model: Any) -> list[torch.Tensor]:
+    loss = summed_loss(model, pack(rows(), CPU, share=True))
+    moved = [value for value in model.parameters() if value.requires_grad]
+    found = torch.autograd.grad(loss, moved, allow_unused=True)
+    return [
+        loss.detach(),
+        *(torch.zeros_like(value) if one is None else one for one, value in zip(found, moved, strict=True)),
+    ]
+
+
+@pytest.fixture(params=[0, 4], ids=["full", "lora"])
+def rank(request: pytest.FixtureRequest) -> Iterator[int]:
+    yield request.param
+
+
+@pytest.mark.parametrize(
+    ("family", "replaced"),
+    [
+        ("llama", {"mlp", "input_layernorm", "post_attention_layernorm", "norm"}),
+        ("qwen2", {"mlp", "input_layernorm", "post_attention_layernorm", "norm"}),
+        ("qwen3", {"mlp", "input_layernorm", "post_attention_layernorm", "norm", "q_norm", "k_norm"}),
+        ("gemma2", set()),
+        ("phi3", {"input_layernorm", "post_attention_layernorm", "norm"}),
+    ],
+)
+def test_a_family_gives_the_same_and_its_own_code_comes_back(family: str, replaced: set[str], rank: int) -> None:
+    """Gemma's norms add one to their weight and its feed-forward is another; both keep their own code."""
+    model = model_of(family, rank=rank)
+    before = numbers(model)
+    with lean(model) as paths:
+        mine = numbers(model)
+        assert all("forward" in model.get_submodule(path).__dict__ for path in paths)
+    names = {path.rpartition(".")[2] for path in paths}
+    assert {name for name in names if not name.endswith("_proj")} == replaced
+    assert any(name.endswith("_proj") for name in names) == bool(rank)
+    assert all("forward" not in module.__dict__ for module in model.modules())
+    for one, other in zip(mine, before, strict=True):
+        assert float((one - other).norm()) <= 2e-6 * float(other.norm())
+
+
+def test_half_precision_differs_by_rounding_alone() -> None:
+    """Both against the same weights in fp32: the gradients of the lean layers are no further from it."""
+    model, exact = (model_of("llama", rank=4, dtype=dtype) for dtype in (torch.bfloat16, torch.float32))
+    exact.load_state_dict(model.state_dict())
+    true, stock = numbers(exact), numbers(model)
+    with lean(model):
+        mine = numbers(model)
+
+    def far(found: list[torch.Tensor]) -> float:
+        return sum(float((one - other).square().sum()) for one, other in zip(found[1:], true[1:], strict=True)) ** 0.5
+
+    assert far(mine) <= 1.05 * far(stock)
+
+
+def kept_bytes(model: Any) -> int:
+    kept: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    own = {value.untyped_storage().data_ptr() for value in (*model.parameters(), *model.buffers())}
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        loss = summed_loss(model, pack(rows(), CPU, share=True))
+    assert loss.requires_grad
+    return sum(size for place, size in kept.items() if place not in own)
+
+
+def test_it_keeps_less_for_the_backward_pass(rank: int) -> None:
+    """A feed-forward keeps two tensors of the inner size less, a norm whose weight trains one of the hidden size."""
+    model = model_of("llama", rank=rank)
+    before = kept_bytes(model)
+    tokens = pack(rows(), CPU, share=True).ids.numel()
+    with lean(model):
+        less = before - kept_bytes(model)
+    norms = 0 if rank else 5
+    assert less >= tokens * (2 * 2 * SIZES["intermediate_size"] + norms * SIZES["hidden_size"]) * 4
+
+
+def test_a_layer_that_somebody_watches_is_left_alone() -> None:
+    model = model_of("llama", rank=4)
+    layer = model.get_base_model().model.layers[0]
+    seen = []
+    layer.self_attn.q_proj.lora_A["default"].register_forward_hook(lambda *_: seen.append("q"))
+    layer.mlp.up_proj.register_forward_hook(lambda *_: seen.append("up"))
+    with lean(model):
+        numbers(model)
+    assert sorted(set(seen)) == ["q", "up"]
+
+
+def test_adapters_that_are_switched_off_stay_off() -> None:
+    model = model_of("llama", rank=4)
+    with model.disable_adapter():
+        before = summed_loss(model, pack(rows(), CPU)).detach()
+        with lean(model):
+            mine = summed_loss(model, pack(rows(), CPU)).detach()
+    assert float(mine) == pytest.approx(float(before), rel=1e-6)
+    assert float(summed_loss(model, pack(rows(), CPU)).detach()) != pytest.approx(float(before), rel=1e-4)
