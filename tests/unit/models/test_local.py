@@ -39,9 +39,10 @@ def test_nothing_asked_is_nothing_answered(tiny):
 def test_every_prompt_is_reported(tiny):
     seen = []
     tiny.generate([[5, number] for number in range(10, 17)], max_new_tokens=2, batch=3, report=seen.append)
-    assert seen == [3, 3, 1]
+    assert sum(seen) == 7 and max(seen) <= 3
+    seen.clear()
     tiny.choose([[5, number] for number in range(10, 17)], [[9], [8]], batch=4, report=seen.append)
-    assert seen[3:] == [4, 3]
+    assert seen == [4, 3]
 
 
 def test_the_stream_is_the_greedy_completion(tiny):

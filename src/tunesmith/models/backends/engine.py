@@ -7,6 +7,7 @@ from typing import Any
 from tunesmith import process
 from tunesmith.errors import DataError, Misuse
 from tunesmith.models.backends import attention
+from tunesmith.models.backends.fused import FusedTrunk
 from tunesmith.models.backends.keyvalues import Aim, KeyValues, aim_at_end, aim_at_stretch
 from tunesmith.models.loading import context_length
 from tunesmith.models.packed.forward import unwrapped
@@ -28,6 +29,10 @@ LONGEST_STRETCH = 512
 """Tokens of one prompt per forward; bounds the mask to 512 x the prompt's length."""
 
 
+CACHE_BYTES = 2**30
+"""A batch is made smaller where its keys and values would take more; changes no value beyond rounding."""
+
+
 @dataclass
 class Batch:
     """Prompts that have been read: `indices` are their places in the caller's list, `lengths` [B] their tokens,
@@ -41,9 +46,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Engine:
-    """A causal LM of transformers (or PEFT's wrapper) run by our own cache. No gradient, no dropout."""
+    """A causal LM of transformers (or PEFT's wrapper) run by our own cache. No gradient, no dropout. `fused` is its trunk with
+    joined products, where there is one."""
 
     model: Any
+    fused: FusedTrunk | None = None
 
     @property
     def context(self) -> int:
@@ -55,12 +62,14 @@ class Engine:
         causal = unwrapped(self.model)
         if causal.base_model is causal:
             raise Misuse("its trunk cannot be reached apart from its head")
-        if causal.config._attn_implementation != attention.NAME:
-            causal.set_attn_implementation(attention.NAME)
         seen.aim(aim)
-        flat, positions = (grid[seen.rows, seen.columns][None] for grid in (ids, aim.positions))
+        flat, positions = (grid[seen.rows, seen.columns] for grid in (ids, aim.positions))
         with torch.no_grad():
-            output = causal.base_model(input_ids=flat, position_ids=positions, seen=seen, use_cache=False)
+            if self.fused is not None:
+                return self.fused.hidden(flat, positions, seen)
+            if causal.config._attn_implementation != attention.NAME:
+                causal.set_attn_implementation(attention.NAME)
+            output = causal.base_model(input_ids=flat[None], position_ids=positions[None], seen=seen, use_cache=False)
         return output.last_hidden_state[0]  # type: ignore[no-any-return]
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
@@ -72,8 +81,8 @@ class Engine:
         """Append one token [B] to rows of `lengths` [B] tokens; hidden states [B, D] for the token after it."""
         return self.forward(tokens[:, None], aim_at_end(lengths), seen)
 
-    def read(self, prompts: Sequence[Ids], *, batch: int, room: int) -> Iterator[Batch]:
-        """Prompts in batches of similar length, longest first, each with `room` more slots than its longest prompt.
+    def reading(self, prompts: Sequence[Ids], *, room: int) -> "Reading":
+        """Prompts to read, each with at least `room` more slots, as far as the context has them.
 
         Raises DataError for an empty prompt and for one that leaves no position for an answer.
         """
@@ -82,15 +91,15 @@ class Engine:
         prefix = KeyValues(shared)
         if shared:
             self.append([prompts[0][:shared]], prefix, start=0)
-        order = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
-        for start in range(0, len(order), batch):
-            chosen = order[start : start + batch]
-            rows = [prompts[index] for index in chosen]
-            capacity = min(len(rows[0]) + room, self.context)
-            seen = prefix.expanded(len(rows), capacity)
-            hidden = self.append([row[shared:] for row in rows], seen, start=shared)
-            lengths = torch.tensor([len(row) for row in rows], device=hidden.device)
-            yield Batch(chosen, lengths, seen, hidden)
+        waiting = sorted(range(len(prompts)), key=lambda index: (-len(prompts[index]), index))
+        return Reading(self, prompts, prefix, room, waiting)
+
+    def read(self, prompts: Sequence[Ids], *, batch: int, room: int) -> Iterator[Batch]:
+        """Prompts in batches of similar length, longest first. Raises what `reading` does."""
+        reading = self.reading(prompts, room=room)
+        batch = min(batch, reading.fitting())
+        while reading.waiting:
+            yield reading.take(batch)
 
     def append(self, rows: Sequence[Ids], seen: KeyValues, *, start: int) -> torch.Tensor:
         """Read the next tokens, at least one, of rows that all hold `start`; the hidden state [B, D] of each row's last."""
@@ -118,6 +127,43 @@ class Engine:
                     f"prompt {index} has {len(prompt)} tokens; the context holds {context}, answer included",
                     hint="shorten the prompt",
                 )
+
+
+@dataclass
+class Reading:
+    """Prompts that wait to be read, longest first, on top of `prefix`, which all of them begin with."""
+
+    engine: Engine
+    prompts: Sequence[Ids]
+    prefix: KeyValues
+    room: int
+    waiting: list[int]
+
+    def take(self, count: int) -> Batch:
+        """Read the next prompts, at most `count`. No later one is longer, nor needs more slots."""
+        chosen, self.waiting = self.waiting[:count], self.waiting[count:]
+        rows = [self.prompts[index] for index in chosen]
+        shared = self.prefix.capacity
+        seen = self.prefix.expanded(len(rows), min(len(rows[0]) + self.room, self.engine.context))
+        hidden = self.engine.append([row[shared:] for row in rows], seen, start=shared)
+        lengths = torch.tensor([len(row) for row in rows], device=hidden.device)
+        return Batch(chosen, lengths, seen, hidden)
+
+    def fitting(self) -> int:
+        """Rows whose keys and values take at most `CACHE_BYTES` together, at least one."""
+        if not self.waiting:
+            return 1
+        held = self.prefix.capacity if self.prefix.is_stem else 0
+        slots = min(len(self.prompts[self.waiting[0]]) + self.room, self.engine.context) - held
+        return max(1, CACHE_BYTES // (slots * _bytes_of_slot(unwrapped(self.engine.model))))
+
+
+def _bytes_of_slot(causal: Any) -> int:
+    """What the keys and values of one token take in all layers."""
+    config = causal.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(2 * config.num_hidden_layers * heads * size * causal.dtype.itemsize)
 
 
 def _common_beginning(prompts: Sequence[Ids]) -> int:

@@ -1,9 +1,10 @@
-"""Greedy decoding in batches: a row that has ended leaves the batch."""
+"""Greedy decoding in batches: a row that has ended makes room for the next prompt, or leaves the batch."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from tunesmith import process
-from tunesmith.models.backends.engine import Batch, Engine, Ids
+from tunesmith.models.backends.engine import Batch, Engine, Ids, Reading
 
 process.prepare()
 
@@ -11,6 +12,18 @@ import torch  # noqa: E402
 
 FULL_ENOUGH = 0.75
 """Rows are dropped once fewer than this share is still being written: dropping copies the cache."""
+
+REFILL = 0.125
+"""Prompts that wait are read once this share of the rows has ended: a few at a time cost more than they win."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a completion ends: before an id of `stops`, at `new` tokens, at the end of the context."""
+
+    stops: frozenset[int]
+    new: int
+    context: int
 
 
 def generate(
@@ -23,35 +36,69 @@ def generate(
     report: Callable[[int], None] = lambda rows: None,
 ) -> list[list[int]]:
     """One completion per prompt, in order: the most likely token each time, up to an id of `stops` (left out),
-    `max_new_tokens` or the end of the context. `report` is called with the number of finished rows of each batch."""
+    `max_new_tokens` or the end of the context. `report` is told how many more rows have ended."""
     found: list[list[int]] = [[] for _ in prompts]
     if max_new_tokens < 1:
         return found
-    for part in engine.read(prompts, batch=batch, room=max_new_tokens):
-        _finish(engine, part, found, max_new_tokens=max_new_tokens, stops=stops)
-        report(len(part.indices))
+    limits = Limits(stops, max_new_tokens, engine.context)
+    reading = engine.reading(prompts, room=max_new_tokens)
+    batch = min(batch, reading.fitting())
+    while reading.waiting:
+        _write(reading, reading.take(batch), found, limits=limits, report=report)
     return found
 
 
-def _finish(engine: Engine, part: Batch, found: list[list[int]], *, max_new_tokens: int, stops: frozenset[int]) -> None:
-    alive = dict.fromkeys(part.indices)
-    indices, lengths, hidden, context = part.indices, part.lengths, part.hidden, engine.context
-    for count in range(max_new_tokens):
-        tokens = engine.logits(hidden).argmax(dim=-1)
-        for index, token, length in zip(indices, tokens.tolist(), lengths.tolist(), strict=True):
-            if index not in alive:
-                continue
-            if token not in stops:
-                found[index].append(token)
-            if token in stops or length + 1 >= context:
-                del alive[index]
-        if not alive or count + 1 == max_new_tokens:
+def _write(
+    reading: Reading, rows: Batch, found: list[list[int]], *, limits: Limits, report: Callable[[int], None]
+) -> None:
+    """Write rows to their ends. Prompts that wait take the places of rows that have ended."""
+    engine, alive = reading.engine, set(rows.indices)
+    while alive:
+        tokens = engine.logits(rows.hidden).argmax(dim=-1)
+        ended = _note(rows, tokens, alive, found, limits=limits)
+        report(len(ended))
+        alive -= ended
+        if not alive:
             return
-        if len(alive) < FULL_ENOUGH * len(indices):
-            kept = [row for row, index in enumerate(indices) if index in alive]
-            rows = torch.tensor(kept, device=tokens.device)
-            part.seen.keep(rows)
-            indices, lengths, tokens = [indices[row] for row in kept], lengths[rows], tokens[rows]
-        hidden = engine.step(tokens, lengths, part.seen)
+        if not reading.waiting and len(alive) < FULL_ENOUGH * len(rows.indices):
+            tokens = _drop(rows, tokens, alive)
+        rows.hidden = engine.step(tokens, rows.lengths, rows.seen)
         # A row that has ended but is still carried along must not run out of its slots; no other row reaches this bound.
-        lengths = (lengths + 1).clamp(max=part.seen.capacity - 1)
+        rows.lengths = (rows.lengths + 1).clamp(max=rows.seen.capacity - 1)
+        free = [place for place, index in enumerate(rows.indices) if index not in alive]
+        if reading.waiting and len(free) >= REFILL * len(rows.indices):
+            fresh = reading.take(len(free))
+            _seat(rows, free, fresh)
+            alive.update(fresh.indices)
+
+
+def _note(rows: Batch, tokens: torch.Tensor, alive: set[int], found: list[list[int]], *, limits: Limits) -> set[int]:
+    """Keep the new token of every row that goes on; the rows that end with it."""
+    ended = set()
+    for index, token, length in zip(rows.indices, tokens.tolist(), rows.lengths.tolist(), strict=True):
+        if index not in alive:
+            continue
+        if token not in limits.stops:
+            found[index].append(token)
+        if token in limits.stops or len(found[index]) == limits.new or length + 1 >= limits.context:
+            ended.add(index)
+    return ended
+
+
+def _drop(rows: Batch, tokens: torch.Tensor, alive: set[int]) -> torch.Tensor:
+    """Let the rows go that have ended; the tokens [n] of the others."""
+    places = [place for place, index in enumerate(rows.indices) if index in alive]
+    kept = torch.tensor(places, device=tokens.device)
+    rows.seen.keep(kept)
+    rows.indices, rows.lengths = [rows.indices[place] for place in places], rows.lengths[kept]
+    return tokens[kept]
+
+
+def _seat(rows: Batch, free: Sequence[int], fresh: Batch) -> None:
+    """Put prompts that have just been read into free places, as many as there are."""
+    taken = free[: len(fresh.indices)]
+    places = torch.tensor(taken, device=rows.lengths.device)
+    rows.seen.replace(places, fresh.seen)
+    rows.lengths[places], rows.hidden[places] = fresh.lengths, fresh.hidden
+    for place, index in zip(taken, fresh.indices, strict=True):
+        rows.indices[place] = index

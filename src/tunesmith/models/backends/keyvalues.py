@@ -150,12 +150,26 @@ class KeyValues:
         """Position by slot behind the stem, as it is as long as nothing branches."""
         return torch.arange(self.stem_length, capacity, device=device).repeat(rows, 1)
 
+    @property
+    def is_stem(self) -> bool:
+        """Whether what this one-row cache holds is long enough to be held once for all rows."""
+        return self.capacity >= WORTH_A_STEM
+
+    def replace(self, rows: torch.Tensor, other: "KeyValues") -> None:
+        """Put other rows, in their order, in the place of these [n]; nothing of the rows before is seen again.
+
+        The other cache has the same stem and at most as many slots, each in the place of its position.
+        """
+        for layer, pair in self.layers.items():
+            for mine, theirs in zip(pair, other.layers[layer], strict=True):
+                mine[rows, :, : theirs.shape[2]] = theirs
+
     def expanded(self, rows: int, capacity: int, *, stem: bool | None = None) -> "KeyValues":
         """A cache for `rows` rows that all begin with what this one-row cache holds, with room for more.
 
         `stem`: hold that beginning once for all rows; by its length when None.
         """
-        if self.capacity >= WORTH_A_STEM if stem is None else stem:
+        if self.is_stem if stem is None else stem:
             held = {layer: (keys[0], values[0]) for layer, (keys, values) in self.layers.items()}
             return KeyValues(capacity, stem=held, stem_length=self.capacity)
         other = KeyValues(capacity)

@@ -8,9 +8,10 @@ from typing import Any, final
 
 from tunesmith import process
 from tunesmith.data.chat import Encoded, stop_ids
-from tunesmith.errors import DataError
+from tunesmith.errors import DataError, Misuse
 from tunesmith.models.backends import greedy, labels, sampling
 from tunesmith.models.backends.engine import Engine, Ids
+from tunesmith.models.backends.fused import FusedTrunk, fused_trunk
 from tunesmith.models.backends.search import Choice
 from tunesmith.models.backends.trial import check_exact
 from tunesmith.models.loading import Precision, bare, load_folder, open_tokenizer
@@ -41,6 +42,7 @@ class LocalModel:
     model: Any
     tokenizer: PreTrainedTokenizerBase
     digest: str
+    fused: FusedTrunk | None = None
 
     @cached_property
     def stops(self) -> frozenset[int]:
@@ -54,7 +56,7 @@ class LocalModel:
 
     @property
     def _engine(self) -> Engine:
-        return Engine(self.model)
+        return Engine(self.model, self.fused)
 
     def generate(
         self,
@@ -133,8 +135,7 @@ def open_local(folder: Path, *, digest: str, base: Path | None = None, dtype: Pr
     Raises Misuse, naming the family, for a model whose answers would not be exactly its own (`trial.check_exact`).
     """
     model, tokenizer = load_folder(folder, base=base, dtype=dtype)
-    check_exact(model, tokenizer, where=str(folder))
-    return LocalModel(model, tokenizer, digest)
+    return _tried(model, tokenizer, digest, folder)
 
 
 def without_adapter(tuned: LocalModel, folder: Path, *, digest: str) -> LocalModel | None:
@@ -146,6 +147,19 @@ def without_adapter(tuned: LocalModel, folder: Path, *, digest: str) -> LocalMod
     model = bare(tuned.model)
     if model is None:
         return None
-    tokenizer = open_tokenizer(folder)
-    check_exact(model, tokenizer, where=str(folder))
-    return LocalModel(model, tokenizer, digest)
+    return _tried(model, open_tokenizer(folder), digest, folder)
+
+
+def _tried(model: Any, tokenizer: PreTrainedTokenizerBase, digest: str, folder: Path) -> LocalModel:
+    """With its products joined where that is the model's own forward within its rounding, else as it is, if that is."""
+    fused = fused_trunk(model)
+    if fused is not None:
+        try:
+            check_exact(model, tokenizer, where=str(folder), fused=fused)
+        except DataError:
+            raise
+        except Misuse:
+            fused = None
+    if fused is None:
+        check_exact(model, tokenizer, where=str(folder))
+    return LocalModel(model, tokenizer, digest, fused)

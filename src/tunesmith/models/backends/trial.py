@@ -8,6 +8,7 @@ from tunesmith.data.chat import Encoded
 from tunesmith.errors import DataError, Misuse
 from tunesmith.models.agreement import Agreement, Ids, agreement, own_logits, places_of
 from tunesmith.models.backends.engine import Engine
+from tunesmith.models.backends.fused import FusedTrunk
 from tunesmith.models.backends.keyvalues import Aim, KeyValues
 from tunesmith.models.packed.check import wrong_window
 from tunesmith.models.packed.forward import hidden_states, unwrapped
@@ -47,13 +48,15 @@ class Walk:
         return [(end, end + 1, end + 2) for end in ends]
 
 
-def check_exact(model: Any, tokenizer: PreTrainedTokenizerBase, *, where: str) -> Agreement:
+def check_exact(
+    model: Any, tokenizer: PreTrainedTokenizerBase, *, where: str, fused: FusedTrunk | None = None
+) -> Agreement:
     """Raises Misuse, naming the family, when our logits are not those of the model's own forward, within its own rounding.
 
     Tried is what evaluation and serving do: prompts on a prefix that they share, copied into each row and then held once for
     all; one more token; branches side by side; whole rows packed; and a prompt beyond the model's windows. What the layers ask
-    for as their window is compared with what the config declares. The attention of the model is left as it was found. Raises
-    DataError for weights that give NaN.
+    for as their window is compared with what the config declares. With `fused` it is the joined products that are tried. The
+    attention of the model is left as it was found. Raises DataError for weights that give NaN.
     """
     causal = unwrapped(model)
     kind = causal.config.model_type
@@ -62,7 +65,7 @@ def check_exact(model: Any, tokenizer: PreTrainedTokenizerBase, *, where: str) -
     try:
         walks = walks_of(make_probes(causal, tokenizer))
         with torch.no_grad():
-            found = [_tried(model, walk, windows) for walk in walks]
+            found = [_tried(Engine(model, fused), walk, windows) for walk in walks]
     except Misuse as error:
         if isinstance(error, DataError):
             raise DataError(error.what, where=where, hint=error.hint) from error
@@ -88,12 +91,12 @@ def walks_of(probes: Probes) -> list[Walk]:
     return walks
 
 
-def _tried(model: Any, walk: Walk, windows: dict[int, int | None]) -> list[Agreement]:
+def _tried(engine: Engine, walk: Walk, windows: dict[int, int | None]) -> list[Agreement]:
     """How near one walk comes to the model's own logits: with its prefix copied, with its prefix as a stem, and packed."""
-    causal = unwrapped(model)
+    causal = unwrapped(engine.model)
     spread = places_of(walk.rows, int(causal.get_input_embeddings().weight.shape[0]))
     places = [tuple(sorted({*some, *walked})) for some, walked in zip(spread, walk.places, strict=True)]
-    engine, prefix = Engine(model), KeyValues(len(walk.shared))
+    prefix = KeyValues(len(walk.shared))
     engine.append([walk.shared], prefix, start=0)
     windows.update(prefix.windows)
     walked = [_cached(engine, prefix, walk, stem=stem) for stem in (False, True)]
