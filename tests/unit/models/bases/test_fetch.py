@@ -159,6 +159,21 @@ def test_no_such_wheel_is_one_clear_error(
     assert leftovers(cache) == []
 
 
+def test_an_index_that_is_not_there_is_one_clear_error(
+    listed: Entry, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
+    with pytest.raises(MachineFailure) as refused:
+        fetch.fetch(NAME, Silence())
+    assert refused.value.what == (
+        "pip could not get the wheel: the index cannot be reached "
+        "(Failed to establish a new connection: [Errno 111] Connection refused)"
+    )
+    assert leftovers(cache) == []
+
+
 def test_a_python_without_pip_is_one_clear_error(
     listed: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
