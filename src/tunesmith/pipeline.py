@@ -181,13 +181,7 @@ class _Run:
                 self.context,
                 task=recipe.task,
                 again=self.again,
-                reader=open_reader(
-                    recipe.base,
-                    recipe.task,
-                    self.context,
-                    max_tokens=recipe.train.max_tokens,
-                    objective=recipe.train.objective,
-                ),
+                reader=open_reader(recipe.base, recipe.task, self.context, train=recipe.train),
             ),
         )
         for dataset in (report.train, report.test):
@@ -309,11 +303,12 @@ def _base_key(recipe: Recipe, context: Context) -> Any:
     """What a base is known by before any heavy work: its files' digests, or its settings and config when made anew."""
     base, template = recipe.base, recipe.task.chat_template
     if not isinstance(base, NewBase):
-        return prepared_base(base, recipe.task, context).tree
+        return prepared_base(base, recipe.task, context, train=recipe.train).tree
     path = context.home / base.config
     config = digest_of(path.read_bytes()) if path.is_file() else "missing"
     text = None if template is None else digest_of(template_text(template, context).encode())
-    return {"new": base.model_dump(mode="json"), "config": config, "chat_template": text}
+    tokens = list(recipe.train.add_tokens)
+    return {"new": base.model_dump(mode="json"), "config": config, "chat_template": text, "add_tokens": tokens}
 
 
 def _unmet(report: GateReport) -> list[str]:

@@ -78,8 +78,7 @@ def audit_recipe(path: Path, checks: tuple[str, ...], *, places: Places, wishes:
         from tunesmith.audit import check_ids, run
         from tunesmith.models.reader import open_reader
 
-        train = recipe.train
-        reader = open_reader(recipe.base, recipe.task, context, max_tokens=train.max_tokens, objective=train.objective)
+        reader = open_reader(recipe.base, recipe.task, context, train=recipe.train)
         settings = only(recipe.audit, checks, known=check_ids())
         return run(recipe.data, settings, context, task=recipe.task, reader=reader)
 

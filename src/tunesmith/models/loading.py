@@ -74,6 +74,7 @@ def load_folder(
     trunk = _model(base, dtype, four_bits)
     try:
         config = json.loads((folder / ADAPTER_CONFIG).read_bytes())
+        _make_room(trunk, config)
         with warnings.catch_warnings():
             for message in NOT_THE_USERS:
                 warnings.filterwarnings("ignore", message=message)
@@ -84,6 +85,13 @@ def load_folder(
     except (ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(f"the adapter does not fit its base: {error}", where=str(folder)) from error
     return model.eval(), open_tokenizer(folder if (folder / "tokenizer.json").is_file() else base)
+
+
+def _make_room(trunk: Any, config: dict[str, Any]) -> None:
+    """Give a base the rows of tokens that were added for its adapter, which has what is in them."""
+    added = [number for ids in (config.get("trainable_token_indices") or {}).values() for number in ids]
+    if added and max(added) >= trunk.get_input_embeddings().weight.shape[0]:
+        trunk.resize_token_embeddings(1 + max(added), mean_resizing=False)
 
 
 def load_merged(folder: Path, *, base: Path, dtype: Precision = "fp32") -> tuple[Any, PreTrainedTokenizerBase]:

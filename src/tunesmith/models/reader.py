@@ -18,7 +18,7 @@ from tunesmith.models.loading import context_length, open_tokenizer
 from tunesmith.models.plain_reader import PlainReader, positions_in
 from tunesmith.models.reading import Bound, Reader, Reading
 from tunesmith.models.tasks import DecoderTask
-from tunesmith.recipe import BaseSettings, NewBase, TaskSettings
+from tunesmith.recipe import BaseSettings, NewBase, TaskSettings, TrainSettings
 
 process.prepare()
 
@@ -102,25 +102,23 @@ class BaseReader:
         return 1 if made.get("normalizer") is None else GROWTH
 
 
-def open_reader(
-    base: BaseSettings, task: TaskSettings, context: Context, *, max_tokens: int | None, objective: str
-) -> Reader | None:
+def open_reader(base: BaseSettings, task: TaskSettings, context: Context, *, train: TrainSettings) -> Reader | None:
     """The reader of a recipe's base; None for a base from nothing, whose tokenizer is trained on what the audit leaves.
 
-    `max_tokens` and `objective` are those of the recipe's `train:`. Raises RecipeError when the base is not there, or has no chat
+    Raises RecipeError when the base is not there, or has no chat
     template and needs one.
     """
     if isinstance(base, NewBase):
         return None
-    model = prepared_base(base, task, context)
+    model = prepared_base(base, task, context, train=train)
     folder = context.store.checkout(model.tree)
     if (shape := architecture_of(folder)) != "decoder":
         plain = open_tokenizer(folder)
         limit = positions_in(folder, plain)
-        return PlainReader(model.name, model.tree, min(max_tokens or limit, limit), task, shape, plain)
+        return PlainReader(model.name, model.tree, min(train.max_tokens or limit, limit), task, shape, plain)
     tokenizer, positions = _load(folder)
-    window = min(max_tokens or positions, positions)
-    return BaseReader(model.name, model.tree, window, task, objective, tokenizer)
+    window = min(train.max_tokens or positions, positions)
+    return BaseReader(model.name, model.tree, window, task, train.objective, tokenizer)
 
 
 def weight(text: str, beyond: int) -> int:

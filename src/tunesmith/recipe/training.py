@@ -32,6 +32,11 @@ class TrainSettings(Settings):
     neftune: float = Field(
         default=0.0, ge=0, description="NEFTune noise alpha on the embeddings; turns prefix sharing off"
     )
+    add_tokens: tuple[str, ...] = Field(
+        default=(),
+        description='special tokens that the base\'s tokenizer or its embeddings lack, e.g. ["<|im_start|>"]; their rows are '
+        "trained and saved, under adapters these rows alone",
+    )
     objective: Literal["completion", "all-tokens"] = "completion"
     share_prefixes: Literal["auto", "on", "off"] = Field(
         default="auto",
@@ -123,6 +128,10 @@ class TrainSettings(Settings):
             raise ValueError("dropout is the adapters'; method: full has none")
         if self.share_prefixes == "on" and (self.dropout or self.neftune):
             raise ValueError("rows cannot share a prefix under dropout or neftune: each row draws its own noise there")
+        if len(set(self.add_tokens)) < len(self.add_tokens) or not all(name.strip() for name in self.add_tokens):
+            raise ValueError("add_tokens names tokens, each once and none of them empty")
+        if self.add_tokens and self.strategy == "fsdp":
+            raise ValueError("add_tokens is tried with ddp alone; set strategy: ddp")
         if self.workers > 1 and self.runner != "ray":
             raise ValueError("workers are Ray's; start local ranks with torchrun --nproc-per-node")
         return self

@@ -110,7 +110,7 @@ def get_ready(
     set_threads(settings.threads)
     rows = load_rows(inputs.dataset, context.store)
     with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
-        base = tell(ranks, lambda: base_of(inputs, rows, context))
+        base = tell(ranks, lambda: base_of(inputs, rows, context, settings=settings))
         folder = tell(ranks, lambda: context.store.checkout(base.tree))
         task = build_task(inputs.task, architecture_of(folder), rows)
         task.check(settings)
@@ -121,8 +121,12 @@ def get_ready(
         told = context.progress.track(rows, label="encode rows", total=len(rows))
         encoder = Encoder(task, tokenizer, window, settings.objective)
         encoded, rejected = sort_out(told, encoder, strict=strict)
+        if task.head is None:
+            check_ids(encoded, model, rows)
         kept, validation = hold_back(encoded, settings, context)
-        model = to_device(prepare_model(model, settings, context, head=task.head))
+        vocabulary = tokenizer.get_vocab() if settings.add_tokens else {}
+        added = [vocabulary[name] for name in settings.add_tokens]
+        model = to_device(prepare_model(model, settings, context, head=task.head, added=added))
         if task.head is None:
             share = _tried(model, tokenizer, settings=settings, context=context, ranks=ranks)
         else:
@@ -227,6 +231,17 @@ def _rejected(row: Row, reason: str, encoder: Encoder) -> RejectedRow:
     )
 
 
+def check_ids(encoded: Sequence[EncodedRow], model: Any, rows: Sequence[Row]) -> None:
+    """Raises DataError for a row with a token that the model's embeddings have no row for."""
+    size = unwrapped(model).get_input_embeddings().weight.shape[0]
+    bad = next((piece for piece in encoded if max(piece.ids) >= size), None)
+    if bad is None:
+        return
+    row = next(one for one in rows if one.row_id == bad.row_id)
+    said = f"row {bad.row_id} has the token {max(bad.ids):,}, and the embeddings have {size:,} rows"
+    raise DataError(said, where=f"{row.file}:{row.line}", hint="name the token under train.add_tokens")
+
+
 def hold_back(
     rows: list[EncodedRow], settings: TrainSettings, context: Context
 ) -> tuple[list[EncodedRow], list[EncodedRow]]:
@@ -269,10 +284,10 @@ def decide_sharing(
     return off
 
 
-def base_of(inputs: TrainInputs, rows: Sequence[Row], context: Context) -> ModelRef:
+def base_of(inputs: TrainInputs, rows: Sequence[Row], context: Context, *, settings: TrainSettings) -> ModelRef:
     """The base in the store as the recipe uses it; one made from nothing trains its tokenizer on the rows."""
     texts = [text_of(row) for row in rows] if isinstance(inputs.base, NewBase) else None
-    return prepared_base(inputs.base, inputs.task, context, texts=texts)
+    return prepared_base(inputs.base, inputs.task, context, train=settings, texts=texts)
 
 
 def text_of(row: Row) -> str:

@@ -18,7 +18,7 @@ from tunesmith import audit
 from tunesmith.artifacts import Finding
 from tunesmith.context import Context
 from tunesmith.models.reader import open_reader
-from tunesmith.recipe import AuditSettings, DataSettings, SourceSettings, TaskSettings
+from tunesmith.recipe import AuditSettings, DataSettings, SourceSettings, TaskSettings, TrainSettings
 
 HERE = Path(__file__).parent
 RIGHTS = {"license": "CC0-1.0", "origin": "written for this case", "basis": "contract"}
@@ -50,9 +50,8 @@ def examined(case: Path, context: Context) -> tuple[list[Finding], dict[str, Any
     task = TaskSettings(type=options.get("task", "chat"))
     reader = None
     if "base" in options:
-        reader = open_reader(
-            options["base"], task, context, max_tokens=options.get("max_tokens"), objective="completion"
-        )
+        train = TrainSettings(rows_per_step=1, max_tokens=options.get("max_tokens"))
+        reader = open_reader(options["base"], task, context, train=train)
     report = audit.run(sources, settings, context, task=task, reader=reader)
     return [finding for finding in report.findings if finding.rule == name], options
 

@@ -20,7 +20,7 @@ from tunesmith.models.bases.template import train_tokenizer
 from tunesmith.models.reader import BaseReader, open_reader
 from tunesmith.models.reading import Bound, Reading
 from tunesmith.models.tasks import DecoderTask
-from tunesmith.recipe import TaskSettings
+from tunesmith.recipe import TaskSettings, TrainSettings
 from tunesmith.train.ready import Encoder, sort_out
 
 
@@ -115,7 +115,7 @@ def test_a_marker_of_the_base_is_told_once_and_is_not_read() -> None:
 
 
 def test_the_embedded_base_refuses_what_training_refuses(context: Context) -> None:
-    reader = open_reader(EMBEDDED, TaskSettings(type="chat"), context, max_tokens=None, objective="completion")
+    reader = open_reader(EMBEDDED, TaskSettings(type="chat"), context, train=TrainSettings(rows_per_step=1))
     rows = corpus(chat("Hello", "Yes?"), [("user", "Hello")], [("system", "Help."), ("user", "Hello")])
     found = ChatTemplate(reader=reader).examine(rows)
     assert [(one.place.line, one.reason) for one in found] == [

@@ -24,7 +24,7 @@ from tunesmith.models.bases.catalogue import EMBEDDED
 from tunesmith.models.bases.prepare import prepared_base
 from tunesmith.models.bases.resolve import resolve_base
 from tunesmith.models.reader import open_reader
-from tunesmith.recipe import TaskSettings
+from tunesmith.recipe import TaskSettings, TrainSettings
 from tunesmith.store import open_store
 
 
@@ -43,6 +43,9 @@ def bare(tiny_folder: Path, tmp_path: Path) -> Path:
     return folder
 
 
+TRAIN = TrainSettings(rows_per_step=1)
+
+
 def chat(template: str | None = None, kind: str = "chat") -> TaskSettings:
     return TaskSettings.model_validate({"type": kind, "chat_template": template})
 
@@ -52,14 +55,14 @@ def test_a_conversation_without_a_template_is_refused_with_the_line_that_mends_i
     bare: Path, context: Context, kind: str
 ) -> None:
     with pytest.raises(RecipeError, match=f"has no chat template, and the task is {kind}") as caught:
-        prepared_base("bare", chat(kind=kind), context)
+        prepared_base("bare", chat(kind=kind), context, train=TRAIN)
     assert f"task: {{type: {kind}, chat_template: NAME}}` with plain or chatml" in (caught.value.hint or "")
     with pytest.raises(RecipeError, match="has no chat template"):
-        open_reader("bare", chat(kind=kind), context, max_tokens=None, objective="completion")
+        open_reader("bare", chat(kind=kind), context, train=TRAIN)
 
 
 def test_texts_need_no_template(bare: Path, context: Context) -> None:
-    ref = prepared_base("bare", chat(kind="text"), context)
+    ref = prepared_base("bare", chat(kind="text"), context, train=TRAIN)
     assert ref == resolve_base("bare", context)
     model = open_local(context.store.checkout(ref.tree), digest=ref.tree)
     assert model.stops == {model.tokenizer.eos_token_id}
@@ -73,23 +76,23 @@ def test_texts_need_no_template(bare: Path, context: Context) -> None:
 
 
 def test_bases_that_bring_one_are_left_alone(tiny_folder: Path, tmp_path: Path, context: Context) -> None:
-    assert prepared_base(EMBEDDED, chat(), context) == resolve_base(EMBEDDED, context)
+    assert prepared_base(EMBEDDED, chat(), context, train=TRAIN) == resolve_base(EMBEDDED, context)
     older = shutil.copytree(tiny_folder, tmp_path / "older")
     text = (older / "chat_template.jinja").read_text()
     (older / "chat_template.jinja").unlink()
     config = json.loads((older / "tokenizer_config.json").read_text())
     (older / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": text}))
-    assert prepared_base("older", chat(), context) == resolve_base("older", context)
+    assert prepared_base("older", chat(), context, train=TRAIN) == resolve_base("older", context)
 
 
 def test_an_encoder_needs_none(bare: Path, context: Context) -> None:
     config = json.loads((bare / "config.json").read_text())
     (bare / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
-    assert prepared_base("bare", chat(kind="classify"), context).prepared == ()
+    assert prepared_base("bare", chat(kind="classify"), context, train=TRAIN).prepared == ()
 
 
 def test_a_named_template_lies_beside_the_bases_own_files(bare: Path, context: Context) -> None:
-    raw, ref = resolve_base("bare", context), prepared_base("bare", chat("plain"), context)
+    raw, ref = resolve_base("bare", context), prepared_base("bare", chat("plain"), context, train=TRAIN)
     assert (ref.name, ref.made_from, ref.prepared) == (raw.name, raw.tree, ("chat template plain",))
     mine, own = context.store.tree(ref.tree), context.store.tree(raw.tree)
     assert {name for name in mine if mine[name] != own.get(name)} == {"chat_template.jinja", "generation_config.json"}
@@ -98,28 +101,28 @@ def test_a_named_template_lies_beside_the_bases_own_files(bare: Path, context: C
     assert tokenizer.chat_template == VETTED["plain"].text
     assert GenerationConfig.from_pretrained(folder).eos_token_id == [tokenizer.eos_token_id]
     assert GenerationConfig.from_pretrained(folder).pad_token_id == GenerationConfig.from_pretrained(bare).pad_token_id
-    assert prepared_base("bare", chat("plain"), context) == ref
+    assert prepared_base("bare", chat("plain"), context, train=TRAIN) == ref
 
 
 def test_a_named_template_takes_the_place_of_the_bases_own(context: Context) -> None:
-    ref = prepared_base(EMBEDDED, chat("plain"), context)
+    ref = prepared_base(EMBEDDED, chat("plain"), context, train=TRAIN)
     asked = prompt_ids(AutoTokenizer.from_pretrained(context.store.checkout(ref.tree)), (message("user", "a"),))
-    reader = open_reader(EMBEDDED, chat("plain"), context, max_tokens=None, objective="completion")
+    reader = open_reader(EMBEDDED, chat("plain"), context, train=TRAIN)
     assert reader is not None and reader.tree == ref.tree
     assert asked == prompt_ids(reader.tokenizer, (message("user", "a"),))
-    own = open_reader(EMBEDDED, chat(), context, max_tokens=None, objective="completion")
+    own = open_reader(EMBEDDED, chat(), context, train=TRAIN)
     assert own is not None and asked != prompt_ids(own.tokenizer, (message("user", "a"),))
 
 
 def test_a_file_beside_the_recipe(bare: Path, context: Context, tmp_path: Path) -> None:
     (tmp_path / "chats").mkdir()
     (tmp_path / "chats" / "mine.jinja").write_text(VETTED["plain"].text)
-    ref = prepared_base("bare", chat("chats/mine.jinja"), context)
-    assert ref.tree == prepared_base("bare", chat("plain"), context).tree
+    ref = prepared_base("bare", chat("chats/mine.jinja"), context, train=TRAIN)
+    assert ref.tree == prepared_base("bare", chat("plain"), context, train=TRAIN).tree
     named, told = ref.prepared
     assert named == "chat template of mine.jinja" and told.startswith("template sha256:")
     (tmp_path / "chats" / "mine.jinja").write_text(VETTED["plain"].text + "{# another #}")
-    assert prepared_base("bare", chat("chats/mine.jinja"), context).tree != ref.tree
+    assert prepared_base("bare", chat("chats/mine.jinja"), context, train=TRAIN).tree != ref.tree
 
 
 @pytest.mark.parametrize(
@@ -139,7 +142,7 @@ def test_what_cannot_be_used_is_refused(
     if text is not None:
         (tmp_path / template).write_text(text)
     with pytest.raises(RecipeError) as caught:
-        prepared_base("bare", chat(template), context)
+        prepared_base("bare", chat(template), context, train=TRAIN)
     assert what in caught.value.what
     assert caught.value.where == "task.chat_template"
     assert hint in (caught.value.hint or "")
@@ -150,7 +153,7 @@ def test_a_tokenizer_that_ends_nothing_is_refused(bare: Path, context: Context) 
     config: dict[str, Any] = json.loads(path.read_text())
     path.write_text(json.dumps({name: value for name, value in config.items() if name != "eos_token"}))
     with pytest.raises(RecipeError, match="no end-of-sequence token"):
-        prepared_base("bare", chat("plain"), context)
+        prepared_base("bare", chat("plain"), context, train=TRAIN)
 
 
 SWITCHED = (
@@ -167,7 +170,7 @@ def test_the_switch_for_thinking_is_set_in_the_template(
     bare: Path, context: Context, thinking: bool | None, ends: str
 ) -> None:
     (bare / "chat_template.jinja").write_text(SWITCHED)
-    ref = prepared_base("bare", TaskSettings(type="chat", thinking=thinking), context)
+    ref = prepared_base("bare", TaskSettings(type="chat", thinking=thinking), context, train=TRAIN)
     tokenizer = AutoTokenizer.from_pretrained(context.store.checkout(ref.tree))
     assert tokenizer.decode(prompt_ids(tokenizer, (message("user", "a"),))).endswith(ends)
     words = {False: "thinking off", True: "thinking on"}
@@ -176,5 +179,5 @@ def test_the_switch_for_thinking_is_set_in_the_template(
 
 def test_a_template_without_a_switch_is_refused(context: Context) -> None:
     with pytest.raises(RecipeError, match="does not ask whether to think") as caught:
-        prepared_base(EMBEDDED, TaskSettings(type="chat", thinking=False), context)
+        prepared_base(EMBEDDED, TaskSettings(type="chat", thinking=False), context, train=TRAIN)
     assert caught.value.where == "task.thinking"

@@ -24,10 +24,11 @@ from tunesmith.models.bases.resolve import embedded_folder
 from tunesmith.models.bases.template import CHAT_TEMPLATE
 from tunesmith.models.reader import GROWTH, BaseReader, open_reader, weight
 from tunesmith.models.reading import Reading
-from tunesmith.recipe import NewBase, NewTokenizer, TaskSettings
+from tunesmith.recipe import NewBase, NewTokenizer, TaskSettings, TrainSettings
 from tunesmith.store import open_store
 
 CHAT = TaskSettings(type="chat")
+TRAIN = TrainSettings(rows_per_step=1)
 ROLES: list[tuple[Role, ...]] = [
     ("user", "assistant"),
     ("system", "user", "assistant"),
@@ -56,7 +57,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
 
 @pytest.fixture(scope="module")
 def pebble(home: Context) -> BaseReader:
-    reader = open_reader(EMBEDDED, CHAT, home, max_tokens=None, objective="completion")
+    reader = open_reader(EMBEDDED, CHAT, home, train=TRAIN)
     assert reader is not None
     return reader
 
@@ -73,8 +74,8 @@ def test_the_window_is_the_smaller_of_what_the_base_has_and_what_the_recipe_allo
     home: Context, pebble: BaseReader
 ) -> None:
     assert pebble.window == 2048
-    shorter = open_reader(EMBEDDED, CHAT, home, max_tokens=100, objective="completion")
-    longer = open_reader(EMBEDDED, CHAT, home, max_tokens=9999, objective="completion")
+    shorter = open_reader(EMBEDDED, CHAT, home, train=TrainSettings(rows_per_step=1, max_tokens=100))
+    longer = open_reader(EMBEDDED, CHAT, home, train=TrainSettings(rows_per_step=1, max_tokens=9999))
     assert shorter is not None and longer is not None
     assert (shorter.window, longer.window) == (100, 2048)
 
@@ -148,9 +149,9 @@ def test_a_template_that_writes_a_message_twice_doubles_the_bound(pebble: BaseRe
 
 def test_a_base_from_nothing_has_no_tokenizer_yet(home: Context) -> None:
     base = NewBase(config="config.json", tokenizer=NewTokenizer(train=300), seed=1)
-    assert open_reader(base, CHAT, home, max_tokens=None, objective="completion") is None
+    assert open_reader(base, CHAT, home, train=TRAIN) is None
 
 
 def test_a_base_that_is_not_there_is_named(home: Context, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no base model at 'nowhere'"):
-        open_reader("nowhere", CHAT, home, max_tokens=None, objective="completion")
+        open_reader("nowhere", CHAT, home, train=TRAIN)

@@ -129,6 +129,15 @@ def test_adapters_are_what_they_stand_beside(targets: tuple[str, ...], kinds: se
         assert kind == ("embedding" if "embed_tokens" in name else "head" if "lm_head" in name else "hidden"), name
 
 
+@pytest.mark.parametrize(("family", "kinds"), [("llama", {"embedding", "head"}), ("llama, tied", {"embedding"})])
+def test_rows_of_added_tokens_are_no_hidden_matrix(family: str, kinds: set[str], context: Context) -> None:
+    settings = muon(method="lora", rank=2, add_tokens=("<a>",))
+    model = prepare_model(build(family), settings, context, added=[VOCABULARY - 1])
+    found = {one.kind for one in moving_tensors(model) if "trainable_tokens" in one.name}
+    assert found == kinds
+    assert not [name for name in taken_by_muon(model, settings) if "trainable_tokens" in name]
+
+
 def test_a_transposed_matrix_moves_as_its_transpose_does() -> None:
     torch.manual_seed(0)
     start, grad = torch.randn(5, 20), torch.randn(5, 20)

@@ -5,23 +5,24 @@ import re
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from tunesmith import process
-from tunesmith.artifacts import ModelRef, canonical_bytes
+from tunesmith.artifacts import ModelRef, canonical_bytes, digest_of
 from tunesmith.context import Context
 from tunesmith.data.chat_templates import VETTED, offered
 from tunesmith.data.templates import habits
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.models.architecture import Architecture, architecture_of
+from tunesmith.models.bases.cache import count_all_parameters
 from tunesmith.models.bases.resolve import resolve_base
-from tunesmith.recipe import BaseSettings, TaskSettings
-
-process.prepare()
-
-from transformers import AutoTokenizer, PreTrainedTokenizerBase  # noqa: E402
+from tunesmith.models.bases.tokens import add_tokens, beyond_rows, check_rows, ends_of_texts
+from tunesmith.models.loading import open_tokenizer
+from tunesmith.recipe import BaseSettings, TaskSettings, TrainSettings
+from tunesmith.store.versions import library_versions
 
 TEMPLATE: Final = "chat_template.jinja"
+WEIGHTS: Final = (".safetensors", ".safetensors.index.json")
 GENERATION: Final = "generation_config.json"
 WHERE: Final = "task.chat_template"
 SWITCH: Final = re.compile(r"(?<![.\w])(enable_thinking|thinking)\b")
@@ -34,17 +35,55 @@ CONVERSATIONS: Final = ("chat", "classify")
 
 
 def prepared_base(
-    base: BaseSettings, task: TaskSettings, context: Context, *, texts: Sequence[str] | None = None
+    base: BaseSettings,
+    task: TaskSettings,
+    context: Context,
+    *,
+    train: TrainSettings,
+    texts: Sequence[str] | None = None,
 ) -> ModelRef:
     """The base in the store as the recipe uses it; `texts` train a new base's tokenizer.
 
-    Its tree is that of its own files, and with `task.chat_template` that template's beside them, with `task.thinking` the
-    template with its switch set: it is part of every content key, and whoever opens the tree, the audit, the training, the
-    evaluation, the server, has the template. Raises RecipeError
-    when the task needs a template and there is none, when the template is not there or cannot be used with this tokenizer,
-    and whatever `resolve_base` raises.
+    Its tree is that of its own files; with `train.add_tokens` the larger tokenizer and embeddings, with `task.chat_template`
+    that template, with `task.thinking` the template with its switch set. So each is part of every content key, and whoever
+    opens the tree, the audit, the training, the evaluation, the server, has it. Raises RecipeError when the task needs a
+    template and there is none, when the template is not there or cannot be used with this tokenizer, when tokens in use have no
+    row in the embeddings, and whatever `resolve_base` raises.
     """
     raw = resolve_base(base, context, texts=texts)
+    if train.add_tokens:
+        raw = _with_tokens(raw, train, context)
+    ref = _with_template(raw, task, context)
+    _check_tokens(context.store.checkout(ref.tree))
+    return ref
+
+
+def _with_tokens(raw: ModelRef, train: TrainSettings, context: Context) -> ModelRef:
+    """The base with tokens and rows added, made once per store."""
+    asked = {"base": raw.tree, "tokens": list(train.add_tokens), "seed": train.seed, "versions": library_versions()}
+    name = f"added-tokens/{digest_of(canonical_bytes(asked))}"
+    tree = context.store.ledger.ref(name)
+    if tree is None or not context.store.objects.has(tree):
+        with TemporaryDirectory(dir=context.store.folder) as folder:
+            add_tokens(context.store.checkout(raw.tree), train.add_tokens, Path(folder), seed=train.seed)
+            made = context.store.tree(context.store.put_tree(Path(folder)))
+        grown = any(file.endswith(WEIGHTS) for file in made)
+        kept = {
+            file: one for file, one in context.store.tree(raw.tree).items() if not (grown and file.endswith(WEIGHTS))
+        }
+        tree = context.store.objects.put(canonical_bytes({**kept, **made}))
+        context.store.ledger.set_ref(name, tree)
+    return raw.model_copy(
+        update={
+            "tree": tree,
+            "made_from": raw.tree,
+            "parameters": count_all_parameters(context.store.checkout(tree)),
+            "prepared": (f"{len(train.add_tokens)} tokens added: {', '.join(train.add_tokens)}",),
+        }
+    )
+
+
+def _with_template(raw: ModelRef, task: TaskSettings, context: Context) -> ModelRef:
     files = context.store.tree(raw.tree)
     if task.chat_template is None and task.thinking is None:
         _check_template(raw, task, context)
@@ -63,6 +102,18 @@ def prepared_base(
             "made_from": raw.made_from or raw.tree,
             "prepared": (*raw.prepared, *_told(task, digest)),
         }
+    )
+
+
+def _check_tokens(folder: Path) -> None:
+    """Raises RecipeError when the tokenizer has tokens in use that the embeddings have no row for."""
+    if not (folder / "tokenizer.json").is_file() or not beyond_rows(folder):
+        return
+    tokenizer = open_tokenizer(folder)
+    said = habits(tokenizer)
+    named = [token.content for token in tokenizer.added_tokens_decoder.values()]
+    check_rows(
+        folder, [*(name for name in named if name in said.question or name in said.ends), *ends_of_texts(tokenizer)]
     )
 
 
@@ -151,12 +202,7 @@ def _read(files: dict[str, str], name: str, context: Context) -> dict[str, Any]:
 
 def _ends(folder: Path, name: str) -> list[int]:
     """The ids that end an answer under the template; raises RecipeError when the tokenizer cannot write by it."""
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            str(folder), trust_remote_code=False, local_files_only=True
-        )
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"the base's tokenizer cannot be loaded: {error}", where=str(folder)) from error
+    tokenizer = open_tokenizer(folder)
     if tokenizer.eos_token_id is None:
         raise RecipeError("the tokenizer has no end-of-sequence token, so no answer could end", where=WHERE)
     special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}

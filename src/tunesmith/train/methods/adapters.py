@@ -2,6 +2,7 @@
 (Liu et al. 2024, arXiv 2402.09353), QLoRA (Dettmers et al. 2023, arXiv 2305.14314)."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from tunesmith import process
@@ -20,10 +21,14 @@ import torch  # noqa: E402
 from peft import LoraConfig, get_peft_model  # noqa: E402
 
 
-def add_adapters(model: Any, settings: TrainSettings, context: Context, *, head: Head | None = None) -> Any:
+def add_adapters(
+    model: Any, settings: TrainSettings, context: Context, *, head: Head | None = None, added: Sequence[int] = ()
+) -> Any:
     """PEFT's wrapper around the model: the base frozen, adapters in fp32 whatever the base is in, A seeded, B zero.
 
-    A classification head is new, so it is trained whole and saved with the adapter (PEFT's `modules_to_save`).
+    A classification head is new, so it is trained whole and saved with the adapter (PEFT's `modules_to_save`). Of tokens that
+    were `added` only their rows are trained and saved (PEFT's `trainable_token_indices`), of the embeddings and of a head that
+    is not tied to them.
     """
     if settings.method == "qlora" and not getattr(model, "is_loaded_in_4bit", False):
         raise RecipeError("the base is not in 4 bits", where="train.method", hint="load it by methods.load_base")
@@ -39,6 +44,7 @@ def add_adapters(model: Any, settings: TrainSettings, context: Context, *, head:
         bias="none",
         task_type="CAUSAL_LM" if head is None else PEFT_TASKS[head.kind],
         modules_to_save=whole or None,
+        trainable_token_indices=_token_rows(model, settings, added),
     )
     try:
         with warnings.catch_warnings():
@@ -52,6 +58,20 @@ def add_adapters(model: Any, settings: TrainSettings, context: Context, *, head:
     elif precision_of(settings) != "fp32":
         compute_like_input(wrapped)
     return wrapped
+
+
+def _token_rows(model: Any, settings: TrainSettings, added: Sequence[int]) -> dict[str, list[int]] | None:
+    """By path of a layer the rows that are trained. A tied head is the embeddings' own, and PEFT keeps the two one."""
+    if not added:
+        return None
+    layers = [model.get_input_embeddings(), model.get_output_embeddings()]
+    layers = layers[:1] if layers[1].weight is layers[0].weight else layers
+    paths = [path for path, layer in model.named_modules() if any(layer is one for one in layers)]
+    for path in paths:
+        if taken := [name for name in settings.target_modules if path == name or path.endswith(f".{name}")]:
+            hint = "take it out of train.target_modules: the rows of added tokens are trained without an adapter"
+            raise RecipeError(f"{taken[0]} has rows of added tokens", where="train.target_modules", hint=hint)
+    return {path: sorted(added) for path in paths}
 
 
 def _set_magnitudes(wrapped: Any, settings: TrainSettings) -> None:

@@ -1,5 +1,6 @@
 """Make a loaded base trainable by the method of the recipe."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tunesmith.context import Context
@@ -11,15 +12,17 @@ from tunesmith.train.methods.adapters import add_adapters
 from tunesmith.train.methods.masters import widen_gradients
 
 
-def prepare_model(model: Any, settings: TrainSettings, context: Context, *, head: Head | None = None) -> Any:
+def prepare_model(
+    model: Any, settings: TrainSettings, context: Context, *, head: Head | None = None, added: Sequence[int] = ()
+) -> Any:
     """The model with exactly the tensors of the method requiring gradients, which are summed in fp32. LoRA's A is seeded, its B
-    is zero. A `head` is trained whole beside adapters.
+    is zero. A `head` is trained whole beside adapters, and so are the rows of tokens that were `added`, by their ids.
 
     Raises RecipeError for what the recipe asks of this base and cannot have: a target that is not there or cannot carry an
     adapter, a base that is not in 4 bits under qlora, recomputation in a model without layers.
     """
     full = settings.method == "full"
-    prepared = model.requires_grad_(True) if full else add_adapters(model, settings, context, head=head)
+    prepared = model.requires_grad_(True) if full else add_adapters(model, settings, context, head=head, added=added)
     widen_gradients(prepared)
     if settings.gradient_checkpointing:
         _recompute_layers(unwrapped(prepared), settings)

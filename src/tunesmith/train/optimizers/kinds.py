@@ -12,6 +12,7 @@ from tunesmith.models.packed.forward import unwrapped
 process.prepare()
 
 from peft.tuners.lora import LoraLayer  # noqa: E402
+from peft.utils.other import TrainableTokensWrapper  # noqa: E402
 from torch import nn  # noqa: E402
 from transformers.pytorch_utils import Conv1D  # noqa: E402
 
@@ -59,7 +60,12 @@ def _embeddings(whole: Any) -> list[nn.Module]:
     around: list[Any] = [
         one for one in layers if isinstance(one, LoraLayer) and isinstance(one.get_base_layer(), nn.Embedding)
     ]
-    return [*(one for one in layers if isinstance(one, nn.Embedding)), *around]
+    rows = [
+        one
+        for one in layers
+        if isinstance(one, TrainableTokensWrapper) and isinstance(one.original_module, nn.Embedding)
+    ]
+    return [*(one for one in layers if isinstance(one, nn.Embedding)), *around, *rows]
 
 
 def _heads(whole: Any) -> list[nn.Module]:
