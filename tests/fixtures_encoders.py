@@ -27,7 +27,7 @@ SMALL: dict[str, Any] = {
     "intermediate_size": 48,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
-    "max_position_embeddings": 66,
+    "max_position_embeddings": 258,
     "initializer_range": 0.3,
 }
 ENCODERS: dict[str, dict[str, Any]] = {
@@ -41,7 +41,7 @@ ENCODERS: dict[str, dict[str, Any]] = {
         "hidden_dim": 48,
         "n_layers": 2,
         "n_heads": 4,
-        "max_position_embeddings": 66,
+        "max_position_embeddings": 258,
         "initializer_range": 0.3,
     },
 }
@@ -56,7 +56,7 @@ SEQ2SEQ: dict[str, dict[str, Any]] = {
             "decoder_attention_heads": 4,
             "encoder_ffn_dim": 48,
             "decoder_ffn_dim": 48,
-            "max_position_embeddings": 66,
+            "max_position_embeddings": 258,
             "init_std": 0.3,
         }
         for name in ("bart", "mbart", "marian")
@@ -83,7 +83,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
         mask_token="[MASK]",
         eos_token="[SEP]",
         bos_token="[CLS]",
-        model_max_length=64,
+        model_max_length=256,
     )
 
 

@@ -120,7 +120,7 @@ def check_served(client: TestClient, model: Any, tokenizer: Any) -> None:
     assert len(client.post("/v1/classify", json={"model": "queues:1", "input": "order", "top": 1}).json()["data"]) == 1
     for body, code in (
         ({"model": "other", "input": "order"}, "model_not_found"),
-        ({"model": "queues", "input": "order " * 80}, "context_length_exceeded"),
+        ({"model": "queues", "input": "order " * 300}, "context_length_exceeded"),
         ({"model": "queues", "input": []}, None),
         ({"model": "queues", "input": ["order"] * 257}, None),
         ({"model": "queues", "input": "   "}, None),

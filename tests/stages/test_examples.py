@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -66,10 +67,40 @@ def test_a_few_steps_do_not_pass_the_gate(desk: Path) -> None:
     assert not (desk / "releases").exists()
 
 
-def test_banking77(root: Path, shared: Path, tmp_path: Path) -> None:
+SPEC = spec_from_file_location("fixtures_encoders", Path(__file__).parents[1] / "fixtures_encoders.py")
+fixtures_encoders = module_from_spec(SPEC)
+SPEC.loader.exec_module(fixtures_encoders)
+
+
+def test_banking77_on_an_encoder(root: Path, shared: Path, tmp_path: Path) -> None:
+    """The recipe as it is, but for a tiny encoder in place of the fetched one."""
+    fixtures_encoders.make_encoder(tmp_path / "tiny")
+    text = (root / "examples" / "banking77" / "recipe.yaml").read_text().replace("all-minilm-l6-v2\ntask", "tiny\ntask")
+    (tmp_path / "recipe.yaml").write_text(text.replace("      columns:", "      every: 20\n      columns:"))
+    where = ["--data-root", shared / "data", "--max-steps", "4", "--json"]
+    report = json.loads(run("evaluate", tmp_path / "recipe.yaml", *where).stdout)
+    assert report["test"]["rows"] == 154
+    names = [system["system"] for system in report["systems"]]
+    assert names == ["tuned", "base-frozen", "majority", "tfidf-words", "tfidf-characters"]
+
+
+def test_wnut17(root: Path, shared: Path, tmp_path: Path) -> None:
+    """The recipe as it is, but for a tiny encoder in place of the fetched one; every test sentence is tagged."""
+    fixtures_encoders.make_encoder(tmp_path / "tiny")
+    text = (root / "examples" / "wnut17" / "recipe.yaml").read_text().replace("all-minilm-l6-v2\ntask", "tiny\ntask")
+    (tmp_path / "recipe.yaml").write_text(text)
+    steps = ["--data-root", shared / "data", "--limit", "64", "--max-steps", "4", "--json"]
+    report = json.loads(run("evaluate", tmp_path / "recipe.yaml", *steps).stdout)
+    assert [system["system"] for system in report["systems"]] == ["tuned", "majority", "frequent-tag"]
+    assert report["systems"][0]["estimates"][0]["metric"] == "entity-f1"
+
+
+@pytest.mark.parametrize("name", ["recipe-pebble.yaml", "recipe-smollm2.yaml"])
+def test_banking77_on_a_decoder(root: Path, shared: Path, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "banking77"
     folder.mkdir()
-    text = (root / "examples" / "banking77" / "recipe.yaml").read_text()
+    text = (root / "examples" / "banking77" / name).read_text()
+    text = text.replace("base: smollm2-135m-instruct", "base: tunesmith/pebble")
     # The files are sorted by label: the first 64 rows would hold one label, so every 20th row is read instead.
     (folder / "recipe.yaml").write_text(text.replace("      columns:", "      every: 20\n      columns:"))
     steps = ["--limit", "64", "--max-steps", "4"]

@@ -1,11 +1,13 @@
 """Baselines on the held-out rows: they learn from the training rows that have a label, and say so where none has."""
 
+import json
 from collections.abc import Sequence
 
 from tunesmith.artifacts import Row
 from tunesmith.evaluate.system import HeldOut, System, answers_of
+from tunesmith.recipe import TaskSettings
 from tunesmith.scoring import Metric
-from tunesmith.scoring.baselines import predict
+from tunesmith.scoring.baselines import OF_LABELS, frequent_tags, predict, predict_scores, predict_sets
 from tunesmith.scoring.reading import read_label, write_label
 
 LABEL_METRICS = ("exact-match", "macro-f1")
@@ -13,7 +15,56 @@ LABEL_SHARE = 0.5
 """Where more than this share of the whole completions differ, they are texts and not labels."""
 
 
-def baselines(asked: HeldOut, training: Sequence[Row], metrics: Sequence[Metric]) -> list[System]:
+def baselines(task: TaskSettings, asked: HeldOut, training: Sequence[Row], metrics: Sequence[Metric]) -> list[System]:
+    """The baselines of the recipe that the task can have."""
+    match task.type, task.labels:
+        case "tag", _:
+            return _of_tags(asked, training)
+        case "classify", "multi":
+            return _of_sets(asked, training)
+        case "classify", "score":
+            return _of_scores(asked, training)
+    return _of_labels(asked, training, metrics)
+
+
+def _of_tags(asked: HeldOut, training: Sequence[Row]) -> list[System]:
+    """Tags without a model: one for all words, and each word's own most common one."""
+    tagged = [(row.example.tokens or (), row.example.tags or ()) for row in training]
+    words = [row.example.tokens or () for row in asked.rows]
+    how = f"learned from the same {len(training)} training rows"
+    return [
+        System(name, how, answers_of(asked, [" ".join(tags) for tags in frequent_tags(tagged, words, by_word=by_word)]))
+        for name, by_word in (("majority", False), ("frequent-tag", True))
+        if name in asked.settings.baselines
+    ]
+
+
+def _of_sets(asked: HeldOut, training: Sequence[Row]) -> list[System]:
+    """Each label on its own, by its share of the training rows or by TF-IDF."""
+    pairs = [(row.example.prompt_text, tuple(json.loads(asked.task.expected(row)))) for row in training]
+    prompts = [row.example.prompt_text for row in asked.rows]
+    how = f"each label on its own, learned from the same {len(training)} training rows"
+    return [
+        System(name, how, answers_of(asked, [json.dumps(one, ensure_ascii=False) for one in found]))
+        for name in asked.context.progress.track(asked.settings.baselines, label="baselines")
+        if name in ("majority", "tfidf-words", "tfidf-characters")
+        for found in [predict_sets(name, pairs, prompts)]
+    ]
+
+
+def _of_scores(asked: HeldOut, training: Sequence[Row]) -> list[System]:
+    """The mean of the training rows, and ridge regression on TF-IDF."""
+    pairs = [(row.example.prompt_text, float(asked.task.expected(row))) for row in training]
+    prompts = [row.example.prompt_text for row in asked.rows]
+    how = f"learned from the same {len(training)} training rows"
+    return [
+        System(name, how, answers_of(asked, [f"{value:.6g}" for value in predict_scores(name, pairs, prompts)]))
+        for name in asked.settings.baselines
+        if name in ("mean", "tfidf-ridge")
+    ]
+
+
+def _of_labels(asked: HeldOut, training: Sequence[Row], metrics: Sequence[Metric]) -> list[System]:
     """Majority class and TF-IDF, where a metric reads a label; they learn from the training rows that have one."""
     key = asked.settings.label
     if not any(metric.id in LABEL_METRICS for metric in metrics):
@@ -34,7 +85,8 @@ def baselines(asked: HeldOut, training: Sequence[Row], metrics: Sequence[Metric]
         how = f"learned from the same {len(pairs)} training rows"
     prompts = [row.example.prompt_text for row in asked.rows]
     found = []
-    for name in asked.context.progress.track(asked.settings.baselines, label="baselines"):
+    wanted = [name for name in OF_LABELS if name in asked.settings.baselines]
+    for name in asked.context.progress.track(wanted, label="baselines"):
         labels = predict(name, pairs, prompts)
         texts = [write_label(label, key) for label in labels]
         found.append(System(name, how, answers_of(asked, texts), labels_only=True))

@@ -5,10 +5,15 @@ from tunesmith.recipe import TaskSettings
 
 def default_metrics(task: TaskSettings) -> tuple[str, ...]:
     """Metric ids, the first one the headline."""
-    match task.type:
-        case "classify":
+    match task.type, task.labels:
+        case "classify", "multi":
+            return ("multilabel-micro-f1", "multilabel-macro-f1", "exact-match")
+        case "classify", "score":
+            return ("mae", "rmse", "spearman", "pearson")
+        case "classify", "single":
             return ("exact-match", "macro-f1")
-        case "text":
+        case "tag", _:
+            return ("entity-f1", "entity-precision", "entity-recall")
+        case "text", _:
             return ("bits-per-byte",)
-        case _:
-            return ("exact-match", "macro-f1", "chrf")
+    return ("exact-match", "macro-f1", "chrf")

@@ -105,7 +105,7 @@ class CatalogueBase(Settings):
     network: bool = Field(default=False, description="let this run fetch the base when it is not in the local cache")
 
 
-TaskName = Literal["chat", "classify", "text"]
+TaskName = Literal["chat", "classify", "tag", "text"]
 
 
 def _which_base(value: object) -> str:
@@ -146,6 +146,11 @@ class TaskSettings(Settings):
         description="classify: one label a row; with an encoder also any number of labels, or a number to predict",
     )
 
+    subwords: Literal["first", "all"] = Field(
+        default="first",
+        description="tag: the tag is trained at a word's first token, or at all of them; it is read at the first",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _from_name(cls, value: object) -> object:
@@ -155,4 +160,6 @@ class TaskSettings(Settings):
     def _labels_of_classes(self) -> "TaskSettings":
         if self.labels != "single" and self.type != "classify":
             raise ValueError(f"labels: {self.labels} is for type: classify")
+        if self.subwords != "first" and self.type != "tag":
+            raise ValueError("subwords is for type: tag")
         return self

@@ -1,6 +1,6 @@
 """The `audit:`, `train:`, `evaluate:`, `gate:` and `release:` parts of a recipe."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
@@ -41,6 +41,10 @@ class AuditSettings(Settings):
     )
 
 
+BaselineName = Literal["majority", "tfidf-words", "tfidf-characters", "frequent-tag", "mean", "tfidf-ridge"]
+"""What needs no model: the first three name labels, `frequent-tag` tags words, the last two give a number."""
+
+
 class EvaluateSettings(Settings):
     """What is measured on the held-out rows, and against what."""
 
@@ -62,10 +66,12 @@ class EvaluateSettings(Settings):
         default="training",
         description="what the models compute in; training: as they were trained. A release is served in the same",
     )
-    baselines: tuple[Literal["majority", "tfidf-words", "tfidf-characters"], ...] = (
-        "majority",
-        "tfidf-words",
-        "tfidf-characters",
+    entities: Literal["lenient", "strict"] = Field(
+        default="lenient",
+        description="entity metrics: conlleval's reading of tags, or IOB2 alone, as seqeval names them",
+    )
+    baselines: tuple[BaselineName, ...] = Field(
+        default=get_args(BaselineName), description="of these, the ones that the task can have are run"
     )
     level: float = Field(default=0.95, gt=0.5, lt=1)
     resamples: int = Field(default=2000, ge=200)
@@ -75,9 +81,9 @@ class Requirement(Settings):
     """One line of the policy. Exactly one kind of comparison."""
 
     metric: str
-    better_than: Literal["base", "majority", "tfidf-words", "tfidf-characters"] | None = None
+    better_than: Literal["base"] | BaselineName | None = None
     by: float = Field(default=0.0, ge=0)
-    no_worse_than: Literal["base", "majority", "tfidf-words", "tfidf-characters"] | None = None
+    no_worse_than: Literal["base"] | BaselineName | None = None
     margin: float = Field(default=0.0, ge=0)
     at_least: float | None = None
     at_most: float | None = None

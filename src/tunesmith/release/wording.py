@@ -18,6 +18,9 @@ SYSTEMS: Final = {
     "majority": "Always the most common answer",
     "tfidf-words": "TF-IDF on words",
     "tfidf-characters": "TF-IDF on characters",
+    "frequent-tag": "Each word's most common tag",
+    "mean": "Always the mean",
+    "tfidf-ridge": "TF-IDF on words, ridge regression",
 }
 METHODS: Final = {
     "full": "every weight of the base was trained",

@@ -5,20 +5,78 @@ A tuned model that does not beat these has not earned its cost. Deterministic: n
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 
 from tunesmith import process
 
 process.prepare()
 
 from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: E402
-from sklearn.linear_model import LogisticRegression  # noqa: E402
+from sklearn.linear_model import LogisticRegression, Ridge  # noqa: E402
 
 from tunesmith.errors import DataError  # noqa: E402
 
 Baseline: TypeAlias = Literal["majority", "tfidf-words", "tfidf-characters"]
+OF_LABELS: Final[tuple[Baseline, ...]] = get_args(Baseline)
 Labelled: TypeAlias = Sequence[tuple[str, str]]
 """(prompt, label) pairs."""
+
+
+def frequent_tags(
+    train: Sequence[tuple[Sequence[str], Sequence[str]]], asked: Sequence[Sequence[str]], *, by_word: bool
+) -> list[list[str]]:
+    """Tags for the words of every row: the most common training tag, or that of the word itself where training has it.
+
+    Of equally common tags the first in code-point order. Raises DataError when there is nothing to learn from.
+    """
+    every = Counter(tag for _, tags in train for tag in tags)
+    if not every:
+        raise DataError("no training rows", where="baseline frequent-tag")
+    overall = _first(every)
+    own: dict[str, Counter[str]] = {}
+    for words, tags in train if by_word else ():
+        for word, tag in zip(words, tags, strict=True):
+            own.setdefault(word, Counter())[tag] += 1
+    best = {word: _first(counts) for word, counts in own.items()}
+    return [[best.get(word, overall) for word in words] for words in asked]
+
+
+def _first(counts: Counter[str]) -> str:
+    return min(counts, key=lambda name: (-counts[name], name))
+
+
+def predict_sets(baseline: str, train: Sequence[tuple[str, Sequence[str]]], prompts: Sequence[str]) -> list[list[str]]:
+    """Labels for each prompt, every label decided on its own: those on more than half of the training rows, or those that
+    TF-IDF with logistic regression says yes to."""
+    labels = sorted({label for _, named in train for label in named})
+    if baseline == "majority":
+        often = [label for label in labels if 2 * sum(label in named for _, named in train) > len(train)]
+        return [often for _ in prompts]
+    features = _features(baseline)
+    matrix = features.fit_transform([prompt for prompt, _ in train])
+    asked = features.transform(prompts)
+    said = [regress(matrix, [str(label in named) for _, named in train], asked) for label in labels]
+    return [
+        [label for label, column in zip(labels, said, strict=True) if column[at] == "True"]
+        for at in range(len(prompts))
+    ]
+
+
+def predict_scores(baseline: str, train: Sequence[tuple[str, float]], prompts: Sequence[str]) -> list[float]:
+    """A number for each prompt: the mean of the training rows, or ridge regression on TF-IDF of words."""
+    values = [value for _, value in train]
+    if baseline == "mean" or len(set(values)) < 2:
+        return [sum(values) / len(values)] * len(prompts)
+    features = _features("tfidf-words")
+    matrix = features.fit_transform([prompt for prompt, _ in train])
+    model = Ridge(alpha=1.0, solver="sparse_cg", random_state=0).fit(matrix, values)
+    return [float(value) for value in model.predict(features.transform(prompts))]
+
+
+def _features(baseline: str) -> TfidfVectorizer:
+    if baseline == "tfidf-words":
+        return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    return TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True)
 
 
 def predict(baseline: Baseline, train: Labelled, prompts: Sequence[str]) -> list[str]:
@@ -36,12 +94,12 @@ def majority(train: Labelled, prompts: Sequence[str]) -> list[str]:
 
 def tfidf_words(train: Labelled, prompts: Sequence[str]) -> list[str]:
     """Words and pairs of neighbouring words."""
-    return _regress(TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), train, prompts)
+    return _regress(_features("tfidf-words"), train, prompts)
 
 
 def tfidf_characters(train: Labelled, prompts: Sequence[str]) -> list[str]:
     """Runs of 1 to 5 characters inside words."""
-    return _regress(TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True), train, prompts)
+    return _regress(_features("tfidf-characters"), train, prompts)
 
 
 STRENGTH: Final = 20.0

@@ -1,4 +1,4 @@
-"""POST /v1/classify: the labels of texts, by a release whose answer is read from one forward."""
+"""POST /v1/classify and /v1/tag: labels of texts and tags of words, by a release whose answer is read from one forward."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from tunesmith.artifacts import Example, Row
 from tunesmith.errors import DataError
 from tunesmith.models.tasks.padded import Labelled
+from tunesmith.scoring.entities import entities
 from tunesmith.serve.openai.errors import BadRequest
 from tunesmith.serve.openai.models import find
 from tunesmith.serve.released import ReleasedEncoder
@@ -22,6 +23,8 @@ AT_ONCE: Final = 32
 """Texts between two looks whether the client is still there."""
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
+
+Sentence = Annotated[tuple[Words, ...], Field(min_length=1)]
 
 
 class ClassifyRequest(BaseModel):
@@ -38,10 +41,64 @@ class ClassifyRequest(BaseModel):
         return (self.input,) if isinstance(self.input, str) else self.input
 
 
-def make_router(released: ReleasedEncoder, worker: Worker) -> APIRouter:
-    """The route over one release."""
-    router = APIRouter(prefix="/v1", tags=["predict"])
+class TagRequest(BaseModel):
+    """`input` is a list of sentences, each a list of words, or a text that is cut at white space. Unknown fields are refused."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    input: Annotated[tuple[Words | Sentence, ...], Field(min_length=1, max_length=MOST_TEXTS)]
+
+    @property
+    def sentences(self) -> list[tuple[str, ...]]:
+        return [tuple(one.split()) if isinstance(one, str) else one for one in self.input]
+
+
+def make_router(released: ReleasedEncoder, worker: Worker) -> APIRouter:
+    """The route over one release: that of its task."""
+    router = APIRouter(prefix="/v1", tags=["predict"])
+    if released.task.settings.type == "tag":
+        _add_tag(router, released, worker)
+    else:
+        _add_classify(router, released, worker)
+    return router
+
+
+def _add_tag(router: APIRouter, released: ReleasedEncoder, worker: Worker) -> None:
+    @router.post("/tag")
+    async def tag(request: Request, body: TagRequest) -> dict[str, Any]:
+        find(released, body.model)
+        sentences = body.sentences
+        asked = _asked(released, [Example(text=" ".join(words), tokens=words) for words in sentences])
+        found = [one async for one in worker.run(lambda: _tagged(released, asked), gone=request.is_disconnected)]
+        data = [
+            {"object": "tagging", "index": index, "words": list(words), **_entities(words, tags), "scores": scores}
+            for index, (words, (tags, scores)) in enumerate(zip(sentences, found, strict=True))
+        ]
+        return _whole(released, asked, data)
+
+
+def _tagged(released: ReleasedEncoder, asked: list[Labelled]) -> Iterator[tuple[list[str], list[float]]]:
+    """Tags of the words, and the probability of each; 0 for a word that the tokenizer leaves nothing of."""
+    for start in range(0, len(asked), AT_ONCE):
+        some = asked[start : start + AT_ONCE]
+        for row, logits in zip(some, released.model.logits(some), strict=True):
+            scores = [0.0] * row.count
+            for word, value in zip(row.words, logits.softmax(dim=-1).amax(dim=-1).tolist(), strict=True):
+                scores[word] = value
+            yield released.task.answer(row, logits).split(" "), scores
+
+
+def _entities(words: tuple[str, ...], tags: list[str]) -> dict[str, Any]:
+    """Tags, and the entities that they spell, from word `start` to before word `end`."""
+    found = [
+        {"type": one.kind, "start": one.start, "end": one.end, "text": " ".join(words[one.start : one.end])}
+        for one in entities(tags, "lenient")
+    ]
+    return {"tags": tags, "entities": found}
+
+
+def _add_classify(router: APIRouter, released: ReleasedEncoder, worker: Worker) -> None:
     @router.post("/classify")
     async def classify(request: Request, body: ClassifyRequest) -> dict[str, Any]:
         find(released, body.model)
@@ -52,8 +109,6 @@ def make_router(released: ReleasedEncoder, worker: Worker) -> APIRouter:
             for index, (answer, scores) in enumerate(found)
         ]
         return _whole(released, asked, data)
-
-    return router
 
 
 def _asked(released: ReleasedEncoder, examples: list[Example]) -> list[Labelled]:

@@ -99,6 +99,60 @@ def check_gradients(model: Any, mine: dict[str, torch.Tensor]) -> None:
     assert bool((apart <= 1e-5 * sizes + 1e-7 * sizes.max()).all())
 
 
+SENTENCES = (
+    ("Anna Berg of Acme wrote", "B-person I-person O B-firm O"),
+    ("nobody", "O"),
+    ("Erik in Paris answers the phone on Tuesday", "B-person O B-place O O O O B-day"),
+    ("card not working", "O O O"),
+)
+
+
+def tagged() -> list[Row]:
+    return [
+        Row(
+            row_id=f"{at:016x}",
+            file="made",
+            line=at + 1,
+            example=Example(text=words, tokens=tuple(words.split()), tags=tuple(tags.split())),
+        )
+        for at, (words, tags) in enumerate(SENTENCES)
+    ]
+
+
+@pytest.mark.parametrize("size", [16, 4096])
+@pytest.mark.parametrize("subwords", ["first", "all"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_tagging_step_is_what_transformers_computes_row_by_row(
+    encoder: Callable[[str], Path], family: str, subwords: str, size: int
+) -> None:
+    task = build_task(TaskSettings(type="tag", subwords=subwords), "encoder", tagged())
+    model, tokenizer = load_headed(encoder(family), task.head, seed=5)
+    pieces = [piece for row in tagged() for piece in task.encode(row, tokenizer, window=64, objective="completion")]
+    mine = whole_loss(model, task, pieces, size)
+    gradients = {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
+    weight = sum(piece.weight for piece in pieces)
+    theirs = own_loss(model, task, pieces, lambda piece: piece.weight / weight)
+    assert mine == pytest.approx(theirs, rel=1e-6)
+    check_gradients(model, gradients)
+    assert weight == (17 if subwords == "first" else sum(len(piece.ids) - 2 for piece in pieces))
+
+
+def test_words_keep_their_tags_whatever_the_tokenizer_makes_of_them(encoder: Callable[[str], Path]) -> None:
+    """The first token of each word is read; one that is left nothing of is outside; a spelled special token is letters."""
+    words = ("kettle", "\u200d", "[SEP]", "Paris,", "x")
+    row = Row(
+        row_id="0" * 16, file="made", line=1, example=Example(text=" ".join(words), tokens=words, tags=("O",) * 5)
+    )
+    task = build_task(TaskSettings(type="tag"), "encoder", tagged())
+    _, tokenizer = load_headed(encoder("bert"), task.head, seed=5)
+    piece = task.question(row, tokenizer, window=64)
+    assert piece.words == (0, 2, 3, 4) and piece.count == 5
+    assert piece.ids.count(tokenizer.sep_token_id) == 1
+    best = torch.zeros(4, len(task.labels))
+    best[:, task.labels.index("B-day")] = 1
+    assert task.answer(piece, best) == "B-day O B-day B-day B-day"
+
+
 def test_rows_do_not_change_each_other(encoder: Callable[[str], Path]) -> None:
     task = build_task(TaskSettings(type="classify"), "encoder", rows("single"))
     model, tokenizer = load_headed(encoder("bert"), task.head, seed=5)

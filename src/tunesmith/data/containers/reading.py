@@ -23,6 +23,7 @@ TEXTS: Final[Mapping[str, Reader]] = {
     ".csv": comma_file,
     ".tsv": tab_file,
     ".conll": conll_file,
+    ".annotated": conll_file,
     ".txt": text_file,
     ".md": text_file,
 }

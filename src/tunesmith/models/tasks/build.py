@@ -8,9 +8,10 @@ from tunesmith.errors import RecipeError
 from tunesmith.models.architecture import Architecture
 from tunesmith.models.tasks.classify import EncoderClassify, labels_of
 from tunesmith.models.tasks.decoder import DecoderTask
+from tunesmith.models.tasks.tag import EncoderTag, tag_set
 from tunesmith.recipe import TaskSettings
 
-AnyTask: TypeAlias = DecoderTask | EncoderClassify
+AnyTask: TypeAlias = DecoderTask | EncoderClassify | EncoderTag
 
 SHAPES = {"encoder": "an encoder", "decoder": "a decoder", "encoder-decoder": "an encoder with a decoder"}
 
@@ -23,6 +24,8 @@ def build_task(settings: TaskSettings, architecture: Architecture, rows: Iterabl
     match settings.type, architecture:
         case "classify", "encoder":
             return named_task(settings, architecture, class_labels(settings, rows))
+        case "tag", "encoder":
+            return named_task(settings, architecture, tag_set(rows))
         case "classify", "decoder":
             return named_task(settings, architecture, label_set(rows))
     return named_task(settings, architecture, ())
@@ -33,10 +36,13 @@ def named_task(settings: TaskSettings, architecture: Architecture, labels: tuple
     match settings.type, architecture:
         case "classify", "encoder":
             return EncoderClassify(settings, labels)
+        case "tag", "encoder":
+            return EncoderTag(settings, labels)
         case (("chat" | "classify" | "text"), "decoder"):
             return DecoderTask(settings, labels)
-    said = f"the base is {SHAPES[architecture]}, and task: {settings.type} needs a decoder"
-    hint = "give another base, or another task: encoders do classify"
+    wanted = "an encoder" if settings.type == "tag" else "a decoder"
+    said = f"the base is {SHAPES[architecture]}, and task: {settings.type} needs {wanted}"
+    hint = "give another base, or another task: encoders do classify and tag"
     raise RecipeError(said, where="task", hint=hint)
 
 

@@ -30,13 +30,15 @@ class Labelled:
     """Tokens of one row and what is to be predicted from them.
 
     `targets`: one number of a class, for every token in `places`, or for the whole row where there are none; a number of 0 or 1
-    for every label; or a score.
+    for every label; or a score. `words`: of a row of tagged words, which word each place belongs to; `count`: how many words.
     """
 
     row_id: str
     ids: tuple[int, ...]
     targets: tuple[float, ...]
     places: tuple[int, ...] = ()
+    words: tuple[int, ...] = ()
+    count: int = 0
     first_token: int = 0
 
     @property

@@ -1,0 +1,57 @@
+"""Entity recall: the share of the expected entities that are found.
+
+What it measures: An entity is found when its type, its first and its last word are right (micro average).
+Limits: a system that predicts many entities can have a high one; read it with entity precision.
+Interval: BCa bootstrap over rows, the counts re-aggregated; comparison: paired, with approximate randomisation.
+Reference: `seqeval.metrics.recall_score`, in its default mode (lenient) or with `mode="strict", scheme=IOB2` (strict).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from numpy.random import Generator
+
+from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
+from tunesmith.scoring.entities import Mode, counts, ratio, table
+from tunesmith.scoring.evidence import compare_sums, estimate_sums
+from tunesmith.scoring.metric import METRICS, Answer, Pair
+from tunesmith.stats.bootstrap import Array, Resampling
+
+
+@METRICS.register
+@dataclass(frozen=True)
+class EntityRecall:
+    """`entities`: which tags begin an entity, see `scoring.entities`."""
+
+    id: ClassVar[str] = "entity-recall"
+    version: ClassVar[str] = "1"
+    higher_is_better: ClassVar[bool] = True
+    unit: ClassVar[str] = "share"
+
+    entities: Mode = "lenient"
+    level: float = 0.95
+    resamples: int = 2000
+
+    def score(self, answer: Answer) -> Score:
+        """The row's own share; 1 where it has no entities and none is predicted, 0 where only one side has any."""
+        made = Score(row_id=answer.row_id, scorer=self.id, value=None, output=answer.output, expected=answer.expected)
+        right, found, wanted = counts(made, self.entities)
+        top, bottom = right, wanted
+        value = top / bottom if bottom else float(found == wanted)
+        return made.model_copy(update={"value": value})
+
+    def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
+        return estimate_sums(self, scores, statistic=_statistic, how=Resampling(self.resamples, self.level), rng=rng)
+
+    def compare(self, pair: Pair, rng: Generator) -> Comparison:
+        return compare_sums(self, pair, statistic=_statistic, how=Resampling(self.resamples, self.level), rng=rng)
+
+    def records(self, scores: Sequence[Score]) -> Array:
+        """(n, 3): per row entities that are right, predicted, expected."""
+        return table(scores, self.entities)
+
+
+def _statistic(sums: Array) -> Array:
+    """The share (r,) from summed counts (r, 3)."""
+    return ratio(sums[:, 0], sums[:, 2])
