@@ -17,6 +17,7 @@ from tunesmith.artifacts import (
     GateReport,
     ReleaseReport,
     Report,
+    TrainPreview,
     TrainReport,
     canonical_bytes,
     digest_of,
@@ -24,6 +25,7 @@ from tunesmith.artifacts import (
 from tunesmith.context import Context, Silence
 from tunesmith.errors import Refused
 from tunesmith.ports import Progress
+from tunesmith.preflight import check_recipe, refuse
 from tunesmith.recipe import NewBase, Recipe
 from tunesmith.store import open_store
 from tunesmith.store.ledger import StageRow
@@ -77,22 +79,35 @@ def open_context(
     )
 
 
+def forget(result: RunResult) -> None:
+    """Nobody follows the run."""
+
+
 def run(
-    recipe: Recipe, context: Context, *, until: StageName = "release", again: bool = False, use: str | None = None
+    recipe: Recipe,
+    context: Context,
+    *,
+    until: StageName = "release",
+    again: bool = False,
+    use: str | None = None,
+    report: Callable[[RunResult], None] = forget,
 ) -> RunResult:
     """Run the stages up to `until`. `again` makes every stage anew and compares nothing with what was stored.
 
     `use` is the store's digest of a training report that was made elsewhere or by other code: it stands in for the train
     stage if it was made from the same rows, settings and task, and its own provenance says which code made it.
-    Raises Refused when the audit blocks or the gate does not pass; the reports up to there are kept and can be shown.
+    `report` is told after every stage what there is so far, so that a face can show it when a later stage fails.
+    Raises RecipeError, before anything is read, with all that the recipe and the disk show a stage up to `until` would refuse;
+    Refused when the audit blocks or the gate does not pass; the reports up to there are kept.
     """
+    check_recipe(recipe, until=until, home=context.home, data_root=context.data_root)
     run_id = secrets.token_hex(8)
     started = context.clock.now().isoformat(timespec="seconds")
     recipe = recipe.model_copy(update={"train": train.resolved(recipe.train)})
     context = replace(context, seed=recipe.train.seed)
     with context.store.lock(run_id):
         context.store.ledger.start_run(run_id, recipe=recipe.name, started=started)
-        work = _Run(recipe, context, run_id, started, again, use)
+        work = _Run(recipe, context, run_id, started, again, use, until, report)
         outcome = "failed"
         try:
             result = work.upto(until)
@@ -117,14 +132,23 @@ class _Run:
     started: str
     again: bool
     use: str | None
+    until: StageName
+    report: Callable[[RunResult], None]
 
     def upto(self, until: StageName) -> RunResult:
         result = RunResult()
         for name in ORDER[: ORDER.index(until) + 1]:
             before = self.context.clock.seconds()
-            result = getattr(self, f"_{name}")(result)
+            ended = False
+            try:
+                result = getattr(self, f"_{name}")(result)
+                ended = True
+            finally:
+                if not ended:
+                    self.report(replace(result, page=self._page(result)))
             seconds = {**result.seconds, name: round(self.context.clock.seconds() - before, 2)}
             result = replace(result, seconds=seconds)
+            self.report(result)
             self._refuse(result, until)
         return replace(result, page=self._page(result))
 
@@ -203,11 +227,15 @@ class _Run:
             used = train.adopt(self.use, inputs, settings=recipe.train, context=self.context)
             record_training(used, dataset, self.context.store, run_id=self.run_id)
             return replace(result, train=used, reused=(*result.reused, "train"))
-        report, reused = self._stage(
-            "train", parts, TrainReport, lambda _: train.run(inputs, recipe.train, self.context)
-        )
+        report, reused = self._stage("train", parts, TrainReport, lambda _: self._trained(inputs, result.audit))
         record_training(report, dataset, self.context.store, run_id=self.run_id)
         return replace(result, train=report, reused=(*result.reused, *reused))
+
+    def _trained(self, inputs: train.TrainInputs, audited: AuditReport | None) -> TrainReport:
+        """Train, once nothing stands against the stages that follow."""
+        assert audited is not None
+        look_ahead(self.recipe, audited, self.context, until=self.until)
+        return train.run(inputs, self.recipe.train, self.context)
 
     def _evaluate(self, result: RunResult) -> RunResult:
         assert result.audit is not None and result.train is not None
@@ -297,6 +325,46 @@ class _Run:
     def _key(self, name: str, parts: dict[str, Any]) -> str:
         value = {"stage": name, "parts": parts, "code": code_version(), "versions": library_versions()}
         return digest_of(canonical_bytes(value))
+
+
+def look_ahead(recipe: Recipe, audited: AuditReport, context: Context, *, until: StageName) -> None:
+    """What the stages after training would refuse, as far as the clean rows and the base show it. Trains nothing.
+
+    Raises RecipeError with all that stands against the rows, and what release and the self-checks of evaluation raise.
+    """
+    if ORDER.index(until) < ORDER.index("evaluate"):
+        return
+    reader = open_reader(recipe.base, recipe.task, context, max_tokens=None, objective=recipe.train.objective)
+    policy = recipe.gate if ORDER.index(until) >= ORDER.index("gate") else ()
+    precision = train.precision_of(recipe.train)
+    ahead = evaluate.Ahead(audited.train, audited.test, recipe.task, policy, reader, precision)
+    refuse(evaluate.row_faults(ahead, recipe.evaluate, context))
+    if until == "release":
+        release.check_release(recipe, audited, context)
+    if not isinstance(recipe.base, NewBase):
+        folder = context.store.checkout(prepared_base(recipe.base, recipe.task, context).tree)
+        evaluate.check_base(
+            folder,
+            ahead,
+            recipe.evaluate,
+            context,
+            tuned=lambda model: train.as_tuned(model, recipe.train, context),
+        )
+
+
+def preview(recipe: Recipe, context: Context, *, until: StageName, again: bool = False) -> TrainPreview:
+    """Audit the rows, look at all that stages up to `until` would refuse, and say what training would do; no step is taken.
+
+    Raises what `run` would raise before its first step. The audit is kept as done.
+    """
+    check_recipe(recipe, until=until, home=context.home, data_root=context.data_root)
+    audited = run(recipe, context, until="audit", again=again).audit
+    assert audited is not None
+    settings = train.resolved(recipe.train)
+    recipe, context = recipe.model_copy(update={"train": settings}), replace(context, seed=settings.seed)
+    with context.store.lock("look ahead"):
+        look_ahead(recipe, audited, context, until=until)
+        return train.dry_run(train.TrainInputs(audited.train, recipe.base, recipe.task), settings, context)
 
 
 def _base_key(recipe: Recipe, context: Context) -> Any:

@@ -16,7 +16,7 @@ FLOORS = (
         "tunesmith.pages",
     ),
     ("tunesmith.recipe", "tunesmith.context"),
-    ("tunesmith.data", "tunesmith.models", "tunesmith.scoring", "tunesmith.retrieval"),
+    ("tunesmith.data", "tunesmith.models", "tunesmith.scoring", "tunesmith.retrieval", "tunesmith.preflight"),
     (
         "tunesmith.audit",
         "tunesmith.train",

@@ -74,7 +74,7 @@ def test_a_recipe_whose_base_is_not_there_is_refused_before_the_audit(call: Call
         "name: a\nbase: smollm2-135m-instruct\ntask: classify\ndata: {train: [{path: rows.jsonl}]}\n"
         "train: {method: lora, rows_per_step: 2}\n"
     )
-    outcome = call("run", recipe)
+    outcome = call("train", recipe)
     assert outcome.code == 2
     assert "the base smollm2-135m-instruct is not in the local cache" in outcome.err
     assert "hint: `tunesmith base get smollm2-135m-instruct` fetches it" in outcome.err

@@ -47,8 +47,10 @@ def test_an_empty_policy_releases_nothing(call: Call, change: Change) -> None:
     recipe = change(gate=[])
     call("init", "--key", recipe.parent / "release.pem")
     outcome = call("run", recipe)
-    assert outcome.code == 3
-    assert "an empty policy" in words(outcome.err)
+    assert outcome.code == 2
+    assert "an empty policy releases nothing" in words(outcome.err)
+    assert "hint: say what must hold, e.g. `gate: [{metric: exact-match, better_than: base}]`" in words(outcome.err)
+    assert not (recipe.parent / ".tunesmith").exists()
 
 
 def test_quiet_says_nothing_but_errors(call: Call, desk: Path) -> None:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 from tunesmith.cli import options, ranks, talk
 from tunesmith.cli.options import Places, Wishes
-from tunesmith.errors import Refused
 
 if TYPE_CHECKING:
     from tunesmith.artifacts import Report
     from tunesmith.pipeline import RunResult
+    from tunesmith.recipe import Recipe
 
 StageName = Literal["audit", "train", "evaluate", "gate", "release"]
 
@@ -39,10 +39,12 @@ def stage_verb(until: StageName, manual: str) -> Callable[..., None]:
 
 
 def run_until(until: StageName, path: Path, *, places: Places, wishes: Wishes) -> None:
-    """Run a recipe up to a stage and show what came of it; a refusal is shown too, then raised."""
+    """Run a recipe up to a stage and show what came of it; where a stage fails, first what the stages before it came to."""
     from tunesmith.recipe import Limits, limited, load_recipe
 
     recipe = limited(load_recipe(path), Limits(rows=wishes.limit, steps=wishes.max_steps))
+    check_ahead(recipe, until, path, places=places)
+    reached: list[RunResult] = []
     with talk.progress(quiet=wishes.quiet) as progress:
         progress.say(f"{recipe.name}: audit to {until}" if until != "audit" else f"{recipe.name}: audit")
         from tunesmith import pipeline
@@ -52,19 +54,29 @@ def run_until(until: StageName, path: Path, *, places: Places, wishes: Wishes) -
         )
         if ranks.took_part(context):
             return
+        finished = False
         try:
             with ranks.leading():
-                result = pipeline.run(recipe, context, until=until, again=wishes.again, use=wishes.use)
-        except Refused:
-            from tunesmith.cli.stored import refused_reports
-
-            show_reports(refused_reports(recipe.name, context.store), wishes=wishes)
-            raise
+                result = pipeline.run(
+                    recipe, context, until=until, again=wishes.again, use=wishes.use, report=reached.append
+                )
+            finished = True
+        finally:
+            if not finished and reached:
+                show_reached(reached[-1], wishes=wishes)
     show_result(result, path.parent / recipe.release.key, wishes=wishes)
 
 
-def show_result(result: "RunResult", key: Path, *, wishes: Wishes) -> None:
-    """What a finished run came to: the reports, where the seconds went, and what to do next."""
+def check_ahead(recipe: "Recipe", until: StageName, path: Path, *, places: Places) -> None:
+    """What the recipe and the disk alone show to stand against a run, told before a heavy library is loaded."""
+    from tunesmith.preflight import check_recipe
+
+    home = path.resolve().parent
+    check_recipe(recipe, until=until, home=home, data_root=(places.data_root or home).resolve())
+
+
+def reports_of(result: "RunResult") -> "dict[str, Report]":
+    """The reports of a run by stage, in the order of the stages."""
     stages: dict[str, Report | None] = {
         "audit": result.audit,
         "train": result.train,
@@ -72,7 +84,29 @@ def show_result(result: "RunResult", key: Path, *, wishes: Wishes) -> None:
         "gate": result.gate,
         "release": result.release,
     }
-    show_reports({name: report for name, report in stages.items() if report is not None}, wishes=wishes)
+    return {name: report for name, report in stages.items() if report is not None}
+
+
+def show_reached(result: "RunResult", *, wishes: Wishes) -> None:
+    """What a run had come to when a stage failed: nothing that was measured is lost, and no training is done twice."""
+    blocked = result.audit is not None and sum(result.audit.blocking.values()) > 0
+    if result.train is None and not blocked:
+        return
+    show_reports(reports_of(result), wishes=wishes)
+    if wishes.quiet:
+        return
+    if result.page is not None:
+        talk.say(f"report of what there is: {result.page}")
+    if result.train is not None:
+        talk.say(
+            f"the trained model is kept ({result.train.model.tree[:19]}); run the same command again to go on: it is not "
+            "trained again unless its rows, base, task or `train:` change"
+        )
+
+
+def show_result(result: "RunResult", key: Path, *, wishes: Wishes) -> None:
+    """What a finished run came to: the reports, where the seconds went, and what to do next."""
+    show_reports(reports_of(result), wishes=wishes)
     if not wishes.quiet:
         from tunesmith.cli import summary
 

@@ -9,7 +9,7 @@ import typer
 
 from tunesmith.cli import options, ranks, talk
 from tunesmith.cli.options import Places, Wishes
-from tunesmith.cli.stage import run_until, show_reports
+from tunesmith.cli.stage import StageName, check_ahead, run_until, show_reports
 from tunesmith.errors import DataError, Misuse, Refused
 
 if TYPE_CHECKING:
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from tunesmith.artifacts import Lengths, RateSearch, RejectedRow, Report, ShownRow, TrainPreview
     from tunesmith.context import Context
-    from tunesmith.recipe import TrainSettings
-    from tunesmith.train import TrainInputs
+    from tunesmith.recipe import Recipe
 
 R = TypeVar("R", bound="Report")
 
@@ -67,15 +66,15 @@ def command(
         run_until("train", recipe, places=places, wishes=wishes)
 
 
-def show_dry_run(path: Path, *, places: Places, wishes: Wishes) -> None:
-    """The preview on stdout. Raises DataError after it when rows would stop the run."""
+def show_dry_run(path: Path, *, until: StageName = "train", places: Places, wishes: Wishes) -> None:
+    """The preview on stdout. Raises what stages up to `until` would refuse, and DataError when rows would stop the training."""
 
-    def look(inputs: "TrainInputs", settings: "TrainSettings", context: "Context") -> "TrainPreview":
-        from tunesmith.train.preview import dry_run
+    def look(recipe: "Recipe", context: "Context") -> "TrainPreview":
+        from tunesmith import pipeline
 
-        return dry_run(inputs, settings, context)
+        return pipeline.preview(recipe, context, until=until, again=wishes.again)
 
-    preview = look_ahead(path, look, places=places, wishes=wishes)
+    preview = look_ahead(path, look, until=until, places=places, wishes=wishes)
     if wishes.json:
         talk.write_data(preview.canonical())
     else:
@@ -92,12 +91,20 @@ def show_dry_run(path: Path, *, places: Places, wishes: Wishes) -> None:
 def show_rates(path: Path, *, places: Places, wishes: Wishes) -> None:
     """The range test on stdout."""
 
-    def look(inputs: "TrainInputs", settings: "TrainSettings", context: "Context") -> "RateSearch":
+    def look(recipe: "Recipe", context: "Context") -> "RateSearch":
+        from dataclasses import replace
+
+        from tunesmith import pipeline
+        from tunesmith.train import TrainInputs, resolved
         from tunesmith.train.finder import find_rate
 
-        return find_rate(inputs, settings, context)
+        audit = pipeline.run(recipe, context, until="audit", again=wishes.again).audit
+        assert audit is not None
+        inputs, settings = TrainInputs(audit.train, recipe.base, recipe.task), resolved(recipe.train)
+        with context.store.lock("look ahead"):
+            return find_rate(inputs, settings, replace(context, seed=settings.seed))
 
-    search = look_ahead(path, look, places=places, wishes=wishes)
+    search = look_ahead(path, look, until="train", places=places, wishes=wishes)
     if wishes.json:
         talk.write_data(search.canonical())
     else:
@@ -106,38 +113,33 @@ def show_rates(path: Path, *, places: Places, wishes: Wishes) -> None:
 
 def look_ahead(
     path: Path,
-    look: "Callable[[TrainInputs, TrainSettings, Context], R]",
+    look: "Callable[[Recipe, Context], R]",
     *,
+    until: StageName,
     places: Places,
     wishes: Wishes,
 ) -> R:
-    """Audit the rows as `train` does, then look, holding the store. The audit is kept as done; of training nothing is."""
-    from dataclasses import replace
-
+    """Audit the rows as a run up to `until` does, then look. The audit is kept as done; of training nothing is."""
     from tunesmith.recipe import Limits, limited, load_recipe
 
     if ranks.several():
         raise Misuse("a look ahead is the work of one process", hint="start it without torchrun")
     recipe = limited(load_recipe(path), Limits(rows=wishes.limit, steps=wishes.max_steps))
+    check_ahead(recipe, until, path, places=places)
     with talk.progress(quiet=wishes.quiet) as progress:
         progress.say(f"{recipe.name}: audit, then a look ahead")
         from tunesmith import pipeline
-        from tunesmith.train import TrainInputs
 
         context = pipeline.open_context(
             path, store=places.store, database=places.database, data_root=places.data_root, progress=progress
         )
         try:
-            audit = pipeline.run(recipe, context, until="audit", again=wishes.again).audit
+            return look(recipe, context)
         except Refused:
             from tunesmith.cli.stored import refused_reports
 
             show_reports(refused_reports(recipe.name, context.store), wishes=wishes)
             raise
-        assert audit is not None
-        inputs = TrainInputs(audit.train, recipe.base, recipe.task)
-        with context.store.lock("look ahead"):
-            return look(inputs, recipe.train, replace(context, seed=recipe.train.seed))
 
 
 def write_preview(preview: "TrainPreview", console: "Console") -> None:

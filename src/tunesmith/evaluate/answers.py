@@ -6,6 +6,7 @@ from math import log
 
 from jinja2.exceptions import TemplateError
 
+from tunesmith import process
 from tunesmith.artifacts import Message, Row
 from tunesmith.context import Context
 from tunesmith.data.chat import prompt_ids, text_ids
@@ -16,6 +17,10 @@ from tunesmith.models.backends.local import LocalModel
 from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import EvaluateSettings
 from tunesmith.scoring import Answer
+
+process.prepare()
+
+from transformers import PreTrainedTokenizerBase  # noqa: E402
 
 OVERLAP = 256
 """Tokens of context that a window of a long text keeps of the window before it."""
@@ -57,9 +62,13 @@ def chosen(model: LocalModel, asked: Asked, *, label: str, labels: Sequence[str]
 
 
 def _prompt_ids(model: LocalModel, row: Row, messages: tuple[Message, ...]) -> list[int]:
+    return prompt_of(model.tokenizer, row, messages)
+
+
+def prompt_of(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Message, ...]) -> list[int]:
     """What the model is given. Raises DataError with the row's id when a message or the chat template stands against it."""
     try:
-        return prompt_ids(model.tokenizer, messages, tools=row.example.tools)
+        return prompt_ids(tokenizer, messages, tools=row.example.tools)
     except DataError as error:
         raise DataError(f"row {row.row_id}: {error.what}", where=f"{row.file}:{row.line}", hint=error.hint) from error
     except TemplateError as error:

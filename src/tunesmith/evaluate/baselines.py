@@ -8,9 +8,9 @@ from tunesmith.evaluate.system import HeldOut, System, answers_of
 from tunesmith.recipe import TaskSettings
 from tunesmith.scoring import Metric
 from tunesmith.scoring.baselines import OF_LABELS, frequent_tags, predict, predict_scores, predict_sets
+from tunesmith.scoring.defaults import LABEL_METRICS
 from tunesmith.scoring.reading import read_label, write_label
 
-LABEL_METRICS = ("exact-match", "macro-f1")
 LABEL_SHARE = 0.5
 """Where more than this share of the whole completions differ, they are texts and not labels."""
 
@@ -69,19 +69,12 @@ def _of_labels(asked: HeldOut, training: Sequence[Row], metrics: Sequence[Metric
     key = asked.settings.label
     if not any(metric.id in LABEL_METRICS for metric in metrics):
         return []
-    labelled = [(row.example.prompt_text, read_label(row.example.completion, key)) for row in training]
-    pairs = [(prompt, label) for prompt, label in labelled if label is not None]
-    if not pairs:
-        asked.context.progress.say(f"baselines: left out, no training row has a label under {key!r}")
+    pairs, reason = labelled(training, key)
+    if reason:
+        asked.context.progress.say(f"baselines: left out, {reason}")
         return []
-    distinct = len({label for _, label in pairs})
-    if key is None and distinct > LABEL_SHARE * len(pairs):
-        asked.context.progress.say(
-            f"baselines: left out, {distinct} of {len(pairs)} completions differ and are no labels; set evaluate.label"
-        )
-        return []
-    how = f"learned from {len(pairs)} of {len(labelled)} training rows, those with a label"
-    if len(pairs) == len(labelled):
+    how = f"learned from {len(pairs)} of {len(training)} training rows, those with a label"
+    if len(pairs) == len(training):
         how = f"learned from the same {len(pairs)} training rows"
     prompts = [row.example.prompt_text for row in asked.rows]
     found = []
@@ -91,3 +84,15 @@ def _of_labels(asked: HeldOut, training: Sequence[Row], metrics: Sequence[Metric
         texts = [write_label(label, key) for label in labels]
         found.append(System(name, how, answers_of(asked, texts), labels_only=True))
     return found
+
+
+def labelled(training: Sequence[Row], key: str | None) -> tuple[list[tuple[str, str]], str]:
+    """Prompt and label of the rows that have one, and why nothing can be learned from them, empty when it can."""
+    read = [(row.example.prompt_text, read_label(row.example.completion, key)) for row in training]
+    pairs = [(prompt, label) for prompt, label in read if label is not None]
+    if not pairs:
+        return pairs, f"no training row has a label under {key!r}"
+    distinct = len({label for _, label in pairs})
+    if key is None and distinct > LABEL_SHARE * len(pairs):
+        return pairs, f"{distinct} of {len(pairs)} completions differ and are no labels; set evaluate.label"
+    return pairs, ""

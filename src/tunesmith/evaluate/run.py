@@ -17,8 +17,7 @@ from tunesmith.context import Context
 from tunesmith.data.rows import load_rows
 from tunesmith.errors import DataError
 from tunesmith.evaluate.answers import Asked, chosen, few_shot, generated, measured_bits
-from tunesmith.evaluate.baselines import LABEL_METRICS, baselines
-from tunesmith.evaluate.defaults import default_metrics
+from tunesmith.evaluate.baselines import baselines
 from tunesmith.evaluate.encoders import AskedEncoder, encoder_systems
 from tunesmith.evaluate.system import HeldOut, System
 from tunesmith.models.architecture import architecture_of
@@ -27,6 +26,7 @@ from tunesmith.models.loading import Precision
 from tunesmith.models.tasks import DecoderTask, build_task
 from tunesmith.recipe import EvaluateSettings, TaskSettings
 from tunesmith.scoring import Metric, Pair, metrics_for
+from tunesmith.scoring.defaults import LABEL_METRICS, default_metrics
 
 process.prepare()
 

@@ -69,7 +69,7 @@ class _Work:
 
     @property
     def log(self) -> Path:
-        return self.context.home / self.settings.folder / LOG / key_id(self.signer.public_pem())[:16]
+        return log_folder(self.settings, self.signer, self.context)
 
 
 def run(inputs: ReleaseInputs, settings: ReleaseSettings, context: Context) -> ReleaseReport:
@@ -82,7 +82,7 @@ def run(inputs: ReleaseInputs, settings: ReleaseSettings, context: Context) -> R
     if inputs.gate.outcome != "pass":
         hint = "nothing was released; the report names the requirements that were not met"
         raise Refused(f"the gate says {inputs.gate.outcome}", where=inputs.recipe.name, hint=hint)
-    work = _Work(inputs, settings, context, _signer(context.home / settings.key, settings.key))
+    work = _Work(inputs, settings, context, open_signer(settings, context))
     version = _existing(work)
     if version is None:
         version = _next_version(work)
@@ -97,10 +97,19 @@ def run(inputs: ReleaseInputs, settings: ReleaseSettings, context: Context) -> R
     return report.model_copy(update={"measured": {"seconds": round(context.clock.seconds() - began, 2)}})
 
 
-def _signer(path: Path, given: str) -> FileSigner:
+def open_signer(settings: ReleaseSettings, context: Context) -> FileSigner:
+    """The key of the recipe. Raises Misuse when it is not there or cannot sign."""
+    path = context.home / settings.key
     if not path.is_file():
-        raise Misuse("there is no signing key", where=str(path), hint=f"make one: `tunesmith init --key {given}`")
+        raise Misuse(
+            "there is no signing key", where=str(path), hint=f"make one: `tunesmith init --key {settings.key}`"
+        )
     return load_signer(path)
+
+
+def log_folder(settings: ReleaseSettings, signer: FileSigner, context: Context) -> Path:
+    """Where the log of a key lies, beside its releases."""
+    return context.home / settings.folder / LOG / key_id(signer.public_pem())[:16]
 
 
 def _existing(work: _Work) -> int | None:

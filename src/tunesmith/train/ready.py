@@ -32,6 +32,11 @@ import torch  # noqa: E402
 from transformers import PreTrainedTokenizerBase  # noqa: E402
 
 UNBOUNDED: Final = 2**31
+NAMED: Final = 5
+"""Rows that a refusal names of those that cannot be trained on."""
+
+NUDGE: Final = 0.02
+"""Spread of the numbers that stand for a trained adapter before it is trained."""
 
 
 @dataclass(frozen=True)
@@ -185,30 +190,41 @@ def sort_out(
 ) -> tuple[list[EncodedRow], tuple[RejectedRow, ...]]:
     """Every row that can be trained on as tokens, and every other row with the reason.
 
-    Raises DataError when none is left; with `strict` for the first that cannot be trained on.
+    Raises DataError when none is left; with `strict` when any cannot be trained on, counted and with the first of them named.
     """
     encoded: list[EncodedRow] = []
     rejected: list[RejectedRow] = []
+    hint = ""
     for row in rows:
         try:
             pieces = encoder.pieces(row)
             if not pieces or not all(piece.supervised for piece in pieces):
                 raise DataError(f"row {row.row_id} has no token to train on", where=f"{row.file}:{row.line}")
         except DataError as error:
-            if strict:
-                raise
             rejected.append(_rejected(row, error.what, encoder))
+            hint = hint or error.hint
             continue
         encoded.extend(pieces)
-    if encoded:
+    if encoded and not (strict and rejected):
         return encoded, tuple(rejected)
     if not rejected:
         raise DataError("no rows are left to train on", hint="look at the audit's quarantine")
     first = rejected[0]
+    if encoded:
+        raise DataError(_counted(rejected), where=f"{first.place.file}:{first.place.line}", hint=hint)
     raise DataError(
         f"none of the {len(rejected)} rows can be trained on; the first: {first.reason}",
         where=f"{first.place.file}:{first.place.line}",
     )
+
+
+def _counted(rejected: Sequence[RejectedRow]) -> str:
+    """The first reason, how many rows there are, and where the first few stand."""
+    if len(rejected) == 1:
+        return rejected[0].reason
+    places = ", ".join(f"{one.place.file}:{one.place.line}" for one in rejected[:NAMED])
+    more = f" and {len(rejected) - NAMED} more" if len(rejected) > NAMED else ""
+    return f"{len(rejected)} rows cannot be trained on: {places}{more}; the first: {rejected[0].reason}"
 
 
 def _without_limit(row: Row, encoder: Encoder) -> list[EncodedRow]:
@@ -295,6 +311,19 @@ def text_of(row: Row) -> str:
     if row.example.messages:
         return "\n".join(turn.text for turn in row.example.messages)
     return "\n".join([row.example.text or "", *(row.example.labels or ())])
+
+
+def as_tuned(model: Any, settings: TrainSettings, context: Context) -> Any:
+    """A loaded base in the form that training leaves it in: with an adapter that does something, or as it is."""
+    if settings.method in ("full", "qlora"):
+        return model
+    prepared = prepare_model(model, settings, context).eval()
+    generator = torch.Generator().manual_seed(settings.seed)
+    with torch.no_grad():
+        for name, value in prepared.named_parameters():
+            if "lora_B" in name or "lora_embedding_B" in name:
+                value.copy_(torch.randn(value.shape, generator=generator) * NUDGE)
+    return prepared
 
 
 def provenance_of(

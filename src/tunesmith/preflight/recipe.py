@@ -1,0 +1,166 @@
+"""What the recipe and the disk show, without any heavy library: files, metrics, policy, key."""
+
+import os
+from collections.abc import Iterator
+from difflib import get_close_matches
+from glob import has_magic, iglob
+from pathlib import Path
+from typing import Final, Literal
+
+from tunesmith.errors import Misuse
+from tunesmith.preflight.fault import Fault, refuse
+from tunesmith.recipe import NewBase, Recipe, Requirement, SourceSettings
+from tunesmith.scoring.catalogue import metric_class, metric_ids
+from tunesmith.scoring.defaults import LABEL_METRICS, baselines_of, default_metrics, fits, has_base, names_labels
+from tunesmith.trust.keys import load_signer
+
+Until = Literal["audit", "train", "evaluate", "gate", "release"]
+ORDER: Final[tuple[Until, ...]] = ("audit", "train", "evaluate", "gate", "release")
+
+
+def check_recipe(recipe: Recipe, *, until: Until, home: Path, data_root: Path) -> None:
+    """Raises RecipeError with all that a run up to a stage would be refused for, as far as the recipe and the disk show it."""
+    refuse(recipe_faults(recipe, until=until, home=home, data_root=data_root))
+
+
+def recipe_faults(recipe: Recipe, *, until: Until, home: Path, data_root: Path) -> list[Fault]:
+    """Everything that stands against the stages up to `until`; `home` is the recipe's folder."""
+    stages = ORDER[: ORDER.index(until) + 1]
+    found = list(_data(recipe, home, data_root))
+    if "evaluate" in stages:
+        found += [*_held_out(recipe), *_metrics(recipe)]
+    if "gate" in stages:
+        found += [fault for at, line in enumerate(recipe.gate) for fault in _requirement(recipe, at, line)]
+    if "release" in stages:
+        found += [*_policy(recipe), *_key(recipe, home), *_folder(recipe, home)]
+    return found
+
+
+def _data(recipe: Recipe, home: Path, data_root: Path) -> Iterator[Fault]:
+    named = [(f"data.train.{at}", source) for at, source in enumerate(recipe.data.train)]
+    named += [(f"data.test.{at}", source) for at, source in enumerate(recipe.data.test)]
+    for where, path in ((where, path) for where, source in named for path in _local_paths(source)):
+        if not _is_there(path, data_root, home):
+            yield Fault("there is no such file", f"{where}: {path}", "paths start at the recipe, or at --data-root")
+    if isinstance(recipe.base, NewBase) and not (home / recipe.base.config).is_file():
+        yield Fault("there is no such file", f"base.config: {recipe.base.config}", "the path starts at the recipe")
+
+
+def _local_paths(source: SourceSettings) -> list[str]:
+    """The files of this machine that a source names; the path of a Croissant source picks one of its files."""
+    path = source.croissant or source.path
+    return [path.removeprefix("file://")] if path.startswith("file://") or "://" not in path else []
+
+
+def _is_there(path: str, data_root: Path, home: Path) -> bool:
+    if any((root / path).exists() for root in (data_root, home)):
+        return True
+    return has_magic(path) and next(iglob(path, root_dir=data_root, recursive=True), None) is not None
+
+
+def _held_out(recipe: Recipe) -> Iterator[Fault]:
+    if not recipe.data.test and recipe.data.split is None:
+        hint = "name a file: `test: [{path: held-out.jsonl}]`, or hold rows out: `split: {test: 0.2}`"
+        yield Fault("there are no held-out rows to evaluate on", "data.test", hint)
+
+
+def _metrics(recipe: Recipe) -> Iterator[Fault]:
+    for at, name in enumerate(recipe.evaluate.metrics):
+        where = f"evaluate.metrics.{at}"
+        if name not in metric_ids():
+            yield Fault(f"no metric is called {name!r}", where, _nearest(name, metric_ids()))
+        elif wrong := _misfit(name, recipe):
+            yield Fault(wrong, where, f"leave it out, or name others of: {', '.join(_fitting(recipe))}")
+
+
+def _misfit(metric: str, recipe: Recipe) -> str | None:
+    """Why a metric cannot be measured on the answers of this task."""
+    task = recipe.task
+    if not fits(metric, task):
+        kind = "" if task.labels == "single" else f" with labels: {task.labels}"
+        return f"{metric} does not fit task: {task.type}{kind}"
+    if metric == "field-accuracy" and not recipe.evaluate.fields:
+        return "field-accuracy reads the keys in evaluate.fields, and there are none"
+    return None
+
+
+def _fitting(recipe: Recipe) -> list[str]:
+    return [name for name in metric_ids() if _misfit(name, recipe) is None]
+
+
+def _measured(recipe: Recipe) -> tuple[str, ...]:
+    return recipe.evaluate.metrics or default_metrics(recipe.task)
+
+
+def _requirement(recipe: Recipe, at: int, line: Requirement) -> Iterator[Fault]:
+    """What the policy asks for and nobody will have measured: such a line can never be met."""
+    where, metric, measured = f"gate.{at}", line.metric, _measured(recipe)
+    if metric not in metric_ids():
+        yield Fault(f"no metric is called {metric!r}", where, _nearest(metric, metric_ids()))
+        return
+    if metric not in measured:
+        hint = f"add it under evaluate.metrics, or ask for one that is measured: {', '.join(measured)}"
+        yield Fault(f"{metric} is not measured", where, hint)
+        return
+    reference = line.better_than or line.no_worse_than
+    if reference is None:
+        yield from _threshold(line, where)
+    elif reference == "base":
+        if not has_base(recipe.task):
+            hint = f"ask for at_least or at_most, or compare with {' or '.join(baselines_of(recipe.task))}"
+            yield Fault("no base is measured: without tuning it has no head for this task", where, hint)
+    else:
+        yield from _baseline(recipe, reference, line, where)
+
+
+def _threshold(line: Requirement, where: str) -> Iterator[Fault]:
+    share = metric_class(line.metric).unit == "share"
+    if share and line.at_least is not None and line.at_least > 1:
+        hint = f"a share is at most 1; did you mean at_least: {line.at_least / 100:g}?"
+        yield Fault(f"{line.metric} can never be at least {line.at_least:g}", where, hint)
+
+
+def _baseline(recipe: Recipe, reference: str, line: Requirement, where: str) -> Iterator[Fault]:
+    possible = baselines_of(recipe.task)
+    if reference not in possible:
+        hint = f"compare with {' or '.join([*(['base'] if has_base(recipe.task) else []), *possible])}"
+        yield Fault(f"task: {recipe.task.type} has no baseline {reference}", where, hint)
+    elif names_labels(recipe.task) and line.metric not in LABEL_METRICS:
+        hint = f"ask for {' or '.join(LABEL_METRICS)}, or compare with base"
+        yield Fault(f"{reference} names single labels and has no {line.metric}", where, hint)
+    elif reference not in recipe.evaluate.baselines:
+        hint = f"evaluate.baselines: [{', '.join([*recipe.evaluate.baselines, reference])}]"
+        yield Fault(f"{reference} is not among evaluate.baselines, so it is not measured", where, hint)
+
+
+def _policy(recipe: Recipe) -> Iterator[Fault]:
+    if not recipe.gate:
+        line = f"`gate: [{{metric: {_measured(recipe)[0]}, better_than: base}}]`"
+        hint = f"say what must hold, e.g. {line}; `tunesmith evaluate` releases nothing and needs none"
+        yield Fault("the gate is empty, and an empty policy releases nothing", "gate", hint)
+
+
+def _key(recipe: Recipe, home: Path) -> Iterator[Fault]:
+    path = home / recipe.release.key
+    if not path.is_file():
+        yield Fault(f"there is no signing key {path}", "release.key", f"make one: `tunesmith init --key {path}`")
+        return
+    try:
+        load_signer(path)
+    except (Misuse, OSError) as error:
+        what = error.what if isinstance(error, Misuse) else f"cannot be read: {error.strerror}"
+        yield Fault(f"the signing key {path}: {what}", "release.key", "name another file, or make a key there")
+
+
+def _folder(recipe: Recipe, home: Path) -> Iterator[Fault]:
+    folder = home / recipe.release.folder
+    nearest = next((one for one in (folder, *folder.parents) if one.exists()), folder)
+    if not nearest.is_dir():
+        yield Fault(f"{nearest} is a file and no folder", "release.folder", "name a folder for releases")
+    elif not os.access(nearest, os.W_OK):
+        yield Fault(f"no release can be written below {nearest}", "release.folder", "name a folder that is yours")
+
+
+def _nearest(name: str, known: tuple[str, ...]) -> str:
+    near = get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
