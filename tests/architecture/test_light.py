@@ -5,7 +5,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -42,15 +41,16 @@ def test_reading_a_recipe_loads_no_model_library() -> None:
 
 
 def test_help_answers_in_half_a_second(capsys: pytest.CaptureFixture[str]) -> None:
-    """The goal is 0.5 s on an idle machine; what is asserted leaves room for a shared one."""
+    """The goal is 0.5 s. Processor time is asserted, with room for a slow core: waiting for a busy machine does not count."""
     seconds = []
     for _ in range(3):
-        start = time.monotonic()
+        before = os.times()
         run = subprocess.run(HELP, capture_output=True, text=True, check=True)
-        seconds.append(time.monotonic() - start)
+        after = os.times()
+        seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
     median = statistics.median(seconds)
     with capsys.disabled():
-        sys.stdout.write(f"\ntunesmith --help: {median:.2f} s (goal 0.5)\n")
+        sys.stdout.write(f"\ntunesmith --help: {median:.2f} s of processor time (goal 0.5)\n")
     assert "Usage: tunesmith" in run.stdout
     assert median < 1.5
 

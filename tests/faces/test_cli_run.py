@@ -37,7 +37,7 @@ def test_a_refused_release_shows_why(call: Call, desk: Path) -> None:
     shown = words(outcome.err)
     assert outcome.code == 3
     assert "The audit read 16 rows: " in shown
-    assert "the gate says fail: " in shown or "the gate says inconclusive: " in shown
+    assert "the gate says fail. " in shown or "the gate says inconclusive. " in shown
     assert "error: the gate says" in shown and "hint: nothing was released" in shown
     assert "Traceback" not in outcome.err
     assert not (desk / "releases").exists()

@@ -7,7 +7,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from tunesmith.cli import audit, base, erase, evaluate, init, release, run, serve, show, trace, train, verify
+from tunesmith.cli import audit, base, chat, erase, evaluate, init, release, run, serve, show, trace, train, verify
 from tunesmith.cli.guard import guarded
 
 VERBS = (
@@ -19,6 +19,7 @@ VERBS = (
     ("run", run.command),
     ("verify", verify.command),
     ("serve", serve.command),
+    ("chat", chat.command),
     ("show", show.command),
     ("trace", trace.command),
     ("erase", erase.command),

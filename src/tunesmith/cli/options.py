@@ -1,5 +1,7 @@
 """The options that verbs share, each spelled once."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -66,3 +68,16 @@ class Wishes:
     use: str | None = None
     json: bool = False
     quiet: bool = False
+
+
+@contextmanager
+def base_store(folder: Path, given: Path | None) -> Iterator[Path]:
+    """The store in which the release's base may lie; an empty one for a while when there is none."""
+    from tempfile import TemporaryDirectory
+
+    near = [parent / ".tunesmith" for parent in folder.resolve().parents if (parent / ".tunesmith").is_dir()]
+    if given is not None or near:
+        yield given or near[0]
+        return
+    with TemporaryDirectory(prefix="tunesmith-base-") as made:
+        yield Path(made)

@@ -1,7 +1,7 @@
 """What a run came to, on one screen: a few sentences, one small table, three rows with their answers. The long tables are in the
 HTML report and behind `tunesmith show RECIPE`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 from rich.console import Console
@@ -21,7 +21,9 @@ from tunesmith.artifacts import (
 )
 
 TUNED: Final = "tuned"
-BASES: Final = ("base-prompted", "base-plain")
+BASE: Final = "base-"
+"""What the names of the systems begin with that are the base, asked in one way or another."""
+
 NAMED_RULES: Final = 3
 SHOWN_ROWS: Final = 3
 MAX_PROMPT_CHARACTERS: Final = 200
@@ -63,17 +65,20 @@ def headline_metric(report: EvaluationReport) -> str:
     return next(estimate.metric for system in report.systems for estimate in system.estimates)
 
 
-def best_base(report: EvaluationReport, metric: str) -> str:
-    """The way of asking the base that does better by a metric; with examples in the prompt where both do alike."""
-    values = {name: _value(report, name, metric) for name in BASES}
-    known = {name: value for name, value in values.items() if value is not None}
-    return max(known, key=lambda name: known[name]) if known else BASES[-1]
+def best_base(report: EvaluationReport, metric: str) -> str | None:
+    """The way of asking the base that does best by a metric; the last of those that do alike."""
+    return _best(report, metric, [one.system for one in report.systems if one.system.startswith(BASE)])
 
 
 def best_baseline(report: EvaluationReport, metric: str) -> str | None:
     """The system that is neither tuned nor the base and does best by a metric."""
-    others = {system.system: _value(report, system.system, metric) for system in report.systems}
-    known = {name: value for name, value in others.items() if value is not None and name not in (TUNED, *BASES)}
+    others = [one.system for one in report.systems if one.system != TUNED and not one.system.startswith(BASE)]
+    return _best(report, metric, others)
+
+
+def _best(report: EvaluationReport, metric: str, names: Sequence[str]) -> str | None:
+    values = {name: _value(report, name, metric) for name in reversed(names)}
+    known = {name: value for name, value in values.items() if value is not None}
     return max(known, key=lambda name: known[name]) if known else None
 
 
@@ -147,10 +152,8 @@ def _decided(gate: GateReport, release: ReleaseReport | None) -> str:
     count = f"{passed} of {len(gate.verdicts)} requirements of the policy pass"
     if release is not None:
         return f"{count}, and release {release.version} of {release.name} is signed."
-    unmet = "; ".join(
-        f"{one.requirement}: {one.outcome}, {one.reason}" for one in gate.verdicts if one.outcome != "pass"
-    )
-    return f"{count}; the gate says {gate.outcome}{': ' + unmet if unmet else ''}. Nothing is released."
+    unmet = [f"\n  {one.outcome}: {one.requirement}" for one in gate.verdicts if one.outcome != "pass"]
+    return f"{count}; the gate says {gate.outcome}.{''.join(unmet)}"
 
 
 def _table(report: EvaluationReport, headline: str) -> Table:
@@ -163,7 +166,8 @@ def _table(report: EvaluationReport, headline: str) -> Table:
     pairs = {(pair.metric, pair.reference): pair for pair in report.comparisons}
     for metric in dict.fromkeys(one.metric for system in report.systems for one in system.estimates):
         cells = [_number(_estimate(report, name, metric)) for name in systems]
-        table.add_row(Text(metric), *map(Text, cells), Text(_difference(pairs.get((metric, base)))))
+        pair = None if base is None else pairs.get((metric, base))
+        table.add_row(Text(metric), *map(Text, cells), Text(_difference(pair)))
     return table
 
 
@@ -178,7 +182,7 @@ def _difference(pair: Comparison | None) -> str:
     return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 
-def _show_rows(report: EvaluationReport, base: str, console: Console) -> None:
+def _show_rows(report: EvaluationReport, base: str | None, console: Console) -> None:
     """The first held-out rows, as they come: what was asked, what the base says, what the tuned model says."""
     told = [sample for sample in report.samples if sample.get(TUNED)][:SHOWN_ROWS]
     if not told:
@@ -188,7 +192,7 @@ def _show_rows(report: EvaluationReport, base: str, console: Console) -> None:
     for sample in told:
         console.print()
         console.print(Text(f"{sample.get('place', '')}  {shortened(sample.get('prompt', ''), MAX_PROMPT_CHARACTERS)}"))
-        for name in (base, TUNED):
+        for name in filter(None, (base, TUNED)):
             answer = shortened(sample.get(name, ""), MAX_ANSWER_CHARACTERS) or "(nothing)"
             line = Text.assemble((f"{name}: ", "bold"), answer)
             console.print(Padding(line, (0, 0, 0, 2)))

@@ -1,8 +1,5 @@
 """`tunesmith serve FOLDER --key PUB`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -32,23 +29,10 @@ def command(
 
     if not folder.is_dir():
         raise Misuse("there is no such release folder", where=str(folder), hint="`tunesmith run` says where it put it")
-    with base_store(folder, store) as place, talk.progress(quiet=False) as progress:
+    with options.base_store(folder, store) as place, talk.progress(quiet=False) as progress:
         progress.say(f"verifying and loading {folder}")
         from tunesmith.cli.stored import new_context
         from tunesmith.serve.run import serve
 
         context = new_context(folder, places=options.Places(store=place), progress=progress)
         serve(folder, key, host=host, port=port, context=context, precision=precision)
-
-
-@contextmanager
-def base_store(folder: Path, given: Path | None) -> Iterator[Path]:
-    """The store in which the release's base may lie; an empty one for as long as the server runs when there is none."""
-    from tempfile import TemporaryDirectory
-
-    near = [parent / ".tunesmith" for parent in folder.resolve().parents if (parent / ".tunesmith").is_dir()]
-    if given is not None or near:
-        yield given or near[0]
-        return
-    with TemporaryDirectory(prefix="tunesmith-serve-") as made:
-        yield Path(made)

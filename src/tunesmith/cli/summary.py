@@ -135,7 +135,7 @@ def show_release(report: ReleaseReport, key: Path, console: Console) -> None:
     public = key.with_suffix(".pub")
     known = shlex.quote(near(public if public.is_file() else key))
     _say(console, "Next:")
-    for verb in ("verify", "serve"):
+    for verb in ("verify", "chat", "serve"):
         console.print(Text(f"  tunesmith {verb} {shlex.quote(folder)} --key {known}"), soft_wrap=True)
 
 

@@ -1,0 +1,71 @@
+"""A conversation with a loaded release in this process: what `tunesmith chat` reads and writes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from jinja2.exceptions import TemplateError
+
+from tunesmith import process
+from tunesmith.artifacts import Example, Message, Row, message
+from tunesmith.data.chat import prompt_ids
+from tunesmith.errors import DataError
+from tunesmith.serve.answer import Ask, answer
+from tunesmith.serve.released import AnyRelease, Released, ReleasedEncoder
+
+process.prepare()
+
+SHOWN_LABELS: Final = 3
+AGAIN: Final = "/new begins another conversation"
+
+
+@dataclass
+class Conversation:
+    """Turns so far with a release. A classifier has no conversation: every text is answered by itself."""
+
+    release: AnyRelease
+    max_new_tokens: int
+    temperature: float = 0.0
+    seed: int = 0
+    turns: list[Message] = field(default_factory=list)
+
+    def say(self, text: str) -> Iterator[str]:
+        """The answer to the next message, piece by piece; it is kept once it is whole.
+
+        Raises DataError when the message does not fit the context, or spells a control token of the template.
+        """
+        if isinstance(self.release, ReleasedEncoder):
+            yield _labels(self.release, text)
+            return
+        said: list[str] = []
+        asked = message("user", text)
+        for piece in answer(self.release, self._ask(self.release, (*self.turns, asked))):
+            said.append(piece.text)
+            yield piece.text
+        if not self.release.options:
+            self.turns += [asked, message("assistant", "".join(said))]
+
+    def forget(self) -> None:
+        """Begin another conversation."""
+        self.turns.clear()
+
+    def _ask(self, release: Released, turns: tuple[Message, ...]) -> Ask:
+        try:
+            prompt = prompt_ids(release.model.tokenizer, release.conversation(turns))
+        except TemplateError as error:
+            raise DataError(f"the chat template refuses this conversation: {error}", hint=AGAIN) from error
+        room = release.model.context - len(prompt)
+        if room < max(map(len, release.options), default=1):
+            raise DataError(f"that makes {len(prompt)} tokens; the context holds {release.model.context}", hint=AGAIN)
+        return Ask(tuple(prompt), min(room, self.max_new_tokens), self.temperature, 1.0, self.seed, ())
+
+
+def _labels(release: ReleasedEncoder, text: str) -> str:
+    """The answer and the likeliest labels with their probabilities, in one line."""
+    row = Row(row_id="0", file="input", line=1, example=Example(text=text))
+    asked = release.task.question(row, release.model.tokenizer, window=release.model.context)
+    (logits,) = release.model.logits([asked])
+    if release.task.head.kind != "sequence":
+        return release.task.answer(asked, logits)
+    scores = ", ".join(f"{label} {score:.3f}" for label, score in release.task.scores(logits)[:SHOWN_LABELS])
+    return f"{release.task.answer(asked, logits)}  ({scores})"
