@@ -334,7 +334,8 @@ def look_ahead(recipe: Recipe, audited: AuditReport, context: Context, *, until:
     """
     if ORDER.index(until) < ORDER.index("evaluate"):
         return
-    reader = open_reader(recipe.base, recipe.task, context, max_tokens=None, objective=recipe.train.objective)
+    whole_context = recipe.train.model_copy(update={"max_tokens": None})
+    reader = open_reader(recipe.base, recipe.task, context, train=whole_context)
     policy = recipe.gate if ORDER.index(until) >= ORDER.index("gate") else ()
     precision = train.precision_of(recipe.train)
     ahead = evaluate.Ahead(audited.train, audited.test, recipe.task, policy, reader, precision)
@@ -342,7 +343,7 @@ def look_ahead(recipe: Recipe, audited: AuditReport, context: Context, *, until:
     if until == "release":
         release.check_release(recipe, audited, context)
     if not isinstance(recipe.base, NewBase):
-        folder = context.store.checkout(prepared_base(recipe.base, recipe.task, context).tree)
+        folder = context.store.checkout(prepared_base(recipe.base, recipe.task, context, train=recipe.train).tree)
         evaluate.check_base(
             folder,
             ahead,

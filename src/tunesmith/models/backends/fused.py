@@ -193,7 +193,7 @@ def _window(attention: Any, config: Any) -> int | None:
 
 
 def _join(layers: Sequence[Any]) -> Product:
-    bases = [layer.get_base_layer() if isinstance(layer, LoraLinear) else layer for layer in layers]
+    bases: list[Any] = [layer.get_base_layer() if isinstance(layer, LoraLinear) else layer for layer in layers]
     weight = _shared_storage([base.weight for base in bases])
     biases = [base.bias for base in bases]
     bias = None
@@ -219,7 +219,7 @@ def _shared_storage(weights: Sequence[nn.Parameter]) -> torch.Tensor:
 
 def _low_rank(layers: Sequence[Any], bases: Sequence[nn.Linear]) -> LowRank | None:
     """The factors of all layers that have an adapter, if they have one scale; B is laid out in blocks."""
-    adapted = [layer for layer in layers if isinstance(layer, LoraLinear)]
+    adapted: list[Any] = [layer for layer in layers if isinstance(layer, LoraLinear)]
     if not adapted:
         return None
     pairs = {}
