@@ -348,7 +348,7 @@ def look_ahead(recipe: Recipe, audited: AuditReport, context: Context, *, until:
             folder,
             ahead,
             recipe.evaluate,
-            context,
+            context=context,
             tuned=lambda model: train.as_tuned(model, recipe.train, context),
         )
 

@@ -15,7 +15,9 @@ LABEL_SHARE = 0.5
 """Where more than this share of the whole completions differ, they are texts and not labels."""
 
 
-def baselines(task: TaskSettings, asked: HeldOut, training: Sequence[Row], metrics: Sequence[Metric]) -> list[System]:
+def baselines(
+    task: TaskSettings, asked: HeldOut, training: Sequence[Row], *, metrics: Sequence[Metric]
+) -> list[System]:
     """The baselines of the recipe that the task can have."""
     match task.type, task.labels:
         case "tag", _:

@@ -58,7 +58,7 @@ def row_faults(ahead: Ahead, settings: EvaluateSettings, context: Context) -> li
 
 
 def check_base(
-    folder: Path, ahead: Ahead, settings: EvaluateSettings, context: Context, *, tuned: Callable[[Any], Any]
+    folder: Path, ahead: Ahead, settings: EvaluateSettings, *, context: Context, tuned: Callable[[Any], Any]
 ) -> None:
     """Load the base as evaluation and serving do, in the same precision, make it what training will leave, and try it.
 

@@ -59,7 +59,7 @@ def run(inputs: EvaluateInputs, settings: EvaluateSettings, context: Context) ->
     metrics = metrics_for(settings, settings.metrics or default_metrics(inputs.task))
     precision = inputs.trained.precision if settings.precision == "training" else settings.precision
     asked, models = _models(inputs, rows, training, settings=settings, context=context, precision=precision)
-    learned = baselines(inputs.task, asked, training, metrics)
+    learned = baselines(inputs.task, asked, training, metrics=metrics)
     systems = [*models, *learned]
     scores = {system.name: _scores(system, metrics) for system in systems}
     return EvaluationReport(
