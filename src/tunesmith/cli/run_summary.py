@@ -21,7 +21,7 @@ from tunesmith.artifacts import (
 )
 
 TUNED: Final = "tuned"
-BASES: Final = ("base-prompted", "base-plain")
+BASES: Final = ("base-prompted", "base-plain", "base-frozen")
 NAMED_RULES: Final = 3
 SHOWN_ROWS: Final = 3
 MAX_PROMPT_CHARACTERS: Final = 200
@@ -63,11 +63,16 @@ def headline_metric(report: EvaluationReport) -> str:
     return next(estimate.metric for system in report.systems for estimate in system.estimates)
 
 
-def best_base(report: EvaluationReport, metric: str) -> str:
-    """The way of asking the base that does better by a metric; with examples in the prompt where both do alike."""
+def best_base(report: EvaluationReport, metric: str) -> str | None:
+    """The way of asking the base that does better by a metric, with examples in the prompt where both do alike; None for a base
+    that has no answer of its own."""
     values = {name: _value(report, name, metric) for name in BASES}
     known = {name: value for name, value in values.items() if value is not None}
-    return max(known, key=lambda name: known[name]) if known else BASES[-1]
+    return (
+        max(known, key=lambda name: known[name])
+        if known
+        else next((one.system for one in report.systems if one.system in BASES), None)
+    )
 
 
 def best_baseline(report: EvaluationReport, metric: str) -> str | None:
@@ -158,12 +163,13 @@ def _table(report: EvaluationReport, headline: str) -> Table:
     base, other = best_base(report, headline), best_baseline(report, headline)
     systems = [name for name in (TUNED, base, other) if name is not None]
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
-    for place, header in enumerate(("metric", *systems, "tuned - base")):
+    for place, header in enumerate(("metric", *systems, *(["tuned - base"] if base else []))):
         table.add_column(Text(header), overflow="fold", no_wrap=place == 0)
     pairs = {(pair.metric, pair.reference): pair for pair in report.comparisons}
     for metric in dict.fromkeys(one.metric for system in report.systems for one in system.estimates):
         cells = [_number(_estimate(report, name, metric)) for name in systems]
-        table.add_row(Text(metric), *map(Text, cells), Text(_difference(pairs.get((metric, base)))))
+        against = [] if base is None else [Text(_difference(pairs.get((metric, base))))]
+        table.add_row(Text(metric), *map(Text, cells), *against)
     return table
 
 
@@ -178,7 +184,7 @@ def _difference(pair: Comparison | None) -> str:
     return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
 
 
-def _show_rows(report: EvaluationReport, base: str, console: Console) -> None:
+def _show_rows(report: EvaluationReport, base: str | None, console: Console) -> None:
     """The first held-out rows, as they come: what was asked, what the base says, what the tuned model says."""
     told = [sample for sample in report.samples if sample.get(TUNED)][:SHOWN_ROWS]
     if not told:
@@ -188,7 +194,7 @@ def _show_rows(report: EvaluationReport, base: str, console: Console) -> None:
     for sample in told:
         console.print()
         console.print(Text(f"{sample.get('place', '')}  {shortened(sample.get('prompt', ''), MAX_PROMPT_CHARACTERS)}"))
-        for name in (base, TUNED):
+        for name in (TUNED,) if base is None else (base, TUNED):
             answer = shortened(sample.get(name, ""), MAX_ANSWER_CHARACTERS) or "(nothing)"
             line = Text.assemble((f"{name}: ", "bold"), answer)
             console.print(Padding(line, (0, 0, 0, 2)))

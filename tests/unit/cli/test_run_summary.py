@@ -109,3 +109,17 @@ def test_no_line_is_wider_than_the_terminal(evaluation: EvaluationReport, width:
 def test_a_long_text_is_cut_with_an_ellipsis() -> None:
     assert shortened("a  b\nc", 10) == "a b c"
     assert shortened("x" * 11, 10) == "x" * 9 + "…"
+
+
+def test_a_base_without_an_answer_of_its_own_is_not_shown(evaluation: EvaluationReport) -> None:
+    """An encoder's base has no head: it is frozen under a linear model, or there is no base system at all."""
+    tuned, baseline = evaluation.systems[0], evaluation.systems[-1]
+    frozen = evaluation.model_copy(update={"systems": (tuned, system("base-frozen", exact_match=0.7), baseline)})
+    assert best_base(frozen, "exact-match") == "base-frozen"
+    assert best_baseline(frozen, "exact-match") == "tfidf-characters"
+    none = evaluation.model_copy(update={"systems": (tuned, baseline), "samples": ({"tuned": "O B-person"},)})
+    assert best_base(none, "exact-match") is None
+    screen = Console(file=StringIO(), width=120)
+    show_run({"evaluate": none}, screen)
+    said = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "tuned: O B-person" in said and "base-" not in said and "tuned - base" not in said
