@@ -19,6 +19,7 @@ from tunesmith.artifacts import (
     Report,
     TrainReport,
 )
+from tunesmith.scoring.catalogue import metric_class
 
 TUNED: Final = "tuned"
 BASE: Final = "base-"
@@ -78,7 +79,8 @@ def best_baseline(report: EvaluationReport, metric: str) -> str | None:
 
 def _best(report: EvaluationReport, metric: str, names: Sequence[str]) -> str | None:
     values = {name: _value(report, name, metric) for name in reversed(names)}
-    known = {name: value for name, value in values.items() if value is not None}
+    sign = 1.0 if metric_class(metric).higher_is_better else -1.0
+    known = {name: sign * value for name, value in values.items() if value is not None}
     return max(known, key=lambda name: known[name]) if known else None
 
 
@@ -161,13 +163,14 @@ def _table(report: EvaluationReport, headline: str) -> Table:
     base, other = best_base(report, headline), best_baseline(report, headline)
     systems = [name for name in (TUNED, base, other) if name is not None]
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
-    for place, header in enumerate(("metric", *systems, "tuned - base")):
+    last = () if base is None else ("tuned - base",)
+    for place, header in enumerate(("metric", *systems, *last)):
         table.add_column(Text(header), overflow="fold", no_wrap=place == 0)
     pairs = {(pair.metric, pair.reference): pair for pair in report.comparisons}
     for metric in dict.fromkeys(one.metric for system in report.systems for one in system.estimates):
         cells = [_number(_estimate(report, name, metric)) for name in systems]
-        pair = None if base is None else pairs.get((metric, base))
-        table.add_row(Text(metric), *map(Text, cells), Text(_difference(pair)))
+        against = [] if base is None else [Text(_difference(pairs.get((metric, base))))]
+        table.add_row(Text(metric), *map(Text, cells), *against)
     return table
 
 

@@ -67,6 +67,13 @@ def test_the_base_and_the_baseline_that_do_best_are_named(evaluation: Evaluation
     assert best_baseline(evaluation, "chrf") is None
 
 
+def test_of_errors_the_smallest_is_best(evaluation: EvaluationReport) -> None:
+    systems = (system("tuned", mae=0.5), system("mean", mae=2.0), system("tfidf-ridge", mae=1.0))
+    report = evaluation.model_copy(update={"systems": systems, "comparisons": ()})
+    assert best_baseline(report, "mae") == "tfidf-ridge"
+    assert best_base(report, "mae") is None
+
+
 def test_a_sentence_says_what_is_settled_and_what_is_not(evaluation: EvaluationReport) -> None:
     (sentence,) = sentences({"evaluate": evaluation})
     assert sentence == (
@@ -109,3 +116,17 @@ def test_no_line_is_wider_than_the_terminal(evaluation: EvaluationReport, width:
 def test_a_long_text_is_cut_with_an_ellipsis() -> None:
     assert shortened("a  b\nc", 10) == "a b c"
     assert shortened("x" * 11, 10) == "x" * 9 + "…"
+
+
+def test_a_base_without_an_answer_of_its_own_is_not_shown(evaluation: EvaluationReport) -> None:
+    """An encoder's base has no head: it is frozen under a linear model, or there is no base system at all."""
+    tuned, baseline = evaluation.systems[0], evaluation.systems[-1]
+    frozen = evaluation.model_copy(update={"systems": (tuned, system("base-frozen", exact_match=0.7), baseline)})
+    assert best_base(frozen, "exact-match") == "base-frozen"
+    assert best_baseline(frozen, "exact-match") == "tfidf-characters"
+    none = evaluation.model_copy(update={"systems": (tuned, baseline), "samples": ({"tuned": "O B-person"},)})
+    assert best_base(none, "exact-match") is None
+    screen = Console(file=StringIO(), width=120)
+    show_run({"evaluate": none}, screen)
+    said = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "tuned: O B-person" in said and "base-" not in said and "tuned - base" not in said

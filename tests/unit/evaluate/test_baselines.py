@@ -45,7 +45,7 @@ def baselines(
         replace(context, progress=heard),
     )
     training = [row(number, text) for number, text in enumerate(completions)]
-    return learned(asked.task.settings, asked, training, metrics_for(settings, settings.metrics)), heard.lines
+    return learned(asked.task.settings, asked, training, metrics=metrics_for(settings, settings.metrics)), heard.lines
 
 
 def test_rows_without_a_label_are_counted_out_in_words(context: Context) -> None:
