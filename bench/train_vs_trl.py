@@ -56,6 +56,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--model", action="append", choices=MODELS, help="pebble on a CPU, the Qwen3 shapes on CUDA when left out")
     add("--method", action="append", choices=("full", "lora"), help="full on a CPU, both on CUDA when left out")
     add("--device", choices=("cpu", "cuda"), default="cpu")
+    add("--precision", choices=("fp32", "bf16"), help="fp32 on a CPU, bf16 on CUDA when left out")
     add("--steps", type=int, default=6, help="measured steps of a run")
     add("--warm-up", type=int, default=2, help="steps before them that are not measured")
     add("--repeats", type=int, default=3)
@@ -64,17 +65,19 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--json", type=Path, help="write every run here, after each run")
     add("--markdown", type=Path, help="write the block for docs/benchmarks.md here")
     add("--resume", action="store_true", help="keep the runs that the file of --json has already")
+    add("--more", action="store_true", help="add --repeats runs to those of --json, at another hour for instance")
     add("--minutes", type=float, help="begin no run after this many minutes")
     add("--timeout", type=float, default=3600.0, help="seconds after which a run is stopped and counts as failed")
     options = parser.parse_args(arguments)
     if min(options.steps, options.warm_up, options.repeats, options.threads) < 1:
         parser.error("--steps, --warm-up, --repeats and --threads must be 1 or more")
-    if options.resume and options.json is None:
-        parser.error("--resume needs --json")
+    if (options.resume or options.more) and options.json is None:
+        parser.error("--resume and --more need --json")
     on_card = options.device == "cuda"
     options.case = options.case or (list(CASES) if on_card else list(CPU_CASES))
     options.model = options.model or (["qwen3-0.6b", "qwen3-1.7b"] if on_card else ["pebble"])
     options.method = options.method or (["lora", "full"] if on_card else ["full"])
+    options.precision = options.precision or ("bf16" if on_card else "fp32")
     options.began = monotonic()
     return options
 
@@ -95,13 +98,13 @@ def setup_of(options: argparse.Namespace) -> dict[str, Any]:
             "epsilon": EPSILON,
             "clip": CLIP,
         },
-        "precision": "fp32" if options.device == "cpu" else "bf16",
+        "precision": options.precision,
     }
 
 
 def start_record(options: argparse.Namespace) -> dict[str, Any]:
-    """A new record, or with --resume the one that is there. Refused when it was made another way."""
-    if options.resume and options.json.exists():
+    """A new record, or with --resume or --more the one that is there. Refused when it was made another way."""
+    if (options.resume or options.more) and options.json.exists():
         record = json.loads(options.json.read_text())
         if record["setup"] != setup_of(options):
             raise SystemExit(f"{options.json} was made with other settings; give another file, or the same settings")
@@ -109,6 +112,7 @@ def start_record(options: argparse.Namespace) -> dict[str, Any]:
         record = {"setup": setup_of(options), "began": f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC", "runs": []}
         record["cases"] = {}
     record["done"] = [run["key"] for run in record["runs"]]
+    options.first = 1 + max((run["job"]["repeat"] for run in record["runs"]), default=0) if options.more else 1
     return record
 
 
@@ -138,12 +142,13 @@ def wanted(options: argparse.Namespace, cases: dict[str, Data], folder: Path) ->
 
 def _turns(options: argparse.Namespace, arms: Sequence[Arm], **fixed: Any) -> Iterator[Job]:
     folder = fixed.pop("folder")
-    for repeat in range(1, options.repeats + 1):
+    for repeat in range(options.first, options.first + options.repeats):
         for arm in arms:
             yield Job(
                 arm=arm,
                 device=options.device,
                 threads=options.threads,
+                precision=options.precision,
                 warm_up=options.warm_up,
                 repeat=repeat,
                 rows=str(folder / f"{fixed['case']}.json"),
@@ -187,7 +192,7 @@ def keep(record: dict[str, Any], job: Job, run: dict[str, Any], *, data: Data, o
 
 
 def matrix_share(job: Job, result: dict[str, Any], data: Data) -> float | None:
-    """Least arithmetic of the measured steps over time and the card's peak; only for arms with the steps of the plan."""
+    """Least arithmetic of the measured steps over time and the device's rate; only for arms with the steps of the plan."""
     peak = result["device"]["matrix_peak"]
     if peak is None or not job.arm.equal:
         return None

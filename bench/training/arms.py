@@ -108,6 +108,7 @@ class Job:
     method: Literal["full", "lora"]
     device: Literal["cpu", "cuda"]
     threads: int
+    precision: Literal["fp32", "bf16"]
     warm_up: int
     repeat: int
     rows: str

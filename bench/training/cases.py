@@ -7,9 +7,12 @@ import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from tunesmith import process
 from tunesmith.artifacts import Example, Message, Row, message
@@ -24,7 +27,7 @@ SPARE = 1.25
 """Arms that change which rows form a step may need more rows than the others; they get this many times as many."""
 
 CHECKED_TOKENS = 20_000
-CHAT_TOKENS = 8000
+SUPPORT_DESK = Path(__file__).resolve().parents[2] / "examples" / "support-desk"
 
 TASK = "You sort the messages of a bank's customers. Answer with the name of one queue and nothing else."
 CHOICE = "Read the whole message first. When two queues fit, take the narrower one, and never invent a new one."
@@ -166,6 +169,15 @@ def _short_prompt(shared: Path, _: PreTrainedTokenizerBase) -> Iterator[Conversa
     return _banking(shared, lambda _: TASK)
 
 
+def _support_desk(prompted: bool) -> Iterator[Conversation]:
+    """The example's rows, with the system prompt of its recipe or without one."""
+    recipe = yaml.safe_load((SUPPORT_DESK / "recipe.yaml").read_text())
+    system = (message("system", recipe["task"]["instruction"].strip()),) if prompted else ()
+    for line in _shuffled((SUPPORT_DESK / "tickets.jsonl").read_text().splitlines()):
+        turns = json.loads(line)["messages"]
+        yield (*system, *(message(turn["role"], turn["content"]) for turn in turns))
+
+
 def _sums(shared: Path) -> list[tuple[str, str]]:
     with gzip.open(_source(shared, "gsm8k/train.jsonl.gz"), "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]
@@ -177,13 +189,13 @@ def _single_sums(shared: Path, _: PreTrainedTokenizerBase) -> Iterator[Conversat
         yield message("user", question), message("assistant", answer)
 
 
-def _chats(shared: Path, tokenizer: PreTrainedTokenizerBase) -> Iterator[Conversation]:
-    """Question after question in one conversation, up to 8,000 tokens; every answer is trained."""
+def _chats(shared: Path, tokenizer: PreTrainedTokenizerBase, most: int) -> Iterator[Conversation]:
+    """Question after question in one conversation, up to `most` tokens; every answer is trained."""
     turns: list[Message] = []
     total = 1
     for question, answer in _sums(shared):
         added = sum(len(tokenizer.encode(text, add_special_tokens=False)) + 2 for text in (question, answer))
-        if total + added > CHAT_TOKENS:
+        if total + added > most:
             yield tuple(turns)
             turns, total = [], 1
         turns += [message("user", question), message("assistant", answer)]
@@ -196,7 +208,11 @@ CASES = {
         Case("banking77-long", "Banking77 under one 470-token system prompt", 32, _long_prompt),
         Case("banking77-short", "Banking77 under a 27-token system prompt", 32, _short_prompt),
         Case("gsm8k", "GSM8K, no shared prefix, mixed lengths", 32, _single_sums),
-        Case("chats-8k", "GSM8K questions as chats of 8,000 tokens", 8, _chats),
+        Case("gsm8k-16", "the same, 16 rows a step", 16, _single_sums),
+        Case("support-desk", "the support desk under its system prompt", 16, lambda *_: _support_desk(True)),
+        Case("support-desk-bare", "the support desk without a prompt", 16, lambda *_: _support_desk(False)),
+        Case("chats-1k", "GSM8K questions as chats of 1,000 tokens", 4, partial(_chats, most=1000)),
+        Case("chats-8k", "GSM8K questions as chats of 8,000 tokens", 8, partial(_chats, most=8000)),
     )
 }
 CPU_CASES = ("banking77-long", "banking77-short", "gsm8k")

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import tunesmith
 from training.arms import ALPHA, BETAS, CLIP, LEARNING_RATE, RANK, WEIGHT_DECAY, Job
+from training.work import SHAPES
 from tunesmith import process
 from tunesmith.context import Context
 from tunesmith.recipe import TrainSettings
@@ -15,15 +16,16 @@ process.prepare()
 
 import torch  # noqa: E402
 from peft import LoraConfig, get_peft_model  # noqa: E402
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase, Qwen3Config  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    PretrainedConfig,
+    PreTrainedTokenizerBase,
+    Qwen3Config,
+)
 
 PEBBLE: Final = Path(tunesmith.__file__).parent / "models" / "bases" / "pebble"
-
-SHAPES: Final[dict[str, dict[str, int]]] = {
-    "qwen3-0.6b": {"hidden_size": 1024, "intermediate_size": 3072},
-    "qwen3-1.7b": {"hidden_size": 2048, "intermediate_size": 6144},
-}
-"""Qwen/Qwen3-0.6B and -1.7B, config.json; what they have in common stands in `_shape`."""
 
 MODELS: Final = ("pebble", *SHAPES)
 SEED: Final = 11
@@ -49,7 +51,7 @@ def settings_of(job: Job) -> TrainSettings:
         beta2=BETAS[1],
         clip=CLIP,
         checkpoint_every=10**6,
-        precision="bf16" if job.device == "cuda" else "fp32",
+        precision=job.precision,
         gradient_checkpointing=job.arm.checkpointing,
     )
 
@@ -65,13 +67,13 @@ def build_model(job: Job, context: Context) -> Any:
     Our side's adapters are put in as the train stage puts them in, TRL's by plain PEFT, drawn from the same seed.
     """
     options: dict[str, Any] = {"attn_implementation": "flash_attention_2"} if job.arm.flash else {}
+    dtype = torch.bfloat16 if job.precision == "bf16" else torch.float32
     if job.model == "pebble":
-        dtype = torch.bfloat16 if job.device == "cuda" else torch.float32
         model = AutoModelForCausalLM.from_pretrained(str(PEBBLE), dtype=dtype, local_files_only=True, **options)
     else:
         torch.manual_seed(SEED)
         with torch.device(job.device):
-            model = AutoModelForCausalLM.from_config(_shape(job.model), dtype=torch.bfloat16, **options)
+            model = AutoModelForCausalLM.from_config(_shape(job.model), dtype=dtype, **options)
     model = model.to(job.device)
     if job.arm.side == "trl" and job.method == "lora":
         return _plain_adapters(model, settings_of(job), context)
@@ -85,16 +87,20 @@ def _plain_adapters(model: Any, settings: TrainSettings, context: Context) -> An
     return get_peft_model(model, config)
 
 
-def _shape(name: str) -> Qwen3Config:
-    return Qwen3Config(
-        vocab_size=151_936,
-        num_hidden_layers=28,
-        num_attention_heads=16,
-        num_key_value_heads=8,
-        head_dim=128,
-        max_position_embeddings=40_960,
-        rope_parameters={"rope_type": "default", "rope_theta": 1_000_000.0},
-        rms_norm_eps=1e-6,
-        tie_word_embeddings=True,
-        **SHAPES[name],
-    )
+def _shape(name: str) -> PretrainedConfig:
+    shape = SHAPES[name]
+    sizes = {
+        "vocab_size": shape.vocabulary,
+        "hidden_size": shape.hidden,
+        "intermediate_size": shape.inner,
+        "num_hidden_layers": shape.layers,
+        "num_attention_heads": shape.heads,
+        "num_key_value_heads": shape.keys,
+        "head_dim": shape.head_dim,
+        "tie_word_embeddings": True,
+    }
+    if name.startswith("qwen3"):
+        rope = {"rope_type": "default", "rope_theta": 1_000_000.0}
+        return Qwen3Config(max_position_embeddings=40_960, rope_parameters=rope, rms_norm_eps=1e-6, **sizes)
+    rope = {"rope_type": "default", "rope_theta": 100_000.0}
+    return LlamaConfig(max_position_embeddings=8192, rope_parameters=rope, rms_norm_eps=1e-5, **sizes)

@@ -51,6 +51,7 @@ class Line:
     matrix_share: float | None = None
     loss_difference: float | None = None
     losses: tuple[float, ...] = ()
+    rates: tuple[float, ...] = ()
 
     @property
     def counts(self) -> bool:
@@ -103,7 +104,7 @@ def group_runs(runs: Sequence[dict[str, Any]]) -> list[Group]:
         ours = next((run for run in mine if run["job"]["arm"]["name"] == "ours" and "result" in run), None)
         names = dict.fromkeys(run["job"]["arm"]["name"] for run in mine)
         lines = [_line([run for run in mine if run["job"]["arm"]["name"] == name], ours) for name in names]
-        exact = all(run["job"]["device"] == "cpu" for run in mine)
+        exact = all(run["job"]["precision"] == "fp32" for run in mine)
         groups.append(Group(*key, exact=exact, lines=tuple(lines)))
     return groups
 
@@ -130,6 +131,7 @@ def _line(runs: Sequence[dict[str, Any]], ours: dict[str, Any] | None) -> Line:
         matrix_share=median(shares) if shares else None,
         loss_difference=_difference(results, ours) if arm["equal"] and ours and arm["name"] != "ours" else None,
         losses=tuple(results[0]["losses"]),
+        rates=tuple(rates),
     )
 
 
@@ -179,14 +181,13 @@ def verdict(group: Group) -> str:
     if ours is None or fastest is None or leanest is None:
         return "No ratio: our arm or every equal TRL arm is missing or failed."
     told = [
-        f"Ours is {ours.rows_per_second / fastest.rows_per_second:.2f} times {fastest.arm}, "
-        "the fastest TRL arm with the same rows in each step.",
+        f"Ours is {_times(ours, fastest)} times {fastest.arm}, the fastest TRL arm with the same rows in each step.",
         f"Peak memory above weights and optimiser state is {ours.working_bytes / fastest.working_bytes:.2f} of that arm's "
         f"and {ours.working_bytes / leanest.working_bytes:.2f} of that of {leanest.arm}, TRL's leanest.",
     ]
     if (plain := group.fastest_by_settings) not in (None, fastest):
         told.append(
-            f"It is {ours.rows_per_second / plain.rows_per_second:.2f} times {plain.arm}, TRL's fastest by settings alone, "
+            f"It is {_times(ours, plain)} times {plain.arm}, TRL's fastest by settings alone, "
             f"with {ours.working_bytes / plain.working_bytes:.2f} of its memory."
         )
     others = [line for line in group.lines if line.side == "trl" and not line.equal and not line.failed]
@@ -198,6 +199,13 @@ def verdict(group: Group) -> str:
     if group.disagreeing:
         told.append(f"LOSSES DIFFER by more than {AGREE:g}: {', '.join(group.disagreeing)}.")
     return " ".join(told)
+
+
+def _times(ours: Line, theirs: Line) -> str:
+    """The median of the ratios of runs that followed each other, with the lowest and the highest where there are several."""
+    ratios = [mine / other for mine, other in zip(ours.rates, theirs.rates, strict=False)]
+    told = f"{median(ratios):.2f}"
+    return told if len(ratios) == 1 else f"{told} ({min(ratios):.2f} to {max(ratios):.2f}, {len(ratios)} runs)"
 
 
 def _cells(line: Line, ours: Line | None) -> list[str]:

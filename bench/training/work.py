@@ -1,19 +1,70 @@
-"""How much arithmetic a step must do at least, for the share of a card's matrix peak that is reached."""
+"""How much arithmetic a step must do at least, and the rate at which this device multiplies matrices of the model's shapes."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
 
-from training.models import SHAPES
+from training.arms import RANK, Job
+from tunesmith import process
 from tunesmith.data.chat import Encoded
+
+process.prepare()
+
+import torch  # noqa: E402
 
 MATRIX_PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
 """Dense bf16 FLOP a second, from NVIDIA's data sheets (SXM forms)."""
 
-LAYERS, HEADS, KEYS, HEAD_DIM, VOCABULARY = 28, 16, 8, 128, 151_936
+TIMED_TOKENS, TIMED_ROUNDS = 2048, 7
+"""Rows of the product that is timed on a CPU, and how often; the quickest counts."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A decoder with gated feed-forwards and tied embeddings."""
+
+    hidden: int
+    inner: int
+    layers: int
+    heads: int
+    keys: int
+    head_dim: int
+    vocabulary: int
+
+    @property
+    def linears(self) -> tuple[tuple[int, int], ...]:
+        """(in, out) of the linear layers of one layer."""
+        wide, narrow = self.heads * self.head_dim, self.keys * self.head_dim
+        attention = ((self.hidden, wide), (self.hidden, narrow), (self.hidden, narrow), (wide, self.hidden))
+        return (*attention, (self.hidden, self.inner), (self.hidden, self.inner), (self.inner, self.hidden))
+
+
+SHAPES = {
+    "smollm2-135m": Shape(576, 1536, 30, 9, 3, 64, 49_152),
+    "qwen3-0.6b": Shape(1024, 3072, 28, 16, 8, 128, 151_936),
+    "qwen3-1.7b": Shape(2048, 6144, 28, 16, 8, 128, 151_936),
+}
+"""config.json of HuggingFaceTB/SmolLM2-135M, Qwen/Qwen3-0.6B and -1.7B."""
 
 
 def peak_of(name: str) -> float | None:
     """The peak of a card by its name, or None when it is not in the table."""
     return next((peak for part, peak in MATRIX_PEAKS.items() if part in name), None)
+
+
+def timed_peak(job: Job) -> float | None:
+    """FLOP a second of the quickest matrix product of the model's shapes in the job's precision and threads, on a CPU."""
+    if job.model not in SHAPES:
+        return None
+    dtype = torch.bfloat16 if job.precision == "bf16" else torch.float32
+    best = 0.0
+    for wide, out in set(SHAPES[job.model].linears):
+        x, weight = torch.randn(TIMED_TOKENS, wide).to(dtype), torch.randn(out, wide).to(dtype)
+        for _ in range(TIMED_ROUNDS):
+            began = perf_counter()
+            torch.nn.functional.linear(x, weight)
+            best = max(best, 2.0 * TIMED_TOKENS * wide * out / (perf_counter() - began))
+    return best
 
 
 def distinct(rows: Sequence[Encoded]) -> tuple[int, int]:
@@ -37,12 +88,19 @@ def separate(rows: Sequence[Encoded]) -> tuple[int, int]:
 
 
 def flop_of_step(model: str, method: str, *, counts: tuple[int, int], supervised: int) -> float | None:
-    """FLOP of forward and backward: 2 a parameter and token forward, 2 for the inputs' gradient, 2 for the weights' when they
-    train; 12 for each pair, head dimension and head; the head on supervised tokens alone. None for a shape that has no entry."""
+    """FLOP of forward and backward; None for a model that has no entry in `SHAPES`.
+
+    A token and weight of the linear layers: 2 forward, 2 for the input's gradient, 2 for the weight's where it trains; LoRA's
+    factors train. The head likewise, on supervised tokens alone. 12 for each pair, head and head dimension: two products
+    forward, four backward. What is computed twice, padding, and everything that is no matrix product count nothing.
+    """
     if model not in SHAPES:
         return None
-    hidden, inner = SHAPES[model]["hidden_size"], SHAPES[model]["intermediate_size"]
-    layer = hidden * HEAD_DIM * (2 * HEADS + 2 * KEYS) + 3 * hidden * inner
+    shape = SHAPES[model]
     each = 6 if method == "full" else 4
+    layer = each * sum(n * m for n, m in shape.linears)
+    if method == "lora":
+        layer += 6 * RANK * sum(n + m for n, m in shape.linears)
     tokens, pairs = counts
-    return each * (LAYERS * layer * tokens + hidden * VOCABULARY * supervised) + 12 * LAYERS * HEADS * HEAD_DIM * pairs
+    head = each * shape.hidden * shape.vocabulary * supervised
+    return shape.layers * (layer * tokens + 12 * shape.heads * shape.head_dim * pairs) + head

@@ -9,9 +9,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from training.arms import job_from
+from training.arms import Job, job_from
 from training.cases import read_case
-from training.work import peak_of
+from training.work import peak_of, timed_peak
 from tunesmith import process
 from tunesmith.store.versions import code_version
 
@@ -38,7 +38,7 @@ def main() -> None:
     if torch.get_num_threads() != job.threads:
         raise SystemExit(f"the run changed the number of threads from {job.threads} to {torch.get_num_threads()}")
     result["load_average"] = before
-    Path(sys.argv[2]).write_text(json.dumps(result | {"versions": versions(), "device": device(job.device)}))
+    Path(sys.argv[2]).write_text(json.dumps(result | {"versions": versions(), "device": device(job)}))
 
 
 def versions() -> dict[str, str]:
@@ -52,14 +52,14 @@ def versions() -> dict[str, str]:
     return found
 
 
-def device(kind: str) -> dict[str, Any]:
-    """Name and, for a card that is known, peak of the matrix units in FLOP a second."""
-    if kind == "cuda":
+def device(job: Job) -> dict[str, Any]:
+    """Name, and FLOP a second of its matrix products: a card's by its data sheet, a CPU's as timed just after the run."""
+    if job.device == "cuda":
         name = torch.cuda.get_device_name()
         return {"name": name, "matrix_peak": peak_of(name)}
     lines = Path("/proc/cpuinfo").read_text().splitlines()
     names = {line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")}
-    return {"name": ", ".join(sorted(names)) or "unnamed CPU", "matrix_peak": None}
+    return {"name": ", ".join(sorted(names)) or "unnamed CPU", "matrix_peak": timed_peak(job)}
 
 
 if __name__ == "__main__":

@@ -7,7 +7,16 @@ Liger-Kernel, Hsu et al. 2024, arXiv 2410.10989). No matrix product is computed 
 from typing import Any
 
 from tunesmith import process
-from tunesmith.models.packed.lean_linear import OF_A_LAYER, Weights, input_gradient, product, weight_gradients
+from tunesmith.models.packed.lean_linear import (
+    OF_A_LAYER,
+    Weights,
+    input_gradient,
+    kept_input,
+    product,
+    read_input,
+    weight_gradients,
+)
+from tunesmith.models.packed.lean_norm import origin_of
 
 process.prepare()
 
@@ -19,28 +28,29 @@ def lean_feed_forward(x: torch.Tensor, *, gate: Weights, up: Weights, down: Weig
     """[..., hidden] to [..., hidden]."""
     tensors = (*gate[:OF_A_LAYER], *up[:OF_A_LAYER], *down[:OF_A_LAYER])
     scales = (gate.scale, up.scale, down.scale)
-    out: torch.Tensor = _FeedForward.apply(x, scales, *tensors)  # type: ignore[no-untyped-call]
+    out: torch.Tensor = _FeedForward.apply(x, scales, origin_of(x), *tensors)  # type: ignore[no-untyped-call]
     return out
 
 
 class _FeedForward(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, *given: Any) -> torch.Tensor:
-        scales, *tensors = given
+        scales, origin, *tensors = given
         gate, up, down = _layers(tensors, scales)
         flat = x.reshape(-1, x.shape[-1])
         gated, of_gate = product(flat, gate)
         raised, of_up = product(flat, up)
         out, of_down = product(silu(gated).mul_(raised), down)
         ctx.shape, ctx.scales = x.shape, scales
-        ctx.save_for_backward(flat, gated, raised, of_gate, of_up, of_down, *tensors)
+        ctx.save_for_backward(*kept_input(x, origin), gated, raised, of_gate, of_up, of_down, *tensors)
         return out.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        flat, gated, raised, of_gate, of_up, of_down, *tensors = ctx.saved_tensors
+        x, weight, inverse, gated, raised, of_gate, of_up, of_down, *tensors = ctx.saved_tensors
+        flat = read_input((x, weight, inverse))
         gate, up, down = _layers(tensors, ctx.scales)
-        asked = [ctx.needs_input_grad[at : at + OF_A_LAYER] for at in range(2, 2 + 3 * OF_A_LAYER, OF_A_LAYER)]
+        asked = [ctx.needs_input_grad[at : at + OF_A_LAYER] for at in range(3, 3 + 3 * OF_A_LAYER, OF_A_LAYER)]
         grad = grads[0].reshape(-1, grads[0].shape[-1])
         active = silu(gated)
         downs, back = weight_gradients(grad, active * raised, small=of_down, layer=down, asked=asked[2])
@@ -53,7 +63,7 @@ class _FeedForward(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             of_x = input_gradient(of_gated, gate, back=back_gate)
             of_x = input_gradient(of_raised, up, back=back_up, onto=of_x).view(ctx.shape)
-        return (of_x, None, *gates, *ups, *downs)
+        return (of_x, None, None, *gates, *ups, *downs)
 
 
 def _layers(tensors: Any, scales: Any) -> tuple[Weights, Weights, Weights]:

@@ -8,6 +8,7 @@ the precision of the input for the products, as `train.methods.masters` does, an
 from typing import Any, NamedTuple
 
 from tunesmith import process
+from tunesmith.models.packed.lean_norm import Origin, made_again, origin_of
 
 process.prepare()
 
@@ -25,6 +26,9 @@ class Weights(NamedTuple):
     b: torch.Tensor | None = None
     scale: float = 1.0
 
+
+Kept = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]
+"""An input, or the origin that it is made again from."""
 
 Gradients = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
 """Of weight, bias, a and b; None where nobody asked."""
@@ -95,29 +99,43 @@ def input_gradient(
     return total
 
 
+def kept_input(x: torch.Tensor, origin: Origin | None) -> Kept:
+    """What stands for x in the backward pass: its origin where it has one, since a norm keeps that anyway."""
+    return (x, None, None) if origin is None else origin
+
+
+def read_input(kept: Kept) -> torch.Tensor:
+    """x as [T, in]."""
+    x, weight, inverse = kept
+    if weight is not None and inverse is not None:
+        x = made_again((x, weight, inverse))
+    return x.reshape(-1, x.shape[-1])
+
+
 def lean_linear(x: torch.Tensor, layer: Weights) -> torch.Tensor:
     """[..., in] to [..., out]."""
-    out: torch.Tensor = _Linear.apply(x, *layer[:OF_A_LAYER], layer.scale)  # type: ignore[no-untyped-call]
+    out: torch.Tensor = _Linear.apply(x, *layer[:OF_A_LAYER], layer.scale, origin_of(x))  # type: ignore[no-untyped-call]
     return out
 
 
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, *given: Any) -> torch.Tensor:
-        layer = Weights(*given)
-        flat = x.reshape(-1, x.shape[-1])
-        out, small = product(flat, layer)
+        *weights, origin = given
+        layer = Weights(*weights)
+        out, small = product(x.reshape(-1, x.shape[-1]), layer)
         ctx.shape, ctx.scale = x.shape, layer.scale
-        ctx.save_for_backward(flat, small, *layer[:OF_A_LAYER])
+        ctx.save_for_backward(*kept_input(x, origin), small, *layer[:OF_A_LAYER])
         return out.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        flat, small, *tensors = ctx.saved_tensors
+        x, weight, inverse, small, *tensors = ctx.saved_tensors
+        flat = read_input((x, weight, inverse))
         layer = Weights(*tensors)._replace(scale=ctx.scale)
         grad = grads[0].reshape(-1, grads[0].shape[-1])
         found, back = weight_gradients(
             grad, flat, small=small, layer=layer, asked=ctx.needs_input_grad[1 : 1 + OF_A_LAYER]
         )
         of_x = input_gradient(grad, layer, back=back).view(ctx.shape) if ctx.needs_input_grad[0] else None
-        return (of_x, *found, None)
+        return (of_x, *found, None, None)

@@ -1,5 +1,7 @@
 """RMSNorm (Zhang and Sennrich 2019, arXiv 1910.07467) that keeps its input and one number a token for its backward pass.
 
+What reads its output need not keep it either: `origin_of` says what the output is made again from.
+
 Computed as Llama's module computes it, to the bit where that is in half precision: x / rms(x) in fp32, rounded, times the weight.
 """
 
@@ -10,24 +12,43 @@ from tunesmith import process
 process.prepare()
 
 import torch  # noqa: E402
+from torch.utils.weak import WeakIdKeyDictionary  # noqa: E402
+
+Origin = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Input, weight and 1 / rms [..., 1] of a norm."""
+
+_ORIGINS = WeakIdKeyDictionary()
+"""Outputs that live, each with its origin."""
 
 
 def lean_norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
     """[..., D] to [..., D], in the precision of x, fp32 or narrower."""
-    out: torch.Tensor = _Norm.apply(x, weight, epsilon)  # type: ignore[no-untyped-call]
+    inverse = torch.linalg.vector_norm(x.detach(), dim=-1, keepdim=True, dtype=torch.float32)
+    inverse = inverse.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+    out: torch.Tensor = _Norm.apply(x, weight, inverse)  # type: ignore[no-untyped-call]
+    _ORIGINS[out] = (x.detach(), weight.detach(), inverse)
     return out
+
+
+def origin_of(out: torch.Tensor) -> Origin | None:
+    """What `made_again` makes a norm's output from; None for any other tensor."""
+    found: Origin | None = _ORIGINS.get(out)
+    return found
+
+
+def made_again(origin: Origin) -> torch.Tensor:
+    """The output of a norm, to the bit."""
+    x, weight, inverse = origin
+    out: torch.Tensor = (x.float() * inverse).to(x.dtype)
+    return out.mul_(weight)
 
 
 class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *given: Any) -> torch.Tensor:
-        x, weight, epsilon = given
-        wide = x.float()
-        norm = torch.linalg.vector_norm(wide, dim=-1, keepdim=True)
-        inverse = norm.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
+        x, weight, inverse = given
         ctx.save_for_backward(x, weight, inverse)
-        out: torch.Tensor = (wide * inverse).to(x.dtype)
-        return out.mul_(weight)
+        return made_again((x, weight, inverse))
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
