@@ -111,7 +111,7 @@ def test_an_unknown_check_in_the_recipe(call: Call, change: Change) -> None:
 
 def test_an_unknown_base(call: Call, change: Change) -> None:
     outcome = call("train", change(base="bases/none"))
-    assert_told(outcome, 2, what="no base model at 'bases/none'", where="bases/none", hint="tunesmith/pebble")
+    assert_told(outcome, 2, what="no base model at 'bases/none'", where="bases/none", hint="tunesmith base list")
 
 
 def test_a_test_label_without_training_rows_is_refused(call: Call, desk: Path) -> None:
