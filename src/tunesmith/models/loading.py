@@ -241,7 +241,11 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     if not (folder / "tokenizer.json").is_file():
         raise DataError("no tokenizer.json", where=str(folder), hint="save the tokenizer in its fast form")
     raw = folder / "tokenizer_config.json"
-    if raw.is_file() and "auto_map" in json.loads(raw.read_bytes()):
+    try:
+        own_code = raw.is_file() and "auto_map" in json.loads(raw.read_bytes())
+    except (ValueError, TypeError) as error:
+        raise DataError(f"not a tokenizer config: {error}", where=str(raw)) from error
+    if own_code:
         raise DataError("the tokenizer asks to run code from its folder (auto_map)", where=str(raw))
     try:
         found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
