@@ -46,11 +46,13 @@ def _folder(repo: str, revision: str, *, network: bool) -> Path:
     if network:
         process.allow_network()
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     where, patterns = _where(repo, revision), list(PATTERNS)
     try:
         return Path(snapshot_download(repo, revision=revision, allow_patterns=patterns, local_files_only=not network))
+    except HFValidationError as error:
+        raise RecipeError(f"{repo!r} is no id of the Hub", where=where, hint="give it as owner/name") from error
     except GatedRepoError as error:
         hint = "accept the licence on the model's page and log in with `hf auth login`"
         raise RecipeError("its publisher asks for an agreement first", where=where, hint=hint) from error

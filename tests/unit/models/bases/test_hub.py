@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from tunesmith import process
+from tunesmith.errors import RecipeError
 from tunesmith.models.bases.catalogue import HubSource, find
+from tunesmith.models.bases.hub import snapshot
 
 NAME = "smollm2-360m-instruct"
 (SOURCE,) = find(NAME).sources
@@ -156,3 +158,9 @@ def test_a_model_without_safetensors_is_refused(hub: PlayedHub, tmp_path: Path) 
     done = get(hub, tmp_path, "--network")
     assert done.returncode == 2
     assert "the snapshot has no *.safetensors" in done.stderr
+
+
+@pytest.mark.parametrize("repo", ["a--b/c", "../c", "owner/.."])
+def test_what_is_no_id_of_the_hub_is_refused(repo: str) -> None:
+    with pytest.raises(RecipeError, match="is no id of the Hub"):
+        snapshot(repo, "0" * 40, network=False)
