@@ -1,8 +1,8 @@
 """`tunesmith chat FOLDER --key PUB`."""
 
 import sys
-from unicodedata import category
 from typing import TYPE_CHECKING, Annotated
+from unicodedata import category
 
 import typer
 

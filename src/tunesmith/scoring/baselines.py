@@ -61,7 +61,10 @@ def predict_sets(baseline: str, train: Sequence[tuple[str, Sequence[str]]], prom
 
 
 def predict_scores(baseline: str, train: Sequence[tuple[str, float]], prompts: Sequence[str]) -> list[float]:
-    """A number for each prompt: the mean of the training rows, or ridge regression on TF-IDF of words. Raises DataError for prompts without words."""
+    """A number for each prompt: the mean of the training rows, or ridge regression on TF-IDF of words.
+
+    Raises DataError for prompts without words.
+    """
     values = [value for _, value in train]
     if baseline == "mean" or len(set(values)) < 2:
         return [sum(values) / len(values)] * len(prompts)
