@@ -89,7 +89,8 @@ def load_folder(
 
 def _make_room(trunk: Any, config: dict[str, Any]) -> None:
     """Give a base the rows of tokens that were added for its adapter, which has what is in them."""
-    added = [number for ids in (config.get("trainable_token_indices") or {}).values() for number in ids]
+    given = config.get("trainable_token_indices") or {}
+    added = [number for ids in (given.values() if isinstance(given, dict) else [given]) for number in ids]
     if added and max(added) >= trunk.get_input_embeddings().weight.shape[0]:
         trunk.resize_token_embeddings(1 + max(added), mean_resizing=False)
 

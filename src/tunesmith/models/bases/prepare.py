@@ -19,7 +19,7 @@ from tunesmith.models.bases.resolve import resolve_base
 from tunesmith.models.bases.tokens import add_tokens, beyond_rows, check_rows, ends_of_texts
 from tunesmith.models.loading import check_config, open_tokenizer
 from tunesmith.recipe import BaseSettings, TaskSettings, TrainSettings
-from tunesmith.store.versions import library_versions
+from tunesmith.store.versions import code_version, library_versions
 
 TEMPLATE: Final = "chat_template.jinja"
 WEIGHTS: Final = (".safetensors", ".safetensors.index.json")
@@ -61,8 +61,9 @@ def prepared_base(
 
 
 def _with_tokens(raw: ModelRef, train: TrainSettings, context: Context) -> ModelRef:
-    """The base with tokens and rows added, made once per store."""
-    asked = {"base": raw.tree, "tokens": list(train.add_tokens), "seed": train.seed, "versions": library_versions()}
+    """The base with tokens and rows added, made once per store by the same code."""
+    made_by = {"code": code_version(), "versions": library_versions()}
+    asked = {"base": raw.tree, "tokens": list(train.add_tokens), "seed": train.seed, **made_by}
     name = f"added-tokens/{digest_of(canonical_bytes(asked))}"
     tree = context.store.ledger.ref(name)
     if tree is None or not context.store.objects.has(tree):
