@@ -92,6 +92,13 @@ def texts(desk: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {"gate": [{"metric": "exact-match", "better_than": "majority"}]}
 
 
+def wordless(desk: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    signs = "!#$%&*+=?@"
+    found = [{"prompt": sign * (place + 1), "completion": label(place)} for place, sign in enumerate(signs)]
+    write_rows(desk / "rows.jsonl", found)
+    return {"gate": [{"metric": "exact-match", "better_than": "tfidf-words"}]}
+
+
 def none_left(desk: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
     write_rows(desk / "held-out.jsonl", rows(3, lambda place: " "))
     return {"audit": {"off": ["missing-provenance", "unlicensed-source"], "drop": ["empty-completion"]}}
@@ -129,6 +136,9 @@ BAD: dict[str, tuple[Callable[[Path, pytest.MonkeyPatch], dict[str, Any]], type[
     ),
     "a baseline that cannot learn": (
         texts, Misuse, "majority cannot be measured: 8 of 8 completions differ", "gate", "evaluate.label",
+    ),
+    "a baseline without words": (
+        wordless, Misuse, "tfidf-words cannot be measured: the training prompts hold no words", "gate", "another system",
     ),
     "no held-out rows left": (none_left, Misuse, "the audit left no held-out rows", "data.test", "quarantine"),
     "a cache that is wrong": (

@@ -101,5 +101,5 @@ def check_served(client: TestClient, model: Any, tokenizer: Any) -> None:
         spelled = entities(found["tags"], "lenient")
         assert [(one["type"], one["start"], one["end"]) for one in found["entities"]] == spelled
     assert {"type": "firm", "start": 4, "end": 5, "text": "Acme"} in said["data"][0]["entities"]
-    for wrong in ([], "Anna", [[]], ["   "], [["a"] * 300]):
+    for wrong in ([], "Anna", [[]], ["   "], [["a"] * 300], [["a"] * 100_001]):
         assert client.post("/v1/tag", json={"model": "names", "input": wrong}).status_code == 400

@@ -2,6 +2,7 @@
 
 import sys
 from typing import TYPE_CHECKING, Annotated
+from unicodedata import category
 
 import typer
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 NEW = "/new"
 PROMPT = "> "
+KEPT = "\n\t\u200c\u200d"
+"""The last two join letters, or keep them apart, in Persian, in Indian scripts and in emoji."""
 
 
 def command(
@@ -81,5 +84,5 @@ def _answer(conversation: "Conversation", text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """The text without control characters, which a terminal would obey; line ends and tabs stay."""
-    return "".join(one for one in text if one in "\n\t" or one.isprintable())
+    """The text without control characters, which a terminal would obey; line ends, tabs, spaces of any width and joiners stay."""
+    return "".join(one for one in text if one in KEPT or one.isprintable() or category(one) == "Zs")

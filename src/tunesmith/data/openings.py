@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tunesmith import process
 from tunesmith.data.templates import habits
-from tunesmith.data.thoughts import ThoughtStream, answer_of
+from tunesmith.data.thoughts import ThoughtStream
 
 process.prepare()
 
@@ -69,8 +69,10 @@ def opening(tokenizer: PreTrainedTokenizerBase) -> Opening:
 
 
 def answer_in(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
-    """The answer in a decoded completion: without what the template puts in front of it, and without thoughts."""
-    return answer_of(without_opening(tokenizer, text), thinking=habits(tokenizer).opens_thoughts)
+    """The answer in a decoded completion, as the server takes it apart: without what the template puts in front of it, and
+    without thoughts."""
+    stream = thought_stream(tokenizer)
+    return stream.add(without_opening(tokenizer, text)).answer + stream.rest().answer
 
 
 def thought_stream(tokenizer: PreTrainedTokenizerBase) -> ThoughtStream:

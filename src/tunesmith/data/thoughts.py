@@ -135,10 +135,10 @@ class ThoughtStream:
         return taken
 
 
-def answer_of(text: str, *, thinking: bool) -> str:
-    """The answer of a whole text; empty while its thoughts are not closed. `thinking`: the prompt has opened them."""
-    if not thinking and not text.lstrip().startswith(OPEN):
+def answer_of(text: str) -> str:
+    """The answer in a row's text; empty while its thoughts are not closed."""
+    if not text.lstrip().startswith(OPEN):
         return apart(text).answer
-    stream = ThoughtStream(thinking)
+    stream = ThoughtStream(thinking=False)
     first = stream.add(text)
     return first.answer + stream.rest().answer

@@ -1,15 +1,26 @@
 """Baselines on the held-out rows: they learn from the training rows that have a label, and say so where none has."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeVar
 
 from tunesmith.artifacts import Row
 from tunesmith.evaluate.system import HeldOut, System, answers_of
 from tunesmith.recipe import TaskSettings
 from tunesmith.scoring import Metric
-from tunesmith.scoring.baselines import OF_LABELS, frequent_tags, predict, predict_scores, predict_sets
+from tunesmith.scoring.baselines import (
+    OF_LABELS,
+    frequent_tags,
+    has_words,
+    predict,
+    predict_scores,
+    predict_sets,
+)
 from tunesmith.scoring.defaults import LABEL_METRICS
 from tunesmith.scoring.reading import read_label, write_label
+
+WORDLESS: Final = "the training prompts hold no words to learn from"
+Name = TypeVar("Name", bound=str)
 
 LABEL_SHARE = 0.5
 """Where more than this share of the whole completions differ, they are texts and not labels."""
@@ -46,12 +57,11 @@ def _of_sets(asked: HeldOut, training: Sequence[Row]) -> list[System]:
     pairs = [(row.example.prompt_text, tuple(json.loads(asked.task.expected(row)))) for row in training]
     prompts = [row.example.prompt_text for row in asked.rows]
     how = f"each label on its own, learned from the same {len(training)} training rows"
-    return [
-        System(name, how, answers_of(asked, [json.dumps(one, ensure_ascii=False) for one in found]))
-        for name in asked.context.progress.track(asked.settings.baselines, label="baselines")
-        if name in ("majority", "tfidf-words", "tfidf-characters")
-        for found in [predict_sets(name, pairs, prompts)]
-    ]
+    found = []
+    for name in asked.context.progress.track(_wanted(asked, training, OF_LABELS), label="baselines"):
+        texts = [json.dumps(one, ensure_ascii=False) for one in predict_sets(name, pairs, prompts)]
+        found.append(System(name, how, answers_of(asked, texts)))
+    return found
 
 
 def _of_scores(asked: HeldOut, training: Sequence[Row]) -> list[System]:
@@ -61,8 +71,7 @@ def _of_scores(asked: HeldOut, training: Sequence[Row]) -> list[System]:
     how = f"learned from the same {len(training)} training rows"
     return [
         System(name, how, answers_of(asked, [f"{value:.6g}" for value in predict_scores(name, pairs, prompts)]))
-        for name in asked.settings.baselines
-        if name in ("mean", "tfidf-ridge")
+        for name in _wanted(asked, training, ("mean", "tfidf-ridge"))
     ]
 
 
@@ -80,12 +89,26 @@ def _of_labels(asked: HeldOut, training: Sequence[Row], metrics: Sequence[Metric
         how = f"learned from the same {len(pairs)} training rows"
     prompts = [row.example.prompt_text for row in asked.rows]
     found = []
-    wanted = [name for name in OF_LABELS if name in asked.settings.baselines]
-    for name in asked.context.progress.track(wanted, label="baselines"):
+    for name in asked.context.progress.track(_wanted(asked, training, OF_LABELS), label="baselines"):
         labels = predict(name, pairs, prompts)
         texts = [write_label(label, key) for label in labels]
         found.append(System(name, how, answers_of(asked, texts), labels_only=True))
     return found
+
+
+def _wanted(asked: HeldOut, training: Sequence[Row], possible: Sequence[Name]) -> list[Name]:
+    """Those of the recipe that the task can have and that find something to learn from; what is left out is said."""
+    wanted = [name for name in possible if name in asked.settings.baselines]
+    wordless = wordless_baselines(wanted, training)
+    if wordless:
+        asked.context.progress.say(f"baselines: {', '.join(wordless)} left out, {WORDLESS}")
+    return [name for name in wanted if name not in wordless]
+
+
+def wordless_baselines(names: Iterable[str], training: Sequence[Row]) -> list[str]:
+    """Of these baselines those that read words, where the training prompts have none."""
+    prompts = [row.example.prompt_text for row in training]
+    return [name for name in names if name.startswith("tfidf-") and not has_words(name, prompts)]
 
 
 def labelled(training: Sequence[Row], key: str | None) -> tuple[list[tuple[str, str]], str]:

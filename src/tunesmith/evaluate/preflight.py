@@ -10,7 +10,7 @@ from tunesmith.context import Context
 from tunesmith.data.rows import load_rows
 from tunesmith.errors import DataError
 from tunesmith.evaluate.answers import prompt_of
-from tunesmith.evaluate.baselines import labelled
+from tunesmith.evaluate.baselines import WORDLESS, labelled, wordless_baselines
 from tunesmith.models.architecture import Architecture
 from tunesmith.models.backends.encoder import open_encoder
 from tunesmith.models.backends.labels import label_options
@@ -104,12 +104,15 @@ def _expected(row: Row, settings: TaskSettings, task: AnyTask) -> str:
 
 def _unlearned(ahead: Ahead, training: Sequence[Row], settings: EvaluateSettings) -> list[Fault]:
     """A baseline that the policy compares with, and that no training row can teach."""
-    references = {line.better_than or line.no_worse_than for line in ahead.policy} - {None, "base"}
-    if not references or not names_labels(ahead.task):
-        return []
-    _, reason = labelled(training, settings.label)
-    hint = "set evaluate.label to the key of the completion's JSON that holds the label, or compare with base"
-    return [Fault(f"{name} cannot be measured: {reason}", "gate", hint) for name in sorted(references) if reason]  # type: ignore[type-var]
+    named = (line.better_than or line.no_worse_than for line in ahead.policy)
+    references = sorted({name for name in named if name is not None and name != "base"})
+    if references and names_labels(ahead.task):
+        _, reason = labelled(training, settings.label)
+        hint = "set evaluate.label to the key of the completion's JSON that holds the label, or compare with base"
+        if reason:
+            return [Fault(f"{name} cannot be measured: {reason}", "gate", hint) for name in references]
+    wordless = wordless_baselines(references, training)
+    return [Fault(f"{name} cannot be measured: {WORDLESS}", "gate", "compare with another system") for name in wordless]
 
 
 def _unread(

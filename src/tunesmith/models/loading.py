@@ -89,7 +89,8 @@ def load_folder(
 
 def _make_room(trunk: Any, config: dict[str, Any]) -> None:
     """Give a base the rows of tokens that were added for its adapter, which has what is in them."""
-    added = [number for ids in (config.get("trainable_token_indices") or {}).values() for number in ids]
+    given = config.get("trainable_token_indices") or {}
+    added = [number for ids in (given.values() if isinstance(given, dict) else [given]) for number in ids]
     if added and max(added) >= trunk.get_input_embeddings().weight.shape[0]:
         trunk.resize_token_embeddings(1 + max(added), mean_resizing=False)
 
@@ -241,7 +242,11 @@ def open_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     if not (folder / "tokenizer.json").is_file():
         raise DataError("no tokenizer.json", where=str(folder), hint="save the tokenizer in its fast form")
     raw = folder / "tokenizer_config.json"
-    if raw.is_file() and "auto_map" in json.loads(raw.read_bytes()):
+    try:
+        own_code = raw.is_file() and "auto_map" in json.loads(raw.read_bytes())
+    except (ValueError, TypeError) as error:
+        raise DataError(f"not a tokenizer config: {error}", where=str(raw)) from error
+    if own_code:
         raise DataError("the tokenizer asks to run code from its folder (auto_map)", where=str(raw))
     try:
         found: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(

@@ -47,14 +47,12 @@ def _first(counts: Counter[str]) -> str:
 
 def predict_sets(baseline: str, train: Sequence[tuple[str, Sequence[str]]], prompts: Sequence[str]) -> list[list[str]]:
     """Labels for each prompt, every label decided on its own: those on more than half of the training rows, or those that
-    TF-IDF with logistic regression says yes to."""
+    TF-IDF with logistic regression says yes to. Raises DataError for prompts without words."""
     labels = sorted({label for _, named in train for label in named})
     if baseline == "majority":
         often = [label for label in labels if 2 * sum(label in named for _, named in train) > len(train)]
         return [often for _ in prompts]
-    features = _features(baseline)
-    matrix = features.fit_transform([prompt for prompt, _ in train])
-    asked = features.transform(prompts)
+    matrix, asked = _matrices(_features(baseline), [prompt for prompt, _ in train], prompts)
     said = [regress(matrix, [str(label in named) for _, named in train], asked) for label in labels]
     return [
         [label for label, column in zip(labels, said, strict=True) if column[at] == "True"]
@@ -63,18 +61,37 @@ def predict_sets(baseline: str, train: Sequence[tuple[str, Sequence[str]]], prom
 
 
 def predict_scores(baseline: str, train: Sequence[tuple[str, float]], prompts: Sequence[str]) -> list[float]:
-    """A number for each prompt: the mean of the training rows, or ridge regression on TF-IDF of words."""
+    """A number for each prompt: the mean of the training rows, or ridge regression on TF-IDF of words.
+
+    Raises DataError for prompts without words.
+    """
     values = [value for _, value in train]
     if baseline == "mean" or len(set(values)) < 2:
         return [sum(values) / len(values)] * len(prompts)
-    features = _features("tfidf-words")
-    matrix = features.fit_transform([prompt for prompt, _ in train])
+    matrix, asked = _matrices(_features(baseline), [prompt for prompt, _ in train], prompts)
     model = Ridge(alpha=1.0, solver="sparse_cg", random_state=0).fit(matrix, values)
-    return [float(value) for value in model.predict(features.transform(prompts))]
+    return [float(value) for value in model.predict(asked)]
+
+
+def has_words(baseline: str, prompts: Sequence[str]) -> bool:
+    """Whether a baseline on TF-IDF finds anything in these prompts to learn from."""
+    words_of = _features(baseline).build_analyzer()
+    return any(words_of(prompt) for prompt in prompts)
+
+
+def _matrices(features: TfidfVectorizer, train: Sequence[str], asked: Sequence[str]) -> tuple[Any, Any]:
+    """TF-IDF (n, d) of the training prompts and (m, d) of those that are asked. Raises DataError for prompts without words."""
+    try:
+        matrix = features.fit_transform(train)
+    except ValueError as error:
+        raise DataError(
+            f"the training prompts hold no words to learn from: {error}", hint="leave this baseline out"
+        ) from error
+    return matrix, features.transform(asked)
 
 
 def _features(baseline: str) -> TfidfVectorizer:
-    if baseline == "tfidf-words":
+    if baseline in ("tfidf-words", "tfidf-ridge"):
         return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     return TfidfVectorizer(analyzer="char_wb", ngram_range=(1, 5), sublinear_tf=True)
 
@@ -110,13 +127,8 @@ STRENGTH: Final = 20.0
 def _regress(features: TfidfVectorizer, train: Labelled, prompts: Sequence[str]) -> list[str]:
     if len({label for _, label in train}) < 2 or not prompts:
         return majority(train, prompts)
-    try:
-        matrix = features.fit_transform([prompt for prompt, _ in train])
-    except ValueError as error:
-        raise DataError(
-            f"the training prompts hold no words to learn from: {error}", hint="leave this baseline out"
-        ) from error
-    return regress(matrix, [label for _, label in train], features.transform(prompts))
+    matrix, asked = _matrices(features, [prompt for prompt, _ in train], prompts)
+    return regress(matrix, [label for _, label in train], asked)
 
 
 def regress(features: Any, labels: Sequence[str], asked: Any) -> list[str]:

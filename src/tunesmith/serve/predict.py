@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from tunesmith.artifacts import Example, Row
 from tunesmith.errors import DataError
@@ -24,7 +24,14 @@ AT_ONCE: Final = 32
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
 
-Sentence = Annotated[tuple[Words, ...], Field(min_length=1)]
+
+def _short_enough(words: tuple[str, ...]) -> tuple[str, ...]:
+    if sum(map(len, words)) + len(words) > LONGEST:
+        raise ValueError(f"a sentence has more than {LONGEST:,} characters")
+    return words
+
+
+Sentence = Annotated[tuple[Words, ...], Field(min_length=1), AfterValidator(_short_enough)]
 
 
 class ClassifyRequest(BaseModel):

@@ -88,3 +88,9 @@ def test_a_classifier_answers_with_one_of_its_labels(make_release: Make, signer:
 
 def test_a_terminal_gets_no_control_characters() -> None:
     assert printable("a\x1b[31mb\nc\td\x07") == "a[31mb\nc\td"
+    assert printable("a\u202eb\u2066c\x9b") == "abc"
+
+
+def test_a_terminal_gets_spaces_of_any_width_and_joiners() -> None:
+    text = "Ça va\u00a0! 東京\u3000駅 می\u200cخواهم 👩\u200d🔬"
+    assert printable(text) == text

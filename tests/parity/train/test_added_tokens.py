@@ -24,6 +24,7 @@ from tunesmith.context import Context
 from tunesmith.data.chat_templates import VETTED
 from tunesmith.data.rows import keep_dataset
 from tunesmith.errors import DataError, RecipeError
+from tunesmith.models.bases import prepare
 from tunesmith.models.bases.prepare import prepared_base
 from tunesmith.models.bases.resolve import resolve_base
 from tunesmith.models.loading import load_folder, load_merged
@@ -202,6 +203,29 @@ def test_rows_to_spare_are_used_and_nothing_grows(tmp_path: Path, context: Conte
     theirs = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), folder)
     ids = torch.tensor([[5, 9, len(AutoTokenizer.from_pretrained(folder)) - 1, 8]])
     assert torch.equal(logits(theirs, ids), logits(load_folder(folder, base=base)[0], ids))
+
+
+def test_other_code_makes_the_base_anew(tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_base(tmp_path / "base")
+    made: list[Path] = []
+    real = prepare.add_tokens
+    monkeypatch.setattr(prepare, "add_tokens", lambda *given, **how: (made.append(given[0]), real(*given, **how)))
+    first = prepared_base("base", CHAT, context, train=settings())
+    assert prepared_base("base", CHAT, context, train=settings()) == first and len(made) == 1
+    monkeypatch.setattr(prepare, "code_version", lambda: "sha256:of-other-code")
+    assert prepared_base("base", CHAT, context, train=settings()) == first and len(made) == 2
+
+
+def test_a_list_of_rows_means_those_of_the_embeddings(tmp_path: Path, context: Context) -> None:
+    """PEFT takes the indices as a list too."""
+    base = make_base(tmp_path / "base", tied=True)
+    folder = shutil.copytree(context.store.checkout(trained(base, context).model.tree), tmp_path / "adapter")
+    config = json.loads((folder / "adapter_config.json").read_text())
+    (added,) = config["trainable_token_indices"].values()
+    ids = torch.tensor([[5, 9, max(added), 8]])
+    expected = logits(load_folder(folder, base=base)[0], ids)
+    (folder / "adapter_config.json").write_text(json.dumps({**config, "trainable_token_indices": added}))
+    assert torch.equal(logits(load_folder(folder, base=base)[0], ids), expected)
 
 
 def with_more_tokens(base: Path, *names: str, special: bool) -> None:

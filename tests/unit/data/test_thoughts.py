@@ -242,29 +242,37 @@ def test_thoughts_spell_no_control_token() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "thinking", "answer"),
+    ("text", "answer"),
     [
-        ("<think>\nx\n</think>\n\nA", False, "A"),
-        ("<think>\n\n</think>\n\nA", False, "A"),
-        ("<think>x</think>", False, ""),
-        ("<think>x, and no end", False, ""),
-        ("x\n</think>\n\nA </think> B", True, "A </think> B"),
-        ("x, and no end", True, ""),
-        ("x\n</think>\n\nA", False, "A"),
-        ("A", False, "A"),
-        ("  A <think> B </think>", False, "  A <think> B </think>"),
-        ("", False, ""),
+        ("<think>\nx\n</think>\n\nA", "A"),
+        ("<think>\n\n</think>\n\nA", "A"),
+        ("<think>x</think>", ""),
+        ("<think>x, and no end", ""),
+        ("x\n</think>\n\nA", "A"),
+        ("A", "A"),
+        ("  A <think> B </think>", "  A <think> B </think>"),
+        ("", ""),
     ],
 )
-def test_what_is_scored_is_the_answer(text: str, thinking: bool, answer: str) -> None:
-    assert answer_of(text, thinking=thinking) == answer
+def test_what_a_row_expects_is_the_answer(text: str, answer: str) -> None:
+    assert answer_of(text) == answer
 
 
 def test_an_answer_is_read_as_the_template_asks_for_it() -> None:
     assert answer_in(named("qwen3"), "<think>\n\n</think>\n\nA") == "A"
     assert answer_in(named("qwen3"), "<think>\nx\n</think>\n\nA") == "A"
     assert answer_in(named("qwen3.5"), "x\n</think>\n\nA") == "A"
+    assert answer_in(named("qwen3.5"), "x\n</think>\n\nA </think> B") == "A </think> B"
+    assert answer_in(named("qwen3.5"), "x, and no end") == ""
     assert answer_in(named("qwen3.5, off"), "A") == "A"
+
+
+def test_what_is_scored_is_what_the_server_sends() -> None:
+    """A mark that nobody opened is a word of the answer, as in the stream."""
+    text = "close it with </think>, then write"
+    stream = thought_stream(named("qwen3"))
+    assert stream.add(text).answer + stream.rest().answer == text
+    assert answer_in(named("qwen3"), text) == text
 
 
 PIECES = st.lists(st.sampled_from(["<", "think", ">", "</", "</think>", "<think>", "\n", " ", "a", "b</"]), max_size=12)
@@ -278,8 +286,8 @@ def test_piece_by_piece_gives_what_the_whole_gives(pieces: list[str], opened: bo
     once = [whole.add(text), whole.rest()]
     assert "".join(part.answer for part in parts) == "".join(part.answer for part in once)
     assert "".join(part.thoughts for part in parts).rstrip() == "".join(part.thoughts for part in once).rstrip()
-    if opened or text.lstrip().startswith("<think>"):
-        assert "".join(part.answer for part in parts) == answer_of(text, thinking=opened)
+    if not opened and text.lstrip().startswith("<think>"):
+        assert "".join(part.answer for part in parts) == answer_of(text)
 
 
 def test_the_stream_of_a_prompt_that_opens_thoughts_begins_within_them() -> None:

@@ -70,3 +70,22 @@ def test_whole_completions_that_differ_are_no_labels(context: Context, completio
     assert len(found) == names
     said = "baselines: left out, 3 of 4 completions differ and are no labels; set evaluate.label"
     assert lines == ([] if names else [said])
+
+
+def test_a_baseline_on_words_is_left_out_where_there_are_none(context: Context) -> None:
+    both = SETTINGS.model_copy(update={"baselines": ("majority", "tfidf-words")})
+    heard = Heard()
+    task = DecoderTask(TaskSettings(type="chat"))
+    asked = Asked([row(90, json.dumps({"queue": "a"}))], task, both, replace(context, progress=heard))
+    training = [
+        Row(
+            row_id=f"{number:016x}",
+            file="made",
+            line=number + 1,
+            example=Example(messages=(message("user", "?"), message("assistant", json.dumps({"queue": queue})))),
+        )
+        for number, queue in enumerate("aab")
+    ]
+    found = learned(task.settings, asked, training, metrics=metrics_for(both, both.metrics))
+    assert [system.name for system in found] == ["majority"]
+    assert heard.lines == ["baselines: tfidf-words left out, the training prompts hold no words to learn from"]

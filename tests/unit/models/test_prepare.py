@@ -181,3 +181,33 @@ def test_a_template_without_a_switch_is_refused(context: Context) -> None:
     with pytest.raises(RecipeError, match="does not ask whether to think") as caught:
         prepared_base(EMBEDDED, TaskSettings(type="chat", thinking=False), context, train=TRAIN)
     assert caught.value.where == "task.thinking"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "template", "what"),
+    [
+        ("config.json", b'{"model_type": "nobodys"}', None, "not a model config"),
+        ("config.json", b"{", None, "not JSON"),
+        ("config.json", b'{"model_type": "vit"}', None, "the config names no vocab_size"),
+        ("tokenizer.json", b"{", None, "not a tokenizer: JSONDecodeError"),
+        ("tokenizer.json", b"{}", None, "not a tokenizer: KeyError: 'model'"),
+        ("tokenizer_config.json", b"{", "plain", "not a tokenizer config"),
+        ("generation_config.json", b"{", "plain", "the base's generation_config.json is not JSON"),
+        ("generation_config.json", b"[1]", "plain", "the base's generation_config.json is no JSON object"),
+    ],
+)
+def test_a_file_of_the_base_that_cannot_be_read_is_named(
+    tiny_folder: Path, tmp_path: Path, context: Context, file: str, content: bytes, template: str | None, what: str
+) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "broken")
+    (folder / file).write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        prepared_base("broken", chat(template), context, train=TRAIN)
+    assert caught.value.what.startswith(what)
+
+
+def test_a_template_of_the_base_that_is_no_text_is_named(tiny_folder: Path, tmp_path: Path, context: Context) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "broken")
+    (folder / "chat_template.jinja").write_bytes(b"\xff\xfe")
+    with pytest.raises(DataError, match="chat_template.jinja is not UTF-8 text"):
+        prepared_base("broken", TaskSettings(type="chat", thinking=True), context, train=TRAIN)

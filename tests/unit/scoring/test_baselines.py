@@ -3,7 +3,7 @@
 import pytest
 
 from tunesmith.errors import DataError
-from tunesmith.scoring.baselines import Baseline, predict
+from tunesmith.scoring.baselines import Baseline, has_words, predict, predict_scores, predict_sets
 
 TRAIN = [
     ("where is my parcel", "delivery"),
@@ -43,3 +43,12 @@ def test_edges(baseline: Baseline) -> None:
 def test_prompts_without_words() -> None:
     with pytest.raises(DataError, match="hold no words"):
         predict("tfidf-words", [("?", "a"), ("!", "b")], ["x"])
+
+
+def test_sets_and_scores_of_prompts_without_words() -> None:
+    for baseline in ("tfidf-words", "tfidf-ridge"):
+        assert not has_words(baseline, ["a", "?"]) and has_words(baseline, ["a", "two words"])
+    with pytest.raises(DataError, match="hold no words"):
+        predict_sets("tfidf-words", [("a", ("x",)), ("b", ("y",))], ["c"])
+    with pytest.raises(DataError, match="hold no words"):
+        predict_scores("tfidf-ridge", [("a", 1.0), ("b", 2.0)], ["c"])

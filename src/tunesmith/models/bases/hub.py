@@ -18,7 +18,7 @@ def snapshot(repo: str, revision: str, *, network: bool) -> dict[str, Path]:
     """The files of a snapshot that are asked for, by their paths in it; many are links into the Hub library's cache.
 
     With `network` the Hub is asked for what is missing. Raises RecipeError when it is not here and may not be fetched, when it
-    is not there or is incomplete, MachineFailure when the Hub cannot be reached.
+    is not there or is incomplete, MachineFailure when the Hub cannot be reached or breaks off.
     """
     folder = _folder(repo, revision, network=network)
     paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
@@ -46,11 +46,16 @@ def _folder(repo: str, revision: str, *, network: bool) -> Path:
     if network:
         process.allow_network()
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     where, patterns = _where(repo, revision), list(PATTERNS)
+    # The Hub's library stands on httpx or httpx2, by its version; its own error is one of theirs.
+    http = (one for one in HfHubHTTPError.__mro__ if issubclass(one, Exception) and one.__name__ == "HTTPError")
+    broken: tuple[type[Exception], ...] = (OSError, *http)
     try:
         return Path(snapshot_download(repo, revision=revision, allow_patterns=patterns, local_files_only=not network))
+    except HFValidationError as error:
+        raise RecipeError(f"{repo!r} is no id of the Hub", where=where, hint="give it as owner/name") from error
     except GatedRepoError as error:
         hint = "accept the licence on the model's page and log in with `hf auth login`"
         raise RecipeError("its publisher asks for an agreement first", where=where, hint=hint) from error
@@ -63,6 +68,12 @@ def _folder(repo: str, revision: str, *, network: bool) -> Path:
     except HfHubHTTPError as error:
         reason = str(error).strip().splitlines()[0][:200]
         raise RecipeError(f"the Hub refuses: {reason}", where=where, hint="check name and revision") from error
+    except broken as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = str(error).strip().partition("\n")[0][:200]
+        hint = "run it again: what has arrived is kept"
+        raise MachineFailure(f"the Hub's answer broke off: {reason}", where=where, hint=hint) from error
 
 
 def _missing(files: dict[str, Path]) -> str | None:

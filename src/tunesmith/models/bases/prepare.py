@@ -17,13 +17,14 @@ from tunesmith.models.architecture import Architecture, architecture_of
 from tunesmith.models.bases.cache import count_all_parameters
 from tunesmith.models.bases.resolve import resolve_base
 from tunesmith.models.bases.tokens import add_tokens, beyond_rows, check_rows, ends_of_texts
-from tunesmith.models.loading import open_tokenizer
+from tunesmith.models.loading import check_config, open_tokenizer
 from tunesmith.recipe import BaseSettings, TaskSettings, TrainSettings
-from tunesmith.store.versions import library_versions
+from tunesmith.store.versions import code_version, library_versions
 
 TEMPLATE: Final = "chat_template.jinja"
 WEIGHTS: Final = (".safetensors", ".safetensors.index.json")
 GENERATION: Final = "generation_config.json"
+MEND: Final = "mend the file, or take it out: transformers needs none"
 WHERE: Final = "task.chat_template"
 SWITCH: Final = re.compile(r"(?<![.\w])(enable_thinking|thinking)\b")
 """What templates call their switch: Qwen, SmolLM and most others; DeepSeek and Granite. No key of a message is meant."""
@@ -48,9 +49,10 @@ def prepared_base(
     that template, with `task.thinking` the template with its switch set. So each is part of every content key, and whoever
     opens the tree, the audit, the training, the evaluation, the server, has it. Raises RecipeError when the task needs a
     template and there is none, when the template is not there or cannot be used with this tokenizer, when tokens in use have no
-    row in the embeddings, and whatever `resolve_base` raises.
+    row in the embeddings, and whatever `resolve_base` raises; DataError when a file of the base cannot be read.
     """
     raw = resolve_base(base, context, texts=texts)
+    check_config(context.store.checkout(raw.tree))
     if train.add_tokens:
         raw = _with_tokens(raw, train, context)
     ref = _with_template(raw, task, context)
@@ -59,8 +61,9 @@ def prepared_base(
 
 
 def _with_tokens(raw: ModelRef, train: TrainSettings, context: Context) -> ModelRef:
-    """The base with tokens and rows added, made once per store."""
-    asked = {"base": raw.tree, "tokens": list(train.add_tokens), "seed": train.seed, "versions": library_versions()}
+    """The base with tokens and rows added, made once per store by the same code."""
+    made_by = {"code": code_version(), "versions": library_versions()}
+    asked = {"base": raw.tree, "tokens": list(train.add_tokens), "seed": train.seed, **made_by}
     name = f"added-tokens/{digest_of(canonical_bytes(asked))}"
     tree = context.store.ledger.ref(name)
     if tree is None or not context.store.objects.has(tree):
@@ -148,7 +151,12 @@ def _told(task: TaskSettings, digest: str) -> list[str]:
 def _own_template(files: dict[str, str], context: Context) -> str:
     """The chat template that a base brings; empty without one."""
     if TEMPLATE in files:
-        return context.store.objects.get(files[TEMPLATE]).decode()
+        try:
+            return context.store.objects.get(files[TEMPLATE]).decode()
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"the base's {TEMPLATE} is not UTF-8 text", where="base", hint="save it as UTF-8"
+            ) from error
     found = _read(files, "tokenizer_config.json", context).get("chat_template")
     return found if isinstance(found, str) else ""
 
@@ -218,5 +226,10 @@ def _ends(folder: Path, name: str) -> list[int]:
 
 def _generation(context: Context, found: str | None, ends: list[int]) -> bytes:
     """The base's generation config, which transformers reads, with every token that ends an answer."""
-    value = json.loads(context.store.objects.get(found)) if found else {}
+    try:
+        value = json.loads(context.store.objects.get(found)) if found else {}
+    except ValueError as error:
+        raise DataError(f"the base's {GENERATION} is not JSON: {error}", where="base", hint=MEND) from error
+    if not isinstance(value, dict):
+        raise DataError(f"the base's {GENERATION} is no JSON object", where="base", hint=MEND)
     return (json.dumps({**value, "eos_token_id": ends}, indent=2, sort_keys=True) + "\n").encode()

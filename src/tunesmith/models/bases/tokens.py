@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tunesmith import process
-from tunesmith.errors import RecipeError
+from tunesmith.errors import DataError, RecipeError
 from tunesmith.models.architecture import architecture_of
 from tunesmith.models.loading import check_config, open_tokenizer
 
@@ -20,6 +20,7 @@ from tokenizers import AddedToken  # noqa: E402
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerBase  # noqa: E402
 
 WHERE: Final = "train.add_tokens"
+NOT_TEXT: Final = "give a model that reads text"
 NAMED: Final = 8
 """Tokens without a row that an error names."""
 
@@ -108,17 +109,28 @@ def ends_of_texts(tokenizer: PreTrainedTokenizerBase) -> tuple[str, ...]:
 
 @lru_cache(maxsize=16)
 def rows_of(folder: Path) -> int:
-    """Rows of the embeddings, by the config, which the weights must fit to be loaded."""
+    """Rows of the embeddings, by the config, which the weights must fit to be loaded. Raises DataError when it names none."""
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
-    return int(config.get_text_config().vocab_size)
+    rows = getattr(config.get_text_config(), "vocab_size", None)
+    if not isinstance(rows, int):
+        raise DataError("the config names no vocab_size", where=str(folder / "config.json"), hint=NOT_TEXT)
+    return rows
 
 
 @lru_cache(maxsize=4)
 def _vocabulary(folder: Path) -> tuple[dict[str, int], frozenset[str]]:
-    """Ids by token, and which tokens are special; read from tokenizer.json, which is quicker than the tokenizer."""
-    made = json.loads((folder / "tokenizer.json").read_bytes())
-    vocabulary = made["model"].get("vocab", {})
-    ids = vocabulary if isinstance(vocabulary, dict) else {entry[0]: at for at, entry in enumerate(vocabulary)}
-    added = made.get("added_tokens", [])
-    special = frozenset(token["content"] for token in added if token["special"])
-    return {**ids, **{token["content"]: token["id"] for token in added}}, special
+    """Ids by token, and which tokens are special; read from tokenizer.json, which is quicker than the tokenizer.
+
+    Raises DataError when the file is no tokenizer.
+    """
+    path = folder / "tokenizer.json"
+    try:
+        made = json.loads(path.read_bytes())
+        vocabulary = made["model"].get("vocab", {})
+        ids = vocabulary if isinstance(vocabulary, dict) else {entry[0]: at for at, entry in enumerate(vocabulary)}
+        added = made.get("added_tokens", [])
+        special = frozenset(token["content"] for token in added if token["special"])
+        return {**ids, **{token["content"]: token["id"] for token in added}}, special
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        hint = "save the tokenizer again in its fast form"
+        raise DataError(f"not a tokenizer: {type(error).__name__}: {error}", where=str(path), hint=hint) from error

@@ -53,7 +53,7 @@ class DecoderTask(Packed):
 
     def expected(self, row: Row) -> str:
         """Without the thoughts before the answer: these are trained and never scored."""
-        return answer_of(row.example.completion, thinking=False)
+        return answer_of(row.example.completion)
 
     def encode(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str) -> list[Encoded]:
         """Tokens and trained spans: windows of a plain text; one sequence of a conversation, or one per answer where the

@@ -333,3 +333,22 @@ def test_a_gguf_file_is_converted_once(tiny_gguf: Any, gguf: bytes, tmp_path: Pa
     assert first == again and told.lines == ["tiny.gguf: converting to safetensors, once"]
     assert first.record.source == f"GGUF file, SHA-256 {hashlib.sha256(gguf).hexdigest()}"
     assert Cache(cache).tree(first.record) == first.folder
+
+
+def test_a_converted_file_that_was_altered_is_found_and_the_hint_mends_it(
+    tiny_gguf: Any, gguf: bytes, tmp_path: Path, cache: Path
+) -> None:
+    found = fetch.from_gguf(tmp_path / "tiny.gguf", Silence())
+    (found.folder / "config.json").write_text("{}")
+    with pytest.raises(IntegrityBroken, match=r"config\.json is not what was put into the cache") as refused:
+        fetch.from_gguf(tmp_path / "tiny.gguf", Silence())
+    (record,) = (cache / "records").iterdir()
+    assert refused.value.hint == f"delete {record}; the file is then converted again"
+    record.unlink()
+    assert fetch.from_gguf(tmp_path / "tiny.gguf", Silence()) == found
+    assert fetch.from_gguf(tmp_path / "tiny.gguf", Silence()) == found
+
+
+def test_the_base_of_the_package_is_not_fetched(cache: Path) -> None:
+    with pytest.raises(RecipeError, match="tunesmith/pebble comes with the package"):
+        fetch.fetch("tunesmith/pebble", Silence())

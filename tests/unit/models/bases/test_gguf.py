@@ -267,3 +267,16 @@ def test_what_was_done_is_said(tiny_gguf: Any, tmp_path: Path) -> None:
         "Q4_1": "dequantised from Q4_1 (15 tensors) to bf16",
         "F16": "converted from GGUF F16, F32 to bf16",
     }
+
+
+def test_numbers_that_bf16_would_make_infinite_are_refused(tiny_gguf: Any, tmp_path: Path) -> None:
+    source = tiny_gguf.model()
+    largest = torch.finfo(torch.bfloat16).max
+    with torch.no_grad():
+        source.model.norm.weight[3] = largest
+    found = made(tiny_gguf.write_gguf(tmp_path / "m.gguf", source), tmp_path / "out")
+    assert found["model.norm.weight"][3] == largest
+    with torch.no_grad():
+        source.model.norm.weight[3] = torch.finfo(torch.float32).max
+    with pytest.raises(DataError, match=r"output_norm\.weight holds numbers that are not finite in bf16"):
+        made(tiny_gguf.write_gguf(tmp_path / "n.gguf", source), tmp_path / "more")

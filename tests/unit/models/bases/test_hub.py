@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from tunesmith import process
+from tunesmith.errors import RecipeError
 from tunesmith.models.bases.catalogue import HubSource, find
+from tunesmith.models.bases.hub import snapshot
 
 NAME = "smollm2-360m-instruct"
 (SOURCE,) = find(NAME).sources
@@ -22,11 +24,13 @@ assert isinstance(SOURCE, HubSource)
 
 
 class PlayedHub(ThreadingHTTPServer):
-    """Serves the files of a folder as one model at one commit. `asked` has every path; `refuses` a status for all of them."""
+    """Serves the files of a folder as one model at one commit. `asked` has every path; `refuses` a status for all of them; with
+    `breaks` the connection ends in the middle of every file."""
 
     files: Path
     asked: list[str]
     refuses: tuple[int, str] | None = None
+    breaks: bool = False
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -71,7 +75,10 @@ class Answers(BaseHTTPRequestHandler):
         for name, value in {"Content-Length": str(len(data)), "Content-Type": "application/json", **headers}.items():
             self.send_header(name, value)
         self.end_headers()
-        if body:
+        if body and self.server.breaks and "ETag" in headers:
+            self.wfile.write(data[: len(data) // 2])
+            self.close_connection = True
+        elif body:
             self.wfile.write(data)
 
     def log_message(self, format: str, *arguments: Any) -> None:
@@ -151,8 +158,21 @@ def test_a_hub_that_is_not_there_is_one_clear_error(hub: PlayedHub, tmp_path: Pa
     assert "error: the Hub cannot be reached" in done.stderr
 
 
+def test_a_connection_that_breaks_is_one_clear_error(hub: PlayedHub, tmp_path: Path) -> None:
+    hub.breaks = True
+    done = get(hub, tmp_path, "--network")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert "error: the Hub's answer broke off" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_model_without_safetensors_is_refused(hub: PlayedHub, tmp_path: Path) -> None:
     (hub.files / "model.safetensors").unlink()
     done = get(hub, tmp_path, "--network")
     assert done.returncode == 2
     assert "the snapshot has no *.safetensors" in done.stderr
+
+
+@pytest.mark.parametrize("repo", ["a--b/c", "../c", "owner/.."])
+def test_what_is_no_id_of_the_hub_is_refused(repo: str) -> None:
+    with pytest.raises(RecipeError, match="is no id of the Hub"):
+        snapshot(repo, "0" * 40, network=False)

@@ -43,6 +43,10 @@ INNER: Final = {
 }
 
 
+LARGEST: Final = 255 / 128 * 2.0**127
+"""The largest number of bf16; what is larger may be rounded to infinity."""
+
+
 @dataclass(frozen=True)
 class Placed:
     """One tensor of the model: its name in transformers, where it lies, and the heads whose rows are interleaved, or 0."""
@@ -136,8 +140,8 @@ def write_bf16(path: Path, source: Path, tensors: list[Placed]) -> None:
         file.write(head)
         for one in tensors:
             values = values_of(source, one.info)
-            if not numpy.isfinite(values).all():
-                raise DataError(f"{one.info.name} holds numbers that are not finite", where=str(source))
+            if not (numpy.abs(values) <= LARGEST).all():
+                raise DataError(f"{one.info.name} holds numbers that are not finite in bf16", where=str(source))
             file.write(rounded(_halves(values, one.heads) if one.heads else values).tobytes())
         file.flush()
         os.fsync(file.fileno())
