@@ -128,6 +128,15 @@ def check_served(client: TestClient, model: Any, tokenizer: Any) -> None:
     ):
         refused = client.post("/v1/classify", json=body)
         assert refused.status_code in (400, 404) and refused.json()["error"]["code"] == code, body
+    for value, param, why in (
+        (["order", ""], "input.1", "at least 1 character"),
+        (["order"] * 257, "input", "at most 256 items"),
+        ([], "input", "at least 1 item"),
+        (["order", 5], "input.1", "valid string"),
+        (5, "input", "valid string"),
+    ):
+        told = client.post("/v1/classify", json={"model": "queues", "input": value}).json()["error"]
+        assert told["param"] == param and why in told["message"], told
     chat = {"model": "queues", "messages": [{"role": "user", "content": "order"}]}
     assert client.post("/v1/chat/completions", json=chat).status_code == 404
 

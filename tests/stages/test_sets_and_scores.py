@@ -91,6 +91,40 @@ def test_from_rows_to_a_served_release(tmp_path: Path, kind: str) -> None:
         assert said["scores"][0]["label"] == "score" and abs(float(said["answer"]) - 2.1) < 0.5
 
 
+@pytest.mark.parametrize(
+    ("kind", "unseen"),
+    [
+        ("multi", [{"text": "nothing at all", "labels": []}, {"text": "a phone card", "labels": ["card", "phone"]}]),
+        ("score", [{"text": "a phone card", "label": 0.123}, {"text": "two phone cards", "label": -7}]),
+    ],
+)
+def test_the_audit_lets_every_answer_of_the_task_pass(tmp_path: Path, kind: str, unseen: list[dict[str, Any]]) -> None:
+    wanted = recipe(tmp_path, kind)
+    with (tmp_path / "test.jsonl").open("a") as file:
+        file.writelines(json.dumps(one) + "\n" for one in unseen)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(json.dumps(wanted.model_dump(mode="json")))
+    report = tunesmith.run(wanted, tunesmith.open_context(path), until="audit").audit
+    assert report.test is not None and report.test.rows == 42
+    twins = {"near-duplicate", "split-leakage", "exact-duplicate"}
+    assert {one.rule for one in report.findings} <= twins | ({"label-error"} if kind == "multi" else set())
+
+
+def test_one_label_is_refused_before_training(tmp_path: Path) -> None:
+    """A head of one output is no classifier: transformers cannot open its config again."""
+    wanted = recipe(tmp_path, "multi").model_dump(mode="json")
+    wanted |= {"task": {"type": "classify"}, "gate": [{"metric": "exact-match", "at_least": 0.5}]}
+    for name in ("train", "test"):
+        lines = [json.dumps({"text": f"card {at} of {at * 7}", "label": "card"}) for at in range(20)]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(lines) + "\n")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(json.dumps(wanted))
+    context = tunesmith.open_context(path)
+    for until in ("train", "release"):
+        with pytest.raises(tunesmith.DataError, match=r"every training row has the label 'card'"):
+            tunesmith.run(Recipe.model_validate(wanted), context, until=until)
+
+
 def test_a_label_that_is_no_number_is_named(tmp_path: Path) -> None:
     wanted = recipe(tmp_path, "score")
     with (tmp_path / "train.jsonl").open("a") as file:

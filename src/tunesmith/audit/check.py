@@ -20,7 +20,8 @@ that goes itself."""
 class Check(Protocol):
     """A frozen dataclass whose fields are its settings.
 
-    A field called `allowed_licenses`, `exempt` or `task` is filled from the recipe's own keys, and `today` from the clock.
+    A field called `allowed_licenses`, `exempt`, `task` or `labels_are` (the task's `labels`) is filled from the recipe's own
+    keys, and `today` from the clock.
     `actions` are those that the recipe may ask for; only a check that reports spans can redact.
     """
 

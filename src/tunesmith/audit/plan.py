@@ -21,6 +21,7 @@ ACTIONS: Final[tuple[Action, ...]] = ("block", "drop", "redact", "warn")
 """Strongest first: a check named in two lists takes the stronger action."""
 SHARED: Final = {
     "task": "the recipe's task",
+    "labels_are": "the recipe's task",
     "today": "the clock",
     "reader": "the recipe's base",
     "roots": "where the recipe lies",
@@ -56,6 +57,7 @@ def plan(
         "allowed_licenses": settings.allowed_licenses,
         "exempt": tuple(sorted(settings.exempt)),
         "task": task.type,
+        "labels_are": task.labels,
         "today": today,
         "reader": reader,
         "roots": () if context is None else (context.data_root, context.home),

@@ -47,7 +47,7 @@ def examined(case: Path, context: Context) -> tuple[list[Finding], dict[str, Any
     action = audit.check_class(name).default_action
     settings = AuditSettings(off=off, **{action: ({name: options.get("settings", {})},)})
     context = replace(context, home=case.parent)
-    task = TaskSettings(type=options.get("task", "chat"))
+    task = TaskSettings.model_validate(options.get("task", "chat"))
     reader = None
     if "base" in options:
         train = TrainSettings(rows_per_step=1, max_tokens=options.get("max_tokens"))

@@ -108,8 +108,11 @@ class ChatTemplate:
     def _read(
         self, corpus: Corpus, kind: Kind, reader: Reader, tricky: npt.NDArray[np.bool_], spelled: frozenset[int]
     ) -> Iterator[tuple[int, str]]:
-        """(row, why) of rows that cannot be trained; those that spell a marker are told already."""
-        problem = "" if kind.tooled else reader.read(kind.shape).problem
+        """(row, why) of rows that cannot be trained; those that spell a marker are told already.
+
+        The words of a shape stand for any words, not for a label: texts are tried as they are.
+        """
+        problem = "" if kind.tooled or kind.texts else reader.read(kind.shape).problem
         if problem:
             yield from ((row, f"{_named(kind.roles)}: {problem}") for row in kind.rows.tolist())
             return

@@ -1,7 +1,8 @@
 """Empty completion: a row that asks something and has no answer to learn.
 
 What it finds: rows whose last assistant turn, completion or label is missing, empty or nothing but spaces and hidden
-characters; and text rows without text. A row of plain text needs no completion.
+characters; and text rows without text. A row of plain text needs no completion, and with
+`labels: multi` no label is an answer too.
 Why it matters: the model would learn to say nothing, or the loss would have no token to count.
 Limits: "n/a" and "TODO" are words like any other and pass.
 Reference: none needed.
@@ -28,10 +29,12 @@ class EmptyCompletion:
     """Held-out rows too: what has no answer cannot be scored."""
 
     id: ClassVar[str] = "empty-completion"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "drop"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
     turn: ClassVar[int] = ROWS
+
+    labels_are: str = "single"
 
     def examine(self, corpus: Corpus) -> Iterator[Finding]:
         table = corpus.table.select(["row", "prompt", "completion"])
@@ -41,5 +44,5 @@ class EmptyCompletion:
             for row, prompt, completion in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 if completion is None and _empty(prompt):
                     yield corpus.finding(self, row, "the text is empty")
-                elif completion is not None and _empty(completion):
+                elif completion is not None and _empty(completion) and self.labels_are != "multi":
                     yield corpus.finding(self, row, "there is no completion to learn")

@@ -40,11 +40,12 @@ class Imbalance:
     rows: Annotated[int, Field(ge=2)] = 50
     source: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     task: str = "chat"
+    labels_are: str = "single"
 
     def examine(self, corpus: Corpus) -> list[Finding]:
         table = corpus.table.select(["row", "split", "file", "source", "label", "completion"])
         train = table.filter(compute.equal(table.column("split"), "train"))
-        lines = labelled(train, self.task)
+        lines = labelled(train, self.task, self.labels_are)
         return [*self._labels(corpus, lines), *self._sources(train)]
 
     def _labels(self, corpus: Corpus, lines: pa.Table) -> Iterator[Finding]:

@@ -6,7 +6,8 @@ their probabilities and, as the other row, the most similar one that bears the l
 Why it matters: wrong labels cap what a model can reach, and in held-out rows they turn the better model into the worse.
 Limits: suspects, not proven errors: hard and rare ones are among them, and errors that follow a rule (a whole cluster under the
 wrong label) are learned, not found. Texts are compared by words and runs of letters, not by meaning. The first label of a
-row counts. Classes of fewer than `least` rows are passed over. Of more than `characters` characters, rows are sampled.
+row counts. Classes of fewer than `least` rows are passed over, and so are numbers to predict (`labels: score`). Of more than
+`characters` characters, rows are sampled.
 Reference: Northcutt, Jiang and Chuang 2021, Confident Learning, JAIR 70, arXiv:1911.00068; as cleanlab 2.9.0
 `find_label_issues(filter_by="low_self_confidence")` on the same probabilities, less rows whose label is the most probable of all.
 """
@@ -41,8 +42,13 @@ SLACK: Final = 1e-6
 """What cleanlab 2.9.0 takes off a class's threshold before it compares."""
 
 
-def labelled(table: pa.Table, task: str) -> pa.Table:
-    """The lines of `table` that have a label, the first of several; for the task `classify` the completion of a row without."""
+def labelled(table: pa.Table, task: str, labels_are: str) -> pa.Table:
+    """The lines of `table` that have a label, the first of several; for the task `classify` the completion of a row without.
+
+    None where `labels_are` "score": a number to predict is no class.
+    """
+    if labels_are == "score":
+        return table.slice(0, 0)
     labels = table.column("label")
     if task == "classify":
         labels = compute.coalesce(labels, table.column("completion"))
@@ -71,9 +77,10 @@ class LabelError:
     characters: Annotated[int, Field(ge=10_000)] = 12_000_000
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     task: str = "chat"
+    labels_are: str = "single"
 
     def examine(self, corpus: Corpus) -> list[Finding]:
-        lines = self._read(labelled(corpus.table, self.task))
+        lines = self._read(labelled(corpus.table, self.task, self.labels_are))
         names, labels = numpy.unique(lines.column("label").to_numpy(), return_inverse=True)
         if not 2 <= len(names) <= CLASSES:
             return []

@@ -76,6 +76,7 @@ class Outlier:
     times: Annotated[float, Field(ge=1)] = 8.0
     own: Annotated[float, Field(gt=0, le=1)] = 0.6
     task: str = "text"
+    labels_are: str = "single"
 
     def examine(self, corpus: Corpus) -> list[Finding]:
         if corpus.table.num_rows < self.rows:
@@ -95,7 +96,7 @@ class Outlier:
     def _groups(self, table: pa.Table) -> list[Numbers]:
         """Lines that are judged together: of a file, or of a label in it."""
         files = np.asarray(_one(table.column("file")).dictionary_encode().indices).astype(np.int64)
-        if self.task != "classify":
+        if self.task != "classify" or self.labels_are == "score":
             return [lines for lines in _by(files) if len(lines) >= self.rows]
         labels = np.asarray(_one(compute.fill_null(table.column("completion"), "")).dictionary_encode().indices)
         pairs = [

@@ -86,13 +86,14 @@ class Representation:
     most: Annotated[float, Field(gt=0.5, lt=1)] = 0.8
     times: Annotated[float, Field(ge=1)] = 1.5
     task: str = "chat"
+    labels_are: str = "single"
 
     def examine(self, corpus: Corpus) -> list[Finding]:
         marked = _marked(corpus)
         train = marked.filter(compute.equal(marked.column("split"), "train"))
         if not compute.any(compute.not_equal(train.column("mask"), 0)).as_py():
             return []
-        lines = labelled(train, self.task)
+        lines = labelled(train, self.task, self.labels_are)
         talk = train.filter(
             compute.invert(compute.is_in(train.column("row"), value_set=lines.column("row").combine_chunks()))
         )

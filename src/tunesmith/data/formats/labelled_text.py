@@ -1,6 +1,7 @@
 """Labelled text: a text and the class it belongs to, or several."""
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, ClassVar, Final
 
 from tunesmith.artifacts import Example
@@ -13,10 +14,10 @@ ALSO: Final = ("labels",)
 @FORMATS.register
 @dataclass(frozen=True)
 class LabelledText:
-    """`{"text": "...", "label": "..."}`, or a list of labels when a text has several. A whole number is read as its digits."""
+    """`{"text": "...", "label": "..."}`, or a list of labels when a text has several. A number is read as its digits."""
 
     id: ClassVar[str] = "labelled-text"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     roles: ClassVar[tuple[str, ...]] = ("text", "label")
     optional: ClassVar[tuple[str, ...]] = ()
 
@@ -37,5 +38,7 @@ def _label(value: Any, column: str) -> str:
         return value.strip()
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, float) and isfinite(value):
+        return repr(value)
     hint = "labelled spans are the format `spans`" if isinstance(value, list | dict) else "put quotes around the value"
     raise DataError(f"the column {column!r} must hold text, found {kind_of(value)}", hint=hint)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 from tunesmith.artifacts import Row
-from tunesmith.errors import RecipeError
+from tunesmith.errors import DataError, RecipeError
 from tunesmith.models.architecture import Architecture
 from tunesmith.models.tasks.classify import EncoderClassify, labels_of
 from tunesmith.models.tasks.decoder import DecoderTask
@@ -19,11 +19,17 @@ SHAPES = {"encoder": "an encoder", "decoder": "a decoder", "encoder-decoder": "a
 def build_task(settings: TaskSettings, architecture: Architecture, rows: Iterable[Row] = ()) -> AnyTask:
     """The task; `rows` are the training rows, which say what labels there are.
 
-    Without rows the task only measures: its labels are none. Raises RecipeError for a task that such a base cannot do.
+    Without rows the task only measures: its labels are none. Raises RecipeError for a task that such a base cannot do, and
+    DataError when all rows have one label.
     """
     match settings.type, architecture:
         case "classify", "encoder":
-            return named_task(settings, architecture, class_labels(settings, rows))
+            labels = class_labels(settings, rows)
+            if settings.labels == "single" and len(labels) == 1:
+                said = f"every training row has the label {labels[0][:60]!r}, and there is nothing to tell apart"
+                hint = "look for the rows of the other labels: in other files, behind `--limit`, or in the audit's quarantine"
+                raise DataError(said, where="data.train", hint=hint)
+            return named_task(settings, architecture, labels)
         case "tag", "encoder":
             return named_task(settings, architecture, tag_set(rows))
         case "classify", "decoder":

@@ -1,5 +1,6 @@
 """Errors as OpenAI's clients read them: {"error": {message, type, param, code}}."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -54,12 +55,19 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation(request: Request, error: Exception) -> JSONResponse:
     """The first thing that is wrong with the body, with its path."""
-    first = error.errors()[0] if isinstance(error, RequestValidationError) else {"loc": (), "msg": str(error)}
-    path = [str(part) for part in first["loc"] if part != "body"]
+    first = _nearest(error.errors()) if isinstance(error, RequestValidationError) else {"loc": (), "msg": str(error)}
+    path = [str(part) for part in first["loc"] if part != "body" and (isinstance(part, int) or part.isidentifier())]
     param = ".".join(path) or None
     if first.get("type") == "extra_forbidden":
         return respond(f"Unrecognized request argument supplied: {param}", status=400, param=param)
     return respond(f"{param or 'body'}: {first['msg']}", status=400, param=param)
+
+
+def _nearest(errors: Sequence[Any]) -> Any:
+    """Of a field that may have several forms pydantic says for each why it is not that one: what is said of the form that fits
+    furthest, and of a value rather than of its type. The forms' own names in the path are no identifiers."""
+    of_field = [one for one in errors if one["loc"][:2] == errors[0]["loc"][:2]]
+    return max(of_field, key=lambda one: (len(one["loc"]), not one["type"].endswith("_type")))
 
 
 async def _http(request: Request, error: Exception) -> JSONResponse:

@@ -61,6 +61,7 @@ GOOD: list[tuple[str, Record, dict[str, str], Example]] = [
     ),
     ("labelled-text", {"text": "a", "label": ["x ", 7]}, {}, Example(text="a", labels=("x", "7"))),
     ("labelled-text", {"text": "a", "labels": []}, {}, Example(text="a", labels=())),
+    ("labelled-text", {"text": "a", "label": -0.25}, {}, Example(text="a", labels=("-0.25",))),
     (
         "tagged-tokens",
         {"tokens": ["Empire", "State"], "ner": [1, 2]},
@@ -245,6 +246,7 @@ BAD: list[tuple[str, Record, str]] = [
         "must be the assistant's",
     ),
     ("labelled-text", {"text": "a", "label": True}, "'label' must hold text, found bool"),
+    ("labelled-text", {"text": "a", "label": float("inf")}, "'label' must hold text, found float"),
     ("labelled-text", {"text": "a", "label": ["b", "b"]}, "has the label 'b' twice"),
     ("labelled-text", {"text": "a", "label": [[0, 1, "x"]]}, "found list\nhint: labelled spans are the format `spans`"),
     ("tagged-tokens", {"tokens": ["a", "b"], "tags": ["O"]}, "2 tokens, but 1 tags"),
