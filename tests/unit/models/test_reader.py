@@ -82,7 +82,9 @@ def test_the_window_is_the_smaller_of_what_the_base_has_and_what_the_recipe_allo
 
 def test_its_signature_names_base_window_task_and_objective(pebble: BaseReader) -> None:
     task = TaskSettings(type="chat")
-    expected = f"BaseReader(name='{EMBEDDED}', tree='{pebble.tree}', window=2048, task={task!r}, objective='completion')"
+    expected = (
+        f"BaseReader(name='{EMBEDDED}', tree='{pebble.tree}', window=2048, task={task!r}, objective='completion')"
+    )
     assert repr(pebble) == expected
     assert pebble.tree.startswith("sha256:")
 
