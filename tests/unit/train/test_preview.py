@@ -187,7 +187,8 @@ def test_rows_that_would_stop_the_run_are_all_named(store: Store) -> None:
     assert (said.rejected[1].tokens, said.rejected[1].lost) == (None, 0)
     with pytest.raises(DataError) as caught:
         train.run(inputs, settings(), context)
-    assert caught.value.what == long.reason
+    places = "made.jsonl:2, made.jsonl:4, made.jsonl:5"
+    assert caught.value.what == f"3 rows cannot be trained on: {places}; the first: {long.reason}"
 
 
 def test_a_cut_inside_the_answer_loses_what_lies_behind_it(store: Store) -> None:
