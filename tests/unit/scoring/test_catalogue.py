@@ -9,7 +9,19 @@ from tunesmith.recipe.stages import EvaluateSettings
 from tunesmith.registry import signature
 from tunesmith.scoring import metric_class, metric_ids, metrics_for
 
-METRICS = ("bits-per-byte", "chrf", "exact-match", "field-accuracy", "macro-f1", "valid-json")
+METRICS = (
+    *(
+        "bits-per-byte",
+        "chrf",
+        "entity-f1",
+        "entity-precision",
+        "entity-recall",
+        "exact-match",
+        "field-accuracy",
+        "macro-f1",
+    ),
+    *("mae", "multilabel-macro-f1", "multilabel-micro-f1", "pearson", "rmse", "spearman", "valid-json"),
+)
 
 
 def test_all_of_them() -> None:
