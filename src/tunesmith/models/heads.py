@@ -4,7 +4,7 @@ A head that the folder has no weights for is drawn from the seed. Every other mi
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,7 @@ process.prepare()
 import torch  # noqa: E402
 from peft import PeftModel  # noqa: E402
 from safetensors import SafetensorError  # noqa: E402
+from torch import nn  # noqa: E402
 from transformers import (  # noqa: E402
     AutoConfig,
     AutoModelForSeq2SeqLM,
@@ -112,6 +113,7 @@ def _whole(folder: Path, head: Head, dtype: Precision, *, seed: int | None, drop
     check_config(folder)
     check_weights(folder, "*.safetensors")
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    others = seed is not None and head.kind != "seq2seq" and tuple(config.id2label.values()) != names_of(head)
     if head.kind != "seq2seq":
         _name_labels(config, head)
     set_dropout(config, dropout)
@@ -126,17 +128,40 @@ def _whole(folder: Path, head: Head, dtype: Precision, *, seed: int | None, drop
                 local_files_only=True,
                 use_safetensors=True,
                 output_loading_info=True,
+                ignore_mismatched_sizes=others,
             )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise DataError(f"the model cannot be loaded: {error}", where=str(folder)) from error
     model, report = loaded
+    _check_sizes(report["mismatched_keys"], model, folder)
     _check_missing(sorted(report["missing_keys"]), model, folder, new_head=seed is not None and head.kind != "seq2seq")
+    if others:
+        _draw_anew(model, set(report["missing_keys"]), seed=seed or 0)
     return model.eval()
 
 
+def names_of(head: Head) -> tuple[str, ...]:
+    """The names of the logits, in their order; a score has one logit."""
+    return head.labels or ("score",)
+
+
+def _draw_anew(model: Any, drawn: set[str], *, seed: int) -> None:
+    """Draw the last layer of a head that the base brings for labels of its own. `drawn`: what is new already."""
+    generator = torch.Generator().manual_seed(seed)
+    for path, layer in model.named_modules():
+        last = isinstance(layer, nn.Linear) and layer.out_features == model.config.num_labels
+        if last and not path.startswith(f"{model.base_model_prefix}.") and f"{path}.weight" not in drawn:
+            with torch.no_grad():
+                fresh = torch.empty(layer.weight.shape, dtype=torch.float32)
+                fresh.normal_(0.0, float(getattr(model.config, "initializer_range", 0.02)), generator=generator)
+                layer.weight.copy_(fresh)
+                if layer.bias is not None:
+                    layer.bias.zero_()
+
+
 def _name_labels(config: Any, head: Head) -> None:
-    """The labels and the kind of loss, as transformers' own pipelines read them; a score has one logit and no names."""
-    names = head.labels or ("score",)
+    """The labels and the kind of loss, as transformers' own pipelines read them."""
+    names = names_of(head)
     config.id2label = dict(enumerate(names))
     config.label2id = {name: at for at, name in enumerate(names)}
     config.problem_type = head.problem
@@ -157,6 +182,16 @@ def _check_missing(missing: list[str], model: Any, folder: Path, *, new_head: bo
     bad = [name for name in missing if not new_head or (name.startswith(trunk) and POOLER not in name)]
     if bad:
         raise DataError(f"{len(bad)} weights are missing, the first is {bad[0]}", where=str(folder))
+
+
+def _check_sizes(mismatched: Iterable[Any], model: Any, folder: Path) -> None:
+    """Raises DataError for a weight of the trunk that has another size than the config says."""
+    names = sorted(one if isinstance(one, str) else str(one[0]) for one in mismatched)
+    bad = [name for name in names if name.startswith(f"{model.base_model_prefix}.")]
+    if bad:
+        raise DataError(
+            f"{len(bad)} weights have other sizes than the config says, the first is {bad[0]}", where=str(folder)
+        )
 
 
 def head_parts(model: Any) -> tuple[str, ...]:
