@@ -148,15 +148,16 @@ def names_of(head: Head) -> tuple[str, ...]:
 def _draw_anew(model: Any, drawn: set[str], *, seed: int) -> None:
     """Draw the last layer of a head that the base brings for labels of its own. `drawn`: what is new already."""
     generator = torch.Generator().manual_seed(seed)
-    for path, layer in model.named_modules():
-        last = isinstance(layer, nn.Linear) and layer.out_features == model.config.num_labels
-        if last and not path.startswith(f"{model.base_model_prefix}.") and f"{path}.weight" not in drawn:
-            with torch.no_grad():
-                fresh = torch.empty(layer.weight.shape, dtype=torch.float32)
-                fresh.normal_(0.0, float(getattr(model.config, "initializer_range", 0.02)), generator=generator)
-                layer.weight.copy_(fresh)
-                if layer.bias is not None:
-                    layer.bias.zero_()
+    spread = float(getattr(model.config, "initializer_range", 0.02))
+    layers = [(path, one) for path, one in model.named_modules() if isinstance(one, nn.Linear)]
+    outside = [(path, one) for path, one in layers if not path.startswith(f"{model.base_model_prefix}.")]
+    for path, layer in outside:
+        if layer.out_features != model.config.num_labels or f"{path}.weight" in drawn:
+            continue
+        fresh = torch.empty(layer.weight.shape, dtype=torch.float32).normal_(0.0, spread, generator=generator)
+        layer.weight.data.copy_(fresh)
+        if layer.bias is not None:
+            layer.bias.data.zero_()
 
 
 def _name_labels(config: Any, head: Head) -> None:
