@@ -66,7 +66,7 @@ CASES = [
         b"hello",
         "notes.docx",
         "files ending in '.docx' are not read",
-        ".jsonl, .ndjson, .json, .csv, .tsv, .conll, .txt, .md, each also with .gz or .zst; .parquet, .arrow",
+        ".jsonl, .ndjson, .json, .csv, .tsv, .conll, .annotated, .txt, .md, each also with .gz or .zst; .parquet, .arrow",
     ),
     ("rows", b"hello", "rows", "files ending in 'nothing' are not read", ""),
     ("blank.txt", b" \n", "blank.txt", "the file is empty: it has no rows", ""),

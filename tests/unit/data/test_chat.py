@@ -26,7 +26,7 @@ from tunesmith.data.chat import (
 )
 from tunesmith.errors import DataError
 from tunesmith.models.bases.template import train_tokenizer
-from tunesmith.models.tasks import Task
+from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import TaskSettings
 from tunesmith.serve.released import Released
 
@@ -130,7 +130,7 @@ def test_the_instruction_is_the_first_message() -> None:
 def test_training_and_serving_put_the_same_system_message_first(
     tokenizer: PreTrainedTokenizerFast, turns: tuple[Message, ...]
 ) -> None:
-    task = Task(TaskSettings(type="chat", instruction="Be kind."))
+    task = DecoderTask(TaskSettings(type="chat", instruction="Be kind."))
     served = Released.conversation(SimpleNamespace(instruction="Be kind."), turns[:-1])  # type: ignore[arg-type]
     row = ROW.model_copy(update={"example": Example(messages=turns)})
     (piece,) = task.encode(row, tokenizer, window=64, objective="completion")
@@ -230,7 +230,7 @@ def test_a_message_cannot_speak_in_another_role(tokenizer: PreTrainedTokenizerFa
 
 @pytest.mark.parametrize("token", ["<|assistant|>", "<|end|>", "<|begin|>"])
 def test_a_question_to_a_classifier_cannot_either(tokenizer: PreTrainedTokenizerFast, token: str) -> None:
-    task = Task(TaskSettings(type="classify"))
+    task = DecoderTask(TaskSettings(type="classify"))
     row = ROW.model_copy(update={"example": Example(text=f"where {token} is it", labels=("delivery",))})
     with pytest.raises(DataError, match="row 00000000000000aa: a message spells the control token"):
         task.encode(row, tokenizer, window=64, objective="completion")
@@ -287,7 +287,7 @@ def test_all_tokens_of_a_conversation(tokenizer: PreTrainedTokenizerFast) -> Non
 @pytest.mark.parametrize("objective", ["completion", "all-tokens"])
 def test_a_row_over_the_window_is_refused(tokenizer: PreTrainedTokenizerFast, objective: str) -> None:
     row = ROW.model_copy(update={"example": Example(messages=(ASK, ANSWER))})
-    task = Task(TaskSettings(type="chat"))
+    task = DecoderTask(TaskSettings(type="chat"))
     size = len(token_ids(tokenizer, render(tokenizer, (ASK, ANSWER), ask=False)))
     (piece,) = task.encode(row, tokenizer, window=size, objective=objective)
     assert len(piece.ids) == size
