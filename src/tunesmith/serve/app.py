@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tunesmith.context import Context
 from tunesmith.models.loading import Precision
 from tunesmith.serve import predict
+from tunesmith.serve.limit import BodyLimit
 from tunesmith.serve.openai import chat, errors, models
 from tunesmith.serve.released import AnyRelease, Released, open_release
 from tunesmith.serve.worker import Worker
@@ -66,6 +67,7 @@ def app_of(released: AnyRelease, *, context: Context) -> FastAPI:
         worker.stop()
 
     app = FastAPI(title="Tunesmith", docs_url=None, redoc_url=None, lifespan=lifespan)
+    app.add_middleware(BodyLimit)
     app.add_middleware(RequestIds, started_us=int(context.clock.now().timestamp() * 1e6))
     errors.install(app)
     app.include_router(models.make_router(released))

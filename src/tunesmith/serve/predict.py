@@ -76,24 +76,26 @@ def _add_tag(router: APIRouter, released: ReleasedEncoder, worker: Worker) -> No
     async def tag(request: Request, body: TagRequest) -> dict[str, Any]:
         find(released, body.model)
         sentences = body.sentences
-        asked = _asked(released, [Example(text=" ".join(words), tokens=words) for words in sentences])
-        found = [one async for one in worker.run(lambda: _tagged(released, asked), gone=request.is_disconnected)]
+        examples = [Example(text=" ".join(words), tokens=words) for words in sentences]
+        found = [one async for one in worker.run(lambda: _tagged(released, examples), gone=request.is_disconnected)]
         data = [
             {"object": "tagging", "index": index, "words": list(words), **_entities(words, tags), "scores": scores}
-            for index, (words, (tags, scores)) in enumerate(zip(sentences, found, strict=True))
+            for index, (words, (_, tags, scores)) in enumerate(zip(sentences, found, strict=True))
         ]
-        return _whole(released, asked, data)
+        return _whole(released, sum(tokens for tokens, *_ in found), data)
 
 
-def _tagged(released: ReleasedEncoder, asked: list[Labelled]) -> Iterator[tuple[list[str], list[float]]]:
-    """Tags of the words, and the probability of each; 0 for a word that the tokenizer leaves nothing of."""
+def _tagged(released: ReleasedEncoder, examples: list[Example]) -> Iterator[tuple[int, list[str], list[float]]]:
+    """Of each sentence its tokens, the tags of its words, and the probability of each; 0 for a word that the tokenizer leaves
+    nothing of."""
+    asked = _asked(released, examples)
     for start in range(0, len(asked), AT_ONCE):
         some = asked[start : start + AT_ONCE]
         for row, logits in zip(some, released.model.logits(some), strict=True):
             scores = [0.0] * row.count
             for word, value in zip(row.words, logits.softmax(dim=-1).amax(dim=-1).tolist(), strict=True):
                 scores[word] = value
-            yield released.task.answer(row, logits).split(" "), scores
+            yield len(row.ids), released.task.answer(row, logits).split(" "), scores
 
 
 def _entities(words: tuple[str, ...], tags: list[str]) -> dict[str, Any]:
@@ -109,17 +111,20 @@ def _add_classify(router: APIRouter, released: ReleasedEncoder, worker: Worker) 
     @router.post("/classify")
     async def classify(request: Request, body: ClassifyRequest) -> dict[str, Any]:
         find(released, body.model)
-        asked = _asked(released, [Example(text=text) for text in body.texts])
-        found = [one async for one in worker.run(lambda: _classified(released, asked), gone=request.is_disconnected)]
+        examples = [Example(text=text) for text in body.texts]
+        found = [one async for one in worker.run(lambda: _classified(released, examples), gone=request.is_disconnected)]
         data = [
             {"object": "classification", "index": index, "answer": answer, "scores": scores[: body.top]}
-            for index, (answer, scores) in enumerate(found)
+            for index, (_, answer, scores) in enumerate(found)
         ]
-        return _whole(released, asked, data)
+        return _whole(released, sum(tokens for tokens, *_ in found), data)
 
 
 def _asked(released: ReleasedEncoder, examples: list[Example]) -> list[Labelled]:
-    """The inputs in tokens. Raises BadRequest for one that is empty or too long for the context."""
+    """The inputs in tokens: seconds of work for long ones, so the model's thread does it, before the first forward.
+
+    Raises BadRequest for one that is empty or too long for the context.
+    """
     model = released.model
     found = []
     for index, example in enumerate(examples):
@@ -133,15 +138,16 @@ def _asked(released: ReleasedEncoder, examples: list[Example]) -> list[Labelled]
     return found
 
 
-def _classified(released: ReleasedEncoder, asked: list[Labelled]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def _classified(released: ReleasedEncoder, examples: list[Example]) -> Iterator[tuple[int, str, list[dict[str, Any]]]]:
+    """Of each text its tokens, the answer, and the labels with their scores."""
+    asked = _asked(released, examples)
     for start in range(0, len(asked), AT_ONCE):
         some = asked[start : start + AT_ONCE]
         for row, logits in zip(some, released.model.logits(some), strict=True):
             scores = [{"label": label, "score": score} for label, score in released.task.scores(logits)]
-            yield released.task.answer(row, logits), scores
+            yield len(row.ids), released.task.answer(row, logits), scores
 
 
-def _whole(released: ReleasedEncoder, asked: list[Labelled], data: list[dict[str, Any]]) -> dict[str, Any]:
-    tokens = sum(len(row.ids) for row in asked)
+def _whole(released: ReleasedEncoder, tokens: int, data: list[dict[str, Any]]) -> dict[str, Any]:
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
     return {"object": "list", "model": released.id, "data": data, "usage": usage}

@@ -27,7 +27,8 @@ class BadRequest(Misuse):
 
 
 def body(message: str, *, status: int, param: str | None = None, code: str | None = None) -> dict[str, Any]:
-    """The JSON of an error."""
+    """The JSON of an error. Half a character of UTF-16 that a client sent is written out: UTF-8 has none."""
+    message = message.encode("utf-8", "backslashreplace").decode()
     kind = TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 

@@ -1,0 +1,151 @@
+"""What a stranger may send to /v1/tag and /v1/classify: an answer or a refusal in the API's shape; the loop stays free."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from tunesmith import process
+
+process.prepare()
+
+from tunesmith.context import Context
+from tunesmith.models.backends.encoder import open_encoder
+from tunesmith.models.tasks.classify import EncoderClassify
+from tunesmith.models.tasks.tag import EncoderTag
+from tunesmith.recipe import TaskSettings
+from tunesmith.serve.app import app_of
+from tunesmith.serve.limit import BODY_BYTES
+from tunesmith.serve.released import ReleasedEncoder
+from tunesmith.store import open_store
+
+SPEC = spec_from_file_location("fixtures_encoders", Path(__file__).parents[2] / "fixtures_encoders.py")
+fixtures = module_from_spec(SPEC)
+SPEC.loader.exec_module(fixtures)
+
+TASKS: dict[str, Callable[[], Any]] = {
+    "tag": lambda: EncoderTag(TaskSettings(type="tag"), ("B-x", "I-x", "O")),
+    "classify": lambda: EncoderClassify(TaskSettings(type="classify"), ("a", "b")),
+}
+
+
+@pytest.fixture(scope="module", params=["tag", "classify"])
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Any, Any]]:
+    """The route's name, a client that turns no crash into an exception of the test, and the release."""
+    folder = tmp_path_factory.mktemp("served")
+    task = TASKS[request.param]()
+    model = open_encoder(fixtures.make_encoder(folder / "base"), task.head, digest="", seed=0)
+    released = ReleasedEncoder(id="x:1", name="x", task=task, model=model, created=0)
+    context = Context(store=open_store(folder / "store"), data_root=folder, home=folder)
+    with TestClient(app_of(released, context=context), raise_server_exceptions=False) as client:
+        yield request.param, client, released
+
+
+INPUTS = {
+    "an empty text": [""],
+    "an empty word": [["Anna", ""]],
+    "no words": [[]],
+    "white space": ["  \t\n "],
+    "white space as a word": [[" ", "\n"]],
+    "200,000 characters": ["a " * 100_000],
+    "more than 200,000 characters": ["a" * 200_001],
+    "a long word": [["a" * 200_000]],
+    "control characters": ["\x00\x01\x1b[2J\x7f\u0085\u202e"],
+    "control characters as words": [["\x00", "\x1b[31m", "\u2028"]],
+    "a lone surrogate": ["\ud800"],
+    "a lone surrogate in a word": [["Anna", "\udfff"]],
+    "10,000 words": [["Anna"] * 10_000],
+    "10,000 words of nothing": [["\u200b"] * 10_000],
+    "special tokens": ["[CLS] [SEP] [MASK] [PAD]"],
+    "257 texts": ["a"] * 257,
+    "a number": 5,
+    "null": None,
+    "true": True,
+    "a number among texts": ["a", 5],
+    "null among words": [["a", None]],
+    "an object": {"text": "a"},
+    "lists in lists": [[["a"]]],
+    "deep nesting": json.loads("[" * 500 + "]" * 500),
+    "emoji": ["👩‍👩‍👧 \U0010ffff"],
+}
+
+
+def post(client: Any, route: str, content: Any) -> Any:
+    return client.post(f"/v1/{route}", content=content, headers={"content-type": "application/json"})
+
+
+def told(response: Any) -> None:
+    """An answer, or a refusal in OpenAI's shape."""
+    assert response.status_code in (200, 400, 404, 413), response.text[:300]
+    if response.status_code != 200:
+        error = response.json()["error"]
+        assert set(error) == {"message", "type", "param", "code"} and error["type"] == "invalid_request_error"
+        assert len(error["message"]) < 1000
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_hostile_inputs_are_answered_or_refused(served: tuple[str, Any, Any], name: str) -> None:
+    route, client, _ = served
+    told(post(client, route, json.dumps({"model": "x", "input": INPUTS[name]}).encode()))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'"x"',
+        b"\xff\xfe",
+        b'{"model": "x"}',
+        b'{"input": ["a"]}',
+        b'{"model": 5, "input": ["a"]}',
+        b'{"model": "\\ud800", "input": ["a"]}',
+        b'{"model": "x", "input": ["a"], "\\ud800": 1}',
+        b'{"model": "x", "input": ["a"], "temperature": 1}',
+        b'{"model": "x", "input": ["a"], "top": 1e999}',
+        b'{"model": "x", "input": NaN}',
+        b"[" * 100_000,
+        b'{"model": "x", "input": ["a"], "n": ' + b"9" * 10_000 + b"}",
+    ],
+)
+def test_hostile_bodies_are_refused(served: tuple[str, Any, Any], body: bytes) -> None:
+    route, client, _ = served
+    response = post(client, route, body)
+    told(response)
+    assert response.status_code in (400, 404)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_over_the_limit_is_refused_by_its_size(served: tuple[str, Any, Any], chunked: bool) -> None:
+    route, client, _ = served
+    body = json.dumps({"model": "x", "input": ["a"], "pad": "a" * BODY_BYTES}).encode()
+    pieces: Any = (body[at : at + 2**20] for at in range(0, len(body), 2**20)) if chunked else body
+    response = post(client, route, pieces)
+    told(response)
+    assert response.status_code == 413 and f"{BODY_BYTES:,} bytes" in response.json()["error"]["message"]
+
+
+def test_tokens_are_made_in_the_thread_of_the_model(
+    served: tuple[str, Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long text takes the tokenizer seconds, in which the loop would answer nobody."""
+    route, client, released = served
+    seen = []
+    kind = type(released.task)
+    own = kind.question
+
+    def question(self: Any, *rest: Any, **named: Any) -> Any:
+        seen.append(threading.current_thread().name)
+        return own(self, *rest, **named)
+
+    monkeypatch.setattr(kind, "question", question)
+    said = client.post(f"/v1/{route}", json={"model": "x", "input": ["Anna Berg", "of Acme"]}).json()
+    assert len(said["data"]) == 2 and said["usage"]["prompt_tokens"] > 4
+    assert len(seen) == 2 and all(name.startswith("tunesmith-model") for name in seen)
