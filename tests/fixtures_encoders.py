@@ -45,6 +45,9 @@ ENCODERS: dict[str, dict[str, Any]] = {
         "initializer_range": 0.3,
     },
 }
+NO_MASK: dict[str, dict[str, Any]] = {"convbert": {**SMALL, "embedding_size": 32}}
+"""Families whose layers look at the padding beside a row; they are refused."""
+
 SEQ2SEQ: dict[str, dict[str, Any]] = {
     "t5": {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4, "initializer_factor": 3.0},
     **{
@@ -89,7 +92,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
 
 def make_encoder(folder: Path, family: str = "bert", *, seed: int = 3) -> Path:
     """Config, weights under a masked-language-model head, tokenizer."""
-    return _make(folder, family, ENCODERS[family], AutoModelForMaskedLM, seed)
+    return _make(folder, family, {**ENCODERS, **NO_MASK}[family], AutoModelForMaskedLM, seed)
 
 
 def make_seq2seq(folder: Path, family: str = "t5", *, seed: int = 3) -> Path:

@@ -149,7 +149,7 @@ def text_of(row: Row) -> str:
 
 
 def check_padding(model: Any, rows: Sequence[Sequence[int]], *, where: str) -> None:
-    """Raises Misuse when a row's logits change with the row beside it by more than rounding.
+    """Raises Misuse when a row's logits change with the row beside it by more than rounding, DataError for NaN.
 
     `rows`: ordinary rows in the model's own tokens, two or more of different lengths.
     """
@@ -163,6 +163,9 @@ def check_padding(model: Any, rows: Sequence[Sequence[int]], *, where: str) -> N
     bound = TOLERANCE.get(next(model.parameters()).dtype, COARSE)
     for row, mine, own in zip(rows, together, alone, strict=True):
         part = mine[: len(row)] if own.ndim == 2 else mine
+        if not own.isfinite().all():
+            hint = "its weights are broken, or its training has diverged"
+            raise DataError("the model's own logits are not numbers", where=where, hint=hint)
         apart = float((part - own).norm()) / max(float(own.norm()), 1e-6)
         if not apart <= bound:
             raise Misuse(

@@ -1,0 +1,49 @@
+"""An encoder is tried whenever it is opened, tuned weights as well as a base: a row gets what it gets alone, and numbers."""
+
+from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from tunesmith.errors import DataError, Misuse
+from tunesmith.models.backends.encoder import open_encoder
+from tunesmith.models.heads import Head, load_headed
+
+SPEC = spec_from_file_location("fixtures_encoders", Path(__file__).parents[2] / "fixtures_encoders.py")
+fixtures = module_from_spec(SPEC)
+SPEC.loader.exec_module(fixtures)
+
+HEADS = (Head("sequence", ("a", "b"), "single_label_classification"), Head("token", ("B-x", "O")))
+
+
+def tuned(folder: Path, base: Path, head: Head) -> Path:
+    """A folder as training leaves it: the head's weights are there."""
+    model, tokenizer = load_headed(base, head, seed=5)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("head", HEADS, ids=lambda head: head.kind)
+def test_tuned_weights_that_look_at_padding_are_refused_with_the_figure(tmp_path: Path, head: Head) -> None:
+    folder = tuned(tmp_path / "tuned", fixtures.make_encoder(tmp_path / "base", "convbert"), head)
+    told = r"a convbert model gives a row of \d+ tokens other logits .* \d\.\de-0[123] apart, 1e-04 is allowed"
+    with pytest.raises(Misuse, match=told):
+        open_encoder(folder, head, digest="")
+
+
+@pytest.mark.parametrize("head", HEADS, ids=lambda head: head.kind)
+def test_tuned_weights_that_give_no_numbers_are_refused(
+    tmp_path: Path, encoder: Callable[[str], Path], head: Head
+) -> None:
+    folder = tuned(tmp_path, encoder("bert"), head)
+    assert open_encoder(folder, head, digest="").model.config.num_labels == 2
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.weight"][0, 0] = torch.nan
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    with pytest.raises(DataError, match="the model's own logits are not numbers") as caught:
+        open_encoder(folder, head, digest="")
+    assert caught.value.where == str(folder) and "diverged" in caught.value.hint
