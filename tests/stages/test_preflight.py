@@ -119,6 +119,11 @@ def broken_log(desk: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
     return {}
 
 
+def few(desk: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    gate = [{"metric": "exact-match", "at_least": 0.0}, {"metric": "chrf", "at_least": 10.0}]
+    return {"gate": gate, "evaluate": {"metrics": ["exact-match", "chrf"], "resamples": 200}}
+
+
 def long_training_rows(desk: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
     long = [{"prompt": " ".join(f"{n} kettles" for n in range(200 + k)), "completion": "refund"} for k in range(7)]
     write_rows(desk / "rows.jsonl", [*rows(0, label), *long])
@@ -139,6 +144,9 @@ BAD: dict[str, tuple[Callable[[Path, pytest.MonkeyPatch], dict[str, Any]], type[
     ),
     "a baseline without words": (
         wordless, Misuse, "tfidf-words cannot be measured: the training prompts hold no words", "gate", "another system",
+    ),
+    "too few held-out rows for an interval": (
+        few, Misuse, "the interval of chrf needs at least 20 held-out rows, and there are 8", "gate.1", "hold out 12 more",
     ),
     "no held-out rows left": (none_left, Misuse, "the audit left no held-out rows", "data.test", "quarantine"),
     "a cache that is wrong": (

@@ -23,7 +23,8 @@ from tunesmith.models.tasks import AnyTask, DecoderTask, build_task
 from tunesmith.preflight import Fault
 from tunesmith.recipe import EvaluateSettings, Requirement, TaskSettings
 from tunesmith.scoring import Answer, metrics_for
-from tunesmith.scoring.defaults import default_metrics, names_labels
+from tunesmith.scoring.defaults import default_metrics, fits, names_labels
+from tunesmith.scoring.evidence import fewest_rows
 
 NAMED = 3
 """Rows that are named of those that have one fault."""
@@ -51,7 +52,11 @@ def row_faults(ahead: Ahead, settings: EvaluateSettings, context: Context) -> li
         return [Fault("the audit left no held-out rows to evaluate on", "data.test", hint)]
     training, rows = load_rows(ahead.training, context.store), load_rows(ahead.test, context.store)
     task = build_task(ahead.task, _shape(ahead.reader), training)
-    found = [*_unscored(ahead, rows, task, settings), *_unlearned(ahead, training, settings)]
+    found = [
+        *_too_few(ahead, len(rows), settings),
+        *_unscored(ahead, rows, task, settings),
+        *_unlearned(ahead, training, settings),
+    ]
     if ahead.reader is not None and ahead.task.type != "text":
         found += _unread(ahead.reader, rows, task, settings=settings, context=context)
     return found
@@ -95,6 +100,20 @@ def _unscored(ahead: Ahead, rows: Sequence[Row], task: AnyTask, settings: Evalua
             what = f"{len(bad)} of {len(rows)} held-out rows cannot be scored by {metric.id}: {bad[0][1]}; {which}"
             hint = "mend the rows, or the keys evaluate.label, evaluate.fields and evaluate.reply that say what is read"
             found.append(Fault(what, "evaluate.metrics", hint))
+    return found
+
+
+def _too_few(ahead: Ahead, count: int, settings: EvaluateSettings) -> list[Fault]:
+    """Lines of the policy that no answers can meet: the metric has no interval for so few held-out rows."""
+    metrics = {one.id: one for one in metrics_for(settings, settings.metrics or default_metrics(ahead.task))}
+    other = ", or ask for exact-match, which needs fewer" if fits("exact-match", ahead.task) else ""
+    found = []
+    for at, line in enumerate(ahead.policy):
+        fewest = fewest_rows(metrics[line.metric]) if line.metric in metrics else 1
+        if count < fewest:
+            what = f"the interval of {line.metric} needs at least {fewest} held-out rows, and there are {count}"
+            hint = f"hold out {fewest - count} more (data.test, or data.split){other}"
+            found.append(Fault(what, f"gate.{at}", hint))
     return found
 
 

@@ -1,7 +1,7 @@
 """From scores to evidence: the steps that metrics share. Every number leaves here as an Estimate or as Insufficient."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy
 from numpy.random import Generator
@@ -10,7 +10,7 @@ from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
 from tunesmith.registry import signature
 from tunesmith.scoring.metric import Metric, Pair
 from tunesmith.stats import mcnemar
-from tunesmith.stats.bootstrap import Array, Resampling, Statistic, interval, paired
+from tunesmith.stats.bootstrap import FEWEST, Array, Resampling, Statistic, interval, paired
 from tunesmith.stats.interval import Interval, NoInterval
 from tunesmith.stats.paired import constant_interval, mean_interval, proportion_difference, t_test
 from tunesmith.stats.power import minimum_detectable
@@ -101,12 +101,18 @@ def compare_means(metric: Metric, pair: Pair, *, bounds: tuple[float, float], le
     return comparison(metric, pair, mean_interval(gaps, level=level), p_value=t_test(gaps))
 
 
+@runtime_checkable
 class Summed(Metric, Protocol):
     """A metric that is a statistic of sums over rows."""
 
     def records(self, scores: Sequence[Score]) -> Array:
         """(n, k): what each row adds to the sums."""
         ...
+
+
+def fewest_rows(metric: Metric) -> int:
+    """Rows below which a metric has no interval whatever the answers are."""
+    return FEWEST if isinstance(metric, Summed) else 1
 
 
 def estimate_sums(

@@ -8,6 +8,7 @@ from tunesmith.errors import Misuse
 from tunesmith.recipe.stages import EvaluateSettings
 from tunesmith.scoring import Answer, Metric, Pair, metric_ids, metrics_for
 from tunesmith.scoring.defaults import NUMBER_METRICS, SET_METRICS, TAG_METRICS
+from tunesmith.scoring.evidence import fewest_rows
 
 ALL = metrics_for(EvaluateSettings(resamples=200), metric_ids())
 GOOD = '{"fields": {"a": "1"}}'
@@ -83,3 +84,17 @@ def test_pairs_are_of_the_same_rows_in_the_same_order() -> None:
     scores = [metric.score(Answer(name, GOOD, GOOD, 8.0)) for name in ("a", "b")]
     with pytest.raises(Misuse, match="not scored on the same rows"):
         Pair(scores, scores[::-1], "majority")
+
+
+@pytest.mark.parametrize("metric", ALL, ids=named)
+def test_fewest_rows_is_where_a_comparison_begins_to_have_an_interval(metric: Metric) -> None:
+    def compared(count: int) -> Estimate | Insufficient:
+        texts = [(expected_by(metric, i), output_by(metric, i)) for i in range(count)]
+        tuned = [metric.score(Answer(f"r{i}", text, text, 5.0 + i % 7)) for i, (text, _) in enumerate(texts)]
+        other = [metric.score(Answer(f"r{i}", text, said, 9.0 + i % 5)) for i, (text, said) in enumerate(texts)]
+        return metric.compare(Pair(tuned, other, "majority"), rng()).difference
+
+    fewest = fewest_rows(metric)
+    assert isinstance(compared(max(fewest, 4)), Estimate)
+    below = compared(fewest - 1)
+    assert isinstance(below, Insufficient) and below.n == fewest - 1
