@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from tunesmith import process
 from tunesmith.errors import DataError, Misuse
+from tunesmith.models.dropout import set_dropout
 from tunesmith.models.loading import (
     DTYPES,
     NOT_THE_USERS,
@@ -166,15 +167,6 @@ def _name_labels(config: Any, head: Head) -> None:
     config.id2label = dict(enumerate(names))
     config.label2id = {name: at for at, name in enumerate(names)}
     config.problem_type = head.problem
-
-
-def set_dropout(config: Any, rate: float) -> None:
-    """Put one rate in the place of all dropout rates of a config; layers are never dropped whole."""
-    for name, value in vars(config).items():
-        if "dropout" in name and (value is None or isinstance(value, int | float)):
-            setattr(config, name, rate)
-        elif name.endswith("layerdrop"):
-            setattr(config, name, 0.0)
 
 
 def _check_missing(missing: list[str], model: Any, folder: Path, *, new_head: bool) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from tunesmith import process
 from tunesmith.errors import DataError, MachineFailure, Misuse
+from tunesmith.models.dropout import set_dropout
 
 process.prepare()
 
@@ -142,7 +143,7 @@ def load_frame(folder: Path, *, dtype: Precision = "fp32") -> tuple[Any, PreTrai
     """The model without its weights, every tensor on torch's meta device, and its tokenizer; no weight file is opened."""
     check_present(folder)
     check_config(folder)
-    config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    config = _config(folder)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype], trust_remote_code=False)
     return model.eval(), open_tokenizer(folder)
@@ -192,6 +193,7 @@ def _model(folder: Path, dtype: Precision, four_bits: bool) -> Any:
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(folder),
+            config=_config(folder),
             dtype=DTYPES[dtype],
             trust_remote_code=False,
             local_files_only=True,
@@ -207,6 +209,13 @@ def _model(folder: Path, dtype: Precision, four_bits: bool) -> Any:
         # transformers fills missing weights with random numbers and goes on; the answers would be noise.
         raise DataError(f"{len(missing)} weights are missing, the first is {missing[0]}", where=str(folder))
     return model.eval()
+
+
+def _config(folder: Path) -> Any:
+    """The config with all dropout off: a decoder is trained without it, and answers without it in any case."""
+    config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    set_dropout(config, 0.0)
+    return config
 
 
 def _nf4(dtype: Precision) -> BitsAndBytesConfig:

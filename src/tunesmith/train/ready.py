@@ -13,6 +13,7 @@ from tunesmith.errors import DataError, Misuse
 from tunesmith.models.agreement import Agreement
 from tunesmith.models.architecture import architecture_of, positions_of
 from tunesmith.models.bases.prepare import prepared_base
+from tunesmith.models.dropout import dropout_of, replaced
 from tunesmith.models.loading import context_length
 from tunesmith.models.packed.check import check_packable, sharing
 from tunesmith.models.packed.ending import cut_down, is_cut_down
@@ -121,6 +122,8 @@ def get_ready(
         task.check(settings)
         hollow, seed = ranks.sharded and not ranks.leads, context.seed_for(f"train/head/{settings.seed}") % 2**63
         model, tokenizer = load_base(folder, settings, hollow=hollow, head=task.head, seed=seed)
+        if rates := dropout_of(folder, classifies=task.head is not None):
+            context.progress.say(replaced(rates, settings.base_dropout))
         positions = context_length(model) if task.head is None else positions_of(model, tokenizer)
         window = min(settings.max_tokens or positions, positions)
         told = context.progress.track(rows, label="encode rows", total=len(rows))
