@@ -39,6 +39,7 @@ from tunesmith.data.lineage.record import record_dataset, record_release, record
 from tunesmith.data.sources import fingerprint  # noqa: E402
 from tunesmith.models.bases.prepare import prepared_base, template_text  # noqa: E402
 from tunesmith.models.reader import open_reader  # noqa: E402
+from tunesmith.models.reading import Reader  # noqa: E402
 
 StageName = Literal["audit", "train", "evaluate", "gate", "release"]
 ORDER: tuple[StageName, ...] = ("audit", "train", "evaluate", "gate", "release")
@@ -185,13 +186,14 @@ class _Run:
 
     def _audit(self, result: RunResult) -> RunResult:
         recipe = self.recipe
+        base, reader = _base_key(recipe, self.context), self._reader()
         parts = {
             "files": fingerprint(recipe.data, self.context),
             "references": {file.name: file.sha256 for file in audit.references_of(recipe.audit, self.context)},
             "settings": recipe.audit.model_dump(mode="json"),
             "data": recipe.data.model_dump(mode="json"),
             "task": recipe.task.model_dump(mode="json"),
-            "base": _base_key(recipe, self.context),
+            "base": base,
             "max_tokens": recipe.train.max_tokens,
             "objective": recipe.train.objective,
         }
@@ -205,13 +207,17 @@ class _Run:
                 self.context,
                 task=recipe.task,
                 again=self.again,
-                reader=open_reader(recipe.base, recipe.task, self.context, train=recipe.train),
+                reader=reader,
             ),
         )
         for dataset in (report.train, report.test):
             if dataset is not None:
                 record_dataset(dataset, self.context.store)
         return replace(result, audit=report, reused=(*result.reused, *reused))
+
+    def _reader(self) -> Reader | None:
+        """How the base reads rows; what its files and config do not allow is told here, before any row is read."""
+        return open_reader(self.recipe.base, self.recipe.task, self.context, train=self.recipe.train)
 
     def _train(self, result: RunResult) -> RunResult:
         assert result.audit is not None

@@ -4,12 +4,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tunesmith import process
+from tunesmith.errors import DataError
 
 process.prepare()
 
 from torch import nn  # noqa: E402
 from transformers import AutoConfig  # noqa: E402
-from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES  # noqa: E402
+from transformers.models.auto.modeling_auto import (  # noqa: E402
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
 
 Architecture = Literal["decoder", "encoder", "encoder-decoder"]
 
@@ -32,6 +36,17 @@ def shape_of(config: Any) -> Architecture:
     if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False):
         return "encoder"
     return "decoder"
+
+
+def check_known(folder: Path) -> None:
+    """Raises DataError for a base that is neither encoder nor encoder-decoder and that transformers has no language model for.
+
+    By its config alone, e.g. of a model of images; the config has been read before.
+    """
+    config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    if shape_of(config) == "decoder" and type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        said = f"a base of type {config.model_type} is no language model that transformers loads for text"
+        raise DataError(said, where="base", hint="give another base; `tunesmith base list` shows some")
 
 
 def positions_of(model: Any, tokenizer: Any) -> int:

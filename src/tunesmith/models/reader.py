@@ -17,7 +17,7 @@ from tunesmith.models.bases.prepare import prepared_base
 from tunesmith.models.loading import context_length, open_tokenizer
 from tunesmith.models.plain_reader import PlainReader, positions_in
 from tunesmith.models.reading import Bound, Reader, Reading
-from tunesmith.models.tasks import DecoderTask
+from tunesmith.models.tasks import DecoderTask, named_task
 from tunesmith.recipe import BaseSettings, NewBase, TaskSettings, TrainSettings
 
 process.prepare()
@@ -105,14 +105,15 @@ class BaseReader:
 def open_reader(base: BaseSettings, task: TaskSettings, context: Context, *, train: TrainSettings) -> Reader | None:
     """The reader of a recipe's base; None for a base from nothing, whose tokenizer is trained on what the audit leaves.
 
-    Raises RecipeError when the base is not there, or has no chat
-    template and needs one.
+    Raises RecipeError when the base is not there, has no chat template and needs one, or has not the shape of the task.
     """
     if isinstance(base, NewBase):
         return None
     model = prepared_base(base, task, context, train=train)
     folder = context.store.checkout(model.tree)
-    if (shape := architecture_of(folder)) != "decoder":
+    shape = architecture_of(folder)
+    named_task(task, shape, ())
+    if shape != "decoder":
         plain = open_tokenizer(folder)
         limit = positions_in(folder, plain)
         return PlainReader(model.name, model.tree, min(train.max_tokens or limit, limit), task, shape, plain)

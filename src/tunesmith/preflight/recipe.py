@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Final, Literal
 
 from tunesmith.errors import Misuse
+from tunesmith.preflight.base import base_faults, template_faults
 from tunesmith.preflight.fault import Fault, refuse
-from tunesmith.recipe import NewBase, Recipe, Requirement, SourceSettings
+from tunesmith.recipe import Recipe, Requirement, SourceSettings
 from tunesmith.scoring.catalogue import metric_class, metric_ids
 from tunesmith.scoring.defaults import LABEL_METRICS, baselines_of, default_metrics, fits, has_base, names_labels
 from tunesmith.trust.keys import load_signer
@@ -26,7 +27,7 @@ def check_recipe(recipe: Recipe, *, until: Until, home: Path, data_root: Path) -
 def recipe_faults(recipe: Recipe, *, until: Until, home: Path, data_root: Path) -> list[Fault]:
     """Everything that stands against the stages up to `until`; `home` is the recipe's folder."""
     stages = ORDER[: ORDER.index(until) + 1]
-    found = list(_data(recipe, home, data_root))
+    found = [*_data(recipe, home, data_root), *base_faults(recipe, home), *template_faults(recipe, home)]
     if "evaluate" in stages:
         found += [*_held_out(recipe), *_metrics(recipe)]
     if "gate" in stages:
@@ -42,8 +43,6 @@ def _data(recipe: Recipe, home: Path, data_root: Path) -> Iterator[Fault]:
     for where, path in ((where, path) for where, source in named for path in _local_paths(source)):
         if not _is_there(path, data_root, home):
             yield Fault("there is no such file", f"{where}: {path}", "paths start at the recipe, or at --data-root")
-    if isinstance(recipe.base, NewBase) and not (home / recipe.base.config).is_file():
-        yield Fault("there is no such file", f"base.config: {recipe.base.config}", "the path starts at the recipe")
 
 
 def _local_paths(source: SourceSettings) -> list[str]:

@@ -13,7 +13,7 @@ from tunesmith.context import Context
 from tunesmith.data.chat_templates import VETTED, offered
 from tunesmith.data.templates import habits
 from tunesmith.errors import DataError, RecipeError
-from tunesmith.models.architecture import Architecture, architecture_of
+from tunesmith.models.architecture import Architecture, architecture_of, check_known
 from tunesmith.models.bases.cache import count_all_parameters
 from tunesmith.models.bases.resolve import resolve_base
 from tunesmith.models.bases.tokens import add_tokens, beyond_rows, check_rows, ends_of_texts
@@ -53,6 +53,7 @@ def prepared_base(
     """
     raw = resolve_base(base, context, texts=texts)
     check_config(context.store.checkout(raw.tree))
+    check_known(context.store.checkout(raw.tree))
     if train.add_tokens:
         raw = _with_tokens(raw, train, context)
     ref = _with_template(raw, task, context)

@@ -47,6 +47,18 @@ def convert(path: Path, folder: Path) -> str:
     return _in_words([one.info.kind.name for one in tensors])
 
 
+def check(path: Path) -> dict[str, Any]:
+    """The config that a GGUF file would give, from its header alone. Raises DataError as `convert` does before it writes."""
+    where = path.name
+    header = read_header(path)
+    config = config_of(header, where)
+    place_tensors(header, config, where)
+    tokenizer_of(header, where)
+    special_of(header, where)
+    template = header.keys.get("tokenizer.chat_template")
+    return {**config, "chat_template": template if isinstance(template, str) else ""}
+
+
 def _factors(path: Path, header: Header, where: str) -> list[float]:
     info = header.tensors[ROPE_FACTORS]
     if info.kind not in SUPPORTED:
