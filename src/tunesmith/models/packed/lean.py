@@ -1,6 +1,7 @@
-"""Layers of a model that train in less memory and time while `lean` holds: linear layers under LoRA, norms, gated feed-forwards.
+"""Layers of a model that train in less memory and time while `lean` holds: linear layers under LoRA, embeddings, norms, gated
+feed-forwards.
 
-Each computes what the module computes, with a backward pass of its own that keeps less (see the three modules beside this one).
+Each computes what the module computes, with a backward pass of its own that keeps less (see the modules beside this one).
 A norm or a feed-forward is tried first, forward and backward, against the module itself; one that gives something else (Gemma's
 norms add one to their weight) keeps its own code, as does everything that is not recognised.
 """
@@ -11,6 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from tunesmith import process
+from tunesmith.models.packed.lean_embedding import LeanEmbedding, can_be_lean
 from tunesmith.models.packed.lean_feedforward import lean_feed_forward
 from tunesmith.models.packed.lean_linear import lean_linear, watched, weights_of
 from tunesmith.models.packed.lean_norm import lean_norm
@@ -52,6 +54,8 @@ def _replacement(module: nn.Module) -> Forward | None:
         return None
     if type(module) is LoraLinear:
         return _of_linear(module)
+    if can_be_lean(module):
+        return LeanEmbedding(module)
     if set(module._modules) == GATED:
         return _of_feed_forward(module)
     return _of_norm(module) if type(module).__name__.endswith("RMSNorm") else None
