@@ -166,7 +166,9 @@ def test_a_family_gives_the_same_and_its_own_code_comes_back(family: str, replac
         mine = numbers(model)
         assert all("forward" in model.get_submodule(path).__dict__ for path in paths)
     names = {path.rpartition(".")[2] for path in paths}
-    embedding = {"embed_tokens"} if rank == 0 and family != "gemma2" else set()  # Gemma's is scaled, and a class of its own
+    embedding = (
+        {"embed_tokens"} if rank == 0 and family != "gemma2" else set()
+    )  # Gemma's is scaled, and a class of its own
     assert {name for name in names if not name.endswith("_proj")} == replaced | embedding
     assert any(name.endswith("_proj") for name in names) == bool(rank)
     assert all("forward" not in module.__dict__ for module in model.modules())

@@ -4,7 +4,7 @@ torch makes a dense gradient of [V, D] zeros in each backward pass, of which a p
 of several passes then adds them up. Here the gradient of a step is one tensor, made once and emptied between steps.
 """
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from tunesmith import process
 
@@ -21,7 +21,7 @@ class LeanEmbedding:
         self.module = module
         self.kept: torch.Tensor | None = None
 
-    def __call__(self, input: torch.Tensor) -> torch.Tensor:  # noqa: A002 (the name that nn.Embedding gives it)
+    def __call__(self, input: torch.Tensor) -> torch.Tensor:
         weight = self.module.weight
         if not (weight.requires_grad and torch.is_grad_enabled()):
             return type(self.module).forward(self.module, input)
@@ -40,7 +40,7 @@ class LeanEmbedding:
         weight.grad.index_add_(0, ids, grad)
 
 
-def can_be_lean(module: nn.Module) -> bool:
+def can_be_lean(module: nn.Module) -> TypeGuard[nn.Embedding]:
     """Whether a module is an embedding with nothing special, whose weight nobody else watches."""
     return (
         type(module) is nn.Embedding
