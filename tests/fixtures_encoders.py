@@ -48,34 +48,36 @@ ENCODERS: dict[str, dict[str, Any]] = {
 NO_MASK: dict[str, dict[str, Any]] = {"convbert": {**SMALL, "embedding_size": 32}}
 """Families whose layers look at the padding beside a row; they are refused."""
 
-SEQ2SEQ: dict[str, dict[str, Any]] = {
-    "t5": {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4, "initializer_factor": 3.0},
-    **{
-        name: {
-            "d_model": 32,
-            "encoder_layers": 2,
-            "decoder_layers": 2,
-            "encoder_attention_heads": 4,
-            "decoder_attention_heads": 4,
-            "encoder_ffn_dim": 48,
-            "decoder_ffn_dim": 48,
-            "max_position_embeddings": 258,
-            "init_std": 0.3,
-        }
-        for name in ("bart", "mbart", "marian")
-    },
+T5: dict[str, Any] = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2, "num_heads": 4, "initializer_factor": 1.0}
+BART: dict[str, Any] = {
+    "d_model": 32,
+    "encoder_layers": 2,
+    "decoder_layers": 2,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 48,
+    "decoder_ffn_dim": 48,
+    "max_position_embeddings": 258,
+    "init_std": 0.1,
 }
+SEQ2SEQ: dict[str, tuple[str, dict[str, Any]]] = {
+    "t5": ("t5", T5),
+    "t5-gated": ("t5", {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
+    "mt5": ("mt5", {**T5, "tie_word_embeddings": False}),
+    **{name: (name, BART) for name in ("bart", "mbart", "marian", "pegasus")},
+}
+"""By name the model type of transformers and its shape."""
 
 
-def make_tokenizer() -> PreTrainedTokenizerFast:
-    """Lower-cased WordPiece with `[CLS]` and `[SEP]` around a text."""
+def make_tokenizer(*, opens: bool = True) -> PreTrainedTokenizerFast:
+    """Lower-cased WordPiece with `[CLS]` and `[SEP]` around a text, or `[SEP]` alone behind it."""
     made = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     made.normalizer = normalizers.BertNormalizer(lowercase=True)
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     made.train_from_iterator(TEXTS, trainers.WordPieceTrainer(vocab_size=200, special_tokens=special))
     made.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+        single="[CLS] $A [SEP]" if opens else "$A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     return PreTrainedTokenizerFast(
         tokenizer_object=made,
@@ -96,12 +98,13 @@ def make_encoder(folder: Path, family: str = "bert", *, seed: int = 3) -> Path:
 
 
 def make_seq2seq(folder: Path, family: str = "t5", *, seed: int = 3) -> Path:
-    """Config, weights, tokenizer."""
-    return _make(folder, family, {**SEQ2SEQ[family], "decoder_start_token_id": 0}, AutoModelForSeq2SeqLM, seed)
+    """Config, weights, tokenizer, which puts `[CLS]` and `[SEP]` around targets too, or with T5 `[SEP]` behind them."""
+    kind, shape = SEQ2SEQ[family]
+    return _make(folder, kind, {**shape, "decoder_start_token_id": 0}, AutoModelForSeq2SeqLM, seed)
 
 
 def _make(folder: Path, family: str, shape: dict[str, Any], kind: Any, seed: int) -> Path:
-    tokenizer = make_tokenizer()
+    tokenizer = make_tokenizer(opens="t5" not in family)
     ids = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3}
     config = AutoConfig.for_model(family, vocab_size=len(tokenizer), **ids, **shape)
     torch.manual_seed(seed)

@@ -50,6 +50,11 @@ class Encoded:
     weights: tuple[float, ...] = ()
 
     @property
+    def sides(self) -> tuple[int, ...]:
+        """The lengths of what must fit the context, each by itself."""
+        return (len(self.ids),)
+
+    @property
     def supervised(self) -> int:
         """How many tokens are trained on; position 0 has nothing to be predicted from."""
         return sum(end - max(start, 1) for start, end in self.spans)

@@ -10,8 +10,10 @@ from tunesmith.recipe import TaskSettings
 from tunesmith.scoring import Metric
 from tunesmith.scoring.baselines import (
     OF_LABELS,
+    first_words,
     frequent_tags,
     has_words,
+    median_words,
     predict,
     predict_scores,
     predict_sets,
@@ -33,6 +35,8 @@ def baselines(
     match task.type, task.labels:
         case "tag", _:
             return _of_tags(asked, training)
+        case "seq2seq", _:
+            return _of_texts(asked, training)
         case "classify", "multi":
             return _of_sets(asked, training)
         case "classify", "score":
@@ -48,6 +52,21 @@ def _of_tags(asked: HeldOut, training: Sequence[Row]) -> list[System]:
     return [
         System(name, how, answers_of(asked, [" ".join(tags) for tags in frequent_tags(tagged, words, by_word=by_word)]))
         for name, by_word in (("majority", False), ("frequent-tag", True))
+        if name in asked.settings.baselines
+    ]
+
+
+def _of_texts(asked: HeldOut, training: Sequence[Row]) -> list[System]:
+    """The source as the answer, whole or as many of its first words as a target of the training rows has at the middle."""
+    words = median_words([row.example.completion for row in training])
+    prompts = [row.example.prompt_text for row in asked.rows]
+    ways = {
+        "lead": (f"the first {words} words of the source, the middle length of the training targets", words),
+        "copy": ("the source as it is", None),
+    }
+    return [
+        System(name, how, answers_of(asked, [first_words(prompt, count) for prompt in prompts]))
+        for name, (how, count) in ways.items()
         if name in asked.settings.baselines
     ]
 

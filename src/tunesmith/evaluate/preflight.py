@@ -14,12 +14,13 @@ from tunesmith.evaluate.baselines import WORDLESS, labelled, wordless_baselines
 from tunesmith.models.architecture import Architecture
 from tunesmith.models.backends.encoder import open_encoder
 from tunesmith.models.backends.labels import label_options
+from tunesmith.models.backends.seq2seq import open_seq2seq
 from tunesmith.models.backends.trial import check_exact
 from tunesmith.models.loading import Precision, load_folder
 from tunesmith.models.plain_reader import PlainReader
 from tunesmith.models.reader import BaseReader
 from tunesmith.models.reading import Reader
-from tunesmith.models.tasks import AnyTask, DecoderTask, build_task
+from tunesmith.models.tasks import AnyTask, DecoderTask, EncoderDecoder, build_task
 from tunesmith.preflight import Fault
 from tunesmith.recipe import EvaluateSettings, Requirement, TaskSettings
 from tunesmith.scoring import Answer, metrics_for
@@ -75,6 +76,8 @@ def check_base(
     if isinstance(task, DecoderTask):
         model, tokenizer = load_folder(folder, dtype=precision)
         check_exact(tuned(model), tokenizer, where="base")
+    elif isinstance(task, EncoderDecoder):
+        open_seq2seq(folder, digest="", dtype=precision)
     else:
         open_encoder(folder, task.head, digest="", dtype=precision, seed=0)
 

@@ -19,11 +19,12 @@ from tunesmith.errors import DataError
 from tunesmith.evaluate.answers import Asked, chosen, few_shot, generated, measured_bits
 from tunesmith.evaluate.baselines import baselines
 from tunesmith.evaluate.encoders import AskedEncoder, encoder_systems
+from tunesmith.evaluate.seq2seq import AskedSeq2Seq, seq2seq_systems
 from tunesmith.evaluate.system import HeldOut, System
 from tunesmith.models.architecture import architecture_of
 from tunesmith.models.backends.local import LocalModel, open_local, without_adapter
 from tunesmith.models.loading import Precision
-from tunesmith.models.tasks import DecoderTask, build_task
+from tunesmith.models.tasks import DecoderTask, EncoderDecoder, build_task
 from tunesmith.recipe import EvaluateSettings, TaskSettings
 from tunesmith.scoring import Metric, Pair, metrics_for
 from tunesmith.scoring.defaults import LABEL_METRICS, default_metrics
@@ -96,6 +97,9 @@ def _models(
     if isinstance(task, DecoderTask):
         asked = Asked(rows, task, settings, context)
         return asked, _decoders(inputs, asked, training, precision=precision)
+    if isinstance(task, EncoderDecoder):
+        writer = AskedSeq2Seq(rows, task, settings, context, precision)
+        return writer, seq2seq_systems(inputs.trained, writer)
     encoder = AskedEncoder(rows, task, settings, context, precision)
     return encoder, encoder_systems(inputs.trained, training, encoder)
 

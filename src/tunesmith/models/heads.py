@@ -23,6 +23,7 @@ from tunesmith.models.loading import (
     is_adapter,
     open_tokenizer,
 )
+from tunesmith.models.writing import writing_of
 
 process.prepare()
 
@@ -93,13 +94,15 @@ def load_headed(
     """
     check_present(folder)
     if not is_adapter(folder):
-        return _whole(folder, head, dtype, seed=seed, dropout=dropout), open_tokenizer(folder)
+        tokenizer = open_tokenizer(folder)
+        return _settled(_whole(folder, head, dtype, seed=seed, dropout=dropout), tokenizer, head, folder), tokenizer
     if base is None:
         hint = "give the folder of the base it was tuned from"
         raise Misuse("the folder holds an adapter, and no base was given", where=str(folder), hint=hint)
     check_present(base)
     check_weights(folder, "adapter_model*.safetensors")
-    trunk = _whole(base, head, dtype, seed=0, dropout=dropout)
+    tokenizer = open_tokenizer(folder if (folder / "tokenizer.json").is_file() else base)
+    trunk = _settled(_whole(base, head, dtype, seed=0, dropout=dropout), tokenizer, head, base)
     try:
         with warnings.catch_warnings():
             for message in NOT_THE_USERS:
@@ -107,13 +110,23 @@ def load_headed(
             model = PeftModel.from_pretrained(trunk, str(folder), is_trainable=False, autocast_adapter_dtype=False)
     except (ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(f"the adapter does not fit its base: {error}", where=str(folder)) from error
-    return model.eval(), open_tokenizer(folder if (folder / "tokenizer.json").is_file() else base)
+    return model.eval(), tokenizer
+
+
+def _settled(model: Any, tokenizer: PreTrainedTokenizerBase, head: Head, folder: Path) -> Any:
+    """The model; one that writes does it as `writing.Writing` says, here and wherever it is saved to."""
+    if head.kind == "seq2seq":
+        model.generation_config = writing_of(model, tokenizer, where=str(folder)).config(model)
+    return model
 
 
 def _whole(folder: Path, head: Head, dtype: Precision, *, seed: int | None, dropout: float) -> Any:
     check_config(folder)
     check_weights(folder, "*.safetensors")
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
+    if head.kind == "seq2seq" and config.pad_token_id is None:
+        hint = "set pad_token_id in its config.json"
+        raise DataError("the base does not say which token is padding", where=f"{folder}/config.json", hint=hint)
     others = seed is not None and head.kind != "seq2seq" and tuple(config.id2label.values()) != names_of(head)
     if head.kind != "seq2seq":
         _name_labels(config, head)

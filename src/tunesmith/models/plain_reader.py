@@ -11,7 +11,7 @@ from tunesmith.artifacts import Example, Row
 from tunesmith.errors import DataError
 from tunesmith.models.architecture import Architecture, positions_of
 from tunesmith.models.reading import Bound, Reading
-from tunesmith.models.tasks import Task, build_task
+from tunesmith.models.tasks import Task, beyond, build_task
 from tunesmith.recipe import TaskSettings
 
 process.prepare()
@@ -62,12 +62,12 @@ class PlainReader:
             return Reading(problem=error.what.removeprefix(f"row {ROW_ID}: "))
         if not all(piece.supervised for piece in pieces):
             return Reading(problem="there is nothing to train on")
-        spans = [span for piece in pieces for span in piece.spans]
+        lost = [beyond(piece, self.window) for piece in pieces]
         return Reading(
-            tokens=max(len(piece.ids) for piece in pieces),
-            lost=sum(max(0, len(piece.ids) - self.window) for piece in pieces),
+            tokens=max(max(piece.sides) for piece in pieces),
+            lost=sum(tokens for tokens, _ in lost),
             trained=sum(piece.supervised for piece in pieces),
-            lost_trained=sum(max(0, end - max(start, self.window)) for start, end in spans),
+            lost_trained=sum(trained for _, trained in lost),
         )
 
     @cached_property

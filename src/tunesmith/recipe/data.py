@@ -105,7 +105,7 @@ class CatalogueBase(Settings):
     network: bool = Field(default=False, description="let this run fetch the base when it is not in the local cache")
 
 
-TaskName = Literal["chat", "classify", "tag", "text"]
+TaskName = Literal["chat", "classify", "seq2seq", "tag", "text"]
 
 
 def _which_base(value: object) -> str:
@@ -130,7 +130,9 @@ class TaskSettings(Settings):
     """What the model is for. `classify` limits the output to the labels of the training rows."""
 
     type: TaskName
-    instruction: str | None = Field(default=None, description="system message put before every row")
+    instruction: str | None = Field(
+        default=None, description="system message put before every row; with seq2seq, words put before every source"
+    )
     chat_template: str | None = Field(
         default=None,
         min_length=1,

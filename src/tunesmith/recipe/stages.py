@@ -41,8 +41,11 @@ class AuditSettings(Settings):
     )
 
 
-BaselineName = Literal["majority", "tfidf-words", "tfidf-characters", "frequent-tag", "mean", "tfidf-ridge"]
-"""What needs no model: the first three name labels, `frequent-tag` tags words, the last two give a number."""
+BaselineName = Literal[
+    "majority", "tfidf-words", "tfidf-characters", "frequent-tag", "mean", "tfidf-ridge", "lead", "copy"
+]
+"""What needs no model: the first three name labels, `frequent-tag` tags words, the next two give a number, and the last two
+answer with the source, its first words or all of it."""
 
 
 class EvaluateSettings(Settings):

@@ -27,19 +27,25 @@ SMALL_BASE_BYTES: Final = 64 * 1024 * 1024
 """A base below this size goes along with its adapter, so that the release loads with nothing else at hand."""
 
 ADAPTER_CONFIG: Final = "adapter_config.json"
+GENERATION: Final = "generation_config.json"
 INDEX: Final = "model.safetensors.index.json"
 
 
-def place_model(target: Path, model: ModelRef, settings: ReleaseSettings, *, store: Store) -> dict[str, str]:
+def place_model(
+    target: Path, model: ModelRef, settings: ReleaseSettings, *, store: Store, longest: int | None = None
+) -> dict[str, str]:
     """Put weights, tokenizer and template into `target`; {path: SHA-256 hex} of what lies there now.
 
-    With `precision: bf16` the weights are rounded; with fp32 they stay in the precision they were trained in.
+    With `precision: bf16` the weights are rounded; with fp32 they stay in the precision they were trained in. `longest` is how
+    many tokens an encoder-decoder may write: with it transformers' `generate` gives what the evaluation had.
     """
     names = copy_tree(store, model.tree, target)
     if settings.precision == "bf16":
         _round_weights(target, names)
     if model.kind == "adapter":
         _name_base(target / ADAPTER_CONFIG, model.name)
+    if longest is not None:
+        _edit_json(target / GENERATION, lambda config, _folder: config.update(max_new_tokens=longest), target)
     return {name: digest_file(target / name) for name in names}
 
 

@@ -24,7 +24,9 @@ process.prepare()
 
 from tunesmith.data.rows import load_rows  # noqa: E402
 from tunesmith.models.architecture import architecture_of  # noqa: E402
-from tunesmith.models.tasks import build_task  # noqa: E402
+from tunesmith.models.loading import open_tokenizer  # noqa: E402
+from tunesmith.models.plain_reader import positions_in  # noqa: E402
+from tunesmith.models.tasks import EncoderDecoder, build_task  # noqa: E402
 from tunesmith.release import statements  # noqa: E402
 from tunesmith.release.cards import (  # noqa: E402
     Facts,
@@ -171,10 +173,11 @@ def _fill(folder: Path, work: _Work, version: int) -> statements.Subjects:
     """Everything but evidence and signature. The same inputs give the same bytes; no time stands in these files."""
     inputs, store = work.inputs, work.context.store
     recipe, train = inputs.recipe, inputs.train
-    released = place_model(folder, train.model, work.settings, store=store)
+    base = store.checkout(train.base.tree)
+    task = build_task(recipe.task, architecture_of(base), load_rows(inputs.audit.train, store))
+    longest = _longest(recipe, base) if isinstance(task, EncoderDecoder) else None
+    released = place_model(folder, train.model, work.settings, store=store, longest=longest)
     with_base = train.model.kind == "adapter" and place_base(folder, train.base, store=store)
-    architecture = architecture_of(store.checkout(train.base.tree))
-    task = build_task(recipe.task, architecture, load_rows(inputs.audit.train, store))
     precisions = Precisions(stored_precision(folder), inputs.evaluation.precision)
     key = key_id(work.signer.public_pem())
     facts = Facts(version, key, precisions.stored, with_base, len(task.labels), task.head)
@@ -190,6 +193,11 @@ def _fill(folder: Path, work: _Work, version: int) -> statements.Subjects:
         write_atomic(folder / name, data)
     evaluated = {name: digest for name, digest in store.tree(train.model.tree).items() if name.endswith(".safetensors")}
     return statements.Subjects(released=released, evaluated=evaluated, recipe=digest_of(recipe_file))
+
+
+def _longest(recipe: Recipe, base: Path) -> int:
+    """Tokens that an answer had room for in the evaluation."""
+    return min(recipe.evaluate.max_new_tokens, positions_in(base, open_tokenizer(base)))
 
 
 def _documents(inputs: ReleaseInputs, facts: Facts) -> dict[str, bytes]:

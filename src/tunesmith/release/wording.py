@@ -36,7 +36,7 @@ def learned_from(objective: str, task: TaskSettings, head: Head | None) -> str:
     if head is None:
         return OBJECTIVES[objective]
     return {"sequence": f"the {task.labels} label of each row", "token": "the tag of each word"}.get(
-        head.kind, "the targets"
+        head.kind, "the targets alone"
     )
 
 

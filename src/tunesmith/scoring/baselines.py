@@ -3,8 +3,10 @@
 A tuned model that does not beat these has not earned its cost. Deterministic: no random number is drawn.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any, Final, Literal, TypeAlias, get_args
 
 from tunesmith import process
@@ -39,6 +41,20 @@ def frequent_tags(
             own.setdefault(word, Counter())[tag] += 1
     best = {word: _first(counts) for word, counts in own.items()}
     return [[best.get(word, overall) for word in words] for words in asked]
+
+
+def median_words(texts: Sequence[str]) -> int:
+    """Words between white space that a text has at the middle (the lower of two), one at least."""
+    counts = sorted(len(text.split()) for text in texts)
+    return max(1, counts[(len(counts) - 1) // 2]) if counts else 1
+
+
+def first_words(text: str, count: int | None) -> str:
+    """The first words of a text as they stand there; all of them when None."""
+    if count is None:
+        return text.strip()
+    found = islice(re.finditer(r"\S+", text), count)
+    return text[: max((one.end() for one in found), default=0)].strip()
 
 
 def _first(counts: Counter[str]) -> str:

@@ -17,6 +17,18 @@ SPECIAL: Final = frozenset((*LIKELIHOOD_METRICS, *TAG_METRICS, *SET_METRICS, *NU
 """Those that read one kind of answer alone; the others read any text."""
 
 
+DEFAULTS: Final[dict[str, tuple[str, ...]]] = {
+    "chat": ("exact-match", "macro-f1", "chrf"),
+    "classify": ("exact-match", "macro-f1"),
+    "classify multi": (*SET_METRICS, "exact-match"),
+    "classify score": NUMBER_METRICS,
+    "seq2seq": ("chrf", "rouge-l", "exact-match"),
+    "tag": TAG_METRICS,
+    "text": LIKELIHOOD_METRICS,
+}
+"""By the task, and where they differ by its labels."""
+
+
 def names_labels(task: TaskSettings) -> bool:
     """Whether an answer is text or one label, so that baselines of labels can stand beside it."""
     return task.type in ("chat", "classify") and task.labels == "single"
@@ -46,6 +58,8 @@ def baselines_of(task: TaskSettings) -> tuple[str, ...]:
     match task.type, task.labels:
         case "text", _:
             return ()
+        case "seq2seq", _:
+            return ("lead", "copy")
         case "tag", _:
             return ("majority", "frequent-tag")
         case "classify", "score":
@@ -55,15 +69,4 @@ def baselines_of(task: TaskSettings) -> tuple[str, ...]:
 
 def default_metrics(task: TaskSettings) -> tuple[str, ...]:
     """Metric ids, the first one the headline."""
-    match task.type, task.labels:
-        case "classify", "multi":
-            return (*SET_METRICS, "exact-match")
-        case "classify", "score":
-            return NUMBER_METRICS
-        case "classify", "single":
-            return ("exact-match", "macro-f1")
-        case "tag", _:
-            return TAG_METRICS
-        case "text", _:
-            return LIKELIHOOD_METRICS
-    return ("exact-match", "macro-f1", "chrf")
+    return DEFAULTS.get(f"{task.type} {task.labels}") or DEFAULTS[task.type]

@@ -14,8 +14,8 @@ from tunesmith.context import Context
 from tunesmith.models.loading import Precision
 from tunesmith.serve import predict
 from tunesmith.serve.limit import BodyLimit
-from tunesmith.serve.openai import chat, errors, models
-from tunesmith.serve.released import AnyRelease, Released, open_release
+from tunesmith.serve.openai import chat, completions, errors, models
+from tunesmith.serve.released import AnyRelease, Released, ReleasedSeq2Seq, open_release
 from tunesmith.serve.worker import Worker
 
 
@@ -73,6 +73,8 @@ def app_of(released: AnyRelease, *, context: Context) -> FastAPI:
     app.include_router(models.make_router(released))
     if isinstance(released, Released):
         app.include_router(chat.make_router(released, worker, context))
+    elif isinstance(released, ReleasedSeq2Seq):
+        app.include_router(completions.make_router(released, worker, context))
     else:
         app.include_router(predict.make_router(released, worker))
 

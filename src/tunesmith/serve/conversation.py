@@ -11,7 +11,8 @@ from tunesmith.artifacts import Example, Message, Row, message
 from tunesmith.data.chat import prompt_ids
 from tunesmith.errors import DataError
 from tunesmith.serve.answer import Ask, answer
-from tunesmith.serve.released import AnyRelease, Released, ReleasedEncoder
+from tunesmith.serve.released import AnyRelease, Released, ReleasedEncoder, ReleasedSeq2Seq
+from tunesmith.serve.writing import Sampled, write
 
 process.prepare()
 
@@ -21,7 +22,8 @@ AGAIN: Final = "/new begins another conversation"
 
 @dataclass
 class Conversation:
-    """Turns so far with a release. A classifier has no conversation: every text is answered by itself."""
+    """Turns so far with a release. A classifier and a model that turns sources into targets have no
+    conversation: every text is answered by itself."""
 
     release: AnyRelease
     max_new_tokens: int
@@ -37,6 +39,9 @@ class Conversation:
         if isinstance(self.release, ReleasedEncoder):
             yield _labels(self.release, text)
             return
+        if isinstance(self.release, ReleasedSeq2Seq):
+            yield from self._written(self.release, text)
+            return
         said: list[str] = []
         asked = message("user", text)
         for piece in answer(self.release, self._ask(self.release, (*self.turns, asked))):
@@ -44,6 +49,13 @@ class Conversation:
             yield piece.text
         if not self.release.options:
             self.turns += [asked, message("assistant", "".join(said))]
+
+    def _written(self, release: ReleasedSeq2Seq, text: str) -> Iterator[str]:
+        """The target of one source; nothing is kept."""
+        row = Row(row_id="0", file="input", line=1, example=Example(text=text))
+        source = release.task.question(row, release.model.tokenizer, window=release.model.context).source
+        for piece in write(release, source, Sampled(self.max_new_tokens, self.temperature, seed=self.seed)):
+            yield piece.text
 
     def forget(self) -> None:
         """Begin another conversation."""

@@ -19,10 +19,11 @@ from tunesmith.models.architecture import architecture_of  # noqa: E402
 from tunesmith.models.backends.encoder import EncoderModel, open_encoder  # noqa: E402
 from tunesmith.models.backends.labels import label_options  # noqa: E402
 from tunesmith.models.backends.local import LocalModel, open_local  # noqa: E402
+from tunesmith.models.backends.seq2seq import Seq2SeqModel, open_seq2seq  # noqa: E402
 from tunesmith.models.bases.catalogue import is_listed  # noqa: E402
 from tunesmith.models.bases.resolve import resolve_base  # noqa: E402
 from tunesmith.models.loading import Precision, is_adapter  # noqa: E402
-from tunesmith.models.tasks import DecoderTask, EncoderTask, named_task  # noqa: E402
+from tunesmith.models.tasks import DecoderTask, EncoderDecoder, EncoderTask, named_task  # noqa: E402
 from tunesmith.trust.layout import SIGNATURE  # noqa: E402
 from tunesmith.trust.verify import verify_release  # noqa: E402
 
@@ -57,6 +58,7 @@ class TaskFile(BaseModel):
     labels: tuple[str, ...] | None = None
     base: BaseOfRelease | None = None
     task_settings: TaskSettings | None = None
+    max_new_tokens: int = 128
     evaluated_in: Literal["fp32", "bf16"] = "fp32"
     """Older releases do not say it: all of them were evaluated in fp32."""
 
@@ -102,7 +104,23 @@ class ReleasedEncoder:
         return asked in (self.id, self.name)
 
 
-AnyRelease: TypeAlias = Released | ReleasedEncoder
+@dataclass(frozen=True)
+class ReleasedSeq2Seq:
+    """A loaded release that turns a source into a target. `id` is what clients ask for, `max_new_tokens` what was evaluated."""
+
+    id: str
+    name: str
+    task: EncoderDecoder
+    model: Seq2SeqModel
+    max_new_tokens: int
+    created: int
+
+    def answers_to(self, asked: str) -> bool:
+        """`name:version`, or the bare name."""
+        return asked in (self.id, self.name)
+
+
+AnyRelease: TypeAlias = Released | ReleasedEncoder | ReleasedSeq2Seq
 
 
 def open_release(
@@ -122,6 +140,15 @@ def open_release(
     if settings.type in ("classify", "tag") and settings.labels != "score" and not labels:
         raise DataError(f"the task is {settings.type}, and there are no labels", where=str(folder / TASK_FILE))
     task = named_task(settings, architecture_of(base or folder), labels)
+    if isinstance(task, EncoderDecoder):
+        return ReleasedSeq2Seq(
+            id=f"{verified.name}:{verified.version}",
+            name=verified.name,
+            task=task,
+            model=open_seq2seq(folder, base=base, digest=digest, dtype=computed_in),
+            max_new_tokens=card.max_new_tokens,
+            created=int(context.clock.now().timestamp()),
+        )
     if not isinstance(task, DecoderTask):
         return ReleasedEncoder(
             id=f"{verified.name}:{verified.version}",

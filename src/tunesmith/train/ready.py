@@ -19,7 +19,7 @@ from tunesmith.models.packed.check import check_packable, sharing
 from tunesmith.models.packed.ending import cut_down, is_cut_down
 from tunesmith.models.packed.forward import unwrapped
 from tunesmith.models.probes import make_probes
-from tunesmith.models.tasks import EncodedRow, Task, build_task
+from tunesmith.models.tasks import EncodedRow, Task, beyond, build_task
 from tunesmith.recipe import BaseSettings, NewBase, TaskSettings, TrainSettings
 from tunesmith.train.batches import plan_steps
 from tunesmith.train.distributed.ranks import ALONE, Ranks, tell
@@ -129,8 +129,7 @@ def get_ready(
         told = context.progress.track(rows, label="encode rows", total=len(rows))
         encoder = Encoder(task, tokenizer, window, settings.objective)
         encoded, rejected = sort_out(told, encoder, strict=strict)
-        if task.head is None:
-            check_ids(encoded, model, rows)
+        check_ids(encoded, model, rows)
         kept, validation = hold_back(encoded, settings, context)
         vocabulary = tokenizer.get_vocab() if settings.add_tokens else {}
         added = [vocabulary[name] for name in settings.add_tokens]
@@ -240,13 +239,14 @@ def _without_limit(row: Row, encoder: Encoder) -> list[EncodedRow]:
 
 def _rejected(row: Row, reason: str, encoder: Encoder) -> RejectedRow:
     """A row may be several sequences, one per answer; `tokens` is the longest of them, the losses are of all."""
-    whole, window = _without_limit(row, encoder), encoder.window
+    whole = _without_limit(row, encoder)
+    lost = [beyond(piece, encoder.window) for piece in whole]
     return RejectedRow(
         place=_place(row),
         reason=reason,
-        tokens=max((len(piece.ids) for piece in whole), default=None),
-        lost=sum(max(0, len(piece.ids) - window) for piece in whole),
-        lost_trained=sum(max(0, end - max(start, window)) for piece in whole for start, end in piece.spans),
+        tokens=max((max(piece.sides) for piece in whole), default=None),
+        lost=sum(tokens for tokens, _ in lost),
+        lost_trained=sum(trained for _, trained in lost),
     )
 
 

@@ -98,7 +98,7 @@ def test_the_five_keys_that_must_be_there(key: str) -> None:
             "base.tokenizer.train: Input should be greater than or equal to 300, got 4",
         ),
         ({"base": None}, "base: Input should be a valid string, got None"),
-        ({"task": "chta"}, "task.type: Input should be 'chat', 'classify', 'tag' or 'text', got 'chta'"),
+        ({"task": "chta"}, "task.type: Input should be 'chat', 'classify', 'seq2seq', 'tag' or 'text', got 'chta'"),
         ({"data": {"train": []}}, "data.train: should have at least one entry, got []"),
         ({"data": {"train": {"path": "x"}}}, "data.train: should be a list"),
         ({"audit": {"block": "near-duplicate"}}, "audit.block: should be a list, got 'near-duplicate'"),
@@ -253,7 +253,7 @@ def schema_problems(schema: dict[str, Any], value: Any) -> list[str]:
 def test_editors_know_the_short_form_of_task_and_every_key_has_a_type() -> None:
     schema = json.loads(recipe_schema())
     short, whole = schema["properties"]["task"]["anyOf"]
-    assert short == {"type": "string", "enum": ["chat", "classify", "tag", "text"]}
+    assert short == {"type": "string", "enum": ["chat", "classify", "seq2seq", "tag", "text"]}
     assert whole == {"$ref": "#/$defs/TaskSettings"}
     assert len(schema["properties"]["base"]["oneOf"]) == 4
     assert schema["additionalProperties"] is False

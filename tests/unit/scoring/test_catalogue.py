@@ -20,7 +20,7 @@ METRICS = (
         "field-accuracy",
         "macro-f1",
     ),
-    *("mae", "multilabel-macro-f1", "multilabel-micro-f1", "pearson", "rmse", "spearman", "valid-json"),
+    *("mae", "multilabel-macro-f1", "multilabel-micro-f1", "pearson", "rmse", "rouge-l", "spearman", "valid-json"),
 )
 
 

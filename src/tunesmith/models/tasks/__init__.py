@@ -2,7 +2,8 @@
 
 from tunesmith.models.tasks.build import AnyTask, build_task, label_set, named_task
 from tunesmith.models.tasks.decoder import DecoderTask
-from tunesmith.models.tasks.passes import PACKED, EncodedRow, Passes
+from tunesmith.models.tasks.passes import PACKED, EncodedRow, Passes, beyond
+from tunesmith.models.tasks.seq2seq import EncoderDecoder
 from tunesmith.models.tasks.task import EncoderTask, Task
 
 __all__ = [
@@ -10,9 +11,11 @@ __all__ = [
     "AnyTask",
     "DecoderTask",
     "EncodedRow",
+    "EncoderDecoder",
     "EncoderTask",
     "Passes",
     "Task",
+    "beyond",
     "build_task",
     "label_set",
     "named_task",

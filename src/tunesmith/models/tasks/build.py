@@ -1,19 +1,36 @@
 """The task of a recipe on a base of some shape."""
 
 from collections.abc import Iterable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from tunesmith.artifacts import Row
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.models.architecture import Architecture
 from tunesmith.models.tasks.classify import EncoderClassify, labels_of
 from tunesmith.models.tasks.decoder import DecoderTask
+from tunesmith.models.tasks.seq2seq import EncoderDecoder
 from tunesmith.models.tasks.tag import EncoderTag, tag_set
-from tunesmith.recipe import TaskSettings
+from tunesmith.recipe import TaskName, TaskSettings
 
-AnyTask: TypeAlias = DecoderTask | EncoderClassify | EncoderTag
+AnyTask: TypeAlias = DecoderTask | EncoderClassify | EncoderTag | EncoderDecoder
 
-SHAPES = {"encoder": "an encoder", "decoder": "a decoder", "encoder-decoder": "an encoder with a decoder"}
+SHAPES: Final[dict[Architecture, str]] = {
+    "encoder": "an encoder",
+    "decoder": "a decoder",
+    "encoder-decoder": "an encoder with a decoder",
+}
+DOES: Final[dict[Architecture, str]] = {
+    "encoder": "task: classify or task: tag",
+    "decoder": "task: chat, task: classify or task: text",
+    "encoder-decoder": "task: seq2seq",
+}
+WANTED: Final[dict[TaskName, str]] = {
+    "chat": "a decoder, e.g. base: smollm2-135m-instruct",
+    "text": "a decoder, e.g. base: smollm2-135m",
+    "classify": "an encoder or a decoder, e.g. base: all-minilm-l6-v2",
+    "tag": "an encoder, e.g. base: all-minilm-l6-v2",
+    "seq2seq": "an encoder with a decoder, such as T5 or BART",
+}
 
 
 def build_task(settings: TaskSettings, architecture: Architecture, rows: Iterable[Row] = ()) -> AnyTask:
@@ -46,10 +63,12 @@ def named_task(settings: TaskSettings, architecture: Architecture, labels: tuple
             return EncoderTag(settings, labels)
         case (("chat" | "classify" | "text"), "decoder"):
             return DecoderTask(settings, labels)
-    wanted = "an encoder" if settings.type == "tag" else "a decoder"
-    said = f"the base is {SHAPES[architecture]}, and task: {settings.type} needs {wanted}"
-    hint = "give another base, or another task: encoders do classify and tag"
-    raise RecipeError(said, where="task", hint=hint)
+        case "seq2seq", "encoder-decoder":
+            return EncoderDecoder(settings)
+    said = f"the base is {SHAPES[architecture]}, and task: {settings.type} needs {WANTED[settings.type]}"
+    raise RecipeError(
+        said, where="task", hint=f"give another base, or a task that this one can do: {DOES[architecture]}"
+    )
 
 
 def class_labels(settings: TaskSettings, rows: Iterable[Row]) -> tuple[str, ...]:

@@ -42,6 +42,10 @@ class Labelled:
     first_token: int = 0
 
     @property
+    def sides(self) -> tuple[int, ...]:
+        return (len(self.ids),)
+
+    @property
     def spans(self) -> tuple[tuple[int, int], ...]:
         return tuple((place, place + 1) for place in self.places)
 
@@ -74,26 +78,57 @@ class Batch:
 
 
 def split_padded(lengths: Sequence[int], tokens_per_pass: int) -> list[list[int]]:
-    """Indices in groups of neighbouring lengths, such that padding and passes together cost least.
-
-    Exact, by dynamic programming over the rows in the order of their lengths. A group has at most `tokens_per_pass` tokens with
-    its padding; a longer single row is a group of its own.
-    """
+    """Indices in groups of neighbouring lengths, such that padding and passes together cost least; see `split_pairs`."""
     order = sorted(range(len(lengths)), key=lambda at: (lengths[at], at))
-    cost: list[float] = [0.0]
-    starts = [0]
-    for end in range(1, len(order) + 1):
-        longest = max(1, lengths[order[end - 1]])
-        first = max(0, end - max(1, tokens_per_pass // longest))
-        best = min(range(first, end), key=lambda start: cost[start] + (end - start) * longest)
-        cost.append(cost[best] + (end - best) * longest + PER_PASS)
-        starts.append(best)
+    return _runs(order, _cheapest([(lengths[at], 0) for at in order], tokens_per_pass)[1])
+
+
+def split_pairs(sizes: Sequence[tuple[int, int]], tokens_per_pass: int) -> list[list[int]]:
+    """Indices of rows with two sides in groups; each side is padded to the longest one of its group.
+
+    By dynamic programming over the rows in an order: exact for rows of one side in the order of their lengths. For two sides
+    they are put in order of both together, of the first and of the second, and the cheapest of the three ways is taken. A group
+    has at most `tokens_per_pass` tokens with its padding; a longer single row is a group of its own.
+    """
+    places = range(len(sizes))
+    orders = [
+        sorted(places, key=lambda at: (sum(sizes[at]), sizes[at], at)),
+        sorted(places, key=lambda at: (sizes[at], at)),
+        sorted(places, key=lambda at: (sizes[at][::-1], at)),
+    ]
+    ways = [_cheapest([sizes[at] for at in order], tokens_per_pass) for order in orders]
+    best = min(range(len(orders)), key=lambda way: ways[way][0])
+    return _runs(orders[best], ways[best][1])
+
+
+def _runs(order: Sequence[int], starts: Sequence[int]) -> list[list[int]]:
+    """The groups of a way: `starts` has for every end, from 0 on, where the group that ends there begins."""
     groups: list[list[int]] = []
     end = len(order)
     while end:
-        groups.append(order[starts[end] : end])
+        groups.append(list(order[starts[end] : end]))
         end = starts[end]
     return groups[::-1]
+
+
+def _cheapest(sizes: Sequence[tuple[int, int]], tokens_per_pass: int) -> tuple[float, list[int]]:
+    """The cost of the cheapest way to cut rows that stand in order, and for every end where its group begins."""
+    cost: list[float] = [0.0]
+    starts = [0]
+    for end in range(1, len(sizes) + 1):
+        first, second = 0, 0
+        least, best = float("inf"), end - 1
+        for count, start in enumerate(range(end - 1, -1, -1), 1):
+            one, other = sizes[start]
+            first, second = one if one > first else first, other if other > second else second
+            tokens = count * ((first + second) or 1)
+            if tokens > tokens_per_pass and count > 1:
+                break
+            if (found := cost[start] + tokens) <= least:
+                least, best = found, start
+        cost.append(least + PER_PASS)
+        starts.append(best)
+    return cost[-1], starts
 
 
 def padded_tokens(lengths: Sequence[int]) -> int:
@@ -130,11 +165,11 @@ def framed_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return list(tokenizer.encode(text, split_special_tokens=True))
 
 
-def check_length(row: Row, ids: Sequence[int], window: int) -> None:
-    """Raises DataError for a row that is longer than `window`; rows are never cut silently."""
+def check_length(row: Row, ids: Sequence[int], window: int, *, what: str = "") -> None:
+    """Raises DataError for a row, or the part that `what` names, beyond `window` tokens; rows are never cut silently."""
     if len(ids) > window:
         raise DataError(
-            f"row {row.row_id} has {len(ids)} tokens; the context holds {window}",
+            f"row {row.row_id} has {what}{len(ids)} tokens; the context holds {window}",
             where=f"{row.file}:{row.line}",
             hint="shorten the row, raise train.max_tokens, or drop it in the audit",
         )
@@ -160,16 +195,28 @@ def check_padding(model: Any, rows: Sequence[Sequence[int]], *, where: str) -> N
         together = logits_of(model, *pad(rows, device))
         alone = [logits_of(model, *pad([row], device))[0] for row in rows]
     model.train(training)
+    parts = [mine[: len(row)] if own.ndim == 2 else mine for row, mine, own in zip(rows, together, alone, strict=True)]
+    check_alike(model, parts, alone, lengths=[len(row) for row in rows], where=where)
+
+
+def check_alike(
+    model: Any,
+    together: Sequence[torch.Tensor],
+    alone: Sequence[torch.Tensor],
+    *,
+    lengths: Sequence[int],
+    where: str,
+) -> None:
+    """Raises Misuse when the logits of some row, of so many tokens, differ by more than rounding from what it has alone."""
     bound = TOLERANCE.get(next(model.parameters()).dtype, COARSE)
-    for row, mine, own in zip(rows, together, alone, strict=True):
-        part = mine[: len(row)] if own.ndim == 2 else mine
+    for length, mine, own in zip(lengths, together, alone, strict=True):
         if not own.isfinite().all():
             hint = "its weights are broken, or its training has diverged"
             raise DataError("the model's own logits are not numbers", where=where, hint=hint)
-        apart = float((part - own).norm()) / max(float(own.norm()), 1e-6)
+        apart = float((mine - own).norm()) / max(float(own.norm()), 1e-6)
         if not apart <= bound:
             raise Misuse(
-                f"a {model.config.model_type} model gives a row of {len(row)} tokens other logits beside a longer row than "
+                f"a {model.config.model_type} model gives a row of {length} tokens other logits beside a longer row than "
                 f"alone: {apart:.1e} apart, {bound:.0e} is allowed",
                 where=where,
                 hint="give a base that masks padding",

@@ -26,6 +26,11 @@ class EncodedRow(Protocol):
         ...
 
     @property
+    def sides(self) -> tuple[int, ...]:
+        """The lengths of its parts that must fit the context, each by itself; they make up `ids`, in order."""
+        ...
+
+    @property
     def spans(self) -> tuple[tuple[int, int], ...]:
         """Half-open runs of its tokens that are predicted or tagged; none where the prediction is of the whole."""
         ...
@@ -44,6 +49,17 @@ class EncodedRow(Protocol):
     def weight(self) -> float:
         """What the piece adds to the number that a step's loss is divided by."""
         ...
+
+
+def beyond(piece: EncodedRow, window: int) -> tuple[int, int]:
+    """How many tokens of a piece lie behind the window of their side, and how many of these are trained."""
+    lost, trained, first = 0, 0, 0
+    for size in piece.sides:
+        start, stop = first + window, first + size
+        lost += max(0, stop - start)
+        trained += sum(max(0, min(end, stop) - max(begin, start)) for begin, end in piece.spans)
+        first += size
+    return lost, trained
 
 
 class Passes(Protocol):

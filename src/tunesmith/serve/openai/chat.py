@@ -128,7 +128,7 @@ async def _events(
 
     def chunk(delta: dict[str, str], finish: str | None = None) -> str:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return _event({**head.wrap("chat.completion.chunk", [choice]), **extra})
+        return event({**head.wrap("chat.completion.chunk", [choice]), **extra})
 
     yield chunk({"role": "assistant", "content": ""})
     for delta in _deltas(first):
@@ -140,13 +140,13 @@ async def _events(
             for delta in _deltas(piece):
                 yield chunk(delta)
     except TunesmithError as error:
-        yield _event(errors.body(str(error), status=error.http_status))
+        yield event(errors.body(str(error), status=error.http_status))
         return
     finally:
         await pieces.aclose()
     yield chunk({}, last.finish)
     if with_usage:
-        yield _event({**head.wrap("chat.completion.chunk", []), "usage": _usage(ask, last.tokens)})
+        yield event({**head.wrap("chat.completion.chunk", []), "usage": _usage(ask, last.tokens)})
     yield "data: [DONE]\n\n"
 
 
@@ -156,5 +156,6 @@ def _deltas(piece: Piece) -> list[dict[str, str]]:
     return [{name: text} for name, text in named.items() if text]
 
 
-def _event(value: dict[str, Any]) -> str:
+def event(value: dict[str, Any]) -> str:
+    """A server-sent event."""
     return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"

@@ -6,6 +6,7 @@ from typing import Any
 from tunesmith import process
 from tunesmith.models.heads import Head, load_headed
 from tunesmith.models.loading import check_quantizer, load_folder, load_frame
+from tunesmith.models.packed.forward import unwrapped
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.optimizers.build import check_optimizer
 from tunesmith.train.precision import precision_of
@@ -42,9 +43,12 @@ def load_base(
 def save_model(model: Any, folder: Path) -> None:
     """Write what transformers or peft loads as it is: the whole model, or the adapter alone.
 
-    PEFT would add the frozen matrix under an adapter on head or embeddings; it is in the base already.
+    PEFT would add the frozen matrix under an adapter on head or embeddings; it is in the base already. Beside the adapter of an
+    encoder-decoder goes how it writes, which its base says otherwise.
     """
     if isinstance(model, PeftModel):
         model.save_pretrained(str(folder), save_embedding_layers=False)
+        if model.config.is_encoder_decoder:
+            unwrapped(model).generation_config.save_pretrained(folder)
     else:
         model.save_pretrained(folder)

@@ -1,8 +1,10 @@
 """Make a loaded base trainable by the method of the recipe."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
+from tunesmith import process
 from tunesmith.context import Context
 from tunesmith.errors import RecipeError
 from tunesmith.models.heads import Head
@@ -10,6 +12,10 @@ from tunesmith.models.packed.forward import unwrapped
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.methods.adapters import add_adapters
 from tunesmith.train.methods.masters import widen_gradients
+
+process.prepare()
+
+from torch import nn  # noqa: E402
 
 
 def prepare_model(
@@ -22,11 +28,23 @@ def prepare_model(
     adapter, a base that is not in 4 bits under qlora, recomputation in a model without layers.
     """
     full = settings.method == "full"
-    prepared = model.requires_grad_(True) if full else add_adapters(model, settings, context, head=head, added=added)
+    prepared = _whole(model) if full else add_adapters(model, settings, context, head=head, added=added)
     widen_gradients(prepared)
     if settings.gradient_checkpointing:
         _recompute_layers(unwrapped(prepared), settings)
     return prepared
+
+
+def _whole(model: Any) -> Any:
+    """Every tensor moves but those that are never saved: transformers 5.23 lets the sinusoidal positions of Marian be
+    trained, and makes them anew wherever the model is loaded."""
+    unsaved = [re.compile(name) for name in getattr(model, "_keys_to_ignore_on_save", None) or ()]
+    names: dict[nn.Parameter, list[str]] = {}
+    for name, value in model.named_parameters(remove_duplicate=False):
+        names.setdefault(value, []).append(name)
+    for value, called in names.items():
+        value.requires_grad_(not all(any(one.search(name) for one in unsaved) for name in called))
+    return model
 
 
 def _recompute_layers(model: Any, settings: TrainSettings) -> None:

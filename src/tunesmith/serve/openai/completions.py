@@ -1,0 +1,246 @@
+"""POST /v1/completions and /v1/chat/completions for an encoder-decoder: a source in, the target that it writes out."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from tunesmith.context import Context
+from tunesmith.errors import TunesmithError
+from tunesmith.serve.answer import Piece
+from tunesmith.serve.openai import chat, errors
+from tunesmith.serve.openai.errors import BadRequest
+from tunesmith.serve.openai.models import find
+from tunesmith.serve.openai.wire import ChatRequest, StreamOptions
+from tunesmith.serve.released import ReleasedSeq2Seq
+from tunesmith.serve.worker import Worker
+from tunesmith.serve.writing import Sampled, source_of, write
+
+MOST_PROMPTS: Final = 256
+LONGEST: Final = 200_000
+"""Characters of a prompt that is looked at."""
+
+Prompt = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
+NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {
+    "n": (None, 1),
+    "best_of": (None, 1),
+    "echo": (None, False),
+    "logprobs": (None, 0),
+    "suffix": (None, ""),
+    "logit_bias": (None, {}),
+    "presence_penalty": (None, 0),
+    "frequency_penalty": (None, 0),
+}
+"""Settings this server cannot carry out, with the values that ask for nothing. Any other value is refused, never ignored."""
+
+
+class CompletionRequest(BaseModel):
+    """`prompt` is a source or a list of them; the release's instruction is put before each. Temperature is 0 and `max_tokens`
+    what was evaluated when left out. Unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    prompt: Prompt | Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=MOST_PROMPTS)]
+    max_tokens: Annotated[int | None, Field(ge=1)] = None
+    temperature: Annotated[float | None, Field(ge=0, le=2, allow_inf_nan=False)] = None
+    top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False)] = None
+    seed: Annotated[int | None, Field(ge=-(2**63), lt=2**63)] = None
+    stop: str | Annotated[tuple[str, ...], Field(max_length=4)] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+
+    n: Any = None
+    best_of: Any = None
+    echo: Any = None
+    logprobs: Any = None
+    suffix: Any = None
+    logit_bias: Any = None
+    presence_penalty: Any = None
+    frequency_penalty: Any = None
+    user: str | None = None
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        return (self.prompt,) if isinstance(self.prompt, str) else self.prompt
+
+    @property
+    def stop_strings(self) -> tuple[str, ...]:
+        """At most four."""
+        return (self.stop,) if isinstance(self.stop, str) else self.stop or ()
+
+    def check(self) -> None:
+        """Raises BadRequest for anything that would have to be ignored."""
+        for name, neutral in NEUTRAL.items():
+            if (value := getattr(self, name)) not in neutral:
+                said = f"`{name}` = {value!r} is not supported by this server"
+                raise BadRequest(said, param=name, code="unsupported_value")
+        if any(not text for text in self.stop_strings):
+            raise BadRequest("a stop string must not be empty", param="stop")
+        if self.stream_options is not None and not self.stream:
+            raise BadRequest("`stream_options` needs `stream`: true", param="stream_options")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of the answer to prompt `index`, of `prompt_tokens` tokens."""
+
+    index: int
+    prompt_tokens: int
+    piece: Piece
+
+
+def make_router(released: ReleasedSeq2Seq, worker: Worker, context: Context) -> APIRouter:
+    """The routes over one release."""
+    router = APIRouter(prefix="/v1", tags=["completions"])
+
+    @router.post("/completions", response_model=None)
+    async def complete(request: Request, body: CompletionRequest) -> Response:
+        find(released, body.model)
+        body.check()
+        name = request.scope["state"]["request_id"]
+        sampled = _sampled(body, body.max_tokens, seed=context.seed_for(f"serve/{name}"))
+        parts = worker.run(
+            lambda: _parts(released, body.prompts, sampled, param="prompt"), gone=request.is_disconnected
+        )
+        head = _head(released, context, name=f"cmpl-{name.removeprefix('req_')}")
+        if body.stream:
+            return await _streamed(
+                head, parts, with_usage=bool(body.stream_options and body.stream_options.include_usage)
+            )
+        return JSONResponse(await _whole(head, parts))
+
+    @router.post("/chat/completions", response_model=None)
+    async def answer(request: Request, body: ChatRequest) -> Response:
+        find(released, body.model)
+        body.check()
+        if body.stream:
+            raise BadRequest("stream at /v1/completions; here the answer comes whole", param="stream")
+        name = request.scope["state"]["request_id"]
+        sampled = _sampled(body, body.limit, seed=context.seed_for(f"serve/{name}"))
+        source = _one_turn(body)
+        parts = worker.run(lambda: _parts(released, (source,), sampled, param="messages"), gone=request.is_disconnected)
+        head = _head(released, context, name=f"chatcmpl-{name.removeprefix('req_')}")
+        return JSONResponse(await _message(head, parts))
+
+    return router
+
+
+def _one_turn(body: ChatRequest) -> str:
+    """Raises BadRequest for anything but one message of the user's."""
+    turns = body.conversation()
+    if [turn.role for turn in turns] != ["user"]:
+        said = "this model takes one user message: it turns a source into a target and has no conversation"
+        raise BadRequest(said, param="messages", code="unsupported_value")
+    return turns[0].text
+
+
+def _sampled(body: CompletionRequest | ChatRequest, limit: int | None, *, seed: int) -> Sampled:
+    return Sampled(
+        max_new_tokens=limit,
+        temperature=0.0 if body.temperature is None else body.temperature,
+        top_p=1.0 if body.top_p is None else body.top_p,
+        seed=seed if body.seed is None else body.seed,
+        stop=body.stop_strings,
+    )
+
+
+def _parts(released: ReleasedSeq2Seq, prompts: tuple[str, ...], sampled: Sampled, *, param: str) -> Iterator[Part]:
+    """In the model's thread: every prompt is read before the first is answered, so that nothing is half done when one is bad."""
+    several = param == "prompt" and len(prompts) > 1
+    sources = [
+        source_of(released, text, param=f"{param}.{index}" if several else param) for index, text in enumerate(prompts)
+    ]
+    for index, source in enumerate(sources):
+        for piece in write(released, source, sampled):
+            yield Part(index, len(source), piece)
+
+
+def _head(released: ReleasedSeq2Seq, context: Context, *, name: str) -> chat.Head:
+    return chat.Head(
+        id=name,
+        created=int(context.clock.now().timestamp()),
+        model=released.id,
+        fingerprint=released.model.digest[:19],
+    )
+
+
+@dataclass
+class _Answers:
+    """What has come so far, by prompt."""
+
+    texts: dict[int, str]
+    ends: dict[int, Part]
+
+    def add(self, part: Part) -> None:
+        self.texts[part.index] = self.texts.get(part.index, "") + part.piece.text
+        self.ends[part.index] = part
+
+    def usage(self) -> dict[str, int]:
+        """Exact counts; the end token that the model wrote is one of its tokens."""
+        prompt = sum(part.prompt_tokens for part in self.ends.values())
+        written = sum(part.piece.tokens for part in self.ends.values())
+        return {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
+
+
+async def _gathered(parts: AsyncGenerator[Part, None]) -> _Answers:
+    answers = _Answers({}, {})
+    async for part in parts:
+        answers.add(part)
+    return answers
+
+
+async def _whole(head: chat.Head, parts: AsyncGenerator[Part, None]) -> dict[str, Any]:
+    answers = await _gathered(parts)
+    choices = [_choice(index, text, answers.ends[index].piece.finish) for index, text in answers.texts.items()]
+    return {**head.wrap("text_completion", choices), "usage": answers.usage()}
+
+
+async def _message(head: chat.Head, parts: AsyncGenerator[Part, None]) -> dict[str, Any]:
+    answers = await _gathered(parts)
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": answers.texts[0], "refusal": None},
+        "logprobs": None,
+        "finish_reason": answers.ends[0].piece.finish,
+    }
+    return {**head.wrap("chat.completion", [choice]), "usage": answers.usage()}
+
+
+def _choice(index: int, text: str, finish: str | None) -> dict[str, Any]:
+    return {"index": index, "text": text, "logprobs": None, "finish_reason": finish}
+
+
+async def _streamed(head: chat.Head, parts: AsyncGenerator[Part, None], *, with_usage: bool) -> Response:
+    """The first piece is waited for, so that a refused request has a status."""
+    first = await anext(parts)
+    events = _events(head, first, parts, with_usage=with_usage)
+    return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})
+
+
+async def _events(
+    head: chat.Head, first: Part, parts: AsyncGenerator[Part, None], *, with_usage: bool
+) -> AsyncIterator[str]:
+    """A chunk for every piece, then the usage when asked for, then [DONE]."""
+    answers = _Answers({}, {})
+    told: Callable[[Part], str] = lambda part: chat.event(  # noqa: E731
+        head.wrap("text_completion", [_choice(part.index, part.piece.text, part.piece.finish)])
+    )
+    answers.add(first)
+    yield told(first)
+    try:
+        async for part in parts:
+            answers.add(part)
+            if part.piece.text or part.piece.finish:
+                yield told(part)
+    except TunesmithError as error:
+        yield chat.event(errors.body(str(error), status=error.http_status))
+        return
+    finally:
+        await parts.aclose()
+    if with_usage:
+        yield chat.event({**head.wrap("text_completion", []), "usage": answers.usage()})
+    yield "data: [DONE]\n\n"
