@@ -8,12 +8,15 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute
 
-Ending = Literal["unjudged", "marked", "unmarked", "hanging", "fence", "bracket", "json", "broken-json"]
+from tunesmith.data.thoughts import CLOSE, OPEN
+
+Ending = Literal["unjudged", "marked", "unmarked", "hanging", "fence", "bracket", "json", "broken-json", "thought"]
 ENDINGS: Final[tuple[Ending, ...]] = (
-    *("unjudged", "marked", "unmarked", "hanging", "fence", "bracket", "json", "broken-json"),
+    *("unjudged", "marked", "unmarked", "hanging", "fence", "bracket", "json", "broken-json", "thought"),
 )
 """Not to be judged (short, a list, code, verse, a title, a number, an address); with an end mark; without one; in a comma, a
-hyphen or a word that wants another; inside a code fence or a bracket; JSON that parses, and JSON that does not."""
+hyphen or a word that wants another; inside a code fence or a bracket; JSON that parses, and JSON that does not; inside thoughts
+that were opened and never closed."""
 
 WORDS: Final = 6
 UNSPACED: Final = 60
@@ -62,6 +65,8 @@ def endings(texts: pa.Array) -> pa.Array:
     places = np.flatnonzero(begins | fences | (open_end & long))
     for place, text in zip(places.tolist(), trimmed.take(pa.array(places)).to_pylist(), strict=True):
         made[place] = ENDINGS.index(ending(text))
+    thinks = np.asarray(compute.starts_with(trimmed, OPEN)) & ~np.asarray(compute.match_substring(trimmed, CLOSE))
+    made[thinks] = ENDINGS.index("thought")
     return pa.array(made)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tunesmith import process
 from tunesmith.data.templates import habits
-from tunesmith.data.thoughts import ThoughtStream
+from tunesmith.data.thoughts import CLOSE, ThoughtStream
 
 process.prepare()
 
@@ -73,6 +73,13 @@ def answer_in(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
     without thoughts."""
     stream = thought_stream(tokenizer)
     return stream.add(without_opening(tokenizer, text)).answer + stream.rest().answer
+
+
+def never_closed(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
+    """Whether a decoded completion is thoughts to its end: there is no answer in it, not even an empty one."""
+    stream = thought_stream(tokenizer)
+    stream.add(without_opening(tokenizer, text))
+    return stream.thinking and not stream.held.startswith(CLOSE)
 
 
 def thought_stream(tokenizer: PreTrainedTokenizerBase) -> ThoughtStream:

@@ -1,7 +1,7 @@
 """Answers: what one system says to every held-out row. One function per way of asking."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 
 from jinja2.exceptions import TemplateError
@@ -10,7 +10,7 @@ from tunesmith import process
 from tunesmith.artifacts import Message, Row
 from tunesmith.context import Context
 from tunesmith.data.chat import prompt_ids, text_ids
-from tunesmith.data.openings import answer_in
+from tunesmith.data.openings import answer_in, never_closed
 from tunesmith.errors import DataError
 from tunesmith.models.backends.labels import label_options
 from tunesmith.models.backends.local import LocalModel
@@ -47,9 +47,11 @@ def generated(model: LocalModel, asked: Asked, *, label: str, before: tuple[Mess
             batch=asked.settings.batch,
             report=counter.add,
         )
-    texts = (str(model.tokenizer.decode(ids, skip_special_tokens=True)) for ids in outputs)
-    texts = (answer_in(model.tokenizer, text) for text in texts)
-    return [_answer(asked, row, text) for row, text in zip(asked.rows, texts, strict=True)]
+    texts = [str(model.tokenizer.decode(ids, skip_special_tokens=True)) for ids in outputs]
+    return [
+        replace(_answer(asked, row, answer_in(model.tokenizer, text)), unclosed=never_closed(model.tokenizer, text))
+        for row, text in zip(asked.rows, texts, strict=True)
+    ]
 
 
 def chosen(model: LocalModel, asked: Asked, *, label: str, labels: Sequence[str]) -> list[Answer]:

@@ -26,7 +26,7 @@ from tunesmith.models.backends.local import LocalModel, open_local, without_adap
 from tunesmith.models.loading import Precision
 from tunesmith.models.tasks import DecoderTask, EncoderDecoder, build_task
 from tunesmith.recipe import EvaluateSettings, TaskSettings
-from tunesmith.scoring import Metric, Pair, metrics_for
+from tunesmith.scoring import Answer, Metric, Pair, metrics_for
 from tunesmith.scoring.defaults import LABEL_METRICS, default_metrics
 
 process.prepare()
@@ -127,13 +127,13 @@ def _asked_tuned(tuned: LocalModel, asked: Asked) -> System:
             how = f"the most likely of {len(labels)} labels"
             return System("tuned", how, chosen(tuned, asked, label="tuned", labels=labels))
         case _:
-            return System("tuned", "greedy text", generated(tuned, asked, label="tuned"))
+            return _written("tuned", "greedy text", generated(tuned, asked, label="tuned"))
 
 
 def _asked_base(base: LocalModel, asked: Asked, training: Sequence[Row]) -> list[System]:
     if asked.task.settings.type == "text":
         return [System("base-plain", "likelihood of each text", measured_bits(base, asked, label="base"))]
-    plain = System("base-plain", "greedy text", generated(base, asked, label="base, plain"))
+    plain = _written("base-plain", "greedy text", generated(base, asked, label="base, plain"))
     if asked.task.settings.type == "classify":
         labels = asked.task.labels
         how = f"the most likely of {len(labels)} labels"
@@ -142,7 +142,14 @@ def _asked_base(base: LocalModel, asked: Asked, training: Sequence[Row]) -> list
     before = few_shot(training, asked, base)
     how = f"greedy text after {len(before) // 2} training examples in the prompt"
     answers = generated(base, asked, label="base, with examples", before=before)
-    return [plain, System("base-prompted", how, answers)]
+    return [plain, _written("base-prompted", how, answers)]
+
+
+def _written(name: str, how: str, answers: Sequence[Answer]) -> System:
+    """A system whose texts may be thoughts to their end: how many are is said wherever its scores are shown."""
+    unclosed = sum(answer.unclosed for answer in answers)
+    told = f"; {unclosed} of {len(answers)} answers never close their thoughts and count as empty"
+    return System(name, how + told if unclosed else how, answers)
 
 
 def _scores(system: System, metrics: Sequence[Metric]) -> dict[str, list[Score]]:
@@ -189,7 +196,11 @@ def _samples(asked: HeldOut, systems: Sequence[System]) -> tuple[dict[str, str],
             "place": f"{row.file}:{row.line}",
             "prompt": row.example.prompt_text[:2000],
             "expected": asked.task.expected(row),
-            **{system.name: system.answers[index].output for system in models},
+            **{system.name: _shown(system.answers[index]) for system in models},
         }
         for index, row in enumerate(asked.rows[:SAMPLES])
     )
+
+
+def _shown(answer: Answer) -> str:
+    return "(no answer: its thoughts are never closed)" if answer.unclosed else answer.output

@@ -13,12 +13,16 @@ from tunesmith.registry import Registry
 
 @dataclass(frozen=True)
 class Answer:
-    """What a system said to one test row. `bits` = minus log2 of the probability it gives the expected completion."""
+    """What a system said to one test row. `bits` = minus log2 of the probability it gives the expected completion.
+
+    `unclosed`: it is thoughts to its end, so that `output` is empty.
+    """
 
     row_id: str
     expected: str
     output: str
     bits: float | None = None
+    unclosed: bool = False
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 What it finds: completions that end inside a code fence or a bracket, or in a comma, a hyphen or a word that wants another
 ("and", "the"), unless a tenth (`habit`) of the file's do; sentences without an end mark in files of which at least `share` of the
-answers have one; JSON that does not parse in files of which at least `share` of what looks like JSON does.
+answers have one; JSON that does not parse in files of which at least `share` of what looks like JSON does; thoughts that
+`<think>` opens at the start and no `</think>` closes, whatever other rows do.
 Why it matters: a model learns to stop in the middle, and an answer cut off by a token limit teaches where the limit was.
 Limits: an answer that was cut behind the end of a sentence looks whole. Labels and other texts of fewer than six words, lines
 of code, lists, tables, verse, titles, numbers and addresses are not judged, nor are texts without a completion. Files with
@@ -33,12 +34,21 @@ TAIL: Final = 40
 """Characters at the end that a finding points at."""
 
 
+OPEN_ENDS: Final = {
+    "thought": "its thoughts are not closed: </think> is missing",
+    "fence": "a code fence is not closed",
+    "bracket": "ends inside a bracket",
+    "hanging": "ends in",
+}
+"""What is said of endings that leave something open."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """How the completion of a row ends: a place in `ENDINGS`."""
 
     id: ClassVar[str] = "ended"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     of: ClassVar[Literal["rows", "parts"]] = "rows"
     columns: ClassVar[tuple[str, ...]] = ("completion",)
     kind: ClassVar[pa.DataType] = pa.uint8()
@@ -53,7 +63,7 @@ class TruncatedCompletion:
     """One finding a row; what the file's other answers do decides where a mark is missing."""
 
     id: ClassVar[str] = "truncated-completion"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
     turn: ClassVar[int] = ROWS
@@ -89,12 +99,10 @@ class TruncatedCompletion:
         answers = sum(count.values()) - count["unjudged"]
         rare = answers < ENOUGH or count[kind] < self.habit * answers
         match kind:
-            case "fence":
-                return "a code fence is not closed" if rare else ""
-            case "bracket":
-                return "ends inside a bracket" if rare else ""
-            case "hanging":
-                return "ends in" if rare else ""
+            case "thought":
+                return OPEN_ENDS[kind]
+            case "fence" | "bracket" | "hanging":
+                return OPEN_ENDS[kind] if rare else ""
             case "unmarked":
                 sentences = count["marked"] + count["unmarked"]
                 usual = count["marked"] / max(1, sentences)

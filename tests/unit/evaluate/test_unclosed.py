@@ -1,0 +1,49 @@
+"""Answers that are thoughts to their end: scored as empty, counted where the scores are shown, and told in the samples."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tunesmith.artifacts import Example, Row, message
+from tunesmith.context import Silence
+from tunesmith.data.chat_templates import VETTED
+from tunesmith.evaluate.answers import Asked, generated
+from tunesmith.evaluate.run import _shown, _written
+from tunesmith.models.bases.template import train_tokenizer
+from tunesmith.models.tasks import DecoderTask
+from tunesmith.recipe import EvaluateSettings, TaskSettings
+from tunesmith.scoring import metrics_for
+
+SAID = ("<think>\nlate?\n</think>\n\nTuesday", "<think>\nlate, and on", "Tuesday", "<think>late</think>")
+
+
+def answers(*, opened: bool) -> list[Any]:
+    """What is made of `SAID`; with `opened` the prompt has opened the thoughts."""
+    tokenizer = train_tokenizer(["where is my order, the kettle leaks, think"], 320, positions=64)
+    if opened:
+        tokenizer.chat_template = VETTED["plain"].text.replace(
+            "<|assistant|>\\n' -}}", "<|assistant|>\\n<think>\\n' -}}"
+        )
+        assert "<think>" in tokenizer.chat_template
+    ids = [tokenizer.encode(text, add_special_tokens=False) for text in SAID]
+    model: Any = SimpleNamespace(tokenizer=tokenizer, context=64, generate=lambda *_, **__: ids)
+    turns = (message("user", "where"), message("assistant", "Tuesday"))
+    rows = [Row(row_id=f"r{at}", file="f", line=at, example=Example(messages=turns)) for at in range(len(SAID))]
+    context: Any = SimpleNamespace(progress=Silence())
+    return generated(model, Asked(rows, DecoderTask(TaskSettings(type="chat")), EvaluateSettings(), context), label="x")
+
+
+@pytest.mark.parametrize(
+    ("opened", "unclosed"), [(False, [False, True, False, False]), (True, [False, True, True, False])]
+)
+def test_they_are_counted_and_score_nothing(opened: bool, unclosed: list[bool]) -> None:
+    found = answers(opened=opened)
+    assert [one.unclosed for one in found] == unclosed
+    (exact,) = metrics_for(EvaluateSettings(), ("exact-match",))
+    values = [exact.score(one).value for one in found]
+    assert values == [1.0, 0.0, 0.0 if opened else 1.0, 0.0]
+    told = _written("tuned", "greedy text", found).how
+    assert told == f"greedy text; {sum(unclosed)} of 4 answers never close their thoughts and count as empty"
+    assert _shown(found[1]) == "(no answer: its thoughts are never closed)" and _shown(found[3]) == ""
+    assert _written("tuned", "greedy text", [one for one in found if not one.unclosed]).how == "greedy text"
