@@ -220,6 +220,7 @@ def test_tunesmith_json(stock: House, made: tuple[Path, Any]) -> None:
         "base": {"name": "tunesmith/pebble", "tree": stock.adapter.train.base.tree},
         "precision": "F32",
         "evaluated_in": "fp32",
+        "threads": stock.adapter.train.threads,
         "max_new_tokens": 128,
     }
 

@@ -28,6 +28,7 @@ def command(
     max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Tokens of an answer at most.")] = 512,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0, help="0: the likeliest token each time.")] = 0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the sampling, with a temperature.")] = 0,
+    threads: options.Threads = None,
     store: options.StoreFolder = None,
 ) -> None:
     """Talk to a verified release in the terminal: one message a line; /new begins another conversation, Ctrl-D ends.
@@ -46,7 +47,7 @@ def command(
         from tunesmith.trust.keys import load_public_pem
 
         context = new_context(folder, places=options.Places(store=place), progress=progress)
-        release = open_release(folder, load_public_pem(key), context=context)
+        release = open_release(folder, load_public_pem(key), context=context, threads=threads)
         conversation = Conversation(release, max_new_tokens, temperature, seed)
         if message is not None:
             _answer(conversation, message)

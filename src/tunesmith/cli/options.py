@@ -35,6 +35,15 @@ MaxSteps = Annotated[
     int | None,
     typer.Option("--max-steps", min=1, help="Stop training after this many steps.", show_default=False),
 ]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        help="Processor threads; as many as the release was evaluated with when left out.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print the report's canonical JSON on stdout.")]
 Again = Annotated[bool, typer.Option("--again", help="Make every stage anew, even those that are done.")]
 Use = Annotated[

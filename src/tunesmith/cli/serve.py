@@ -19,6 +19,7 @@ def command(
         Literal["fp32", "bf16"] | None,
         typer.Option("--precision", help="What to compute in; what the release was evaluated in when left out."),
     ] = None,
+    threads: options.Threads = None,
     store: options.StoreFolder = None,
 ) -> None:
     """Serve a verified release behind an OpenAI-compatible API; an unverified one is refused.
@@ -32,7 +33,10 @@ def command(
     with options.base_store(folder, store) as place, talk.progress(quiet=False) as progress:
         progress.say(f"verifying and loading {folder}")
         from tunesmith.cli.stored import new_context
+        from tunesmith.serve.app import make_app
         from tunesmith.serve.run import serve
+        from tunesmith.trust.keys import load_public_pem
 
         context = new_context(folder, places=options.Places(store=place), progress=progress)
-        serve(folder, key, host=host, port=port, context=context, precision=precision)
+        app = make_app(folder, load_public_pem(key), context=context, precision=precision, threads=threads)
+        serve(app, folder, host=host, port=port, context=context)

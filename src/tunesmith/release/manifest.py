@@ -13,6 +13,7 @@ tunesmith.json, format 1:
                 prepared for the recipe also what was done to it, `prepared`, and the digest of its own files, `made_from`
     precision   number types of the weights as their headers say
     evaluated_in    what the model computed in when it was evaluated, fp32 or bf16; the server takes the same
+    threads     processor threads that it was evaluated with; the server takes as many, for another count changes the last bits
     max_new_tokens  the longest answer that was evaluated
 """
 
@@ -56,6 +57,7 @@ def manifest_bytes(
         "base": {"name": train.base.name, "tree": train.base.tree, **_preparation(train)},
         "precision": precisions.stored,
         "evaluated_in": precisions.evaluated_in,
+        "threads": train.threads,
         "max_new_tokens": recipe.evaluate.max_new_tokens,
     }
     return (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()

@@ -49,12 +49,20 @@ def _add_header(message: MutableMapping[str, Any], name: bytes, value: bytes) ->
     message["headers"] = [*message.get("headers", ()), (name, value)]
 
 
-def make_app(release: Path, public_pem: bytes, *, context: Context, precision: Precision | None = None) -> FastAPI:
-    """Verify and load a release folder; the application that serves it. `precision`: see `open_release`.
+def make_app(
+    release: Path,
+    public_pem: bytes,
+    *,
+    context: Context,
+    precision: Precision | None = None,
+    threads: int | None = None,
+) -> FastAPI:
+    """Verify and load a release folder; the application that serves it. `precision`, `threads`: see `open_release`.
 
     Raises IntegrityBroken when the folder is not what the key signed: an unverified release is never served.
     """
-    return app_of(open_release(release, public_pem, context=context, precision=precision), context=context)
+    released = open_release(release, public_pem, context=context, precision=precision, threads=threads)
+    return app_of(released, context=context)
 
 
 def app_of(released: AnyRelease, *, context: Context) -> FastAPI:

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tunesmith import process
 from tunesmith.artifacts import Message, digest_of
@@ -14,6 +14,8 @@ from tunesmith.errors import DataError, IntegrityBroken, MachineFailure
 from tunesmith.recipe.data import TaskName, TaskSettings
 
 process.prepare()
+
+import torch  # noqa: E402
 
 from tunesmith.models.architecture import architecture_of  # noqa: E402
 from tunesmith.models.backends.encoder import EncoderModel, open_encoder  # noqa: E402
@@ -61,6 +63,9 @@ class TaskFile(BaseModel):
     max_new_tokens: int = 128
     evaluated_in: Literal["fp32", "bf16"] = "fp32"
     """Older releases do not say it: all of them were evaluated in fp32."""
+
+    threads: Annotated[int | None, Field(ge=1)] = None
+    """Those of the evaluation; older releases do not say it."""
 
     @property
     def settings(self) -> TaskSettings:
@@ -124,14 +129,21 @@ AnyRelease: TypeAlias = Released | ReleasedEncoder | ReleasedSeq2Seq
 
 
 def open_release(
-    folder: Path, public_pem: bytes, *, context: Context, precision: Precision | None = None
+    folder: Path,
+    public_pem: bytes,
+    *,
+    context: Context,
+    precision: Precision | None = None,
+    threads: int | None = None,
 ) -> AnyRelease:
     """Verify, then load. Raises IntegrityBroken before a single weight is read when any byte is not what was signed.
 
-    The model computes in what it was evaluated in, or in `precision`: then the release's figures are not its own.
+    The model computes in what it was evaluated in, or in `precision`: then the release's figures are not its own. It computes
+    with as many threads as it was evaluated with, so that answers have the same bytes, or with `threads`.
     """
     verified = verify_release(folder, public_pem)
     card = _task_file(folder / TASK_FILE)
+    _take_threads(card, threads, context)
     digest = digest_of((folder / SIGNATURE).read_bytes())
     base = _base_folder(folder, card, context)
     labels = card.labels or ()
@@ -167,6 +179,19 @@ def open_release(
         model=model,
         created=int(context.clock.now().timestamp()),
     )
+
+
+def _take_threads(card: TaskFile, asked: int | None, context: Context) -> None:
+    """Set the threads of this process and say how many and why; they are left alone when nobody says a count."""
+    count = asked or card.threads
+    if count is None:
+        return
+    torch.set_num_threads(count)
+    if asked is not None and asked != card.threads:
+        before = "" if card.threads is None else f"; it was evaluated with {card.threads}, and the last bits may differ"
+        context.progress.say(f"threads: {count}, as asked{before}")
+    else:
+        context.progress.say(f"threads: {count}, as the release was evaluated with")
 
 
 def _task_file(path: Path) -> TaskFile:

@@ -8,21 +8,15 @@ from fastapi import FastAPI
 
 from tunesmith.context import Context
 from tunesmith.errors import MachineFailure
-from tunesmith.models.loading import Precision
-from tunesmith.serve.app import make_app
-from tunesmith.trust.keys import load_public_pem
 
 GRACE_S = 5
 
 
-def serve(
-    release: Path, key: Path, *, host: str, port: int, context: Context, precision: Precision | None = None
-) -> None:
-    """Serve a release until the process is told to stop. `port` 0 takes a free one; the real address is said.
+def serve(app: FastAPI, release: Path, *, host: str, port: int, context: Context) -> None:
+    """Serve a release's application until the process is told to stop. `port` 0 takes a free one; the real address is said.
 
-    Raises IntegrityBroken for an unverified release, before a port is opened; MachineFailure when the port is taken.
+    Raises MachineFailure when the port is taken.
     """
-    app = make_app(release, load_public_pem(key), context=context, precision=precision)
     with bind(host, port) as listener:
         context.progress.say(f"serving {release} at {address(listener)}/v1")
         server_of(app).run(sockets=[listener])
