@@ -72,6 +72,12 @@ def test_from_a_conll_file_to_a_release_that_transformers_loads(tmp_path: Path) 
     values = {system.system: {one.metric: one for one in system.estimates} for system in report.systems}
     assert list(values["tuned"]) == ["entity-f1", "entity-precision", "entity-recall"]
     assert values["frequent-tag"]["entity-f1"].value < 0.9 < values["tuned"]["entity-f1"].value
+    types = {line.kind: line for line in report.entity_types}
+    assert list(types) == ["firm", "person"] and sum(line.support for line in types.values()) == 30 + 30
+    counted = [sum(getattr(line, name) for line in types.values()) for name in ("right", "predicted", "support")]
+    assert 2 * counted[0] / (counted[1] + counted[2]) == pytest.approx(values["tuned"]["entity-f1"].value, abs=1e-9)
+    page = done.page.read_text()
+    assert "The tuned model by type of entity" in page and '<td class="lead">person</td>' in page
     assert "[[B-firm]]" in done.train.mask_sample[0] and done.train.supervised_tokens == 6 * sum(
         5 + at % 2 for at in range(60)
     )

@@ -226,9 +226,38 @@ class SystemScores(Artifact):
     scores: str
 
 
+class EntityTypeScores(Artifact):
+    """The tuned model's entities of one type over all test rows: `support` are expected, `predicted` found, `right` both.
+
+    `f1` has its interval, or says why there is none.
+    """
+
+    kind: str
+    right: int
+    predicted: int
+    support: int
+    f1: Evidence
+
+    @property
+    def precision(self) -> float | None:
+        """None where nothing was predicted."""
+        return self.right / self.predicted if self.predicted else None
+
+    @property
+    def recall(self) -> float | None:
+        """None where nothing was expected."""
+        return self.right / self.support if self.support else None
+
+    @property
+    def value(self) -> float:
+        """F1 of the counts; a type is only told when it is expected or predicted somewhere."""
+        return 2 * self.right / (self.predicted + self.support)
+
+
 class EvaluationReport(Report):
     """Tuned, base and reference systems on the same rows, and the paired comparisons between them.
 
+    `entity_types`: for tags, the tuned model's entities by type; the headline is over all of them together (micro).
     `precision` is what the models computed in; reports from before it could be chosen are of fp32.
     """
 
@@ -236,6 +265,7 @@ class EvaluationReport(Report):
     precision: Literal["fp32", "bf16"] = "fp32"
     systems: tuple[SystemScores, ...]
     comparisons: tuple[Comparison, ...]
+    entity_types: tuple[EntityTypeScores, ...] = ()
     samples: tuple[dict[str, str], ...] = ()
 
 

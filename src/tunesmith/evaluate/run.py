@@ -19,6 +19,7 @@ from tunesmith.errors import DataError
 from tunesmith.evaluate.answers import Asked, chosen, few_shot, generated, measured_bits
 from tunesmith.evaluate.baselines import baselines
 from tunesmith.evaluate.encoders import AskedEncoder, encoder_systems
+from tunesmith.evaluate.entity_types import entity_types
 from tunesmith.evaluate.seq2seq import AskedSeq2Seq, seq2seq_systems
 from tunesmith.evaluate.system import HeldOut, System
 from tunesmith.models.architecture import architecture_of
@@ -28,6 +29,7 @@ from tunesmith.models.tasks import DecoderTask, EncoderDecoder, build_task
 from tunesmith.recipe import EvaluateSettings, TaskSettings
 from tunesmith.scoring import Answer, Metric, Pair, metrics_for
 from tunesmith.scoring.defaults import LABEL_METRICS, default_metrics
+from tunesmith.scoring.metrics.entity_f1 import EntityF1
 
 process.prepare()
 
@@ -78,6 +80,12 @@ def run(inputs: EvaluateInputs, settings: EvaluateSettings, context: Context) ->
         precision=precision,
         systems=tuple(_summary(system, scores[system.name], metrics, context) for system in systems),
         comparisons=_comparisons(scores, metrics, context),
+        entity_types=tuple(
+            line
+            for metric in metrics
+            if isinstance(metric, EntityF1)
+            for line in entity_types(scores["tuned"][metric.id], metric, context)
+        ),
         samples=_samples(asked, systems),
         measured={"seconds": round(context.clock.seconds() - started, 2)},
     )

@@ -52,6 +52,16 @@ def counts(score: Score, mode: Mode) -> tuple[int, int, int]:
     return len(wanted & given), len(given), len(wanted)
 
 
+def kinds_of(score: Score, mode: Mode) -> set[str]:
+    """The types of the entities that are expected or predicted."""
+    return {one.kind for text in (score.expected, score.output) for one in entities(text.split(), mode)}
+
+
+def of_kind(tags: str, kind: str) -> str:
+    """A row of tags with those of other types taken out, as `O`."""
+    return " ".join(tag if (tag.partition("-")[2] or tag) == kind else "O" for tag in tags.split())
+
+
 def table(scores: Sequence[Score], mode: Mode) -> Array:
     """(n, 3): `counts` of every row."""
     return numpy.array([counts(score, mode) for score in scores], dtype=numpy.float64).reshape(-1, 3)

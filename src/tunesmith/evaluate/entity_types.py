@@ -1,0 +1,23 @@
+"""The entities of the tuned model by type: a micro average hides a rare type that is never found."""
+
+from collections.abc import Sequence
+
+from tunesmith.artifacts import EntityTypeScores, Score
+from tunesmith.context import Context
+from tunesmith.scoring import Answer
+from tunesmith.scoring.entities import kinds_of, of_kind, table
+from tunesmith.scoring.metrics.entity_f1 import EntityF1
+
+
+def entity_types(scores: Sequence[Score], metric: EntityF1, context: Context) -> tuple[EntityTypeScores, ...]:
+    """One line a type, in the order of the alphabet; `scores` are those of the metric on every test row."""
+    kinds = sorted({kind for score in scores for kind in kinds_of(score, metric.entities)})
+    return tuple(_of_kind(kind, scores, metric, context) for kind in kinds)
+
+
+def _of_kind(kind: str, scores: Sequence[Score], metric: EntityF1, context: Context) -> EntityTypeScores:
+    """The same metric on the tags of one type alone."""
+    own = [metric.score(Answer(one.row_id, of_kind(one.expected, kind), of_kind(one.output, kind))) for one in scores]
+    right, predicted, support = table(own, metric.entities).sum(axis=0).astype(int).tolist()
+    f1 = metric.estimate(own, context.rng(f"evaluate/{metric.id}/tuned/{kind}"))
+    return EntityTypeScores(kind=kind, right=right, predicted=predicted, support=support, f1=f1)
