@@ -132,6 +132,8 @@ class TrainSettings(Settings):
             raise ValueError("add_tokens names tokens, each once and none of them empty")
         if self.add_tokens and self.strategy == "fsdp":
             raise ValueError("add_tokens is tried with ddp alone; set strategy: ddp")
+        if self.add_tokens and self.method == "qlora":
+            raise ValueError("add_tokens is not tried over a base in 4 bits; set method: lora")
         if self.workers > 1 and self.runner != "ray":
             raise ValueError("workers are Ray's; start local ranks with torchrun --nproc-per-node")
         return self

@@ -23,7 +23,7 @@ def loaded(name: str) -> Any:
     return module
 
 
-encoders, models = loaded("fixtures_encoders"), loaded("fixtures_models")
+encoders, models, ggufs = loaded("fixtures_encoders"), loaded("fixtures_models"), loaded("fixtures_gguf")
 
 
 def recipe(base: Any, task: Any = "chat") -> dict[str, Any]:
@@ -156,6 +156,30 @@ def test_a_gguf_that_is_none(home: Path) -> None:
     (home / "model.gguf").write_bytes(b"GGML" + bytes(100))
     assert [(one.what, one.where) for one in faults(home, "model.gguf")] == [("not a GGUF file", "base: model.gguf")]
     assert ["no GGUF file" in one.what for one in faults(home, "none.gguf")] == [True]
+
+
+def test_a_gguf_is_looked_at_by_its_header(home: Path) -> None:
+    """What its conversion would refuse before it writes; values of weights are looked at later."""
+    whole = ggufs.write_gguf(home / "whole.gguf", ggufs.model())
+    assert faults(home, "whole.gguf", {"type": "chat", "chat_template": "plain"}) == []
+    assert ["needs an encoder" in one.what for one in faults(home, "whole.gguf", "tag")] == [True]
+    raw = whole.read_bytes()
+    counts = raw[:8] + (2**60).to_bytes(8, "little") * 2 + raw[24:]
+    eos = raw.index(b"tokenizer.ggml.eos_token_id") + len(b"tokenizer.ggml.eos_token_id") + 4
+    cases = {
+        "cut": (raw[: len(raw) * 2 // 3], "it is cut off or broken"),
+        "counts": (counts, "the file is cut off or broken"),
+        "family": (raw.replace(b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0mamba", 1), "'mamba' is not supported"),
+        "ids": (
+            raw[:eos] + (2**31).to_bytes(4, "little") + raw[eos + 4 :],
+            "tokenizer.ggml.eos_token_id is 2147483648 of",
+        ),
+        "version": (raw[:4] + (99).to_bytes(4, "little") + raw[8:], "GGUF version 99 is not supported"),
+    }
+    for name, (content, what) in cases.items():
+        (home / f"{name}.gguf").write_bytes(content)
+        found = faults(home, f"{name}.gguf", "text")
+        assert [what in one.what and one.where == f"base: {name}.gguf" for one in found] == [True], (name, found)
 
 
 def test_a_missing_file_of_rows_no_longer_hides_a_misspelt_base(home: Path) -> None:

@@ -259,3 +259,17 @@ def test_editors_know_the_short_form_of_task_and_every_key_has_a_type() -> None:
     assert schema["additionalProperties"] is False
     assert all(part.get("additionalProperties", False) is False for part in schema["$defs"].values())
     assert recipe_schema() == recipe_schema()
+
+
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [
+        ({"method": "qlora"}, "not tried over a base in 4 bits; set method: lora"),
+        ({"strategy": "fsdp"}, "set strategy: ddp"),
+    ],
+)
+def test_added_tokens_are_refused_where_they_were_not_tried(other: dict[str, str], why: str) -> None:
+    train = {"rows_per_step": 4, "add_tokens": ["<|im_start|>"]}
+    assert parse_recipe({**GOOD, "train": train}).train.add_tokens == ("<|im_start|>",)
+    said, _ = problem(train={**train, **other})
+    assert why in said
