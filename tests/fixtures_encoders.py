@@ -64,7 +64,7 @@ SEQ2SEQ: dict[str, tuple[str, dict[str, Any]]] = {
     "t5": ("t5", T5),
     "t5-gated": ("t5", {**T5, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}),
     "mt5": ("mt5", {**T5, "tie_word_embeddings": False}),
-    **{name: (name, BART) for name in ("bart", "mbart", "marian", "pegasus")},
+    **{name: (name, BART) for name in ("bart", "mbart", "marian", "pegasus", "m2m_100")},
 }
 """By name the model type of transformers and its shape."""
 

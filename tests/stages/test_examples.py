@@ -96,6 +96,20 @@ def test_wnut17(root: Path, shared: Path, tmp_path: Path) -> None:
     assert report["systems"][0]["estimates"][0]["metric"] == "entity-f1"
 
 
+def test_e2e(root: Path, shared: Path, tmp_path: Path) -> None:
+    """The recipe as it is, on the base that its script makes, which is the same every time."""
+    script = [sys.executable, str(root / "examples" / "e2e" / "make_base.py"), str(shared / "data" / "e2e")]
+    for folder in ("base", "again"):
+        subprocess.run([*script, str(tmp_path / folder)], check=True, capture_output=True)
+    files = sorted(path.name for path in (tmp_path / "base").iterdir())
+    assert all((tmp_path / "again" / name).read_bytes() == (tmp_path / "base" / name).read_bytes() for name in files)
+    shutil.copy(root / "examples" / "e2e" / "recipe.yaml", tmp_path)
+    steps = ["--data-root", shared / "data", "--limit", "64", "--max-steps", "4", "--json"]
+    report = json.loads(run("evaluate", tmp_path / "recipe.yaml", *steps).stdout)
+    assert [system["system"] for system in report["systems"]] == ["tuned", "base-plain", "lead", "copy"]
+    assert [one["metric"] for one in report["systems"][0]["estimates"]] == ["chrf", "rouge-l", "exact-match"]
+
+
 @pytest.mark.parametrize("name", ["recipe-pebble.yaml", "recipe-smollm2.yaml"])
 def test_banking77_on_a_decoder(root: Path, shared: Path, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "banking77"

@@ -124,7 +124,7 @@ def _whole(folder: Path, head: Head, dtype: Precision, *, seed: int | None, drop
     check_config(folder)
     check_weights(folder, "*.safetensors")
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
-    if head.kind == "seq2seq" and config.pad_token_id is None:
+    if head.kind == "seq2seq" and getattr(config, "pad_token_id", None) is None:
         hint = "set pad_token_id in its config.json"
         raise DataError("the base does not say which token is padding", where=f"{folder}/config.json", hint=hint)
     others = seed is not None and head.kind != "seq2seq" and tuple(config.id2label.values()) != names_of(head)

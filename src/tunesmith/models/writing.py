@@ -7,6 +7,7 @@ the end that is forced at the longest length. Start, first and last token are no
 writes a target and how the model shifts it, so that answers begin and end as what was trained does.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,8 @@ import torch  # noqa: E402
 from transformers import GenerationConfig, PreTrainedTokenizerBase  # noqa: E402
 
 PROBE: Final = "One line of text."
+SUPPORTED: Final = "give a T5, mT5, BART, mBART, Marian, PEGASUS or M2M100"
+LANGUAGES: Final = ("src_lang", "tgt_lang")
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Writing:
             decoder_start_token_id=self.start,
             forced_bos_token_id=self.first,
             eos_token_id=self.end,
-            bos_token_id=model.config.bos_token_id,
+            bos_token_id=getattr(model.config, "bos_token_id", None),  # T5 has none
             pad_token_id=model.config.pad_token_id,
             suppress_tokens=list(self.never) or None,
             max_new_tokens=max_new_tokens,
@@ -64,30 +67,37 @@ def writing_of(model: Any, tokenizer: PreTrainedTokenizerBase, *, where: str) ->
         raise DataError(said, where=f"{where}/config.json", hint=hint) from error
     if read[1:] != target[:-1]:
         said = f"a {model.config.model_type} model does not read its target shifted by one"
-        raise Misuse(said, where=where, hint="give a T5, BART, mBART, Marian or PEGASUS")
-    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+        raise Misuse(said, where=where, hint=SUPPORTED)
     if read[0] is None or not 0 <= read[0] < size:
         hint = "set decoder_start_token_id in its config.json"
         said = f"the decoder starts with the token {read[0]}, and the embeddings have {size} rows"
         raise DataError(said, where=f"{where}/config.json", hint=hint)
     return Writing(
         start=read[0],
-        first=target[0] if target[0] in special else None,
+        first=target[0] if target[0] != bare_ids(tokenizer, PROBE)[0] else None,
         end=int(tokenizer.eos_token_id),
         never=_never(model.generation_config),
     )
 
 
 def check_tokenizer(tokenizer: PreTrainedTokenizerBase, *, where: str) -> None:
-    """Raises Misuse for a tokenizer whose targets have no end, or that writes a language's code around its texts."""
+    """Raises Misuse for a tokenizer whose targets have no end, or that writes codes of languages and is not told which."""
     if tokenizer.eos_token_id is None:
         hint = "name its eos_token in tokenizer_config.json"
         raise Misuse("the tokenizer has no token that ends a text", where=where, hint=hint)
-    if getattr(tokenizer, "lang_code_to_id", None) or getattr(tokenizer, "fairseq_tokens_to_ids", None):
-        said = (
-            f"{type(tokenizer).__name__} writes codes of languages around its texts, and a recipe cannot name them yet"
-        )
-        raise Misuse(said, where=where, hint="give a base of one pair of languages, or of one")
+    if not bare_ids(tokenizer, PROBE):
+        hint = "give a base with the tokenizer that it was trained with"
+        raise Misuse("the tokenizer leaves nothing of a line of English", where=where, hint=hint)
+    if getattr(tokenizer, "fairseq_tokens_to_ids", None) is None:
+        return
+    for key in LANGUAGES:
+        code = tokenizer.init_kwargs.get(key)
+        if code is None or tokenizer.convert_tokens_to_ids(code) in (None, tokenizer.unk_token_id):
+            said = (
+                f"{type(tokenizer).__name__} writes a code of the language into every text, and its {key} is {code!r}"
+            )
+            hint = 'name both in its tokenizer_config.json, e.g. "src_lang": "en_XX", "tgt_lang": "de_DE"'
+            raise Misuse(said, where=f"{where}/tokenizer_config.json", hint=hint)
 
 
 def target_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
@@ -96,13 +106,24 @@ def target_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return ids if tokenizer.eos_token_id in ids else [*ids, int(tokenizer.eos_token_id)]
 
 
+def bare_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+    """The target without what the tokenizer writes around one."""
+    made = tokenizer(text_target=text, add_special_tokens=False, split_special_tokens=True)
+    ids: list[int] = list(made["input_ids"])
+    return ids
+
+
 def shifted(model: Any, labels: torch.Tensor) -> torch.Tensor:
     """[B, T]: what the decoder reads to predict `labels` [B, T] (-100: padding), made by the model's own code."""
     shift = getattr(model, "prepare_decoder_input_ids_from_labels", None)
-    if shift is None:
+    if shift is not None:
+        found: torch.Tensor = shift(labels=labels)
+        return found
+    of_family = getattr(sys.modules[type(model).__module__], "shift_tokens_right", None)
+    if of_family is None:
         said = f"a {model.config.model_type} model does not say how its decoder's inputs are made"
-        raise Misuse(said, where="base", hint="give a T5, BART, mBART, Marian or PEGASUS")
-    found: torch.Tensor = shift(labels=labels)
+        raise Misuse(said, where="base", hint=SUPPORTED)
+    found = of_family(labels, model.config.pad_token_id, model.config.decoder_start_token_id)
     return found
 
 

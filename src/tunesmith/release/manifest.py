@@ -3,10 +3,10 @@
 tunesmith.json, format 1:
     format      1
     name        of the release; version: its number; content_key: digest of everything it was made from
-    task        chat, classify or text
+    task        chat, classify, seq2seq, tag or text
     task_settings   the recipe's task, every default written out
     problem     for classify on an encoder: transformers' problem_type; else null
-    instruction the system message that stands before every prompt, or null
+    instruction the system message before every prompt, or with seq2seq the words before every source; or null
     labels      for classify with named labels: those there are, in the order of an encoder's logits, sorted; else null
     kind        model or adapter
     base        {name, tree}: its name and the digest of its {path: digest} manifest; a small one lies in base/. Of a base

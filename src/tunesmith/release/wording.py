@@ -21,6 +21,8 @@ SYSTEMS: Final = {
     "frequent-tag": "Each word's most common tag",
     "mean": "Always the mean",
     "tfidf-ridge": "TF-IDF on words, ridge regression",
+    "lead": "The first words of the source",
+    "copy": "The source as it is",
 }
 METHODS: Final = {
     "full": "every weight of the base was trained",

@@ -9,10 +9,20 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForSeq2SeqLM, GenerationConfig
+from transformers import (
+    AutoModelForSeq2SeqLM,
+    GenerationConfig,
+    MBart50Tokenizer,
+    MBartConfig,
+    MBartForConditionalGeneration,
+    MBartTokenizer,
+)
 
-from tunesmith.errors import DataError
+from tunesmith.artifacts import Example, Row
+from tunesmith.errors import DataError, Misuse
 from tunesmith.models.backends.seq2seq import Seq2SeqModel, open_seq2seq
+from tunesmith.models.tasks import EncoderDecoder
+from tunesmith.recipe import TaskSettings
 
 SPEC = spec_from_file_location("fixtures_encoders", Path(__file__).parents[2] / "fixtures_encoders.py")
 fixtures = module_from_spec(SPEC)
@@ -144,3 +154,37 @@ def test_answers_end_with_the_decoders_positions(folder: Made) -> None:
     model = open_seq2seq(folder("bart"), digest="sha256:x")
     model.tokenizer.model_max_length = 20
     assert model.context == 20 and len(model.generate([model.tokenizer.encode("order")], max_new_tokens=99)[0]) <= 20
+
+
+LETTERS = ["<s>", "<pad>", "</s>", "<unk>", "\u2581", *"abcdefghijklmnopqrstuvwxyz.,", "en_XX", "de_DE", "<mask>"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "starts", "first"), [(MBartTokenizer, "de_DE", None), (MBart50Tokenizer, "</s>", "de_DE")]
+)
+def test_codes_of_languages_stand_where_the_tokenizer_writes_them(
+    tmp_path: Path, kind: Any, starts: str, first: str | None
+) -> None:
+    """mBART's decoder starts with the target's language; mBART-50 must write it first. Both must be told."""
+    tokenizer = kind(
+        vocab=[(piece, -float(at)) for at, piece in enumerate(LETTERS)], src_lang="en_XX", tgt_lang="de_DE"
+    )
+    config = MBartConfig(**fixtures.BART, vocab_size=len(tokenizer), decoder_start_token_id=2)
+    torch.manual_seed(3)
+    MBartForConditionalGeneration(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    model = open_seq2seq(tmp_path, digest="sha256:x")
+    names = model.tokenizer.convert_ids_to_tokens
+    assert names(model.writing.start) == starts and model.writing.end == 2
+    assert (None if model.writing.first is None else names(model.writing.first)) == first
+    task = EncoderDecoder(TaskSettings(type="seq2seq"))
+    row = Row(row_id="0" * 16, file="made", line=1, example=Example(text="an order", labels=("eine karte",)))
+    (pair,) = task.encode(row, model.tokenizer, window=64, objective="completion")
+    assert [name for name in names(pair.source) if "_" in name] == ["en_XX"]
+    assert [name for name in names(pair.target) if "_" in name] == ["de_DE"]
+    (ids,) = model.generate([pair.source], max_new_tokens=9)
+    assert ids == theirs(model.model, list(pair.source), model.writing.config(model.model, max_new_tokens=9))
+    told = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps(told | {"tgt_lang": None}))
+    with pytest.raises(Misuse, match="its tgt_lang is None"):
+        open_seq2seq(tmp_path, digest="sha256:x")

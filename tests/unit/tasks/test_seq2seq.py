@@ -15,7 +15,7 @@ from tunesmith.models.tasks import beyond, build_task
 from tunesmith.models.tasks.seq2seq import Pair, two_pairs
 from tunesmith.recipe import TaskSettings
 
-FAMILIES = ("t5", "t5-gated", "mt5", "bart", "mbart", "marian", "pegasus")
+FAMILIES = ("t5", "t5-gated", "mt5", "bart", "mbart", "marian", "pegasus", "m2m_100")
 CPU = torch.device("cpu")
 TEXTS = (
     ("Where is my order?", "order"),
@@ -150,8 +150,8 @@ def test_each_side_has_the_whole_window() -> None:
         ("classify", "encoder-decoder", "needs an encoder or a decoder", "task: seq2seq"),
         ("tag", "encoder-decoder", "needs an encoder", "task: seq2seq"),
         ("text", "encoder-decoder", "needs a decoder", "task: seq2seq"),
-        ("seq2seq", "encoder", "needs an encoder with a decoder, such as T5 or BART", "task: classify or task: tag"),
-        ("seq2seq", "decoder", "needs an encoder with a decoder, such as T5 or BART", "task: chat"),
+        ("seq2seq", "encoder", "needs an encoder with a decoder, e.g. base: t5-small", "task: classify or task: tag"),
+        ("seq2seq", "decoder", "needs an encoder with a decoder, e.g. base: t5-small", "task: chat"),
     ],
 )
 def test_another_shape_is_refused_with_what_to_give(kind: Any, shape: Any, why: str, hint: str) -> None:

@@ -26,10 +26,10 @@ DOES: Final[dict[Architecture, str]] = {
 }
 WANTED: Final[dict[TaskName, str]] = {
     "chat": "a decoder, e.g. base: smollm2-135m-instruct",
-    "text": "a decoder, e.g. base: smollm2-135m",
+    "text": "a decoder, e.g. base: smollm2-135m-instruct",
     "classify": "an encoder or a decoder, e.g. base: all-minilm-l6-v2",
     "tag": "an encoder, e.g. base: all-minilm-l6-v2",
-    "seq2seq": "an encoder with a decoder, such as T5 or BART",
+    "seq2seq": "an encoder with a decoder, e.g. base: t5-small",
 }
 
 

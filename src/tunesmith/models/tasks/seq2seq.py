@@ -12,7 +12,7 @@ from tunesmith.models.heads import Head
 from tunesmith.models.packed.forward import unwrapped
 from tunesmith.models.tasks import padded
 from tunesmith.models.tasks.limits import check_encoder
-from tunesmith.models.writing import shifted, target_ids
+from tunesmith.models.writing import bare_ids, shifted, target_ids
 from tunesmith.recipe import TaskSettings, TrainSettings
 
 process.prepare()
@@ -108,7 +108,7 @@ class EncoderDecoder:
         source = self.question(row, tokenizer, window=window).source
         _check_target(row)
         target = target_ids(tokenizer, row.example.completion)
-        if not any(one not in tokenizer.all_special_ids for one in target):
+        if not any(one != tokenizer.unk_token_id for one in bare_ids(tokenizer, row.example.completion)):
             raise bad_row(row, "the tokenizer leaves nothing of the target", "take a base that knows its characters")
         padded.check_length(row, target, window, what="a target of ")
         return [Pair(row.row_id, source, tuple(target))]
