@@ -93,17 +93,20 @@ def test_from_rows_to_a_release_that_transformers_loads(tmp_path: Path, family: 
     assert verify_release(folder, public).name == "short"
     card = (folder / "README.md").read_text()
     assert "pipeline_tag: text2text-generation" in card and "AutoModelForSeq2SeqLM" in card
+    assert "| Words before every source | order: |" in card
     config = GenerationConfig.from_pretrained(folder)
     assert (config.max_new_tokens, config.num_beams, config.forced_eos_token_id) == (12, 1, None)
     if method == "full":
         model = AutoModelForSeq2SeqLM.from_pretrained(folder)
     else:
         model = PeftModel.from_pretrained(AutoModelForSeq2SeqLM.from_pretrained(folder / "base"), folder).eval()
+        model.get_base_model().generation_config = config
+        assert "model.get_base_model().generation_config = GenerationConfig.from_pretrained(folder)" in card
     tokenizer = AutoTokenizer.from_pretrained(folder)
     said = {}
     for sample in report.samples:
         source = tokenizer(f"order: {sample['prompt']}", return_tensors="pt").input_ids
-        made = model.generate(input_ids=source, generation_config=None if method == "full" else config)
+        made = model.generate(input_ids=source)
         said[sample["prompt"]] = tokenizer.decode(made[0], skip_special_tokens=True)
         assert said[sample["prompt"]] == sample["tuned"]
     context = tunesmith.open_context(tmp_path / "recipe.yaml")
