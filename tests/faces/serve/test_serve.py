@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import socket
+import threading
 import time
 
 import httpx
@@ -47,6 +48,19 @@ def test_models_are_listed_and_found(chat):
     with pytest.raises(openai.NotFoundError) as caught:
         chat.client.models.retrieve("support-desk:2")
     assert caught.value.code == "model_not_found"
+
+
+def test_messages_become_tokens_in_the_thread_of_the_model(chat, monkeypatch):
+    seen = []
+
+    def noted(*given):
+        seen.append(threading.current_thread().name)
+        return prompt_ids(*given)
+
+    monkeypatch.setattr("tunesmith.serve.openai.chat.prompt_ids", noted)
+    assert create(chat).usage.completion_tokens == 12
+    assert len(list(create(chat, stream=True))) > 1
+    assert len(seen) == 2 and all(name.startswith("tunesmith-model") for name in seen)
 
 
 def test_a_completion_is_the_greedy_answer_with_exact_usage(chat):

@@ -1,9 +1,9 @@
 """POST /v1/chat/completions, whole or as server-sent events."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -42,6 +42,13 @@ class Head:
         }
 
 
+class Part(NamedTuple):
+    """A piece of an answer, and what was asked."""
+
+    ask: Ask
+    piece: Piece
+
+
 def make_router(released: Released, worker: Worker, context: Context) -> APIRouter:
     """The route over one release."""
     router = APIRouter(prefix="/v1/chat", tags=["chat"])
@@ -51,22 +58,29 @@ def make_router(released: Released, worker: Worker, context: Context) -> APIRout
         find(released, body.model)
         body.check()
         name = request.scope["state"]["request_id"]
-        ask = _ask(released, body, seed=context.seed_for(f"serve/{name}"))
+        seed = context.seed_for(f"serve/{name}")
         head = Head(
             id=f"chatcmpl-{name.removeprefix('req_')}",
             created=int(context.clock.now().timestamp()),
             model=released.id,
             fingerprint=released.model.digest[:19],
         )
-        pieces = worker.run(lambda: answer(released, ask), gone=request.is_disconnected)
+        parts = worker.run(lambda: _parts(released, body, seed=seed), gone=request.is_disconnected)
         if not body.stream:
-            return JSONResponse(await _whole(head, ask, pieces))
-        first = await anext(pieces)
+            return JSONResponse(await _whole(head, parts))
+        first = await anext(parts)  # a refused request has a status
         with_usage = body.stream_options is not None and body.stream_options.include_usage
-        events = _events(head, ask, first, pieces, with_usage=with_usage)
+        events = _events(head, first, parts, with_usage=with_usage)
         return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})
 
     return router
+
+
+def _parts(released: Released, body: ChatRequest, *, seed: int) -> Iterator[Part]:
+    """In the model's thread, for a long conversation takes a while to become tokens."""
+    ask = _ask(released, body, seed=seed)
+    for piece in answer(released, ask):
+        yield Part(ask, piece)
 
 
 def _ask(released: Released, body: ChatRequest, *, seed: int) -> Ask:
@@ -94,31 +108,28 @@ def _ask(released: Released, body: ChatRequest, *, seed: int) -> Ask:
     )
 
 
-def _usage(ask: Ask, tokens: int) -> dict[str, int]:
+def _usage(last: Part) -> dict[str, int]:
     """Exact counts; the end token that the model wrote is one of its tokens."""
-    prompt = len(ask.prompt)
+    prompt, tokens = len(last.ask.prompt), last.piece.tokens
     return {"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + tokens}
 
 
-async def _whole(head: Head, ask: Ask, pieces: AsyncGenerator[Piece, None]) -> dict[str, Any]:
-    text, thoughts, last = [], [], Piece("", 0)
-    async for piece in pieces:
-        text.append(piece.text)
-        thoughts.append(piece.thoughts)
-        last = piece
-    said = "".join(thoughts).strip()
+async def _whole(head: Head, parts: AsyncGenerator[Part, None]) -> dict[str, Any]:
+    found = [part async for part in parts]
+    text = "".join(part.piece.text for part in found)
+    said = "".join(part.piece.thoughts for part in found).strip()
     thought = {"reasoning_content": said} if said else {}
     choice = {
         "index": 0,
-        "message": {"role": "assistant", "content": "".join(text), "refusal": None, **thought},
+        "message": {"role": "assistant", "content": text, "refusal": None, **thought},
         "logprobs": None,
-        "finish_reason": last.finish,
+        "finish_reason": found[-1].piece.finish,
     }
-    return {**head.wrap("chat.completion", [choice]), "usage": _usage(ask, last.tokens)}
+    return {**head.wrap("chat.completion", [choice]), "usage": _usage(found[-1])}
 
 
 async def _events(
-    head: Head, ask: Ask, first: Piece, pieces: AsyncGenerator[Piece, None], *, with_usage: bool
+    head: Head, first: Part, parts: AsyncGenerator[Part, None], *, with_usage: bool
 ) -> AsyncIterator[str]:
     """Role first, then text, then the reason it ended, then (when asked for) the usage, then [DONE].
 
@@ -131,22 +142,22 @@ async def _events(
         return event({**head.wrap("chat.completion.chunk", [choice]), **extra})
 
     yield chunk({"role": "assistant", "content": ""})
-    for delta in _deltas(first):
+    for delta in _deltas(first.piece):
         yield chunk(delta)
     last = first
     try:
-        async for piece in pieces:
-            last = piece
-            for delta in _deltas(piece):
+        async for part in parts:
+            last = part
+            for delta in _deltas(part.piece):
                 yield chunk(delta)
     except TunesmithError as error:
         yield event(errors.body(str(error), status=error.http_status))
         return
     finally:
-        await pieces.aclose()
-    yield chunk({}, last.finish)
+        await parts.aclose()
+    yield chunk({}, last.piece.finish)
     if with_usage:
-        yield event({**head.wrap("chat.completion.chunk", []), "usage": _usage(ask, last.tokens)})
+        yield event({**head.wrap("chat.completion.chunk", []), "usage": _usage(last)})
     yield "data: [DONE]\n\n"
 
 
