@@ -146,6 +146,9 @@ def check_served(client: TestClient, said: dict[str, str], tokenizer: Any) -> No
         ({"model": "short", "prompt": []}, None),
         ({"model": "short", "prompt": "x", "n": 2}, "unsupported_value"),
         ({"model": "short", "prompt": "x", "frobnicate": 1}, None),
+        ({"model": "short", "prompt": "x", "max_tokens": True}, None),
+        ({"model": "short", "prompt": "x", "temperature": "0"}, None),
+        ({"model": "short", "prompt": "x", "stream": "yes"}, None),
     ):
         refused = client.post("/v1/completions", json=wrong)
         assert refused.status_code in (400, 404) and refused.json()["error"]["code"] == code, wrong
@@ -174,6 +177,7 @@ def test_a_dry_run_shows_both_sides(tmp_path: Path) -> None:
         ({"evaluate": {"metrics": ["entity-f1"]}}, "entity-f1 does not fit task: seq2seq"),
         ({"train": {"rows_per_step": 2, "head_learning_rate": 1e-3}}, "its own"),
         ({"train": {"rows_per_step": 2, "add_tokens": ["<x>"]}}, "added to decoders alone"),
+        ({"evaluate": {"max_new_tokens": 4000}}, "4,000 tokens are asked for, and this model writes 256 at most"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_training(tmp_path: Path, changed: dict[str, Any], why: str) -> None:

@@ -41,7 +41,7 @@ def show_run(reports: Mapping[str, Report], console: Console) -> None:
         headline = headline_metric(evaluation)
         console.print()
         console.print(_table(evaluation, headline))
-        _show_rows(evaluation, best_base(evaluation, headline), console)
+        _show_rows(evaluation, best_base(evaluation, headline) or _any_base(evaluation), console)
 
 
 def sentences(reports: Mapping[str, Report]) -> list[str]:
@@ -69,6 +69,11 @@ def headline_metric(report: EvaluationReport) -> str:
 def best_base(report: EvaluationReport, metric: str) -> str | None:
     """The way of asking the base that does best by a metric; the last of those that do alike."""
     return _best(report, metric, [one.system for one in report.systems if one.system.startswith(BASE)])
+
+
+def _any_base(report: EvaluationReport) -> str | None:
+    """A way of asking the base, where none has a number: what it writes says why."""
+    return next((one.system for one in report.systems if one.system.startswith(BASE)), None)
 
 
 def best_baseline(report: EvaluationReport, metric: str) -> str | None:
@@ -115,7 +120,12 @@ def _trained(report: TrainReport) -> str:
     saved = ""
     if report.distinct_tokens and report.tokens > 1.1 * report.distinct_tokens:
         saved = f"; shared prefixes saved {1 - report.distinct_tokens / report.tokens:.0%} of the tokens"
-    return f"{report.base.name} was tuned by {report.method} for {report.epochs:g} epochs{loss}{saved}."
+    return f"{report.base.name} was tuned by {report.method} for {epochs_in_words(report.epochs)}{loss}{saved}."
+
+
+def epochs_in_words(epochs: float) -> str:
+    """`1 epoch`, `0.33 epochs`."""
+    return f"{epochs:g} epoch{'' if epochs == 1 else 's'}"
 
 
 def _compared(report: EvaluationReport, metric: str) -> str:
@@ -187,7 +197,7 @@ def _difference(pair: Comparison | None) -> str:
 
 def _show_rows(report: EvaluationReport, base: str | None, console: Console) -> None:
     """The first held-out rows, as they come: what was asked, what the base says, what the tuned model says."""
-    told = [sample for sample in report.samples if sample.get(TUNED)][:SHOWN_ROWS]
+    told = [sample for sample in report.samples if TUNED in sample][:SHOWN_ROWS]
     if not told:
         return
     console.print()

@@ -8,7 +8,7 @@ from typing import Any
 from tunesmith.artifacts import Dataset, Row
 from tunesmith.context import Context
 from tunesmith.data.rows import load_rows
-from tunesmith.errors import DataError
+from tunesmith.errors import DataError, RecipeError
 from tunesmith.evaluate.answers import prompt_of
 from tunesmith.evaluate.baselines import WORDLESS, labelled, wordless_baselines
 from tunesmith.models.architecture import Architecture
@@ -68,7 +68,8 @@ def check_base(
 ) -> None:
     """Load the base as evaluation and serving do, in the same precision, make it what training will leave, and try it.
 
-    Raises Misuse, naming the family, for a model whose answers would not be exactly its own.
+    Raises Misuse, naming the family, for a model whose answers would not be exactly its own, and RecipeError for answers longer
+    than it can write.
     """
     task = build_task(ahead.task, _shape(ahead.reader), load_rows(ahead.training, context.store))
     precision = ahead.precision if settings.precision == "training" else settings.precision
@@ -77,9 +78,16 @@ def check_base(
         model, tokenizer = load_folder(folder, dtype=precision)
         check_exact(tuned(model), tokenizer, where="base")
     elif isinstance(task, EncoderDecoder):
-        open_seq2seq(folder, digest="", dtype=precision)
+        _check_room(open_seq2seq(folder, digest="", dtype=precision).context, settings)
     else:
         open_encoder(folder, task.head, digest="", dtype=precision, seed=0)
+
+
+def _check_room(context: int, settings: EvaluateSettings) -> None:
+    """Raises RecipeError for answers longer than what an encoder-decoder can write: `generate` would be told to go on."""
+    if settings.max_new_tokens > context:
+        said = f"{settings.max_new_tokens:,} tokens are asked for, and this model writes {context:,} at most"
+        raise RecipeError(said, where="evaluate.max_new_tokens", hint=f"set it to {context} or less")
 
 
 def _shape(reader: Reader | None) -> Architecture:

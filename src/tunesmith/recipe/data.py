@@ -164,4 +164,9 @@ class TaskSettings(Settings):
             raise ValueError(f"labels: {self.labels} is for type: classify")
         if self.subwords != "first" and self.type != "tag":
             raise ValueError("subwords is for type: tag")
+        turns = {"chat_template": self.chat_template, "thinking": self.thinking}
+        unread = {"tag": {**turns, "instruction": self.instruction}, "seq2seq": turns}.get(self.type, {})
+        for name, value in unread.items():
+            if value is not None:
+                raise ValueError(f"type: {self.type} has no place for {name}; leave it out")
         return self

@@ -1,6 +1,7 @@
 """A conversation with a loaded release in this process: what `tunesmith chat` reads and writes."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -37,7 +38,8 @@ class Conversation:
         Raises DataError when the message does not fit the context, or spells a control token of the template.
         """
         if isinstance(self.release, ReleasedEncoder):
-            yield _labels(self.release, text)
+            with _said():
+                yield _labels(self.release, text)
             return
         if isinstance(self.release, ReleasedSeq2Seq):
             yield from self._written(self.release, text)
@@ -53,7 +55,8 @@ class Conversation:
     def _written(self, release: ReleasedSeq2Seq, text: str) -> Iterator[str]:
         """The target of one source; nothing is kept."""
         row = Row(row_id="0", file="input", line=1, example=Example(text=text))
-        source = release.task.question(row, release.model.tokenizer, window=release.model.context).source
+        with _said():
+            source = release.task.question(row, release.model.tokenizer, window=release.model.context).source
         for piece in write(release, source, Sampled(self.max_new_tokens, self.temperature, seed=self.seed)):
             yield piece.text
 
@@ -70,6 +73,15 @@ class Conversation:
         if room < max(map(len, release.options), default=1):
             raise DataError(f"that makes {len(prompt)} tokens; the context holds {release.model.context}", hint=AGAIN)
         return Ask(tuple(prompt), min(room, self.max_new_tokens), self.temperature, 1.0, self.seed, ())
+
+
+@contextmanager
+def _said() -> Iterator[None]:
+    """What a task says of a row of a file, said of a message."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(error.what.replace("row 0", "the message", 1)) from error
 
 
 def _labels(release: ReleasedEncoder, text: str) -> str:

@@ -12,6 +12,7 @@ from tunesmith.models.tasks.padded import Labelled
 from tunesmith.scoring.entities import entities
 from tunesmith.serve.openai.errors import BadRequest
 from tunesmith.serve.openai.models import find
+from tunesmith.serve.openai.wire import Count
 from tunesmith.serve.released import ReleasedEncoder
 from tunesmith.serve.worker import Worker
 
@@ -41,7 +42,7 @@ class ClassifyRequest(BaseModel):
 
     model: str
     input: Words | Annotated[tuple[Words, ...], Field(min_length=1, max_length=MOST_TEXTS)]
-    top: Annotated[int | None, Field(ge=1)] = None
+    top: Count | None = None
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from tunesmith.artifacts import Comparison, Dataset, Estimate, EvaluationReport, Provenance, SystemScores
-from tunesmith.cli.run_summary import best_base, best_baseline, difference_in_words, sentences, shortened, show_run
+from tunesmith.cli.run_summary import best_base, best_baseline, difference_in_words, epochs_in_words, sentences, shortened, show_run
 
 Make = Callable[..., Any]
 
@@ -116,6 +116,22 @@ def test_no_line_is_wider_than_the_terminal(evaluation: EvaluationReport, width:
 def test_a_long_text_is_cut_with_an_ellipsis() -> None:
     assert shortened("a  b\nc", 10) == "a b c"
     assert shortened("x" * 11, 10) == "x" * 9 + "…"
+
+
+def test_a_base_that_writes_nothing_is_shown_writing_nothing(evaluation: EvaluationReport) -> None:
+    """All its scores are 0, so it has no interval and no number; what it wrote is what tells why. So with the tuned model."""
+    systems = (system("tuned", chrf=26.2), system("base-plain", exact_match=0.0), system("copy", chrf=12.0))
+    sample = {"place": "rows.jsonl:1", "prompt": "a", "tuned": "", "base-plain": ""}
+    silent = evaluation.model_copy(update={"systems": systems, "comparisons": (), "samples": (sample,)})
+    screen = Console(file=StringIO(), width=120)
+    show_run({"evaluate": silent}, screen)
+    said = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "base-plain: (nothing)" in said and "tuned: (nothing)" in said
+
+
+@pytest.mark.parametrize(("epochs", "said"), [(1.0, "1 epoch"), (2.0, "2 epochs"), (0.8, "0.8 epochs")])
+def test_epochs_in_words(epochs: float, said: str) -> None:
+    assert epochs_in_words(epochs) == said
 
 
 def test_a_base_without_an_answer_of_its_own_is_not_shown(evaluation: EvaluationReport) -> None:

@@ -273,3 +273,19 @@ def test_added_tokens_are_refused_where_they_were_not_tried(other: dict[str, str
     assert parse_recipe({**GOOD, "train": train}).train.add_tokens == ("<|im_start|>",)
     said, _ = problem(train={**train, **other})
     assert why in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        ("seq2seq", "chat_template", "plain"),
+        ("seq2seq", "thinking", False),
+        ("tag", "chat_template", "plain"),
+        ("tag", "thinking", True),
+        ("tag", "instruction", "Find names."),
+    ],
+)
+def test_a_key_that_a_task_would_pass_over_is_refused(kind: str, key: str, value: str | bool) -> None:
+    said, _ = problem(task={"type": kind, key: value})
+    assert said == f"task: type: {kind} has no place for {key}; leave it out"
+    assert parse_recipe({**GOOD, "task": {"type": "seq2seq", "instruction": "summarize:"}}).task.instruction

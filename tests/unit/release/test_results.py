@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,6 +56,8 @@ def test_the_sentence(reports: Any, make: Any) -> None:
         "On 300 held-out examples that it never saw in training, the tuned model reaches 86.0% by exact match; its base, "
         "at its best without tuning, reaches 24.3% (+61.7 points, 95% interval +55.7 to +67.7)."
     )
+    rouge = [replace(one, metric=replace(one.metric, title="ROUGE-L")) for one in by_metric(reports.evaluation)]
+    assert "86.0% by ROUGE-L; its base" in in_one_sentence(rouge)
     nothing = make.evaluation_report(systems=(), comparisons=())
     assert in_one_sentence(by_metric(nothing)) == (
         "The evaluation holds no number that compares the tuned model with its base."

@@ -122,6 +122,41 @@ def test_hostile_bodies_are_refused(served: tuple[str, Any, Any], body: bytes) -
     assert response.status_code in (400, 404)
 
 
+@pytest.mark.parametrize("top", ["true", '"2"', "2.5", "[2]"])
+def test_a_value_of_another_type_is_not_guessed_at(served: tuple[str, Any, Any], top: str) -> None:
+    """/v1/tag has no such key and refuses any."""
+    route, client, _ = served
+    response = post(client, route, f'{{"model": "x", "input": ["a"], "top": {top}}}'.encode())
+    assert response.status_code == 400 and response.json()["error"]["param"] == "top"
+
+
+def test_a_body_that_is_no_json_is_told_where(served: tuple[str, Any, Any]) -> None:
+    route, client, _ = served
+    error = post(client, route, b'{"model": tru}').json()["error"]
+    assert error["message"].startswith("the body is no JSON: ") and error["message"].endswith(", at character 10")
+    assert error["param"] is None
+
+
+def test_another_route_names_those_there_are(served: tuple[str, Any, Any]) -> None:
+    route, client, _ = served
+    response = post(client, "chat/completions", b"{}")
+    assert response.status_code == 404
+    paths = ", ".join(sorted(["/healthz", f"/v1/{route}", "/v1/models", "/v1/models/{model}"]))
+    assert response.json()["error"]["message"].endswith(f"; this server has {paths}")
+
+
+def test_a_text_without_a_token_is_refused_at_its_place(served: tuple[str, Any, Any]) -> None:
+    """A model would label it as it labels nothing at all. A word of a sentence may have none: its tag is O."""
+    route, client, _ = served
+    response = post(client, route, b'{"model": "x", "input": ["a", "\\u200b\\u0001"]}')
+    if route == "tag":
+        assert response.status_code == 200 and response.json()["data"][1]["tags"] == ["O"]
+        return
+    error = response.json()["error"]
+    assert response.status_code == 400 and error["param"] == "input.1"
+    assert error["message"] == "input 1: the tokenizer leaves nothing of the text"
+
+
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_over_the_limit_is_refused_by_its_size(served: tuple[str, Any, Any], chunked: bool) -> None:
     route, client, _ = served

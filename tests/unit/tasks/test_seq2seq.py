@@ -35,6 +35,11 @@ def row_of(source: str, target: str, at: int = 0) -> Row:
     return Row(row_id=f"{at:016x}", file="made", line=at + 1, example=Example(messages=said))
 
 
+def weighed(weight: float) -> Row:
+    said = (message("user", "x"), message("assistant", "x").model_copy(update={"weight": weight}))
+    return Row(row_id="9" * 16, file="made", line=9, example=Example(messages=said))
+
+
 def rows() -> list[Row]:
     return [row_of(*pair, at) for at, pair in enumerate(TEXTS)]
 
@@ -127,6 +132,8 @@ def test_a_tokenizer_without_an_end_behind_its_texts_gets_one(encoder: Encoder) 
             ),
             "the turns system, user, assistant",
         ),
+        (weighed(0.0), "the answer has a weight"),
+        (row_of("\u200d", "x"), "leaves nothing of the text"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_by_its_row(encoder: Encoder, row: Row, why: str) -> None:

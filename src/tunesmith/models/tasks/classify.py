@@ -10,7 +10,7 @@ from tunesmith.artifacts import Row
 from tunesmith.data.spans import bad_row
 from tunesmith.models.heads import PROBLEMS, Head
 from tunesmith.models.tasks import padded
-from tunesmith.models.tasks.limits import check_encoder
+from tunesmith.models.tasks.limits import check_encoder, check_unread
 from tunesmith.models.tasks.padded import Batch, Labelled
 from tunesmith.recipe import TaskSettings, TrainSettings
 
@@ -34,6 +34,7 @@ class EncoderClassify:
 
     def check(self, settings: TrainSettings) -> None:
         check_encoder(settings)
+        check_unread(self.settings)
 
     def expected(self, row: Row) -> str:
         """The label; the labels as a JSON list, sorted; or the number as text."""
@@ -42,6 +43,7 @@ class EncoderClassify:
         return row.example.completion.strip()
 
     def encode(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str) -> list[Labelled]:
+        padded.check_weight(row)
         return [replace(self.question(row, tokenizer, window=window), targets=self._targets(row))]
 
     @property
@@ -55,7 +57,9 @@ class EncoderClassify:
                 return "the number that the head gives"
 
     def question(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int) -> Labelled:
-        ids = padded.framed_ids(tokenizer, padded.text_of(row))
+        text = padded.text_of(row)
+        padded.check_read(row, text, tokenizer)
+        ids = padded.framed_ids(tokenizer, text)
         padded.check_length(row, ids, window)
         return Labelled(row.row_id, tuple(ids), ())
 

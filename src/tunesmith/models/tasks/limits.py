@@ -1,7 +1,7 @@
 """What a recipe may not ask of an encoder or an encoder-decoder."""
 
 from tunesmith.errors import RecipeError
-from tunesmith.recipe import TrainSettings
+from tunesmith.recipe import TaskSettings, TrainSettings
 
 
 def check_encoder(settings: TrainSettings) -> None:
@@ -21,3 +21,11 @@ def check_encoder(settings: TrainSettings) -> None:
     for name, asked, why, hint in refused:
         if asked:
             raise RecipeError(why, where=f"train.{name}", hint=hint)
+
+
+def check_unread(task: TaskSettings) -> None:
+    """Raises RecipeError, naming the key, for what an encoder's rows have no place for: their text stands alone."""
+    for name in ("instruction", "chat_template", "thinking"):
+        if getattr(task, name) is not None:
+            hint = "leave the key out, or take a decoder"
+            raise RecipeError("an encoder reads the text of a row and nothing else", where=f"task.{name}", hint=hint)

@@ -175,6 +175,18 @@ def check_length(row: Row, ids: Sequence[int], window: int, *, what: str = "") -
         )
 
 
+def check_read(row: Row, text: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raises DataError for a text that the tokenizer leaves nothing of, as of control characters: a model would answer nothing."""
+    if not tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True):
+        raise bad_row(row, "the tokenizer leaves nothing of the text")
+
+
+def check_weight(row: Row) -> None:
+    """Raises DataError for an answer with a weight of its own: here every row counts alike."""
+    if any(turn.weight not in (None, 1) for turn in row.example.messages):
+        raise bad_row(row, "the answer has a weight, and every row counts alike", "leave `weight` out, or drop the row")
+
+
 def text_of(row: Row) -> str:
     """What an encoder reads of a row: its text, or its conversation up to the answer. Raises DataError where there is none."""
     text = row.example.prompt_text

@@ -115,7 +115,9 @@ class EncoderDecoder:
 
     def question(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int) -> Pair:
         """The source of a row. Raises DataError with its id for one that is empty, and beyond `window` tokens."""
-        ids = padded.framed_ids(tokenizer, self.source(row))
+        source = self.source(row)
+        padded.check_read(row, padded.text_of(row), tokenizer)
+        ids = padded.framed_ids(tokenizer, source)
         padded.check_length(row, ids, window, what="a source of ")
         return Pair(row.row_id, tuple(ids))
 
@@ -196,5 +198,6 @@ def _check_target(row: Row) -> None:
     if not example.messages and (example.labels is None or len(example.labels) != 1):
         hint = "name the columns, e.g. `columns: {prompt: article, completion: summary}`"
         raise bad_row(row, "there is no target", hint)
+    padded.check_weight(row)
     if not example.completion.strip():
         raise bad_row(row, "the target is empty")

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 
 from tunesmith.context import Context
 from tunesmith.errors import TunesmithError
@@ -14,7 +14,7 @@ from tunesmith.serve.answer import Piece
 from tunesmith.serve.openai import chat, errors
 from tunesmith.serve.openai.errors import BadRequest
 from tunesmith.serve.openai.models import find
-from tunesmith.serve.openai.wire import ChatRequest, StreamOptions
+from tunesmith.serve.openai.wire import ChatRequest, Count, Seed, Stop, StreamOptions, Temperature, TopP
 from tunesmith.serve.released import ReleasedSeq2Seq
 from tunesmith.serve.worker import Worker
 from tunesmith.serve.writing import Sampled, source_of, write
@@ -45,12 +45,12 @@ class CompletionRequest(BaseModel):
 
     model: str
     prompt: Prompt | Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=MOST_PROMPTS)]
-    max_tokens: Annotated[int | None, Field(ge=1)] = None
-    temperature: Annotated[float | None, Field(ge=0, le=2, allow_inf_nan=False)] = None
-    top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False)] = None
-    seed: Annotated[int | None, Field(ge=-(2**63), lt=2**63)] = None
-    stop: str | Annotated[tuple[str, ...], Field(max_length=4)] | None = None
-    stream: bool | None = None
+    max_tokens: Count | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    seed: Seed | None = None
+    stop: Stop | None = None
+    stream: StrictBool | None = None
     stream_options: StreamOptions | None = None
 
     n: Any = None

@@ -18,6 +18,10 @@ TYPES = {
 }
 
 
+NO_FIELD = ("body", "str")
+"""Parts of pydantic's paths that are no field: where the request was, and one form of a field that has several."""
+
+
 class BadRequest(Misuse):
     """A request that is refused; `param` names the field, `code` is OpenAI's word for the kind."""
 
@@ -57,7 +61,9 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
 async def _validation(request: Request, error: Exception) -> JSONResponse:
     """The first thing that is wrong with the body, with its path."""
     first = _nearest(error.errors()) if isinstance(error, RequestValidationError) else {"loc": (), "msg": str(error)}
-    path = [str(part) for part in first["loc"] if part != "body" and (isinstance(part, int) or part.isidentifier())]
+    if first.get("type") == "json_invalid":
+        return respond(f"the body is no JSON: {first['ctx']['error']}, at character {first['loc'][-1]}", status=400)
+    path = [str(part) for part in first["loc"] if isinstance(part, int) or (part.isidentifier() and part not in NO_FIELD)]
     param = ".".join(path) or None
     if first.get("type") == "extra_forbidden":
         return respond(f"Unrecognized request argument supplied: {param}", status=400, param=param)
@@ -74,7 +80,14 @@ def _nearest(errors: Sequence[Any]) -> Any:
 async def _http(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = error.detail if isinstance(error, HTTPException) else str(error)
+    if status == 404:
+        detail = f"{detail}; this server has {', '.join(_served(request.app))}"
     return respond(f"{request.method} {request.url.path}: {detail}", status=status)
+
+
+def _served(app: FastAPI) -> list[str]:
+    """The paths that this release answers at."""
+    return sorted(app.openapi()["paths"])
 
 
 async def _crash(request: Request, error: Exception) -> JSONResponse:

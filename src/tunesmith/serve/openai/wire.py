@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
 from tunesmith.artifacts import Message, Role, message
 from tunesmith.serve.openai.errors import BadRequest
@@ -32,6 +32,16 @@ NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {
 """Settings this server cannot carry out, with the values that ask for nothing. Any other value is refused, never ignored."""
 
 
+Count = Annotated[StrictInt, Field(ge=1)]
+"""How many of something. As everywhere here a text or true is no number, and a number or a text is not true: what was meant is
+not guessed."""
+
+Temperature = Annotated[StrictFloat, Field(ge=0, le=2, allow_inf_nan=False)]
+TopP = Annotated[StrictFloat, Field(gt=0, le=1, allow_inf_nan=False)]
+Seed = Annotated[StrictInt, Field(ge=-(2**63), lt=2**63)]
+Stop = StrictStr | Annotated[tuple[StrictStr, ...], Field(max_length=4)]
+
+
 class Part(BaseModel):
     """A part of a message's content."""
 
@@ -55,7 +65,7 @@ class StreamOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    include_usage: bool = False
+    include_usage: StrictBool = False
 
 
 class ChatRequest(BaseModel):
@@ -68,14 +78,14 @@ class ChatRequest(BaseModel):
 
     model: str
     messages: tuple[Turn, ...] = Field(min_length=1)
-    stream: bool | None = None
+    stream: StrictBool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: Annotated[int | None, Field(ge=1)] = None
-    max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
-    temperature: Annotated[float | None, Field(ge=0, le=2, allow_inf_nan=False)] = None
-    top_p: Annotated[float | None, Field(gt=0, le=1, allow_inf_nan=False)] = None
-    seed: Annotated[int | None, Field(ge=-(2**63), lt=2**63)] = None
-    stop: str | Annotated[tuple[str, ...], Field(max_length=4)] | None = None
+    max_tokens: Count | None = None
+    max_completion_tokens: Count | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+    seed: Seed | None = None
+    stop: Stop | None = None
 
     n: Any = None
     logprobs: Any = None
@@ -100,7 +110,7 @@ class ChatRequest(BaseModel):
     metadata: dict[str, str] | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
-    parallel_tool_calls: bool | None = None
+    parallel_tool_calls: StrictBool | None = None
     service_tier: Literal["auto", "default"] | None = None
 
     def check(self) -> None:
