@@ -164,7 +164,10 @@ def write_preview(preview: "TrainPreview", console: "Console") -> None:
     _title(console, f"Trained tokens a sequence: {_lengths(found.trained_lengths)}")
     from tunesmith.cli.run_summary import epochs_in_words
 
-    _title(console, f"Steps: {found.steps:,}, {epochs_in_words(found.epochs)}; tokens a step: {_lengths(found.step_tokens)}")
+    _title(
+        console,
+        f"Steps: {found.steps:,}, {epochs_in_words(found.epochs)}; tokens a step: {_lengths(found.step_tokens)}",
+    )
     for line in (*token_lines(found), *need_lines(found)):
         _line(console, line)
 

@@ -119,7 +119,11 @@ def in_one_sentence(results: Sequence[MetricResults]) -> str:
         tuned, base = line_of(item, TUNED), stronger_base(item)
         if tuned is None or tuned.estimate is None or base is None:
             continue
-        title = item.metric.title if item.metric.title[:2].isupper() else item.metric.title[0].lower() + item.metric.title[1:]
+        title = (
+            item.metric.title
+            if item.metric.title[:2].isupper()
+            else item.metric.title[0].lower() + item.metric.title[1:]
+        )
         match = next((line for line in item.comparisons if line.reference == base.system), None)
         told = "" if match is None else f" ({match.difference}, {_level(tuned.estimate)} interval {match.interval})"
         return (

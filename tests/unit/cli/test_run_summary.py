@@ -8,7 +8,15 @@ import pytest
 from rich.console import Console
 
 from tunesmith.artifacts import Comparison, Dataset, Estimate, EvaluationReport, Provenance, SystemScores
-from tunesmith.cli.run_summary import best_base, best_baseline, difference_in_words, epochs_in_words, sentences, shortened, show_run
+from tunesmith.cli.run_summary import (
+    best_base,
+    best_baseline,
+    difference_in_words,
+    epochs_in_words,
+    sentences,
+    shortened,
+    show_run,
+)
 
 Make = Callable[..., Any]
 

@@ -176,7 +176,7 @@ def check_length(row: Row, ids: Sequence[int], window: int, *, what: str = "") -
 
 
 def check_read(row: Row, text: str, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Raises DataError for a text that the tokenizer leaves nothing of, as of control characters: a model would answer nothing."""
+    """Raises DataError for a text that the tokenizer leaves nothing of, as of control characters."""
     if not tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True):
         raise bad_row(row, "the tokenizer leaves nothing of the text")
 

@@ -63,7 +63,9 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
     first = _nearest(error.errors()) if isinstance(error, RequestValidationError) else {"loc": (), "msg": str(error)}
     if first.get("type") == "json_invalid":
         return respond(f"the body is no JSON: {first['ctx']['error']}, at character {first['loc'][-1]}", status=400)
-    path = [str(part) for part in first["loc"] if isinstance(part, int) or (part.isidentifier() and part not in NO_FIELD)]
+    path = [
+        str(part) for part in first["loc"] if isinstance(part, int) or (part.isidentifier() and part not in NO_FIELD)
+    ]
     param = ".".join(path) or None
     if first.get("type") == "extra_forbidden":
         return respond(f"Unrecognized request argument supplied: {param}", status=400, param=param)
