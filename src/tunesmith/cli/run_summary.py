@@ -15,6 +15,7 @@ from tunesmith.artifacts import (
     Estimate,
     EvaluationReport,
     GateReport,
+    Insufficient,
     ReleaseReport,
     Report,
     TrainReport,
@@ -131,13 +132,22 @@ def epochs_in_words(epochs: float) -> str:
 def _compared(report: EvaluationReport, metric: str) -> str:
     tuned = _estimate(report, TUNED, metric)
     if tuned is None:
-        return f"{metric} of the tuned model could not be measured."
+        return f"{metric} of the tuned model could not be measured{_why(report, metric)}."
     base, other = best_base(report, metric), best_baseline(report, metric)
     said = f"On {tuned.n:,} held-out rows, {metric} is {tuned.value:.3f} for the tuned model"
     parts = [
         _against(report, name, metric, words) for name, words in ((base, "its base"), (other, "the best baseline"))
     ]
     return f"{said}{''.join(parts)}."
+
+
+def _why(report: EvaluationReport, metric: str) -> str:
+    """Why the tuned model has no number, and what was noted of its answers, e.g. `: no spread; 40 of 40 answers are empty`."""
+    tuned = next((one for one in report.systems if one.system == TUNED), None)
+    if tuned is None:
+        return ""
+    reasons = [one.reason for one in tuned.estimates if one.metric == metric and isinstance(one, Insufficient)]
+    return "".join([*(f": {reason}" for reason in reasons), *(f"; {note}" for note in tuned.how.split("; ")[1:])])
 
 
 def _against(report: EvaluationReport, system: str | None, metric: str, words: str) -> str:

@@ -21,7 +21,7 @@ from tunesmith.evaluate.baselines import baselines
 from tunesmith.evaluate.encoders import AskedEncoder, encoder_systems
 from tunesmith.evaluate.entity_types import entity_types
 from tunesmith.evaluate.seq2seq import AskedSeq2Seq, seq2seq_systems
-from tunesmith.evaluate.system import HeldOut, System
+from tunesmith.evaluate.system import HeldOut, System, of_texts
 from tunesmith.models.architecture import architecture_of
 from tunesmith.models.backends.local import LocalModel, open_local, without_adapter
 from tunesmith.models.loading import Precision
@@ -135,13 +135,13 @@ def _asked_tuned(tuned: LocalModel, asked: Asked) -> System:
             how = f"the most likely of {len(labels)} labels"
             return System("tuned", how, chosen(tuned, asked, label="tuned", labels=labels))
         case _:
-            return _written("tuned", "greedy text", generated(tuned, asked, label="tuned"))
+            return of_texts("tuned", "greedy text", generated(tuned, asked, label="tuned"))
 
 
 def _asked_base(base: LocalModel, asked: Asked, training: Sequence[Row]) -> list[System]:
     if asked.task.settings.type == "text":
         return [System("base-plain", "likelihood of each text", measured_bits(base, asked, label="base"))]
-    plain = _written("base-plain", "greedy text", generated(base, asked, label="base, plain"))
+    plain = of_texts("base-plain", "greedy text", generated(base, asked, label="base, plain"))
     if asked.task.settings.type == "classify":
         labels = asked.task.labels
         how = f"the most likely of {len(labels)} labels"
@@ -150,14 +150,7 @@ def _asked_base(base: LocalModel, asked: Asked, training: Sequence[Row]) -> list
     before = few_shot(training, asked, base)
     how = f"greedy text after {len(before) // 2} training examples in the prompt"
     answers = generated(base, asked, label="base, with examples", before=before)
-    return [plain, _written("base-prompted", how, answers)]
-
-
-def _written(name: str, how: str, answers: Sequence[Answer]) -> System:
-    """A system whose texts may be thoughts to their end: how many are is said wherever its scores are shown."""
-    unclosed = sum(answer.unclosed for answer in answers)
-    told = f"; {unclosed} of {len(answers)} answers never close their thoughts and count as empty"
-    return System(name, how + told if unclosed else how, answers)
+    return [plain, of_texts("base-prompted", how, answers)]
 
 
 def _scores(system: System, metrics: Sequence[Metric]) -> dict[str, list[Score]]:

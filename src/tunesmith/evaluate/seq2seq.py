@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tunesmith.artifacts import Row, TrainReport
 from tunesmith.context import Context
-from tunesmith.evaluate.system import Counted, System, answers_of
+from tunesmith.evaluate.system import Counted, System, answers_of, of_texts
 from tunesmith.models.backends.seq2seq import Seq2SeqModel, open_seq2seq
 from tunesmith.models.loading import Precision
 from tunesmith.models.tasks import EncoderDecoder
@@ -29,10 +29,10 @@ def seq2seq_systems(trained: TrainReport, asked: AskedSeq2Seq) -> list[System]:
     folder = store.checkout(trained.base.tree)
     below = folder if model.kind == "adapter" else None
     tuned = open_seq2seq(store.checkout(model.tree), digest=model.tree, base=below, dtype=asked.precision)
-    first = System("tuned", asked.task.how, answers_of(asked, written(tuned, asked, label="tuned")))
+    first = of_texts("tuned", asked.task.how, answers_of(asked, written(tuned, asked, label="tuned")))
     del tuned
     base = open_seq2seq(folder, digest=trained.base.tree, dtype=asked.precision)
-    return [first, System("base-plain", asked.task.how, answers_of(asked, written(base, asked, label="base")))]
+    return [first, of_texts("base-plain", asked.task.how, answers_of(asked, written(base, asked, label="base")))]
 
 
 def written(model: Seq2SeqModel, asked: AskedSeq2Seq, *, label: str) -> list[str]:

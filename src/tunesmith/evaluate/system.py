@@ -63,3 +63,13 @@ class Counted:
     def __exit__(self, *error: object) -> None:
         for _ in self._steps:
             pass
+
+
+def of_texts(name: str, how: str, answers: Sequence[Answer]) -> System:
+    """A system that writes texts: how many are thoughts to their end, and how many say nothing at all, is told wherever its
+    scores are shown, for neither can score."""
+    unclosed = sum(answer.unclosed for answer in answers)
+    empty = sum(not answer.output.strip() for answer in answers) - unclosed
+    told = {"never close their thoughts and count as empty": unclosed, "are empty": empty}
+    parts = [f"; {count} of {len(answers)} answers {what}" for what, count in told.items() if count]
+    return System(name, "".join([how, *parts]), answers)

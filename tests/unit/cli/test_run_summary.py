@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tunesmith.artifacts import Comparison, Dataset, Estimate, EvaluationReport, Provenance, SystemScores
+from tunesmith.artifacts import Comparison, Dataset, Estimate, EvaluationReport, Insufficient, Provenance, SystemScores
 from tunesmith.cli.run_summary import (
     best_base,
     best_baseline,
@@ -140,6 +140,14 @@ def test_a_base_that_writes_nothing_is_shown_writing_nothing(evaluation: Evaluat
 @pytest.mark.parametrize(("epochs", "said"), [(1.0, "1 epoch"), (2.0, "2 epochs"), (0.8, "0.8 epochs")])
 def test_epochs_in_words(epochs: float, said: str) -> None:
     assert epochs_in_words(epochs) == said
+
+
+def test_a_model_without_a_number_is_told_with_the_reason(evaluation: EvaluationReport) -> None:
+    none = Insufficient(metric="chrf", n=40, reason="they show no spread", signature="by hand")
+    how = "greedy text; 40 of 40 answers are empty"
+    tuned = SystemScores(system="tuned", how=how, estimates=(none,), scores="sha256:0")
+    (said,) = sentences({"evaluate": evaluation.model_copy(update={"systems": (tuned,), "comparisons": ()})})
+    assert said == ("chrf of the tuned model could not be measured: they show no spread; 40 of 40 answers are empty.")
 
 
 def test_a_base_without_an_answer_of_its_own_is_not_shown(evaluation: EvaluationReport) -> None:

@@ -9,7 +9,8 @@ from tunesmith.artifacts import Example, Row, message
 from tunesmith.context import Silence
 from tunesmith.data.chat_templates import VETTED
 from tunesmith.evaluate.answers import Asked, generated
-from tunesmith.evaluate.run import _shown, _written
+from tunesmith.evaluate.run import _shown
+from tunesmith.evaluate.system import of_texts
 from tunesmith.models.bases.template import train_tokenizer
 from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import EvaluateSettings, TaskSettings
@@ -43,7 +44,10 @@ def test_they_are_counted_and_score_nothing(opened: bool, unclosed: list[bool]) 
     (exact,) = metrics_for(EvaluateSettings(), ("exact-match",))
     values = [exact.score(one).value for one in found]
     assert values == [1.0, 0.0, 0.0 if opened else 1.0, 0.0]
-    told = _written("tuned", "greedy text", found).how
-    assert told == f"greedy text; {sum(unclosed)} of 4 answers never close their thoughts and count as empty"
+    told = of_texts("tuned", "greedy text", found).how
+    assert (
+        told
+        == f"greedy text; {sum(unclosed)} of 4 answers never close their thoughts and count as empty; 1 of 4 answers are empty"
+    )
     assert _shown(found[1]) == "(no answer: its thoughts are never closed)" and _shown(found[3]) == ""
-    assert _written("tuned", "greedy text", [one for one in found if not one.unclosed]).how == "greedy text"
+    assert of_texts("tuned", "greedy text", [one for one in found if one.output]).how == "greedy text"

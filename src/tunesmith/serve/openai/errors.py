@@ -60,7 +60,9 @@ async def _ours(request: Request, error: Exception) -> JSONResponse:
 
 async def _validation(request: Request, error: Exception) -> JSONResponse:
     """The first thing that is wrong with the body, with its path."""
-    first = _nearest(error.errors()) if isinstance(error, RequestValidationError) else {"loc": (), "msg": str(error)}
+    first: Any = (
+        _nearest(error.errors()) if isinstance(error, RequestValidationError) else {"loc": (), "msg": str(error)}
+    )
     if first.get("type") == "json_invalid":
         return respond(f"the body is no JSON: {first['ctx']['error']}, at character {first['loc'][-1]}", status=400)
     path = [
