@@ -85,11 +85,13 @@ def _said() -> Iterator[None]:
 
 
 def _labels(release: ReleasedEncoder, text: str) -> str:
-    """The answer and the likeliest labels with their probabilities, in one line."""
-    row = Row(row_id="0", file="input", line=1, example=Example(text=text))
+    """In one line: the answer and the likeliest labels with their probabilities, or every word with its tag."""
+    words = tuple(text.split()) if release.task.head.kind == "token" else None
+    row = Row(row_id="0", file="input", line=1, example=Example(text=text, tokens=words))
     asked = release.task.question(row, release.model.tokenizer, window=release.model.context)
     (logits,) = release.model.logits([asked])
-    if release.task.head.kind != "sequence":
-        return release.task.answer(asked, logits)
+    if words is not None:
+        found = release.task.answer(asked, logits).split(" ")
+        return " ".join(f"{word}/{tag}" for word, tag in zip(words, found, strict=True))
     scores = ", ".join(f"{label} {score:.3f}" for label, score in release.task.scores(logits)[:SHOWN_LABELS])
     return f"{release.task.answer(asked, logits)}  ({scores})"

@@ -1,6 +1,7 @@
 """What a stranger may send to /v1/tag and /v1/classify: an answer or a refusal in the API's shape; the loop stays free."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from importlib.util import module_from_spec, spec_from_file_location
@@ -20,6 +21,7 @@ from tunesmith.models.tasks.classify import EncoderClassify
 from tunesmith.models.tasks.tag import EncoderTag
 from tunesmith.recipe import TaskSettings
 from tunesmith.serve.app import app_of
+from tunesmith.serve.conversation import Conversation
 from tunesmith.serve.limit import BODY_BYTES
 from tunesmith.serve.released import ReleasedEncoder
 from tunesmith.store import open_store
@@ -135,6 +137,25 @@ def test_a_body_that_is_no_json_is_told_where(served: tuple[str, Any, Any]) -> N
     error = post(client, route, b'{"model": tru}').json()["error"]
     assert error["message"].startswith("the body is no JSON: ") and error["message"].endswith(", at character 10")
     assert error["param"] is None
+
+
+@pytest.mark.parametrize("value", ["{}", "[]", '["a", []]'])
+def test_a_list_is_called_a_list(served: tuple[str, Any, Any], value: str) -> None:
+    """JSON has no tuples."""
+    route, client, _ = served
+    error = post(client, route, f'{{"model": "x", "input": {value}}}'.encode()).json()["error"]
+    assert "uple" not in error["message"] and error["param"].startswith("input")
+
+
+def test_in_the_terminal_every_text_is_answered(served: tuple[str, Any, Any]) -> None:
+    """`tunesmith chat`: a label with its probabilities, or each word with its tag."""
+    route, _, released = served
+    said = "".join(Conversation(released, 8).say("Anna met  Emil"))
+    if route == "classify":
+        assert re.fullmatch(r"[ab]  \([ab] 0\.\d{3}, [ab] 0\.\d{3}\)", said)
+        return
+    tag = "(B-x|I-x|O)"
+    assert re.fullmatch(f"Anna/{tag} met/{tag} Emil/{tag}", said)
 
 
 def test_another_route_names_those_there_are(served: tuple[str, Any, Any]) -> None:

@@ -71,7 +71,8 @@ async def _validation(request: Request, error: Exception) -> JSONResponse:
     param = ".".join(path) or None
     if first.get("type") == "extra_forbidden":
         return respond(f"Unrecognized request argument supplied: {param}", status=400, param=param)
-    return respond(f"{param or 'body'}: {first['msg']}", status=400, param=param)
+    said = first["msg"].replace("tuple", "list").replace("Tuple", "List")
+    return respond(f"{param or 'body'}: {said}", status=400, param=param)
 
 
 def _nearest(errors: Sequence[Any]) -> Any:
