@@ -16,6 +16,7 @@ from tunesmith import process
 process.prepare()
 
 from tunesmith.context import Context
+from tunesmith.errors import DataError
 from tunesmith.models.backends.encoder import open_encoder
 from tunesmith.models.tasks.classify import EncoderClassify
 from tunesmith.models.tasks.tag import EncoderTag
@@ -151,6 +152,8 @@ def test_in_the_terminal_every_text_is_answered(served: tuple[str, Any, Any]) ->
     """`tunesmith chat`: a label with its probabilities, or each word with its tag."""
     route, _, released = served
     said = "".join(Conversation(released, 8).say("Anna met  Emil"))
+    with pytest.raises(DataError, match=r"^the message( has|: )"):
+        list(Conversation(released, 8).say("Anna " * 5000))
     if route == "classify":
         assert re.fullmatch(r"[ab]  \([ab] 0\.\d{3}, [ab] 0\.\d{3}\)", said)
         return
