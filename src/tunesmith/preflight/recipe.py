@@ -29,7 +29,7 @@ def recipe_faults(recipe: Recipe, *, until: Until, home: Path, data_root: Path) 
     stages = ORDER[: ORDER.index(until) + 1]
     found = [*_data(recipe, home, data_root), *base_faults(recipe, home), *template_faults(recipe, home)]
     if "evaluate" in stages:
-        found += [*_held_out(recipe), *_metrics(recipe)]
+        found += [*_held_out(recipe), *_metrics(recipe), *_unread(recipe)]
     if "gate" in stages:
         found += [fault for at, line in enumerate(recipe.gate) for fault in _requirement(recipe, at, line)]
     if "release" in stages:
@@ -70,6 +70,15 @@ def _metrics(recipe: Recipe) -> Iterator[Fault]:
             yield Fault(f"no metric is called {name!r}", where, _nearest(name, metric_ids()))
         elif wrong := _misfit(name, recipe):
             yield Fault(wrong, where, f"leave it out, or name others of: {', '.join(_fitting(recipe))}")
+
+
+def _unread(recipe: Recipe) -> Iterator[Fault]:
+    """Settings that the recipe writes down and nothing of its task reads."""
+    evaluate, task = recipe.evaluate, recipe.task.type
+    if task != "chat" and evaluate.shots and "shots" in evaluate.model_fields_set:
+        yield Fault(f"task: {task} asks no base with examples in the prompt", "evaluate.shots", "leave it out")
+    if task != "tag" and "entities" in evaluate.model_fields_set:
+        yield Fault(f"task: {task} has no entities", "evaluate.entities", "leave it out; task: tag has them")
 
 
 def _misfit(metric: str, recipe: Recipe) -> str | None:

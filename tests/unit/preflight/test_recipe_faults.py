@@ -58,6 +58,18 @@ BAD: dict[str, tuple[dict[str, Any], str, str, str]] = {
         {"evaluate": {"metrics": ["field-accuracy"], "fields": []}, "gate": [{"metric": "field-accuracy", "at_least": 0.5}]},
         "reads the keys in evaluate.fields, and there are none", "evaluate.metrics.0", "leave it out",
     ),
+    "examples for a task that shows none": (
+        {
+            "task": "text",
+            "evaluate": {"metrics": ["bits-per-byte"], "shots": 4},
+            "gate": [{"metric": "bits-per-byte", "at_most": 3}],
+        },
+        "task: text asks no base with examples", "evaluate.shots", "leave it out",
+    ),
+    "entities of a conversation": (
+        {"evaluate": {**GOOD["evaluate"], "entities": "strict"}},
+        "task: chat has no entities", "evaluate.entities", "leave it out",
+    ),
     "unknown metric in the gate": (
         {"gate": [{"metric": "accuracy", "at_least": 0.5}]},
         "no metric is called 'accuracy'", "gate.0", "did you mean 'field-accuracy'?",
