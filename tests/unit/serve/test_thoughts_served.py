@@ -11,7 +11,7 @@ import pytest
 from tunesmith.data.chat_templates import VETTED
 from tunesmith.models.bases.template import train_tokenizer
 from tunesmith.serve.answer import Ask, Piece, answer
-from tunesmith.serve.openai.chat import Head, _events, _whole
+from tunesmith.serve.openai.chat import Head, Part, _events, _whole
 
 TOKENIZER = train_tokenizer(["where is my order, the kettle leaks, think"], 320, positions=64)
 
@@ -58,17 +58,12 @@ def test_a_stop_string_ends_the_answer_and_not_the_thoughts() -> None:
 def test_clients_get_them_as_reasoning_content() -> None:
     made = pieces_of("<think>\nlate?\n</think>\n\nTuesday")
 
-    async def stream() -> AsyncGenerator[Piece, None]:
-        for piece in made:
-            yield piece
-
     async def both() -> tuple[dict[str, Any], list[str]]:
-        ask: Any = SimpleNamespace(prompt=(1, 2))
         head = Head("chatcmpl-x", 1, "m:1", "f")
-        whole = await _whole(head, ask, stream())
-        rest = stream()
+        whole = await _whole(head, _parts(made))
+        rest = _parts(made)
         first = await anext(rest)
-        return whole, [event async for event in _events(head, ask, first, rest, with_usage=False)]
+        return whole, [event async for event in _events(head, first, rest, with_usage=False)]
 
     whole, events = asyncio.run(both())
     message = whole["choices"][0]["message"]
@@ -76,9 +71,11 @@ def test_clients_get_them_as_reasoning_content() -> None:
     deltas = [json.loads(event[6:])["choices"][0]["delta"] for event in events if event.startswith("data: {")]
     assert "".join(delta.get("content", "") for delta in deltas) == "Tuesday"
     assert "".join(delta.get("reasoning_content", "") for delta in deltas).strip() == "late?"
-    plain = asyncio.run(_whole(Head("x", 1, "m", "f"), SimpleNamespace(prompt=(1,)), _one(Piece("A", 1, "stop"))))  # type: ignore[arg-type]
+    plain = asyncio.run(_whole(Head("x", 1, "m", "f"), _parts([Piece("A", 1, "stop")])))
     assert plain["choices"][0]["message"] == {"role": "assistant", "content": "A", "refusal": None}
 
 
-async def _one(piece: Piece) -> AsyncGenerator[Piece, None]:
-    yield piece
+async def _parts(pieces: list[Piece]) -> AsyncGenerator[Part, None]:
+    ask: Any = SimpleNamespace(prompt=(1, 2))
+    for piece in pieces:
+        yield Part(ask, piece)

@@ -80,6 +80,8 @@ def test_a_step_is_what_transformers_computes_row_by_row(
 ) -> None:
     task = build_task(TaskSettings(type="classify", labels=kind), "encoder", rows(kind))
     model, tokenizer = load_headed(encoder(family), task.head, seed=5)
+    if family == "electra":
+        model.double()  # drawn this wide, its fp32 gradients alone are 2e-6 from those of another order of sums
     pieces = [piece for row in rows(kind) for piece in task.encode(row, tokenizer, window=64, objective="completion")]
     assert len({len(piece.ids) for piece in pieces}) > 3
     mine = whole_loss(model, task, pieces, size)
@@ -90,12 +92,12 @@ def test_a_step_is_what_transformers_computes_row_by_row(
 
 
 def check_gradients(model: Any, mine: dict[str, torch.Tensor]) -> None:
-    """Every gradient within 1e-5 of its own size, the whole within 1e-6 of its."""
+    """Every gradient within 1e-5 of its own size, the whole within 2e-6 of its in fp32, 1e-7 in fp64."""
     theirs = {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
     assert mine.keys() == theirs.keys() and len(mine) > 10
     apart = torch.stack([(mine[name] - theirs[name]).norm() for name in mine])
     sizes = torch.stack([theirs[name].norm() for name in mine])
-    assert float(apart.norm() / sizes.norm()) < 2e-6
+    assert float(apart.norm() / sizes.norm()) < (1e-7 if apart.dtype == torch.float64 else 2e-6)
     assert bool((apart <= 1e-5 * sizes + 1e-7 * sizes.max()).all())
 
 
