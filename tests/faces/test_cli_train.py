@@ -34,7 +34,7 @@ def test_a_dry_run_shows_rows_lengths_and_needs(call: Call, desk: Path) -> None:
     assert "8 rows read, 0 refused, 0 held back; 8 sequences of at most 128 tokens to train on" in shown
     assert "<|user|>kettle number 00 came to house 0<|end|><|assistant|>[[refund<|end|>]]" in outcome.out
     assert "Tokens a sequence: least " in shown and "####" in outcome.out
-    assert "Steps: 2, 1 epochs; tokens a step: least " in shown
+    assert "Steps: 2, 1 epoch; tokens a step: least " in shown
     assert "shared prefixes: " in shown and "times fewer" in shown
     assert "memory: weights " in shown and "optimiser " in shown and "activations about " in shown
     assert "time: about " in shown and "an estimate: the largest pass forward and backward" in shown

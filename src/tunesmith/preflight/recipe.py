@@ -73,11 +73,12 @@ def _metrics(recipe: Recipe) -> Iterator[Fault]:
 
 
 def _unread(recipe: Recipe) -> Iterator[Fault]:
-    """Settings that the recipe writes down and nothing of its task reads."""
+    """Settings that the recipe changes and nothing of its task reads."""
     evaluate, task = recipe.evaluate, recipe.task.type
-    if task != "chat" and evaluate.shots and "shots" in evaluate.model_fields_set:
+    usual = type(evaluate).model_fields
+    if task != "chat" and evaluate.shots not in (0, usual["shots"].default):
         yield Fault(f"task: {task} asks no base with examples in the prompt", "evaluate.shots", "leave it out")
-    if task != "tag" and "entities" in evaluate.model_fields_set:
+    if task != "tag" and evaluate.entities != usual["entities"].default:
         yield Fault(f"task: {task} has no entities", "evaluate.entities", "leave it out; task: tag has them")
 
 

@@ -61,7 +61,7 @@ BAD: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "examples for a task that shows none": (
         {
             "task": "text",
-            "evaluate": {"metrics": ["bits-per-byte"], "shots": 4},
+            "evaluate": {"metrics": ["bits-per-byte"], "shots": 3},
             "gate": [{"metric": "bits-per-byte", "at_most": 3}],
         },
         "task: text asks no base with examples", "evaluate.shots", "leave it out",
