@@ -11,7 +11,6 @@ from tunesmith.data.rows import load_rows
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.evaluate.answers import prompt_of
 from tunesmith.evaluate.baselines import WORDLESS, labelled, wordless_baselines
-from tunesmith.models.architecture import Architecture
 from tunesmith.models.backends.encoder import open_encoder
 from tunesmith.models.backends.labels import label_options
 from tunesmith.models.backends.seq2seq import open_seq2seq
@@ -20,6 +19,7 @@ from tunesmith.models.loading import Precision, load_folder
 from tunesmith.models.plain_reader import PlainReader
 from tunesmith.models.reader import BaseReader
 from tunesmith.models.reading import Reader
+from tunesmith.models.shapes import Architecture
 from tunesmith.models.tasks import AnyTask, DecoderTask, EncoderDecoder, build_task
 from tunesmith.preflight import Fault
 from tunesmith.recipe import EvaluateSettings, Requirement, TaskSettings

@@ -1,10 +1,11 @@
 """What shape a base has, read from its config: decoder, encoder, or encoder with decoder; and how many positions."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from tunesmith import process
 from tunesmith.errors import DataError
+from tunesmith.models.shapes import Architecture
 
 process.prepare()
 
@@ -14,8 +15,6 @@ from transformers.models.auto.modeling_auto import (  # noqa: E402
     MODEL_FOR_CAUSAL_LM_MAPPING,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
-
-Architecture = Literal["decoder", "encoder", "encoder-decoder"]
 
 UNSTATED_POSITIONS = 512
 """T5's positions are relative; its authors trained it on 512 tokens (arXiv 1910.10683, section 3.1.1)."""

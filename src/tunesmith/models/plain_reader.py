@@ -9,8 +9,9 @@ from typing import Final
 from tunesmith import process
 from tunesmith.artifacts import Example, Row
 from tunesmith.errors import DataError
-from tunesmith.models.architecture import Architecture, positions_of
+from tunesmith.models.architecture import positions_of
 from tunesmith.models.reading import Bound, Reading
+from tunesmith.models.shapes import Architecture
 from tunesmith.models.tasks import Task, beyond, build_task
 from tunesmith.recipe import TaskSettings
 

@@ -11,20 +11,11 @@ from tunesmith.models.bases.cache import Cache, cache_folder, count_parameters
 from tunesmith.models.bases.catalogue import Fit, fetch_command, find, is_embedded, is_listed, pinned, suggestion
 from tunesmith.models.bases.gguf import CONVERTER
 from tunesmith.models.bases.gguf import check as check_gguf
+from tunesmith.models.shapes import Architecture, misfit
 from tunesmith.preflight.fault import Fault
 from tunesmith.recipe import CatalogueBase, NewBase, Recipe
 
-SHAPES: Final = {"encoder": "an encoder", "decoder": "a decoder", "encoder-decoder": "an encoder with a decoder"}
-NEEDS: Final = {
-    "chat": ("decoder",),
-    "text": ("decoder",),
-    "classify": ("decoder", "encoder"),
-    "tag": ("encoder",),
-    "seq2seq": ("encoder-decoder",),
-}
-"""Shapes of a base by task; the model library has the last word (`models.tasks.named_task`)."""
-
-FITS: Final[dict[Fit, str]] = {
+FITS: Final[dict[Fit, Architecture]] = {
     "chat": "decoder",
     "text": "decoder",
     "encoder": "encoder",
@@ -118,7 +109,7 @@ def _folder(folder: Path, recipe: Recipe) -> Iterator[Fault]:
         yield from _template(folder.name, recipe)
 
 
-def shape_in(config: dict[str, Any]) -> str | None:
+def shape_in(config: dict[str, Any]) -> Architecture | None:
     """The shape of a base where its config.json says it beyond doubt; None where only the model library knows."""
     name = str((config.get("architectures") or [""])[0])
     if config.get("is_encoder_decoder") is True:
@@ -132,13 +123,9 @@ def shape_in(config: dict[str, Any]) -> str | None:
     return None
 
 
-def _shape(shape: str, recipe: Recipe) -> Iterator[Fault]:
-    task = recipe.task.type
-    wanted = NEEDS.get(task, ())
-    if wanted and shape not in wanted:
-        what = f"the base is {SHAPES[shape]}, and task: {task} needs {' or '.join(SHAPES[one] for one in wanted)}"
-        fitting = " or ".join(f"`{name}`" for name, shapes in NEEDS.items() if shape in shapes)
-        yield Fault(what, "task", f"give another base, or another task: this base does {fitting}")
+def _shape(shape: Architecture, recipe: Recipe) -> Iterator[Fault]:
+    if wrong := misfit(recipe.task.type, shape):
+        yield Fault(wrong[0], "task", wrong[1])
 
 
 def _weights(folder: Path) -> Iterator[Fault]:

@@ -121,10 +121,18 @@ def test_pickles_and_missing_shards(home: Path) -> None:
 @pytest.mark.parametrize(
     ("base", "task", "what"),
     [
-        ("llama", "tag", "the base is a decoder, and task: tag needs an encoder"),
-        ("bert", "chat", "the base is an encoder, and task: chat needs a decoder"),
-        ("t5", "chat", "the base is an encoder with a decoder, and task: chat needs a decoder"),
-        ("tunesmith/pebble", "tag", "the base is a decoder, and task: tag needs an encoder"),
+        ("llama", "tag", "the base is a decoder, and task: tag needs an encoder, e.g. base: all-minilm-l6-v2"),
+        ("bert", "chat", "the base is an encoder, and task: chat needs a decoder, e.g. base: smollm2-135m-instruct"),
+        (
+            "t5",
+            "chat",
+            "the base is an encoder with a decoder, and task: chat needs a decoder, e.g. base: smollm2-135m-instruct",
+        ),
+        (
+            "tunesmith/pebble",
+            "tag",
+            "the base is a decoder, and task: tag needs an encoder, e.g. base: all-minilm-l6-v2",
+        ),
     ],
 )
 def test_a_base_of_another_shape_than_the_task(home: Path, base: str, task: str, what: str) -> None:

@@ -13,11 +13,12 @@ from tunesmith.context import Context
 from tunesmith.data.chat_templates import VETTED, offered
 from tunesmith.data.templates import habits
 from tunesmith.errors import DataError, RecipeError
-from tunesmith.models.architecture import Architecture, architecture_of, check_known
+from tunesmith.models.architecture import architecture_of, check_known
 from tunesmith.models.bases.cache import count_all_parameters
 from tunesmith.models.bases.resolve import resolve_base
 from tunesmith.models.bases.tokens import add_tokens, beyond_rows, check_rows, ends_of_texts
 from tunesmith.models.loading import check_config, open_tokenizer
+from tunesmith.models.shapes import Architecture
 from tunesmith.recipe import BaseSettings, TaskSettings, TrainSettings
 from tunesmith.store.versions import code_version, library_versions
 

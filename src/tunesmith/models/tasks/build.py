@@ -1,36 +1,18 @@
 """The task of a recipe on a base of some shape."""
 
 from collections.abc import Iterable
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from tunesmith.artifacts import Row
 from tunesmith.errors import DataError, RecipeError
-from tunesmith.models.architecture import Architecture
+from tunesmith.models.shapes import Architecture, misfit
 from tunesmith.models.tasks.classify import EncoderClassify, labels_of
 from tunesmith.models.tasks.decoder import DecoderTask
 from tunesmith.models.tasks.seq2seq import EncoderDecoder
 from tunesmith.models.tasks.tag import EncoderTag, tag_set
-from tunesmith.recipe import TaskName, TaskSettings
+from tunesmith.recipe import TaskSettings
 
 AnyTask: TypeAlias = DecoderTask | EncoderClassify | EncoderTag | EncoderDecoder
-
-SHAPES: Final[dict[Architecture, str]] = {
-    "encoder": "an encoder",
-    "decoder": "a decoder",
-    "encoder-decoder": "an encoder with a decoder",
-}
-DOES: Final[dict[Architecture, str]] = {
-    "encoder": "task: classify or task: tag",
-    "decoder": "task: chat, task: classify or task: text",
-    "encoder-decoder": "task: seq2seq",
-}
-WANTED: Final[dict[TaskName, str]] = {
-    "chat": "a decoder, e.g. base: smollm2-135m-instruct",
-    "text": "a decoder, e.g. base: smollm2-135m-instruct",
-    "classify": "an encoder or a decoder, e.g. base: all-minilm-l6-v2",
-    "tag": "an encoder, e.g. base: all-minilm-l6-v2",
-    "seq2seq": "an encoder with a decoder, e.g. base: t5-small",
-}
 
 
 def build_task(settings: TaskSettings, architecture: Architecture, rows: Iterable[Row] = ()) -> AnyTask:
@@ -56,19 +38,16 @@ def build_task(settings: TaskSettings, architecture: Architecture, rows: Iterabl
 
 def named_task(settings: TaskSettings, architecture: Architecture, labels: tuple[str, ...]) -> AnyTask:
     """The task whose labels are known, in the order of the logits. Raises as `build_task` does."""
+    if wrong := misfit(settings.type, architecture):
+        raise RecipeError(wrong[0], where="task", hint=wrong[1])
     match settings.type, architecture:
         case "classify", "encoder":
             return EncoderClassify(settings, labels)
-        case "tag", "encoder":
+        case "tag", _:
             return EncoderTag(settings, labels)
-        case (("chat" | "classify" | "text"), "decoder"):
-            return DecoderTask(settings, labels)
-        case "seq2seq", "encoder-decoder":
+        case "seq2seq", _:
             return EncoderDecoder(settings)
-    said = f"the base is {SHAPES[architecture]}, and task: {settings.type} needs {WANTED[settings.type]}"
-    raise RecipeError(
-        said, where="task", hint=f"give another base, or a task that this one can do: {DOES[architecture]}"
-    )
+    return DecoderTask(settings, labels)
 
 
 def class_labels(settings: TaskSettings, rows: Iterable[Row]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from tunesmith.serve.openai import errors
 from tunesmith.serve.openai.errors import BadRequest
 from tunesmith.serve.openai.models import find
 from tunesmith.serve.openai.wire import ChatRequest
-from tunesmith.serve.released import Released
+from tunesmith.serve.released import Released, ReleasedSeq2Seq
 from tunesmith.serve.worker import Worker
 
 
@@ -42,6 +42,12 @@ class Head:
         }
 
 
+def head_of(released: Released | ReleasedSeq2Seq, context: Context, *, name: str) -> Head:
+    """The head of an answer that begins now."""
+    created = int(context.clock.now().timestamp())
+    return Head(id=name, created=created, model=released.id, fingerprint=released.model.digest[:19])
+
+
 class Part(NamedTuple):
     """A piece of an answer, and what was asked."""
 
@@ -59,12 +65,7 @@ def make_router(released: Released, worker: Worker, context: Context) -> APIRout
         body.check()
         name = request.scope["state"]["request_id"]
         seed = context.seed_for(f"serve/{name}")
-        head = Head(
-            id=f"chatcmpl-{name.removeprefix('req_')}",
-            created=int(context.clock.now().timestamp()),
-            model=released.id,
-            fingerprint=released.model.digest[:19],
-        )
+        head = head_of(released, context, name=f"chatcmpl-{name.removeprefix('req_')}")
         parts = worker.run(lambda: _parts(released, body, seed=seed), gone=request.is_disconnected)
         if not body.stream:
             return JSONResponse(await _whole(head, parts))

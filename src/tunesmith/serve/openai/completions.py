@@ -1,12 +1,12 @@
 """POST /v1/completions and /v1/chat/completions for an encoder-decoder: a source in, the target that it writes out."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+from pydantic import Field, StringConstraints
 
 from tunesmith.context import Context
 from tunesmith.errors import TunesmithError
@@ -14,7 +14,7 @@ from tunesmith.serve.answer import Piece
 from tunesmith.serve.openai import chat, errors
 from tunesmith.serve.openai.errors import BadRequest
 from tunesmith.serve.openai.models import find
-from tunesmith.serve.openai.wire import ChatRequest, Count, Seed, Stop, StreamOptions, Temperature, TopP
+from tunesmith.serve.openai.wire import ChatRequest, SampledRequest
 from tunesmith.serve.released import ReleasedSeq2Seq
 from tunesmith.serve.worker import Worker
 from tunesmith.serve.writing import Sampled, source_of, write
@@ -24,35 +24,24 @@ LONGEST: Final = 200_000
 """Characters of a prompt that is looked at."""
 
 Prompt = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
-NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {
-    "n": (None, 1),
-    "best_of": (None, 1),
-    "echo": (None, False),
-    "logprobs": (None, 0),
-    "suffix": (None, ""),
-    "logit_bias": (None, {}),
-    "presence_penalty": (None, 0),
-    "frequency_penalty": (None, 0),
-}
-"""Settings this server cannot carry out, with the values that ask for nothing. Any other value is refused, never ignored."""
 
 
-class CompletionRequest(BaseModel):
-    """`prompt` is a source or a list of them; the release's instruction is put before each. Temperature is 0 and `max_tokens`
-    what was evaluated when left out. Unknown fields are refused."""
+class CompletionRequest(SampledRequest):
+    """`prompt` is a source or a list of them; the release's instruction is put before each. `max_tokens` is what was evaluated
+    when left out."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    neutral: ClassVar[Mapping[str, tuple[Any, ...]]] = {
+        "n": (None, 1),
+        "best_of": (None, 1),
+        "echo": (None, False),
+        "logprobs": (None, 0),
+        "suffix": (None, ""),
+        "logit_bias": (None, {}),
+        "presence_penalty": (None, 0),
+        "frequency_penalty": (None, 0),
+    }
 
-    model: str
     prompt: Prompt | Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=MOST_PROMPTS)]
-    max_tokens: Count | None = None
-    temperature: Temperature | None = None
-    top_p: TopP | None = None
-    seed: Seed | None = None
-    stop: Stop | None = None
-    stream: StrictBool | None = None
-    stream_options: StreamOptions | None = None
-
     n: Any = None
     best_of: Any = None
     echo: Any = None
@@ -61,27 +50,10 @@ class CompletionRequest(BaseModel):
     logit_bias: Any = None
     presence_penalty: Any = None
     frequency_penalty: Any = None
-    user: str | None = None
 
     @property
     def prompts(self) -> tuple[str, ...]:
         return (self.prompt,) if isinstance(self.prompt, str) else self.prompt
-
-    @property
-    def stop_strings(self) -> tuple[str, ...]:
-        """At most four."""
-        return (self.stop,) if isinstance(self.stop, str) else self.stop or ()
-
-    def check(self) -> None:
-        """Raises BadRequest for anything that would have to be ignored."""
-        for name, neutral in NEUTRAL.items():
-            if (value := getattr(self, name)) not in neutral:
-                said = f"`{name}` = {value!r} is not supported by this server"
-                raise BadRequest(said, param=name, code="unsupported_value")
-        if any(not text for text in self.stop_strings):
-            raise BadRequest("a stop string must not be empty", param="stop")
-        if self.stream_options is not None and not self.stream:
-            raise BadRequest("`stream_options` needs `stream`: true", param="stream_options")
 
 
 @dataclass(frozen=True)
@@ -106,7 +78,7 @@ def make_router(released: ReleasedSeq2Seq, worker: Worker, context: Context) -> 
         parts = worker.run(
             lambda: _parts(released, body.prompts, sampled, param="prompt"), gone=request.is_disconnected
         )
-        head = _head(released, context, name=f"cmpl-{name.removeprefix('req_')}")
+        head = chat.head_of(released, context, name=f"cmpl-{name.removeprefix('req_')}")
         if body.stream:
             return await _streamed(
                 head, parts, with_usage=bool(body.stream_options and body.stream_options.include_usage)
@@ -123,7 +95,7 @@ def make_router(released: ReleasedSeq2Seq, worker: Worker, context: Context) -> 
         sampled = _sampled(body, body.limit, seed=context.seed_for(f"serve/{name}"))
         source = _one_turn(body)
         parts = worker.run(lambda: _parts(released, (source,), sampled, param="messages"), gone=request.is_disconnected)
-        head = _head(released, context, name=f"chatcmpl-{name.removeprefix('req_')}")
+        head = chat.head_of(released, context, name=f"chatcmpl-{name.removeprefix('req_')}")
         return JSONResponse(await _message(head, parts))
 
     return router
@@ -157,15 +129,6 @@ def _parts(released: ReleasedSeq2Seq, prompts: tuple[str, ...], sampled: Sampled
     for index, source in enumerate(sources):
         for piece in write(released, source, sampled):
             yield Part(index, len(source), piece)
-
-
-def _head(released: ReleasedSeq2Seq, context: Context, *, name: str) -> chat.Head:
-    return chat.Head(
-        id=name,
-        created=int(context.clock.now().timestamp()),
-        model=released.id,
-        fingerprint=released.model.digest[:19],
-    )
 
 
 @dataclass

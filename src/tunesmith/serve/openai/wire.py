@@ -1,6 +1,7 @@
 """The request of POST /v1/chat/completions: what is carried out, what makes no difference here, what is refused."""
 
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
@@ -29,8 +30,7 @@ NEUTRAL: Final[dict[str, tuple[Any, ...]]] = {
     "web_search_options": (None,),
     "moderation": (None,),
 }
-"""Settings this server cannot carry out, with the values that ask for nothing. Any other value is refused, never ignored."""
-
+"""Of a chat request; see `SampledRequest`."""
 
 Count = Annotated[StrictInt, Field(ge=1)]
 """How many of something. As everywhere here a text or true is no number, and a number or a text is not true: what was meant is
@@ -68,24 +68,50 @@ class StreamOptions(BaseModel):
     include_usage: StrictBool = False
 
 
-class ChatRequest(BaseModel):
-    """Temperature is 0 when left out: the answer is then the one that was evaluated.
+class SampledRequest(BaseModel):
+    """What requests for written text have in common. Temperature is 0 when left out: the answer is then the one that was
+    evaluated. Unknown fields are refused.
 
-    `user`, `metadata` and their like are accepted because they ask for nothing; unknown fields are refused.
+    `neutral`: settings that this server cannot carry out, with the values that ask for nothing; another value is refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    neutral: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
 
     model: str
-    messages: tuple[Turn, ...] = Field(min_length=1)
-    stream: StrictBool | None = None
-    stream_options: StreamOptions | None = None
     max_tokens: Count | None = None
-    max_completion_tokens: Count | None = None
     temperature: Temperature | None = None
     top_p: TopP | None = None
     seed: Seed | None = None
     stop: Stop | None = None
+    stream: StrictBool | None = None
+    stream_options: StreamOptions | None = None
+    user: str | None = None
+
+    @property
+    def stop_strings(self) -> tuple[str, ...]:
+        """At most four."""
+        return (self.stop,) if isinstance(self.stop, str) else self.stop or ()
+
+    def check(self) -> None:
+        """Raises BadRequest for anything that would have to be ignored."""
+        for name, neutral in self.neutral.items():
+            if (value := getattr(self, name)) not in neutral:
+                said = f"`{name}` = {value!r} is not supported by this server"
+                raise BadRequest(said, param=name, code="unsupported_value")
+        if any(not text for text in self.stop_strings):
+            raise BadRequest("a stop string must not be empty", param="stop")
+        if self.stream_options is not None and not self.stream:
+            raise BadRequest("`stream_options` needs `stream`: true", param="stream_options")
+
+
+class ChatRequest(SampledRequest):
+    """`user`, `metadata` and their like are accepted because they ask for nothing."""
+
+    neutral = NEUTRAL
+
+    messages: tuple[Turn, ...] = Field(min_length=1)
+    max_completion_tokens: Count | None = None
 
     n: Any = None
     logprobs: Any = None
@@ -106,30 +132,11 @@ class ChatRequest(BaseModel):
     web_search_options: Any = None
     moderation: Any = None
 
-    user: str | None = None
     metadata: dict[str, str] | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
     parallel_tool_calls: StrictBool | None = None
     service_tier: Literal["auto", "default"] | None = None
-
-    def check(self) -> None:
-        """Raises BadRequest for anything that would have to be ignored."""
-        for name, neutral in NEUTRAL.items():
-            value = getattr(self, name)
-            if value not in neutral:
-                raise BadRequest(
-                    f"`{name}` = {value!r} is not supported by this server", param=name, code="unsupported_value"
-                )
-        if any(not text for text in self.stop_strings):
-            raise BadRequest("a stop string must not be empty", param="stop")
-        if self.stream_options is not None and not self.stream:
-            raise BadRequest("`stream_options` needs `stream`: true", param="stream_options")
-
-    @property
-    def stop_strings(self) -> tuple[str, ...]:
-        """At most four."""
-        return (self.stop,) if isinstance(self.stop, str) else self.stop or ()
 
     @property
     def limit(self) -> int | None:
