@@ -17,19 +17,20 @@ from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
-from tunesmith import process
+import tunesmith  # noqa: F401  (first: it sets the process switches that torch reads at import)
+
+# isort: split
+
+import peft
+import torch
+import transformers
+
 from tunesmith.artifacts import message
-from tunesmith.data.chat import prompt_ids
+from tunesmith.chat.encode import prompt_ids
 from tunesmith.models.backends.fused import fused_trunk
 from tunesmith.models.backends.local import LocalModel, open_local
-from tunesmith.models.packed.forward import unwrapped
+from tunesmith.models.packed.forward import unwrap_peft
 from tunesmith.recipe import load_recipe
-
-process.prepare()
-
-import peft  # noqa: E402
-import torch  # noqa: E402
-import transformers  # noqa: E402
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "support-desk"
 Rows = list[list[int]]
@@ -110,7 +111,7 @@ def our_tokens(model: LocalModel, prompts: Rows, new: int) -> Rows:
 
 def their_tokens(model: LocalModel, prompts: Rows, new: int) -> Rows:
     """One padded batch, SDPA, transformers' own cache."""
-    unwrapped(model.model).set_attn_implementation("sdpa")
+    unwrap_peft(model.model).set_attn_implementation("sdpa")
     width = max(map(len, prompts))
     ids = torch.tensor([[0] * (width - len(prompt)) + prompt for prompt in prompts])
     mask = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])

@@ -31,7 +31,7 @@ from typing import Any, Final, NamedTuple
 
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.audit.checks.instruction_injection import InstructionInjection
-from tunesmith.audit.columns import corpus_of
+from tunesmith.audit.columns import build_corpus
 from tunesmith.stats.interval import Interval
 from tunesmith.stats.wilson import wilson
 
@@ -164,7 +164,7 @@ def flagged(lines: Sequence[Line]) -> list[bool]:
         Row(row_id=f"{place:016x}", file="rows", line=place + 1, example=Example(messages=turns(line)))
         for place, line in enumerate(lines)
     ]
-    lines_found = {finding.place.line - 1 for finding in InstructionInjection().examine(corpus_of(rows, []))}
+    lines_found = {finding.place.line - 1 for finding in InstructionInjection().examine(build_corpus(rows, []))}
     return [place in lines_found for place in range(len(lines))]
 
 

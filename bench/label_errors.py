@@ -29,9 +29,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from tunesmith.artifacts import Example, Row
-from tunesmith.audit.checks.label_error import LabelError, features, likely, out_of_fold
-from tunesmith.audit.columns import corpus_of
-from tunesmith.stats.bootstrap import Resampling, interval, paired
+from tunesmith.audit.checks.label_error import LabelError, likely_labels, out_of_fold_probabilities, tfidf_features
+from tunesmith.audit.columns import build_corpus
+from tunesmith.stats.bootstrap import Resampling, bootstrap_interval, paired_bootstrap
 from tunesmith.stats.interval import Interval, NoInterval
 from tunesmith.stats.wilson import wilson
 
@@ -80,7 +80,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, default=None)
     options = parser.parse_args()
     texts, labels = banking77(options.shared, options.rows)
-    matrix = features(texts)
+    matrix = tfidf_features(texts)
     print(f"{len(texts):,} rows, {labels.max() + 1} classes, cleanlab {cleanlab.__version__}")
     print(f"{'planted':<17} {'way':<42} {'recall':<24} {'precision':<24} {'average precision':<24} reported  seconds")
     results = []
@@ -132,14 +132,14 @@ def ways(texts: list[str], matrix: Any, labels: Numbers) -> Iterator[Told]:
         Row(row_id=f"{at:016x}", file="rows.csv", line=at + 1, example=Example(text=text, labels=(f"c{label:03d}",)))
         for at, (text, label) in enumerate(zip(texts, labels.tolist(), strict=True))
     ]
-    corpus = corpus_of(rows, [])
+    corpus = build_corpus(rows, [])
     found = numpy.zeros(len(labels), dtype=bool)
     began = monotonic()
     check = LabelError()
     found[[finding.place.line - 1 for finding in check.examine(corpus)]] = True
     took = monotonic() - began
-    chances = out_of_fold(matrix, labels, folds=check.folds, seed=check.seed)
-    assert numpy.array_equal(found, likely(labels, chances) != labels)
+    chances = out_of_fold_probabilities(matrix, labels, folds=check.folds, seed=check.seed)
+    assert numpy.array_equal(found, likely_labels(labels, chances) != labels)
     suspicion = 1 - chances[numpy.arange(len(labels)), labels]
     yield Told("ours: label-error", found, suspicion, took)
     for name, options in (
@@ -170,7 +170,7 @@ def measured(planted_as: str, told: Told, wrong: Flags) -> dict[str, Any]:
         _figure(wilson(hits, int(wrong.sum()), level=LEVEL)),
         _figure(wilson(hits, reported, level=LEVEL)),
     )
-    ranked = _figure(interval(_mean, _precisions(told, wrong), how=_how(), rng=numpy.random.default_rng(0)))
+    ranked = _figure(bootstrap_interval(_mean, _precisions(told, wrong), how=_how(), rng=numpy.random.default_rng(0)))
     told_as = f"{planted_as:<17} {told.name:<42} {recall!s:<24} {precision!s:<24} {ranked!s:<24}"
     print(f"{told_as} {reported:>8,} {told.seconds:>8.1f}", flush=True)
     figures = {"recall": asdict(recall), "precision": asdict(precision), "average_precision": asdict(ranked)}
@@ -179,7 +179,7 @@ def measured(planted_as: str, told: Told, wrong: Flags) -> dict[str, Any]:
 
 def compared(told: list[Told], wrong: Flags) -> None:
     """Our average precision less that of cleanlab as it comes, over the same planted rows."""
-    found = paired(
+    found = paired_bootstrap(
         _mean,
         (_precisions(told[0], wrong), _precisions(told[-1], wrong)),
         how=_how(),

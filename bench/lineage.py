@@ -26,17 +26,17 @@ from pyarrow import parquet
 
 from tunesmith.artifacts import Dataset, ModelRef, Provenance, TrainReport, digest_of
 from tunesmith.context import Context
-from tunesmith.data.lineage.erase import preview
-from tunesmith.data.lineage.plan import Request
-from tunesmith.data.lineage.record import record_dataset, record_training
-from tunesmith.data.lineage.subjects import SUBJECTS, subject_mark
-from tunesmith.data.lineage.text_index import build_index
-from tunesmith.data.lineage.trace import trace_row, trace_source, trace_subject
-from tunesmith.data.lineage.trace_text import trace_text
-from tunesmith.data.rows import SCHEMA, RowWriter
+from tunesmith.data.rows import ROW_SCHEMA, RowWriter
 from tunesmith.data.sources import row_id
+from tunesmith.data.subjects import SUBJECT_SALT, subject_pseudonym
+from tunesmith.lineage.erase import preview_erasure
+from tunesmith.lineage.erase_plan import EraseRequest
+from tunesmith.lineage.record import record_dataset, record_training
+from tunesmith.lineage.text_index import build_index
+from tunesmith.lineage.trace import trace_row, trace_source, trace_subject
+from tunesmith.lineage.trace_text import trace_text
 from tunesmith.store import Store, open_store
-from tunesmith.train.consumption import SCHEMA as CONSUMPTION
+from tunesmith.train.consumption import CONSUMPTION_SCHEMA as CONSUMPTION
 
 LIMIT: Final = 1.0
 """Seconds of work that a trace may take, process and all."""
@@ -114,15 +114,15 @@ def measure(store: Store, dataset: Dataset, repeats: int) -> dict[str, float]:
         keep(figures, f"tunesmith trace --{name}, s", median(wall for wall, _ in runs))
         keep(figures, f"tunesmith trace --{name}, CPU s", median(work for _, work in runs))
     context = Context(store=store, data_root=store.folder, home=store.folder)
-    timed(figures, "look ahead at erasing one row, s", lambda: preview(Request(rows=(asked,)), context))
+    timed(figures, "look ahead at erasing one row, s", lambda: preview_erasure(EraseRequest(rows=(asked,)), context))
     figures["memory at most while asking, MB"] = memory()
     return figures
 
 
 def generated(store: Store, count: int) -> Dataset:
     """A data set with a person in every row."""
-    salt, persons = store.ledger.salt("train"), store.ledger.salt(SUBJECTS)
-    marks = [subject_mark(persons, f"person {number}") for number in range(PEOPLE)]
+    salt, persons = store.ledger.salt("train"), store.ledger.salt(SUBJECT_SALT)
+    marks = [subject_pseudonym(persons, f"person {number}") for number in range(PEOPLE)]
     rights = [f'{{"source":"rows.jsonl","subject":"{mark}"}}' for mark in marks]
     said = texts(0, count)
     store.folder.mkdir(parents=True, exist_ok=True)
@@ -137,7 +137,9 @@ def generated(store: Store, count: int) -> Dataset:
                 [example(next(said)) for _ in numbers],
                 [rights[number % PEOPLE] for number in numbers],
             ]
-            writer.write(pa.table([pa.array(c, type=t) for c, t in zip(columns, SCHEMA.types, strict=True)], SCHEMA))
+            writer.write(
+                pa.table([pa.array(c, type=t) for c, t in zip(columns, ROW_SCHEMA.types, strict=True)], ROW_SCHEMA)
+            )
     made = writer.keep("train", store)
     path.unlink()
     return made

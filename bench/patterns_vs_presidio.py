@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 from rows import Row, rows
 
-from tunesmith.data.patterns import PERSONAL, SECRETS, Pattern, hits_of
+from tunesmith.detect.patterns import PERSONAL, SECRETS, Pattern, scan_column
 
 BATCH = 20_000
 PACKAGES = ("presidio-analyzer", "spacy", "detect-secrets", "google-re2", "pyarrow")
@@ -90,7 +90,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def ours(*packs: tuple[Pattern, ...]) -> Scan:
     def scan(texts: Sequence[str]) -> list[list[Found]]:
-        found = hits_of(pa.array(texts, type=pa.string()), *packs)
+        found = scan_column(pa.array(texts, type=pa.string()), *packs)
         return [[Found(**hit) for hit in hits] for hits in found.to_pylist()]
 
     return scan
@@ -99,7 +99,7 @@ def ours(*packs: tuple[Pattern, ...]) -> Scan:
 def columns(texts: Sequence[str]) -> list[list[Found]]:
     """Ours as the audit runs it: batches of a column, whose hits stay in a column."""
     for start in range(0, len(texts), BATCH):
-        hits_of(pa.array(texts[start : start + BATCH], type=pa.string()), PERSONAL, SECRETS)
+        scan_column(pa.array(texts[start : start + BATCH], type=pa.string()), PERSONAL, SECRETS)
     return []
 
 

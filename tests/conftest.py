@@ -9,8 +9,6 @@ from typing import Any
 
 import pytest
 
-from tunesmith import process
-
 # Runs that are compared must sum in the same order; the thread count that a run measures may differ from one to the next.
 os.environ.setdefault("TORCH_NUM_THREADS", "1")
 
@@ -89,7 +87,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _has_cuda() -> bool:
-    process.prepare()
     import torch
 
     return torch.cuda.is_available()

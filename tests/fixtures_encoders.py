@@ -3,10 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (

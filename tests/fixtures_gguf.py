@@ -7,18 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import torch
 from gguf import GGUFWriter, TokenType
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from gguf.quants import quantize
-
-from tunesmith import process
-
-process.prepare()
-
-import torch
 from transformers import AutoModelForCausalLM, LlamaConfig
 
-from tunesmith.models.bases.template import train_tokenizer
+from tunesmith.models.bases.new_tokenizer import train_tokenizer
 
 TEXTS = (
     "Where is my order 48213? It should have been here on 3 May, and nobody answers.",

@@ -27,14 +27,14 @@ from tunesmith.artifacts import (
     canonical_bytes,
     message,
 )
-from tunesmith.data.chat import Encoded
-from tunesmith.data.lineage.record import record_merge, record_release, record_training
-from tunesmith.data.lineage.subjects import SUBJECTS, subject_mark
-from tunesmith.data.rows import keep_dataset
+from tunesmith.chat.encode import EncodedSequence
+from tunesmith.data.rows import store_dataset
 from tunesmith.data.sources import row_id
+from tunesmith.data.subjects import SUBJECT_SALT, subject_pseudonym
+from tunesmith.lineage.record import record_merge, record_release, record_training
 from tunesmith.store import Store
 from tunesmith.store.ledger import StageRow
-from tunesmith.train.consumption import keep_consumption
+from tunesmith.train.consumption import store_consumption
 
 ANN, BOB = "Ann@Example.org", "bob@example.org"
 PLACE = pa.struct([("row_id", pa.string()), ("file", pa.string()), ("line", pa.int64())])
@@ -87,7 +87,7 @@ def row(
     store: Store, number: int, text: str, subject: str | None, *, file: str = "tickets.jsonl", **rights: Any
 ) -> Row:
     """Row `number` (from 0) of a file, as the audit would make it."""
-    mark = None if subject is None else subject_mark(store.ledger.salt(SUBJECTS), subject)
+    mark = None if subject is None else subject_pseudonym(store.ledger.salt(SUBJECT_SALT), subject)
     source = FILE if file == "tickets.jsonl" else "sha256:" + "e" * 64
     return Row(
         row_id=row_id(store.ledger.salt("train"), source, number + 1),
@@ -114,8 +114,8 @@ def trained(
     rows: Sequence[Row],
 ) -> TrainReport:
     """A report whose record says that each step consumed these rows, 12 tokens each; no record when `steps` is None."""
-    encoded = [Encoded(one.row_id, tuple(range(12)), ((5, 12),)) for one in rows]
-    record = FILE if steps is None else keep_consumption(steps, encoded, store)
+    encoded = [EncodedSequence(one.row_id, tuple(range(12)), ((5, 12),)) for one in rows]
+    record = FILE if steps is None else store_consumption(steps, encoded, store)
     return TrainReport(
         provenance=provenance("train", dataset=dataset.rows_digest, base=base.tree),
         model=made,
@@ -191,7 +191,7 @@ def make_history(store: Store) -> History:
     """The whole of it. Training `first` took rows 0, 1, 0 (row 3 was held back); the merge is of it and of `unrecorded`."""
     subjects = (ANN, BOB, None, ANN, None, None)
     rows = [row(store, number, text, who) for number, (text, who) in enumerate(zip(TEXTS, subjects, strict=True))]
-    dataset = keep_dataset("train", rows, store)
+    dataset = store_dataset("train", rows, store)
     base = model(store, "base", "base")
     first = trained(store, dataset, model(store, "first", base=base.tree), base, [[0, 1], [0]], rows)
     unrecorded = trained(store, dataset, model(store, "second", base=base.tree), base, None, rows)
@@ -218,7 +218,7 @@ def _taught(store: Store, base: ModelRef) -> TrainReport:
         row(store, 0, "a parcel is on its way and comes on Monday", None, file="made.jsonl", generator="desk/1"),
         row(store, 1, NEAR_OF_ANN, None, file="made.jsonl"),
     ]
-    dataset = keep_dataset("train", rows, store)
+    dataset = store_dataset("train", rows, store)
     report = trained(store, dataset, model(store, "taught", base=base.tree), base, [[0, 1]], rows)
     store.ledger.start_run("run-2", recipe="made", started="2026-01-03T00:00:00+00:00")
     record_training(report, dataset, store, run_id="run-2")

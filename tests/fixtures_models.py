@@ -3,15 +3,11 @@
 import string
 from pathlib import Path
 
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from tunesmith.models.bases.template import train_tokenizer
+from tunesmith.models.bases.new_tokenizer import train_tokenizer
 
 TEXTS = (
     "Where is my order? It should have been here on Tuesday, and nobody answers the phone.",

@@ -16,11 +16,11 @@ from rows import rows as made
 from auditing.meter import measured, reply
 from tunesmith.artifacts import Finding
 from tunesmith.audit.check import CHECKS, check_class
-from tunesmith.audit.intake import Intake
+from tunesmith.audit.read_splits import SplitReader
 from tunesmith.audit.run import run
 from tunesmith.context import Context
-from tunesmith.data.lineage.tombstones import tombstones_of
 from tunesmith.data.sources import fingerprint
+from tunesmith.lineage.tombstones import load_tombstones
 from tunesmith.recipe import AuditSettings, DataSettings, SourceSettings, TaskSettings
 from tunesmith.store import open_store
 
@@ -84,8 +84,8 @@ def alone(which: str, rows: str, context: Context) -> dict[str, Any]:
     for name in which.split(","):
         check_class(name)
     sources = DataSettings(train=(SourceSettings(path=rows),))
-    erased = tombstones_of(context.store, lambda: fingerprint(sources, context))
-    columns = Intake(context.home, context, None, erased).take(sources).columns
+    erased = load_tombstones(context.store, lambda: fingerprint(sources, context))
+    columns = SplitReader(context.home, context, None, erased).take(sources).columns
     corpus = columns.corpus()
     answer: dict[str, Any] = {}
     found: list[Finding] = []

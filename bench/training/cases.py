@@ -13,14 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from transformers import PreTrainedTokenizerBase
 
-from tunesmith import process
 from tunesmith.artifacts import Example, Message, Row, message
-from tunesmith.data.chat import Encoded, encode_chat
-
-process.prepare()
-
-from transformers import PreTrainedTokenizerBase  # noqa: E402
+from tunesmith.chat.encode import EncodedSequence, encode_chat
 
 SEED = 7
 SPARE = 1.25
@@ -49,11 +45,11 @@ class Case:
 class Data:
     """Rows in the order of the steps, which take `rows_per_step` each; the spare rows come last."""
 
-    rows: list[Encoded]
+    rows: list[EncodedSequence]
     rows_per_step: int
     steps: int
 
-    def step_rows(self) -> list[list[Encoded]]:
+    def step_rows(self) -> list[list[EncodedSequence]]:
         """The rows of every step."""
         size = self.rows_per_step
         return [self.rows[step * size : (step + 1) * size] for step in range(self.steps)]
@@ -79,13 +75,13 @@ def read_case(path: Path) -> Data:
     """What `write_case` wrote."""
     raw = json.loads(path.read_text())
     rows = [
-        Encoded(row["row_id"], tuple(row["ids"]), tuple((start, end) for start, end in row["spans"]))
+        EncodedSequence(row["row_id"], tuple(row["ids"]), tuple((start, end) for start, end in row["spans"]))
         for row in raw["rows"]
     ]
     return Data(rows, raw["rows_per_step"], raw["steps"])
 
 
-def mask_of(row: Encoded) -> list[int]:
+def mask_of(row: EncodedSequence) -> list[int]:
     """1 where a token is trained, as TRL's `assistant_masks` column has it."""
     mask = [0] * len(row.ids)
     for start, end in row.spans:
@@ -93,7 +89,7 @@ def mask_of(row: Encoded) -> list[int]:
     return mask
 
 
-def facts(rows: Sequence[Encoded]) -> dict[str, float]:
+def facts(rows: Sequence[EncodedSequence]) -> dict[str, float]:
     """Rows, real tokens and supervised tokens, for the report."""
     lengths = [len(row.ids) for row in rows]
     return {
@@ -105,14 +101,14 @@ def facts(rows: Sequence[Encoded]) -> dict[str, float]:
     }
 
 
-def _encode(tokenizer: PreTrainedTokenizerBase, at: int, conversation: Conversation) -> Encoded:
+def _encode(tokenizer: PreTrainedTokenizerBase, at: int, conversation: Conversation) -> EncodedSequence:
     """Ids and mask by the way TRL takes: one rendering, spans from the template's generation marker."""
     found: Any = tokenizer.apply_chat_template(
         _turns(conversation), return_dict=True, return_assistant_tokens_mask=True
     )
     mask = found["assistant_masks"]
     edges = [place for place in range(len(mask) + 1) if _bit(mask, place) != _bit(mask, place - 1)]
-    return Encoded(f"{at:016x}", tuple(found["input_ids"]), tuple(zip(edges[::2], edges[1::2], strict=True)))
+    return EncodedSequence(f"{at:016x}", tuple(found["input_ids"]), tuple(zip(edges[::2], edges[1::2], strict=True)))
 
 
 def _bit(mask: Sequence[int], place: int) -> int:
@@ -124,7 +120,7 @@ def _turns(conversation: Conversation) -> list[dict[str, str]]:
 
 
 def _check_masks(
-    tokenizer: PreTrainedTokenizerBase, rows: Sequence[Encoded], conversations: Sequence[Conversation]
+    tokenizer: PreTrainedTokenizerBase, rows: Sequence[EncodedSequence], conversations: Sequence[Conversation]
 ) -> None:
     """Tunesmith renders twice instead of trusting the marker; on the first rows both must give the same ids and spans."""
     checked = 0

@@ -3,20 +3,9 @@
 from pathlib import Path
 from typing import Any, Final
 
-import tunesmith
-from training.arms import ALPHA, BETAS, CLIP, LEARNING_RATE, RANK, WEIGHT_DECAY, Job
-from training.work import SHAPES
-from tunesmith import process
-from tunesmith.context import Context
-from tunesmith.recipe import TrainSettings
-from tunesmith.store import open_store
-from tunesmith.train.methods import prepare_model
-
-process.prepare()
-
-import torch  # noqa: E402
-from peft import LoraConfig, get_peft_model  # noqa: E402
-from transformers import (  # noqa: E402
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     LlamaConfig,
@@ -24,6 +13,14 @@ from transformers import (  # noqa: E402
     PreTrainedTokenizerBase,
     Qwen3Config,
 )
+
+import tunesmith
+from training.arms import ALPHA, BETAS, CLIP, LEARNING_RATE, RANK, WEIGHT_DECAY, Job
+from training.work import SHAPES
+from tunesmith.context import Context
+from tunesmith.recipe import TrainSettings
+from tunesmith.store import open_store
+from tunesmith.train.methods import prepare_model
 
 PEBBLE: Final = Path(tunesmith.__file__).parent / "models" / "bases" / "pebble"
 

@@ -8,12 +8,9 @@ from training.arms import Job
 from training.cases import Data, facts
 from training.meter import Meter
 from training.models import build_model, context_in, load_tokenizer, settings_of
-from tunesmith import process
-from tunesmith.models.packed.check import check_packable
-from tunesmith.train.loop import Plan, run_loop
-from tunesmith.train.ready import decide_sharing
-
-process.prepare()
+from tunesmith.models.packed.exactness import check_packable
+from tunesmith.train.loop import TrainingPlan, run_loop
+from tunesmith.train.setup import decide_sharing
 
 T = TypeVar("T")
 
@@ -51,7 +48,7 @@ def run_ours(job: Job, data: Data, folder: Path) -> dict[str, Any]:
     tokenizer = load_tokenizer()
     check_packable(model, tokenizer)
     share = decide_sharing(model, tokenizer, settings=settings, context=context).on
-    plan = Plan(rows=data.rows, steps=steps, validation=[], key="bench", folder=folder / "run", share=share)
+    plan = TrainingPlan(rows=data.rows, steps=steps, validation=[], key="bench", folder=folder / "run", share=share)
     state = run_loop(model, plan, settings=settings, context=context)
     if len(meter.seconds) != data.steps:
         raise SystemExit(f"the loop showed {len(meter.seconds)} steps through context.progress.track, not {data.steps}")

@@ -10,18 +10,15 @@ arm `trl-plain-loss` overrides compute_loss, which TRL 1.16 recommends to whoeve
 from pathlib import Path
 from typing import Any
 
+import datasets
+import torch
+from transformers import PrinterCallback, Trainer, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
 from training.arms import BETAS, CLIP, EPSILON, LEARNING_RATE, WEIGHT_DECAY, Job
 from training.cases import Data, mask_of
 from training.meter import Meter
 from training.models import SEED, build_model, context_in, load_tokenizer
-from tunesmith import process
-
-process.prepare()
-
-import datasets  # noqa: E402
-import torch  # noqa: E402
-from transformers import PrinterCallback, Trainer, TrainerCallback  # noqa: E402
-from trl import SFTConfig, SFTTrainer  # noqa: E402
 
 SHORTEST_BLOCK = 256
 COUNTS = ("losses", "rows", "tokens", "supervised")

@@ -4,13 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
+import torch
+
 from training.arms import RANK, Job
-from tunesmith import process
-from tunesmith.data.chat import Encoded
-
-process.prepare()
-
-import torch  # noqa: E402
+from tunesmith.chat.encode import EncodedSequence
 
 MATRIX_PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
 """Dense bf16 FLOP a second, from NVIDIA's data sheets (SXM forms)."""
@@ -67,7 +64,7 @@ def timed_peak(job: Job) -> float | None:
     return best
 
 
-def distinct(rows: Sequence[Encoded]) -> tuple[int, int]:
+def distinct(rows: Sequence[EncodedSequence]) -> tuple[int, int]:
     """Tokens and (query, key) pairs when everything that rows share is computed once: the nodes of their trie."""
     tokens = pairs = 0
     before: tuple[int, ...] = ()
@@ -81,7 +78,7 @@ def distinct(rows: Sequence[Encoded]) -> tuple[int, int]:
     return tokens, pairs
 
 
-def separate(rows: Sequence[Encoded]) -> tuple[int, int]:
+def separate(rows: Sequence[EncodedSequence]) -> tuple[int, int]:
     """Tokens and pairs when every row is computed by itself; padding is not counted."""
     lengths = [len(row.ids) for row in rows]
     return sum(lengths), sum(length * (length + 1) // 2 for length in lengths)

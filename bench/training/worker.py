@@ -9,15 +9,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+
 from training.arms import Job, job_from
 from training.cases import read_case
 from training.work import peak_of, timed_peak
-from tunesmith import process
 from tunesmith.store.versions import code_version
-
-process.prepare()
-
-import torch  # noqa: E402
 
 LIBRARIES = ("torch", "transformers", "trl", "peft", "accelerate", "datasets", "flash-attn")
 

@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tunesmith import process
+
 if TYPE_CHECKING:
     from tunesmith.artifacts import Estimate, Example, Finding, Insufficient, Verdict
     from tunesmith.context import Context
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from tunesmith.recipe import Limits, Recipe, limited, load_recipe, parse_recipe
     from tunesmith.trust import load_public_pem
     from tunesmith.trust import verify_release as verify
+
+# Before any module of the package imports a library that reads them: telemetry off, network off, threads that sleep.
+process.prepare()
 
 __all__ = [
     "Context",

@@ -28,7 +28,7 @@ class SystemClock:
         return monotonic()
 
 
-class Silence:
+class SilentProgress:
     """Progress for libraries and tests: nothing is shown."""
 
     def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterator[T]:
@@ -50,7 +50,7 @@ class Context:
     home: Path
     seed: int = 0
     clock: Clock = field(default_factory=SystemClock)
-    progress: Progress = field(default_factory=Silence)
+    progress: Progress = field(default_factory=SilentProgress)
 
     def seed_for(self, purpose: str) -> int:
         """A 63-bit seed for one named purpose, e.g. `train/order/0`; the same seed and purpose give the same stream."""

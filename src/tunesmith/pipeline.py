@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from tunesmith import process
+from tunesmith import audit, evaluate, process, release, train
 from tunesmith.artifacts import (
     AuditReport,
     EvaluationReport,
@@ -22,24 +22,20 @@ from tunesmith.artifacts import (
     canonical_bytes,
     digest_of,
 )
-from tunesmith.context import Context, Silence
+from tunesmith.context import Context, SilentProgress
+from tunesmith.data.sources import fingerprint
 from tunesmith.errors import Refused
+from tunesmith.lineage.record import record_dataset, record_release, record_training
+from tunesmith.models.bases.prepare import prepare_base, template_text
+from tunesmith.models.reader import open_reader
+from tunesmith.models.reader_protocol import Reader
 from tunesmith.ports import Progress
-from tunesmith.preflight import check_recipe, refuse
+from tunesmith.preflight import check_recipe, raise_faults
 from tunesmith.recipe import NewBase, Recipe
 from tunesmith.store import open_store
 from tunesmith.store.ledger import StageRow
 from tunesmith.store.objects import write_atomic
 from tunesmith.store.versions import code_version, library_versions
-
-process.prepare()
-
-from tunesmith import audit, evaluate, release, train  # noqa: E402
-from tunesmith.data.lineage.record import record_dataset, record_release, record_training  # noqa: E402
-from tunesmith.data.sources import fingerprint  # noqa: E402
-from tunesmith.models.bases.prepare import prepared_base, template_text  # noqa: E402
-from tunesmith.models.reader import open_reader  # noqa: E402
-from tunesmith.models.reading import Reader  # noqa: E402
 
 StageName = Literal["audit", "train", "evaluate", "gate", "release"]
 ORDER: tuple[StageName, ...] = ("audit", "train", "evaluate", "gate", "release")
@@ -76,7 +72,7 @@ def open_context(
         store=open_store(folder, database=database),
         data_root=(data_root or home).resolve(),
         home=home,
-        progress=progress or Silence(),
+        progress=progress or SilentProgress(),
     )
 
 
@@ -104,7 +100,7 @@ def run(
     check_recipe(recipe, until=until, home=context.home, data_root=context.data_root)
     run_id = secrets.token_hex(8)
     started = context.clock.now().isoformat(timespec="seconds")
-    recipe = recipe.model_copy(update={"train": train.resolved(recipe.train)})
+    recipe = recipe.model_copy(update={"train": train.resolve_precision(recipe.train)})
     context = replace(context, seed=recipe.train.seed)
     with context.store.lock(run_id):
         context.store.ledger.start_run(run_id, recipe=recipe.name, started=started)
@@ -155,7 +151,7 @@ class _Run:
 
     def _refuse(self, result: RunResult, until: StageName) -> None:
         """Stop where the audit blocks, or where a release was asked for and the gate did not pass; the page says why."""
-        blocks = audit.blocked(result.audit) if result.audit is not None else []
+        blocks = audit.blocking_findings(result.audit) if result.audit is not None else []
         if result.audit is not None and blocks:
             first = blocks[0]
             place = first.place.file if first.place.line == 0 else f"{first.place.file}:{first.place.line}"
@@ -189,7 +185,7 @@ class _Run:
         base, reader = _base_key(recipe, self.context), self._reader()
         parts = {
             "files": fingerprint(recipe.data, self.context),
-            "references": {file.name: file.sha256 for file in audit.references_of(recipe.audit, self.context)},
+            "references": {file.name: file.sha256 for file in audit.check_references(recipe.audit, self.context)},
             "settings": recipe.audit.model_dump(mode="json"),
             "data": recipe.data.model_dump(mode="json"),
             "task": recipe.task.model_dump(mode="json"),
@@ -230,7 +226,7 @@ class _Run:
         }
         inputs = train.TrainInputs(dataset, recipe.base, recipe.task)
         if self.use is not None:
-            used = train.adopt(self.use, inputs, settings=recipe.train, context=self.context)
+            used = train.reuse_report(self.use, inputs, settings=recipe.train, context=self.context)
             record_training(used, dataset, self.context.store, run_id=self.run_id)
             return replace(result, train=used, reused=(*result.reused, "train"))
         report, reused = self._stage("train", parts, TrainReport, lambda _: self._trained(inputs, result.audit))
@@ -269,7 +265,7 @@ class _Run:
             "policy": [requirement.model_dump(mode="json") for requirement in policy],
         }
         report, reused = self._stage(
-            "gate", parts, GateReport, lambda _: release.decide_report(policy, evaluation, self.context)
+            "gate", parts, GateReport, lambda _: release.run_gate(policy, evaluation, self.context)
         )
         return replace(result, gate=report, reused=(*result.reused, *reused))
 
@@ -344,18 +340,18 @@ def look_ahead(recipe: Recipe, audited: AuditReport, context: Context, *, until:
     reader = open_reader(recipe.base, recipe.task, context, train=whole_context)
     policy = recipe.gate if ORDER.index(until) >= ORDER.index("gate") else ()
     precision = train.precision_of(recipe.train)
-    ahead = evaluate.Ahead(audited.train, audited.test, recipe.task, policy, reader, precision)
-    refuse(evaluate.row_faults(ahead, recipe.evaluate, context))
+    ahead = evaluate.EvaluationPlan(audited.train, audited.test, recipe.task, policy, reader, precision)
+    raise_faults(evaluate.find_row_faults(ahead, recipe.evaluate, context))
     if until == "release":
         release.check_release(recipe, audited, context)
     if not isinstance(recipe.base, NewBase):
-        folder = context.store.checkout(prepared_base(recipe.base, recipe.task, context, train=recipe.train).tree)
+        folder = context.store.checkout(prepare_base(recipe.base, recipe.task, context, train=recipe.train).tree)
         evaluate.check_base(
             folder,
             ahead,
             recipe.evaluate,
             context=context,
-            tuned=lambda model: train.as_tuned(model, recipe.train, context),
+            tuned=lambda model: train.with_random_adapter(model, recipe.train, context),
         )
 
 
@@ -367,7 +363,7 @@ def preview(recipe: Recipe, context: Context, *, until: StageName, again: bool =
     check_recipe(recipe, until=until, home=context.home, data_root=context.data_root)
     audited = run(recipe, context, until="audit", again=again).audit
     assert audited is not None
-    settings = train.resolved(recipe.train)
+    settings = train.resolve_precision(recipe.train)
     recipe, context = recipe.model_copy(update={"train": settings}), replace(context, seed=settings.seed)
     with context.store.lock("look ahead"):
         look_ahead(recipe, audited, context, until=until)
@@ -378,7 +374,7 @@ def _base_key(recipe: Recipe, context: Context) -> Any:
     """What a base is known by before any heavy work: its files' digests, or its settings and config when made anew."""
     base, template = recipe.base, recipe.task.chat_template
     if not isinstance(base, NewBase):
-        return prepared_base(base, recipe.task, context, train=recipe.train).tree
+        return prepare_base(base, recipe.task, context, train=recipe.train).tree
     path = context.home / base.config
     config = digest_of(path.read_bytes()) if path.is_file() else "missing"
     text = None if template is None else digest_of(template_text(template, context).encode())

@@ -46,7 +46,7 @@ class Signer(Protocol):
 
 
 @runtime_checkable
-class Measured(Protocol):
+class MeasuredItems(Protocol):
     """Items whose number nobody knows before the last, of a work whose share is known: rows of files, by their bytes."""
 
     def share(self) -> float | None:

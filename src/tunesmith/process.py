@@ -1,10 +1,12 @@
 """Process-wide switches: telemetry off, network use off, thread policy.
 
-The only module that writes the environment. Every module that imports a heavy library calls `prepare()` first.
+The only module that writes the environment. `tunesmith/__init__.py` calls `prepare()`, so that the switches are set before any
+module of the package imports a heavy library.
 """
 
 import os
 import sys
+import warnings
 from typing import Final
 
 SWITCHES: Final = {
@@ -26,29 +28,50 @@ SWITCHES: Final = {
 spins about as long as falling asleep and being woken would take (13 microseconds where it was measured, a step of 0.26 s
 became one of 0.23): at worst that doubles the cost of a wait (Karlin et al., "Competitive randomized algorithms", 1990)."""
 
+READ_AT_IMPORT: Final = {
+    "torch": ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"),
+    "transformers": ("TRANSFORMERS_VERBOSITY",),
+    "datasets": ("HF_DATASETS_OFFLINE",),
+}
+"""Switches that a library reads once, when it is imported. All others are read at every use, or are set in place below."""
+
+HUB_SWITCHES: Final = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
+"""Each is also a constant of `huggingface_hub.constants`, which copies it at import and never reads the environment again."""
+
 
 def prepare() -> None:
-    """Set the switches. Raises RuntimeError when torch or daft was imported before they could take effect."""
+    """Set every switch. Warns (RuntimeWarning) which ones come too late, where a library was imported before tunesmith."""
     missing = {name: value for name, value in SWITCHES.items() if os.environ.get(name) != value}
-    if not missing:
-        return
-    early = sorted(name for name in ("torch", "daft", "ray", "transformers") if name in sys.modules)
-    if early:
-        names = ", ".join(early)
-        raise RuntimeError(
-            f"{names} was imported before tunesmith could set {', '.join(sorted(missing))}.\n"
-            "hint: call `tunesmith.process.prepare()` before that import, or set these variables in the environment."
-        )
     os.environ.update(missing)
+    _set_hub_constants({name: True for name in HUB_SWITCHES if name in missing})
+    late = {
+        library: [name for name in names if name in missing]
+        for library, names in READ_AT_IMPORT.items()
+        if library in sys.modules
+    }
+    late = {library: names for library, names in late.items() if names}
+    if late:
+        warnings.warn(_late_message(late), RuntimeWarning, stacklevel=3)
+
+
+def _late_message(late: dict[str, list[str]]) -> str:
+    listed = "; ".join(f"{', '.join(names)} (read when {library} is imported)" for library, names in late.items())
+    return (
+        f"these settings come too late for this process: {listed}. All others are set: telemetry and downloads are off.\n"
+        f"hint: write `import tunesmith` above `import {next(iter(late))}`, or set them in the environment."
+    )
 
 
 def allow_network() -> None:
     """Let Hub downloads happen in this process; called only when the recipe names a Hub model and says `network: true`."""
     os.environ.update({"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0"})
+    _set_hub_constants({"HF_HUB_OFFLINE": False})
+
+
+def _set_hub_constants(values: dict[str, bool]) -> None:
     constants = sys.modules.get("huggingface_hub.constants")
     if constants is not None:
-        # huggingface_hub copies the switch when it is imported and never looks at the environment again.
-        vars(constants)["HF_HUB_OFFLINE"] = False
+        vars(constants).update(values)
 
 
 def environment(name: str) -> str | None:

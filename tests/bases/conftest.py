@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.models.bases.fetch import cached
+from tunesmith.models.bases.fetch import cached_base
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def base_folder() -> Callable[[str], Path]:
 
     def folder(name: str) -> Path:
         if name not in folders:
-            found = cached(name)
+            found = cached_base(name)
             if found is None:
                 pytest.skip(f"needs a fetched base: `tunesmith base get {name}`")
             folders[name] = found.folder

@@ -5,15 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
-from tunesmith.models.bases.catalogue import find
+from tunesmith.models.bases.catalogue import find_entry
 
 Folder = Callable[[str], Path]
 SMOLLM2, MINILM = "smollm2-135m-instruct", "all-minilm-l6-v2"
@@ -35,12 +30,12 @@ def test_smollm2_answers_and_ends_its_turn(base_folder: Folder) -> None:
 
 def test_smollm2_is_converted_to_the_bytes_of_the_catalogue(base_folder: Folder) -> None:
     folder = base_folder(SMOLLM2)
-    for name, expected in find(SMOLLM2).digests.items():
+    for name, expected in find_entry(SMOLLM2).digests.items():
         path = folder / name
         if path.is_file():
             assert hashlib.sha256(path.read_bytes()).hexdigest() == expected
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, use_safetensors=True)
-    assert model.num_parameters() == find(SMOLLM2).parameters
+    assert model.num_parameters() == find_entry(SMOLLM2).parameters
     assert getattr(model.config, "quantization_config", None) is None
     assert (model.config.rms_norm_eps, model.config.rope_parameters["rope_theta"]) == (1e-5, 100_000.0)
 
@@ -102,4 +97,4 @@ def test_the_catalogue_counts_parameters_right(base_folder: Folder, name: str) -
 
     with safe_open(base_folder(name) / "model.safetensors", framework="pt") as weights:
         count = sum(weights.get_tensor(key).numel() for key in weights.keys())
-    assert count == find(name).parameters
+    assert count == find_entry(name).parameters

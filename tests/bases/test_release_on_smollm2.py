@@ -5,19 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
+import yaml
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from tunesmith import pipeline
 from tunesmith.recipe import parse_recipe
-from tunesmith.serve.released import open_release
+from tunesmith.serve.loaded_release import open_release
 from tunesmith.trust.keys import make_key
 
 NAME = "smollm2-135m-instruct"

@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from tunesmith import errors
-from tunesmith.cli.guard import guarded
+from tunesmith.cli.error_handler import handle_errors
 
 FULL = OSError(errno.ENOSPC, "No space left on device", "/store/objects")
 CLOSED = PermissionError(errno.EACCES, "Permission denied", "/rows.jsonl")
@@ -22,7 +22,7 @@ def ends(error: BaseException) -> int:
         raise error
 
     with pytest.raises(typer.Exit) as stop:
-        guarded(verb)()
+        handle_errors(verb)()
     return stop.value.exit_code
 
 
@@ -72,6 +72,6 @@ def test_a_fault_of_ours_keeps_its_traceback_in_a_file(capsys: pytest.CaptureFix
 
 def test_a_verb_that_ends_well_is_left_alone() -> None:
     seen: dict[str, Any] = {}
-    verb: Callable[..., None] = guarded(lambda **arguments: seen.update(arguments))
+    verb: Callable[..., None] = handle_errors(lambda **arguments: seen.update(arguments))
     verb(recipe="a")
     assert seen == {"recipe": "a"}

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 import tunesmith
-from tunesmith.artifacts import Piece, Place, RatePoint, RateSearch, ShownRow, TrainPreview, TrainReport
+from tunesmith.artifacts import Place, RatePoint, RateSearch, ShownRow, TrainPreview, TrainReport, WeightedText
 from tunesmith.cli import train as verb
 
 Call = Callable[..., Any]
@@ -119,19 +119,21 @@ def test_an_audit_that_blocks_comes_first(call: Call, change: Change) -> None:
 
 
 def shown_row(*pieces: tuple[str, float]) -> ShownRow:
-    made = tuple(Piece(text=text, weight=weight) for text, weight in pieces)
+    made = tuple(WeightedText(text=text, weight=weight) for text, weight in pieces)
     return ShownRow(place=Place(row_id="r", file="f", line=1), tokens=9, trained=3, pieces=made)
 
 
 def on_terminal(row: ShownRow) -> str:
     stream = io.StringIO()
-    Console(file=stream, force_terminal=True, color_system="standard", width=200).print(verb.marked(row, styled=True))
+    Console(file=stream, force_terminal=True, color_system="standard", width=200).print(
+        verb.mark_trained_text(row, styled=True)
+    )
     return stream.getvalue()
 
 
 def test_trained_runs_are_underlined_on_a_terminal_and_bracketed_elsewhere() -> None:
     row = shown_row(("<|user|>[bold]hi", 0), ("yes<|end|>", 1), ("\n", 0), ("no", 0.5))
-    assert verb.marked(row, styled=False).plain == "<|user|>[bold]hi[[yes<|end|>]]\n0.5x [[no]]"
+    assert verb.mark_trained_text(row, styled=False).plain == "<|user|>[bold]hi[[yes<|end|>]]\n0.5x [[no]]"
     assert (
         on_terminal(row) == f"<|user|>[bold]hi{ARROW}[1;4;32myes<|end|>{ARROW}[0m\n0.5x {ARROW}[1;4;32mno{ARROW}[0m\n"
     )
@@ -139,13 +141,13 @@ def test_trained_runs_are_underlined_on_a_terminal_and_bracketed_elsewhere() -> 
 
 def test_a_row_cannot_write_to_the_terminal() -> None:
     row = shown_row((f"a{ARROW}[2Jb\u200bc\u202ed", 0))
-    assert verb.marked(row, styled=True).plain == "a\\x1b[2Jb\\u200bc\\u202ed"
+    assert verb.mark_trained_text(row, styled=True).plain == "a\\x1b[2Jb\\u200bc\\u202ed"
     assert ARROW not in on_terminal(row)
 
 
 def test_the_middle_of_a_long_piece_is_left_out_and_counted() -> None:
-    assert verb.cut("a" * 500 + "b" * 1000) == "a" * 400 + " ... 700 characters ... " + "b" * 400
-    assert verb.cut("a" * 800) == "a" * 800
+    assert verb.shorten_piece("a" * 500 + "b" * 1000) == "a" * 400 + " ... 700 characters ... " + "b" * 400
+    assert verb.shorten_piece("a" * 800) == "a" * 800
 
 
 @pytest.mark.parametrize(
@@ -153,7 +155,7 @@ def test_the_middle_of_a_long_piece_is_left_out_and_counted() -> None:
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2.5e6, "2.5 MB"), (7e9, "7.0 GB"), (3e15, "3000.0 TB")],
 )
 def test_sizes(count: float, text: str) -> None:
-    assert verb.size(count) == text
+    assert verb.format_bytes(count) == text
 
 
 def test_the_plot_has_a_mark_under_the_steepest_point() -> None:
@@ -161,7 +163,7 @@ def test_the_plot_has_a_mark_under_the_steepest_point() -> None:
         RatePoint(rate=10.0 ** (at - 7), loss=0.0, smoothed=value) for at, value in enumerate([4.0, 4.0, 3.0, 1.0, 6.0])
     )
     search = RateSearch.model_construct(points=points, steepest=1e-5)
-    lines = verb.plot(search)
+    lines = verb.rate_plot(search)
     assert lines[0].startswith("    6.000 |") and lines[11].startswith("    1.000 |")
     assert lines[0][11:].rstrip() == " " * 59 + "*"
     assert [line[11:].rstrip() for line in lines if "^" in line] == [" " * 30 + "^"]

@@ -5,11 +5,6 @@ import math
 from pathlib import Path
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 from safetensors import safe_open
 from transformers import AutoTokenizer
 

@@ -7,9 +7,6 @@ from typing import Any
 
 import pytest
 
-from tunesmith import process
-
-process.prepare()
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS sums in no fixed order
 
 import torch
@@ -24,15 +21,15 @@ from transformers import (
     Qwen3ForCausalLM,
 )
 
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded
 from tunesmith.models.packed.forward import summed_loss, token_logprobs
-from tunesmith.models.packed.plan import pack
+from tunesmith.models.packed.pack import pack_rows
 from tunesmith.recipe import TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train import loop
-from tunesmith.train.loop import Plan, run_loop
-from tunesmith.train.methods.masters import widen_gradients
+from tunesmith.train.loop import TrainingPlan, run_loop
+from tunesmith.train.methods.master_weights import accumulate_gradients_in_fp32
 
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore:.*deterministic")]
 CUDA = "cuda"
@@ -72,11 +69,11 @@ def repeatable() -> Iterator[None]:
 def model(family: str = "llama", dtype: torch.dtype = HALF) -> Any:
     torch.manual_seed(6)
     made = FAMILIES[family]().to(CUDA, dtype)
-    widen_gradients(made)
+    accumulate_gradients_in_fp32(made)
     return made
 
 
-def rows() -> list[Encoded]:
+def rows() -> list[EncodedSequence]:
     """Rows behind one prefix of 24 tokens, each with an answer of 9 to 14."""
     generator = torch.Generator().manual_seed(4)
 
@@ -84,12 +81,12 @@ def rows() -> list[Encoded]:
         return tuple(torch.randint(3, 512, (count,), generator=generator).tolist())
 
     system = draw(24)
-    return [Encoded(str(n), system + draw(20 + n), ((35, 44 + n),)) for n in range(ROWS)]
+    return [EncodedSequence(str(n), system + draw(20 + n), ((35, 44 + n),)) for n in range(ROWS)]
 
 
-def plan(folder: Path) -> Plan:
+def plan(folder: Path) -> TrainingPlan:
     steps = [[(step + at) % ROWS for at in range(4)] for step in range(STEPS)]
-    return Plan(rows(), steps, [], "k" * 64, folder)
+    return TrainingPlan(rows(), steps, [], "k" * 64, folder)
 
 
 def settings(tokens_per_pass: int = 64) -> TrainSettings:
@@ -107,7 +104,7 @@ def same(one: Any, two: Any) -> bool:
 def test_a_killed_run_ends_in_the_same_bits(tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, broken, resumed = model(), model(), model()
     left_alone = run_loop(whole, plan(tmp_path / "whole"), settings=settings(), context=context)
-    real, seen = loop.summed_loss, [0]
+    real, seen = loop.micro_batch_loss, [0]
 
     def dying(*arguments: Any, **options: Any) -> torch.Tensor:
         seen[0] += 1
@@ -116,7 +113,7 @@ def test_a_killed_run_ends_in_the_same_bits(tmp_path: Path, context: Context, mo
         return real(*arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "summed_loss", dying)
+        patch.setattr(loop, "micro_batch_loss", dying)
         with pytest.raises(Killed):
             run_loop(broken, plan(tmp_path / "killed"), settings=settings(), context=context)
     assert run_loop(resumed, plan(tmp_path / "killed"), settings=settings(), context=context) == left_alone
@@ -143,14 +140,14 @@ def test_passes_change_no_loss(tmp_path: Path, context: Context) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_packed_rows_have_the_models_own_log_probabilities(family: str) -> None:
     made, data = model(family).eval(), rows()
-    found = token_logprobs(made, pack(data, torch.device(CUDA), share=True)).float()
+    found = token_logprobs(made, pack_rows(data, torch.device(CUDA), share=True)).float()
     made.set_attn_implementation("eager")
     with torch.no_grad():
         own = torch.cat([_own(made, row) for row in data])
     assert (found - own).abs().max() <= 2e-2 * own.abs().max()
 
 
-def _own(made: Any, row: Encoded) -> torch.Tensor:
+def _own(made: Any, row: EncodedSequence) -> torch.Tensor:
     ids = torch.tensor([row.ids], device=CUDA)
     (start, end) = row.spans[0]
     each = made(input_ids=ids).logits[0, start - 1 : end - 1].float().log_softmax(-1)
@@ -161,7 +158,7 @@ def _own(made: Any, row: Encoded) -> torch.Tensor:
 def test_the_head_on_trained_tokens_alone_is_the_whole_head(smoothing: float) -> None:
     """Loss and gradient of the head against logits of every token."""
     made, data = model(dtype=torch.float32), rows()
-    summed_loss(made, pack(data, torch.device(CUDA)), label_smoothing=smoothing).backward()
+    summed_loss(made, pack_rows(data, torch.device(CUDA)), label_smoothing=smoothing).backward()
     found = made.lm_head.weight.grad.clone()
     made.zero_grad()
     made.set_attn_implementation("eager")
@@ -170,7 +167,7 @@ def test_the_head_on_trained_tokens_alone_is_the_whole_head(smoothing: float) ->
     assert (found - made.lm_head.weight.grad).norm() <= 1e-5 * found.norm()
 
 
-def _whole(made: Any, row: Encoded, smoothing: float) -> torch.Tensor:
+def _whole(made: Any, row: EncodedSequence, smoothing: float) -> torch.Tensor:
     labels = torch.tensor(row.ids, device=CUDA)
     (start, end) = row.spans[0]
     kept = torch.full_like(labels, -100)

@@ -7,20 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from torch import nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded
 from tunesmith.models.loading import load_folder
-from tunesmith.models.packed.forward import summed_loss, unwrapped
-from tunesmith.models.packed.plan import pack
+from tunesmith.models.packed.forward import summed_loss, unwrap_peft
+from tunesmith.models.packed.pack import pack_rows
 from tunesmith.recipe import TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train.methods import embedding_noise, load_base, prepare_model, save_model
@@ -59,9 +54,11 @@ def settings(**options: Any) -> TrainSettings:
     return TrainSettings(**{"rows_per_step": 4, "rank": 4, "learning_rate": 0.01, "precision": "bf16", **options})
 
 
-def rows() -> list[Encoded]:
+def rows() -> list[EncodedSequence]:
     return [
-        Encoded(f"{number:016x}", tuple((7 * number + 3 * place) % 390 + 8 for place in range(6 + number)), ((2, 6),))
+        EncodedSequence(
+            f"{number:016x}", tuple((7 * number + 3 * place) % 390 + 8 for place in range(6 + number)), ((2, 6),)
+        )
         for number in range(4)
     ]
 
@@ -69,7 +66,7 @@ def rows() -> list[Encoded]:
 def loss_of(model: Any, *, alpha: float = 0.0) -> torch.Tensor:
     torch.manual_seed(4)
     with embedding_noise(model, alpha, [len(row.ids) for row in rows()]):
-        return summed_loss(model, pack(rows(), torch.device("cuda")))
+        return summed_loss(model, pack_rows(rows(), torch.device("cuda")))
 
 
 def train(model: Any, wanted: TrainSettings, *, steps: int = 4) -> list[float]:
@@ -84,7 +81,7 @@ def train(model: Any, wanted: TrainSettings, *, steps: int = 4) -> list[float]:
         optimizer.step()
         losses.append(loss.item())
     model.eval()
-    unwrapped(model).set_attn_implementation("sdpa")
+    unwrap_peft(model).set_attn_implementation("sdpa")
     return losses
 
 

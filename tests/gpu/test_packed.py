@@ -4,21 +4,16 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from tunesmith.data.chat import Encoded
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.models.packed import varlen
-from tunesmith.models.packed.check import check_packable, sharing
+from tunesmith.models.packed.exactness import check_packable, compare_shared_prefixes
 from tunesmith.models.packed.forward import hidden_states, summed_loss
-from tunesmith.models.packed.layout import lay_out
-from tunesmith.models.packed.plan import pack
-from tunesmith.models.packed.segments import Rule, attend
+from tunesmith.models.packed.pack import pack_rows
+from tunesmith.models.packed.prefix_trie import lay_out
+from tunesmith.models.packed.sdpa import AttentionOptions, attend_segments
 
 SPEC = spec_from_file_location("fixtures_models", Path(__file__).parents[1] / "fixtures_models.py")
 fixtures_models = module_from_spec(SPEC)
@@ -38,7 +33,7 @@ def model(dtype: torch.dtype) -> Qwen3ForCausalLM:
     return Qwen3ForCausalLM(config).to(CUDA, dtype)
 
 
-def rows() -> list[Encoded]:
+def rows() -> list[EncodedSequence]:
     generator = torch.Generator().manual_seed(4)
 
     def draw(count: int) -> tuple[int, ...]:
@@ -46,9 +41,9 @@ def rows() -> list[Encoded]:
 
     system = draw(70)
     document = system + draw(33)
-    made = [Encoded(f"a{n}", system + draw(9 + n), ((70, 78 + n),)) for n in range(5)]
-    made += [Encoded(f"b{n}", document + draw(7 + n), ((100, 109 + n),)) for n in range(5)]
-    return [*made, Encoded("alone", draw(40), ((0, 40),))]
+    made = [EncodedSequence(f"a{n}", system + draw(9 + n), ((70, 78 + n),)) for n in range(5)]
+    made += [EncodedSequence(f"b{n}", document + draw(7 + n), ((100, 109 + n),)) for n in range(5)]
+    return [*made, EncodedSequence("alone", draw(40), ((0, 40),))]
 
 
 @pytest.mark.parametrize("window", [None, 16])
@@ -57,9 +52,9 @@ def test_the_kernel_aligns_a_suffix_at_the_end(window: int | None) -> None:
     tokens = sum(segment.length for segment in segments)
     query = torch.randn(1, 8, tokens, 64, device=CUDA, dtype=torch.bfloat16)
     key, value = (torch.randn(1, 2, tokens, 64, device=CUDA, dtype=torch.bfloat16) for _ in range(2))
-    rule = Rule(0.125, window)
-    fast = varlen.attend(query, key, value, bounds=varlen.bounds(segments, query.device), rule=rule).float()
-    slow = attend(query.float(), key.float(), value.float(), segments=segments, rule=rule)
+    rule = AttentionOptions(0.125, window)
+    fast = varlen.attend(query, key, value, bounds=varlen.segment_bounds(segments, query.device), rule=rule).float()
+    slow = attend_segments(query.float(), key.float(), value.float(), segments=segments, rule=rule)
     assert (fast - slow).norm() <= 1e-2 * slow.norm()
 
 
@@ -68,7 +63,7 @@ def test_shared_gradients_equal_separate_ones(dtype: torch.dtype, tolerance: flo
     qwen, found = model(dtype), []
     for share in (False, True):
         qwen.zero_grad()
-        loss = summed_loss(qwen, pack(rows(), torch.device(CUDA), share=share))
+        loss = summed_loss(qwen, pack_rows(rows(), torch.device(CUDA), share=share))
         loss.backward()
         found.append((loss.item(), {name: value.grad.float() for name, value in qwen.named_parameters()}))
     assert found[1][0] == pytest.approx(found[0][0], rel=tolerance)
@@ -79,11 +74,11 @@ def test_shared_gradients_equal_separate_ones(dtype: torch.dtype, tolerance: flo
 def test_the_trial_accepts_it() -> None:
     qwen = model(torch.bfloat16)
     check_packable(qwen, LETTERS)
-    assert sharing(qwen, LETTERS).agrees
+    assert compare_shared_prefixes(qwen, LETTERS).agrees
 
 
 def test_no_layer_waits_for_the_device() -> None:
-    qwen, batch = model(torch.bfloat16), pack(rows(), torch.device(CUDA), share=True)
+    qwen, batch = model(torch.bfloat16), pack_rows(rows(), torch.device(CUDA), share=True)
     hidden_states(qwen, batch)
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -94,10 +89,10 @@ def test_no_layer_waits_for_the_device() -> None:
 
 def test_a_neighbour_changes_no_bit() -> None:
     qwen, data = model(torch.bfloat16).eval(), rows()
-    other = Encoded("other", tuple(reversed(data[0].ids)), data[0].spans)
+    other = EncodedSequence("other", tuple(reversed(data[0].ids)), data[0].spans)
     with torch.no_grad():
         one, two = (
-            hidden_states(qwen, pack([first, data[1]], torch.device(CUDA)))[len(first.ids) :]
+            hidden_states(qwen, pack_rows([first, data[1]], torch.device(CUDA)))[len(first.ids) :]
             for first in (data[0], other)
         )
     assert torch.equal(one, two)

@@ -8,20 +8,15 @@ from typing import Any
 
 import pytest
 import yaml
-
-from tunesmith import process
-
-process.prepare()
-
 from transformers import AutoTokenizer
 
 from tunesmith import pipeline
 from tunesmith.artifacts import message
-from tunesmith.data.chat import prompt_ids
-from tunesmith.data.chat_templates import VETTED
+from tunesmith.chat.encode import prompt_ids
+from tunesmith.chat.vetted_templates import VETTED_TEMPLATES
 from tunesmith.errors import RecipeError
 from tunesmith.recipe import load_recipe
-from tunesmith.serve.released import open_release
+from tunesmith.serve.loaded_release import open_release
 from tunesmith.trust.keys import load_public_pem, make_key
 
 SPEC = spec_from_file_location("fixtures_models", Path(__file__).parents[1] / "fixtures_models.py")
@@ -75,7 +70,7 @@ def test_without_the_key_nothing_is_done(tmp_path: Path) -> None:
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_the_template_is_trained_evaluated_released_and_served(tmp_path: Path, method: str) -> None:
     (tmp_path / "own").mkdir()
-    (tmp_path / "own" / "mine.jinja").write_text(VETTED["plain"].text.replace("<|", "<|my_"))
+    (tmp_path / "own" / "mine.jinja").write_text(VETTED_TEMPLATES["plain"].text.replace("<|", "<|my_"))
     path = project(tmp_path, {"type": "chat", "chat_template": "own/mine.jinja"}, method)
     context = pipeline.open_context(path)
     result = pipeline.run(load_recipe(path), context)
@@ -96,7 +91,7 @@ def test_the_template_is_trained_evaluated_released_and_served(tmp_path: Path, m
     assert prompt_ids(released.model.tokenizer, asked) == prompt_ids(tuned, asked)
     assert tuned.decode(prompt_ids(tuned, asked)) == ("<|begin|><|my_user|>\nis lamp 3 red?<|end|>\n<|my_assistant|>\n")
     assert pipeline.run(load_recipe(path), context).reused == ("audit", "train", "evaluate", "gate", "release")
-    (tmp_path / "own" / "mine.jinja").write_text(VETTED["plain"].text)
+    (tmp_path / "own" / "mine.jinja").write_text(VETTED_TEMPLATES["plain"].text)
     assert pipeline.run(load_recipe(path), context, until="train").reused == ()
     context.store.ledger.close()
 
@@ -126,7 +121,7 @@ def test_an_adapter_is_served_over_the_base_as_it_came(tmp_path: Path) -> None:
 def _serve_unsigned(folder: Path, context: Any) -> Any:
     """The model as the server opens it, without the check of a signature that a folder without its base cannot pass."""
     from tunesmith.models.backends.local import open_local
-    from tunesmith.serve.released import TASK_FILE, _base_folder, _task_file
+    from tunesmith.serve.loaded_release import TASK_FILE, _base_folder, _read_task_file
 
-    base = _base_folder(folder, _task_file(folder / TASK_FILE), context)
+    base = _base_folder(folder, _read_task_file(folder / TASK_FILE), context)
     return open_local(folder, digest="sha256:x", base=base)

@@ -7,10 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tunesmith import pipeline, process
-
-process.prepare()
-
+from tunesmith import pipeline
 from tunesmith.artifacts import AuditReport, Dataset, Row
 from tunesmith.data.rows import load_rows
 from tunesmith.errors import DataError, RecipeError

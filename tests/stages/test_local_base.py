@@ -7,13 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
+import yaml
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 

@@ -5,16 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
-
-from tunesmith import pipeline, process
-
-process.prepare()
-
 import torch
+import yaml
 from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from tunesmith import pipeline
 from tunesmith.errors import Misuse, RecipeError, Refused, StoreLocked
 from tunesmith.recipe import Recipe, load_recipe
 from tunesmith.trust import load_public_pem, make_key, verify_release

@@ -6,19 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
+import yaml
 
 from tunesmith import pipeline
 from tunesmith.models.backends import local
 from tunesmith.models.backends.local import LocalModel, open_local
 from tunesmith.recipe import load_recipe
-from tunesmith.serve.released import open_release
+from tunesmith.serve.loaded_release import open_release
 from tunesmith.trust.keys import load_public_pem, make_key
 
 SPEC = spec_from_file_location("fixtures_models", Path(__file__).parents[1] / "fixtures_models.py")

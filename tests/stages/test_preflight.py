@@ -12,10 +12,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from tunesmith import pipeline, process
-
-process.prepare()
-
+from tunesmith import pipeline
 from tunesmith.cli.main import app
 from tunesmith.errors import DataError, IntegrityBroken, Misuse, TunesmithError
 from tunesmith.models.backends import engine
@@ -106,8 +103,8 @@ def none_left(desk: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def late(desk: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The cache puts a new token at the wrong position: training is right, evaluation and serving are not."""
-    real = engine.aim_at_end
-    patch.setattr(engine, "aim_at_end", lambda one: replace(real(one), positions=real(one).positions + 3))
+    real = engine.next_token_layout
+    patch.setattr(engine, "next_token_layout", lambda one: replace(real(one), positions=real(one).positions + 3))
     return {}
 
 

@@ -12,11 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
@@ -24,11 +19,11 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tunesmith.artifacts import Example, ModelRef, Row
 from tunesmith.context import Context
-from tunesmith.data.rows import keep_dataset
+from tunesmith.data.rows import store_dataset
 from tunesmith.errors import IntegrityBroken, Misuse, Refused
 from tunesmith.models.loading import load_folder
 from tunesmith.recipe import load_recipe
-from tunesmith.release import ReleaseInputs, folder, run
+from tunesmith.release import ReleaseInputs, model_files, run
 from tunesmith.store import open_store
 from tunesmith.trust import make_key, verify_release
 
@@ -105,7 +100,7 @@ def build(home: Path) -> House:
         Row(row_id=f"{n:016x}", file="tickets.jsonl", line=n, example=Example(text=f"message {n}", labels=(label,)))
         for n, label in enumerate([*LABELS, "delivery"], start=1)
     ]
-    audit = fixtures_reports.audit_report(train=keep_dataset("train", rows, store))
+    audit = fixtures_reports.audit_report(train=store_dataset("train", rows, store))
     base = ModelRef(name="tunesmith/pebble", tree=store.put_tree(base_folder), kind="base", parameters=40_000)
 
     def inputs(kind: str, files: str, **recipe: Any) -> ReleaseInputs:
@@ -394,7 +389,7 @@ def test_an_altered_checkout_is_refused(house: House) -> None:
 
 
 def test_a_large_base_stays_out(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "SMALL_BASE_BYTES", 1)
+    monkeypatch.setattr(model_files, "MAX_INCLUDED_BASE_BYTES", 1)
     report = house.release(house.adapter)
     assert not [name for name in report.files if name.startswith("base/")]
     assert house.adapter.train.base.tree in (Path(report.folder) / "README.md").read_text()

@@ -6,11 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 from fastapi.testclient import TestClient
 from peft import PeftModel
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, GenerationConfig
@@ -19,8 +14,8 @@ import tunesmith
 from tunesmith.errors import RecipeError, Refused
 from tunesmith.recipe import Recipe
 from tunesmith.serve.app import make_app
-from tunesmith.serve.conversation import Conversation
-from tunesmith.serve.released import open_release
+from tunesmith.serve.chat_session import ChatSession
+from tunesmith.serve.loaded_release import open_release
 from tunesmith.train import TrainInputs
 from tunesmith.train.preview import dry_run
 from tunesmith.trust import make_key, verify_release
@@ -112,7 +107,7 @@ def test_from_rows_to_a_release_that_transformers_loads(tmp_path: Path, family: 
     context = tunesmith.open_context(tmp_path / "recipe.yaml")
     with TestClient(make_app(folder, public, context=context)) as client:
         check_served(client, said, tokenizer)
-    conversation = Conversation(open_release(folder, public, context=context), 12)
+    conversation = ChatSession(open_release(folder, public, context=context), 12)
     prompt, answer = next(iter(said.items()))
     assert "".join(conversation.say(prompt)) == answer and not conversation.turns
 

@@ -6,11 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 from fastapi.testclient import TestClient
 from transformers import AutoModelForSequenceClassification
 

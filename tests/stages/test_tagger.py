@@ -6,18 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from fastapi.testclient import TestClient
 from transformers import AutoModelForTokenClassification, AutoTokenizer
 
 import tunesmith
 from tunesmith.recipe import Recipe
-from tunesmith.scoring.entities import entities
+from tunesmith.scoring.entities import find_entities
 from tunesmith.serve.app import make_app
 from tunesmith.trust import make_key
 
@@ -104,7 +99,7 @@ def check_served(client: TestClient, model: Any, tokenizer: Any) -> None:
             place = made.word_ids().index(word)
             assert model.config.id2label[int(own[place].argmax())] == tag
             assert score == pytest.approx(float(own[place].max()), abs=1e-5)
-        spelled = entities(found["tags"], "lenient")
+        spelled = find_entities(found["tags"], "lenient")
         assert [(one["type"], one["start"], one["end"]) for one in found["entities"]] == spelled
     assert {"type": "firm", "start": 4, "end": 5, "text": "Acme"} in said["data"][0]["entities"]
     for wrong in ([], "Anna", [[]], ["   "], [["a"] * 300], [["a"] * 100_001]):

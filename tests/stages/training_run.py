@@ -11,16 +11,12 @@ import sys
 import time
 from pathlib import Path
 
-from tunesmith import process
-
-process.prepare()
-
 import torch
 
 from tunesmith import train
 from tunesmith.artifacts import Example, Rights, Row, message
 from tunesmith.context import Context
-from tunesmith.data.rows import keep_dataset
+from tunesmith.data.rows import store_dataset
 from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
 from tunesmith.store import open_store
 
@@ -48,7 +44,7 @@ def run(store: Path, method: str = "full", optimizer: str = "adamw") -> str:
         validation=0.1, validate_every=7, rank=4,
     )  # fmt: skip
     inputs = train.TrainInputs(
-        keep_dataset("made", rows(90), context.store),
+        store_dataset("made", rows(90), context.store),
         NewBase(config="config.json", tokenizer={"train": 400}, seed=3),
         TaskSettings(type="chat"),
     )

@@ -2,19 +2,29 @@
 
 from tunesmith.artifacts.base import Artifact, canonical_bytes, digest_of
 from tunesmith.artifacts.dataset import Dataset
-from tunesmith.artifacts.divided import SplitSummary
 from tunesmith.artifacts.estimate import Comparison, Estimate, Evidence, Insufficient
-from tunesmith.artifacts.example import Example, Media, Message, Part, Rights, Role, Row, SourceClass, Text, message
+from tunesmith.artifacts.example import (
+    ContentPart,
+    Example,
+    Media,
+    Message,
+    Rights,
+    Role,
+    Row,
+    SourceClass,
+    Text,
+    message,
+)
 from tunesmith.artifacts.finding import Action, Finding, Place, Severity, Span
 from tunesmith.artifacts.lengths import Bin, Lengths
 from tunesmith.artifacts.preview import (
     FixedMemory,
-    Piece,
     RatePoint,
     RateSearch,
     RejectedRow,
     ShownRow,
     TrainPreview,
+    WeightedText,
 )
 from tunesmith.artifacts.profile import Profile, SplitProfile
 from tunesmith.artifacts.provenance import Provenance
@@ -34,6 +44,7 @@ from tunesmith.artifacts.report import (
     WatchFinding,
 )
 from tunesmith.artifacts.score import Score
+from tunesmith.artifacts.split_summary import SplitSummary
 from tunesmith.artifacts.verdict import Outcome, Verdict
 
 __all__ = [
@@ -59,8 +70,8 @@ __all__ = [
     "Message",
     "ModelRef",
     "Outcome",
-    "Part",
-    "Piece",
+    "ContentPart",
+    "WeightedText",
     "Place",
     "Profile",
     "Provenance",

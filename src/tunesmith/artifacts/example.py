@@ -25,7 +25,7 @@ class Media(Artifact):
     sha256: str
 
 
-Part = Annotated[Text | Media, Field(discriminator="type")]
+ContentPart = Annotated[Text | Media, Field(discriminator="type")]
 
 
 def _is_unset(value: object) -> bool:
@@ -54,7 +54,7 @@ class Message(Artifact):
     """
 
     role: Role
-    content: tuple[Part, ...]
+    content: tuple[ContentPart, ...]
     weight: float | None = Field(default=None, ge=0, strict=True, exclude_if=_is_unset)
     tool_calls: tuple[ToolCall, ...] | None = Field(default=None, exclude_if=_is_unset)
     tool_call_id: str | None = Field(default=None, exclude_if=_is_unset)

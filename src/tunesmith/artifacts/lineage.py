@@ -142,7 +142,7 @@ class ErasedRow(Artifact):
     similarity: float | None = None
 
 
-class Erasing(Artifact):
+class ErasureResult(Artifact):
     """What an erasure came to, for whoever asked: the record, and the places in source files, which are kept nowhere.
 
     `near` are near-duplicates that were left where they are. `envelope` is the digest of the signed record in the store,

@@ -7,10 +7,10 @@ from pydantic import Field
 from tunesmith.artifacts.base import Artifact
 from tunesmith.artifacts.finding import Place
 from tunesmith.artifacts.lengths import Lengths
-from tunesmith.artifacts.report import ModelRef, Report, is_empty
+from tunesmith.artifacts.report import ModelRef, Report, is_empty_text
 
 
-class Piece(Artifact):
+class WeightedText(Artifact):
     """A run of decoded tokens and how much each of them counts in the loss: 0 is read only, 1 is trained."""
 
     text: str
@@ -23,7 +23,7 @@ class ShownRow(Artifact):
     place: Place
     tokens: int
     trained: int
-    pieces: tuple[Piece, ...]
+    pieces: tuple[WeightedText, ...]
 
 
 class RejectedRow(Artifact):
@@ -81,7 +81,7 @@ class TrainPreview(Report):
     distinct_tokens: int
     computed_tokens: int
     shares: bool
-    sharing: str = Field(default="", exclude_if=is_empty)
+    sharing: str = Field(default="", exclude_if=is_empty_text)
     trainable_parameters: int
     memory: FixedMemory
     activations_how: str

@@ -7,11 +7,11 @@ from pydantic import Field
 
 from tunesmith.artifacts.base import Artifact, canonical_bytes, digest_of
 from tunesmith.artifacts.dataset import Dataset
-from tunesmith.artifacts.divided import SplitSummary
 from tunesmith.artifacts.estimate import Comparison, Evidence
 from tunesmith.artifacts.finding import Finding
 from tunesmith.artifacts.profile import Profile
 from tunesmith.artifacts.provenance import Provenance
+from tunesmith.artifacts.split_summary import SplitSummary
 from tunesmith.artifacts.verdict import Verdict
 
 
@@ -30,7 +30,7 @@ class Report(Artifact):
         return digest_of(canonical_bytes(self.results()))
 
 
-LISTED: Final = 50
+MAX_LISTED_VALUES: Final = 50
 """Values of one key of the rights that a summary lists; licences are listed all."""
 
 
@@ -38,7 +38,7 @@ def _is_unset(value: object) -> bool:
     return value is None or value == {}
 
 
-def _is_empty(value: object) -> bool:
+def _is_empty_tuple(value: object) -> bool:
     return value == ()
 
 
@@ -82,12 +82,12 @@ class SourceSummary(Artifact):
     def listed(counts: Mapping[str, Mapping[str, int]], *, author: str | None) -> dict[str, dict[str, int]]:
         """`stated` from {key: {value: rows}} of all rows, however many values there are; `author` is the source's own."""
         named: dict[str, set[str | None]] = {"subject": set(), "author": {author}}
-        return {key: _listed(key, counts[key], named.get(key)) for key in sorted(counts)}
+        return {key: _most_common(key, counts[key], named.get(key)) for key in sorted(counts)}
 
 
-def _listed(key: str, counts: Mapping[str, int], only: set[str | None] | None) -> dict[str, int]:
+def _most_common(key: str, counts: Mapping[str, int], only: set[str | None] | None) -> dict[str, int]:
     common = sorted(counts, key=lambda value: (-counts[value], value))
-    kept = set(common if key == "license" else common[:LISTED])
+    kept = set(common if key == "license" else common[:MAX_LISTED_VALUES])
     if counts and key in ("collected", "expires"):
         kept |= {min(counts), max(counts)}
     listed = {value: counts[value] for value in sorted(kept if only is None else kept & only)}
@@ -95,7 +95,7 @@ def _listed(key: str, counts: Mapping[str, int], only: set[str | None] | None) -
     return {"": rest, **listed} if rest else listed
 
 
-def is_empty(value: object) -> bool:
+def is_empty_text(value: object) -> bool:
     """Whether a text says nothing; such a field is left out of the bytes, so a report from before it keeps its digest."""
     return value == ""
 
@@ -127,7 +127,7 @@ class AuditReport(Report):
     good_until: str | None = Field(default=None, exclude_if=_is_unset)
 
 
-LOCAL: Final = "local:"
+LOCAL_PREFIX: Final = "local:"
 """Begins the name of a base that lies on its maker's machine: its file or folder's name and a digest, never a path."""
 
 
@@ -159,12 +159,12 @@ class ModelRef(Artifact):
     parameters: int
     origin: BaseOrigin | None = Field(default=None, exclude_if=_is_unset)
     made_from: str | None = Field(default=None, exclude_if=_is_unset)
-    prepared: tuple[str, ...] = Field(default=(), exclude_if=_is_empty)
+    prepared: tuple[str, ...] = Field(default=(), exclude_if=_is_empty_tuple)
 
     @property
     def is_local(self) -> bool:
         """Whether its base is a folder or file of the maker's machine, so that its name leads nobody to it."""
-        return self.name.startswith(LOCAL)
+        return self.name.startswith(LOCAL_PREFIX)
 
 
 class CurvePoint(Artifact):
@@ -205,7 +205,7 @@ class TrainReport(Report):
     rows: int
     tokens: int
     distinct_tokens: int = 0
-    sharing: str = Field(default="", exclude_if=is_empty)
+    sharing: str = Field(default="", exclude_if=is_empty_text)
     supervised_tokens: int
     trainable_parameters: int
     curve: tuple[CurvePoint, ...]

@@ -9,30 +9,34 @@ from typing import Any, Final, TypeVar
 from tunesmith.artifacts.base import Artifact
 from tunesmith.artifacts.example import Example, Message, Role, Text
 
-A = TypeVar("A", bound=Artifact)
+ArtifactType = TypeVar("ArtifactType", bound=Artifact)
 
 _new: Final = object.__new__
 _set: Final = object.__setattr__
-_TEXT: Final = {"text"}
-_TURN: Final = {"role", "content"}
-_CHAT: Final = {"messages"}
-_TURN_REST: Final = {name: field.default for name, field in Message.model_fields.items() if name not in _TURN}
-_CHAT_REST: Final = {name: field.default for name, field in Example.model_fields.items() if name not in _CHAT}
+_TEXT_FIELDS: Final = {"text"}
+_MESSAGE_FIELDS: Final = {"role", "content"}
+_EXAMPLE_FIELDS: Final = {"messages"}
+_MESSAGE_DEFAULTS: Final = {
+    name: field.default for name, field in Message.model_fields.items() if name not in _MESSAGE_FIELDS
+}
+_EXAMPLE_DEFAULTS: Final = {
+    name: field.default for name, field in Example.model_fields.items() if name not in _EXAMPLE_FIELDS
+}
 """Fields that are left at their defaults, in order."""
 
 
-def plain_message(role: Role, text: str) -> Message:
+def unchecked_message(role: Role, text: str) -> Message:
     """A message of one text part."""
-    content = (_made(Text, {"type": "text", "text": text}, _TEXT),)
-    return _made(Message, {"role": role, "content": content, **_TURN_REST}, _TURN)
+    content = (_construct(Text, {"type": "text", "text": text}, _TEXT_FIELDS),)
+    return _construct(Message, {"role": role, "content": content, **_MESSAGE_DEFAULTS}, _MESSAGE_FIELDS)
 
 
-def conversation(messages: tuple[Message, ...]) -> Example:
+def unchecked_example(messages: tuple[Message, ...]) -> Example:
     """An example of messages alone."""
-    return _made(Example, {"messages": messages, **_CHAT_REST}, _CHAT)
+    return _construct(Example, {"messages": messages, **_EXAMPLE_DEFAULTS}, _EXAMPLE_FIELDS)
 
 
-def _made(kind: type[A], values: dict[str, Any], given: set[str]) -> A:
+def _construct(kind: type[ArtifactType], values: dict[str, Any], given: set[str]) -> ArtifactType:
     """What `kind.model_construct` gives, which looks at every field of the class each time."""
     made = _new(kind)
     _set(made, "__dict__", values)

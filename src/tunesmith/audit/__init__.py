@@ -1,19 +1,19 @@
 """Audit: what is wrong with the rows, which row, by which rule, against which other row; then clean rows and quarantine."""
 
 from tunesmith.audit.check import check_class, check_ids
-from tunesmith.audit.page import report_page, samples
-from tunesmith.audit.plan import references_of
-from tunesmith.audit.run import audit_files, blocked, run
+from tunesmith.audit.check_plan import check_references
+from tunesmith.audit.page import finding_examples, report_page
+from tunesmith.audit.run import audit_files, blocking_findings, run
 from tunesmith.audit.sarif import sarif_bytes
 
 __all__ = [
     "audit_files",
-    "blocked",
+    "blocking_findings",
     "check_class",
     "check_ids",
-    "references_of",
+    "check_references",
     "report_page",
     "run",
-    "samples",
+    "finding_examples",
     "sarif_bytes",
 ]

@@ -5,14 +5,14 @@ from typing import ClassVar, Final, Protocol
 
 from tunesmith.artifacts import Action, Finding
 from tunesmith.audit import checks
-from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.audit_table import AuditTable
 from tunesmith.registry import Registry
 
-ROWS: Final = 0
-SPLITS: Final = 1
-TWINS: Final = 2
-NEAR_TWINS: Final = 3
-LAST: Final = 4
+ROW_PHASE: Final = 0
+SPLIT_PHASE: Final = 1
+DUPLICATE_PHASE: Final = 2
+NEAR_DUPLICATE_PHASE: Final = 3
+FINAL_PHASE: Final = 4
 """Turns. A check sees only the rows that checks of earlier turns left, so that no row is dropped as the double of a row
 that goes itself."""
 
@@ -31,7 +31,7 @@ class Check(Protocol):
     actions: ClassVar[tuple[Action, ...]]
     turn: ClassVar[int]
 
-    def examine(self, corpus: Corpus) -> Iterable[Finding]:
+    def examine(self, corpus: AuditTable) -> Iterable[Finding]:
         """Every finding, in any order, made by `corpus.finding`; a check that may find every row gives them one by one."""
         ...
 

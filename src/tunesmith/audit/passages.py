@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tunesmith.audit.runs import Run
+from tunesmith.audit.shared_ngrams import NgramRun
 
-RECENT: Final = 16
+MAX_OPEN_PASSAGES: Final = 16
 """Passages, the last begun, that a run may go on with."""
 
 
@@ -15,7 +15,7 @@ class Passage:
     """Runs of one message that follow one another in one text, in order."""
 
     text: int
-    runs: tuple[Run, ...]
+    runs: tuple[NgramRun, ...]
 
     @property
     def words(self) -> int:
@@ -32,22 +32,24 @@ class Passage:
         return max(run.words for run in self.runs)
 
 
-def passages_of(runs: Sequence[Run], gap: int) -> list[Passage]:
+def find_passages(runs: Sequence[NgramRun], gap: int) -> list[Passage]:
     """Runs joined where no more than `gap` words lie between them on either side; each run is in one passage.
 
     Where an edit leaves the words around it ambiguous, runs may overlap; a run inside another is left out.
     """
-    open_passages: list[list[Run]] = []
+    open_passages: list[list[NgramRun]] = []
     for run in sorted(runs, key=lambda run: (run.text, run.place, -run.words, run.at)):
-        home = next((one for one in reversed(open_passages[-RECENT:]) if _follows(one[-1], run, gap)), None)
+        home = next(
+            (one for one in reversed(open_passages[-MAX_OPEN_PASSAGES:]) if _continues(one[-1], run, gap)), None
+        )
         if home is not None:
             home.append(run)
-        elif not any(_holds(one[-1], run) for one in open_passages[-RECENT:]):
+        elif not any(_contains(one[-1], run) for one in open_passages[-MAX_OPEN_PASSAGES:]):
             open_passages.append([run])
     return [Passage(one[0].text, tuple(one)) for one in open_passages]
 
 
-def _follows(last: Run, run: Run, gap: int) -> bool:
+def _continues(last: NgramRun, run: NgramRun, gap: int) -> bool:
     """Whether a run goes on where the last one ended, give or take `gap` words."""
     if run.text != last.text:
         return False
@@ -57,5 +59,5 @@ def _follows(last: Run, run: Run, gap: int) -> bool:
     return grows and starts_later and mine <= gap and theirs <= gap and min(mine, theirs) >= -last.words
 
 
-def _holds(other: Run, run: Run) -> bool:
+def _contains(other: NgramRun, run: NgramRun) -> bool:
     return other.text == run.text and other.place <= run.place and run.place + run.words <= other.place + other.words

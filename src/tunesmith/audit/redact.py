@@ -4,10 +4,10 @@ from typing import Final
 
 from tunesmith.artifacts import Example, Message, Span, Text
 
-GROUPING: Final = str.maketrans("", "", "-()/")
+REMOVE_SEPARATORS: Final = str.maketrans("", "", "-()/")
 
 
-class Redaction:
+class Redactor:
     """Replaces spans in one example after the other, e.g. by [email-1]; remembers what was numbered how.
 
     Values count as the same without regard to case, spaces and the hyphens, slashes and brackets in a number, so that a card
@@ -15,20 +15,20 @@ class Redaction:
     """
 
     def __init__(self) -> None:
-        self._numbers = _Numbers()
+        self._numbers = _PlaceholderNumbers()
 
     def of(self, example: Example, spans: list[Span]) -> Example:
         """The example with the spans replaced; what else it holds stays."""
         if not example.messages:
-            return example.model_copy(update={"text": _text(example.text or "", spans, self._numbers)})
+            return example.model_copy(update={"text": _redact_text(example.text or "", spans, self._numbers)})
         turns = tuple(
-            _turn(turn, [span for span in spans if span.message == number], self._numbers)
+            _redact_message(turn, [span for span in spans if span.message == number], self._numbers)
             for number, turn in enumerate(example.messages)
         )
         return example.model_copy(update={"messages": turns})
 
 
-class _Numbers:
+class _PlaceholderNumbers:
     """Placeholders given so far, by kind and value."""
 
     def __init__(self) -> None:
@@ -36,33 +36,33 @@ class _Numbers:
 
     def placeholder(self, kind: str, value: str) -> str:
         given = self._given.setdefault(kind, {})
-        number = given.setdefault(_same(value), len(given) + 1)
+        number = given.setdefault(_normalized_value(value), len(given) + 1)
         return f"[{kind}-{number}]"
 
 
-def _same(value: str) -> str:
+def _normalized_value(value: str) -> str:
     """What all ways to write a value have in common; a hyphen in an address with an @ is part of the name."""
     tight = "".join(value.split()).casefold()
-    return tight if "@" in tight else tight.translate(GROUPING)
+    return tight if "@" in tight else tight.translate(REMOVE_SEPARATORS)
 
 
-def _turn(turn: Message, spans: list[Span], numbers: _Numbers) -> Message:
+def _redact_message(turn: Message, spans: list[Span], numbers: _PlaceholderNumbers) -> Message:
     """The turn with its text parts joined into one, since a span may reach over two; media parts follow."""
     if not spans:
         return turn
     media = tuple(part for part in turn.content if not isinstance(part, Text))
-    return turn.model_copy(update={"content": (Text(text=_text(turn.text, spans, numbers)), *media)})
+    return turn.model_copy(update={"content": (Text(text=_redact_text(turn.text, spans, numbers)), *media)})
 
 
-def _text(text: str, spans: list[Span], numbers: _Numbers) -> str:
+def _redact_text(text: str, spans: list[Span], numbers: _PlaceholderNumbers) -> str:
     made, position = "", 0
-    for start, end, kind in _merged(spans):
+    for start, end, kind in _merge_spans(spans):
         made += text[position:start] + numbers.placeholder(kind, text[start:end])
         position = end
     return made + text[position:]
 
 
-def _merged(spans: list[Span]) -> list[tuple[int, int, str]]:
+def _merge_spans(spans: list[Span]) -> list[tuple[int, int, str]]:
     """Spans in order; those that overlap become one, of the kind that starts first, so that nothing is left standing."""
     merged: list[tuple[int, int, str]] = []
     for span in sorted(spans, key=lambda span: (span.start, -span.end, span.kind)):

@@ -10,37 +10,37 @@ from pathlib import Path
 
 from tunesmith import tables
 from tunesmith.artifacts import AuditReport, Finding, Place, Provenance, SourceSummary
-from tunesmith.audit.book import Book, shown
+from tunesmith.audit.apply_actions import ActionApplier
+from tunesmith.audit.audit_table import AuditTable
 from tunesmith.audit.check import check_class, check_ids
-from tunesmith.audit.checks.expired_rights import ExpiredRights, last_good_day
+from tunesmith.audit.check_plan import PlannedCheck, check_references, plan_checks
+from tunesmith.audit.checks.expired_rights import ExpiredRights, last_valid_day
 from tunesmith.audit.checks.schema import Schema
 from tunesmith.audit.checks.unlicensed_source import UnlicensedSource
-from tunesmith.audit.corpus import Corpus
-from tunesmith.audit.intake import Intake
-from tunesmith.audit.outcome import Outcome
-from tunesmith.audit.pace import shared
-from tunesmith.audit.plan import Planned, plan, references_of
-from tunesmith.audit.profile import profile
-from tunesmith.audit.shelf import FolderShelf
-from tunesmith.audit.spoken import prompts_spoken
+from tunesmith.audit.findings_table import FindingsTable, report_findings
+from tunesmith.audit.profile import build_profile
+from tunesmith.audit.read_splits import SplitReader
+from tunesmith.audit.references import References
+from tunesmith.audit.row_language import prompt_languages
+from tunesmith.audit.signal_cache import FolderSignalCache
+from tunesmith.audit.throughput import track_steps
 from tunesmith.context import Context
-from tunesmith.data.lineage.tombstones import Tombstones, tombstones_of
-from tunesmith.data.misfits import Faults, Misfits
-from tunesmith.data.references import References
+from tunesmith.data.invalid_rows import FileErrors, InvalidRows
 from tunesmith.data.sources import fingerprint
 from tunesmith.errors import DataError
-from tunesmith.models.reading import Reader
+from tunesmith.lineage.tombstones import Tombstones, load_tombstones
+from tunesmith.models.reader_protocol import Reader
 from tunesmith.recipe import AuditSettings, DataSettings, SourceSettings, TaskSettings
 from tunesmith.recipe.base import Settings
 from tunesmith.registry import signature
 
-NOTHING_LEFT = "no-training-rows"
+NO_TRAINING_ROWS = "no-training-rows"
 """Rule of the finding that blocks when every training row was dropped."""
-ERASED = "erased-row"
+ERASED_ROW = "erased-row"
 """Rule of the findings that name rows that were erased from the store and are still in a source file."""
-CONTRADICTED = "contradicted-rights"
+CONTRADICTED_RIGHTS = "contradicted-rights"
 """Rule of the findings that tell where a Croissant file speaks against the recipe."""
-LEFT_OUT = "left-out-column"
+LEFT_OUT_COLUMN = "left-out-column"
 """Rule of the findings, for information, that tell what of a file is no part of its rows."""
 
 
@@ -61,22 +61,22 @@ def run(
     started = context.clock.seconds()
     tables.use_runner(settings.runner)
     today = context.clock.now().date()
-    planned = plan(settings, task, today=today, reader=reader, context=context)
-    compared = references_of(settings, context)
+    planned = plan_checks(settings, task, today=today, reader=reader, context=context)
+    compared = check_references(settings, context)
     context.store.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=context.store.folder, prefix=".tmp-audit-") as folder:
-        misfits = None if Schema.id in settings.off else Misfits()
-        erased = tombstones_of(context.store, lambda: fingerprint(sources, context))
-        taken = Intake(Path(folder), context, misfits, erased).take(sources)
+        misfits = None if Schema.id in settings.off else InvalidRows()
+        erased = load_tombstones(context.store, lambda: fingerprint(sources, context))
+        taken = SplitReader(Path(folder), context, misfits, erased).take(sources)
         files, columns = taken.files, taken.columns
-        _refuse_plain_text(files, task, misfits)
-        corpus = columns.corpus(FolderShelf(context.store, again=again), misfits=misfits)
-        book = _examine(corpus, planned, context)
-        _compare_rights(files, book)
-        _tell_erased(erased, book)
-        _tell_left_out(taken.notes, book)
+        _reject_plain_text(files, task, misfits)
+        corpus = columns.corpus(FolderSignalCache(context.store, again=again), misfits=misfits)
+        book = _run_checks(corpus, planned, context)
+        _add_rights_findings(files, book)
+        _add_erased_findings(erased, book)
+        _add_left_out_findings(taken.notes, book)
         findings = book.table()
-        outcome = Outcome(book.dropped, book.spans(findings), findings, context.store)
+        outcome = ActionApplier(book.dropped, book.spans(findings), findings, context.store)
         kept = outcome.keep("train", taken.train.container, first=0)
         held_out = outcome.keep("test", taken.test.container, first=taken.train.rows) if taken.test.rows else None
     seconds = context.clock.seconds() - started
@@ -86,7 +86,7 @@ def run(
         train=kept,
         test=held_out,
         sources=files,
-        findings=shown(findings, corpus),
+        findings=report_findings(findings, corpus),
         found=book.counted(),
         all_findings=outcome.keep_findings(),
         dropped=outcome.dropped() | ({Schema.id: len(misfits)} if misfits else {}),
@@ -94,14 +94,14 @@ def run(
         warned=book.counted("warn"),
         blocking=book.counted("block"),
         quarantine=outcome.keep_quarantine(Schema.id),
-        profile=profile(corpus, findings, prompts_spoken(corpus, settings.off)),
+        profile=build_profile(corpus, findings, prompt_languages(corpus, settings.off)),
         rows_read=columns.rows + (len(misfits) if misfits else 0),
         checks={
             **{one.check.id: f"{signature(one.check)}|action={one.action}" for one in planned},
             **dict.fromkeys(settings.off, "off"),
         },
         split=taken.split,
-        good_until=None if ExpiredRights.id in settings.off else last_good_day(corpus, today),
+        good_until=None if ExpiredRights.id in settings.off else last_valid_day(corpus, today),
     )
 
 
@@ -114,7 +114,7 @@ def _provenance(
     return context.provenance("audit", inputs=inputs, settings=values)
 
 
-def blocked(report: AuditReport) -> list[Finding]:
+def blocking_findings(report: AuditReport) -> list[Finding]:
     """The findings that stop the run, none when it may go on."""
     return [finding for finding in report.findings if finding.action == "block"]
 
@@ -132,15 +132,15 @@ def audit_files(paths: Sequence[Path], checks: Sequence[str], context: Context) 
     return run(sources, AuditSettings(off=off, warn=warn), context, task=TaskSettings(type="text"))
 
 
-def _examine(corpus: Corpus, planned: Sequence[Planned], context: Context) -> Book:
+def _run_checks(corpus: AuditTable, planned: Sequence[PlannedCheck], context: Context) -> FindingsTable:
     """Turn by turn: a check sees the rows that earlier turns left; within a turn all see the same.
 
     Where no row could be read there is nothing to see but why.
     """
-    book, numbers = Book(), corpus.signals.numbers
+    book, numbers = FindingsTable(), corpus.signals.numbers
     left, turn = corpus, -1
     looking = planned if corpus.table.num_rows else [one for one in planned if one.check.id == Schema.id]
-    for one in shared(looking, context, label="audit", rows=corpus.table.num_rows):
+    for one in track_steps(looking, context, label="audit", rows=corpus.table.num_rows):
         if one.check.turn != turn:
             left, turn = corpus.without(book.dropped.keys()), one.check.turn
         for finding in one.check.examine(left):
@@ -148,37 +148,39 @@ def _examine(corpus: Corpus, planned: Sequence[Planned], context: Context) -> Bo
             book.add(taken, numbers.get(taken.place.row_id))
     told = not corpus.table.num_rows and book.counted("block")
     if not told and not corpus.without(book.dropped.keys()).split("train").num_rows:
-        book.add(_nothing_left(corpus), None)
+        book.add(_no_rows_finding(corpus), None)
     return book
 
 
-def _tell_erased(erased: Tombstones, book: Book) -> None:
+def _add_erased_findings(erased: Tombstones, book: FindingsTable) -> None:
     """A finding for each row that was erased and is still in its source: it was passed over, and its content kept nowhere."""
     for file, line, why in erased.met:
         place = Place(row_id="", file=file, line=line)
-        book.add(Finding(rule=ERASED, severity="warning", action="drop", place=place, reason=why), None)
+        book.add(Finding(rule=ERASED_ROW, severity="warning", action="drop", place=place, reason=why), None)
 
 
-def _tell_left_out(notes: Sequence[tuple[str, str]], book: Book) -> None:
+def _add_left_out_findings(notes: Sequence[tuple[str, str]], book: FindingsTable) -> None:
     for file, note in notes:
         place = Place(row_id="", file=file, line=0)
-        book.add(Finding(rule=LEFT_OUT, severity="info", action="warn", place=place, reason=note), None)
+        book.add(Finding(rule=LEFT_OUT_COLUMN, severity="info", action="warn", place=place, reason=note), None)
 
 
-def _compare_rights(files: Sequence[SourceSummary], book: Book) -> None:
+def _add_rights_findings(files: Sequence[SourceSummary], book: FindingsTable) -> None:
     """A finding for each file of which the recipe says something else than the Croissant file that describes it."""
     for file in files:
         for key, said in file.contradicts.items():
             reason = f"{key}: the Croissant file says {said[:80]!r}, the recipe {str(getattr(file, key))[:80]!r}"
             place = Place(row_id="", file=file.path, line=0)
-            book.add(Finding(rule=CONTRADICTED, severity="warning", action="warn", place=place, reason=reason), None)
+            book.add(
+                Finding(rule=CONTRADICTED_RIGHTS, severity="warning", action="warn", place=place, reason=reason), None
+            )
 
 
-def _nothing_left(corpus: Corpus) -> Finding:
+def _no_rows_finding(corpus: AuditTable) -> Finding:
     misfits = corpus.signals.misfits.kept
     file = corpus.signals.place(0).file if corpus.table.num_rows else misfits[0].file if misfits else ""
     return Finding(
-        rule=NOTHING_LEFT,
+        rule=NO_TRAINING_ROWS,
         severity="error",
         action="block",
         place=Place(row_id="", file=file, line=0),
@@ -186,8 +188,8 @@ def _nothing_left(corpus: Corpus) -> Finding:
     )
 
 
-def _refuse_plain_text(files: Sequence[SourceSummary], task: TaskSettings, misfits: Misfits | None) -> None:
-    faults = Faults()
+def _reject_plain_text(files: Sequence[SourceSummary], task: TaskSettings, misfits: InvalidRows | None) -> None:
+    faults = FileErrors()
     for file in files:
         with faults.taken():
             if file.format == "text" and task.type != "text":

@@ -17,16 +17,16 @@ from tunesmith.artifacts import AuditReport, SourceSummary
 from tunesmith.audit.manual import manual
 from tunesmith.store import Store
 
-SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
-LEVELS: Final = {"info": "note", "warning": "warning", "error": "error"}
-RESULTS: Final = 5_000
+SARIF_SCHEMA_URL: Final = "https://json.schemastore.org/sarif-2.1.0.json"
+SARIF_LEVELS: Final = {"info": "note", "warning": "warning", "error": "error"}
+MAX_RESULTS: Final = 5_000
 """Results of a run at most: GitHub shows that many of the 25,000 that it takes."""
-BYTES: Final = 10_000_000
+MAX_FILE_BYTES: Final = 10_000_000
 """Bytes of a file at most; GitHub takes 10 MB after compression, so this is the stricter reading."""
-DESCRIPTION: Final = 1_000
+MAX_DESCRIPTION_CHARACTERS: Final = 1_000
 """Characters of a description at most; GitHub shows 1,024."""
-CUT: Final = "findings-cut"
-Line = Mapping[str, Any]
+CUT_NOTIFICATION_ID: Final = "findings-cut"
+FindingRow = Mapping[str, Any]
 
 
 def sarif_bytes(report: AuditReport, store: Store, *, base: str = "") -> bytes:
@@ -36,17 +36,17 @@ def sarif_bytes(report: AuditReport, store: Store, *, base: str = "") -> bytes:
     left out the run says so; the most severe stay, and among them the first of every rule. Rows' texts do not appear.
     """
     table = parquet.read_table(store.objects.verified(report.all_findings))
-    count = min(RESULTS, table.num_rows)
+    count = min(MAX_RESULTS, table.num_rows)
     while True:
         data = json.dumps(_document(report, table, count, base=base), ensure_ascii=False, indent=1).encode()
-        if len(data) <= BYTES or count <= 1:
+        if len(data) <= MAX_FILE_BYTES or count <= 1:
             return data
-        count = max(1, count * BYTES * 9 // (len(data) * 10))
+        count = max(1, count * MAX_FILE_BYTES * 9 // (len(data) * 10))
 
 
 def _document(report: AuditReport, table: pa.Table, count: int, *, base: str) -> dict[str, Any]:
     rules = sorted(report.found)
-    lines = _chosen(table, count).to_pylist()
+    lines = _select_findings(table, count).to_pylist()
     run: dict[str, Any] = {
         "tool": {"driver": _driver(report, rules)},
         "automationDetails": {"id": "tunesmith-audit/"},
@@ -55,7 +55,7 @@ def _document(report: AuditReport, table: pa.Table, count: int, *, base: str) ->
         "results": list(_results(lines, rules, base)),
         "properties": {"findings": table.num_rows, "report": report.digest()},
     }
-    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
+    return {"$schema": SARIF_SCHEMA_URL, "version": "2.1.0", "runs": [run]}
 
 
 def _artifacts(sources: Iterable[SourceSummary], base: str) -> Iterable[dict[str, Any]]:
@@ -73,7 +73,7 @@ def _driver(report: AuditReport, rules: Iterable[str]) -> dict[str, Any]:
         "name": "tunesmith audit",
         "semanticVersion": version("tunesmith"),
         "rules": [_rule(name, report.found[name]) for name in rules],
-        "notifications": [{"id": CUT, "shortDescription": {"text": "Not all findings are listed."}}],
+        "notifications": [{"id": CUT_NOTIFICATION_ID, "shortDescription": {"text": "Not all findings are listed."}}],
     }
 
 
@@ -84,8 +84,8 @@ def _rule(name: str, count: int) -> dict[str, Any]:
     return {
         "id": name,
         "name": "".join(part.capitalize() for part in name.split("-")),
-        "shortDescription": {"text": _short(page.title)},
-        "fullDescription": {"text": _short(matters[0].upper() + matters[1:])},
+        "shortDescription": {"text": _shorten(page.title)},
+        "fullDescription": {"text": _shorten(matters[0].upper() + matters[1:])},
         "help": {"text": page.text or page.title, "markdown": _markdown(page.text) or page.title},
         "defaultConfiguration": {"level": "warning"},
         "properties": {"tags": ["data"], "findings": count},
@@ -110,16 +110,16 @@ def _invocation(found: int, told: int) -> dict[str, Any]:
             "first ones. `tunesmith audit --json` names the digest of all."
         )
         made["toolExecutionNotifications"] = [
-            {"level": "warning", "descriptor": {"id": CUT, "index": 0}, "message": {"text": text}}
+            {"level": "warning", "descriptor": {"id": CUT_NOTIFICATION_ID, "index": 0}, "message": {"text": text}}
         ]
     return made
 
 
-def _chosen(table: pa.Table, count: int) -> pa.Table:
+def _select_findings(table: pa.Table, count: int) -> pa.Table:
     """At most `count` findings, in the table's order: by level, then the first of each rule, the second, and so on."""
     if table.num_rows <= count:
         return table
-    levels = numpy.array([("error", "warning", "note").index(_level(line)) for line in _plain(table)])
+    levels = numpy.array([("error", "warning", "note").index(_level(line)) for line in _severities_and_actions(table)])
     _, rule = numpy.unique(table.column("rule").to_numpy(zero_copy_only=False).astype(str), return_inverse=True)
     order = numpy.argsort(rule, kind="stable")
     starts = numpy.flatnonzero(numpy.diff(rule[order], prepend=-1))
@@ -129,17 +129,17 @@ def _chosen(table: pa.Table, count: int) -> pa.Table:
     return table.take(pa.array(wanted))
 
 
-def _plain(table: pa.Table) -> Iterable[Line]:
+def _severities_and_actions(table: pa.Table) -> Iterable[FindingRow]:
     severities, actions = (table.column(name).to_pylist() for name in ("severity", "action"))
     return ({"severity": severity, "action": action} for severity, action in zip(severities, actions, strict=True))
 
 
-def _level(line: Line) -> str:
+def _level(line: FindingRow) -> str:
     """What stops the run is an error, however mild the defect."""
-    return "error" if line["action"] == "block" else LEVELS[line["severity"]]
+    return "error" if line["action"] == "block" else SARIF_LEVELS[line["severity"]]
 
 
-def _results(lines: Iterable[Line], rules: list[str], base: str) -> Iterable[dict[str, Any]]:
+def _results(lines: Iterable[FindingRow], rules: list[str], base: str) -> Iterable[dict[str, Any]]:
     places = {rule: place for place, rule in enumerate(rules)}
     before: Counter[str] = Counter()
     for line in lines:
@@ -161,7 +161,7 @@ def _results(lines: Iterable[Line], rules: list[str], base: str) -> Iterable[dic
         yield result
 
 
-def _message(line: Line) -> str:
+def _message(line: FindingRow) -> str:
     """The reason; `[...](1)` leads to the other row, so brackets of the reason itself are no link, and braces no argument."""
     told = line["reason"]
     for sign, written in (("\\", "\\\\"), ("[", "\\["), ("]", "\\]"), ("{", "{{"), ("}", "}}")):
@@ -169,7 +169,7 @@ def _message(line: Line) -> str:
     return f"{told} ([the other row](1))" if line["other"] is not None else told
 
 
-def _properties(line: Line) -> dict[str, Any]:
+def _properties(line: FindingRow) -> dict[str, Any]:
     made: dict[str, Any] = {"action": line["action"], "spans": line["spans"] or []}
     if line["place"]["row_id"]:
         made["rowId"] = line["place"]["row_id"]
@@ -178,7 +178,7 @@ def _properties(line: Line) -> dict[str, Any]:
     return made
 
 
-def _fingerprint(line: Line) -> str:
+def _fingerprint(line: FindingRow) -> str:
     """The same for a finding after rows were added elsewhere: rule, file and kinds, no line and no text. Row ids will not do:
     they change with the file and with the store."""
     kinds = sorted({span["kind"] for span in line["spans"] or ()})
@@ -200,5 +200,5 @@ def _uri(file: str, base: str) -> str:
     return f"file://{told}" if path.is_absolute() else told
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= DESCRIPTION else f"{text[: DESCRIPTION - 1]}…"
+def _shorten(text: str) -> str:
+    return text if len(text) <= MAX_DESCRIPTION_CHARACTERS else f"{text[: MAX_DESCRIPTION_CHARACTERS - 1]}…"

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tunesmith.cli import options, talk
-from tunesmith.cli.audit_faces import Faces, finish
-from tunesmith.cli.options import Places, Wishes
-from tunesmith.cli.stage import run_until, show_reports
+from tunesmith.cli import options, output
+from tunesmith.cli.audit_outputs import AuditOutputs, finish_audit
+from tunesmith.cli.options import Locations, RunOptions
+from tunesmith.cli.stage_commands import run_until, show_reports
 from tunesmith.errors import Misuse, Refused
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def command(
     quiet: options.Quiet = False,
 ) -> None:
     """Look for defects in the rows of a recipe, or of plain data files."""
-    faces = Faces(html, sarif)
-    places = Places(store, database, data_root)
-    wishes = Wishes(limit=limit, again=again, json=json, quiet=quiet)
+    faces = AuditOutputs(html, sarif)
+    places = Locations(store, database, data_root)
+    wishes = RunOptions(limit=limit, again=again, json=json, quiet=quiet)
     recipes = [path for path in targets if path.suffix in RECIPE_SUFFIXES]
     if not recipes:
         audit_files(targets, tuple(check or ()), places=places, wishes=wishes, faces=faces)
@@ -59,7 +59,9 @@ def command(
     audit_recipe(recipes[0], tuple(check or ()), places=places, wishes=wishes, faces=faces)
 
 
-def audit_recipe(path: Path, checks: tuple[str, ...], *, places: Places, wishes: Wishes, faces: Faces) -> None:
+def audit_recipe(
+    path: Path, checks: tuple[str, ...], *, places: Locations, wishes: RunOptions, faces: AuditOutputs
+) -> None:
     """The audit of a recipe's rows as `run` does it; with some checks alone, beside the recipe's history."""
     from tunesmith.recipe import Limits, limited, load_recipe
 
@@ -67,9 +69,9 @@ def audit_recipe(path: Path, checks: tuple[str, ...], *, places: Places, wishes:
         try:
             run_until("audit", path, places=places, wishes=wishes)
         except Refused:
-            finish_stored(load_recipe(path).name, path.parent, places=places, wishes=wishes, faces=faces)
+            write_stored_audit(load_recipe(path).name, path.parent, places=places, wishes=wishes, faces=faces)
             raise
-        finish_stored(load_recipe(path).name, path.parent, places=places, wishes=wishes, faces=faces)
+        write_stored_audit(load_recipe(path).name, path.parent, places=places, wishes=wishes, faces=faces)
         return
 
     recipe = limited(load_recipe(path), Limits(rows=wishes.limit))
@@ -79,13 +81,15 @@ def audit_recipe(path: Path, checks: tuple[str, ...], *, places: Places, wishes:
         from tunesmith.models.reader import open_reader
 
         reader = open_reader(recipe.base, recipe.task, context, train=recipe.train)
-        settings = only(recipe.audit, checks, known=check_ids())
+        settings = select_checks(recipe.audit, checks, known=check_ids())
         return run(recipe.data, settings, context, task=recipe.task, reader=reader)
 
-    audit_alone(look, Asked(path.parent, recipe.name, places, wishes, faces))
+    run_audit(look, AuditRequest(path.parent, recipe.name, places, wishes, faces))
 
 
-def audit_files(files: list[Path], checks: tuple[str, ...], *, places: Places, wishes: Wishes, faces: Faces) -> None:
+def audit_files(
+    files: list[Path], checks: tuple[str, ...], *, places: Locations, wishes: RunOptions, faces: AuditOutputs
+) -> None:
     """The audit of data files without a recipe: checks with their default actions; the store is `.tunesmith` here."""
     if wishes.limit is not None:
         raise Misuse("data files are audited whole", where="--limit", hint="leave it out, or write a recipe")
@@ -96,31 +100,31 @@ def audit_files(files: list[Path], checks: tuple[str, ...], *, places: Places, w
         return audit_files(files, checks, context)
 
     name = files[0].name if len(files) == 1 else f"{len(files)} files"
-    audit_alone(look, Asked(Path(), name, places, wishes, faces))
+    run_audit(look, AuditRequest(Path(), name, places, wishes, faces))
 
 
 @dataclass(frozen=True)
-class Asked:
+class AuditRequest:
     """What an audit by itself is about: the folder of its store, what it is called, and what was asked for."""
 
     home: Path
     name: str
-    places: Places
-    wishes: Wishes
-    faces: Faces
+    places: Locations
+    wishes: RunOptions
+    faces: AuditOutputs
 
 
-def audit_alone(look: "Callable[[Context], AuditReport]", asked: Asked) -> None:
+def run_audit(look: "Callable[[Context], AuditReport]", asked: AuditRequest) -> None:
     """Run an audit by itself, holding the store, and show it. Raises Refused when a finding blocks."""
     wishes = asked.wishes
-    with talk.progress(quiet=wishes.quiet) as progress:
-        from tunesmith.cli.stored import new_context
+    with output.progress(quiet=wishes.quiet) as progress:
+        from tunesmith.cli.store_access import new_context
 
         context = new_context(asked.home, places=asked.places, progress=progress)
         with context.store.lock("audit"):
             report = look(context)
     show_reports({"audit": report}, wishes=wishes)
-    finish(report, context, asked.faces, name=asked.name, quiet=wishes.quiet)
+    finish_audit(report, context, asked.faces, name=asked.name, quiet=wishes.quiet)
     blocks = sum(report.blocking.values())
     if blocks:
         raise Refused(
@@ -128,19 +132,19 @@ def audit_alone(look: "Callable[[Context], AuditReport]", asked: Asked) -> None:
         )
 
 
-def finish_stored(name: str, home: Path, *, places: Places, wishes: Wishes, faces: Faces) -> None:
+def write_stored_audit(name: str, home: Path, *, places: Locations, wishes: RunOptions, faces: AuditOutputs) -> None:
     """The examples and files of the audit that a recipe's run has just stored."""
     from tunesmith.artifacts import AuditReport
-    from tunesmith.cli.stored import latest_reports, new_context
-    from tunesmith.context import Silence
+    from tunesmith.cli.store_access import latest_reports, new_context
+    from tunesmith.context import SilentProgress
 
-    context = new_context(home, places=places, progress=Silence())
+    context = new_context(home, places=places, progress=SilentProgress())
     report = latest_reports(name, context.store).get("audit")
     if isinstance(report, AuditReport):
-        finish(report, context, faces, name=name, quiet=wishes.quiet)
+        finish_audit(report, context, faces, name=name, quiet=wishes.quiet)
 
 
-def only(settings: "AuditSettings", checks: tuple[str, ...], *, known: Sequence[str]) -> "AuditSettings":
+def select_checks(settings: "AuditSettings", checks: tuple[str, ...], *, known: Sequence[str]) -> "AuditSettings":
     """The settings with every check off but these; what the recipe says of these stays."""
     for check in checks:
         if check not in known:
@@ -148,12 +152,12 @@ def only(settings: "AuditSettings", checks: tuple[str, ...], *, known: Sequence[
             hint = f"did you mean {near[0]!r}?" if near else "`tunesmith show --checks` lists them"
             raise Misuse(f"no check is called {check!r}", where="--check", hint=hint)
     lists = {
-        action: tuple(item for item in getattr(settings, action) if name_of(item) in checks)
+        action: tuple(item for item in getattr(settings, action) if check_name(item) in checks)
         for action in ("block", "drop", "redact", "warn")
     }
     return settings.model_copy(update={**lists, "off": tuple(name for name in known if name not in checks)})
 
 
-def name_of(item: str | dict[str, Any]) -> str:
+def check_name(item: str | dict[str, Any]) -> str:
     """The check's id in an entry of `block:`, `drop:`, `redact:` or `warn:`, with or without settings."""
     return item if isinstance(item, str) else next(iter(item))

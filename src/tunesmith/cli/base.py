@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli import options, talk
-from tunesmith.cli.guard import guarded
+from tunesmith.cli import options, output
+from tunesmith.cli.error_handler import handle_errors
 from tunesmith.errors import Misuse
 
 HELP = "List the bases of the catalogue, fetch one into the local cache, or show what is known of one."
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A name of `tunesmith base list`.", show_default=False)]
+BaseName = Annotated[str, typer.Argument(metavar="NAME", help="A name of `tunesmith base list`.", show_default=False)]
 Revision = Annotated[
     str | None,
     typer.Option(
@@ -24,18 +24,18 @@ def list_bases(*, json: options.Json = False) -> None:
     from tunesmith.models.bases.catalogue import entries
 
     if json:
-        talk.write_data(canonical_bytes([entry.model_dump(mode="json") for entry in entries()]))
+        output.write_data(canonical_bytes([entry.model_dump(mode="json") for entry in entries()]))
         return
     widest = max(len(entry.name) for entry in entries())
     for entry in entries():
         context = f"{entry.context:,}" if entry.context is not None else "any"
         size, fits = f"{entry.parameters / 1e6:,.0f}M", ", ".join(entry.fits)
         facts = f"{entry.name:<{widest}}  {size:>7}  {context:>9}  {fits:<16}  {entry.license:<26}"
-        talk.write_line(f"{facts}  {_state(entry.name)}")
+        output.write_line(f"{facts}  {_cache_status(entry.name)}")
 
 
 def get_base(
-    name: Name,
+    name: BaseName,
     *,
     network: Annotated[bool, typer.Option("--network", help="Let it be fetched from the Hub.")] = False,
     revision: Revision = None,
@@ -44,44 +44,44 @@ def get_base(
 ) -> None:
     """Fetch a base into the local cache and check it; its folder is printed."""
     from tunesmith.models.bases.catalogue import is_embedded
-    from tunesmith.models.bases.fetch import fetch
+    from tunesmith.models.bases.fetch import fetch_base
 
     _check_revision(revision)
     if is_embedded(name):
-        talk.say(f"{name} comes with the package; there is nothing to fetch")
+        output.write_message(f"{name} comes with the package; there is nothing to fetch")
         return
-    with talk.progress(quiet=quiet) as progress:
-        found = fetch(name, progress, network=network, revision=revision, again=again)
-    talk.write_line(str(found.folder))
+    with output.progress(quiet=quiet) as progress:
+        found = fetch_base(name, progress, network=network, revision=revision, again=again)
+    output.write_line(str(found.folder))
 
 
-def show_base(name: Name, *, revision: Revision = None, json: options.Json = False) -> None:
+def show_base(name: BaseName, *, revision: Revision = None, json: options.Json = False) -> None:
     """What is known of a base: size, licence, sources with their digests, chat template, notes, and its place in the cache."""
     import yaml
 
     from tunesmith.artifacts.base import canonical_bytes
-    from tunesmith.models.bases.catalogue import find
+    from tunesmith.models.bases.catalogue import find_entry
 
     _check_revision(revision)
-    entry = find(name)
+    entry = find_entry(name)
     if json:
-        talk.write_data(canonical_bytes(entry.model_dump(mode="json")))
+        output.write_data(canonical_bytes(entry.model_dump(mode="json")))
         return
     text = yaml.safe_dump(entry.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
-    talk.write_line(f"{text.rstrip()}\ncache: {_state(name, revision)}")
+    output.write_line(f"{text.rstrip()}\ncache: {_cache_status(name, revision)}")
 
 
-def _state(name: str, revision: str | None = None) -> str:
+def _cache_status(name: str, revision: str | None = None) -> str:
     """Where a base can be had: `in the cache`, or the command that fetches it."""
-    from tunesmith.models.bases.catalogue import fetch_command, find, is_embedded, is_pinned
-    from tunesmith.models.bases.fetch import known
+    from tunesmith.models.bases.catalogue import fetch_command, find_entry, is_embedded, is_pinned
+    from tunesmith.models.bases.fetch import cached_record
 
     if is_embedded(name):
         return "in the package"
-    entry = find(name)
+    entry = find_entry(name)
     if not is_pinned(entry, revision):
         return f"{fetch_command(entry)} --revision COMMIT"
-    return "in the cache" if known(name, revision=revision) is not None else fetch_command(entry, revision)
+    return "in the cache" if cached_record(name, revision=revision) is not None else fetch_command(entry, revision)
 
 
 def _check_revision(revision: str | None) -> None:
@@ -91,6 +91,6 @@ def _check_revision(revision: str | None) -> None:
 
 
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-app.command("list")(guarded(list_bases))
-app.command("get")(guarded(get_base))
-app.command("show")(guarded(show_base))
+app.command("list")(handle_errors(list_bases))
+app.command("get")(handle_errors(get_base))
+app.command("show")(handle_errors(show_base))

@@ -6,14 +6,14 @@ from unicodedata import category
 
 import typer
 
-from tunesmith.cli import options, talk
+from tunesmith.cli import options, output
 
 if TYPE_CHECKING:
-    from tunesmith.serve.conversation import Conversation
+    from tunesmith.serve.chat_session import ChatSession
 
-NEW = "/new"
+NEW_CONVERSATION_COMMAND = "/new"
 PROMPT = "> "
-KEPT = "\n\t\u200c\u200d"
+KEPT_CHARACTERS = "\n\t\u200c\u200d"
 """The last two join letters, or keep them apart, in Persian, in Indian scripts and in emoji."""
 
 
@@ -39,23 +39,23 @@ def command(
 
     if not folder.is_dir():
         raise Misuse("there is no such release folder", where=str(folder), hint="`tunesmith run` says where it put it")
-    with options.base_store(folder, store) as place, talk.progress(quiet=False) as progress:
+    with options.find_base_store(folder, store) as place, output.progress(quiet=False) as progress:
         progress.say(f"verifying and loading {folder}")
-        from tunesmith.cli.stored import new_context
-        from tunesmith.serve.conversation import Conversation
-        from tunesmith.serve.released import open_release
+        from tunesmith.cli.store_access import new_context
+        from tunesmith.serve.chat_session import ChatSession
+        from tunesmith.serve.loaded_release import open_release
         from tunesmith.trust.keys import load_public_pem
 
-        context = new_context(folder, places=options.Places(store=place), progress=progress)
+        context = new_context(folder, places=options.Locations(store=place), progress=progress)
         release = open_release(folder, load_public_pem(key), context=context, threads=threads)
-        conversation = Conversation(release, max_new_tokens, temperature, seed)
+        conversation = ChatSession(release, max_new_tokens, temperature, seed)
         if message is not None:
-            _answer(conversation, message)
+            _print_answer(conversation, message)
             return
-        _talk(conversation)
+        _chat_loop(conversation)
 
 
-def _talk(conversation: "Conversation") -> None:
+def _chat_loop(conversation: "ChatSession") -> None:
     """Read messages until the end of the input; a message that cannot be answered is told, and the next one is read."""
     from tunesmith.errors import DataError
 
@@ -68,22 +68,22 @@ def _talk(conversation: "Conversation") -> None:
         if not line:
             return
         text = line.strip()
-        if text == NEW:
+        if text == NEW_CONVERSATION_COMMAND:
             conversation.forget()
         elif text:
             try:
-                _answer(conversation, text)
+                _print_answer(conversation, text)
             except DataError as error:
-                talk.say(str(error))
+                output.write_message(str(error))
 
 
-def _answer(conversation: "Conversation", text: str) -> None:
+def _print_answer(conversation: "ChatSession", text: str) -> None:
     for piece in conversation.say(text):
-        sys.stdout.write(printable(piece))
+        sys.stdout.write(strip_control_characters(piece))
         sys.stdout.flush()
     sys.stdout.write("\n")
 
 
-def printable(text: str) -> str:
+def strip_control_characters(text: str) -> str:
     """The text without control characters, which a terminal would obey; line ends, tabs, spaces of any width and joiners stay."""
-    return "".join(one for one in text if one in KEPT or one.isprintable() or category(one) == "Zs")
+    return "".join(one for one in text if one in KEPT_CHARACTERS or one.isprintable() or category(one) == "Zs")

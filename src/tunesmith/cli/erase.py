@@ -5,20 +5,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tunesmith.cli import options, talk
-from tunesmith.cli.columns import columns
+from tunesmith.cli import options, output
+from tunesmith.cli.text_table import format_columns
 from tunesmith.errors import Misuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tunesmith.artifacts.lineage import ErasedRow, Erasing, ErasureRecord, Retraining
+    from tunesmith.artifacts.lineage import ErasedRow, ErasureRecord, ErasureResult, Retraining
     from tunesmith.context import Context
-    from tunesmith.data.lineage.plan import Request
+    from tunesmith.lineage.erase_plan import EraseRequest
     from tunesmith.ports import Progress
 
-REASON = "request of the data subject"
-LOGS = Path("releases") / ".log"
+DEFAULT_REASON = "request of the data subject"
+LOGS_FOLDER = Path("releases") / ".log"
 """Where the logs of the keys lie beside the releases."""
 
 
@@ -31,7 +31,9 @@ def command(
     row: Annotated[
         list[str] | None, typer.Option("--row", help="A row, by its id; may be given again.", show_default=False)
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Erase. Without it, what would go is shown, and stays.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Erase. Without it, what would go is outcome_lines, and stays.")
+    ] = False,
     keep_near_duplicates: Annotated[
         bool, typer.Option("--keep-near-duplicates", help="Leave near-duplicates where they are; they are listed.")
     ] = False,
@@ -41,7 +43,9 @@ def command(
     keep_out: Annotated[
         bool, typer.Option("--keep-out", help="Keep a keyed mark of the person, so that later rows are known.")
     ] = False,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it stays in the record, so it names nobody.")] = REASON,
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why; it stays in the record, so it names nobody.")
+    ] = DEFAULT_REASON,
     key: Annotated[
         Path, typer.Option("--key", help="Private key that signs the record; with --verify, the public key.")
     ] = Path("release.pem"),
@@ -60,25 +64,25 @@ def command(
     if verify is not None:
         if subject is not None or row or yes:
             raise Misuse("--verify stands alone", where="--verify", hint="give it the folder of a record, and --key")
-        _verify(verify, key, json=json)
+        _verify_record(verify, key, json=json)
         return
-    from tunesmith.data.lineage.plan import Request, check_request
+    from tunesmith.lineage.erase_plan import EraseRequest, check_request
 
-    request = Request(subject, tuple(row or ()), not keep_near_duplicates, threshold, reason, keep_out)
+    request = EraseRequest(subject, tuple(row or ()), not keep_near_duplicates, threshold, reason, keep_out)
     check_request(request)
-    with talk.progress(quiet=quiet) as progress:
-        context = _context(options.Places(store, database), progress)
-        outcome = _erased(request, context, key) if yes else _shown_only(request, context)
+    with output.progress(quiet=quiet) as progress:
+        context = _open_context(options.Locations(store, database), progress)
+        outcome = _run_erasure(request, context, key) if yes else _preview_erasure(request, context)
     if json:
-        talk.write_data(outcome.canonical())
+        output.write_data(outcome.canonical())
         return
-    for line in shown(outcome):
-        talk.write_line(line)
+    for line in outcome_lines(outcome):
+        output.write_line(line)
 
 
-def _context(places: options.Places, progress: "Progress") -> "Context":
+def _open_context(places: options.Locations, progress: "Progress") -> "Context":
     """The store's own folder is home: beside it lie the releases with their logs."""
-    from tunesmith.cli.stored import existing_store, store_folder
+    from tunesmith.cli.store_access import existing_store, store_folder
     from tunesmith.context import Context
 
     found = existing_store(places, home=Path())
@@ -86,75 +90,75 @@ def _context(places: options.Places, progress: "Progress") -> "Context":
     return Context(store=found, data_root=home, home=home, progress=progress)
 
 
-def _shown_only(request: "Request", context: "Context") -> "Erasing":
-    from tunesmith.data.lineage.erase import preview
+def _preview_erasure(request: "EraseRequest", context: "Context") -> "ErasureResult":
+    from tunesmith.lineage.erase import preview_erasure
 
-    return preview(request, context)
+    return preview_erasure(request, context)
 
 
-def _erased(request: "Request", context: "Context", key: Path) -> "Erasing":
+def _run_erasure(request: "EraseRequest", context: "Context", key: Path) -> "ErasureResult":
     """An erasure that was killed is finished first, and alone: the rows now asked for may be gone with it."""
-    from tunesmith.data.lineage.erase import Seal, erase, finish
+    from tunesmith.lineage.erase import RecordSigner, erase_rows, finish_erasure
     from tunesmith.trust import key_id, load_signer
 
     if not key.is_file():
         raise Misuse("there is no signing key", where=str(key), hint=f"make one: `tunesmith init --key {key}`")
     signer = load_signer(key)
-    seal = Seal(signer, context.home / LOGS / key_id(signer.public_pem())[:16])
+    seal = RecordSigner(signer, context.home / LOGS_FOLDER / key_id(signer.public_pem())[:16])
     with context.store.lock("erase"):
-        earlier = finish(context, seal)
+        earlier = finish_erasure(context, seal)
         if earlier is None:
-            return erase(request, context, seal)
+            return erase_rows(request, context, seal)
     context.progress.say("an interrupted erasure is finished; if you asked for other rows, run the command again")
     return earlier
 
 
-def _verify(folder: Path, key: Path, *, json: bool) -> None:
-    from tunesmith.data.lineage.proof import verify_record
+def _verify_record(folder: Path, key: Path, *, json: bool) -> None:
+    from tunesmith.lineage.proof import verify_record
     from tunesmith.trust import key_id, load_public_pem
 
     public = load_public_pem(key)
     record = verify_record(folder, public)
     if json:
-        talk.write_data(record.canonical())
+        output.write_data(record.canonical())
         return
-    talk.write_line(f"good: erasure {record.erasure} of {record.date}, signed by the key {key_id(public)[:16]}")
-    talk.write_line(f"  reason: {record.reason}")
-    talk.write_line(f"  {_rows(record)} erased, {len(record.tombstones):,} objects deleted")
-    talk.write_line("  the signed log holds it")
+    output.write_line(f"good: erasure {record.erasure} of {record.date}, signed by the key {key_id(public)[:16]}")
+    output.write_line(f"  reason: {record.reason}")
+    output.write_line(f"  {_row_counts(record)} erased, {len(record.tombstones):,} objects deleted")
+    output.write_line("  the signed log holds it")
 
 
-def _rows(record: "ErasureRecord") -> str:
-    near = f" and {_count(record.near_duplicates, 'near-duplicate')}" if record.near_duplicates else ""
-    return f"{_count(record.rows, 'row')}{near}"
+def _row_counts(record: "ErasureRecord") -> str:
+    near = f" and {_count_noun(record.near_duplicates, 'near-duplicate')}" if record.near_duplicates else ""
+    return f"{_count_noun(record.rows, 'row')}{near}"
 
 
-def _count(number: int, noun: str) -> str:
+def _count_noun(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def shown(outcome: "Erasing") -> "Iterator[str]":
+def outcome_lines(outcome: "ErasureResult") -> "Iterator[str]":
     """What came of it, for a person."""
     record = outcome.record
     verb = "would be erased" if outcome.dry_run else "erased"
     if not outcome.dry_run and outcome.envelope is None:
         yield f"nothing was erased: {'; '.join(outcome.notes)}"
         return
-    yield f"{verb}: {_rows(record)}"
-    yield from _listed(outcome.rows)
+    yield f"{verb}: {_row_counts(record)}"
+    yield from _row_table(outcome.rows)
     if outcome.near:
         yield f"near-duplicates that stay: {len(outcome.near):,}"
-        yield from _listed(outcome.near)
-    yield from _affected(record)
+        yield from _row_table(outcome.near)
+    yield from _affected_model_lines(record)
     if outcome.envelope is not None:
-        yield from _proof(outcome)
+        yield from _record_lines(outcome)
     if outcome.dry_run and record.rows:
         yield "nothing has changed; add --yes to erase"
     for note in outcome.notes:
         yield f"note: {note}"
 
 
-def _listed(rows: "tuple[ErasedRow, ...]") -> "Iterator[str]":
+def _row_table(rows: "tuple[ErasedRow, ...]") -> "Iterator[str]":
     if rows:
         cells = [
             (
@@ -164,10 +168,10 @@ def _listed(rows: "tuple[ErasedRow, ...]") -> "Iterator[str]":
             )
             for row in rows
         ]
-        yield from columns(("place", "row", "near"), cells)
+        yield from format_columns(("place", "row", "near"), cells)
 
 
-def _affected(record: "ErasureRecord") -> "Iterator[str]":
+def _affected_model_lines(record: "ErasureRecord") -> "Iterator[str]":
     if not record.models:
         yield "no model that the ledger knows saw them"
         return
@@ -175,20 +179,20 @@ def _affected(record: "ErasureRecord") -> "Iterator[str]":
     if record.releases:
         cells = [(f"{one.name} {one.version}", one.certainty, one.model[7:19]) for one in record.releases]
         yield "releases that saw them"
-        yield from columns(("release", "certainty", "model"), cells)
+        yield from format_columns(("release", "certainty", "model"), cells)
     if record.retraining:
         yield "retraining would take"
         headers = ("recipe", "model", "certainty", "steps", "tokens", "seconds", "stages")
-        yield from columns(headers, [_retraining(one) for one in record.retraining])
+        yield from format_columns(headers, [_retraining_cells(one) for one in record.retraining])
 
 
-def _retraining(one: "Retraining") -> tuple[str, ...]:
+def _retraining_cells(one: "Retraining") -> tuple[str, ...]:
     seconds = "?" if one.seconds is None else f"{one.seconds:,.0f}"
     figures = (f"{one.steps:,}", f"{one.tokens:,}", seconds)
     return (one.recipe or "?", one.model[7:19], one.certainty, *figures, ", ".join(one.stages))
 
 
-def _proof(outcome: "Erasing") -> "Iterator[str]":
+def _record_lines(outcome: "ErasureResult") -> "Iterator[str]":
     record = outcome.record
     yield f"data sets replaced: {sum(one.new is not None for one in record.datasets):,}"
     yield f"objects deleted, each with a tombstone: {len(record.tombstones):,}"

@@ -1,5 +1,5 @@
 """`tunesmith evaluate RECIPE`."""
 
-from tunesmith.cli.stage import stage_verb
+from tunesmith.cli.stage_commands import stage_command
 
-command = stage_verb("evaluate", "Audit, train, then compare the tuned model with its base on the held-out rows.")
+command = stage_command("evaluate", "Audit, train, then compare the tuned model with its base on the held-out rows.")

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli import talk
+from tunesmith.cli import output
 from tunesmith.errors import Misuse
 
-PUBLIC = ".pub"
+PUBLIC_KEY_SUFFIX = ".pub"
 
 
 def command(
@@ -38,8 +38,8 @@ def init_key(path: Path, *, if_missing: bool) -> None:
     """A new key pair; an existing key is never overwritten. Raises Misuse."""
     from tunesmith.trust import load_signer, make_key
 
-    public = path.with_suffix(PUBLIC)
-    if path.suffix == PUBLIC:
+    public = path.with_suffix(PUBLIC_KEY_SUFFIX)
+    if path.suffix == PUBLIC_KEY_SUFFIX:
         raise Misuse("a private key must not be called .pub", where=str(path), hint="call it release.pem")
     if if_missing and path.exists():
         pem = load_signer(path).public_pem()
@@ -54,9 +54,9 @@ def init_key(path: Path, *, if_missing: bool) -> None:
         )
     signer = make_key(path)
     write_new(public, signer.public_pem())
-    talk.write_line(str(path))
-    talk.write_line(str(public))
-    talk.say(f"keep {path} to yourself; give {public} to whoever shall verify your releases")
+    output.write_line(str(path))
+    output.write_line(str(public))
+    output.write_message(f"keep {path} to yourself; give {public} to whoever shall verify your releases")
 
 
 def init_recipe(path: Path, *, if_missing: bool) -> None:
@@ -66,8 +66,8 @@ def init_recipe(path: Path, *, if_missing: bool) -> None:
             return
         raise Misuse("there is a recipe already", where=str(path), hint="choose another folder, or give --if-missing")
     write_new(path, (files("tunesmith.cli") / "recipe.yaml").read_bytes())
-    talk.write_line(str(path))
-    talk.say(
+    output.write_line(str(path))
+    output.write_message(
         f"edit it, make a key with `tunesmith init --key {path.parent / 'release.pem'}`, then `tunesmith run {path}`"
     )
 

@@ -8,7 +8,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from tunesmith.cli import audit, base, chat, erase, evaluate, init, release, run, serve, show, trace, train, verify
-from tunesmith.cli.guard import guarded
+from tunesmith.cli.error_handler import handle_errors
 
 VERBS = (
     ("init", init.command),
@@ -53,7 +53,7 @@ def _options(
 
 
 for _name, _verb in VERBS:
-    app.command(_name)(guarded(_verb))
+    app.command(_name)(handle_errors(_verb))
 app.add_typer(base.app, name="base")
 
 

@@ -59,7 +59,7 @@ ReleaseFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The relea
 
 
 @dataclass(frozen=True)
-class Places:
+class Locations:
     """Where a run keeps things and finds its rows."""
 
     store: Path | None = None
@@ -68,7 +68,7 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RunOptions:
     """What a run is asked for besides its recipe. `limit` in rows per source, `max_steps` in optimiser steps."""
 
     limit: int | None = None
@@ -80,7 +80,7 @@ class Wishes:
 
 
 @contextmanager
-def base_store(folder: Path, given: Path | None) -> Iterator[Path]:
+def find_base_store(folder: Path, given: Path | None) -> Iterator[Path]:
     """The store in which the release's base may lie; an empty one for a while when there is none."""
     from tempfile import TemporaryDirectory
 

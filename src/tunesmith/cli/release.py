@@ -1,7 +1,7 @@
 """`tunesmith release RECIPE`."""
 
-from tunesmith.cli.stage import stage_verb
+from tunesmith.cli.stage_commands import stage_command
 
-command = stage_verb(
+command = stage_command(
     "release", "Do what is not done yet, then sign and write the release folder, if the gate lets it through."
 )

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from tunesmith.cli import options
-from tunesmith.cli.options import Places, Wishes
-from tunesmith.cli.stage import run_until
+from tunesmith.cli.options import Locations, RunOptions
+from tunesmith.cli.stage_commands import run_until
 from tunesmith.cli.train import show_dry_run
 from tunesmith.errors import Misuse
 
@@ -29,8 +29,8 @@ def command(
     quiet: options.Quiet = False,
 ) -> None:
     """Run a recipe from rows to a signed release: audit, train, evaluate, gate, release."""
-    wishes = Wishes(limit=limit, max_steps=max_steps, again=again, use=use, json=json, quiet=quiet)
-    places = Places(store, database, data_root)
+    wishes = RunOptions(limit=limit, max_steps=max_steps, again=again, use=use, json=json, quiet=quiet)
+    places = Locations(store, database, data_root)
     if dry_run and use is not None:
         raise Misuse("a look ahead takes no training report", where="--use", hint="leave it out")
     if dry_run:

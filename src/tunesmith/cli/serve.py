@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from tunesmith.cli import options, talk
+from tunesmith.cli import options, output
 
 
 def command(
@@ -30,13 +30,13 @@ def command(
 
     if not folder.is_dir():
         raise Misuse("there is no such release folder", where=str(folder), hint="`tunesmith run` says where it put it")
-    with options.base_store(folder, store) as place, talk.progress(quiet=False) as progress:
+    with options.find_base_store(folder, store) as place, output.progress(quiet=False) as progress:
         progress.say(f"verifying and loading {folder}")
-        from tunesmith.cli.stored import new_context
+        from tunesmith.cli.store_access import new_context
         from tunesmith.serve.app import make_app
         from tunesmith.serve.run import serve
         from tunesmith.trust.keys import load_public_pem
 
-        context = new_context(folder, places=options.Places(store=place), progress=progress)
+        context = new_context(folder, places=options.Locations(store=place), progress=progress)
         app = make_app(folder, load_public_pem(key), context=context, precision=precision, threads=threads)
         serve(app, folder, host=host, port=port, context=context)

@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from tunesmith.cli import options, talk
+from tunesmith.cli import options, output
 from tunesmith.errors import Misuse
 
 
 def command(
     target: Annotated[
-        str | None, typer.Argument(metavar="RECIPE | DIGEST", help="Whose reports, or which one.", show_default=False)
+        str | None,
+        typer.Argument(metavar="RECIPE | DIGEST_PATTERN", help="Whose reports, or which one.", show_default=False),
     ] = None,
     *,
     stage: Annotated[
@@ -36,15 +37,15 @@ def command(
     elif metrics:
         show_metrics()
     else:
-        places = options.Places(store, database)
-        show_target(str(target), places=places, stage=stage, json=json)
+        places = options.Locations(store, database)
+        show_stored_reports(str(target), places=places, stage=stage, json=json)
 
 
 def show_schema() -> None:
     """The JSON Schema of the recipe file."""
     from tunesmith.recipe import recipe_schema
 
-    talk.write_line(recipe_schema().rstrip("\n"))
+    output.write_line(recipe_schema().rstrip("\n"))
 
 
 def show_checks() -> None:
@@ -52,7 +53,7 @@ def show_checks() -> None:
     from tunesmith.audit import check_class, check_ids
 
     for name in check_ids():
-        talk.write_line(f"{name}: {first_line(check_class(name))}")
+        output.write_line(f"{name}: {manual_summary(check_class(name))}")
 
 
 def show_metrics() -> None:
@@ -60,33 +61,39 @@ def show_metrics() -> None:
     from tunesmith.scoring.catalogue import metric_class, metric_ids
 
     for name in metric_ids():
-        talk.write_line(f"{name}: {first_line(metric_class(name))}")
+        output.write_line(f"{name}: {manual_summary(metric_class(name))}")
 
 
-def show_target(target: str, *, places: options.Places, stage: str | None, json: bool) -> None:
+def show_stored_reports(target: str, *, places: options.Locations, stage: str | None, json: bool) -> None:
     """Reports from a store: as tables, or the last of them as its canonical JSON."""
-    from tunesmith.cli import summary
-    from tunesmith.cli.stored import DIGEST, KINDS, existing_store, latest_reports, report_by_digest
+    from tunesmith.cli import report_tables
+    from tunesmith.cli.store_access import (
+        DIGEST_PATTERN,
+        REPORT_TYPES,
+        existing_store,
+        latest_reports,
+        report_by_digest,
+    )
 
-    if DIGEST.fullmatch(target):
-        talk.write_data(report_by_digest(target, existing_store(places, home=Path())))
+    if DIGEST_PATTERN.fullmatch(target):
+        output.write_data(report_by_digest(target, existing_store(places, home=Path())))
         return
     from tunesmith.recipe import load_recipe
 
-    if stage is not None and stage not in KINDS:
-        raise Misuse(f"no stage is called {stage!r}", where="--stage", hint=f"stages are {', '.join(KINDS)}")
+    if stage is not None and stage not in REPORT_TYPES:
+        raise Misuse(f"no stage is called {stage!r}", where="--stage", hint=f"stages are {', '.join(REPORT_TYPES)}")
     recipe = load_recipe(Path(target))
     found = latest_reports(recipe.name, existing_store(places, home=Path(target).parent))
     reports = {name: report for name, report in found.items() if stage in (None, name)}
     if not reports:
         raise Misuse("the store has no report of it", where=target, hint="run the recipe first")
     if json:
-        talk.write_data(list(reports.values())[-1].canonical())
+        output.write_data(list(reports.values())[-1].canonical())
     else:
-        summary.show(reports, talk.data_console())
+        report_tables.show_reports_as_tables(reports, output.data_console())
 
 
-def first_line(plugin: type) -> str:
+def manual_summary(plugin: type) -> str:
     """What a plugin's manual page, the docstring of its module, begins with."""
     from importlib import import_module
 

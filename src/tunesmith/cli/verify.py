@@ -1,6 +1,6 @@
 """`tunesmith verify FOLDER --key PUB`."""
 
-from tunesmith.cli import options, talk
+from tunesmith.cli import options, output
 
 
 def command(folder: options.ReleaseFolder, key: options.KeyFile, json: options.Json = False) -> None:
@@ -14,10 +14,10 @@ def command(folder: options.ReleaseFolder, key: options.KeyFile, json: options.J
 
         statements = {statement.name: statement.predicate_type for statement in found.statements}
         value = {"name": found.name, "version": found.version, "files": found.files, "statements": statements}
-        talk.write_data(canonical_bytes({**value, "key": key_id(public)}))
+        output.write_data(canonical_bytes({**value, "key": key_id(public)}))
         return
-    talk.write_line(f"good: {found.name} {found.version}, signed by the key {key_id(public)[:16]}")
-    talk.write_line(f"  model.sig covers {found.files} files, and there is no other file")
-    talk.write_line("  the release statement lists exactly these files, and the signed log holds it")
+    output.write_line(f"good: {found.name} {found.version}, signed by the key {key_id(public)[:16]}")
+    output.write_line(f"  model.sig covers {found.files} files, and there is no other file")
+    output.write_line("  the release statement lists exactly these files, and the signed log holds it")
     for statement in found.statements:
-        talk.write_line(f"  {statement.name}: {statement.predicate_type}")
+        output.write_line(f"  {statement.name}: {statement.predicate_type}")

@@ -21,29 +21,29 @@ from urllib.parse import unquote
 from pydantic import ValidationError
 
 from tunesmith.data import formats
-from tunesmith.data.croissant_terms import languages, license_of, names, terms_of, the_day, the_text
+from tunesmith.data.croissant_terms import iso_day, joined_names, plain_text, single_language, spdx_license, usage_terms
 from tunesmith.data.format import FORMATS
-from tunesmith.data.licenses import combined
+from tunesmith.data.licenses import combine_licenses
 from tunesmith.errors import DataError, IntegrityBroken
 from tunesmith.recipe import SourceSettings
 
-VERSIONS: Final = ("http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/1.1")
-PREFIXES: Final = re.compile(
+CROISSANT_VERSIONS: Final = ("http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/1.1")
+DEFAULT_PREFIXES: Final = re.compile(
     r"^(?:sc:|schema:|cr:|dct:|https?://schema\.org/|http://mlcommons\.org/croissant/(?!RAI/)|http://purl\.org/dc/terms/)"
 )
-NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-RIGHTS: Final = (
+NO_SETTINGS: Final[Mapping[str, Any]] = MappingProxyType({})
+COMPARED_RIGHTS: Final = (
     *("license", "origin", "author", "basis", "purpose"),
     *("collected", "expires", "source_class", "generator", "language"),
 )
 """Keys of a source that are compared where both the recipe and the Croissant file state them."""
-REMOTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
-KEY_OF_EACH: Final = re.compile(r"\$\[\*\]\.(?:(\w+)|\"((?:[^\"\\]|\\[\"\\])+)\")")
+REMOTE_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
+KEY_JSON_PATH: Final = re.compile(r"\$\[\*\]\.(?:(\w+)|\"((?:[^\"\\]|\\[\"\\])+)\")")
 """JSONPath of a key of every object of an array, as croissant.json writes it: `$[*].text` or `$[*]."a text"`."""
 
 
-def sources_of(
-    path: Path, *, split: str | None = None, roots: Sequence[Path] = (), own: Mapping[str, Any] = NOTHING
+def croissant_sources(
+    path: Path, *, split: str | None = None, roots: Sequence[Path] = (), own: Mapping[str, Any] = NO_SETTINGS
 ) -> tuple[SourceSettings, ...]:
     """The files of a Croissant file as sources, in its order.
 
@@ -52,10 +52,10 @@ def sources_of(
     from the file, and `own["path"]` picks one file by contentUrl, name or id.
     Raises DataError on what cannot be read, IntegrityBroken when a file is not the one that was described.
     """
-    return tuple(_source(entry, own) for entry in _entries(path, split, roots, own))
+    return tuple(_source(entry, own) for entry in _file_entries(path, split, roots, own))
 
 
-def described(
+def expand_source(
     spec: SourceSettings, *, split: str, roots: Sequence[Path]
 ) -> tuple[tuple[SourceSettings, dict[str, str]], ...]:
     """The sources that one of the recipe stands for, each with what its Croissant file says otherwise, by key.
@@ -68,20 +68,22 @@ def described(
         (root / spec.croissant for root in roots if (root / spec.croissant).is_file()), roots[0] / spec.croissant
     )
     own = {key: getattr(spec, key) for key in sorted(spec.model_fields_set - {"croissant"})}
-    return tuple((_source(entry, own), _contradicted(entry, own)) for entry in _entries(path, split, roots, own))
+    return tuple((_source(entry, own), _contradictions(entry, own)) for entry in _file_entries(path, split, roots, own))
 
 
-def _entries(path: Path, split: str | None, roots: Sequence[Path], own: Mapping[str, Any]) -> tuple["_Entry", ...]:
-    document = _document(path)
-    picked = [file for file in _files(document, path) if _is_wanted(file, split, own.get("path"))]
+def _file_entries(
+    path: Path, split: str | None, roots: Sequence[Path], own: Mapping[str, Any]
+) -> tuple["_FileEntry", ...]:
+    document = _read_document(path)
+    picked = [file for file in _file_objects(document, path) if _is_wanted(file, split, own.get("path"))]
     if not picked:
         hint = "name one of its files by contentUrl, name or id, and the split that it belongs to"
         raise DataError("no file of it fits", where=str(path), hint=hint)
-    return tuple(_Entry(path, document, file, tuple(roots)) for file in picked)
+    return tuple(_FileEntry(path, document, file, tuple(roots)) for file in picked)
 
 
 @dataclass(frozen=True)
-class _Entry:
+class _FileEntry:
     """One FileObject of a document, and where its file may lie."""
 
     croissant: Path
@@ -91,7 +93,7 @@ class _Entry:
 
     @property
     def where(self) -> str:
-        return f"{self.croissant}, {the_text(self.file.get('name')) or self.file.get('@id', 'a file')}"
+        return f"{self.croissant}, {plain_text(self.file.get('name')) or self.file.get('@id', 'a file')}"
 
     @property
     def whole(self) -> dict[str, Any]:
@@ -102,41 +104,49 @@ class _Entry:
         return self.file.get(key, self.whole.get(key))
 
 
-def _document(path: Path) -> dict[str, Any]:
+def _read_document(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise DataError("no such file", where=str(path), hint="paths are relative to the recipe, or to --data-root")
     try:
-        document = _plain(json.loads(path.read_bytes()))
+        document = _strip_prefixes(json.loads(path.read_bytes()))
     except (ValueError, RecursionError) as error:
         raise DataError(f"not readable JSON: {error}", where=str(path)) from error
     if not isinstance(document, dict):
         raise DataError("a Croissant file is one JSON object", where=str(path))
     stated = document.get("conformsTo")
-    versions = [item.get("@id") if isinstance(item, dict) else item for item in _listed(stated)]
-    if not any(version in VERSIONS for version in versions):
-        raise DataError(f"conformsTo is {stated!r}", where=str(path), hint=f"read are {' and '.join(VERSIONS)}")
+    versions = [item.get("@id") if isinstance(item, dict) else item for item in _as_list(stated)]
+    if not any(version in CROISSANT_VERSIONS for version in versions):
+        raise DataError(
+            f"conformsTo is {stated!r}", where=str(path), hint=f"read are {' and '.join(CROISSANT_VERSIONS)}"
+        )
     return document
 
 
-def _plain(value: Any) -> Any:
+def _strip_prefixes(value: Any) -> Any:
     """The JSON-LD with the default prefixes taken off its keys, and typed values as what they hold."""
     if isinstance(value, dict):
         if "@value" in value:
             return value["@value"]
-        return {PREFIXES.sub("", key): item if key == "@context" else _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+        return {
+            DEFAULT_PREFIXES.sub("", key): item if key == "@context" else _strip_prefixes(item)
+            for key, item in value.items()
+        }
+    return [_strip_prefixes(item) for item in value] if isinstance(value, list) else value
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _files(document: dict[str, Any], path: Path) -> Iterator[dict[str, Any]]:
-    found = _listed(document.get("distribution"))
+def _file_objects(document: dict[str, Any], path: Path) -> Iterator[dict[str, Any]]:
+    found = _as_list(document.get("distribution"))
     if not found:
         raise DataError("it describes no files: there is no distribution", where=str(path))
     for file in found:
-        kinds = [PREFIXES.sub("", str(kind)) for kind in _listed(file.get("@type") if isinstance(file, dict) else None)]
+        kinds = [
+            DEFAULT_PREFIXES.sub("", str(kind))
+            for kind in _as_list(file.get("@type") if isinstance(file, dict) else None)
+        ]
         if "FileObject" not in kinds:
             hint = "only single files are read; write a FileObject for each file"
             raise DataError(
@@ -150,69 +160,69 @@ def _is_wanted(file: dict[str, Any], split: str | None, chosen: str | None) -> b
     if split is not None and of is not None and of != split:
         return False
     url = str(file.get("contentUrl", ""))
-    return not chosen or chosen in (url, unquote(url), the_text(file.get("name")), file.get("@id"))
+    return not chosen or chosen in (url, unquote(url), plain_text(file.get("name")), file.get("@id"))
 
 
-def _readers(entry: _Entry, *, known: bool) -> dict[str, Callable[[], Any]]:
+def _readers(entry: _FileEntry, *, known: bool) -> dict[str, Callable[[], Any]]:
     """What reads each key of a source; `known` says that the recipe's maker has read the terms of use."""
     return {
-        "license": lambda: license_of(entry.value("license"), where=entry.where),
+        "license": lambda: spdx_license(entry.value("license"), where=entry.where),
         "origin": lambda: _origin(entry),
         "author": lambda: _author(entry),
         "collected": lambda: _collected(entry),
-        "language": lambda: languages(entry.value("inLanguage")),
-        "generator": lambda: names(_agents(entry, software=True)),
-        "source": lambda: entry.file.get("tunesmith:source") or the_text(entry.whole.get("name")),
+        "language": lambda: single_language(entry.value("inLanguage")),
+        "generator": lambda: joined_names(_agents(entry, software=True)),
+        "source": lambda: entry.file.get("tunesmith:source") or plain_text(entry.whole.get("name")),
         "source_class": lambda: entry.file.get("tunesmith:sourceClass"),
         "basis": lambda: entry.file.get("tunesmith:basis"),
         "subject": lambda: entry.file.get("tunesmith:subject"),
         "format": lambda: entry.file.get("tunesmith:format"),
-        "columns": lambda: entry.file.get("tunesmith:columns") or _columns(entry),
-        "purpose": lambda: _terms(entry, known)[0],
+        "columns": lambda: entry.file.get("tunesmith:columns") or _renamed_columns(entry),
+        "purpose": lambda: _usage_terms(entry, known)[0],
         "expires": lambda: _expires(entry, known),
     }
 
 
-def _terms(entry: _Entry, known: bool) -> tuple[str | None, date | None]:
-    return terms_of(entry.value("usageInfo"), where=entry.where, known=known)
+def _usage_terms(entry: _FileEntry, known: bool) -> tuple[str | None, date | None]:
+    return usage_terms(entry.value("usageInfo"), where=entry.where, known=known)
 
 
-def _expires(entry: _Entry, known: bool) -> date | None:
-    days = (the_day(entry.value("expires"), where=entry.where), _terms(entry, known)[1])
+def _expires(entry: _FileEntry, known: bool) -> date | None:
+    days = (iso_day(entry.value("expires"), where=entry.where), _usage_terms(entry, known)[1])
     return min((day for day in days if day is not None), default=None)
 
 
-def _contradicted(entry: _Entry, own: Mapping[str, Any]) -> dict[str, str]:
+def _contradictions(entry: _FileEntry, own: Mapping[str, Any]) -> dict[str, str]:
     """What the file says of a right that the recipe states otherwise; what cannot be read contradicts nothing."""
     found = {}
     readers = _readers(entry, known=True)
-    for key in (key for key in RIGHTS if own.get(key) is not None):
+    for key in (key for key in COMPARED_RIGHTS if own.get(key) is not None):
         try:
             value = readers[key]()
         except DataError:
             continue
-        if isinstance(value, str | date) and _compared(key, value) != _compared(key, own[key]):
+        if isinstance(value, str | date) and _comparable(key, value) != _comparable(key, own[key]):
             found[key] = str(value)
     return found
 
 
-def _compared(key: str, value: Any) -> str:
-    return (combined([str(value)]) if key == "license" else None) or str(value).strip()
+def _comparable(key: str, value: Any) -> str:
+    return (combine_licenses([str(value)]) if key == "license" else None) or str(value).strip()
 
 
-def _source(entry: _Entry, own: Mapping[str, Any]) -> SourceSettings:
-    place = _verified(entry)
+def _source(entry: _FileEntry, own: Mapping[str, Any]) -> SourceSettings:
+    place = _verified_path(entry)
     values = {key: read() for key, read in _readers(entry, known="purpose" in own).items() if key not in own}
     settings = {key: value for key, value in {**values, **own}.items() if value is not None}
     try:
-        return SourceSettings.model_validate({**settings, "path": _below(place, entry.roots)})
+        return SourceSettings.model_validate({**settings, "path": _path_below_roots(place, entry.roots)})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first.get('input')!r}"
         raise DataError(what, where=entry.where) from error
 
 
-def _verified(entry: _Entry) -> Path:
+def _verified_path(entry: _FileEntry) -> Path:
     """Where the file lies, when its bytes are those that were described."""
     expected = entry.file.get("sha256")
     if not isinstance(expected, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", expected):
@@ -221,7 +231,7 @@ def _verified(entry: _Entry) -> Path:
     if entry.file.get("containedIn") is not None:
         hint = "unpack it and describe the file itself"
         raise DataError("it lies inside another file", where=entry.where, hint=hint)
-    place = _located(entry)
+    place = _local_path(entry)
     try:
         with place.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -233,12 +243,12 @@ def _verified(entry: _Entry) -> Path:
     return place
 
 
-def _located(entry: _Entry) -> Path:
+def _local_path(entry: _FileEntry) -> Path:
     url = entry.file.get("contentUrl")
     if not isinstance(url, str) or not url.strip():
         raise DataError("it has no contentUrl", where=entry.where)
-    if remote := REMOTE.match(url) is not None:
-        wanted = [the_text(entry.file.get("name")) or "", unquote(re.split(r"[?#]", url)[0]).rsplit("/", 1)[-1]]
+    if remote := REMOTE_URL.match(url) is not None:
+        wanted = [plain_text(entry.file.get("name")) or "", unquote(re.split(r"[?#]", url)[0]).rsplit("/", 1)[-1]]
     else:
         wanted = [unquote(url), url]
     places = [root / name for root in (entry.croissant.parent, *entry.roots) for name in wanted if name]
@@ -252,7 +262,7 @@ def _located(entry: _Entry) -> Path:
     return found
 
 
-def _below(place: Path, roots: Sequence[Path]) -> str:
+def _path_below_roots(place: Path, roots: Sequence[Path]) -> str:
     """The path that finds this very file again, and no other of the same name below an earlier root."""
     place = place.resolve()
     for root in roots:
@@ -263,36 +273,38 @@ def _below(place: Path, roots: Sequence[Path]) -> str:
     return place.as_posix()
 
 
-def _agents(entry: _Entry, *, software: bool) -> list[Any]:
-    agents = [agent for agent in _listed(entry.file.get("prov:wasAttributedTo")) if isinstance(agent, dict)]
-    return [agent for agent in agents if ("prov:SoftwareAgent" in _listed(agent.get("@type"))) == software]
+def _agents(entry: _FileEntry, *, software: bool) -> list[Any]:
+    agents = [agent for agent in _as_list(entry.file.get("prov:wasAttributedTo")) if isinstance(agent, dict)]
+    return [agent for agent in agents if ("prov:SoftwareAgent" in _as_list(agent.get("@type"))) == software]
 
 
-def _author(entry: _Entry) -> str | None:
+def _author(entry: _FileEntry) -> str | None:
     return (
-        names(entry.file.get("creator")) or names(_agents(entry, software=False)) or names(entry.whole.get("creator"))
+        joined_names(entry.file.get("creator"))
+        or joined_names(_agents(entry, software=False))
+        or joined_names(entry.whole.get("creator"))
     )
 
 
-def _origin(entry: _Entry) -> str | None:
-    entities = names(entry.file.get("prov:wasDerivedFrom"))
-    return entities or the_text(entry.whole.get("citeAs")) or the_text(entry.whole.get("description"))
+def _origin(entry: _FileEntry) -> str | None:
+    entities = joined_names(entry.file.get("prov:wasDerivedFrom"))
+    return entities or plain_text(entry.whole.get("citeAs")) or plain_text(entry.whole.get("description"))
 
 
-def _collected(entry: _Entry) -> Any:
+def _collected(entry: _FileEntry) -> Any:
     """The day on which collecting ended. The specification writes `Timeframe`, mlcroissant 1.1.1 `TimeFrame`."""
     activity = entry.file.get("prov:wasGeneratedBy")
     ended = activity.get("prov:endedAtTime") if isinstance(activity, dict) else None
     frames = (entry.whole.get(f"rai:dataCollectionTime{frame}") for frame in ("frame", "Frame"))
-    times = _listed(ended) or [str(time).rsplit("/", 1)[-1] for frame in frames for time in _listed(frame)]
-    return max((day for time in times if (day := the_day(time, where=entry.where))), default=None)
+    times = _as_list(ended) or [str(time).rsplit("/", 1)[-1] for frame in frames for time in _as_list(frame)]
+    return max((day for time in times if (day := iso_day(time, where=entry.where))), default=None)
 
 
-def _columns(entry: _Entry) -> dict[str, str]:
+def _renamed_columns(entry: _FileEntry) -> dict[str, str]:
     """The column of each part of a row that has another name than the part, from the fields that read this file."""
     columns: dict[str, str] = {}
-    for part, source in _parts(entry):
-        column = _column(source, f"{entry.where}, field {part}")
+    for part, source in _role_fields(entry):
+        column = _column_name(source, f"{entry.where}, field {part}")
         if columns.setdefault(part, column) != column:
             raise DataError(
                 f"two fields read {part!r} from different columns", where=entry.where, hint="name it in `columns:`"
@@ -300,23 +312,27 @@ def _columns(entry: _Entry) -> dict[str, str]:
     return {part: column for part, column in columns.items() if part != column}
 
 
-def _parts(entry: _Entry) -> Iterator[tuple[str, dict[str, Any]]]:
+def _role_fields(entry: _FileEntry) -> Iterator[tuple[str, dict[str, Any]]]:
     """(part, source) of the fields of this file that are named as a part of a row."""
     FORMATS.load(formats)
     known = {role for name in FORMATS for role in FORMATS.build(name).roles}
-    records = [record for record in _listed(entry.document.get("recordSet")) if isinstance(record, dict)]
-    for field in (field for record in records for field in _listed(record.get("field")) if isinstance(field, dict)):
+    records = [record for record in _as_list(entry.document.get("recordSet")) if isinstance(record, dict)]
+    for field in (field for record in records for field in _as_list(record.get("field")) if isinstance(field, dict)):
         source = field.get("source")
-        named = {str(field.get("@id", "")).rsplit("/", 1)[-1], the_text(field.get("name"))} & known
-        if not named or not isinstance(source, dict) or _id(source.get("fileObject")) != entry.file.get("@id"):
+        named = {str(field.get("@id", "")).rsplit("/", 1)[-1], plain_text(field.get("name"))} & known
+        if (
+            not named
+            or not isinstance(source, dict)
+            or _reference_id(source.get("fileObject")) != entry.file.get("@id")
+        ):
             continue
         yield min(str(name) for name in named), source
 
 
-def _column(source: dict[str, Any], where: str) -> str:
+def _column_name(source: dict[str, Any], where: str) -> str:
     extract = source.get("extract")
     extract = extract if isinstance(extract, dict) else {}
-    path = KEY_OF_EACH.fullmatch(str(extract.get("jsonPath", "")))
+    path = KEY_JSON_PATH.fullmatch(str(extract.get("jsonPath", "")))
     column = extract.get("column") or (path and (path[1] or re.sub(r"\\(.)", r"\1", path[2])))
     if not isinstance(column, str) or source.get("transform") is not None:
         hint = "only a column as it stands is read; name it in `columns:`"
@@ -324,5 +340,5 @@ def _column(source: dict[str, Any], where: str) -> str:
     return column
 
 
-def _id(reference: Any) -> Any:
+def _reference_id(reference: Any) -> Any:
     return reference.get("@id") if isinstance(reference, dict) else reference

@@ -4,10 +4,10 @@ import re
 from datetime import date
 from typing import Any, Final
 
-from tunesmith.data.licenses import combined
+from tunesmith.data.licenses import combine_licenses
 from tunesmith.errors import DataError
 
-PAGES: Final = (
+LICENSE_PAGES: Final = (
     re.compile(r"https?://(?:www\.)?spdx\.org/licenses/(?P<id>[A-Za-z0-9.+-]+?)(?:\.html|\.json)?/?"),
     re.compile(r"https?://(?:www\.)?opensource\.org/licenses?/(?P<id>[A-Za-z0-9.+-]+?)(?:\.php)?/?"),
     re.compile(r"https?://(?:www\.)?choosealicense\.com/licenses/(?P<id>[A-Za-z0-9.+-]+?)/?"),
@@ -22,31 +22,33 @@ PAGES: Final = (
 """Addresses of licences that name an SPDX id; a ported Creative Commons licence (`/3.0/de/`) is none of them."""
 
 
-def license_of(value: Any, *, where: str) -> str | None:
+def spdx_license(value: Any, *, where: str) -> str | None:
     """An SPDX expression from the licences of schema.org/license; several hold at once, for no choice is stated.
 
     Raises DataError on a licence that names no SPDX expression.
     """
     found = value if isinstance(value, list) else [] if value is None else [value]
-    texts = [_expression(item) for item in found]
+    texts = [_spdx_candidate(item) for item in found]
     if not texts:
         return None
-    joined = combined(texts)
+    joined = combine_licenses(texts)
     if joined is None:
-        unknown = next((item for item, text in zip(found, texts, strict=True) if combined([text]) is None), found)
+        unknown = next(
+            (item for item, text in zip(found, texts, strict=True) if combine_licenses([text]) is None), found
+        )
         hint = "state the SPDX expression in the recipe: `license: ...`"
         raise DataError(f"the licence {str(unknown)[:120]!r} is not understood", where=where, hint=hint)
     return texts[0] if len(texts) == 1 and " " in str(texts[0]) else joined
 
 
-def _expression(item: Any) -> str | None:
+def _spdx_candidate(item: Any) -> str | None:
     """What may be an SPDX expression: the id of a known page, or the text as it is."""
     if isinstance(item, dict):
-        options = [_expression(item[key]) for key in ("name", "url", "@id") if isinstance(item.get(key), str)]
-        return next((option for option in options if combined([option]) is not None), None)
+        options = [_spdx_candidate(item[key]) for key in ("name", "url", "@id") if isinstance(item.get(key), str)]
+        return next((option for option in options if combine_licenses([option]) is not None), None)
     if not isinstance(item, str):
         return None
-    page = next((match for pattern in PAGES if (match := pattern.fullmatch(item.strip()))), None)
+    page = next((match for pattern in LICENSE_PAGES if (match := pattern.fullmatch(item.strip()))), None)
     if page is None:
         return item.strip()
     ((kind, found),) = ((kind, found) for kind, found in page.groupdict().items())
@@ -54,7 +56,7 @@ def _expression(item: Any) -> str | None:
     return written.get(kind, found)
 
 
-def terms_of(value: Any, *, where: str, known: bool) -> tuple[str | None, date | None]:
+def usage_terms(value: Any, *, where: str, known: bool) -> tuple[str | None, date | None]:
     """(purpose, last day) of schema.org/usageInfo when it is an ODRL offer of use under these two and nothing else.
 
     Raises DataError on any other term, unless the recipe states the purpose and so has read them (`known`).
@@ -67,7 +69,7 @@ def terms_of(value: Any, *, where: str, known: bool) -> tuple[str | None, date |
         if (left, operator) == ("odrl:purpose", "odrl:eq") and isinstance(right, str) and purpose in (None, right):
             purpose = right
         elif (left, operator) == ("odrl:dateTime", "odrl:lteq") and expires is None:
-            expires = the_day(right, where=where)
+            expires = iso_day(right, where=where)
         else:
             understood = False
     if not understood and not known:
@@ -82,44 +84,44 @@ def _constraints(value: Any) -> list[tuple[Any, Any, Any]] | None:
     for offer in value if isinstance(value, list) else [] if value is None else [value]:
         permission = offer.get("odrl:permission") if isinstance(offer, dict) else None
         others = {"odrl:prohibition", "odrl:obligation", "odrl:duty"} & set(offer if isinstance(offer, dict) else ())
-        if not isinstance(permission, dict) or others or _id(permission.get("odrl:action")) != "odrl:use":
+        if not isinstance(permission, dict) or others or _reference_id(permission.get("odrl:action")) != "odrl:use":
             return None
         constraints = permission.get("odrl:constraint", [])
         nodes = constraints if isinstance(constraints, list) else [constraints]
         if not all(isinstance(one, dict) for one in nodes):
             return None
         keys = ("odrl:leftOperand", "odrl:operator", "odrl:rightOperand")
-        found += [(_id(one.get(keys[0])), _id(one.get(keys[1])), one.get(keys[2])) for one in nodes]
+        found += [(_reference_id(one.get(keys[0])), _reference_id(one.get(keys[1])), one.get(keys[2])) for one in nodes]
     return found
 
 
-def _id(reference: Any) -> Any:
+def _reference_id(reference: Any) -> Any:
     return reference.get("@id") if isinstance(reference, dict) else reference
 
 
-def the_text(value: Any) -> str | None:
+def plain_text(value: Any) -> str | None:
     """A text on one line; of one in several languages the English, else the first."""
     if isinstance(value, dict):
         value = value.get("en") or next((item for item in value.values() if isinstance(item, str)), None)
     return " ".join(value.split()) or None if isinstance(value, str) else None
 
 
-def names(value: Any) -> str | None:
+def joined_names(value: Any) -> str | None:
     """The names of persons, organisations, agents or entities, a comma between them."""
     found = []
     for item in value if isinstance(value, list) else [value]:
         node = item if isinstance(item, dict) else {"name": item}
-        found.append(the_text(node.get("name")) or the_text(node.get("prov:label")))
+        found.append(plain_text(node.get("name")) or plain_text(node.get("prov:label")))
     return ", ".join(name for name in found if name) or None
 
 
-def languages(value: Any) -> str | None:
+def single_language(value: Any) -> str | None:
     """The tag of the one language; of several none, for it is not known which row has which."""
-    tags = {names(item) for item in (value if isinstance(value, list) else [value])} - {None}
+    tags = {joined_names(item) for item in (value if isinstance(value, list) else [value])} - {None}
     return tags.pop() if len(tags) == 1 else None
 
 
-def the_day(value: Any, *, where: str) -> date | None:
+def iso_day(value: Any, *, where: str) -> date | None:
     """The day of an ISO 8601 date or time. Raises DataError on anything else."""
     if value is None:
         return None

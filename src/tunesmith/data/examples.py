@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tunesmith.artifacts import Example
-from tunesmith.data.containers import scan
+from tunesmith.data.containers import scan_records
 from tunesmith.data.format import (
+    ColumnResolvingFormat,
     Columns,
     Format,
-    Misfit,
+    InvalidRow,
     Record,
-    Settling,
     check_columns,
-    detect,
-    fitting,
+    detect_format,
     format_named,
+    matching_formats,
 )
 from tunesmith.errors import DataError, Misuse
 
@@ -40,13 +40,13 @@ class ExampleReader:
             return self._settled[0].id
         return "" if self._named is None else self._named.id
 
-    def read(self, line: int, record: Record) -> Example | Misfit:
+    def read(self, line: int, record: Record) -> Example | InvalidRow:
         """The example of a row, or why there is none."""
         try:
             plugin = self._format(line, record)
             return plugin.read(record, self._columns)
         except Misuse as error:
-            return Misfit(line, error.what, error.hint)
+            return InvalidRow(line, error.what, error.hint)
 
     def columns_read(self, record: Record) -> frozenset[str]:
         """The columns of a row that `read` took for the example; they say nothing about its rights."""
@@ -65,7 +65,9 @@ class ExampleReader:
             self._bad[shape] = (error.what, error.hint)
             raise
         if self._settled is None:
-            self._columns = plugin.settle(record, self._columns) if isinstance(plugin, Settling) else self._columns
+            self._columns = (
+                plugin.settle(record, self._columns) if isinstance(plugin, ColumnResolvingFormat) else self._columns
+            )
             self._settled = (plugin, line)
         self._good[shape] = plugin.reads(record, self._columns)
         return plugin
@@ -73,8 +75,8 @@ class ExampleReader:
     def _fitting(self, line: int, record: Record) -> Format:
         """The file's format, when the row fits it. Raises DataError naming both formats when it is of another one."""
         if self._named is not None:
-            return _as_named(self._named, record, self._columns)
-        here = detect(record, self._columns)
+            return _check_named_format(self._named, record, self._columns)
+        here = detect_format(record, self._columns)
         if self._settled is not None and here.id != self._settled[0].id:
             plugin, first = self._settled
             raise DataError(
@@ -84,8 +86,8 @@ class ExampleReader:
         return here
 
 
-def _as_named(plugin: Format, record: Record, columns: Columns) -> Format:
-    others = [] if plugin.reads(record, columns) else fitting(record, columns)
+def _check_named_format(plugin: Format, record: Record, columns: Columns) -> Format:
+    others = [] if plugin.reads(record, columns) else matching_formats(record, columns)
     if len(others) == 1:
         what = f"mixed formats: this row is {others[0].id}, and the source says {plugin.id}"
         raise DataError(what, hint="one format per file; split the file")
@@ -94,16 +96,16 @@ def _as_named(plugin: Format, record: Record, columns: Columns) -> Format:
 
 def read_examples(
     path: Path, name: str, *, format_name: str | None = None, columns: Columns | None = None
-) -> Iterator[tuple[int, Example, Record] | Misfit]:
+) -> Iterator[tuple[int, Example, Record] | InvalidRow]:
     """(line, example, record) of every row of a file in order, and a Misfit for each row that does not fit.
 
     Raises as `scan` and `ExampleReader` do.
     """
     reader = ExampleReader(format_name, columns or {})
-    for item in scan(path, name):
-        if isinstance(item, Misfit):
+    for item in scan_records(path, name):
+        if isinstance(item, InvalidRow):
             yield item
             continue
         line, record = item
         example = reader.read(line, record)
-        yield example if isinstance(example, Misfit) else (line, example, record)
+        yield example if isinstance(example, InvalidRow) else (line, example, record)

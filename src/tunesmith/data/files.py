@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from tunesmith.data.containers import refuse_missing
-from tunesmith.data.containers.stream import reading
-from tunesmith.data.folders import in_folder
-from tunesmith.data.remote import Fetched, fetch, is_remote
+from tunesmith.data.containers.stream import read_errors
+from tunesmith.data.folders import files_in_folder
+from tunesmith.data.remote import FetchedFile, fetch_files, is_remote
 from tunesmith.errors import DataError
 
-NOWHERE: Final = "paths are relative to the recipe, or to --data-root"
+PATH_HINT: Final = "paths are relative to the recipe, or to --data-root"
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,11 @@ class DataFile:
         refuse_missing(self.path, self.name)
         if self.known_digest is not None:
             return self.known_digest
-        with reading(self.name), self.path.open("rb") as file:
+        with read_errors(self.name), self.path.open("rb") as file:
             return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
-def find(pattern: str, *, roots: Sequence[Path], cache: Path, network: bool = False) -> list[DataFile]:
+def find_files(pattern: str, *, roots: Sequence[Path], cache: Path, network: bool = False) -> list[DataFile]:
     """The files of a source's `path`, in name order; the first root is where a glob looks, and the others where a path is tried.
 
     A folder is one that `datasets` saved, or one of data files of one split. `s3://`, `https://`, `hub://` and so on are fetched
@@ -43,39 +43,39 @@ def find(pattern: str, *, roots: Sequence[Path], cache: Path, network: bool = Fa
     several splits; MachineFailure when the other side does not answer.
     """
     if is_remote(pattern):
-        return [_fetched(one) for one in fetch(pattern, cache=cache, network=network)]
+        return [_from_fetched(one) for one in fetch_files(pattern, cache=cache, network=network)]
     pattern = pattern.removeprefix("file://")
     root = next((root for root in roots if (root / pattern).exists()), roots[0])
     if (root / pattern).is_dir():
-        paths = in_folder(root / pattern, _name(root / pattern, root))
-        return _files(paths, root)
+        paths = files_in_folder(root / pattern, _display_name(root / pattern, root))
+        return _to_data_files(paths, root)
     if not has_magic(pattern) or (root / pattern).exists():
-        return [DataFile(root / pattern, _name(root / pattern, root))]
+        return [DataFile(root / pattern, _display_name(root / pattern, root))]
     found = sorted(root / path for path in glob(pattern, root_dir=root, recursive=True))
     files = [path for path in found if not path.is_dir()]
     if not files:
-        raise DataError("no file matches", where=pattern, hint=NOWHERE)
-    return _files(files, root)
+        raise DataError("no file matches", where=pattern, hint=PATH_HINT)
+    return _to_data_files(files, root)
 
 
-def _files(paths: Sequence[Path], root: Path) -> list[DataFile]:
+def _to_data_files(paths: Sequence[Path], root: Path) -> list[DataFile]:
     for path in paths:
-        _refuse_circle(path, root)
-    return [DataFile(path, _name(path, root)) for path in paths]
+        _refuse_link_cycle(path, root)
+    return [DataFile(path, _display_name(path, root)) for path in paths]
 
 
-def _fetched(file: Fetched) -> DataFile:
+def _from_fetched(file: FetchedFile) -> DataFile:
     return DataFile(file.path, file.name, file.digest)
 
 
-def _name(path: Path, root: Path) -> str:
+def _display_name(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
-def _refuse_circle(path: Path, root: Path) -> None:
+def _refuse_link_cycle(path: Path, root: Path) -> None:
     """Raise DataError when a linked folder on the way to a file is one of the folders it lies in."""
     for parent in path.parents:
         if parent == root:
             return
         if parent.is_symlink() and parent.parent.resolve().is_relative_to(parent.resolve()):
-            raise DataError("a symbolic link leads back to a folder around it", where=_name(parent, root))
+            raise DataError("a symbolic link leads back to a folder around it", where=_display_name(parent, root))

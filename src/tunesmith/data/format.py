@@ -12,13 +12,13 @@ from tunesmith.registry import Registry
 
 Record = dict[str, Any]
 Columns = Mapping[str, str]
-Turns = Sequence[tuple[str, str]]
+PlainMessages = Sequence[tuple[str, str]]
 """Text and role of each message of a row."""
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 
 @dataclass(frozen=True)
-class Misfit:
+class InvalidRow:
     """A row that cannot be used, while the rows after it can: its line from 1 (a row number in Parquet), why, what to do."""
 
     line: int
@@ -44,7 +44,7 @@ class Format(Protocol):
 
 
 @runtime_checkable
-class Settling(Protocol):
+class ColumnResolvingFormat(Protocol):
     """A format whose columns are settled by the first row of a file, so that a later row cannot turn their order round."""
 
     def settle(self, record: Record, columns: Columns) -> Columns:
@@ -53,10 +53,10 @@ class Settling(Protocol):
 
 
 @runtime_checkable
-class Plain(Protocol):
+class PlainMessagesFormat(Protocol):
     """A format most of whose rows are conversations of texts and nothing else; these are read without an Example of each."""
 
-    def turns(self, record: Record, columns: Columns) -> Turns | None:
+    def turns(self, record: Record, columns: Columns) -> PlainMessages | None:
         """The messages of the example that `read` would make, when they are all that it would hold; else None."""
         ...
 
@@ -75,17 +75,17 @@ def format_named(name: str, columns: Columns) -> Format:
 def check_columns(columns: Columns) -> None:
     """Raise DataError when `columns` names a role that no format has."""
     _check_roles(
-        columns, sorted({role for plugin in _all() for role in (*plugin.roles, *plugin.optional)}), "no format"
+        columns, sorted({role for plugin in _all_formats() for role in (*plugin.roles, *plugin.optional)}), "no format"
     )
 
 
-def detect(record: Record, columns: Columns) -> Format:
+def detect_format(record: Record, columns: Columns) -> Format:
     """The one format that fits a record; one that reads more of the columns goes first (`labelled-text` before `text`).
 
     Raises DataError when none or several fit.
     """
     check_columns(columns)
-    best = fitting(record, columns)
+    best = matching_formats(record, columns)
     if len(best) == 1:
         return best[0]
     if best:
@@ -94,14 +94,14 @@ def detect(record: Record, columns: Columns) -> Format:
     raise _unknown_columns(record, columns)
 
 
-def fitting(record: Record, columns: Columns) -> list[Format]:
+def matching_formats(record: Record, columns: Columns) -> list[Format]:
     """The formats that fit a record, without those that read only a part of what another one reads."""
-    named = [plugin for plugin in _all() if set(columns) <= {*plugin.roles, *plugin.optional}]
+    named = [plugin for plugin in _all_formats() if set(columns) <= {*plugin.roles, *plugin.optional}]
     reading = [(plugin, read) for plugin in named if (read := plugin.reads(record, columns))]
     return [plugin for plugin, read in reading if not any(read < other for _, other in reading)]
 
 
-def _all() -> list[Format]:
+def _all_formats() -> list[Format]:
     FORMATS.load(formats)
     return [FORMATS.build(name) for name in FORMATS]
 
@@ -135,7 +135,7 @@ def text_of(record: Record, columns: Columns, role: str, *, also: Sequence[str] 
     column, value = value_of(record, columns, role, also=also)
     if not isinstance(value, str):
         hint = "put quotes around the value"
-        raise DataError(f"the column {column!r} must hold text, found {kind_of(value)}", hint=hint)
+        raise DataError(f"the column {column!r} must hold text, found {json_type_name(value)}", hint=hint)
     return value
 
 
@@ -145,7 +145,7 @@ def optional_text(record: Record, columns: Columns, role: str) -> str:
     return "" if record.get(column) is None else text_of(record, columns, role)
 
 
-def plain_turns(value: Any) -> Turns | None:
+def plain_messages(value: Any) -> PlainMessages | None:
     """The messages of a list of objects that have a role and a text and nothing else; None when it is another value."""
     if type(value) is not list:
         return None
@@ -160,7 +160,7 @@ def plain_turns(value: Any) -> Turns | None:
     return turns or None
 
 
-def kind_of(value: Any) -> str:
+def json_type_name(value: Any) -> str:
     """What messages call the type of a JSON value."""
     return "null" if value is None else type(value).__name__
 
@@ -195,7 +195,7 @@ def _unknown_columns(record: Record, columns: Columns) -> DataError:
         close = sum(bool(get_close_matches(column, list(record), n=1)) for column in wanted)
         return (close + (set(columns) <= {*plugin.roles, *plugin.optional}) * 10, present)
 
-    plugins = _all()
+    plugins = _all_formats()
     plugin = max(plugins, key=nearness)
     role = next((role for role in plugin.roles if columns.get(role, role) not in record), plugin.roles[0])
     error = missing_column(record, columns.get(role, role), role)

@@ -7,20 +7,20 @@ from typing import Any, Final
 
 from license_expression import ExpressionError, LicenseSymbol, LicenseWithExceptionSymbol, Licensing, get_spdx_licensing
 
-NO_ANSWER = ("NONE", "NOASSERTION")
-OWN_ID: Final = re.compile(r"\bLicenseRef-[A-Za-z0-9.-]+")
+NO_LICENSE = ("NONE", "NOASSERTION")
+LICENSE_REF: Final = re.compile(r"\bLicenseRef-[A-Za-z0-9.-]+")
 
 
-def refusal(expression: str | None, allowed: tuple[str, ...]) -> str | None:
+def license_refusal(expression: str | None, allowed: tuple[str, ...]) -> str | None:
     """Why a licence is not allowed, or None when it is: AND needs every part, OR one, WITH is matched as a whole.
 
     A missing licence is not allowed, nor is NONE, NOASSERTION or what is no SPDX expression. A `LicenseRef-...` is allowed
     only when the list names it.
     """
-    if expression is None or not expression.strip() or expression.strip() in NO_ANSWER:
+    if expression is None or not expression.strip() or expression.strip() in NO_LICENSE:
         return "no licence is stated"
     try:
-        tree = _licensing(_own_ids(expression)).parse(expression, validate=True)
+        tree = _licensing(_license_refs(expression)).parse(expression, validate=True)
     except (ExpressionError, AttributeError):  # validation of some malformed ids ends in AttributeError (30.4.4)
         return f"{expression[:60]!r} is not an SPDX expression"
     return None if _allows(tree, frozenset(allowed)) else f"{expression[:60]!r} is not among the allowed licences"
@@ -42,7 +42,7 @@ def _licensing(own: tuple[str, ...]) -> Licensing:
     return Licensing([*known.values(), *(LicenseSymbol(name) for name in own)])
 
 
-def combined(licenses: Iterable[str | None]) -> str | None:
+def combine_licenses(licenses: Iterable[str | None]) -> str | None:
     """The SPDX AND of all distinct licences, each alternative (OR) in parentheses, sorted; None when any is not known.
 
     What a work made from rows under several licences is under: all of them hold at once. An AND inside a licence is taken
@@ -51,19 +51,19 @@ def combined(licenses: Iterable[str | None]) -> str | None:
     """
     parts: set[str] = set()
     for expression in dict.fromkeys(licenses):
-        if expression is None or not expression.strip() or expression.strip() in NO_ANSWER:
+        if expression is None or not expression.strip() or expression.strip() in NO_LICENSE:
             return None
         try:
-            tree = _licensing(_own_ids(expression)).parse(expression, validate=True)
+            tree = _licensing(_license_refs(expression)).parse(expression, validate=True)
         except (ExpressionError, AttributeError):
             return None
         parts |= _conjuncts(tree)
-    return _joined(parts) or None
+    return _join_with_and(parts) or None
 
 
-def _own_ids(expression: str) -> tuple[str, ...]:
+def _license_refs(expression: str) -> tuple[str, ...]:
     """The `LicenseRef-...` ids an expression names: an owner's own licences stand for themselves."""
-    return tuple(sorted(set(OWN_ID.findall(expression))))
+    return tuple(sorted(set(LICENSE_REF.findall(expression))))
 
 
 def _conjuncts(node: Any) -> frozenset[str]:
@@ -72,25 +72,25 @@ def _conjuncts(node: Any) -> frozenset[str]:
         return frozenset({str(node.render())})
     if node.operator.strip() == "AND":
         return frozenset().union(*(_conjuncts(part) for part in node.args))
-    branches = _branches(node)
+    branches = _alternatives(node)
     if len(branches) == 1:
         return next(iter(branches))
-    texts = [_joined(branch) if len(branch) == 1 else f"({_joined(branch)})" for branch in branches]
-    return frozenset({f"({' OR '.join(sorted(texts, key=_order))})"})
+    texts = [_join_with_and(branch) if len(branch) == 1 else f"({_join_with_and(branch)})" for branch in branches]
+    return frozenset({f"({' OR '.join(sorted(texts, key=_sort_key))})"})
 
 
-def _branches(node: Any) -> frozenset[frozenset[str]]:
+def _alternatives(node: Any) -> frozenset[frozenset[str]]:
     """What each way of an alternative asks for; an alternative inside it is a way of its own."""
     found: set[frozenset[str]] = set()
     for part in node.args:
         own = not isinstance(part, LicenseSymbol | LicenseWithExceptionSymbol) and part.operator.strip() == "OR"
-        found |= _branches(part) if own else {_conjuncts(part)}
+        found |= _alternatives(part) if own else {_conjuncts(part)}
     return frozenset(found)
 
 
-def _joined(parts: Iterable[str]) -> str:
-    return " AND ".join(sorted(parts, key=_order))
+def _join_with_and(parts: Iterable[str]) -> str:
+    return " AND ".join(sorted(parts, key=_sort_key))
 
 
-def _order(text: str) -> tuple[str, str]:
+def _sort_key(text: str) -> tuple[str, str]:
     return text.strip("(").casefold(), text

@@ -23,9 +23,9 @@ from tunesmith.errors import IntegrityBroken
 from tunesmith.store import Store
 from tunesmith.store.objects import disk_errors
 
-BATCH: Final = 8192
+BATCH_ROWS: Final = 8192
 """Rows that are held, written and read at once."""
-SCHEMA: Final = pa.schema(
+ROW_SCHEMA: Final = pa.schema(
     [
         ("row_id", pa.string()),
         ("file", pa.string()),
@@ -37,7 +37,7 @@ SCHEMA: Final = pa.schema(
 """Columns of a container: identity and place of a row, the canonical bytes of its example, its rights as JSON."""
 
 
-class Placed(Protocol):
+class StorableRow(Protocol):
     """What a container takes of a row beside its example."""
 
     @property
@@ -50,7 +50,7 @@ class Placed(Protocol):
     def rights(self) -> Rights: ...
 
 
-P = TypeVar("P", bound=Placed)
+RowT = TypeVar("RowT", bound=StorableRow)
 
 
 class RowWriter:
@@ -63,7 +63,7 @@ class RowWriter:
         self._licenses: dict[str, str | None] = {}
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._writer = parquet.ParquetWriter(path, SCHEMA, compression="zstd")
+            self._writer = parquet.ParquetWriter(path, ROW_SCHEMA, compression="zstd")
 
     def __enter__(self) -> Self:
         return self
@@ -79,7 +79,7 @@ class RowWriter:
         if not batch.num_rows:
             return
         for chunk in compute.binary_join_element_wise(batch.column("example"), "", "\n").chunks:
-            self._total.update(_bytes(chunk))
+            self._total.update(_text_bytes(chunk))
         for rights in batch.column("rights").unique().to_pylist():
             if rights not in self._licenses:
                 self._licenses[rights] = Rights.from_bytes(rights.encode()).license
@@ -98,27 +98,27 @@ class RowWriter:
         )
 
 
-def keep_dataset(name: str, rows: Iterable[Row], store: Store) -> Dataset:
+def store_dataset(name: str, rows: Iterable[Row], store: Store) -> Dataset:
     """Store rows in order; licences are listed once each, sorted."""
     store.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=store.folder, prefix=".tmp-rows-") as folder:
         encode = RowEncoder()
         with RowWriter(Path(folder) / "rows.parquet") as writer:
-            for batch in batches(rows):
-                writer.write(encode.table(batch, [canonical(row.example) for row in batch]))
+            for batch in batch_rows(rows):
+                writer.write(encode.table(batch, [canonical_example(row.example) for row in batch]))
         return writer.keep(name, store)
 
 
 def load_rows(dataset: Dataset, store: Store) -> list[Row]:
     """The rows of a data set, in order. Raises IntegrityBroken when they are not what its digest says."""
-    return list(each_row(dataset, store))
+    return list(iterate_rows(dataset, store))
 
 
-def each_row(dataset: Dataset, store: Store) -> Iterator[Row]:
+def iterate_rows(dataset: Dataset, store: Store) -> Iterator[Row]:
     """The rows of a data set one after the other; the digest is known to be right only when the last one is out."""
     total, count = hashlib.sha256(), 0
     for batch in read_batches(store.objects.verified(dataset.container)):
-        columns = (batch.column(name).to_pylist() for name in SCHEMA.names)
+        columns = (batch.column(name).to_pylist() for name in ROW_SCHEMA.names)
         for row_id, file, line, example, rights in zip(*columns, strict=True):
             total.update(example.encode() + b"\n")
             count += 1
@@ -137,28 +137,28 @@ def read_batches(path: Path) -> Iterator[pa.Table]:
     """A container's rows in the columns of SCHEMA, a batch at a time. Raises IntegrityBroken when it is none."""
     try:
         with parquet.ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=BATCH):
-                yield pa.table(batch).select(SCHEMA.names)
+            for batch in file.iter_batches(batch_size=BATCH_ROWS):
+                yield pa.table(batch).select(ROW_SCHEMA.names)
     except (pa.ArrowInvalid, KeyError) as error:
         raise IntegrityBroken(
             "this is no container of rows", where=str(path), hint="it may be an older version's; run the audit again"
         ) from error
 
 
-def _bytes(texts: pa.StringArray) -> memoryview:
+def _text_bytes(texts: pa.StringArray) -> memoryview:
     """The bytes of all texts of an array, one after the other."""
     first = numpy.frombuffer(texts.buffers()[1], dtype=numpy.int32)[texts.offset : texts.offset + len(texts) + 1]
     return memoryview(texts.buffers()[2])[int(first[0]) : int(first[-1])]
 
 
-def batches(rows: Iterable[P]) -> Iterator[list[P]]:
+def batch_rows(rows: Iterable[RowT]) -> Iterator[list[RowT]]:
     """Rows in lists of at most BATCH; a file begins a new one, unless the list is still short.
 
     So the lists of a file stay the same when another file grows.
     """
-    batch: list[P] = []
+    batch: list[RowT] = []
     for row in rows:
-        if len(batch) >= BATCH or (len(batch) >= BATCH // 4 and row.file != batch[-1].file):
+        if len(batch) >= BATCH_ROWS or (len(batch) >= BATCH_ROWS // 4 and row.file != batch[-1].file):
             yield batch
             batch = []
         batch.append(row)
@@ -172,7 +172,7 @@ class RowEncoder:
     def __init__(self) -> None:
         self._rights: dict[int, tuple[Rights, str]] = {}
 
-    def table(self, rows: Sequence[Placed], examples: Sequence[str]) -> pa.Table:
+    def table(self, rows: Sequence[StorableRow], examples: Sequence[str]) -> pa.Table:
         """The rows in the columns of SCHEMA; `examples` are their canonical bytes."""
         rights = [row.rights for row in rows]
         same = all(one is rights[0] for one in rights)
@@ -184,7 +184,7 @@ class RowEncoder:
             [self._written(one) for one in rights[:1]] * len(rows) if same else [self._written(one) for one in rights],
         ]
         return pa.table(
-            [pa.array(values, type=kind) for values, kind in zip(columns, SCHEMA.types, strict=True)], SCHEMA
+            [pa.array(values, type=kind) for values, kind in zip(columns, ROW_SCHEMA.types, strict=True)], ROW_SCHEMA
         )
 
     def _written(self, rights: Rights) -> str:
@@ -195,24 +195,24 @@ class RowEncoder:
         return known[1]
 
 
-def canonical(example: Example) -> str:
+def canonical_example(example: Example) -> str:
     """`example.canonical()` as text, by a short way where the example holds nothing but plain text.
 
     RFC 8785 writes strings as Python's JSON encoder does without ASCII escapes; a test holds the two against each other.
     """
     fields = example.__dict__
-    turns = [_turn(turn) for turn in fields["messages"]]
-    if _further(fields) != _NONE or None in turns:
+    turns = [_canonical_message(turn) for turn in fields["messages"]]
+    if _other_example_fields(fields) != _NO_EXAMPLE_FIELDS or None in turns:
         return example.canonical().decode()
     labels = "null" if fields["labels"] is None else f"[{','.join(map(quoted, fields['labels']))}]"
     text = "null" if fields["text"] is None else quoted(fields["text"])
     return f'{{"labels":{labels},"messages":[{",".join(filter(None, turns))}],"text":{text}}}'
 
 
-def _turn(turn: Message) -> str | None:
+def _canonical_message(turn: Message) -> str | None:
     """A message of plain text in canonical bytes, None when it is another."""
     fields = turn.__dict__
-    if _more(fields) != _NOTHING:
+    if _other_message_fields(fields) != _NO_MESSAGE_FIELDS:
         return None
     parts = ""
     for part in fields["content"]:
@@ -222,15 +222,17 @@ def _turn(turn: Message) -> str | None:
     return f'{{"content":[{parts}],"role":"{fields["role"]}"}}'
 
 
-_further: Final = itemgetter(*(name for name in Example.model_fields if name not in ("messages", "text", "labels")))
-_more: Final = itemgetter(*(name for name in Message.model_fields if name not in ("role", "content")))
+_other_example_fields: Final = itemgetter(
+    *(name for name in Example.model_fields if name not in ("messages", "text", "labels"))
+)
+_other_message_fields: Final = itemgetter(*(name for name in Message.model_fields if name not in ("role", "content")))
 """Fields beyond plain text, whatever they come to be: an example that uses one takes the long way."""
-_NONE: Final = (None,) * (len(Example.model_fields) - 3)
-_NOTHING: Final = (None,) * (len(Message.model_fields) - 2)
+_NO_EXAMPLE_FIELDS: Final = (None,) * (len(Example.model_fields) - 3)
+_NO_MESSAGE_FIELDS: Final = (None,) * (len(Message.model_fields) - 2)
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """While rows are read, nothing looks for reference cycles: rows have none, and the search took a third of the time."""
     was = gc.isenabled()
     gc.disable()

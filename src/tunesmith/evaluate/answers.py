@@ -5,29 +5,25 @@ from dataclasses import dataclass, replace
 from math import log
 
 from jinja2.exceptions import TemplateError
+from transformers import PreTrainedTokenizerBase
 
-from tunesmith import process
 from tunesmith.artifacts import Message, Row
+from tunesmith.chat.answer_prefix import extract_answer, has_unclosed_reasoning
+from tunesmith.chat.encode import prompt_ids, text_ids
 from tunesmith.context import Context
-from tunesmith.data.chat import prompt_ids, text_ids
-from tunesmith.data.openings import answer_in, never_closed
 from tunesmith.errors import DataError
-from tunesmith.models.backends.labels import label_options
+from tunesmith.models.backends.label_scores import label_completions
 from tunesmith.models.backends.local import LocalModel
 from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import EvaluateSettings
-from tunesmith.scoring import Answer
+from tunesmith.scoring import SystemAnswer
 
-process.prepare()
-
-from transformers import PreTrainedTokenizerBase  # noqa: E402
-
-OVERLAP = 256
+WINDOW_OVERLAP_TOKENS = 256
 """Tokens of context that a window of a long text keeps of the window before it."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class DecoderEvaluation:
     """The held-out rows as they are put to a model, and how."""
 
     rows: Sequence[Row]
@@ -36,10 +32,12 @@ class Asked:
     context: Context
 
 
-def generated(model: LocalModel, asked: Asked, *, label: str, before: tuple[Message, ...] = ()) -> list[Answer]:
+def generate_answers(
+    model: LocalModel, asked: DecoderEvaluation, *, label: str, before: tuple[Message, ...] = ()
+) -> list[SystemAnswer]:
     """Greedy completions; `before` are examples put in front of the question, as turns of the same conversation."""
     prompts = [_prompt_ids(model, row, _with_examples(asked.task.prompt(row), before)) for row in asked.rows]
-    _refuse_long(model, prompts, asked)
+    _check_prompt_lengths(model, prompts, asked)
     with _Counter(asked.context, label, len(prompts)) as counter:
         outputs = model.generate(
             prompts,
@@ -49,25 +47,30 @@ def generated(model: LocalModel, asked: Asked, *, label: str, before: tuple[Mess
         )
     texts = [str(model.tokenizer.decode(ids, skip_special_tokens=True)) for ids in outputs]
     return [
-        replace(_answer(asked, row, answer_in(model.tokenizer, text)), unclosed=never_closed(model.tokenizer, text))
+        replace(
+            _make_answer(asked, row, extract_answer(model.tokenizer, text)),
+            unclosed=has_unclosed_reasoning(model.tokenizer, text),
+        )
         for row, text in zip(asked.rows, texts, strict=True)
     ]
 
 
-def chosen(model: LocalModel, asked: Asked, *, label: str, labels: Sequence[str]) -> list[Answer]:
+def choose_labels(
+    model: LocalModel, asked: DecoderEvaluation, *, label: str, labels: Sequence[str]
+) -> list[SystemAnswer]:
     """The label of the training rows that the model finds most likely, for every row."""
     prompts = [_prompt_ids(model, row, asked.task.prompt(row)) for row in asked.rows]
-    _refuse_long(model, prompts, asked)
+    _check_prompt_lengths(model, prompts, asked)
     with _Counter(asked.context, label, len(prompts)) as counter:
-        choices = model.choose(prompts, label_options(model.tokenizer, labels), report=counter.add)
-    return [_answer(asked, row, labels[choice.index]) for row, choice in zip(asked.rows, choices, strict=True)]
+        choices = model.choose(prompts, label_completions(model.tokenizer, labels), report=counter.add)
+    return [_make_answer(asked, row, labels[choice.index]) for row, choice in zip(asked.rows, choices, strict=True)]
 
 
 def _prompt_ids(model: LocalModel, row: Row, messages: tuple[Message, ...]) -> list[int]:
-    return prompt_of(model.tokenizer, row, messages)
+    return row_prompt_ids(model.tokenizer, row, messages)
 
 
-def prompt_of(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Message, ...]) -> list[int]:
+def row_prompt_ids(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Message, ...]) -> list[int]:
     """What the model is given. Raises DataError with the row's id when a message or the chat template stands against it."""
     try:
         return prompt_ids(tokenizer, messages, tools=row.example.tools)
@@ -78,26 +81,26 @@ def prompt_of(tokenizer: PreTrainedTokenizerBase, row: Row, messages: tuple[Mess
         raise DataError(what, where=f"{row.file}:{row.line}", hint="look at its roles and their order") from error
 
 
-def measured_bits(model: LocalModel, asked: Asked, *, label: str) -> list[Answer]:
+def measure_bits(model: LocalModel, asked: DecoderEvaluation, *, label: str) -> list[SystemAnswer]:
     """Bits that the model needs for each row's text; every token but the start is counted exactly once."""
     answers = []
     for row in asked.context.progress.track(asked.rows, label=label, total=len(asked.rows)):
         text = row.example.text or row.example.completion
-        answers.append(Answer(row_id=row.row_id, expected=text, output="", bits=_bits(model, text)))
+        answers.append(SystemAnswer(row_id=row.row_id, expected=text, output="", bits=_text_bits(model, text)))
     return answers
 
 
-def _bits(model: LocalModel, text: str) -> float:
+def _text_bits(model: LocalModel, text: str) -> float:
     start = model.tokenizer.bos_token_id
     ids = [start if start is not None else model.tokenizer.eos_token_id, *text_ids(model.tokenizer, text)]
-    size = min(model.context, 2 * OVERLAP) - OVERLAP
+    size = min(model.context, 2 * WINDOW_OVERLAP_TOKENS) - WINDOW_OVERLAP_TOKENS
     firsts = range(1, len(ids), size)
-    prompts = [tuple(ids[max(0, first - OVERLAP) : first]) for first in firsts]
+    prompts = [tuple(ids[max(0, first - WINDOW_OVERLAP_TOKENS) : first]) for first in firsts]
     completions = [tuple(ids[first : first + size]) for first in firsts]
     return -sum(sum(values) for values in model.logprobs(prompts, completions)) / log(2)
 
 
-def few_shot(training: Sequence[Row], asked: Asked, model: LocalModel) -> tuple[Message, ...]:
+def few_shot_messages(training: Sequence[Row], asked: DecoderEvaluation, model: LocalModel) -> tuple[Message, ...]:
     """Training examples as turns, seeded, as many of `shots` as leave room for every question and its answer."""
     settings = asked.settings
     room = model.context - settings.max_new_tokens
@@ -121,11 +124,11 @@ def _without_system(turns: tuple[Message, ...]) -> tuple[Message, ...]:
     return tuple(turn for turn in turns if turn.role != "system")
 
 
-def _answer(asked: Asked, row: Row, output: str) -> Answer:
-    return Answer(row_id=row.row_id, expected=asked.task.expected(row), output=output)
+def _make_answer(asked: DecoderEvaluation, row: Row, output: str) -> SystemAnswer:
+    return SystemAnswer(row_id=row.row_id, expected=asked.task.expected(row), output=output)
 
 
-def _refuse_long(model: LocalModel, prompts: Sequence[Sequence[int]], asked: Asked) -> None:
+def _check_prompt_lengths(model: LocalModel, prompts: Sequence[Sequence[int]], asked: DecoderEvaluation) -> None:
     for row, prompt in zip(asked.rows, prompts, strict=True):
         if len(prompt) >= model.context:
             raise DataError(

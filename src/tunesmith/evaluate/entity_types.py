@@ -4,20 +4,23 @@ from collections.abc import Sequence
 
 from tunesmith.artifacts import EntityTypeScores, Score
 from tunesmith.context import Context
-from tunesmith.scoring import Answer
-from tunesmith.scoring.entities import kinds_of, of_kind, table
+from tunesmith.scoring import SystemAnswer
+from tunesmith.scoring.entities import entity_count_table, entity_types_in, keep_entity_type
 from tunesmith.scoring.metrics.entity_f1 import EntityF1
 
 
-def entity_types(scores: Sequence[Score], metric: EntityF1, context: Context) -> tuple[EntityTypeScores, ...]:
+def score_entity_types(scores: Sequence[Score], metric: EntityF1, context: Context) -> tuple[EntityTypeScores, ...]:
     """One line a type, in the order of the alphabet; `scores` are those of the metric on every test row."""
-    kinds = sorted({kind for score in scores for kind in kinds_of(score, metric.entities)})
-    return tuple(_of_kind(kind, scores, metric, context) for kind in kinds)
+    kinds = sorted({kind for score in scores for kind in entity_types_in(score, metric.entities)})
+    return tuple(_score_type(kind, scores, metric, context) for kind in kinds)
 
 
-def _of_kind(kind: str, scores: Sequence[Score], metric: EntityF1, context: Context) -> EntityTypeScores:
+def _score_type(kind: str, scores: Sequence[Score], metric: EntityF1, context: Context) -> EntityTypeScores:
     """The same metric on the tags of one type alone."""
-    own = [metric.score(Answer(one.row_id, of_kind(one.expected, kind), of_kind(one.output, kind))) for one in scores]
-    right, predicted, support = table(own, metric.entities).sum(axis=0).astype(int).tolist()
+    own = [
+        metric.score(SystemAnswer(one.row_id, keep_entity_type(one.expected, kind), keep_entity_type(one.output, kind)))
+        for one in scores
+    ]
+    right, predicted, support = entity_count_table(own, metric.entities).sum(axis=0).astype(int).tolist()
     f1 = metric.estimate(own, context.rng(f"evaluate/{metric.id}/tuned/{kind}"))
     return EntityTypeScores(kind=kind, right=right, predicted=predicted, support=support, f1=f1)

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tunesmith import process
+import torch
+
 from tunesmith.artifacts import (
     Comparison,
     Dataset,
@@ -16,27 +17,29 @@ from tunesmith.artifacts import (
 from tunesmith.context import Context
 from tunesmith.data.rows import load_rows
 from tunesmith.errors import DataError
-from tunesmith.evaluate.answers import Asked, chosen, few_shot, generated, measured_bits
-from tunesmith.evaluate.baselines import baselines
-from tunesmith.evaluate.encoders import AskedEncoder, encoder_systems
-from tunesmith.evaluate.entity_types import entity_types
-from tunesmith.evaluate.seq2seq import AskedSeq2Seq, seq2seq_systems
-from tunesmith.evaluate.system import HeldOut, System, of_texts
+from tunesmith.evaluate.answers import (
+    DecoderEvaluation,
+    choose_labels,
+    few_shot_messages,
+    generate_answers,
+    measure_bits,
+)
+from tunesmith.evaluate.baselines import baseline_systems
+from tunesmith.evaluate.encoders import EncoderEvaluation, encoder_systems
+from tunesmith.evaluate.entity_types import score_entity_types
+from tunesmith.evaluate.seq2seq import Seq2SeqEvaluation, seq2seq_systems
+from tunesmith.evaluate.system import Evaluation, System, text_system
 from tunesmith.models.architecture import architecture_of
-from tunesmith.models.backends.local import LocalModel, open_local, without_adapter
+from tunesmith.models.backends.local import LocalModel, open_local, strip_adapter
 from tunesmith.models.loading import Precision
-from tunesmith.models.tasks import DecoderTask, EncoderDecoder, build_task
+from tunesmith.models.tasks import DecoderTask, Seq2seqTask, build_task
 from tunesmith.recipe import EvaluateSettings, TaskSettings
-from tunesmith.scoring import Answer, Metric, Pair, metrics_for
+from tunesmith.scoring import Metric, PairedScores, SystemAnswer, metrics_for
 from tunesmith.scoring.defaults import LABEL_METRICS, default_metrics
 from tunesmith.scoring.metrics.entity_f1 import EntityF1
 
-process.prepare()
-
-import torch  # noqa: E402
-
-SAMPLES = 8
-SHOWN = ("tuned", "base-plain", "base-prompted", "base-frozen")
+MAX_SAMPLES = 8
+SAMPLED_SYSTEMS = ("tuned", "base-plain", "base-prompted", "base-frozen")
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,8 @@ def run(inputs: EvaluateInputs, settings: EvaluateSettings, context: Context) ->
     training, rows = load_rows(inputs.training, context.store), load_rows(inputs.test, context.store)
     metrics = metrics_for(settings, settings.metrics or default_metrics(inputs.task))
     precision = inputs.trained.precision if settings.precision == "training" else settings.precision
-    asked, models = _models(inputs, rows, training, settings=settings, context=context, precision=precision)
-    learned = baselines(inputs.task, asked, training, metrics=metrics)
+    asked, models = _model_systems(inputs, rows, training, settings=settings, context=context, precision=precision)
+    learned = baseline_systems(inputs.task, asked, training, metrics=metrics)
     systems = [*models, *learned]
     scores = {system.name: _scores(system, metrics) for system in systems}
     return EvaluationReport(
@@ -84,14 +87,14 @@ def run(inputs: EvaluateInputs, settings: EvaluateSettings, context: Context) ->
             line
             for metric in metrics
             if isinstance(metric, EntityF1)
-            for line in entity_types(scores["tuned"][metric.id], metric, context)
+            for line in score_entity_types(scores["tuned"][metric.id], metric, context)
         ),
         samples=_samples(asked, systems),
         measured={"seconds": round(context.clock.seconds() - started, 2)},
     )
 
 
-def _models(
+def _model_systems(
     inputs: EvaluateInputs,
     rows: Sequence[Row],
     training: Sequence[Row],
@@ -99,58 +102,60 @@ def _models(
     settings: EvaluateSettings,
     context: Context,
     precision: Precision,
-) -> tuple[HeldOut, list[System]]:
+) -> tuple[Evaluation, list[System]]:
     """The rows as they are asked, and what the tuned model and its base say to them."""
     task = build_task(inputs.task, architecture_of(context.store.checkout(inputs.trained.base.tree)), training)
     if isinstance(task, DecoderTask):
-        asked = Asked(rows, task, settings, context)
-        return asked, _decoders(inputs, asked, training, precision=precision)
-    if isinstance(task, EncoderDecoder):
-        writer = AskedSeq2Seq(rows, task, settings, context, precision)
+        asked = DecoderEvaluation(rows, task, settings, context)
+        return asked, _decoder_systems(inputs, asked, training, precision=precision)
+    if isinstance(task, Seq2seqTask):
+        writer = Seq2SeqEvaluation(rows, task, settings, context, precision)
         return writer, seq2seq_systems(inputs.trained, writer)
-    encoder = AskedEncoder(rows, task, settings, context, precision)
+    encoder = EncoderEvaluation(rows, task, settings, context, precision)
     return encoder, encoder_systems(inputs.trained, training, encoder)
 
 
-def _decoders(inputs: EvaluateInputs, asked: Asked, training: Sequence[Row], *, precision: Precision) -> list[System]:
+def _decoder_systems(
+    inputs: EvaluateInputs, asked: DecoderEvaluation, training: Sequence[Row], *, precision: Precision
+) -> list[System]:
     """The tuned model, then its base plain and its base at its best without tuning; one model is in memory at a time."""
     trained, store = inputs.trained, asked.context.store
     folder = store.checkout(trained.base.tree)
     below = folder if trained.model.kind == "adapter" else None
     tuned = open_local(store.checkout(trained.model.tree), digest=trained.model.tree, base=below, dtype=precision)
-    first = _asked_tuned(tuned, asked)
-    base = without_adapter(tuned, folder, digest=trained.base.tree)
+    first = _tuned_system(tuned, asked)
+    base = strip_adapter(tuned, folder, digest=trained.base.tree)
     del tuned
     if base is None:
         base = open_local(folder, digest=trained.base.tree, dtype=precision)
-    return [first, *_asked_base(base, asked, training)]
+    return [first, *_base_systems(base, asked, training)]
 
 
-def _asked_tuned(tuned: LocalModel, asked: Asked) -> System:
+def _tuned_system(tuned: LocalModel, asked: DecoderEvaluation) -> System:
     match asked.task.settings.type:
         case "text":
-            return System("tuned", "likelihood of each text", measured_bits(tuned, asked, label="tuned"))
+            return System("tuned", "likelihood of each text", measure_bits(tuned, asked, label="tuned"))
         case "classify":
             labels = asked.task.labels
             how = f"the most likely of {len(labels)} labels"
-            return System("tuned", how, chosen(tuned, asked, label="tuned", labels=labels))
+            return System("tuned", how, choose_labels(tuned, asked, label="tuned", labels=labels))
         case _:
-            return of_texts("tuned", "greedy text", generated(tuned, asked, label="tuned"))
+            return text_system("tuned", "greedy text", generate_answers(tuned, asked, label="tuned"))
 
 
-def _asked_base(base: LocalModel, asked: Asked, training: Sequence[Row]) -> list[System]:
+def _base_systems(base: LocalModel, asked: DecoderEvaluation, training: Sequence[Row]) -> list[System]:
     if asked.task.settings.type == "text":
-        return [System("base-plain", "likelihood of each text", measured_bits(base, asked, label="base"))]
-    plain = of_texts("base-plain", "greedy text", generated(base, asked, label="base, plain"))
+        return [System("base-plain", "likelihood of each text", measure_bits(base, asked, label="base"))]
+    plain = text_system("base-plain", "greedy text", generate_answers(base, asked, label="base, plain"))
     if asked.task.settings.type == "classify":
         labels = asked.task.labels
         how = f"the most likely of {len(labels)} labels"
-        answers = chosen(base, asked, label="base, labels by likelihood", labels=labels)
+        answers = choose_labels(base, asked, label="base, labels by likelihood", labels=labels)
         return [plain, System("base-prompted", how, answers)]
-    before = few_shot(training, asked, base)
+    before = few_shot_messages(training, asked, base)
     how = f"greedy text after {len(before) // 2} training examples in the prompt"
-    answers = generated(base, asked, label="base, with examples", before=before)
-    return [plain, of_texts("base-prompted", how, answers)]
+    answers = generate_answers(base, asked, label="base, with examples", before=before)
+    return [plain, text_system("base-prompted", how, answers)]
 
 
 def _scores(system: System, metrics: Sequence[Metric]) -> dict[str, list[Score]]:
@@ -180,7 +185,7 @@ def _comparisons(
     tuned = scores["tuned"]
     return tuple(
         metric.compare(
-            Pair(tuned[metric.id], others[metric.id], name), context.rng(f"evaluate/pair/{metric.id}/{name}")
+            PairedScores(tuned[metric.id], others[metric.id], name), context.rng(f"evaluate/pair/{metric.id}/{name}")
         )
         for metric in metrics
         for name, others in scores.items()
@@ -188,20 +193,20 @@ def _comparisons(
     )
 
 
-def _samples(asked: HeldOut, systems: Sequence[System]) -> tuple[dict[str, str], ...]:
+def _samples(asked: Evaluation, systems: Sequence[System]) -> tuple[dict[str, str], ...]:
     """The first held-out rows with what each model said, for people to look at."""
-    models = [system for system in systems if system.name in SHOWN]
+    models = [system for system in systems if system.name in SAMPLED_SYSTEMS]
     return tuple(
         {
             "row_id": row.row_id,
             "place": f"{row.file}:{row.line}",
             "prompt": row.example.prompt_text[:2000],
             "expected": asked.task.expected(row),
-            **{system.name: _shown(system.answers[index]) for system in models},
+            **{system.name: _sample_text(system.answers[index]) for system in models},
         }
-        for index, row in enumerate(asked.rows[:SAMPLES])
+        for index, row in enumerate(asked.rows[:MAX_SAMPLES])
     )
 
 
-def _shown(answer: Answer) -> str:
+def _sample_text(answer: SystemAnswer) -> str:
     return "(no answer: its thoughts are never closed)" if answer.unclosed else answer.output

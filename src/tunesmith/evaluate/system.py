@@ -7,23 +7,23 @@ from typing import Protocol
 from tunesmith.artifacts import Row
 from tunesmith.context import Context
 from tunesmith.recipe import EvaluateSettings
-from tunesmith.scoring import Answer
+from tunesmith.scoring import SystemAnswer
 
 
-class Expecting(Protocol):
+class ExpectedAnswers(Protocol):
     """A task, as far as an answer is held against what a row expects."""
 
     def expected(self, row: Row) -> str: ...
 
 
-class HeldOut(Protocol):
+class Evaluation(Protocol):
     """The held-out rows, what they expect, and how they are asked."""
 
     @property
     def rows(self) -> Sequence[Row]: ...
 
     @property
-    def task(self) -> Expecting: ...
+    def task(self) -> ExpectedAnswers: ...
 
     @property
     def settings(self) -> EvaluateSettings: ...
@@ -38,16 +38,18 @@ class System:
 
     name: str
     how: str
-    answers: Sequence[Answer]
+    answers: Sequence[SystemAnswer]
     labels_only: bool = False
 
 
-def answers_of(asked: HeldOut, outputs: Sequence[str]) -> list[Answer]:
+def pair_answers(asked: Evaluation, outputs: Sequence[str]) -> list[SystemAnswer]:
     """What was said to each row beside what it expects."""
-    return [Answer(row.row_id, asked.task.expected(row), text) for row, text in zip(asked.rows, outputs, strict=True)]
+    return [
+        SystemAnswer(row.row_id, asked.task.expected(row), text) for row, text in zip(asked.rows, outputs, strict=True)
+    ]
 
 
-class Counted:
+class ProgressCounter:
     """Turns the batch reports of whatever answers into progress."""
 
     def __init__(self, context: Context, label: str, total: int) -> None:
@@ -65,7 +67,7 @@ class Counted:
             pass
 
 
-def of_texts(name: str, how: str, answers: Sequence[Answer]) -> System:
+def text_system(name: str, how: str, answers: Sequence[SystemAnswer]) -> System:
     """A system that writes texts: how many are thoughts to their end, and how many say nothing at all, is told wherever its
     scores are shown, for neither can score."""
     unclosed = sum(answer.unclosed for answer in answers)

@@ -8,46 +8,44 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from tunesmith import process
+from transformers import AutoConfig, PreTrainedConfig
 
-process.prepare()
-
-from transformers import AutoConfig, PreTrainedConfig  # noqa: E402
-
-OF_HEADS: Final = ("classifier", "seq_classif", "summary")
+HEAD_RATE_PREFIXES: Final = ("classifier", "seq_classif", "summary")
 """What the names of a classification head's rates begin with."""
 
 
 def set_dropout(config: Any, rate: float) -> None:
     """Put one rate in the place of all dropout rates of a config and of those in it; layers are never dropped whole."""
-    for part, name in _named(config):
+    for part, name in _dropout_fields(config):
         before, wanted = getattr(part, name), 0.0 if name.endswith("layerdrop") else rate
         if before is None or before != wanted:
             setattr(part, name, wanted)
 
 
-def dropout_of(folder: Path, *, classifies: bool) -> dict[str, float]:
+def configured_dropout(folder: Path, *, classifies: bool) -> dict[str, float]:
     """The rates above 0 that the config of a base states, by their names; of a classification head only if it gets one."""
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
-    rates = ((name, getattr(part, name)) for part, name in _named(config))
-    return {name: float(rate) for name, rate in rates if rate and (classifies or not name.startswith(OF_HEADS))}
+    rates = ((name, getattr(part, name)) for part, name in _dropout_fields(config))
+    return {
+        name: float(rate) for name, rate in rates if rate and (classifies or not name.startswith(HEAD_RATE_PREFIXES))
+    }
 
 
-def replaced(rates: dict[str, float], rate: float) -> str:
+def dropout_note(rates: dict[str, float], rate: float) -> str:
     """What is said of a base's own rates, e.g. `the base's own dropout (attn_pdrop 0.1) is off`."""
     named = ", ".join(f"{name} {value:g}" for name, value in rates.items())
     now = f"is {rate:g}, by train.base_dropout" if rate else "is off"
     return f"the base's own dropout ({named}) {now}"
 
 
-def _named(config: Any) -> Iterator[tuple[Any, str]]:
+def _dropout_fields(config: Any) -> Iterator[tuple[Any, str]]:
     """(config, name of a rate) of a config and of the configs in it. GPT-2 and its relatives write `attn_pdrop`."""
     for name, value in list(vars(config).items()):
         if isinstance(value, PreTrainedConfig):
-            yield from _named(value)
-        elif _is_rate(name) and (value is None or isinstance(value, int | float)):
+            yield from _dropout_fields(value)
+        elif _is_dropout_rate(name) and (value is None or isinstance(value, int | float)):
             yield config, name
 
 
-def _is_rate(name: str) -> bool:
+def _is_dropout_rate(name: str) -> bool:
     return "dropout" in name or name.endswith(("pdrop", "layerdrop"))

@@ -10,64 +10,61 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from tunesmith import process
-from tunesmith.errors import DataError, Misuse
-from tunesmith.models.dropout import set_dropout
-from tunesmith.models.loading import (
-    DTYPES,
-    NOT_THE_USERS,
-    Precision,
-    check_config,
-    check_present,
-    check_weights,
-    is_adapter,
-    open_tokenizer,
-)
-from tunesmith.models.writing import writing_of
-
-process.prepare()
-
-import torch  # noqa: E402
-from peft import PeftModel  # noqa: E402
-from safetensors import SafetensorError  # noqa: E402
-from torch import nn  # noqa: E402
-from transformers import (  # noqa: E402
+import torch
+from peft import PeftModel
+from safetensors import SafetensorError
+from torch import nn
+from transformers import (
     AutoConfig,
     AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging  # noqa: E402
+from transformers.utils import logging
 
-Kind = Literal["sequence", "token", "seq2seq"]
-AUTO: Final[dict[Kind, Any]] = {
+from tunesmith.errors import DataError, Misuse
+from tunesmith.models.dropout import set_dropout
+from tunesmith.models.loading import (
+    DTYPES,
+    IGNORED_PEFT_WARNINGS,
+    Precision,
+    check_config,
+    check_folder_exists,
+    check_has_safetensors,
+    is_adapter,
+    open_tokenizer,
+)
+from tunesmith.models.target_tokens import read_target_tokens
+
+HeadKind = Literal["sequence", "token", "seq2seq"]
+AUTO_CLASSES: Final[dict[HeadKind, Any]] = {
     "sequence": AutoModelForSequenceClassification,
     "token": AutoModelForTokenClassification,
     "seq2seq": AutoModelForSeq2SeqLM,
 }
-PIPELINES: Final[dict[Kind, str]] = {
+HUB_TASKS: Final[dict[HeadKind, str]] = {
     "sequence": "text-classification",
     "token": "token-classification",
     "seq2seq": "text2text-generation",
 }
 """The Hub's names of the tasks."""
 
-PEFT_TASKS: Final[dict[Kind, str]] = {"sequence": "SEQ_CLS", "token": "TOKEN_CLS", "seq2seq": "SEQ_2_SEQ_LM"}
-PROBLEMS: Final = {
+PEFT_TASKS: Final[dict[HeadKind, str]] = {"sequence": "SEQ_CLS", "token": "TOKEN_CLS", "seq2seq": "SEQ_2_SEQ_LM"}
+PROBLEM_TYPES: Final = {
     "single": "single_label_classification",
     "multi": "multi_label_classification",
     "score": "regression",
 }
-POOLER: Final = "pooler."
+POOLER_PREFIX: Final = "pooler."
 """A pooler reads one token for the head; a base saved without one gets a new one with the head."""
 
 
 @dataclass(frozen=True)
-class Head:
+class TaskHead:
     """What stands on the base. `labels` in the order of the logits; one that is named by nothing predicts a number."""
 
-    kind: Kind
+    kind: HeadKind
     labels: tuple[str, ...] = ()
     problem: str | None = None
 
@@ -77,9 +74,9 @@ class Head:
         return None if self.kind == "seq2seq" else max(1, len(self.labels))
 
 
-def load_headed(
+def load_with_head(
     folder: Path,
-    head: Head,
+    head: TaskHead,
     *,
     base: Path | None = None,
     dtype: Precision = "fp32",
@@ -92,20 +89,24 @@ def load_headed(
     noise. `dropout` takes the place of every dropout rate of the config. Raises MachineFailure when a folder is not there,
     DataError when its files cannot be used, Misuse for an adapter without its base or a base that has no such head.
     """
-    check_present(folder)
+    check_folder_exists(folder)
     if not is_adapter(folder):
         tokenizer = open_tokenizer(folder)
-        return _settled(_whole(folder, head, dtype, seed=seed, dropout=dropout), tokenizer, head, folder), tokenizer
+        return _with_generation_config(
+            _load_whole_model(folder, head, dtype, seed=seed, dropout=dropout), tokenizer, head, folder
+        ), tokenizer
     if base is None:
         hint = "give the folder of the base it was tuned from"
         raise Misuse("the folder holds an adapter, and no base was given", where=str(folder), hint=hint)
-    check_present(base)
-    check_weights(folder, "adapter_model*.safetensors")
+    check_folder_exists(base)
+    check_has_safetensors(folder, "adapter_model*.safetensors")
     tokenizer = open_tokenizer(folder if (folder / "tokenizer.json").is_file() else base)
-    trunk = _settled(_whole(base, head, dtype, seed=0, dropout=dropout), tokenizer, head, base)
+    trunk = _with_generation_config(
+        _load_whole_model(base, head, dtype, seed=0, dropout=dropout), tokenizer, head, base
+    )
     try:
         with warnings.catch_warnings():
-            for message in NOT_THE_USERS:
+            for message in IGNORED_PEFT_WARNINGS:
                 warnings.filterwarnings("ignore", message=message)
             model = PeftModel.from_pretrained(trunk, str(folder), is_trainable=False, autocast_adapter_dtype=False)
     except (ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
@@ -113,28 +114,28 @@ def load_headed(
     return model.eval(), tokenizer
 
 
-def _settled(model: Any, tokenizer: PreTrainedTokenizerBase, head: Head, folder: Path) -> Any:
+def _with_generation_config(model: Any, tokenizer: PreTrainedTokenizerBase, head: TaskHead, folder: Path) -> Any:
     """The model; one that writes does it as `writing.Writing` says, here and wherever it is saved to."""
     if head.kind == "seq2seq":
-        model.generation_config = writing_of(model, tokenizer, where=str(folder)).config(model)
+        model.generation_config = read_target_tokens(model, tokenizer, where=str(folder)).config(model)
     return model
 
 
-def _whole(folder: Path, head: Head, dtype: Precision, *, seed: int | None, dropout: float) -> Any:
+def _load_whole_model(folder: Path, head: TaskHead, dtype: Precision, *, seed: int | None, dropout: float) -> Any:
     check_config(folder)
-    check_weights(folder, "*.safetensors")
+    check_has_safetensors(folder, "*.safetensors")
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     if head.kind == "seq2seq" and getattr(config, "pad_token_id", None) is None:
         hint = "set pad_token_id in its config.json"
         raise DataError("the base does not say which token is padding", where=f"{folder}/config.json", hint=hint)
-    others = seed is not None and head.kind != "seq2seq" and tuple(config.id2label.values()) != names_of(head)
+    others = seed is not None and head.kind != "seq2seq" and tuple(config.id2label.values()) != logit_names(head)
     if head.kind != "seq2seq":
-        _name_labels(config, head)
+        _set_labels(config, head)
     set_dropout(config, dropout)
     try:
-        with _quietly(), torch.random.fork_rng():
+        with _quiet_transformers(), torch.random.fork_rng():
             torch.manual_seed(seed or 0)
-            loaded: Any = AUTO[head.kind].from_pretrained(
+            loaded: Any = AUTO_CLASSES[head.kind].from_pretrained(
                 str(folder),
                 config=config,
                 dtype=DTYPES[dtype],
@@ -150,16 +151,16 @@ def _whole(folder: Path, head: Head, dtype: Precision, *, seed: int | None, drop
     _check_sizes(report["mismatched_keys"], model, folder)
     _check_missing(sorted(report["missing_keys"]), model, folder, new_head=seed is not None and head.kind != "seq2seq")
     if others:
-        _draw_anew(model, set(report["missing_keys"]), seed=seed or 0)
+        _draw_new_output_layer(model, set(report["missing_keys"]), seed=seed or 0)
     return model.eval()
 
 
-def names_of(head: Head) -> tuple[str, ...]:
+def logit_names(head: TaskHead) -> tuple[str, ...]:
     """The names of the logits, in their order; a score has one logit."""
     return head.labels or ("score",)
 
 
-def _draw_anew(model: Any, drawn: set[str], *, seed: int) -> None:
+def _draw_new_output_layer(model: Any, drawn: set[str], *, seed: int) -> None:
     """Draw the last layer of a head that the base brings for labels of its own. `drawn`: what is new already."""
     generator = torch.Generator().manual_seed(seed)
     spread = float(getattr(model.config, "initializer_range", 0.02))
@@ -174,9 +175,9 @@ def _draw_anew(model: Any, drawn: set[str], *, seed: int) -> None:
             layer.bias.data.zero_()
 
 
-def _name_labels(config: Any, head: Head) -> None:
+def _set_labels(config: Any, head: TaskHead) -> None:
     """The labels and the kind of loss, as transformers' own pipelines read them."""
-    names = names_of(head)
+    names = logit_names(head)
     config.id2label = dict(enumerate(names))
     config.label2id = {name: at for at, name in enumerate(names)}
     config.problem_type = head.problem
@@ -185,7 +186,7 @@ def _name_labels(config: Any, head: Head) -> None:
 def _check_missing(missing: list[str], model: Any, folder: Path, *, new_head: bool) -> None:
     """Raises DataError for weights that are not there, but for those of a head that is to be new."""
     trunk = f"{model.base_model_prefix}."
-    bad = [name for name in missing if not new_head or (name.startswith(trunk) and POOLER not in name)]
+    bad = [name for name in missing if not new_head or (name.startswith(trunk) and POOLER_PREFIX not in name)]
     if bad:
         raise DataError(f"{len(bad)} weights are missing, the first is {bad[0]}", where=str(folder))
 
@@ -200,7 +201,7 @@ def _check_sizes(mismatched: Iterable[Any], model: Any, folder: Path) -> None:
         )
 
 
-def head_parts(model: Any) -> tuple[str, ...]:
+def head_module_names(model: Any) -> tuple[str, ...]:
     """Names of what is trained whole beside adapters in a classification model: all that is not its trunk, and the pooler."""
     outside = [
         name
@@ -212,7 +213,7 @@ def head_parts(model: Any) -> tuple[str, ...]:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def _quiet_transformers() -> Iterator[None]:
     """transformers lists the weights of a new head, and those of heads that are left aside, as if they were a fault."""
     before = logging.get_verbosity()
     logging.set_verbosity_error()

@@ -6,37 +6,34 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from tunesmith import process
-from tunesmith.errors import DataError, MachineFailure, Misuse
-from tunesmith.models.dropout import set_dropout
-
-process.prepare()
-
-import torch  # noqa: E402
-from peft import PeftModel  # noqa: E402
-from peft.tuners.tuners_utils import BaseTunerLayer  # noqa: E402
-from safetensors import SafetensorError  # noqa: E402
-from torch import nn  # noqa: E402
-from transformers import (  # noqa: E402
+import torch
+from peft import PeftModel
+from peft.tuners.tuners_utils import BaseTunerLayer
+from safetensors import SafetensorError
+from torch import nn
+from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging  # noqa: E402
+from transformers.utils import logging
+
+from tunesmith.errors import DataError, MachineFailure, Misuse
+from tunesmith.models.dropout import set_dropout
 
 logging.disable_progress_bar()
 
 Precision = Literal["fp32", "bf16"]
 DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
-PICKLES: Final = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
-ADAPTER_CONFIG: Final = "adapter_config.json"
-QUANTIZED: Final = "quantization.json"
+PICKLE_SUFFIXES: Final = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+ADAPTER_CONFIG_FILE: Final = "adapter_config.json"
+QUANTIZATION_FILE: Final = "quantization.json"
 """Beside an adapter that was trained over a base in 4 bits: over the whole base its answers would be others."""
 
-NOT_THE_USERS: Final = (
+IGNORED_PEFT_WARNINGS: Final = (
     "`is_gradient_checkpointing` is deprecated",
     "Model has `tie_word_embeddings=True` and a tied layer",
 )
@@ -45,7 +42,7 @@ NOT_THE_USERS: Final = (
 
 def is_adapter(folder: Path) -> bool:
     """Whether a folder holds an adapter, which needs a base, and not a whole model."""
-    return (folder / ADAPTER_CONFIG).is_file()
+    return (folder / ADAPTER_CONFIG_FILE).is_file()
 
 
 def load_folder(
@@ -60,24 +57,24 @@ def load_folder(
     comes without its base or 4 bits cannot be had here.
     """
     if four_bits:
-        check_quantizer("a base in 4 bits", where=str(folder), hint="load it without 4 bits")
-    check_present(folder)
+        check_bitsandbytes("a base in 4 bits", where=str(folder), hint="load it without 4 bits")
+    check_folder_exists(folder)
     if not is_adapter(folder):
-        return _model(folder, dtype, four_bits), open_tokenizer(folder)
+        return _load_causal_lm(folder, dtype, four_bits), open_tokenizer(folder)
     if base is None:
         hint = "give the folder of the base it was tuned from"
         raise Misuse("the folder holds an adapter, and no base was given", where=str(folder), hint=hint)
-    check_present(base)
-    check_weights(folder, "adapter_model*.safetensors")
-    if (folder / QUANTIZED).is_file() and not four_bits:
-        check_quantizer("an adapter that was trained over a base in 4 bits", where=str(folder), hint="use a GPU")
+    check_folder_exists(base)
+    check_has_safetensors(folder, "adapter_model*.safetensors")
+    if (folder / QUANTIZATION_FILE).is_file() and not four_bits:
+        check_bitsandbytes("an adapter that was trained over a base in 4 bits", where=str(folder), hint="use a GPU")
         four_bits = True
-    trunk = _model(base, dtype, four_bits)
+    trunk = _load_causal_lm(base, dtype, four_bits)
     try:
-        config = json.loads((folder / ADAPTER_CONFIG).read_bytes())
-        _make_room(trunk, config)
+        config = json.loads((folder / ADAPTER_CONFIG_FILE).read_bytes())
+        _resize_for_added_tokens(trunk, config)
         with warnings.catch_warnings():
-            for message in NOT_THE_USERS:
+            for message in IGNORED_PEFT_WARNINGS:
                 warnings.filterwarnings("ignore", message=message)
             # DoRA's magnitudes lose too much in bf16.
             model = PeftModel.from_pretrained(
@@ -88,7 +85,7 @@ def load_folder(
     return model.eval(), open_tokenizer(folder if (folder / "tokenizer.json").is_file() else base)
 
 
-def _make_room(trunk: Any, config: dict[str, Any]) -> None:
+def _resize_for_added_tokens(trunk: Any, config: dict[str, Any]) -> None:
     """Give a base the rows of tokens that were added for its adapter, which has what is in them."""
     given = config.get("trainable_token_indices") or {}
     added = [number for ids in (given.values() if isinstance(given, dict) else [given]) for number in ids]
@@ -103,18 +100,18 @@ def load_merged(folder: Path, *, base: Path, dtype: Precision = "fp32") -> tuple
     says so: peft 0.21 would change both by what is meant for one. Every weight is rounded once, to `dtype`. Raises what
     `load_folder` does, and Misuse for an adapter over a base in 4 bits, whose rounded matrices no whole one can stand for.
     """
-    if (folder / QUANTIZED).is_file():
+    if (folder / QUANTIZATION_FILE).is_file():
         hint = "release the adapter beside its base"
         raise Misuse("an adapter over a base in 4 bits cannot be merged exactly", where=str(folder), hint=hint)
     model, tokenizer = load_folder(folder, base=base, dtype=dtype)
     if not isinstance(model, PeftModel):
         raise Misuse("the folder holds no adapter", where=str(folder), hint="give the folder of an adapter")
     whole: Any = model
-    _untie(whole.get_base_model())
+    _untie_adapted_head(whole.get_base_model())
     return whole.merge_and_unload().eval(), tokenizer
 
 
-def bare(model: Any) -> Any | None:
+def without_adapter(model: Any) -> Any | None:
     """The model under a PeftModel with its adapter taken out, or None: for a model without one, for one in 4 bits, and where
     the adapter has more than low-rank matrices: whole modules, rows of the embeddings, biases. The tensors are the base's own:
     nothing is computed, and nothing is rounded."""
@@ -127,7 +124,7 @@ def bare(model: Any) -> Any | None:
     return whole.unload().eval()
 
 
-def _untie(causal: Any) -> None:
+def _untie_adapted_head(causal: Any) -> None:
     """Give the head of a model under an adapter a matrix of its own, if an adapter is on it or on the embeddings it shares."""
     pair: list[Any] = [causal.get_output_embeddings(), causal.get_input_embeddings()]
     adapted = [isinstance(layer, BaseTunerLayer) for layer in pair]
@@ -139,17 +136,17 @@ def _untie(causal: Any) -> None:
         config.tie_word_embeddings = False
 
 
-def load_frame(folder: Path, *, dtype: Precision = "fp32") -> tuple[Any, PreTrainedTokenizerBase]:
+def load_meta_model(folder: Path, *, dtype: Precision = "fp32") -> tuple[Any, PreTrainedTokenizerBase]:
     """The model without its weights, every tensor on torch's meta device, and its tokenizer; no weight file is opened."""
-    check_present(folder)
+    check_folder_exists(folder)
     check_config(folder)
-    config = _config(folder)
+    config = _config_without_dropout(folder)
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=DTYPES[dtype], trust_remote_code=False)
     return model.eval(), open_tokenizer(folder)
 
 
-def check_quantizer(what: str, *, where: str, hint: str) -> None:
+def check_bitsandbytes(what: str, *, where: str, hint: str) -> None:
     """Raises Misuse unless there is a CUDA device and bitsandbytes is installed, both of which `what` needs."""
     if not torch.cuda.is_available():
         raise Misuse(f"{what} needs a CUDA device, and there is none", where=where, hint=hint)
@@ -169,31 +166,35 @@ def context_length(model: Any) -> int:
     return min([int(text.max_position_embeddings), *turns])
 
 
-def check_present(folder: Path) -> None:
+def check_folder_exists(folder: Path) -> None:
     """Raises MachineFailure when there is no such folder."""
     if not folder.is_dir():
         raise MachineFailure("there is no such model folder", where=str(folder), hint="is the disk mounted?")
 
 
-def check_weights(folder: Path, pattern: str) -> None:
+def check_has_safetensors(folder: Path, pattern: str) -> None:
     """Raises DataError when no file of the folder matches `pattern`; a pickle is named."""
     if any(folder.glob(pattern)):
         return
-    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
+    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLE_SUFFIXES)
     if pickles:
         hint = "a pickle can run code; convert the weights to safetensors"
         raise DataError(f"the weights are a pickle ({pickles[0]})", where=str(folder), hint=hint)
     raise DataError("no .safetensors weights", where=str(folder), hint="safetensors is the only format that is loaded")
 
 
-def _model(folder: Path, dtype: Precision, four_bits: bool) -> Any:
+def _load_causal_lm(folder: Path, dtype: Precision, four_bits: bool) -> Any:
     check_config(folder)
-    check_weights(folder, "*.safetensors")
-    smaller = {"quantization_config": _nf4(dtype), "device_map": {"": torch.cuda.current_device()}} if four_bits else {}
+    check_has_safetensors(folder, "*.safetensors")
+    smaller = (
+        {"quantization_config": _nf4_config(dtype), "device_map": {"": torch.cuda.current_device()}}
+        if four_bits
+        else {}
+    )
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             str(folder),
-            config=_config(folder),
+            config=_config_without_dropout(folder),
             dtype=DTYPES[dtype],
             trust_remote_code=False,
             local_files_only=True,
@@ -211,14 +212,14 @@ def _model(folder: Path, dtype: Precision, four_bits: bool) -> Any:
     return model.eval()
 
 
-def _config(folder: Path) -> Any:
+def _config_without_dropout(folder: Path) -> Any:
     """The config with all dropout off: a decoder is trained without it, and answers without it in any case."""
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     set_dropout(config, 0.0)
     return config
 
 
-def _nf4(dtype: Precision) -> BitsAndBytesConfig:
+def _nf4_config(dtype: Precision) -> BitsAndBytesConfig:
     """4-bit NormalFloat with its scales quantised once more (Dettmers et al. 2023, arXiv 2305.14314), products in `dtype`."""
     return BitsAndBytesConfig(
         load_in_4bit=True,

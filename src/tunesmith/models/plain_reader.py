@@ -6,26 +6,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from tunesmith import process
+import torch
+from transformers import AutoConfig, AutoModel, PreTrainedTokenizerBase
+
 from tunesmith.artifacts import Example, Row
 from tunesmith.errors import DataError
-from tunesmith.models.architecture import positions_of
-from tunesmith.models.reading import Bound, Reading
-from tunesmith.models.shapes import Architecture
-from tunesmith.models.tasks import Task, beyond, build_task
+from tunesmith.models.architecture import max_positions
+from tunesmith.models.reader_protocol import TokenBound, TokenCounts
+from tunesmith.models.task_support import Architecture
+from tunesmith.models.tasks import Task, build_task, tokens_beyond_window
 from tunesmith.recipe import TaskSettings
 
-process.prepare()
-
-import torch  # noqa: E402
-from transformers import AutoConfig, AutoModel, PreTrainedTokenizerBase  # noqa: E402
-
-ENDLESS: Final = 2**31
-ROW_ID: Final = "0" * 16
-FRAME: Final = 8
+NO_TOKEN_LIMIT: Final = 2**31
+PLACEHOLDER_ROW_ID: Final = "0" * 16
+MAX_FRAME_TOKENS: Final = 8
 """More tokens than any tokenizer puts around a text or a pair of them."""
 
-GROWTH: Final = 11
+MAX_NORMALIZED_BYTES_PER_BYTE: Final = 11
 """UTF-8 bytes that a byte beyond ASCII can become in a normal form: NFKC at most (Unicode Standard Annex 15, UAX FAQ)."""
 
 
@@ -49,22 +46,22 @@ class PlainReader:
     def cuts_texts(self) -> bool:
         return False
 
-    def bound(self, shape: Example) -> Bound:
+    def bound(self, shape: Example) -> TokenBound:
         """Every token stands for a byte or more of the text in its normal form, and a few stand around it."""
         parts = max(1, len(shape.messages), len(shape.tokens or ()))
-        frame = FRAME + parts + len((self.task.instruction or "").encode()) * GROWTH
-        return Bound(frame, 1, 1 if self._has_no_normal_form else GROWTH)
+        frame = MAX_FRAME_TOKENS + parts + len((self.task.instruction or "").encode()) * MAX_NORMALIZED_BYTES_PER_BYTE
+        return TokenBound(frame, 1, 1 if self._has_no_normal_form else MAX_NORMALIZED_BYTES_PER_BYTE)
 
-    def read(self, example: Example) -> Reading:
-        row = Row(row_id=ROW_ID, file="", line=1, example=example)
+    def read(self, example: Example) -> TokenCounts:
+        row = Row(row_id=PLACEHOLDER_ROW_ID, file="", line=1, example=example)
         try:
-            pieces = self._task.encode(row, self.tokenizer, window=ENDLESS, objective="completion")
+            pieces = self._task.encode(row, self.tokenizer, window=NO_TOKEN_LIMIT, objective="completion")
         except DataError as error:
-            return Reading(problem=error.what.removeprefix(f"row {ROW_ID}: "))
+            return TokenCounts(problem=error.what.removeprefix(f"row {PLACEHOLDER_ROW_ID}: "))
         if not all(piece.supervised for piece in pieces):
-            return Reading(problem="there is nothing to train on")
-        lost = [beyond(piece, self.window) for piece in pieces]
-        return Reading(
+            return TokenCounts(problem="there is nothing to train on")
+        lost = [tokens_beyond_window(piece, self.window) for piece in pieces]
+        return TokenCounts(
             tokens=max(max(piece.sides) for piece in pieces),
             lost=sum(tokens for tokens, _ in lost),
             trained=sum(piece.supervised for piece in pieces),
@@ -80,9 +77,9 @@ class PlainReader:
         return json.loads(self.tokenizer.backend_tokenizer.to_str()).get("normalizer") is None
 
 
-def positions_in(folder: Path, tokenizer: PreTrainedTokenizerBase) -> int:
+def max_positions_in_folder(folder: Path, tokenizer: PreTrainedTokenizerBase) -> int:
     """As `positions_of`, from a folder's config alone."""
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     with torch.device("meta"):
         model = AutoModel.from_config(config, trust_remote_code=False)
-    return positions_of(model, tokenizer)
+    return max_positions(model, tokenizer)

@@ -7,30 +7,27 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Final
 
-from tunesmith import process
+from jinja2.exceptions import TemplateError
+from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase
+
 from tunesmith.artifacts import Example, Row, Text
+from tunesmith.chat.encode import control_tokens, render_conversation
 from tunesmith.context import Context
-from tunesmith.data.chat import control_tokens, render
 from tunesmith.errors import DataError
 from tunesmith.models.architecture import architecture_of
-from tunesmith.models.bases.prepare import prepared_base
+from tunesmith.models.bases.prepare import prepare_base
 from tunesmith.models.loading import context_length, open_tokenizer
-from tunesmith.models.plain_reader import PlainReader, positions_in
-from tunesmith.models.reading import Bound, Reader, Reading
-from tunesmith.models.tasks import DecoderTask, named_task
+from tunesmith.models.plain_reader import PlainReader, max_positions_in_folder
+from tunesmith.models.reader_protocol import Reader, TokenBound, TokenCounts
+from tunesmith.models.tasks import DecoderTask, build_task_with_labels
 from tunesmith.recipe import BaseSettings, NewBase, TaskSettings, TrainSettings
 
-process.prepare()
-
-from jinja2.exceptions import TemplateError  # noqa: E402
-from transformers import AutoConfig, AutoTokenizer, PreTrainedTokenizerBase  # noqa: E402
-
-ENDLESS: Final = 2**31
-ROW_ID: Final = "0" * 16
-GROWTH: Final = 11
+NO_TOKEN_LIMIT: Final = 2**31
+PLACEHOLDER_ROW_ID: Final = "0" * 16
+MAX_NORMALIZED_BYTES_PER_BYTE: Final = 11
 """UTF-8 bytes that a byte beyond ASCII can become in a normal form: NFKC at most (Unicode Standard Annex 15, UAX FAQ)."""
 
-WORD: Final = "qvxz{}zxvq"
+TEXT_PLACEHOLDER: Final = "qvxz{}zxvq"
 """Stands for a message's text, numbered, where a template is tried."""
 
 
@@ -53,38 +50,40 @@ class BaseReader:
     def cuts_texts(self) -> bool:
         return self.task.type == "text"
 
-    def bound(self, shape: Example) -> Bound:
+    def bound(self, shape: Example) -> TokenBound:
         """Every token stands for a byte or more, once the tokenizer has brought the text into its normal form.
 
         The template is taken to write a message as often as it writes a word in its place.
         """
-        words = [WORD.format(number) for number in range(len(shape.messages))]
+        words = [TEXT_PLACEHOLDER.format(number) for number in range(len(shape.messages))]
         said = zip(shape.messages, words, strict=True)
         turns = tuple(turn.model_copy(update={"content": (Text(text=word),)}) for turn, word in said)
         try:
-            spoken = self._task.messages(_row(shape.model_copy(update={"messages": turns})))
-            text = render(self.tokenizer, spoken, ask=False, tools=shape.tools)
+            spoken = self._task.messages(_row_of_example(shape.model_copy(update={"messages": turns})))
+            text = render_conversation(self.tokenizer, spoken, ask=False, tools=shape.tools)
         except TemplateError as error:
             roles = ", ".join(turn.role for turn in turns)
             raise DataError(f"the chat template refuses the roles {roles}: {error}") from error
         times = max((text.count(word) for word in words), default=1)
         frame = reduce(lambda left, word: left.replace(word, ""), words, self._shortened(text))
-        return Bound(weight(frame, GROWTH) + 2, max(1, times), self._growth)
+        return TokenBound(weighted_bytes(frame, MAX_NORMALIZED_BYTES_PER_BYTE) + 2, max(1, times), self._growth)
 
     def _shortened(self, text: str) -> str:
         """The text with one character for each special token, which is one token."""
         special = {token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special}
         return reduce(lambda left, name: left.replace(name, "."), sorted(special, key=len, reverse=True), text)
 
-    def read(self, example: Example) -> Reading:
+    def read(self, example: Example) -> TokenCounts:
         try:
-            pieces = self._task.encode(_row(example), self.tokenizer, window=ENDLESS, objective=self.objective)
+            pieces = self._task.encode(
+                _row_of_example(example), self.tokenizer, window=NO_TOKEN_LIMIT, objective=self.objective
+            )
         except DataError as error:
-            return Reading(problem=error.what.removeprefix(f"row {ROW_ID}: "))
+            return TokenCounts(problem=error.what.removeprefix(f"row {PLACEHOLDER_ROW_ID}: "))
         if not all(piece.supervised for piece in pieces):
-            return Reading(problem="there is no token to train on")
+            return TokenCounts(problem="there is no token to train on")
         spans = [span for piece in pieces for span in piece.spans]
-        return Reading(
+        return TokenCounts(
             tokens=max(len(piece.ids) for piece in pieces),
             lost=sum(max(0, len(piece.ids) - self.window) for piece in pieces),
             trained=sum(piece.supervised for piece in pieces),
@@ -99,7 +98,7 @@ class BaseReader:
     def _growth(self) -> int:
         """A tokenizer without a normal form, or whose form only marks spaces, adds no bytes that are not one token."""
         made = json.loads(self.tokenizer.backend_tokenizer.to_str())
-        return 1 if made.get("normalizer") is None else GROWTH
+        return 1 if made.get("normalizer") is None else MAX_NORMALIZED_BYTES_PER_BYTE
 
 
 def open_reader(base: BaseSettings, task: TaskSettings, context: Context, *, train: TrainSettings) -> Reader | None:
@@ -109,27 +108,27 @@ def open_reader(base: BaseSettings, task: TaskSettings, context: Context, *, tra
     """
     if isinstance(base, NewBase):
         return None
-    model = prepared_base(base, task, context, train=train)
+    model = prepare_base(base, task, context, train=train)
     folder = context.store.checkout(model.tree)
     shape = architecture_of(folder)
-    named_task(task, shape, ())
+    build_task_with_labels(task, shape, ())
     if shape != "decoder":
         plain = open_tokenizer(folder)
-        limit = positions_in(folder, plain)
+        limit = max_positions_in_folder(folder, plain)
         return PlainReader(model.name, model.tree, min(train.max_tokens or limit, limit), task, shape, plain)
-    tokenizer, positions = _load(folder)
+    tokenizer, positions = _load_tokenizer_and_context(folder)
     window = min(train.max_tokens or positions, positions)
     return BaseReader(model.name, model.tree, window, task, train.objective, tokenizer)
 
 
-def weight(text: str, beyond: int) -> int:
+def weighted_bytes(text: str, beyond: int) -> int:
     """Bytes of a text, those beyond ASCII counted `beyond` times."""
     size = len(text.encode())
     plain = sum(map(str.isascii, text))
     return plain + beyond * (size - plain)
 
 
-def _load(folder: Path) -> tuple[PreTrainedTokenizerBase, int]:
+def _load_tokenizer_and_context(folder: Path) -> tuple[PreTrainedTokenizerBase, int]:
     """The tokenizer of a folder and how many positions its model has."""
     if not (folder / "tokenizer.json").is_file():
         raise DataError("no tokenizer.json", where=str(folder), hint="save the tokenizer in its fast form")
@@ -142,5 +141,5 @@ def _load(folder: Path) -> tuple[PreTrainedTokenizerBase, int]:
     return tokenizer, context_length(SimpleNamespace(config=config))
 
 
-def _row(example: Example) -> Row:
-    return Row(row_id=ROW_ID, file="", line=1, example=example)
+def _row_of_example(example: Example) -> Row:
+    return Row(row_id=PLACEHOLDER_ROW_ID, file="", line=1, example=example)

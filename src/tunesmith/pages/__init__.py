@@ -1,27 +1,38 @@
 """Pages: what HTML reports share. One file each, style and charts inside, no script, nothing fetched; text stays text."""
 
 from tunesmith.pages.banner import Headline, Tile
-from tunesmith.pages.charts import EACH, HELD, KEYS, MEAN, POINTS, Bar, Curve, bars, curve, round_ticks
-from tunesmith.pages.columns import Column, columns
-from tunesmith.pages.document import environment, style
+from tunesmith.pages.charts import (
+    LEGEND_HEIGHT,
+    MAX_DRAWN_POINTS,
+    MEAN_LINE,
+    STEP_LINE,
+    VALIDATION_LINE,
+    ChartBar,
+    LineSeries,
+    bar_chart,
+    line_chart,
+    round_ticks,
+)
+from tunesmith.pages.document import page_style, template_environment
 from tunesmith.pages.figure import Figure
+from tunesmith.pages.histogram import HistogramColumn, histogram_chart
 
 __all__ = [
     "Headline",
     "Tile",
-    "EACH",
-    "HELD",
-    "KEYS",
-    "MEAN",
-    "POINTS",
-    "Bar",
-    "Column",
-    "Curve",
+    "STEP_LINE",
+    "VALIDATION_LINE",
+    "LEGEND_HEIGHT",
+    "MEAN_LINE",
+    "MAX_DRAWN_POINTS",
+    "ChartBar",
+    "HistogramColumn",
+    "LineSeries",
     "Figure",
-    "bars",
-    "columns",
-    "curve",
-    "environment",
+    "bar_chart",
+    "histogram_chart",
+    "line_chart",
+    "template_environment",
     "round_ticks",
-    "style",
+    "page_style",
 ]

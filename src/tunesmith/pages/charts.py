@@ -10,22 +10,22 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
-WIDTH: Final = 320
-ROW: Final = 44
-EACH, MEAN, HELD = "line faint", "line", "line held"
+CHART_WIDTH: Final = 320
+BAR_ROW_HEIGHT: Final = 44
+STEP_LINE, MEAN_LINE, VALIDATION_LINE = "line faint", "line", "line held"
 """Classes of strokes: a noisy line, a line or running mean, joined dots."""
 
-Place = Callable[[float, float], tuple[float, float]]
-KEYS: Final = 24
-KEYS_AT: Final = (0, 88, 203)
+Projection = Callable[[float, float], tuple[float, float]]
+LEGEND_HEIGHT: Final = 24
+LEGEND_X_POSITIONS: Final = (0, 88, 203)
 """Units below a chart for the names of its strokes, and where they begin; `rows held back` just ends within the chart."""
 
-POINTS: Final = 160
+MAX_DRAWN_POINTS: Final = 160
 """Most points that a line is drawn with; longer curves are averaged in equal runs."""
 
 
 @dataclass(frozen=True)
-class Bar:
+class ChartBar:
     """One bar from 0 to `value`; `low` and `high` draw the interval, `strong` the one the reader came for."""
 
     name: str
@@ -37,7 +37,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Curve:
+class LineSeries:
     """Points (x, y) with increasing x; `dots`, e.g. held-out losses, are joined over them. `noisy` adds the running mean.
 
     `keys` name the strokes below the chart: class of the stroke and its name; none for a chart with one line.
@@ -49,16 +49,16 @@ class Curve:
     keys: tuple[tuple[str, str], ...] = ()
 
 
-def bars(items: Sequence[Bar], *, top: float, label: str) -> Markup:
+def bar_chart(items: Sequence[ChartBar], *, top: float, label: str) -> Markup:
     """Horizontal bars on the scale 0 to `top`, name and value above each."""
-    rows = [_bar(item, index * ROW, top) for index, item in enumerate(items)]
-    return _svg(len(items) * ROW, label, Markup("").join(rows))
+    rows = [_bar_row(item, index * BAR_ROW_HEIGHT, top) for index, item in enumerate(items)]
+    return _svg(len(items) * BAR_ROW_HEIGHT, label, Markup("").join(rows))
 
 
-def curve(data: Curve, *, label: str, from_zero: bool) -> Markup:
+def line_chart(data: LineSeries, *, label: str, from_zero: bool) -> Markup:
     """One line over its steps; a noisy one in light, with its running mean in strong. Ticks at round numbers."""
     height, left, right, above, below = 200, 46, 8, 10, 24
-    points = _thinned(data.points)
+    points = _downsample(data.points)
     heights = [y for _, y in (*points, *data.dots)]
     low, high = (0.0 if from_zero else min(heights)), max(heights)
     ticks = round_ticks(low, high)
@@ -66,21 +66,21 @@ def curve(data: Curve, *, label: str, from_zero: bool) -> Markup:
     first, last = points[0][0], max(points[-1][0], points[0][0] + 1)
 
     def at(x: float, y: float) -> tuple[float, float]:
-        across = left + (x - first) / (last - first) * (WIDTH - left - right)
+        across = left + (x - first) / (last - first) * (CHART_WIDTH - left - right)
         return across, above + (high - y) / (high - low) * (height - above - below)
 
     parts = [_tick(value, at(first, value)[1], left, right) for value in ticks]
     if data.noisy:
-        parts.append(_path(points, EACH, at))
-    parts.append(_path(_smoothed(points) if data.noisy else points, MEAN, at))
+        parts.append(_path(points, STEP_LINE, at))
+    parts.append(_path(_running_mean(points) if data.noisy else points, MEAN_LINE, at))
     if len(data.dots) > 1:
-        parts.append(_path(data.dots, HELD, at))
+        parts.append(_path(data.dots, VALIDATION_LINE, at))
     parts += [_dot(*at(x, y)) for x, y in data.dots]
     base = height - 6
     parts.append(_text(left, base, f"step {first:g}", "tick"))
-    parts.append(_text(WIDTH - right, base, f"step {points[-1][0]:g}", "tick end"))
-    parts += [_key(x, height + 16, *key) for x, key in zip(KEYS_AT, data.keys, strict=False)]
-    return _svg(height + (KEYS if data.keys else 0), label, Markup("").join(parts))
+    parts.append(_text(CHART_WIDTH - right, base, f"step {points[-1][0]:g}", "tick end"))
+    parts += [_legend_entry(x, height + 16, *key) for x, key in zip(LEGEND_X_POSITIONS, data.keys, strict=False)]
+    return _svg(height + (LEGEND_HEIGHT if data.keys else 0), label, Markup("").join(parts))
 
 
 def round_ticks(low: float, high: float, most: int = 4) -> list[float]:
@@ -96,23 +96,23 @@ def round_ticks(low: float, high: float, most: int = 4) -> list[float]:
 
 def _svg(height: float, label: str, inside: Markup) -> Markup:
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, f"{height:g}", label, inside
+        CHART_WIDTH, f"{height:g}", label, inside
     )
 
 
-def _bar(item: Bar, y: float, top: float) -> Markup:
+def _bar_row(item: ChartBar, y: float, top: float) -> Markup:
     def across(value: float) -> float:
-        return max(0.0, min(value / top if top > 0 else 0.0, 1.0)) * WIDTH
+        return max(0.0, min(value / top if top > 0 else 0.0, 1.0)) * CHART_WIDTH
 
     kind = "bar strong" if item.strong else "bar"
     parts = [
         _text(0, y + 13, item.name, "label strong" if item.strong else "label"),
-        _text(WIDTH, y + 13, item.text, "value strong" if item.strong else "value"),
-        _rectangle(0, y + 20, WIDTH, "track"),
+        _text(CHART_WIDTH, y + 13, item.text, "value strong" if item.strong else "value"),
+        _rectangle(0, y + 20, CHART_WIDTH, "track"),
         _rectangle(0, y + 20, across(item.value), kind),
     ]
     if item.low is not None and item.high is not None:
-        parts.append(_whisker(across(item.low), across(item.high), y + 25))
+        parts.append(_interval_mark(across(item.low), across(item.high), y + 25))
     return Markup("").join(parts)
 
 
@@ -121,14 +121,14 @@ def _rectangle(x: float, y: float, width: float, kind: str) -> Markup:
     return Markup(shape).format(kind, f"{x:.1f}", f"{y:.1f}", f"{width:.1f}")
 
 
-def _whisker(low: float, high: float, y: float) -> Markup:
-    low, high = max(low, 0.8), min(high, WIDTH - 0.8)
+def _interval_mark(low: float, high: float, y: float) -> Markup:
+    low, high = max(low, 0.8), min(high, CHART_WIDTH - 0.8)
     caps = "".join(f"M{x:.1f} {y - 5:.1f}V{y + 5:.1f}" for x in (low, high))
     return Markup('<path class="whisker" d="M{} {}H{}{}"/>').format(f"{low:.1f}", f"{y:.1f}", f"{high:.1f}", caps)
 
 
 def _tick(value: float, y: float, left: float, right: float) -> Markup:
-    grid = Markup('<path class="grid" d="M{} {}H{}"/>').format(f"{left:g}", f"{y:.1f}", f"{WIDTH - right:g}")
+    grid = Markup('<path class="grid" d="M{} {}H{}"/>').format(f"{left:g}", f"{y:.1f}", f"{CHART_WIDTH - right:g}")
     return grid + _text(left - 6, y + 4, f"{value:g}", "tick end")
 
 
@@ -136,7 +136,7 @@ def _text(x: float, y: float, text: str, kind: str) -> Markup:
     return Markup('<text class="{}" x="{}" y="{}">{}</text>').format(kind, f"{x:.1f}", f"{y:.1f}", escape(text))
 
 
-def _path(points: Sequence[tuple[float, float]], kind: str, at: Place) -> Markup:
+def _path(points: Sequence[tuple[float, float]], kind: str, at: Projection) -> Markup:
     places = [at(x, y) for x, y in points]
     drawn = "".join(f"{'L' if index else 'M'}{x:.1f} {y:.1f}" for index, (x, y) in enumerate(places))
     return Markup('<path class="{}" d="{}"/>').format(kind, drawn)
@@ -146,20 +146,20 @@ def _dot(x: float, y: float) -> Markup:
     return Markup('<circle class="dot" cx="{}" cy="{}" r="3.5"/>').format(f"{x:.1f}", f"{y:.1f}")
 
 
-def _key(x: float, y: float, kind: str, name: str) -> Markup:
+def _legend_entry(x: float, y: float, kind: str, name: str) -> Markup:
     stroke = Markup('<path class="{}" d="M{} {}H{}"/>').format(kind, f"{x:.1f}", f"{y - 4:.1f}", f"{x + 16:.1f}")
-    dot = _dot(x + 8, y - 4) if kind == HELD else Markup("")
+    dot = _dot(x + 8, y - 4) if kind == VALIDATION_LINE else Markup("")
     return stroke + dot + _text(x + 22, y, name, "tick")
 
 
-def _thinned(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def _downsample(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """At most `POINTS` points, each the mean of a run; the last step keeps its place on the axis."""
-    size = math.ceil(len(points) / POINTS)
+    size = math.ceil(len(points) / MAX_DRAWN_POINTS)
     runs = [points[start : start + size] for start in range(0, len(points), size)]
     return [(run[-1][0] if size > 1 else run[0][0], sum(y for _, y in run) / len(run)) for run in runs]
 
 
-def _smoothed(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def _running_mean(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """Running mean over a tenth of the curve, centred; short or even curves stay as they are."""
     reach = len(points) // 20
     windows = [points[max(0, i - reach) : i + reach + 1] for i in range(len(points))]

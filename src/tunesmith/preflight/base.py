@@ -5,28 +5,35 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from tunesmith.data.chat_templates import VETTED, offered
+from tunesmith.chat.vetted_templates import VETTED_TEMPLATES, template_names
 from tunesmith.errors import Misuse, TunesmithError
-from tunesmith.models.bases.cache import Cache, cache_folder, count_parameters
-from tunesmith.models.bases.catalogue import Fit, fetch_command, find, is_embedded, is_listed, pinned, suggestion
-from tunesmith.models.bases.gguf import CONVERTER
-from tunesmith.models.bases.gguf import check as check_gguf
-from tunesmith.models.shapes import Architecture, misfit
+from tunesmith.models.bases.cache import BaseCache, cache_folder, count_parameters
+from tunesmith.models.bases.catalogue import (
+    BaseUse,
+    fetch_command,
+    find_entry,
+    is_embedded,
+    is_listed,
+    pinned_sources,
+    suggest_names,
+)
+from tunesmith.models.bases.gguf import CONVERTER_VERSION, check_gguf
+from tunesmith.models.task_support import Architecture, task_mismatch
 from tunesmith.preflight.fault import Fault
 from tunesmith.recipe import CatalogueBase, NewBase, Recipe
 
-FITS: Final[dict[Fit, Architecture]] = {
+FIT_ARCHITECTURES: Final[dict[BaseUse, Architecture]] = {
     "chat": "decoder",
     "text": "decoder",
     "encoder": "encoder",
     "seq2seq": "encoder-decoder",
 }
-BOTH_WAYS: Final = ("big_bird", "data2vec-text", "electra", "ernie", "roformer", "xmod")
+AMBIGUOUS_MODEL_TYPES: Final = ("big_bird", "data2vec-text", "electra", "ernie", "roformer", "xmod")
 """Encoders beside those called after BERT that have a class for causal language models too."""
 
-PICKLES: Final = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
-INDEX: Final = "model.safetensors.index.json"
-WANTED: Final = "give a folder in the layout of transformers"
+PICKLE_SUFFIXES: Final = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+WEIGHT_INDEX_FILE: Final = "model.safetensors.index.json"
+FOLDER_HINT: Final = "give a folder in the layout of transformers"
 
 
 def base_faults(recipe: Recipe, home: Path) -> Iterator[Fault]:
@@ -36,47 +43,49 @@ def base_faults(recipe: Recipe, home: Path) -> Iterator[Fault]:
         if not (home / base.config).is_file():
             yield Fault("there is no such file", f"base.config: {base.config}", "the path starts at the recipe")
     elif isinstance(base, CatalogueBase):
-        yield from _listed(base, recipe)
+        yield from _catalogue_faults(base, recipe)
     elif isinstance(base, str):
-        yield from _named(base, recipe, home)
+        yield from _named_base_faults(base, recipe, home)
 
 
-def _named(base: str, recipe: Recipe, home: Path) -> Iterator[Fault]:
+def _named_base_faults(base: str, recipe: Recipe, home: Path) -> Iterator[Fault]:
     path = home / base
     if is_listed(base):
-        yield from _listed(CatalogueBase(name=base), recipe)
+        yield from _catalogue_faults(CatalogueBase(name=base), recipe)
     elif base.endswith(".gguf"):
-        yield from _gguf(path, recipe)
+        yield from _gguf_faults(path, recipe)
     elif (path / "config.json").is_file():
-        yield from _folder(path, recipe)
+        yield from _folder_faults(path, recipe)
     elif base.startswith("local:"):
         hint = "write the path of that folder or file; its files must have that digest to give the same model"
         yield Fault("the recipe names a base of another machine by its digest", f"base: {base}", hint)
     else:
-        hint = f"{suggestion(base)}; or give a folder with config.json, a .gguf file, or {{hub: ..., revision: ...}}"
+        hint = f"{suggest_names(base)}; or give a folder with config.json, a .gguf file, or {{hub: ..., revision: ...}}"
         yield Fault(f"no base model at {base!r}", f"base: {path}", hint)
 
 
-def _listed(base: CatalogueBase, recipe: Recipe) -> Iterator[Fault]:
+def _catalogue_faults(base: CatalogueBase, recipe: Recipe) -> Iterator[Fault]:
     """A base of the catalogue: its shape as the catalogue has it, and whether the cache holds it."""
     try:
-        entry = find(base.name)
-        sources = () if is_embedded(entry.name) else pinned(entry, base.revision)
-        cache = Cache(cache_folder())
-        record = next((one for source in sources if (one := cache.record(source.key(CONVERTER))) is not None), None)
+        entry = find_entry(base.name)
+        sources = () if is_embedded(entry.name) else pinned_sources(entry, base.revision)
+        cache = BaseCache(cache_folder())
+        record = next(
+            (one for source in sources if (one := cache.record(source.key(CONVERTER_VERSION))) is not None), None
+        )
     except TunesmithError as error:
         yield Fault(error.what, "base", error.hint)
         return
-    yield from _shape(FITS[entry.fits[0]], recipe)
+    yield from _architecture_faults(FIT_ARCHITECTURES[entry.fits[0]], recipe)
     if sources and record is None and not base.network:
         fetch = fetch_command(entry, base.revision)
         hint = f"`{fetch}` fetches it; or say `base: {{name: {entry.name}, network: true}}`"
         yield Fault(f"the base {entry.name} is not in the local cache", f"base: {cache_folder()}", hint)
-    elif entry.template == "none" and FITS[entry.fits[0]] == "decoder":
-        yield from _template(entry.name, recipe)
+    elif entry.template == "none" and FIT_ARCHITECTURES[entry.fits[0]] == "decoder":
+        yield from _missing_template_faults(entry.name, recipe)
 
 
-def _gguf(path: Path, recipe: Recipe) -> Iterator[Fault]:
+def _gguf_faults(path: Path, recipe: Recipe) -> Iterator[Fault]:
     if not path.is_file():
         yield Fault(f"no GGUF file at {path.name!r}", f"base: {path}", "give its path relative to the recipe")
         return
@@ -85,31 +94,31 @@ def _gguf(path: Path, recipe: Recipe) -> Iterator[Fault]:
     except Misuse as error:
         yield Fault(error.what, f"base: {path.name}", error.hint)
         return
-    yield from _shape("decoder", recipe)
+    yield from _architecture_faults("decoder", recipe)
     if not config["chat_template"]:
-        yield from _template(path.name, recipe)
+        yield from _missing_template_faults(path.name, recipe)
 
 
-def _folder(folder: Path, recipe: Recipe) -> Iterator[Fault]:
-    config = _json(folder / "config.json")
+def _folder_faults(folder: Path, recipe: Recipe) -> Iterator[Fault]:
+    config = _read_json(folder / "config.json")
     if config is None:
-        yield Fault("config.json is no JSON object", f"base: {folder}", WANTED)
+        yield Fault("config.json is no JSON object", f"base: {folder}", FOLDER_HINT)
     elif "auto_map" in config:
         hint = "only model classes that transformers itself ships are loaded"
         yield Fault("the config asks to run code from its folder (auto_map)", f"base: {folder}", hint)
     elif not isinstance(config.get("model_type"), str):
-        yield Fault("config.json names no model_type", f"base: {folder}", WANTED)
-    yield from _weights(folder)
+        yield Fault("config.json names no model_type", f"base: {folder}", FOLDER_HINT)
+    yield from _weight_faults(folder)
     if not (folder / "tokenizer.json").is_file():
         yield Fault("no tokenizer.json", f"base: {folder}", "save the tokenizer in its fast form")
-    shape = shape_in(config or {})
+    shape = architecture_from_config(config or {})
     if shape is not None:
-        yield from _shape(shape, recipe)
-    if shape == "decoder" and not _brings_template(folder):
-        yield from _template(folder.name, recipe)
+        yield from _architecture_faults(shape, recipe)
+    if shape == "decoder" and not _has_template(folder):
+        yield from _missing_template_faults(folder.name, recipe)
 
 
-def shape_in(config: dict[str, Any]) -> Architecture | None:
+def architecture_from_config(config: dict[str, Any]) -> Architecture | None:
     """The shape of a base where its config.json says it beyond doubt; None where only the model library knows."""
     name = str((config.get("architectures") or [""])[0])
     if config.get("is_encoder_decoder") is True:
@@ -118,19 +127,23 @@ def shape_in(config: dict[str, Any]) -> Architecture | None:
         return None
     if name.endswith("ForMaskedLM"):
         return "encoder"
-    if name.endswith("ForCausalLM") and "bert" not in name.lower() and config.get("model_type") not in BOTH_WAYS:
+    if (
+        name.endswith("ForCausalLM")
+        and "bert" not in name.lower()
+        and config.get("model_type") not in AMBIGUOUS_MODEL_TYPES
+    ):
         return "decoder"
     return None
 
 
-def _shape(shape: Architecture, recipe: Recipe) -> Iterator[Fault]:
-    if wrong := misfit(recipe.task.type, shape):
+def _architecture_faults(shape: Architecture, recipe: Recipe) -> Iterator[Fault]:
+    if wrong := task_mismatch(recipe.task.type, shape):
         yield Fault(wrong[0], "task", wrong[1])
 
 
-def _weights(folder: Path) -> Iterator[Fault]:
+def _weight_faults(folder: Path) -> Iterator[Fault]:
     """Only the headers of the files are read: they say how long the files must be."""
-    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
+    pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLE_SUFFIXES)
     found = sorted(folder.glob("*.safetensors"))
     if pickles:
         yield Fault(f"{pickles[0]} is a pickle", f"base: {folder}", "convert the weights to safetensors")
@@ -143,7 +156,7 @@ def _weights(folder: Path) -> Iterator[Fault]:
         except (Misuse, OSError) as error:
             what = error.what if isinstance(error, Misuse) else f"cannot be read: {error.strerror}"
             yield Fault(what, f"base: {path}", "download it again")
-    shards = (_json(folder / INDEX) or {}).get("weight_map")
+    shards = (_read_json(folder / WEIGHT_INDEX_FILE) or {}).get("weight_map")
     named = {str(one) for one in shards.values()} if isinstance(shards, dict) else set()
     if missing := sorted(named - {path.name for path in found}):
         yield Fault(
@@ -151,13 +164,13 @@ def _weights(folder: Path) -> Iterator[Fault]:
         )
 
 
-def _template(name: str, recipe: Recipe) -> Iterator[Fault]:
+def _missing_template_faults(name: str, recipe: Recipe) -> Iterator[Fault]:
     """A conversation needs a chat template, of the base or of the recipe."""
     task = recipe.task
     if task.type not in ("chat", "classify") or task.chat_template is not None:
         return
     hint = (
-        f"say `task: {{type: {task.type}, chat_template: NAME}}` with {offered()}, or a file relative to the recipe; "
+        f"say `task: {{type: {task.type}, chat_template: NAME}}` with {template_names()}, or a file relative to the recipe; "
         "or take the base's instruct version; task: text needs none"
     )
     yield Fault(f"the base {name} has no chat template, and the task is {task.type}", "base", hint)
@@ -166,21 +179,24 @@ def _template(name: str, recipe: Recipe) -> Iterator[Fault]:
 def template_faults(recipe: Recipe, home: Path) -> Iterator[Fault]:
     """A chat template of the recipe that is neither known nor a file."""
     name = recipe.task.chat_template
-    if name is not None and name not in VETTED and not (home / name).is_file():
+    if name is not None and name not in VETTED_TEMPLATES and not (home / name).is_file():
         yield Fault(
-            f"no chat template {name!r}", "task.chat_template", f"give {offered()}, or a file relative to the recipe"
+            f"no chat template {name!r}",
+            "task.chat_template",
+            f"give {template_names()}, or a file relative to the recipe",
         )
 
 
-def _brings_template(folder: Path) -> bool:
+def _has_template(folder: Path) -> bool:
     if (folder / "chat_template.jinja").is_file() or any(folder.glob("additional_chat_templates/*")):
         return True
     return any(
-        (_json(folder / name) or {}).get("chat_template") for name in ("tokenizer_config.json", "chat_template.json")
+        (_read_json(folder / name) or {}).get("chat_template")
+        for name in ("tokenizer_config.json", "chat_template.json")
     )
 
 
-def _json(path: Path) -> dict[str, Any] | None:
+def _read_json(path: Path) -> dict[str, Any] | None:
     """The JSON object in a file; None where there is none."""
     try:
         value = json.loads(path.read_bytes())

@@ -15,7 +15,7 @@ class Fault:
     hint: str
 
 
-def refuse(faults: Sequence[Fault]) -> None:
+def raise_faults(faults: Sequence[Fault]) -> None:
     """Raises RecipeError with every fault, numbered when there are several; nothing when there is none."""
     if not faults:
         return

@@ -9,39 +9,46 @@ from typing import Final, Literal
 
 from tunesmith.errors import Misuse
 from tunesmith.preflight.base import base_faults, template_faults
-from tunesmith.preflight.fault import Fault, refuse
+from tunesmith.preflight.fault import Fault, raise_faults
 from tunesmith.recipe import Recipe, Requirement, SourceSettings
 from tunesmith.scoring.catalogue import metric_class, metric_ids
-from tunesmith.scoring.defaults import LABEL_METRICS, baselines_of, default_metrics, fits, has_base, names_labels
+from tunesmith.scoring.defaults import (
+    LABEL_METRICS,
+    available_baselines,
+    default_metrics,
+    has_label_baselines,
+    measures_base,
+    metric_fits,
+)
 from tunesmith.trust.keys import load_signer
 
-Until = Literal["audit", "train", "evaluate", "gate", "release"]
-ORDER: Final[tuple[Until, ...]] = ("audit", "train", "evaluate", "gate", "release")
+LastStage = Literal["audit", "train", "evaluate", "gate", "release"]
+STAGE_ORDER: Final[tuple[LastStage, ...]] = ("audit", "train", "evaluate", "gate", "release")
 
 
-def check_recipe(recipe: Recipe, *, until: Until, home: Path, data_root: Path) -> None:
+def check_recipe(recipe: Recipe, *, until: LastStage, home: Path, data_root: Path) -> None:
     """Raises RecipeError with all that a run up to a stage would be refused for, as far as the recipe and the disk show it."""
-    refuse(recipe_faults(recipe, until=until, home=home, data_root=data_root))
+    raise_faults(recipe_faults(recipe, until=until, home=home, data_root=data_root))
 
 
-def recipe_faults(recipe: Recipe, *, until: Until, home: Path, data_root: Path) -> list[Fault]:
+def recipe_faults(recipe: Recipe, *, until: LastStage, home: Path, data_root: Path) -> list[Fault]:
     """Everything that stands against the stages up to `until`; `home` is the recipe's folder."""
-    stages = ORDER[: ORDER.index(until) + 1]
-    found = [*_data(recipe, home, data_root), *base_faults(recipe, home), *template_faults(recipe, home)]
+    stages = STAGE_ORDER[: STAGE_ORDER.index(until) + 1]
+    found = [*_data_faults(recipe, home, data_root), *base_faults(recipe, home), *template_faults(recipe, home)]
     if "evaluate" in stages:
-        found += [*_held_out(recipe), *_metrics(recipe), *_unread(recipe)]
+        found += [*_test_data_faults(recipe), *_metric_faults(recipe), *_unused_setting_faults(recipe)]
     if "gate" in stages:
-        found += [fault for at, line in enumerate(recipe.gate) for fault in _requirement(recipe, at, line)]
+        found += [fault for at, line in enumerate(recipe.gate) for fault in _requirement_faults(recipe, at, line)]
     if "release" in stages:
-        found += [*_policy(recipe), *_key(recipe, home), *_folder(recipe, home)]
+        found += [*_empty_gate_faults(recipe), *_key_faults(recipe, home), *_folder_faults(recipe, home)]
     return found
 
 
-def _data(recipe: Recipe, home: Path, data_root: Path) -> Iterator[Fault]:
+def _data_faults(recipe: Recipe, home: Path, data_root: Path) -> Iterator[Fault]:
     named = [(f"data.train.{at}", source) for at, source in enumerate(recipe.data.train)]
     named += [(f"data.test.{at}", source) for at, source in enumerate(recipe.data.test)]
     for where, path in ((where, path) for where, source in named for path in _local_paths(source)):
-        if not _is_there(path, data_root, home):
+        if not _file_exists(path, data_root, home):
             yield Fault("there is no such file", f"{where}: {path}", "paths start at the recipe, or at --data-root")
 
 
@@ -51,28 +58,28 @@ def _local_paths(source: SourceSettings) -> list[str]:
     return [path.removeprefix("file://")] if path.startswith("file://") or "://" not in path else []
 
 
-def _is_there(path: str, data_root: Path, home: Path) -> bool:
+def _file_exists(path: str, data_root: Path, home: Path) -> bool:
     if any((root / path).exists() for root in (data_root, home)):
         return True
     return has_magic(path) and next(iglob(path, root_dir=data_root, recursive=True), None) is not None
 
 
-def _held_out(recipe: Recipe) -> Iterator[Fault]:
+def _test_data_faults(recipe: Recipe) -> Iterator[Fault]:
     if not recipe.data.test and recipe.data.split is None:
         hint = "name a file: `test: [{path: held-out.jsonl}]`, or hold rows out: `split: {test: 0.2}`"
         yield Fault("there are no held-out rows to evaluate on", "data.test", hint)
 
 
-def _metrics(recipe: Recipe) -> Iterator[Fault]:
+def _metric_faults(recipe: Recipe) -> Iterator[Fault]:
     for at, name in enumerate(recipe.evaluate.metrics):
         where = f"evaluate.metrics.{at}"
         if name not in metric_ids():
-            yield Fault(f"no metric is called {name!r}", where, _nearest(name, metric_ids()))
-        elif wrong := _misfit(name, recipe):
-            yield Fault(wrong, where, f"leave it out, or name others of: {', '.join(_fitting(recipe))}")
+            yield Fault(f"no metric is called {name!r}", where, _name_suggestion(name, metric_ids()))
+        elif wrong := _metric_misfit(name, recipe):
+            yield Fault(wrong, where, f"leave it out, or name others of: {', '.join(_possible_metrics(recipe))}")
 
 
-def _unread(recipe: Recipe) -> Iterator[Fault]:
+def _unused_setting_faults(recipe: Recipe) -> Iterator[Fault]:
     """Settings that the recipe changes and nothing of its task reads."""
     evaluate, task = recipe.evaluate, recipe.task.type
     usual = type(evaluate).model_fields
@@ -82,10 +89,10 @@ def _unread(recipe: Recipe) -> Iterator[Fault]:
         yield Fault(f"task: {task} has no entities", "evaluate.entities", "leave it out; task: tag has them")
 
 
-def _misfit(metric: str, recipe: Recipe) -> str | None:
+def _metric_misfit(metric: str, recipe: Recipe) -> str | None:
     """Why a metric cannot be measured on the answers of this task."""
     task = recipe.task
-    if not fits(metric, task):
+    if not metric_fits(metric, task):
         kind = "" if task.labels == "single" else f" with labels: {task.labels}"
         return f"{metric} does not fit task: {task.type}{kind}"
     if metric == "field-accuracy" and not recipe.evaluate.fields:
@@ -93,19 +100,19 @@ def _misfit(metric: str, recipe: Recipe) -> str | None:
     return None
 
 
-def _fitting(recipe: Recipe) -> list[str]:
-    return [name for name in metric_ids() if _misfit(name, recipe) is None]
+def _possible_metrics(recipe: Recipe) -> list[str]:
+    return [name for name in metric_ids() if _metric_misfit(name, recipe) is None]
 
 
-def _measured(recipe: Recipe) -> tuple[str, ...]:
+def _measured_metrics(recipe: Recipe) -> tuple[str, ...]:
     return recipe.evaluate.metrics or default_metrics(recipe.task)
 
 
-def _requirement(recipe: Recipe, at: int, line: Requirement) -> Iterator[Fault]:
+def _requirement_faults(recipe: Recipe, at: int, line: Requirement) -> Iterator[Fault]:
     """What the policy asks for and nobody will have measured: such a line can never be met."""
-    where, metric, measured = f"gate.{at}", line.metric, _measured(recipe)
+    where, metric, measured = f"gate.{at}", line.metric, _measured_metrics(recipe)
     if metric not in metric_ids():
-        yield Fault(f"no metric is called {metric!r}", where, _nearest(metric, metric_ids()))
+        yield Fault(f"no metric is called {metric!r}", where, _name_suggestion(metric, metric_ids()))
         return
     if metric not in measured:
         hint = f"add it under evaluate.metrics, or ask for one that is measured: {', '.join(measured)}"
@@ -113,28 +120,28 @@ def _requirement(recipe: Recipe, at: int, line: Requirement) -> Iterator[Fault]:
         return
     reference = line.better_than or line.no_worse_than
     if reference is None:
-        yield from _threshold(line, where)
+        yield from _threshold_faults(line, where)
     elif reference == "base":
-        if not has_base(recipe.task):
-            hint = f"ask for at_least or at_most, or compare with {' or '.join(baselines_of(recipe.task))}"
+        if not measures_base(recipe.task):
+            hint = f"ask for at_least or at_most, or compare with {' or '.join(available_baselines(recipe.task))}"
             yield Fault("no base is measured: without tuning it has no head for this task", where, hint)
     else:
-        yield from _baseline(recipe, reference, line, where)
+        yield from _baseline_faults(recipe, reference, line, where)
 
 
-def _threshold(line: Requirement, where: str) -> Iterator[Fault]:
+def _threshold_faults(line: Requirement, where: str) -> Iterator[Fault]:
     share = metric_class(line.metric).unit == "share"
     if share and line.at_least is not None and line.at_least > 1:
         hint = f"a share is at most 1; did you mean at_least: {line.at_least / 100:g}?"
         yield Fault(f"{line.metric} can never be at least {line.at_least:g}", where, hint)
 
 
-def _baseline(recipe: Recipe, reference: str, line: Requirement, where: str) -> Iterator[Fault]:
-    possible = baselines_of(recipe.task)
+def _baseline_faults(recipe: Recipe, reference: str, line: Requirement, where: str) -> Iterator[Fault]:
+    possible = available_baselines(recipe.task)
     if reference not in possible:
-        hint = f"compare with {' or '.join([*(['base'] if has_base(recipe.task) else []), *possible])}"
+        hint = f"compare with {' or '.join([*(['base'] if measures_base(recipe.task) else []), *possible])}"
         yield Fault(f"task: {recipe.task.type} has no baseline {reference}", where, hint)
-    elif names_labels(recipe.task) and line.metric not in LABEL_METRICS:
+    elif has_label_baselines(recipe.task) and line.metric not in LABEL_METRICS:
         hint = f"ask for {' or '.join(LABEL_METRICS)}, or compare with base"
         yield Fault(f"{reference} names single labels and has no {line.metric}", where, hint)
     elif reference not in recipe.evaluate.baselines:
@@ -142,14 +149,14 @@ def _baseline(recipe: Recipe, reference: str, line: Requirement, where: str) -> 
         yield Fault(f"{reference} is not among evaluate.baselines, so it is not measured", where, hint)
 
 
-def _policy(recipe: Recipe) -> Iterator[Fault]:
+def _empty_gate_faults(recipe: Recipe) -> Iterator[Fault]:
     if not recipe.gate:
-        line = f"`gate: [{{metric: {_measured(recipe)[0]}, better_than: base}}]`"
+        line = f"`gate: [{{metric: {_measured_metrics(recipe)[0]}, better_than: base}}]`"
         hint = f"say what must hold, e.g. {line}; `tunesmith evaluate` releases nothing and needs none"
         yield Fault("the gate is empty, and an empty policy releases nothing", "gate", hint)
 
 
-def _key(recipe: Recipe, home: Path) -> Iterator[Fault]:
+def _key_faults(recipe: Recipe, home: Path) -> Iterator[Fault]:
     path = home / recipe.release.key
     if not path.is_file():
         yield Fault(f"there is no signing key {path}", "release.key", f"make one: `tunesmith init --key {path}`")
@@ -161,7 +168,7 @@ def _key(recipe: Recipe, home: Path) -> Iterator[Fault]:
         yield Fault(f"the signing key {path}: {what}", "release.key", "name another file, or make a key there")
 
 
-def _folder(recipe: Recipe, home: Path) -> Iterator[Fault]:
+def _folder_faults(recipe: Recipe, home: Path) -> Iterator[Fault]:
     folder = home / recipe.release.folder
     nearest = next((one for one in (folder, *folder.parents) if one.exists()), folder)
     if not nearest.is_dir():
@@ -170,6 +177,6 @@ def _folder(recipe: Recipe, home: Path) -> Iterator[Fault]:
         yield Fault(f"no release can be written below {nearest}", "release.folder", "name a folder that is yours")
 
 
-def _nearest(name: str, known: tuple[str, ...]) -> str:
+def _name_suggestion(name: str, known: tuple[str, ...]) -> str:
     near = get_close_matches(name, known, n=1)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"

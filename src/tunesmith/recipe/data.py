@@ -108,7 +108,7 @@ class CatalogueBase(Settings):
 TaskName = Literal["chat", "classify", "seq2seq", "tag", "text"]
 
 
-def _which_base(value: object) -> str:
+def _base_form(value: object) -> str:
     """Which form of `base:` is meant, so that an error speaks of that form alone."""
     if isinstance(value, CatalogueBase) or (isinstance(value, dict) and "name" in value):
         return "(catalogue)"
@@ -122,7 +122,7 @@ BaseSettings = Annotated[
     | Annotated[CatalogueBase, Tag("(catalogue)")]
     | Annotated[NewBase, Tag("(new)")]
     | Annotated[HubBase, Tag("(hub)")],
-    Discriminator(_which_base),
+    Discriminator(_base_form),
 ]
 
 

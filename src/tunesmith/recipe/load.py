@@ -13,8 +13,8 @@ from pydantic import BaseModel, ValidationError
 from tunesmith.errors import RecipeError
 from tunesmith.recipe.recipe import Recipe
 
-TRUTH = "tag:yaml.org,2002:bool"
-WORDS = {
+YAML_BOOL_TAG = "tag:yaml.org,2002:bool"
+ERROR_WORDING = {
     "tuple_type": "should be a list",
     "dict_type": "should be a mapping of keys",
     "model_type": "should be a mapping of keys",
@@ -28,10 +28,10 @@ class RecipeLoader(yaml.SafeLoader):
 
 
 RecipeLoader.yaml_implicit_resolvers = {
-    first: [(tag, expression) for tag, expression in found if tag != TRUTH]
+    first: [(tag, expression) for tag, expression in found if tag != YAML_BOOL_TAG]
     for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-RecipeLoader.add_implicit_resolver(TRUTH, re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF"))
+RecipeLoader.add_implicit_resolver(YAML_BOOL_TAG, re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF"))
 
 
 def load_recipe(path: Path) -> Recipe:
@@ -41,9 +41,9 @@ def load_recipe(path: Path) -> Recipe:
     try:
         text = path.read_text(encoding="utf-8")
         value = RecipeLoader(text).get_single_data()
-        twice = _repeated_key(yaml.compose(text, Loader=RecipeLoader), set())
+        twice = _find_repeated_key(yaml.compose(text, Loader=RecipeLoader), set())
     except yaml.YAMLError as error:
-        raise _bad_yaml(error, path) from error
+        raise _yaml_error(error, path) from error
     except UnicodeDecodeError as error:
         raise RecipeError("not UTF-8 text", where=str(path), hint="save it as UTF-8") from error
     if twice is not None:
@@ -59,7 +59,7 @@ def parse_recipe(value: dict[str, Any], *, where: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(value)
     except ValidationError as error:
-        raise _first_problem(error, where) from error
+        raise _recipe_error(error, where) from error
 
 
 def recipe_schema() -> str:
@@ -67,14 +67,14 @@ def recipe_schema() -> str:
     return json.dumps(Recipe.model_json_schema(), indent=2, sort_keys=True) + "\n"
 
 
-def _first_problem(error: ValidationError, where: str) -> RecipeError:
+def _recipe_error(error: ValidationError, where: str) -> RecipeError:
     problems = error.errors(include_url=False)
     unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
     problem = (unknown or problems)[0]
     place = problem["loc"]
-    key = ".".join(str(part) for part in place if not _is_branch(part))
+    key = ".".join(str(part) for part in place if not _is_union_tag(part))
     if problem["type"] == "extra_forbidden":
-        known = _keys_at(place[:-1])
+        known = _known_keys(place[:-1])
         near = get_close_matches(str(place[-1]), known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
         return RecipeError(f"unknown key {key!r}", where=where, hint=hint)
@@ -82,7 +82,7 @@ def _first_problem(error: ValidationError, where: str) -> RecipeError:
         return RecipeError(
             f"the key {key!r} is missing", where=where, hint="`tunesmith init` writes a whole recipe to compare with"
         )
-    message = WORDS.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    message = ERROR_WORDING.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     given = problem.get("input")
     shown = "" if isinstance(given, dict) else f", got {given!r}"
     plain = problem["type"] == "string_type" and isinstance(given, bool | int | float | date)
@@ -90,12 +90,12 @@ def _first_problem(error: ValidationError, where: str) -> RecipeError:
     return RecipeError(f"{key}: {message}{shown}", where=where, hint=hint)
 
 
-def _is_branch(part: int | str) -> bool:
+def _is_union_tag(part: int | str) -> bool:
     """Whether part of a location names the form of a value that was tried, such as `(hub)`, and no key of the file."""
     return isinstance(part, str) and part.startswith("(")
 
 
-def _bad_yaml(error: yaml.YAMLError, path: Path) -> RecipeError:
+def _yaml_error(error: yaml.YAMLError, path: Path) -> RecipeError:
     """What is wrong with the YAML, in one line, and the line it is in (from 1)."""
     hint = "check indentation, colons and quotes around there"
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
@@ -104,7 +104,7 @@ def _bad_yaml(error: yaml.YAMLError, path: Path) -> RecipeError:
     return RecipeError(f"not valid YAML: {error.problem}", where=where, hint=hint)
 
 
-def _repeated_key(node: yaml.Node | None, seen: set[int]) -> yaml.ScalarNode | None:
+def _find_repeated_key(node: yaml.Node | None, seen: set[int]) -> yaml.ScalarNode | None:
     """The first key that stands twice in one mapping; YAML readers keep the last one and say nothing."""
     if node is None or id(node) in seen or isinstance(node, yaml.ScalarNode):
         return None
@@ -118,29 +118,29 @@ def _repeated_key(node: yaml.Node | None, seen: set[int]) -> yaml.ScalarNode | N
         if key.value in names:
             return key
         names.add(key.value)
-    return next((found for child in inner if (found := _repeated_key(child, seen)) is not None), None)
+    return next((found for child in inner if (found := _find_repeated_key(child, seen)) is not None), None)
 
 
-def _keys_at(place: tuple[int | str, ...]) -> list[str]:
+def _known_keys(place: tuple[int | str, ...]) -> list[str]:
     """The known keys of the recipe part at a location such as ('data', 'train', 0) or ('base', '(hub)')."""
     annotation: Any = Recipe
     for part in place:
         if isinstance(part, int):
             continue
-        if _is_branch(part):
+        if _is_union_tag(part):
             annotation = next(form for form in annotation.__args__ if form.__metadata__[0].tag == part)
             continue
-        model = _model_in(annotation)
+        model = _settings_class(annotation)
         if model is None or part not in model.model_fields:
             return []
         annotation = model.model_fields[part].annotation
-    model = _model_in(annotation)
+    model = _settings_class(annotation)
     return sorted(model.model_fields) if model is not None else []
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _settings_class(annotation: Any) -> type[BaseModel] | None:
     """The first settings class inside an annotation such as `tuple[SourceSettings, ...]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    inner = (_model_in(argument) for argument in getattr(annotation, "__args__", ()))
+    inner = (_settings_class(argument) for argument in getattr(annotation, "__args__", ()))
     return next((model for model in inner if model is not None), None)

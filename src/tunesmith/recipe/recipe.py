@@ -10,7 +10,7 @@ from tunesmith.recipe.stages import AuditSettings, EvaluateSettings, ReleaseSett
 from tunesmith.recipe.training import TrainSettings
 
 
-def _or_its_name(schema: dict[str, Any]) -> None:
+def _allow_task_name(schema: dict[str, Any]) -> None:
     """`task: chat` is short for `task: {type: chat}`; editors must know it."""
     whole = dict(schema)
     schema.clear()
@@ -22,7 +22,7 @@ class Recipe(Settings):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="names the release")
     base: BaseSettings
-    task: TaskSettings = Field(json_schema_extra=_or_its_name)
+    task: TaskSettings = Field(json_schema_extra=_allow_task_name)
     data: DataSettings
     audit: AuditSettings = AuditSettings()
     train: TrainSettings
@@ -43,8 +43,8 @@ def limited(recipe: Recipe, limits: Limits) -> Recipe:
     changes: dict[str, object] = {}
     if limits.rows is not None:
         changes["data"] = DataSettings(
-            train=tuple(_cut(source, limits.rows) for source in recipe.data.train),
-            test=tuple(_cut(source, limits.rows) for source in recipe.data.test),
+            train=tuple(_limit_source(source, limits.rows) for source in recipe.data.train),
+            test=tuple(_limit_source(source, limits.rows) for source in recipe.data.test),
             split=recipe.data.split,
         )
     if limits.steps is not None:
@@ -53,5 +53,5 @@ def limited(recipe: Recipe, limits: Limits) -> Recipe:
     return recipe.model_copy(update=changes)
 
 
-def _cut(source: SourceSettings, rows: int) -> SourceSettings:
+def _limit_source(source: SourceSettings, rows: int) -> SourceSettings:
     return source.model_copy(update={"limit": min(rows, source.limit or rows)})

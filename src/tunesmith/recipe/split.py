@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tunesmith.recipe.base import Settings
 
-Alike = Literal["near-duplicate", "subject", "author", "source", "origin", "file"]
+GroupKey = Literal["near-duplicate", "subject", "author", "source", "origin", "file"]
 
 
 class SplitSettings(Settings):
@@ -17,7 +17,7 @@ class SplitSettings(Settings):
     """
 
     test: float = Field(default=0.2, gt=0, lt=1, description="share of the rows to hold out")
-    by: tuple[Alike, ...] = Field(
+    by: tuple[GroupKey, ...] = Field(
         default=("near-duplicate",),
         description="rows that are alike in any of these stay on one side: near-duplicate prompts, subject (the person or "
         "group of the column that `subject:` names), author, source, origin or file",

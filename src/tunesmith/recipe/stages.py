@@ -7,13 +7,13 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from tunesmith.recipe.base import Settings
 
 
-def _which_check(value: object) -> str:
+def _check_form(value: object) -> str:
     return "(settings)" if isinstance(value, dict) else "(name)"
 
 
 CheckEntry = Annotated[
     Annotated[str, Tag("(name)")] | Annotated[dict[str, dict[str, Any]], Tag("(settings)")],
-    Discriminator(_which_check),
+    Discriminator(_check_form),
 ]
 """A check by its id, or {id: {setting: value}}."""
 

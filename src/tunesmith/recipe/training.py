@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from tunesmith.recipe.base import Settings
 
-ADAPTERS = ("lora", "dora", "qlora")
+ADAPTER_METHODS = ("lora", "dora", "qlora")
 
 
 class TrainSettings(Settings):
@@ -124,7 +124,7 @@ class TrainSettings(Settings):
         for name, value in (("keep: best", self.keep == "best"), ("patience", self.patience is not None)):
             if value and self.validation == 0:
                 raise ValueError(f"{name} needs validation rows; set train.validation, e.g. 0.02")
-        if self.dropout and self.method not in ADAPTERS:
+        if self.dropout and self.method not in ADAPTER_METHODS:
             raise ValueError("dropout is the adapters'; method: full has none")
         if self.share_prefixes == "on" and (self.dropout or self.neftune):
             raise ValueError("rows cannot share a prefix under dropout or neftune: each row draws its own noise there")

@@ -14,17 +14,17 @@ from typing import Final
 from tunesmith.artifacts import Comparison, Estimate, EvaluationReport, Insufficient, Outcome, Verdict
 from tunesmith.recipe.stages import Requirement
 from tunesmith.scoring import metric_class, metric_ids
-from tunesmith.stats.power import deviation_of, examples_needed
+from tunesmith.stats.power import deviation_from_interval, examples_needed
 
-TUNED: Final = "tuned"
-BASES: Final = ("base-plain", "base-prompted", "base-frozen")
+TUNED_SYSTEM: Final = "tuned"
+BASE_SYSTEMS: Final = ("base-plain", "base-prompted", "base-frozen")
 """`base` in a policy means all of these that were evaluated: the model must hold against the stronger one too."""
 
-GRAVITY: Final[dict[Outcome, int]] = {"pass": 0, "inconclusive": 1, "fail": 2}
+OUTCOME_SEVERITY: Final[dict[Outcome, int]] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedRequirement:
     """One requirement against one piece of evidence; `gain` is the value turned so that more is better, if there is one."""
 
     verdict: Verdict
@@ -32,19 +32,19 @@ class Judged:
     gain: float | None = None
 
 
-def decide(policy: Sequence[Requirement], evaluation: EvaluationReport) -> tuple[Verdict, ...]:
+def decide_requirements(policy: Sequence[Requirement], evaluation: EvaluationReport) -> tuple[Verdict, ...]:
     """One verdict per requirement, in the policy's order."""
-    return tuple(_verdict(requirement, evaluation) for requirement in policy)
+    return tuple(_requirement_verdict(requirement, evaluation) for requirement in policy)
 
 
-def outcome(verdicts: Sequence[Verdict]) -> Outcome:
+def worst_outcome(verdicts: Sequence[Verdict]) -> Outcome:
     """Fail if any failed; else inconclusive if any is, or if there is none: an empty policy never passes."""
     if not verdicts:
         return "inconclusive"
-    return max((verdict.outcome for verdict in verdicts), key=GRAVITY.__getitem__)
+    return max((verdict.outcome for verdict in verdicts), key=OUTCOME_SEVERITY.__getitem__)
 
 
-def describe(requirement: Requirement) -> str:
+def describe_requirement(requirement: Requirement) -> str:
     """The requirement in words, e.g. `exact-match better than base by 0.1`."""
     if requirement.better_than is not None:
         return f"{requirement.metric} better than {requirement.better_than} by {requirement.by:g}"
@@ -55,77 +55,87 @@ def describe(requirement: Requirement) -> str:
     return f"{requirement.metric} at most {requirement.at_most:g}"
 
 
-def _verdict(requirement: Requirement, evaluation: EvaluationReport) -> Verdict:
+def _requirement_verdict(requirement: Requirement, evaluation: EvaluationReport) -> Verdict:
     if requirement.metric not in metric_ids():
-        return _open(requirement, f"no metric is called {requirement.metric!r}")
+        return _inconclusive(requirement, f"no metric is called {requirement.metric!r}")
     wanted = requirement.better_than or requirement.no_worse_than
     if wanted is None:
-        return _absolute(requirement, evaluation)
-    references = _references(wanted, evaluation)
+        return _threshold_verdict(requirement, evaluation)
+    references = _reference_systems(wanted, evaluation)
     if not references:
-        return _open(requirement, f"no {wanted} system was evaluated")
-    judged = [_against(requirement, reference, evaluation) for reference in references]
-    return _gravest(judged)
+        return _inconclusive(requirement, f"no {wanted} system was evaluated")
+    judged = [_judge_against(requirement, reference, evaluation) for reference in references]
+    return _worst_verdict(judged)
 
 
-def _references(wanted: str, evaluation: EvaluationReport) -> list[str]:
+def _reference_systems(wanted: str, evaluation: EvaluationReport) -> list[str]:
     if wanted != "base":
         return [wanted]
     seen = {system.system for system in evaluation.systems} | {item.reference for item in evaluation.comparisons}
-    return [name for name in BASES if name in seen]
+    return [name for name in BASE_SYSTEMS if name in seen]
 
 
-def _gravest(judged: Sequence[Judged]) -> Verdict:
+def _worst_verdict(judged: Sequence[JudgedRequirement]) -> Verdict:
     """The worst outcome; of equal ones that against the stronger reference, which leaves the smallest gain."""
     gains = [item.gain for item in judged if item.gain is not None]
-    worst = max(judged, key=lambda item: (GRAVITY[item.verdict.outcome], math.inf if item.gain is None else -item.gain))
+    worst = max(
+        judged, key=lambda item: (OUTCOME_SEVERITY[item.verdict.outcome], math.inf if item.gain is None else -item.gain)
+    )
     if len(gains) < 2 or worst.gain is None or worst.gain > min(gains):
         return worst.verdict
     note = f"{worst.reference} is the stronger of {len(gains)} base systems"
     return worst.verdict.model_copy(update={"reason": f"{worst.verdict.reason}; {note}"})
 
 
-def _against(requirement: Requirement, reference: str, evaluation: EvaluationReport) -> Judged:
+def _judge_against(requirement: Requirement, reference: str, evaluation: EvaluationReport) -> JudgedRequirement:
     found = [c for c in evaluation.comparisons if (c.metric, c.reference) == (requirement.metric, reference)]
     if len(found) != 1:
         many = "no comparison" if not found else f"{len(found)} comparisons"
-        return Judged(_open(requirement, f"the report has {many} of tuned and {reference} on it"), reference)
-    return _compared(requirement, found[0], evaluation)
+        return JudgedRequirement(
+            _inconclusive(requirement, f"the report has {many} of tuned and {reference} on it"), reference
+        )
+    return _judge_comparison(requirement, found[0], evaluation)
 
 
-def _compared(requirement: Requirement, comparison: Comparison, evaluation: EvaluationReport) -> Judged:
+def _judge_comparison(
+    requirement: Requirement, comparison: Comparison, evaluation: EvaluationReport
+) -> JudgedRequirement:
     reference = comparison.reference
     difference = comparison.difference
     evidence = f"comparison {comparison.metric} tuned/{reference} of {evaluation.digest()}"
     if isinstance(difference, Insufficient):
-        return Judged(_open(requirement, f"against {reference}: {difference.reason}", evidence), reference)
-    value, low, high = _turned(difference)
+        return JudgedRequirement(
+            _inconclusive(requirement, f"against {reference}: {difference.reason}", evidence), reference
+        )
+    value, low, high = _oriented_interval(difference)
     if requirement.better_than is not None:
         threshold = requirement.by
         passed = low >= threshold and low > 0.0
     else:
         threshold = -requirement.margin
         passed = low > threshold
-    said = f"tuned minus {reference}: {_numbers(difference)}"
-    verdict = _settle(requirement, difference, gap=value - threshold, said=said, passed=passed, failed=high < threshold)
-    return Judged(verdict.model_copy(update={"evidence": evidence}), reference, value)
+    said = f"tuned minus {reference}: {_format_estimate(difference)}"
+    verdict = _interval_verdict(
+        requirement, difference, gap=value - threshold, said=said, passed=passed, failed=high < threshold
+    )
+    return JudgedRequirement(verdict.model_copy(update={"evidence": evidence}), reference, value)
 
 
-def _absolute(requirement: Requirement, evaluation: EvaluationReport) -> Verdict:
+def _threshold_verdict(requirement: Requirement, evaluation: EvaluationReport) -> Verdict:
     found = [
         estimate
         for system in evaluation.systems
-        if system.system == TUNED
+        if system.system == TUNED_SYSTEM
         for estimate in system.estimates
         if estimate.metric == requirement.metric
     ]
     if len(found) != 1:
-        return _open(requirement, "the report has no single estimate of it for the tuned model")
+        return _inconclusive(requirement, "the report has no single estimate of it for the tuned model")
     estimate = found[0]
     evidence = f"estimate {estimate.metric} of tuned in {evaluation.digest()}"
     if isinstance(estimate, Insufficient):
-        return _open(requirement, estimate.reason, evidence)
-    said = f"tuned: {_numbers(estimate)}"
+        return _inconclusive(requirement, estimate.reason, evidence)
+    said = f"tuned: {_format_estimate(estimate)}"
     if requirement.at_least is not None:
         threshold, passed, failed = (
             requirement.at_least,
@@ -135,37 +145,41 @@ def _absolute(requirement: Requirement, evaluation: EvaluationReport) -> Verdict
     else:
         threshold = requirement.at_most if requirement.at_most is not None else 0.0
         passed, failed = estimate.high <= threshold, estimate.low > threshold
-    verdict = _settle(requirement, estimate, gap=estimate.value - threshold, said=said, passed=passed, failed=failed)
+    verdict = _interval_verdict(
+        requirement, estimate, gap=estimate.value - threshold, said=said, passed=passed, failed=failed
+    )
     return verdict.model_copy(update={"evidence": evidence})
 
 
-def _settle(
+def _interval_verdict(
     requirement: Requirement, estimate: Estimate, *, gap: float, said: str, passed: bool, failed: bool
 ) -> Verdict:
     if passed or failed:
-        return Verdict(requirement=describe(requirement), outcome="pass" if passed else "fail", reason=said)
-    deviation = deviation_of(estimate.low, estimate.high, estimate.n, level=estimate.level)
+        return Verdict(requirement=describe_requirement(requirement), outcome="pass" if passed else "fail", reason=said)
+    deviation = deviation_from_interval(estimate.low, estimate.high, estimate.n, level=estimate.level)
     needed = examples_needed(gap, deviation, level=estimate.level)
     if needed is None:
-        return _open(
+        return _inconclusive(
             requirement, f"{said}; the value lies on the threshold, no number of examples is sure to settle it"
         )
     more = max(1, needed - estimate.n)
-    verdict = _open(requirement, f"{said}; about {more} more examples would settle it if the value stays")
+    verdict = _inconclusive(requirement, f"{said}; about {more} more examples would settle it if the value stays")
     return verdict.model_copy(update={"more_examples": more})
 
 
-def _turned(difference: Estimate) -> tuple[float, float, float]:
+def _oriented_interval(difference: Estimate) -> tuple[float, float, float]:
     """Value, low and high, turned so that more is better."""
     if metric_class(difference.metric).higher_is_better:
         return difference.value, difference.low, difference.high
     return -difference.value, -difference.high, -difference.low
 
 
-def _numbers(estimate: Estimate) -> str:
+def _format_estimate(estimate: Estimate) -> str:
     interval = f"{estimate.low:.4g} to {estimate.high:.4g}"
     return f"{estimate.value:.4g} ({interval}, {estimate.level:.0%} interval, n = {estimate.n})"
 
 
-def _open(requirement: Requirement, reason: str, evidence: str = "") -> Verdict:
-    return Verdict(requirement=describe(requirement), outcome="inconclusive", reason=reason, evidence=evidence)
+def _inconclusive(requirement: Requirement, reason: str, evidence: str = "") -> Verdict:
+    return Verdict(
+        requirement=describe_requirement(requirement), outcome="inconclusive", reason=reason, evidence=evidence
+    )

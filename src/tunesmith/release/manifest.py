@@ -23,16 +23,16 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 from tunesmith.artifacts import TrainReport
-from tunesmith.data.chat_templates import VETTED
+from tunesmith.chat.vetted_templates import VETTED_TEMPLATES
 from tunesmith.models.tasks import AnyTask
 from tunesmith.recipe import Recipe
 
-FORMAT: Final = 1
-MANIFEST: Final = "tunesmith.json"
-RECIPE: Final = "recipe.yaml"
+FORMAT_VERSION: Final = 1
+MANIFEST_FILE: Final = "tunesmith.json"
+RECIPE_FILE: Final = "recipe.yaml"
 
 
-class Precisions(NamedTuple):
+class WeightPrecisions(NamedTuple):
     """How the weights are `stored`, as their headers say, and what the model was `evaluated_in`."""
 
     stored: str
@@ -40,11 +40,11 @@ class Precisions(NamedTuple):
 
 
 def manifest_bytes(
-    recipe: Recipe, train: TrainReport, *, version: int, content_key: str, task: AnyTask, precisions: Precisions
+    recipe: Recipe, train: TrainReport, *, version: int, content_key: str, task: AnyTask, precisions: WeightPrecisions
 ) -> bytes:
     """tunesmith.json: indented, keys sorted."""
     value = {
-        "format": FORMAT,
+        "format": FORMAT_VERSION,
         "name": recipe.name,
         "version": version,
         "content_key": content_key,
@@ -54,7 +54,7 @@ def manifest_bytes(
         "problem": None if task.head is None else task.head.problem,
         "labels": list(task.labels) or None,
         "kind": train.model.kind,
-        "base": {"name": train.base.name, "tree": train.base.tree, **_preparation(train)},
+        "base": {"name": train.base.name, "tree": train.base.tree, **_base_preparation(train)},
         "precision": precisions.stored,
         "evaluated_in": precisions.evaluated_in,
         "threads": train.threads,
@@ -63,7 +63,7 @@ def manifest_bytes(
     return (json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True) + "\n").encode()
 
 
-def _preparation(train: TrainReport) -> dict[str, Any]:
+def _base_preparation(train: TrainReport) -> dict[str, Any]:
     base = train.base
     return {} if base.made_from is None else {"made_from": base.made_from, "prepared": list(base.prepared)}
 
@@ -75,7 +75,7 @@ def recipe_bytes(recipe: Recipe, train: TrainReport) -> bytes:
     from a file is the one that lies beside the recipe here.
     """
     value = recipe.model_dump(mode="json")
-    if recipe.task.chat_template not in (None, *VETTED):
+    if recipe.task.chat_template not in (None, *VETTED_TEMPLATES):
         value["task"]["chat_template"] = "chat_template.jinja"
     if train.base.is_local:
         value["base"] = train.base.name

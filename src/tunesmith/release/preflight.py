@@ -1,15 +1,11 @@
 """What release would refuse, found before training: the key and its log, the folder, and documents that need no model."""
 
-from tunesmith import process
 from tunesmith.artifacts import AuditReport
 from tunesmith.context import Context
 from tunesmith.recipe import Recipe
-
-process.prepare()
-
-from tunesmith.release.cards import croissant_bytes, provenance_bytes  # noqa: E402
-from tunesmith.release.run import log_folder, open_signer  # noqa: E402
-from tunesmith.trust.log import Log  # noqa: E402
+from tunesmith.release.cards import croissant_bytes, provenance_bytes
+from tunesmith.release.run import log_folder, open_signer
+from tunesmith.trust.log import Log
 
 
 def check_release(recipe: Recipe, audit: AuditReport, context: Context) -> None:

@@ -10,36 +10,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tunesmith import process
 from tunesmith.artifacts import AuditReport, EvaluationReport, GateReport, ReleaseReport, TrainReport, digest_of
 from tunesmith.context import Context
+from tunesmith.data.rows import load_rows
 from tunesmith.errors import IntegrityBroken, Misuse, Refused
+from tunesmith.models.architecture import architecture_of
+from tunesmith.models.loading import open_tokenizer
+from tunesmith.models.plain_reader import max_positions_in_folder
+from tunesmith.models.tasks import Seq2seqTask, build_task
 from tunesmith.recipe import Recipe, ReleaseSettings
+from tunesmith.release import statements
+from tunesmith.release.cards import FolderFacts, croissant_bytes, provenance_bytes, render_data_card, render_model_card
+from tunesmith.release.manifest import MANIFEST_FILE, RECIPE_FILE, WeightPrecisions, manifest_bytes, recipe_bytes
+from tunesmith.release.model_files import copy_base, copy_model, stored_precision
+from tunesmith.release.page import render_page
 from tunesmith.store.objects import disk_errors, write_atomic
 from tunesmith.trust import FileSigner, Statement, key_id, load_signer, sign_release, verify_release
-from tunesmith.trust.files import digests_of
-from tunesmith.trust.layout import SIGNATURE
+from tunesmith.trust.files import digest_files
+from tunesmith.trust.release_layout import SIGNATURE_FILE
 
-process.prepare()
-
-from tunesmith.data.rows import load_rows  # noqa: E402
-from tunesmith.models.architecture import architecture_of  # noqa: E402
-from tunesmith.models.loading import open_tokenizer  # noqa: E402
-from tunesmith.models.plain_reader import positions_in  # noqa: E402
-from tunesmith.models.tasks import EncoderDecoder, build_task  # noqa: E402
-from tunesmith.release import statements  # noqa: E402
-from tunesmith.release.cards import (  # noqa: E402
-    Facts,
-    croissant_bytes,
-    provenance_bytes,
-    render_data_card,
-    render_model_card,
-)
-from tunesmith.release.folder import place_base, place_model, stored_precision  # noqa: E402
-from tunesmith.release.manifest import MANIFEST, RECIPE, Precisions, manifest_bytes, recipe_bytes  # noqa: E402
-from tunesmith.release.page import render_page  # noqa: E402
-
-LOG: Final = ".log"
+LOGS_FOLDER: Final = ".log"
 """Folder of the transparency logs beside the releases, one log for each key; no release can have this name."""
 
 
@@ -57,7 +47,7 @@ class ReleaseInputs:
 
 
 @dataclass(frozen=True)
-class _Work:
+class _ReleaseJob:
     """What every step of one call needs."""
 
     inputs: ReleaseInputs
@@ -84,18 +74,18 @@ def run(inputs: ReleaseInputs, settings: ReleaseSettings, context: Context) -> R
     if inputs.gate.outcome != "pass":
         hint = "nothing was released; the report names the requirements that were not met"
         raise Refused(f"the gate says {inputs.gate.outcome}", where=inputs.recipe.name, hint=hint)
-    work = _Work(inputs, settings, context, open_signer(settings, context))
-    version = _existing(work)
+    work = _ReleaseJob(inputs, settings, context, open_signer(settings, context))
+    version = _existing_version(work)
     if version is None:
         version = _next_version(work)
         folder = work.folder(version)
         if not (context.home / folder).exists():
-            _make(work, version)
+            _build_folder(work, version)
         name, key = inputs.recipe.name, inputs.content_key
         context.store.ledger.record_release(
             name, version, content_key=key, folder=folder.as_posix(), created=inputs.started
         )
-    report = _report(work, version)
+    report = _release_report(work, version)
     return report.model_copy(update={"measured": {"seconds": round(context.clock.seconds() - began, 2)}})
 
 
@@ -111,33 +101,33 @@ def open_signer(settings: ReleaseSettings, context: Context) -> FileSigner:
 
 def log_folder(settings: ReleaseSettings, signer: FileSigner, context: Context) -> Path:
     """Where the log of a key lies, beside its releases."""
-    return context.home / settings.folder / LOG / key_id(signer.public_pem())[:16]
+    return context.home / settings.folder / LOGS_FOLDER / key_id(signer.public_pem())[:16]
 
 
-def _existing(work: _Work) -> int | None:
+def _existing_version(work: _ReleaseJob) -> int | None:
     """The version that the ledger has for this content key, if its folder still verifies under today's key."""
     found = work.context.store.ledger.release_of(work.inputs.content_key)
     if found is None:
         return None
     version, folder = found
-    problem = _problem(work, work.context.home / folder, version)
+    problem = _folder_mismatch(work, work.context.home / folder, version)
     if problem is None:
         return version
     work.context.progress.say(f"{folder} is not used again, and a new version is made: {problem}")
     return None
 
 
-def _next_version(work: _Work) -> int:
+def _next_version(work: _ReleaseJob) -> int:
     """The next free number; a whole folder of this very content key, left by a run that was killed, is taken as it is."""
     version = work.context.store.ledger.next_version(work.inputs.recipe.name)
     while (folder := work.context.home / work.folder(version)).exists():
-        if _problem(work, folder, version) is None:
+        if _folder_mismatch(work, folder, version) is None:
             break
         version += 1
     return version
 
 
-def _problem(work: _Work, folder: Path, version: int) -> str | None:
+def _folder_mismatch(work: _ReleaseJob, folder: Path, version: int) -> str | None:
     """Why a folder is not the signed release of these inputs, or None when it is."""
     try:
         release = verify_release(folder, work.signer.public_pem())
@@ -145,18 +135,18 @@ def _problem(work: _Work, folder: Path, version: int) -> str | None:
         return error.what
     if (release.name, release.version) != (work.inputs.recipe.name, version):
         return f"it is signed as {release.name} {release.version}"
-    key = json.loads((folder / MANIFEST).read_bytes())["content_key"]
+    key = json.loads((folder / MANIFEST_FILE).read_bytes())["content_key"]
     return None if key == work.inputs.content_key else "it was made from something else"
 
 
-def _make(work: _Work, version: int) -> None:
+def _build_folder(work: _ReleaseJob, version: int) -> None:
     """Build and sign beside the target, then rename."""
     target = work.context.home / work.folder(version)
     building = target.with_name(f".making-{version}")
     with disk_errors(target):
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
-        evidence = _statements(work.inputs, _fill(building, work, version))
+        evidence = _statements(work.inputs, _write_files(building, work, version))
         name = work.inputs.recipe.name
         sign_release(building, work.signer, name=name, version=version, statements=evidence, log_folder=work.log)
         _make_readable(building)
@@ -169,22 +159,22 @@ def _make_readable(folder: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def _fill(folder: Path, work: _Work, version: int) -> statements.Subjects:
+def _write_files(folder: Path, work: _ReleaseJob, version: int) -> statements.StatementSubjects:
     """Everything but evidence and signature. The same inputs give the same bytes; no time stands in these files."""
     inputs, store = work.inputs, work.context.store
     recipe, train = inputs.recipe, inputs.train
     base = store.checkout(train.base.tree)
     task = build_task(recipe.task, architecture_of(base), load_rows(inputs.audit.train, store))
-    longest = _longest(recipe, base) if isinstance(task, EncoderDecoder) else None
-    released = place_model(folder, train.model, work.settings, store=store, longest=longest)
-    with_base = train.model.kind == "adapter" and place_base(folder, train.base, store=store)
-    precisions = Precisions(stored_precision(folder), inputs.evaluation.precision)
+    longest = _max_answer_tokens(recipe, base) if isinstance(task, Seq2seqTask) else None
+    released = copy_model(folder, train.model, work.settings, store=store, longest=longest)
+    with_base = train.model.kind == "adapter" and copy_base(folder, train.base, store=store)
+    precisions = WeightPrecisions(stored_precision(folder), inputs.evaluation.precision)
     key = key_id(work.signer.public_pem())
-    facts = Facts(version, key, precisions.stored, with_base, len(task.labels), task.head)
+    facts = FolderFacts(version, key, precisions.stored, with_base, len(task.labels), task.head)
     recipe_file = recipe_bytes(recipe, train)
     documents = {
-        RECIPE: recipe_file,
-        MANIFEST: manifest_bytes(
+        RECIPE_FILE: recipe_file,
+        MANIFEST_FILE: manifest_bytes(
             recipe, train, version=version, content_key=inputs.content_key, task=task, precisions=precisions
         ),
         **_documents(inputs, facts),
@@ -192,15 +182,15 @@ def _fill(folder: Path, work: _Work, version: int) -> statements.Subjects:
     for name, data in documents.items():
         write_atomic(folder / name, data)
     evaluated = {name: digest for name, digest in store.tree(train.model.tree).items() if name.endswith(".safetensors")}
-    return statements.Subjects(released=released, evaluated=evaluated, recipe=digest_of(recipe_file))
+    return statements.StatementSubjects(released=released, evaluated=evaluated, recipe=digest_of(recipe_file))
 
 
-def _longest(recipe: Recipe, base: Path) -> int:
+def _max_answer_tokens(recipe: Recipe, base: Path) -> int:
     """Tokens that an answer had room for in the evaluation."""
-    return min(recipe.evaluate.max_new_tokens, positions_in(base, open_tokenizer(base)))
+    return min(recipe.evaluate.max_new_tokens, max_positions_in_folder(base, open_tokenizer(base)))
 
 
-def _documents(inputs: ReleaseInputs, facts: Facts) -> dict[str, bytes]:
+def _documents(inputs: ReleaseInputs, facts: FolderFacts) -> dict[str, bytes]:
     """What people read, and the data's metadata for programs."""
     recipe, audit, train, evaluation, gate = inputs.recipe, inputs.audit, inputs.train, inputs.evaluation, inputs.gate
     card = render_model_card(recipe, audit, train=train, evaluation=evaluation, gate=gate, facts=facts)
@@ -214,17 +204,19 @@ def _documents(inputs: ReleaseInputs, facts: Facts) -> dict[str, bytes]:
     }
 
 
-def _statements(inputs: ReleaseInputs, subjects: statements.Subjects) -> dict[str, Statement]:
-    this_run = statements.Run(inputs.content_key, inputs.started)
+def _statements(inputs: ReleaseInputs, subjects: statements.StatementSubjects) -> dict[str, Statement]:
+    this_run = statements.RunReference(inputs.content_key, inputs.started)
     return {
-        "training": statements.training(inputs.recipe, inputs.audit, inputs.train, subjects=subjects, run=this_run),
-        "evaluation": statements.evaluation(inputs.evaluation, subjects=subjects),
-        "gate": statements.gate(inputs.recipe, inputs.gate, subjects=subjects, run=this_run),
-        "audit": statements.audit_summary(inputs.audit),
+        "training": statements.training_statement(
+            inputs.recipe, inputs.audit, inputs.train, subjects=subjects, run=this_run
+        ),
+        "evaluation": statements.evaluation_statement(inputs.evaluation, subjects=subjects),
+        "gate": statements.gate_statement(inputs.recipe, inputs.gate, subjects=subjects, run=this_run),
+        "audit": statements.audit_statement(inputs.audit),
     }
 
 
-def _report(work: _Work, version: int) -> ReleaseReport:
+def _release_report(work: _ReleaseJob, version: int) -> ReleaseReport:
     inputs, folder = work.inputs, work.context.home / work.folder(version)
     reports = {"audit": inputs.audit, "train": inputs.train, "evaluation": inputs.evaluation, "gate": inputs.gate}
     return ReleaseReport(
@@ -237,6 +229,6 @@ def _report(work: _Work, version: int) -> ReleaseReport:
         version=version,
         folder=str(folder),
         model_tree=inputs.train.model.tree,
-        files=digests_of(folder, skip=frozenset({SIGNATURE}), error=IntegrityBroken),
+        files=digest_files(folder, skip=frozenset({SIGNATURE_FILE}), error=IntegrityBroken),
         public_key=work.signer.public_pem().decode(),
     )

@@ -26,7 +26,7 @@ from tunesmith.artifacts import (
     digest_of,
 )
 from tunesmith.recipe import Recipe
-from tunesmith.release.results import BASES, reading_of
+from tunesmith.release.result_lines import BASE_SYSTEMS, comparison_reading
 from tunesmith.trust import Statement, make_statement
 
 PROVENANCE_TYPE: Final = "https://slsa.dev/provenance/v1"
@@ -37,11 +37,11 @@ BUILD_TYPE: Final = "urn:tunesmith:supervised-fine-tuning:v1"
 BUILDER: Final = "urn:tunesmith:builder:local"
 VERIFIER: Final = "urn:tunesmith:gate:v1"
 
-EXACT: Final = 2**53
+MAX_SAFE_INTEGER: Final = 2**53
 
 
 @dataclass(frozen=True)
-class Subjects:
+class StatementSubjects:
     """What the statements are about: {path: SHA-256 hex}. The two differ when weights were rounded after evaluation."""
 
     released: Mapping[str, str]
@@ -51,21 +51,23 @@ class Subjects:
 
 
 @dataclass(frozen=True)
-class Run:
+class RunReference:
     """Which run the statements speak of: its content key and its time (RFC 3339)."""
 
     content_key: str
     started: str
 
 
-def training(recipe: Recipe, audit: AuditReport, train: TrainReport, *, subjects: Subjects, run: Run) -> Statement:
+def training_statement(
+    recipe: Recipe, audit: AuditReport, train: TrainReport, *, subjects: StatementSubjects, run: RunReference
+) -> Statement:
     """How the released files came about."""
     sources = [source for source in audit.sources if source.split == "train"]
     dependencies = [
         {
             "name": train.base.name,
             "digest": _sha256(train.base.tree),
-            "annotations": {"kind": "base model, tree", **_origin(train.base)},
+            "annotations": {"kind": "base model, tree", **_base_origin(train.base)},
         },
         {"name": audit.train.name, "digest": _sha256(audit.train.rows_digest), "annotations": {"kind": "clean rows"}},
         {"name": "recipe.yaml", "digest": _sha256(subjects.recipe)},
@@ -95,15 +97,15 @@ def training(recipe: Recipe, audit: AuditReport, train: TrainReport, *, subjects
             "resolvedDependencies": dependencies,
         },
         "runDetails": {
-            "builder": {"id": BUILDER, "version": _versions(train.provenance)},
+            "builder": {"id": BUILDER, "version": _builder_versions(train.provenance)},
             "metadata": {"invocationId": run.content_key, "startedOn": run.started},
             "byproducts": byproducts,
         },
     }
-    return make_statement(subjects.released, predicate_type=PROVENANCE_TYPE, predicate=spelled(predicate))
+    return make_statement(subjects.released, predicate_type=PROVENANCE_TYPE, predicate=numbers_as_strings(predicate))
 
 
-def _origin(base: ModelRef) -> dict[str, str]:
+def _base_origin(base: ModelRef) -> dict[str, str]:
     """What is known of where the base comes from."""
     if base.origin is None:
         return {}
@@ -116,14 +118,14 @@ def _origin(base: ModelRef) -> dict[str, str]:
     return {name: value for name, value in known.items() if value}
 
 
-def evaluation(report: EvaluationReport, *, subjects: Subjects) -> Statement:
+def evaluation_statement(report: EvaluationReport, *, subjects: StatementSubjects) -> Statement:
     """What the evaluated files scored. Worse than a base fails; worse than a baseline, or unclear, warns."""
     passed: list[str] = []
     warned: list[str] = []
     failed: list[str] = []
     for item in report.comparisons:
-        reading = reading_of(item)
-        worse = failed if item.reference in BASES else warned
+        reading = comparison_reading(item)
+        worse = failed if item.reference in BASE_SYSTEMS else warned
         {"better": passed, "worse": worse}.get(reading, warned).append(f"{item.metric}: better than {item.reference}")
     predicate = {
         "result": "FAILED" if failed else "WARNED" if warned or not passed else "PASSED",
@@ -138,13 +140,13 @@ def evaluation(report: EvaluationReport, *, subjects: Subjects) -> Statement:
         "comparisons": [item.model_dump(mode="json") for item in report.comparisons],
         "report": report.digest(),
     }
-    return make_statement(subjects.evaluated, predicate_type=TEST_RESULT_TYPE, predicate=spelled(predicate))
+    return make_statement(subjects.evaluated, predicate_type=TEST_RESULT_TYPE, predicate=numbers_as_strings(predicate))
 
 
-def gate(recipe: Recipe, report: GateReport, *, subjects: Subjects, run: Run) -> Statement:
+def gate_statement(recipe: Recipe, report: GateReport, *, subjects: StatementSubjects, run: RunReference) -> Statement:
     """Which requirements of which policy the evaluated files met."""
     policy = canonical_bytes([requirement.model_dump(mode="json") for requirement in recipe.gate])
-    met = [_property(verdict.requirement) for verdict in report.verdicts if verdict.outcome == "pass"]
+    met = [_gate_property(verdict.requirement) for verdict in report.verdicts if verdict.outcome == "pass"]
     predicate = {
         "verifier": {
             "id": VERIFIER,
@@ -155,10 +157,10 @@ def gate(recipe: Recipe, report: GateReport, *, subjects: Subjects, run: Run) ->
         "verdicts": [verdict.model_dump(mode="json") for verdict in report.verdicts],
         "report": report.digest(),
     }
-    return make_statement(subjects.evaluated, predicate_type=SVR_TYPE, predicate=spelled(predicate))
+    return make_statement(subjects.evaluated, predicate_type=SVR_TYPE, predicate=numbers_as_strings(predicate))
 
 
-def audit_summary(report: AuditReport) -> Statement:
+def audit_statement(report: AuditReport) -> Statement:
     """What was read, and how much each rule took out, replaced or warned of. Its subjects are the clean data sets."""
     datasets = {"train": report.train.rows_digest}
     if report.test is not None:
@@ -177,16 +179,18 @@ def audit_summary(report: AuditReport) -> Statement:
         "code": report.provenance.code,
         "report": report.digest(),
     }
-    return make_statement(datasets, predicate_type=AUDIT_TYPE, predicate=spelled(predicate))
+    return make_statement(datasets, predicate_type=AUDIT_TYPE, predicate=numbers_as_strings(predicate))
 
 
-def spelled(value: Any) -> Any:
+def numbers_as_strings(value: Any) -> Any:
     """The value with floats, and integers that not every JSON reader keeps, as strings."""
     if isinstance(value, dict):
-        return {key: spelled(item) for key, item in value.items()}
+        return {key: numbers_as_strings(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [spelled(item) for item in value]
-    if isinstance(value, float) or (isinstance(value, int) and not isinstance(value, bool) and abs(value) > EXACT):
+        return [numbers_as_strings(item) for item in value]
+    if isinstance(value, float) or (
+        isinstance(value, int) and not isinstance(value, bool) and abs(value) > MAX_SAFE_INTEGER
+    ):
         return str(value)
     return value
 
@@ -195,10 +199,10 @@ def _sha256(digest: str) -> dict[str, str]:
     return {"sha256": digest.removeprefix("sha256:")}
 
 
-def _versions(provenance: Provenance) -> dict[str, str]:
+def _builder_versions(provenance: Provenance) -> dict[str, str]:
     return {"tunesmith": provenance.code, **provenance.versions}
 
 
-def _property(requirement: str) -> str:
+def _gate_property(requirement: str) -> str:
     """`exact-match at least 0.8` as `TUNESMITH_EXACT_MATCH_AT_LEAST_0.8`."""
     return "TUNESMITH_" + re.sub(r"[^A-Z0-9.]+", "_", requirement.upper()).strip("_")

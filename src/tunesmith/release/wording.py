@@ -3,7 +3,7 @@
 from typing import Final
 
 from tunesmith.artifacts import BaseOrigin, Estimate
-from tunesmith.models.heads import Head
+from tunesmith.models.heads import TaskHead
 from tunesmith.recipe import TaskSettings
 
 MISSING: Final = "not stated by the maker"
@@ -33,7 +33,7 @@ METHODS: Final = {
 OBJECTIVES: Final = {"completion": "the answers alone", "all-tokens": "every token"}
 
 
-def learned_from(objective: str, task: TaskSettings, head: Head | None) -> str:
+def learned_from(objective: str, task: TaskSettings, head: TaskHead | None) -> str:
     """What the loss was over."""
     if head is None:
         return OBJECTIVES[objective]

@@ -23,10 +23,10 @@ def metric_class(name: str) -> type[Metric]:
 
 def metrics_for(settings: EvaluateSettings, ids: Sequence[str]) -> tuple[Metric, ...]:
     """Metrics by id; each setting of a metric that the recipe's `evaluate` also has is taken from there."""
-    return tuple(METRICS.build(name, **_options(metric_class(name), settings)) for name in ids)
+    return tuple(METRICS.build(name, **_metric_settings(metric_class(name), settings)) for name in ids)
 
 
-def _options(metric: type[Metric], settings: EvaluateSettings) -> dict[str, Any]:
+def _metric_settings(metric: type[Metric], settings: EvaluateSettings) -> dict[str, Any]:
     known = type(settings).model_fields
     names = [field.name for field in fields(metric) if field.name in known]  # type: ignore[arg-type]
     return {name: getattr(settings, name) for name in names}

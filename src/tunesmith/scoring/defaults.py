@@ -13,11 +13,11 @@ LIKELIHOOD_METRICS: Final = ("bits-per-byte",)
 TAG_METRICS: Final = ("entity-f1", "entity-precision", "entity-recall")
 SET_METRICS: Final = ("multilabel-micro-f1", "multilabel-macro-f1")
 NUMBER_METRICS: Final = ("mae", "rmse", "spearman", "pearson")
-SPECIAL: Final = frozenset((*LIKELIHOOD_METRICS, *TAG_METRICS, *SET_METRICS, *NUMBER_METRICS))
+SPECIALIZED_METRICS: Final = frozenset((*LIKELIHOOD_METRICS, *TAG_METRICS, *SET_METRICS, *NUMBER_METRICS))
 """Those that read one kind of answer alone; the others read any text."""
 
 
-DEFAULTS: Final[dict[str, tuple[str, ...]]] = {
+DEFAULT_METRICS: Final[dict[str, tuple[str, ...]]] = {
     "chat": ("exact-match", "macro-f1", "chrf"),
     "classify": ("exact-match", "macro-f1"),
     "classify multi": (*SET_METRICS, "exact-match"),
@@ -29,17 +29,17 @@ DEFAULTS: Final[dict[str, tuple[str, ...]]] = {
 """By the task, and where they differ by its labels."""
 
 
-def names_labels(task: TaskSettings) -> bool:
+def has_label_baselines(task: TaskSettings) -> bool:
     """Whether an answer is text or one label, so that baselines of labels can stand beside it."""
     return task.type in ("chat", "classify") and task.labels == "single"
 
 
-def has_base(task: TaskSettings) -> bool:
+def measures_base(task: TaskSettings) -> bool:
     """Whether the base is asked too: where a new head is needed for any answer, an untuned one says nothing."""
     return task.type != "tag" and task.labels == "single"
 
 
-def fits(metric: str, task: TaskSettings) -> bool:
+def metric_fits(metric: str, task: TaskSettings) -> bool:
     """Whether a metric can be measured on the answers of a task."""
     match task.type, task.labels:
         case "text", _:
@@ -50,10 +50,10 @@ def fits(metric: str, task: TaskSettings) -> bool:
             return metric in (*SET_METRICS, "exact-match")
         case "classify", "score":
             return metric in NUMBER_METRICS
-    return metric not in SPECIAL
+    return metric not in SPECIALIZED_METRICS
 
 
-def baselines_of(task: TaskSettings) -> tuple[str, ...]:
+def available_baselines(task: TaskSettings) -> tuple[str, ...]:
     """The baselines that a task can have."""
     match task.type, task.labels:
         case "text", _:
@@ -69,4 +69,4 @@ def baselines_of(task: TaskSettings) -> tuple[str, ...]:
 
 def default_metrics(task: TaskSettings) -> tuple[str, ...]:
     """Metric ids, the first one the headline."""
-    return DEFAULTS.get(f"{task.type} {task.labels}") or DEFAULTS[task.type]
+    return DEFAULT_METRICS.get(f"{task.type} {task.labels}") or DEFAULT_METRICS[task.type]

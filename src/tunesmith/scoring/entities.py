@@ -11,9 +11,9 @@ from typing import Literal, NamedTuple
 import numpy
 
 from tunesmith.artifacts import Score
-from tunesmith.stats.bootstrap import Array
+from tunesmith.stats.bootstrap import FloatArray
 
-Mode = Literal["lenient", "strict"]
+EntityMode = Literal["lenient", "strict"]
 
 
 class Entity(NamedTuple):
@@ -24,13 +24,13 @@ class Entity(NamedTuple):
     end: int
 
 
-def entities(tags: Sequence[str], mode: Mode) -> list[Entity]:
+def find_entities(tags: Sequence[str], mode: EntityMode) -> list[Entity]:
     """The entities of a row, in order. A tag is `O`, or B- or I- (S- and E- too when lenient) and a type."""
     found: list[Entity] = []
     kind, start = "", 0
     for at, tag in enumerate([*tags, "O"]):
         place, _, named = tag.partition("-")
-        goes_on = bool(kind) and place in _inside(mode) and named == kind
+        goes_on = bool(kind) and place in _inside_prefixes(mode) and named == kind
         if kind and not goes_on:
             found.append(Entity(kind, start, at))
             kind = ""
@@ -42,32 +42,32 @@ def entities(tags: Sequence[str], mode: Mode) -> list[Entity]:
     return found
 
 
-def _inside(mode: Mode) -> tuple[str, ...]:
+def _inside_prefixes(mode: EntityMode) -> tuple[str, ...]:
     return ("I", "E") if mode == "lenient" else ("I",)
 
 
-def counts(score: Score, mode: Mode) -> tuple[int, int, int]:
+def entity_counts(score: Score, mode: EntityMode) -> tuple[int, int, int]:
     """Of one row: entities that are right, predicted, expected."""
-    wanted, given = (set(entities(text.split(), mode)) for text in (score.expected, score.output))
+    wanted, given = (set(find_entities(text.split(), mode)) for text in (score.expected, score.output))
     return len(wanted & given), len(given), len(wanted)
 
 
-def kinds_of(score: Score, mode: Mode) -> set[str]:
+def entity_types_in(score: Score, mode: EntityMode) -> set[str]:
     """The types of the entities that are expected or predicted."""
-    return {one.kind for text in (score.expected, score.output) for one in entities(text.split(), mode)}
+    return {one.kind for text in (score.expected, score.output) for one in find_entities(text.split(), mode)}
 
 
-def of_kind(tags: str, kind: str) -> str:
+def keep_entity_type(tags: str, kind: str) -> str:
     """A row of tags with those of other types taken out, as `O`."""
     return " ".join(tag if (tag.partition("-")[2] or tag) == kind else "O" for tag in tags.split())
 
 
-def table(scores: Sequence[Score], mode: Mode) -> Array:
+def entity_count_table(scores: Sequence[Score], mode: EntityMode) -> FloatArray:
     """(n, 3): `counts` of every row."""
-    return numpy.array([counts(score, mode) for score in scores], dtype=numpy.float64).reshape(-1, 3)
+    return numpy.array([entity_counts(score, mode) for score in scores], dtype=numpy.float64).reshape(-1, 3)
 
 
-def ratio(top: Array, bottom: Array) -> Array:
+def safe_ratio(top: FloatArray, bottom: FloatArray) -> FloatArray:
     """top / bottom, 0 where the bottom is 0."""
-    found: Array = numpy.divide(top, bottom, out=numpy.zeros_like(top), where=bottom > 0)
+    found: FloatArray = numpy.divide(top, bottom, out=numpy.zeros_like(top), where=bottom > 0)
     return found

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy
 
 from tunesmith.artifacts import Score
-from tunesmith.scoring.metric import Answer
-from tunesmith.scoring.reading import read_json
-from tunesmith.stats.bootstrap import Array
+from tunesmith.scoring.metric import SystemAnswer
+from tunesmith.scoring.parse_output import read_json
+from tunesmith.stats.bootstrap import FloatArray
 
 
-def read_set(text: str) -> frozenset[str] | None:
+def read_label_set(text: str) -> frozenset[str] | None:
     """The labels of a JSON list of texts; None for anything else."""
     value = read_json(text)
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
@@ -18,9 +18,9 @@ def read_set(text: str) -> frozenset[str] | None:
     return frozenset(value)
 
 
-def set_score(scorer: str, answer: Answer) -> Score:
+def label_set_score(scorer: str, answer: SystemAnswer) -> Score:
     """The row's own F1, 1 where no label is expected and none predicted; None when the test row has no list of labels."""
-    wanted, given = read_set(answer.expected), read_set(answer.output)
+    wanted, given = read_label_set(answer.expected), read_label_set(answer.output)
     note = "the expected completion is no JSON list of labels" if wanted is None else ""
     note = "no JSON list of labels in the output" if wanted is not None and given is None else note
     value = None
@@ -32,10 +32,10 @@ def set_score(scorer: str, answer: Answer) -> Score:
     )
 
 
-def label_counts(scores: Sequence[Score]) -> Array:
+def label_counts(scores: Sequence[Score]) -> FloatArray:
     """(n, 3 L): per row and label that is expected anywhere whether it is hit, expected, predicted."""
-    expected = [read_set(score.expected) or frozenset() for score in scores]
-    given = [read_set(score.output) or frozenset() for score in scores]
+    expected = [read_label_set(score.expected) or frozenset() for score in scores]
+    given = [read_label_set(score.output) or frozenset() for score in scores]
     labels = sorted(frozenset().union(*expected))
     rows = [
         [[label in wanted and label in said, label in wanted, label in said] for label in labels]
@@ -49,13 +49,13 @@ def label_counts(scores: Sequence[Score]) -> Array:
     )
 
 
-def micro_f1(sums: Array) -> Array:
+def micro_f1(sums: FloatArray) -> FloatArray:
     """Micro F1 (r,) from sums (r, 3 L)."""
     hit, expected, predicted = sums.reshape(len(sums), 3, -1).sum(axis=2).T
     return _f1(hit, expected + predicted)
 
 
-def macro_f1(sums: Array) -> Array:
+def macro_f1(sums: FloatArray) -> FloatArray:
     """Macro F1 (r,) from sums (r, 3 L) over the labels that are expected at least once in the resample."""
     hit, expected, predicted = sums.reshape(len(sums), 3, -1).transpose(1, 0, 2)
     present = expected > 0
@@ -63,6 +63,6 @@ def macro_f1(sums: Array) -> Array:
     return numpy.asarray((scores * present).sum(axis=1) / numpy.maximum(present.sum(axis=1), 1), dtype=numpy.float64)
 
 
-def _f1(hit: Array, both: Array) -> Array:
-    found: Array = numpy.divide(2 * hit, both, out=numpy.zeros_like(both), where=both > 0)
+def _f1(hit: FloatArray, both: FloatArray) -> FloatArray:
+    found: FloatArray = numpy.divide(2 * hit, both, out=numpy.zeros_like(both), where=both > 0)
     return found

@@ -12,7 +12,7 @@ from tunesmith.registry import Registry
 
 
 @dataclass(frozen=True)
-class Answer:
+class SystemAnswer:
     """What a system said to one test row. `bits` = minus log2 of the probability it gives the expected completion.
 
     `unclosed`: it is thoughts to its end, so that `output` is empty.
@@ -26,7 +26,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Pair:
+class PairedScores:
     """Scores of the tuned model and of a reference system, for the same rows in the same order."""
 
     tuned: Sequence[Score]
@@ -50,7 +50,7 @@ class Metric(Protocol):
     higher_is_better: ClassVar[bool]
     unit: ClassVar[str]
 
-    def score(self, answer: Answer) -> Score:
+    def score(self, answer: SystemAnswer) -> Score:
         """One example. `value` is None when the test row itself cannot be scored; a wrong or unreadable output has a value."""
         ...
 
@@ -58,7 +58,7 @@ class Metric(Protocol):
         """Many examples: re-aggregated from their scores, with an interval."""
         ...
 
-    def compare(self, pair: Pair, rng: Generator) -> Comparison:
+    def compare(self, pair: PairedScores, rng: Generator) -> Comparison:
         """Tuned minus reference on the same rows, in the metric's own unit and direction."""
         ...
 

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from tunesmith.data.openings import Opening, opening, thought_stream
-from tunesmith.data.thoughts import ThoughtStream
-from tunesmith.serve.released import Released
-from tunesmith.serve.text import Decoder, StopStrings
+from tunesmith.chat.answer_prefix import AnswerPrefixFilter, answer_prefix_filter, reasoning_stream
+from tunesmith.data.reasoning import ReasoningStream
+from tunesmith.serve.detokenize import IncrementalDetokenizer, StopStrings
+from tunesmith.serve.loaded_release import DecoderRelease
 
-Finish = Literal["stop", "length"]
+FinishReason = Literal["stop", "length"]
 
 
 @dataclass(frozen=True)
-class Ask:
+class AnswerRequest:
     """What is wanted of the model. `max_new_tokens` is at least 1 and leaves the prompt its place in the context."""
 
     prompt: tuple[int, ...]
@@ -25,7 +25,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class Piece:
+class AnswerChunk:
     """Text to show, and how many tokens the model has written so far, its end token included. `finish` is set on the last.
 
     `thoughts` are what the model writes before its answer; stop strings do not end them.
@@ -33,25 +33,29 @@ class Piece:
 
     text: str
     tokens: int
-    finish: Finish | None = None
+    finish: FinishReason | None = None
     thoughts: str = ""
 
 
-def answer(released: Released, ask: Ask) -> Iterator[Piece]:
+def stream_answer(released: DecoderRelease, ask: AnswerRequest) -> Iterator[AnswerChunk]:
     """Pieces in order; exactly the last one has `finish`. Pieces without text keep a waiting server responsive."""
-    return _label(released, ask) if released.options else _completion(released, ask)
+    return _label_chunks(released, ask) if released.options else _completion_chunks(released, ask)
 
 
-def _label(released: Released, ask: Ask) -> Iterator[Piece]:
+def _label_chunks(released: DecoderRelease, ask: AnswerRequest) -> Iterator[AnswerChunk]:
     """The best label, whatever the sampling settings: a classifier has one answer."""
     (choice,) = released.model.choose([ask.prompt], released.options)
-    yield Piece(released.labels[choice.index], len(released.options[choice.index]), "stop")
+    yield AnswerChunk(released.labels[choice.index], len(released.options[choice.index]), "stop")
 
 
-def _completion(released: Released, ask: Ask) -> Iterator[Piece]:
+def _completion_chunks(released: DecoderRelease, ask: AnswerRequest) -> Iterator[AnswerChunk]:
     model = released.model
-    decoder, start, stops = Decoder(model.tokenizer), opening(model.tokenizer), StopStrings(ask.stop)
-    spoken = thought_stream(model.tokenizer)
+    decoder, start, stops = (
+        IncrementalDetokenizer(model.tokenizer),
+        answer_prefix_filter(model.tokenizer),
+        StopStrings(ask.stop),
+    )
+    spoken = reasoning_stream(model.tokenizer)
     tokens = 0
     stream = model.stream(
         ask.prompt, max_new_tokens=ask.max_new_tokens, temperature=ask.temperature, top_p=ask.top_p, seed=ask.seed
@@ -59,20 +63,22 @@ def _completion(released: Released, ask: Ask) -> Iterator[Piece]:
     for token in stream:
         tokens += 1
         if token in model.stops:
-            text, thoughts = _ending(decoder, start, spoken, stops)
-            yield Piece(text, tokens, "stop", thoughts)
+            text, thoughts = _flush(decoder, start, spoken, stops)
+            yield AnswerChunk(text, tokens, "stop", thoughts)
             return
         thoughts, words = spoken.add(start.add(decoder.add(token)))
         text = stops.add(words)
         if stops.found:
-            yield Piece(text, tokens, "stop", thoughts)
+            yield AnswerChunk(text, tokens, "stop", thoughts)
             return
-        yield Piece(text, tokens, None, thoughts)
-    text, thoughts = _ending(decoder, start, spoken, stops)
-    yield Piece(text, tokens, "stop" if stops.found else "length", thoughts)
+        yield AnswerChunk(text, tokens, None, thoughts)
+    text, thoughts = _flush(decoder, start, spoken, stops)
+    yield AnswerChunk(text, tokens, "stop" if stops.found else "length", thoughts)
 
 
-def _ending(decoder: Decoder, start: Opening, spoken: ThoughtStream, stops: StopStrings) -> tuple[str, str]:
+def _flush(
+    decoder: IncrementalDetokenizer, start: AnswerPrefixFilter, spoken: ReasoningStream, stops: StopStrings
+) -> tuple[str, str]:
     """(text, thoughts) that were held back, now that nothing follows."""
     first, last = spoken.add(start.add(decoder.rest()) + start.rest()), spoken.rest()
     text = stops.add(first.answer + last.answer)

@@ -13,14 +13,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from tunesmith.context import Context
 from tunesmith.models.loading import Precision
 from tunesmith.serve import predict
-from tunesmith.serve.limit import BodyLimit
+from tunesmith.serve.body_limit import BodyLimitMiddleware
+from tunesmith.serve.loaded_release import AnyRelease, DecoderRelease, Seq2SeqRelease, open_release
 from tunesmith.serve.openai import chat, completions, errors, models
-from tunesmith.serve.released import AnyRelease, Released, ReleasedSeq2Seq, open_release
 from tunesmith.serve.worker import Worker
 
 
 @dataclass
-class RequestIds:
+class RequestIdMiddleware:
     """Gives every request an id and writes it into the header that OpenAI's clients report.
 
     The ids begin with the moment the server started, so they do not come back after a restart.
@@ -62,10 +62,10 @@ def make_app(
     Raises IntegrityBroken when the folder is not what the key signed: an unverified release is never served.
     """
     released = open_release(release, public_pem, context=context, precision=precision, threads=threads)
-    return app_of(released, context=context)
+    return build_app(released, context=context)
 
 
-def app_of(released: AnyRelease, *, context: Context) -> FastAPI:
+def build_app(released: AnyRelease, *, context: Context) -> FastAPI:
     """The application over a loaded release. Pages that fetch scripts from elsewhere (/docs) are off."""
     worker = Worker()
 
@@ -75,13 +75,13 @@ def app_of(released: AnyRelease, *, context: Context) -> FastAPI:
         worker.stop()
 
     app = FastAPI(title="Tunesmith", docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.add_middleware(BodyLimit)
-    app.add_middleware(RequestIds, started_us=int(context.clock.now().timestamp() * 1e6))
-    errors.install(app)
+    app.add_middleware(BodyLimitMiddleware)
+    app.add_middleware(RequestIdMiddleware, started_us=int(context.clock.now().timestamp() * 1e6))
+    errors.install_handlers(app)
     app.include_router(models.make_router(released))
-    if isinstance(released, Released):
+    if isinstance(released, DecoderRelease):
         app.include_router(chat.make_router(released, worker, context))
-    elif isinstance(released, ReleasedSeq2Seq):
+    elif isinstance(released, Seq2SeqRelease):
         app.include_router(completions.make_router(released, worker, context))
     else:
         app.include_router(predict.make_router(released, worker))

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from tunesmith.context import Context
 from tunesmith.errors import MachineFailure
 
-GRACE_S = 5
+SHUTDOWN_GRACE_S = 5
 
 
 def serve(app: FastAPI, release: Path, *, host: str, port: int, context: Context) -> None:
@@ -17,12 +17,12 @@ def serve(app: FastAPI, release: Path, *, host: str, port: int, context: Context
 
     Raises MachineFailure when the port is taken.
     """
-    with bind(host, port) as listener:
-        context.progress.say(f"serving {release} at {address(listener)}/v1")
-        server_of(app).run(sockets=[listener])
+    with bind_socket(host, port) as listener:
+        context.progress.say(f"serving {release} at {listener_url(listener)}/v1")
+        build_server(app).run(sockets=[listener])
 
 
-def bind(host: str, port: int) -> socket.socket:
+def bind_socket(host: str, port: int) -> socket.socket:
     """A listening socket. Raises MachineFailure."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -32,13 +32,13 @@ def bind(host: str, port: int) -> socket.socket:
         raise MachineFailure(f"cannot listen: {error.strerror}", where=f"{host}:{port}", hint=hint) from error
 
 
-def address(listener: socket.socket) -> str:
+def listener_url(listener: socket.socket) -> str:
     """`http://host:port` as it really is."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def server_of(app: FastAPI) -> uvicorn.Server:
+def build_server(app: FastAPI) -> uvicorn.Server:
     """uvicorn with nothing but errors in its log; open answers get a few seconds when it is told to stop."""
     config = uvicorn.Config(
         app,
@@ -46,6 +46,6 @@ def server_of(app: FastAPI) -> uvicorn.Server:
         access_log=False,
         server_header=False,
         ws="none",
-        timeout_graceful_shutdown=GRACE_S,
+        timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
     )
     return uvicorn.Server(config)

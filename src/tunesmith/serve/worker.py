@@ -11,7 +11,7 @@ from tunesmith.errors import Interrupted, MachineFailure
 
 T = TypeVar("T")
 
-LOOK_EVERY = 0.25
+DISCONNECT_POLL_S = 0.25
 """Seconds between two looks whether a silent client is still there."""
 
 
@@ -47,7 +47,7 @@ class Worker:
         cancelled = Event()
         future = self.pool.submit(self._feed, work, items, cancelled, asyncio.get_running_loop())
         try:
-            while (item := await _next(items, gone)) is not None:
+            while (item := await _next_item(items, gone)) is not None:
                 yield item
             future.result()
             if self.stopping.is_set():
@@ -80,11 +80,11 @@ class Worker:
         self.pool.shutdown(wait=True, cancel_futures=True)
 
 
-async def _next(items: "asyncio.Queue[T | None]", gone: Callable[[], Awaitable[bool]]) -> T | None:
+async def _next_item(items: "asyncio.Queue[T | None]", gone: Callable[[], Awaitable[bool]]) -> T | None:
     """The next item, None after the last. Raises Interrupted when the client leaves while it waits."""
     while True:
         try:
-            return await asyncio.wait_for(items.get(), LOOK_EVERY)
+            return await asyncio.wait_for(items.get(), DISCONNECT_POLL_S)
         except TimeoutError:
             if await gone():
                 raise Interrupted("the client is gone") from None

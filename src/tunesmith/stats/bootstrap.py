@@ -16,15 +16,15 @@ from scipy.special import ndtr, ndtri
 
 from tunesmith.stats.interval import Interval, NoInterval
 
-Array: TypeAlias = NDArray[numpy.float64]
-Statistic: TypeAlias = Callable[[Array], Array]
+FloatArray: TypeAlias = NDArray[numpy.float64]
+Statistic: TypeAlias = Callable[[FloatArray], FloatArray]
 """From column sums (r, k) of the examples' records to r values; every metric here is a function of such sums."""
 
-FEWEST = 20
+MIN_BOOTSTRAP_EXAMPLES = 20
 """Fewer examples get no bootstrap interval: for the mean of scores of which most are 1, nominal 95% BCa limits covered the
 truth in 87% of samples of 10 and 93% of samples of 20 (1,000 samples each, 600 resamples)."""
 
-DRAWS_AT_ONCE = 4_000_000
+MAX_BLOCK_DRAWS = 4_000_000
 """Bounds memory: indices drawn in one block; the stream of draws does not depend on it."""
 
 
@@ -37,37 +37,39 @@ class Resampling:
     method: Literal["bca", "percentile"] = "bca"
 
 
-def interval(statistic: Statistic, records: Array, *, how: Resampling, rng: Generator) -> Interval | NoInterval:
+def bootstrap_interval(
+    statistic: Statistic, records: FloatArray, *, how: Resampling, rng: Generator
+) -> Interval | NoInterval:
     """Interval of `statistic` over examples whose records are the rows of `records` (n, k)."""
-    if len(records) < FEWEST:
-        return NoInterval(f"a bootstrap interval needs at least {FEWEST} examples", len(records))
+    if len(records) < MIN_BOOTSTRAP_EXAMPLES:
+        return NoInterval(f"a bootstrap interval needs at least {MIN_BOOTSTRAP_EXAMPLES} examples", len(records))
     resampled = statistic(_resampled_sums(records, how.resamples, rng))
     jackknife = statistic(records.sum(axis=0) - records)
     value = statistic(records.sum(axis=0, keepdims=True))[0]
-    return _limits(float(value), resampled, [jackknife], n=len(records), how=how)
+    return _confidence_limits(float(value), resampled, [jackknife], n=len(records), how=how)
 
 
-def paired(
-    statistic: Statistic, samples: tuple[Array, Array], *, how: Resampling, rng: Generator
+def paired_bootstrap(
+    statistic: Statistic, samples: tuple[FloatArray, FloatArray], *, how: Resampling, rng: Generator
 ) -> Interval | NoInterval:
     """Interval of statistic(first) - statistic(second), the same examples (n, k) drawn for both."""
     first, second = samples
     columns = first.shape[1]
 
-    def difference(sums: Array) -> Array:
+    def difference(sums: FloatArray) -> FloatArray:
         return statistic(sums[:, :columns]) - statistic(sums[:, columns:])
 
-    return interval(difference, numpy.hstack([first, second]), how=how, rng=rng)
+    return bootstrap_interval(difference, numpy.hstack([first, second]), how=how, rng=rng)
 
 
-def unpaired(
-    statistic: Statistic, samples: tuple[Array, Array], *, how: Resampling, rng: Generator
+def unpaired_bootstrap(
+    statistic: Statistic, samples: tuple[FloatArray, FloatArray], *, how: Resampling, rng: Generator
 ) -> Interval | NoInterval:
     """Interval of statistic(first) - statistic(second) of two independent samples (n, k) and (m, k)."""
     first, second = samples
     fewest = min(len(first), len(second))
-    if fewest < FEWEST:
-        return NoInterval(f"a bootstrap interval needs at least {FEWEST} examples on each side", fewest)
+    if fewest < MIN_BOOTSTRAP_EXAMPLES:
+        return NoInterval(f"a bootstrap interval needs at least {MIN_BOOTSTRAP_EXAMPLES} examples on each side", fewest)
     left, right = (statistic(sample.sum(axis=0, keepdims=True))[0] for sample in samples)
     resampled = statistic(_resampled_sums(first, how.resamples, rng)) - statistic(
         _resampled_sums(second, how.resamples, rng)
@@ -76,13 +78,13 @@ def unpaired(
         statistic(first.sum(axis=0) - first) - right,
         left - statistic(second.sum(axis=0) - second),
     ]
-    return _limits(float(left - right), resampled, jackknives, n=len(first) + len(second), how=how)
+    return _confidence_limits(float(left - right), resampled, jackknives, n=len(first) + len(second), how=how)
 
 
-def _resampled_sums(records: Array, resamples: int, rng: Generator) -> Array:
+def _resampled_sums(records: FloatArray, resamples: int, rng: Generator) -> FloatArray:
     """Column sums (resamples, k) of samples drawn with replacement, as counts times records."""
     n = len(records)
-    block = max(1, DRAWS_AT_ONCE // n)
+    block = max(1, MAX_BLOCK_DRAWS // n)
     sums = []
     for start in range(0, resamples, block):
         size = min(block, resamples - start)
@@ -92,8 +94,8 @@ def _resampled_sums(records: Array, resamples: int, rng: Generator) -> Array:
     return numpy.vstack(sums)
 
 
-def _limits(
-    value: float, resampled: Array, jackknives: list[Array], *, n: int, how: Resampling
+def _confidence_limits(
+    value: float, resampled: FloatArray, jackknives: list[FloatArray], *, n: int, how: Resampling
 ) -> Interval | NoInterval:
     undefined = int(numpy.count_nonzero(~numpy.isfinite(resampled)))
     if undefined or not numpy.isfinite(value) or not all(numpy.isfinite(part).all() for part in jackknives):
@@ -112,7 +114,7 @@ def _limits(
     )
 
 
-def _acceleration(jackknives: list[Array]) -> float:
+def _acceleration(jackknives: list[FloatArray]) -> float:
     """Efron and Tibshirani 14.15, summed over independent samples."""
     influences = [(len(part) - 1) * (part.mean() - part) for part in jackknives]
     cubes = sum(float((part**3).sum()) / len(part) ** 3 for part in influences)
@@ -120,8 +122,8 @@ def _acceleration(jackknives: list[Array]) -> float:
     return cubes / (6.0 * squares**1.5) if squares > 0.0 else 0.0
 
 
-def _bca_tails(tails: Array, bias: float, acceleration: float) -> Array:
+def _bca_tails(tails: FloatArray, bias: float, acceleration: float) -> FloatArray:
     """Efron and Tibshirani 14.10."""
     shifted = bias + ndtri(tails)
-    adjusted: Array = ndtr(bias + shifted / (1.0 - acceleration * shifted))
+    adjusted: FloatArray = ndtr(bias + shifted / (1.0 - acceleration * shifted))
     return adjusted

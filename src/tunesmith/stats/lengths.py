@@ -7,14 +7,14 @@ import numpy.typing as npt
 
 from tunesmith.artifacts import Bin, Lengths
 
-BINS: Final = 10
+MAX_BINS: Final = 10
 
 
-def lengths_of(values: npt.NDArray[numpy.int64]) -> Lengths:
+def summarize_lengths(values: npt.NDArray[numpy.int64]) -> Lengths:
     """Least, median, 95% and most of some whole numbers, and a histogram of at most BINS equal bins."""
     ordered = numpy.sort(values)
     least, most = int(ordered[0]), int(ordered[-1])
-    width = -(-(most - least + 1) // BINS)
+    width = -(-(most - least + 1) // MAX_BINS)
     counts = numpy.bincount((ordered - least) // width)
     bins = tuple(
         Bin(low=low, high=min(low + width - 1, most), count=int(count))

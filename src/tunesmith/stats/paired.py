@@ -65,25 +65,25 @@ def proportion_difference(won: int, lost: int, n: int, *, level: float) -> Inter
         raise ValueError(f"{won} won and {lost} lost of {n} pairs")
     z = float(ndtri(0.5 + level / 2))
     value = (won - lost) / n
-    low = -1.0 if lost == n else _crossing(won, lost, n=n, z=z)
-    high = 1.0 if won == n else -_crossing(lost, won, n=n, z=z)
+    low = -1.0 if lost == n else _score_crossing(won, lost, n=n, z=z)
+    high = 1.0 if won == n else -_score_crossing(lost, won, n=n, z=z)
     spread = math.sqrt(max(won + lost - (won - lost) ** 2 / n, 0.0)) / n
     return Interval(value, low, high, n, level, spread, "tango")
 
 
-def _crossing(won: int, lost: int, *, n: int, z: float) -> float:
+def _score_crossing(won: int, lost: int, *, n: int, z: float) -> float:
     """The difference below the observed one at which Tango's score statistic equals z, by bisection."""
     below, above = -1.0, (won - lost) / n
     for _ in range(BISECTIONS):
         middle = (below + above) / 2
-        if _score(won, lost, n=n, difference=middle) > z:
+        if _tango_score(won, lost, n=n, difference=middle) > z:
             below = middle
         else:
             above = middle
     return (below + above) / 2
 
 
-def _score(won: int, lost: int, *, n: int, difference: float) -> float:
+def _tango_score(won: int, lost: int, *, n: int, difference: float) -> float:
     """Tango's statistic for the hypothesis p(first) - p(second) = difference (1998, section 3)."""
     b = (2 * n - won + lost) * difference - won - lost
     c = -lost * difference * (1 - difference)

@@ -7,29 +7,29 @@ import math
 
 from scipy.special import ndtri
 
-POWER = 0.8
+DEFAULT_POWER = 0.8
 """The share of repetitions in which a true difference is to be found; the field's custom (Cohen 1988)."""
 
 
-def minimum_detectable(standard_error: float, *, level: float, power: float = POWER) -> float | None:
+def minimum_detectable_difference(standard_error: float, *, level: float, power: float = DEFAULT_POWER) -> float | None:
     """The smallest true difference found with this power; None where the sample shows no spread to judge by."""
-    return _both(level, power) * standard_error if standard_error > 0.0 else None
+    return _quantile_sum(level, power) * standard_error if standard_error > 0.0 else None
 
 
-def examples_needed(gap: float, deviation: float, *, level: float, power: float = POWER) -> int | None:
+def examples_needed(gap: float, deviation: float, *, level: float, power: float = DEFAULT_POWER) -> int | None:
     """Examples for which an interval excludes a threshold `gap` away, with this power.
 
     `deviation` is the standard deviation of one example's (paired) value. None when either is 0: nothing can be said.
     """
     if gap == 0.0 or deviation <= 0.0:
         return None
-    return math.ceil((_both(level, power) * deviation / abs(gap)) ** 2)
+    return math.ceil((_quantile_sum(level, power) * deviation / abs(gap)) ** 2)
 
 
-def deviation_of(low: float, high: float, n: int, *, level: float) -> float:
+def deviation_from_interval(low: float, high: float, n: int, *, level: float) -> float:
     """The standard deviation of one example, read back from an interval's width under the normal approximation."""
     return (high - low) / 2 / float(ndtri(0.5 + level / 2)) * math.sqrt(n)
 
 
-def _both(level: float, power: float) -> float:
+def _quantile_sum(level: float, power: float) -> float:
     return float(ndtri(0.5 + level / 2) + ndtri(power))

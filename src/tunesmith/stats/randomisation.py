@@ -7,10 +7,12 @@ Maxwell (2005), ACL workshop on intrinsic and extrinsic evaluation measures, pag
 import numpy
 from numpy.random import Generator
 
-from tunesmith.stats.bootstrap import DRAWS_AT_ONCE, Array, Statistic
+from tunesmith.stats.bootstrap import MAX_BLOCK_DRAWS, FloatArray, Statistic
 
 
-def randomisation(statistic: Statistic, samples: tuple[Array, Array], *, rounds: int, rng: Generator) -> float | None:
+def randomisation_test(
+    statistic: Statistic, samples: tuple[FloatArray, FloatArray], *, rounds: int, rng: Generator
+) -> float | None:
     """Two-sided p-value of equal statistics: answers (n, k) of each example are swapped with probability 1/2.
 
     (c + 1) / (rounds + 1), c = rounds with a difference at least as large as the observed one. None when the statistic is
@@ -19,11 +21,11 @@ def randomisation(statistic: Statistic, samples: tuple[Array, Array], *, rounds:
     first, second = samples
     total = first.sum(axis=0) + second.sum(axis=0)
 
-    def difference(sums: Array) -> Array:
+    def difference(sums: FloatArray) -> FloatArray:
         return statistic(sums) - statistic(total - sums)
 
     observed = abs(float(difference(first.sum(axis=0, keepdims=True))[0]))
-    block = max(1, DRAWS_AT_ONCE // len(first))
+    block = max(1, MAX_BLOCK_DRAWS // len(first))
     as_large = 0
     for start in range(0, rounds, block):
         kept = rng.integers(0, 2, (min(block, rounds - start), len(first))).astype(numpy.float64)

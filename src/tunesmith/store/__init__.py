@@ -1,6 +1,6 @@
 """The store: content-addressed objects, refs to them, and a ledger of runs, data sets and releases.
 
-Each name is imported when it is first asked for: what only looks (`tunesmith.store.readable`) does without SQLAlchemy.
+Each name is imported when it is first asked for: what only looks (`tunesmith.store.read_only`) does without SQLAlchemy.
 """
 
 from importlib import import_module

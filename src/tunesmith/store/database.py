@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from tunesmith.errors import MachineFailure, Misuse
-from tunesmith.store.reads import HINT, NO_VALUES, PATIENCE, Ask
+from tunesmith.store.queries import LEDGER_HINT, LOCK_TIMEOUT_SECONDS, NO_PARAMETERS, RunQuery
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Database:
             raise MachineFailure(
                 f"the ledger cannot be {verb}: {error.orig}",
                 where=self.engine.url.render_as_string(),
-                hint=HINT,
+                hint=LEDGER_HINT,
             ) from error
 
     @contextmanager
@@ -39,10 +39,10 @@ class Database:
             yield connection
 
     @contextmanager
-    def reading(self) -> Iterator[Ask]:
+    def reading(self) -> Iterator[RunQuery]:
         """Questions in SQL, in one transaction."""
         with self.begin() as connection:
-            yield asking(connection)
+            yield query_runner(connection)
 
     def insert(self, table: sql.Table) -> postgresql.Insert | sqlite.Insert:
         """An insert that knows `on_conflict_...`."""
@@ -70,10 +70,10 @@ class Database:
                 connection.execute(CreateIndex(index, if_not_exists=True))
 
 
-def asking(connection: Connection) -> Ask:
+def query_runner(connection: Connection) -> RunQuery:
     """Questions in SQL within a transaction that is open."""
 
-    def ask(query: str, values: Mapping[str, Any] = NO_VALUES, /) -> Iterable[Sequence[Any]]:
+    def ask(query: str, values: Mapping[str, Any] = NO_PARAMETERS, /) -> Iterable[Sequence[Any]]:
         return connection.execute(sql.text(query), dict(values))
 
     return ask
@@ -82,7 +82,7 @@ def asking(connection: Connection) -> Ask:
 def open_database(url: str) -> Database:
     """Raises Misuse for a URL that cannot be read or has no driver here; it is not repeated, it may hold a password."""
     hint = "e.g. sqlite:///ledger.db, or postgresql+psycopg://user@host/name with the extra tunesmith[postgresql]"
-    waits = {"connect_args": {"timeout": PATIENCE}} if url.startswith("sqlite") else {}
+    waits = {"connect_args": {"timeout": LOCK_TIMEOUT_SECONDS}} if url.startswith("sqlite") else {}
     try:
         engine = sql.create_engine(url, **waits)
     except (sql.exc.ArgumentError, ModuleNotFoundError) as error:
@@ -90,10 +90,10 @@ def open_database(url: str) -> Database:
     if engine.dialect.name not in ("sqlite", "postgresql"):
         raise Misuse(f"the ledger cannot be kept in {engine.dialect.name}", where="--database", hint=hint)
     if engine.dialect.name == "sqlite":
-        sql.event.listen(engine, "connect", _overwrite_what_goes)
+        sql.event.listen(engine, "connect", _enable_secure_delete)
     return Database(engine)
 
 
-def _overwrite_what_goes(connection: Any, record: Any) -> None:
+def _enable_secure_delete(connection: Any, record: Any) -> None:
     """What is deleted is overwritten with zeros in the file: an erased salt must not be found among its free pages."""
     connection.execute("PRAGMA secure_delete = ON")

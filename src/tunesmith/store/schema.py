@@ -5,61 +5,61 @@ from typing import Final
 import sqlalchemy as sql
 
 METADATA: Final = sql.MetaData()
-DIGEST: Final = sql.String(80)
-NAME: Final = sql.String(200)
-TIME: Final = sql.String(40)
-RUN: Final = sql.String(32)
+DIGEST_TYPE: Final = sql.String(80)
+NAME_TYPE: Final = sql.String(200)
+TIME_TYPE: Final = sql.String(40)
+RUN_ID_TYPE: Final = sql.String(32)
 
 RUNS = sql.Table(
     "runs",
     METADATA,
-    sql.Column("run_id", RUN, primary_key=True),
+    sql.Column("run_id", RUN_ID_TYPE, primary_key=True),
     sql.Column("recipe", sql.Text, nullable=False),
-    sql.Column("started", TIME, nullable=False),
-    sql.Column("finished", TIME),
+    sql.Column("started", TIME_TYPE, nullable=False),
+    sql.Column("finished", TIME_TYPE),
     sql.Column("outcome", sql.String(20)),
 )
 STAGES = sql.Table(
     "stages",
     METADATA,
-    sql.Column("content_key", DIGEST, primary_key=True),
+    sql.Column("content_key", DIGEST_TYPE, primary_key=True),
     sql.Column("stage", sql.String(20), nullable=False),
-    sql.Column("run_id", RUN, nullable=False),
-    sql.Column("report", DIGEST, nullable=False),
-    sql.Column("report_digest", DIGEST, nullable=False),
+    sql.Column("run_id", RUN_ID_TYPE, nullable=False),
+    sql.Column("report", DIGEST_TYPE, nullable=False),
+    sql.Column("report_digest", DIGEST_TYPE, nullable=False),
 )
 SALTS = sql.Table(
     "salts",
     METADATA,
-    sql.Column("dataset", NAME, primary_key=True),
+    sql.Column("dataset", NAME_TYPE, primary_key=True),
     sql.Column("salt", sql.LargeBinary, nullable=False),
 )
 RELEASES = sql.Table(
     "releases",
     METADATA,
-    sql.Column("name", NAME, primary_key=True),
+    sql.Column("name", NAME_TYPE, primary_key=True),
     sql.Column("version", sql.Integer, primary_key=True),
-    sql.Column("content_key", DIGEST, nullable=False, unique=True),
+    sql.Column("content_key", DIGEST_TYPE, nullable=False, unique=True),
     sql.Column("folder", sql.Text, nullable=False),
-    sql.Column("created", TIME, nullable=False),
+    sql.Column("created", TIME_TYPE, nullable=False),
 )
 REFS = sql.Table(
     "refs",
     METADATA,
-    sql.Column("name", NAME, primary_key=True),
-    sql.Column("digest", DIGEST, nullable=False),
+    sql.Column("name", NAME_TYPE, primary_key=True),
+    sql.Column("digest", DIGEST_TYPE, nullable=False),
 )
 
 DATASETS = sql.Table(
     "lineage_datasets",
     METADATA,
     sql.Column("number", sql.Integer, primary_key=True),
-    sql.Column("container", DIGEST, nullable=False, unique=True),
-    sql.Column("rows_digest", DIGEST, nullable=False),
-    sql.Column("name", NAME, nullable=False),
+    sql.Column("container", DIGEST_TYPE, nullable=False, unique=True),
+    sql.Column("rows_digest", DIGEST_TYPE, nullable=False),
+    sql.Column("name", NAME_TYPE, nullable=False),
     sql.Column("rows", sql.Integer, nullable=False),
     sql.Column("names", sql.Text, nullable=False),  # JSON: files, sources, generators, numbered in the rows
-    sql.Column("erased_by", RUN),  # the erasure that took the object away
+    sql.Column("erased_by", RUN_ID_TYPE),  # the erasure that took the object away
 )
 POSTINGS = sql.Table(
     "lineage_postings",
@@ -87,10 +87,10 @@ TRAININGS = sql.Table(
     "lineage_trainings",
     METADATA,
     sql.Column("number", sql.Integer, primary_key=True),
-    sql.Column("report_digest", DIGEST, nullable=False, unique=True),
-    sql.Column("run_id", RUN, nullable=False),
+    sql.Column("report_digest", DIGEST_TYPE, nullable=False, unique=True),
+    sql.Column("run_id", RUN_ID_TYPE, nullable=False),
     sql.Column("dataset", sql.Integer, nullable=False, index=True),
-    sql.Column("model", DIGEST, nullable=False, index=True),
+    sql.Column("model", DIGEST_TYPE, nullable=False, index=True),
     sql.Column("recorded", sql.Boolean, nullable=False),  # whether there was a consumption record
     sql.Column("steps", sql.Integer, nullable=False),
     sql.Column("tokens", sql.BigInteger, nullable=False),
@@ -99,46 +99,46 @@ TRAININGS = sql.Table(
 PARENTS = sql.Table(
     "lineage_parents",
     METADATA,
-    sql.Column("child", DIGEST, primary_key=True),
-    sql.Column("parent", DIGEST, primary_key=True, index=True),
+    sql.Column("child", DIGEST_TYPE, primary_key=True),
+    sql.Column("parent", DIGEST_TYPE, primary_key=True, index=True),
     sql.Column("how", sql.String(10), primary_key=True),  # base, adapter or merged
 )
 WEIGHTS = sql.Table(
     "lineage_weights",
     METADATA,
-    sql.Column("digest", DIGEST, primary_key=True),
-    sql.Column("model", DIGEST, primary_key=True, index=True),
+    sql.Column("digest", DIGEST_TYPE, primary_key=True),
+    sql.Column("model", DIGEST_TYPE, primary_key=True, index=True),
 )
-RELEASED = sql.Table(
+LINEAGE_RELEASES = sql.Table(
     "lineage_releases",
     METADATA,
-    sql.Column("name", NAME, primary_key=True),
+    sql.Column("name", NAME_TYPE, primary_key=True),
     sql.Column("version", sql.Integer, primary_key=True),
-    sql.Column("model", DIGEST, nullable=False, index=True),
+    sql.Column("model", DIGEST_TYPE, nullable=False, index=True),
 )
 TOMBSTONES = sql.Table(
     "tombstones",
     METADATA,
-    sql.Column("digest", DIGEST, primary_key=True),
+    sql.Column("digest", DIGEST_TYPE, primary_key=True),
     sql.Column("kind", sql.String(20), nullable=False),
-    sql.Column("erasure", RUN, nullable=False, index=True),
-    sql.Column("erased", TIME, nullable=False),
+    sql.Column("erasure", RUN_ID_TYPE, nullable=False, index=True),
+    sql.Column("erased", TIME_TYPE, nullable=False),
     sql.Column("reason", sql.Text, nullable=False),
 )
 ERASED_MARKS = sql.Table(
     "erased_marks",
     METADATA,
     sql.Column("mark", sql.LargeBinary, primary_key=True),
-    sql.Column("erasure", RUN, nullable=False),
+    sql.Column("erasure", RUN_ID_TYPE, nullable=False),
 )
 ERASURES = sql.Table(
     "erasures",
     METADATA,
-    sql.Column("erasure", RUN, primary_key=True),
+    sql.Column("erasure", RUN_ID_TYPE, primary_key=True),
     sql.Column("state", sql.String(10), nullable=False),  # begun, switched, finished
-    sql.Column("started", TIME, nullable=False),
+    sql.Column("started", TIME_TYPE, nullable=False),
     sql.Column("reason", sql.Text, nullable=False),
     sql.Column("rekey", sql.LargeBinary),  # gone when finished
     sql.Column("plan", sql.LargeBinary),  # gone when finished
-    sql.Column("record", DIGEST),
+    sql.Column("record", DIGEST_TYPE),
 )

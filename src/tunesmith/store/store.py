@@ -12,7 +12,7 @@ from tunesmith.store.ledger import Ledger
 from tunesmith.store.lineage import Lookups
 from tunesmith.store.lock import RunLock
 from tunesmith.store.objects import FolderObjects, disk_errors, write_atomic
-from tunesmith.store.readable import LEDGER
+from tunesmith.store.read_only import LEDGER_FILE
 
 A = TypeVar("A", bound=Artifact)
 
@@ -69,7 +69,7 @@ class Store:
 
     def tree(self, digest: str) -> dict[str, str]:
         """The manifest {path: digest} of a tree."""
-        return _manifest(self.objects.get(digest), digest)
+        return _parse_manifest(self.objects.get(digest), digest)
 
     def checkout(self, digest: str) -> Path:
         """A folder with the files of a tree, made once per digest and verified file by file as it is made."""
@@ -86,7 +86,7 @@ class Store:
         return RunLock(self.folder, run_id)
 
 
-def _manifest(data: bytes, digest: str) -> dict[str, str]:
+def _parse_manifest(data: bytes, digest: str) -> dict[str, str]:
     try:
         value = json.loads(data)
     except ValueError:
@@ -100,5 +100,5 @@ def open_store(folder: Path, *, database: str | None = None) -> Store:
     """Open or make a store. `database` is an SQLAlchemy URL; left out, a SQLite file in the folder is used."""
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    url = database or f"sqlite:///{folder / LEDGER}"
+    url = database or f"sqlite:///{folder / LEDGER_FILE}"
     return Store(folder=folder, objects=FolderObjects(folder / "objects"), ledger=Ledger(url))

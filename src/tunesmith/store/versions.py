@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 LIBRARIES = ("torch", "transformers", "tokenizers", "peft", "daft", "numpy", "scikit-learn", "sacrebleu")
-CODE_FILES = (".py", ".yaml", ".j2", ".jinja", ".css")
+CODE_SUFFIXES = (".py", ".yaml", ".j2", ".jinja", ".css")
 
 
 @cache
@@ -14,14 +14,14 @@ def code_version() -> str:
     """`sha256:<64 hex>` over path and content of every source file of the package, in path order."""
     root = Path(__file__).parents[1]
     total = hashlib.sha256()
-    for path in sorted(path for path in root.rglob("*") if path.suffix in CODE_FILES):
+    for path in sorted(path for path in root.rglob("*") if path.suffix in CODE_SUFFIXES):
         total.update(path.relative_to(root).as_posix().encode() + b"\0")
         total.update(hashlib.sha256(path.read_bytes()).digest())
     return f"sha256:{total.hexdigest()}"
 
 
 @cache
-def _version(library: str) -> str:
+def _library_version(library: str) -> str:
     try:
         return version(library)
     except PackageNotFoundError:
@@ -30,4 +30,4 @@ def _version(library: str) -> str:
 
 def library_versions() -> dict[str, str]:
     """Versions as installed; `absent` for an extra that is not."""
-    return {library: _version(library) for library in LIBRARIES}
+    return {library: _library_version(library) for library in LIBRARIES}

@@ -10,31 +10,31 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute
 
-SHORT: Final = 5
+MIN_TRIPLE_TEXT_WORDS: Final = 5
 """A text of fewer words has no triples but itself: it is like another only when both are equal."""
-SLICE: Final = 1 << 21
+MAX_SLICE_BYTES: Final = 1 << 21
 """Bytes of text that are looked at at once."""
-FEW: Final = 20
+MAX_SINGLE_READS_PER_CHUNK: Final = 20
 """Lines of a chunk up to which they are fetched one by one: that is faster than to take them together."""
-SPARSE: Final = 16
+MIN_SLOTS_PER_TRIPLE: Final = 16
 """Slots at least for each triple of the longest text, so that few triples meet in a slot by chance."""
-SLOTS: Final = 1 << 20
+MAX_SLOTS: Final = 1 << 20
 """Slots in use at once, a byte each: few enough for the processor's cache, unless one pair of texts needs more."""
-BASE: Final = 0x9E3779B1
+HASH_BASE: Final = 0x9E3779B1
 """Odd, so that its powers have inverses modulo 2^32."""
-MIX: Final = numpy.uint32(0x85EBCA6B)
+HASH_MIX: Final = numpy.uint32(0x85EBCA6B)
 ONE: Final = numpy.uint64(1)
-SPACE: Final = 32
-FIRST: Final = numpy.uint64(0x0101010101010101)
+SPACE_BYTE: Final = 32
+LOW_BITS: Final = numpy.uint64(0x0101010101010101)
 """The lowest bit of each of eight slots; a slot has one bit for either text of a pair."""
 
-Numbers = npt.NDArray[numpy.int64]
-Hashes = npt.NDArray[numpy.uint32]
-Marks = npt.NDArray[numpy.bool_]
+Int64Array = npt.NDArray[numpy.int64]
+UInt32Array = npt.NDArray[numpy.uint32]
+BoolArray = npt.NDArray[numpy.bool_]
 
 
 @dataclass(frozen=True)
-class Triples:
+class WordTriples:
     """The lines of a column of texts, to be compared by their word triples.
 
     Words stand one space apart, or `form` makes it so; null counts as empty. `starts` has the first line of each chunk and
@@ -43,22 +43,22 @@ class Triples:
 
     column: pa.ChunkedArray
     form: Callable[[str], str] | None
-    starts: Numbers
+    starts: Int64Array
     sizes: npt.NDArray[numpy.int32]
 
     @classmethod
-    def of(cls, column: pa.ChunkedArray, form: Callable[[str], str] | None = None) -> "Triples":
+    def of(cls, column: pa.ChunkedArray, form: Callable[[str], str] | None = None) -> "WordTriples":
         """Those of a column of strings."""
         lengths = compute.fill_null(compute.binary_length(column), 0)
         starts = numpy.cumsum([0, *(len(chunk) for chunk in column.chunks)], dtype=numpy.int64)
         return cls(column, form, starts, numpy.asarray(lengths, dtype=numpy.int32))
 
-    def may_share(self, ones: Numbers, others: Numbers, share: float) -> Marks:
+    def may_share(self, ones: Int64Array, others: Int64Array, share: float) -> BoolArray:
         """Which pairs of lines may have a Jaccard similarity of `share`: all that have it, and few others."""
         sizes = self.sizes[ones].astype(numpy.int64) + self.sizes[others] + 1
         order = numpy.argsort(sizes, kind="stable")
         ends = numpy.cumsum(sizes[order])
-        cuts = numpy.searchsorted(ends, numpy.arange(SLICE, ends[-1] if len(ends) else 0, SLICE))
+        cuts = numpy.searchsorted(ends, numpy.arange(MAX_SLICE_BYTES, ends[-1] if len(ends) else 0, MAX_SLICE_BYTES))
         found = numpy.zeros(len(ones), dtype=numpy.bool_)
         # Pairs of like length together, so that the slots of a slice are as many as its texts need.
         for some in numpy.split(order, numpy.unique(cuts)):
@@ -66,17 +66,17 @@ class Triples:
                 found[some] = self._may_share(ones[some], others[some], share)
         return found
 
-    def _may_share(self, ones: Numbers, others: Numbers, share: float) -> Marks:
+    def _may_share(self, ones: Int64Array, others: Int64Array, share: float) -> BoolArray:
         lines, places = numpy.unique(numpy.concatenate([ones, others]), return_inverse=True)
-        counts, hashes = hashed(self.texts(lines))
+        counts, hashes = hash_triples(self.texts(lines))
         one, other = places[: len(ones)], places[len(ones) :]
-        mine, theirs, shared = _shared(counts, hashes, one, other)
+        mine, theirs, shared = _count_slots(counts, hashes, one, other)
         # Triples that meet in one slot are counted once. What is shared is more by what either side lost so, at most.
         lost = numpy.minimum(counts[one] - mine, counts[other] - theirs)
-        reached: Marks = shared + lost >= share * (mine + theirs - shared)
+        reached: BoolArray = shared + lost >= share * (mine + theirs - shared)
         return reached
 
-    def texts(self, lines: Numbers) -> pa.Array:
+    def texts(self, lines: Int64Array) -> pa.Array:
         """The texts of lines, which ascend."""
         texts = compute.fill_null(self._taken(lines), "")
         if self.form is None:
@@ -84,8 +84,8 @@ class Triples:
         coded = texts.dictionary_encode()
         return pa.array([self.form(text) for text in coded.dictionary.to_pylist()], texts.type).take(coded.indices)
 
-    def _taken(self, lines: Numbers) -> pa.Array:
-        if len(lines) < FEW * self.column.num_chunks:
+    def _taken(self, lines: Int64Array) -> pa.Array:
+        if len(lines) < MAX_SINGLE_READS_PER_CHUNK * self.column.num_chunks:
             return pa.array([self.column[line].as_py() for line in lines.tolist()], self.column.type)
         cuts = numpy.searchsorted(lines, self.starts).tolist()
         pieces = zip(self.column.chunks, self.starts.tolist(), cuts, cuts[1:], strict=False)
@@ -93,7 +93,7 @@ class Triples:
         return pa.concat_arrays(taken)
 
 
-def hashed(texts: pa.Array) -> tuple[Numbers, Hashes]:
+def hash_triples(texts: pa.Array) -> tuple[Int64Array, UInt32Array]:
     """How many word triples each text has, and a hash of each, text after text; repeated triples are repeated.
 
     The hash is a polynomial in the bytes of the triple (Karp and Rabin 1987), from sums over the whole column. A text of
@@ -104,23 +104,25 @@ def hashed(texts: pa.Array) -> tuple[Numbers, Hashes]:
     offsets = numpy.frombuffer(places, dtype=numpy.int64)[texts.offset : texts.offset + len(texts) + 1]
     data = numpy.frombuffer(values or b"", dtype=numpy.uint8)[offsets[0] : offsets[-1]]
     starts, ends = offsets[:-1] - offsets[0], offsets[1:] - offsets[0]
-    powers, inverses = _powers(max(len(data), 1).bit_length())
+    powers, inverses = _base_powers(max(len(data), 1).bit_length())
     sums = numpy.zeros(len(data) + 1, dtype=numpy.uint32)
     numpy.cumsum(data * powers[: len(data)], dtype=numpy.uint32, out=sums[1:])
-    words, begins, stops = _words(data, starts, ends)
-    counts = numpy.where(words >= SHORT, words - 2, 1)
+    words, begins, stops = _word_bounds(data, starts, ends)
+    counts = numpy.where(words >= MIN_TRIPLE_TEXT_WORDS, words - 2, 1)
     text = numpy.repeat(numpy.arange(len(texts)), counts)
     begin, stop = starts[text], ends[text]
-    long = words[text] >= SHORT
-    word = (_runs(counts) + numpy.repeat(numpy.cumsum(words) - words, counts))[long]
+    long = words[text] >= MIN_TRIPLE_TEXT_WORDS
+    word = (_positions_in_groups(counts) + numpy.repeat(numpy.cumsum(words) - words, counts))[long]
     begin[long], stop[long] = begins[word], stops[word + 2]
     made = (sums[stop] - sums[begin]) * inverses[begin]
-    return counts, (made ^ (made >> numpy.uint32(15))) * MIX
+    return counts, (made ^ (made >> numpy.uint32(15))) * HASH_MIX
 
 
-def _words(data: npt.NDArray[numpy.uint8], starts: Numbers, ends: Numbers) -> tuple[Numbers, Numbers, Numbers]:
+def _word_bounds(
+    data: npt.NDArray[numpy.uint8], starts: Int64Array, ends: Int64Array
+) -> tuple[Int64Array, Int64Array, Int64Array]:
     """How many words each text has; the first byte of each word, and the byte after its last."""
-    spaces = numpy.flatnonzero(data == SPACE)
+    spaces = numpy.flatnonzero(data == SPACE_BYTE)
     filled = ends > starts
     words = numpy.searchsorted(spaces, ends) - numpy.searchsorted(spaces, starts) + filled
     last = numpy.cumsum(words)[filled] - 1
@@ -133,36 +135,37 @@ def _words(data: npt.NDArray[numpy.uint8], starts: Numbers, ends: Numbers) -> tu
     return words, begins, stops
 
 
-def _shared(counts: Numbers, hashes: Hashes, one: Numbers, other: Numbers) -> Numbers:
+def _count_slots(counts: Int64Array, hashes: UInt32Array, one: Int64Array, other: Int64Array) -> Int64Array:
     """Three lines: for each pair of texts the slots that the triples of the one take, of the other, and of both."""
-    bits = max(int(counts.max() * SPARSE - 1).bit_length(), 3)
+    bits = max(int(counts.max() * MIN_SLOTS_PER_TRIPLE - 1).bit_length(), 3)
     starts = numpy.cumsum(counts) - counts
     found = numpy.empty((3, len(one)), dtype=numpy.int64)
-    slots = numpy.empty(max(SLOTS >> bits, 1) << bits, dtype=numpy.uint8)
+    slots = numpy.empty(max(MAX_SLOTS >> bits, 1) << bits, dtype=numpy.uint8)
     for first in range(0, len(one), len(slots) >> bits):
         some = slice(first, first + (len(slots) >> bits))
         slots[:] = 0
         for texts, mark in ((one[some], 1), (other[some], 2)):
             sizes = counts[texts]
-            places = hashes[_runs(sizes) + numpy.repeat(starts[texts], sizes)] >> numpy.uint32(32 - bits)
+            places = hashes[_positions_in_groups(sizes) + numpy.repeat(starts[texts], sizes)] >> numpy.uint32(32 - bits)
             slots[numpy.repeat(numpy.arange(len(texts)) << bits, sizes) + places] |= numpy.uint8(mark)
         eight = slots.view(numpy.uint64).reshape(-1, 1 << (bits - 3))[: len(texts)]
         for line, bit in enumerate((eight, eight >> ONE, eight & (eight >> ONE))):
-            found[line, some] = numpy.bitwise_count(bit & FIRST).sum(axis=1, dtype=numpy.int64)
+            found[line, some] = numpy.bitwise_count(bit & LOW_BITS).sum(axis=1, dtype=numpy.int64)
     return found
 
 
-def _runs(sizes: Numbers) -> Numbers:
+def _positions_in_groups(sizes: Int64Array) -> Int64Array:
     """0, 1, ... size - 1 for each of the sizes, one after another."""
     ends = numpy.cumsum(sizes)
     return numpy.arange(ends[-1] if len(ends) else 0) - numpy.repeat(ends - sizes, sizes)
 
 
 @lru_cache(maxsize=4)
-def _powers(bits: int) -> tuple[Hashes, Hashes]:
+def _base_powers(bits: int) -> tuple[UInt32Array, UInt32Array]:
     """The first 2^bits powers of BASE modulo 2^32, and their inverses."""
-    inverse = pow(BASE, -1, 1 << 32)
+    inverse = pow(HASH_BASE, -1, 1 << 32)
     powers, inverses = (
-        numpy.cumprod(numpy.full(1 << bits, base, dtype=numpy.uint32), dtype=numpy.uint32) for base in (BASE, inverse)
+        numpy.cumprod(numpy.full(1 << bits, base, dtype=numpy.uint32), dtype=numpy.uint32)
+        for base in (HASH_BASE, inverse)
     )
     return powers, inverses

@@ -4,15 +4,13 @@ import logging
 from importlib.util import find_spec
 from typing import Any, Final, Literal
 
+import daft
+from daft.exceptions import DaftCoreException
+
 from tunesmith import process
 from tunesmith.errors import MachineFailure, Misuse
 
-process.prepare()
-
-import daft  # noqa: E402
-from daft.exceptions import DaftCoreException  # noqa: E402
-
-ENGINES: Final = {"local": "native", "ray": "ray"}
+DAFT_RUNNERS: Final = {"local": "native", "ray": "ray"}
 
 
 def use_runner(runner: Literal["local", "ray"]) -> None:
@@ -28,7 +26,7 @@ def use_runner(runner: Literal["local", "ray"]) -> None:
     except DaftCoreException as error:
         # The engine takes a place once; asked again for the same one, it has it already.
         found = daft.get_or_infer_runner_type()
-        if found != ENGINES[runner]:
+        if found != DAFT_RUNNERS[runner]:
             raise Misuse(
                 f"the table engine of this process runs on {found!r}, the recipe says {runner!r}",
                 where="audit.runner",

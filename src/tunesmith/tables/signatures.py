@@ -9,57 +9,54 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+import daft
 import numpy
 import numpy.typing as npt
 import pyarrow as pa
+from daft import col
+from daft import functions as engine
 from pyarrow import compute
 
-from tunesmith import process
-
-process.prepare()
-
-import daft  # noqa: E402
-from daft import col  # noqa: E402
-from daft import functions as engine  # noqa: E402
-
 BANDS: Final = 32
-ROWS: Final = 4
-WORDS: Final = 3
+HASHES_PER_BAND: Final = 4
+SHINGLE_WORDS: Final = 3
 """Bands, hashes in a band, and words in a shingle. They and Daft's version decide the signature."""
-SIGNED: Final = 50_000
+MAX_SIGNATURE_ROWS: Final = 50_000
 """Rows whose signatures (512 bytes each, in several copies) are held at once."""
-MIX: Final = numpy.uint64(0x9E3779B97F4A7C15)
-SPREADS: Final = 4
+KEY_MIX: Final = numpy.uint64(0x9E3779B97F4A7C15)
+TOLERATED_DEVIATIONS: Final = 4
 """Standard deviations by which an estimate may fall short before a pair is passed over: at a threshold of 0.5 of 100,000 pairs
 just there three are lost."""
-SIEVE_BITS: Final = 20
+PREFILTER_BITS: Final = 20
 """High bits of a key by which most of those that two sides do not share are passed over."""
-COMPARED: Final = 8_192
+MAX_COMPARED_PAIRS: Final = 8_192
 """Pairs of signatures that are held beside each other at once: few enough for the processor's cache."""
-EIGHTH: Final = numpy.uint64(0x0101010101010101)
+BYTE_SUM_FACTOR: Final = numpy.uint64(0x0101010101010101)
 """Adds up the eight bytes of a number into its highest, by multiplication."""
-HALF: Final = numpy.uint64(32)
+KEY_BITS: Final = numpy.uint64(32)
 """Bits of a key, and of a place beside it."""
 
-Numbers = npt.NDArray[numpy.int64]
+Int64Array = npt.NDArray[numpy.int64]
 
 
-def minhash(table: pa.Table, *, column: str, row: str) -> pa.Table:
+def minhash_signatures(table: pa.Table, *, column: str, row: str) -> pa.Table:
     """Columns `row` and `signature` (128 unsigned 32-bit values) for every row whose text is not empty, sorted by `row`.
 
     A text of fewer words than a shingle gives one shingle. Texts must be normalised: a double space changes the signature.
     """
     filled = table.select([row, column]).filter(compute.greater(compute.binary_length(table.column(column)), 0))
     if filled.num_rows == 0:
-        empty = pa.array([], type=pa.list_(pa.uint32(), BANDS * ROWS))
+        empty = pa.array([], type=pa.list_(pa.uint32(), BANDS * HASHES_PER_BAND))
         return pa.table({row: filled.column(row), "signature": empty})
     frame = daft.from_arrow(filled)
-    hashed = engine.minhash(col(column), num_hashes=BANDS * ROWS, ngram_size=WORDS, hash_function="xxhash")
+    hashed = engine.minhash(
+        col(column), num_hashes=BANDS * HASHES_PER_BAND, ngram_size=SHINGLE_WORDS, hash_function="xxhash"
+    )
     return frame.select(col(row), hashed.alias("signature")).sort(row).to_arrow()
 
 
 @dataclass(frozen=True)
-class Bands:
+class MinHashBands:
     """Band keys of rows: `keys[b, n]` is that of row `rows[n]` in band b, its four hashes mixed into 32 bits. n is its place.
 
     Rows of unlike bands share a key by chance with a probability of 2^-32; who meets is compared anyway. `marks[n]` has the
@@ -67,30 +64,30 @@ class Bands:
     Koenig 2010, b-bit minwise hashing).
     """
 
-    rows: Numbers
+    rows: Int64Array
     keys: npt.NDArray[numpy.uint32]
     marks: npt.NDArray[numpy.uint8]
 
-    def of(self, rows: pa.ChunkedArray) -> "Bands":
+    def of(self, rows: pa.ChunkedArray) -> "MinHashBands":
         """Those of some rows alone."""
         kept = numpy.isin(self.rows, numpy.asarray(rows))
-        return self if kept.all() else Bands(self.rows[kept], self.keys[:, kept], self.marks[kept])
+        return self if kept.all() else MinHashBands(self.rows[kept], self.keys[:, kept], self.marks[kept])
 
     def may_reach(
-        self, places: Numbers, others: Numbers, threshold: float, *, among: "Bands"
+        self, places: Int64Array, others: Int64Array, threshold: float, *, among: "MinHashBands"
     ) -> npt.NDArray[numpy.bool_]:
         """Which of the pairs (a place, another in `among`) may have a Jaccard similarity of `threshold` or more."""
-        hashes = BANDS * ROWS
-        least = hashes * threshold - SPREADS * (hashes * threshold * (1 - threshold)) ** 0.5
+        hashes = BANDS * HASHES_PER_BAND
+        least = hashes * threshold - TOLERATED_DEVIATIONS * (hashes * threshold * (1 - threshold)) ** 0.5
         reached = numpy.empty(len(places), dtype=numpy.bool_)
-        for first in range(0, len(places), COMPARED):
-            some = slice(first, first + COMPARED)
+        for first in range(0, len(places), MAX_COMPARED_PAIRS):
+            some = slice(first, first + MAX_COMPARED_PAIRS)
             same = self.marks.take(places[some], axis=0) == among.marks.take(others[some], axis=0)
-            counts = (same.view(numpy.uint64).sum(axis=1, dtype=numpy.uint64) * EIGHTH) >> numpy.uint64(56)
+            counts = (same.view(numpy.uint64).sum(axis=1, dtype=numpy.uint64) * BYTE_SUM_FACTOR) >> numpy.uint64(56)
             reached[some] = counts >= least
         return reached
 
-    def sharing(self) -> Iterator[tuple[Numbers, Numbers]]:
+    def sharing(self) -> Iterator[tuple[Int64Array, Int64Array]]:
         """Band by band (bucket, place) of the rows that share a key, sorted by both; buckets count from 0 in each band."""
         for band in range(BANDS):
             keys, order = self._sorted(band)
@@ -98,46 +95,46 @@ class Bands:
             shared = again | numpy.append(again[1:], False)[: len(keys)]
             yield numpy.cumsum(~again[shared]) - 1, order[shared]
 
-    def shared_with(self, others: "Bands", *, most: int) -> Iterator[tuple[Numbers, Numbers]]:
+    def shared_with(self, others: "MinHashBands", *, most: int) -> Iterator[tuple[Int64Array, Int64Array]]:
         """Band by band (place, place in `others`) of those under one key, in the order of both; at most `most` for each."""
         for band in range(BANDS):
             keys, order = others._sorted(band)
-            held = numpy.zeros(1 << SIEVE_BITS, dtype=numpy.bool_)
-            held[keys >> numpy.uint32(32 - SIEVE_BITS)] = True
-            maybe = numpy.flatnonzero(held[self.keys[band] >> numpy.uint32(32 - SIEVE_BITS)])
+            held = numpy.zeros(1 << PREFILTER_BITS, dtype=numpy.bool_)
+            held[keys >> numpy.uint32(32 - PREFILTER_BITS)] = True
+            maybe = numpy.flatnonzero(held[self.keys[band] >> numpy.uint32(32 - PREFILTER_BITS)])
             first, after = (numpy.searchsorted(keys, self.keys[band, maybe], side=side) for side in ("left", "right"))
             counts = numpy.minimum(after - first, most)
             within = numpy.arange(counts.sum()) - numpy.repeat(numpy.cumsum(counts) - counts, counts)
             yield numpy.repeat(maybe, counts), order[numpy.repeat(first, counts) + within]
 
-    def _sorted(self, band: int) -> tuple[npt.NDArray[numpy.uint32], Numbers]:
+    def _sorted(self, band: int) -> tuple[npt.NDArray[numpy.uint32], Int64Array]:
         """The keys of a band in order and the place of each; equal keys by place. Key and place are sorted as one number."""
-        packed = (self.keys[band].astype(numpy.uint64) << HALF) | numpy.arange(len(self.rows), dtype=numpy.uint64)
+        packed = (self.keys[band].astype(numpy.uint64) << KEY_BITS) | numpy.arange(len(self.rows), dtype=numpy.uint64)
         packed.sort()
-        return (packed >> HALF).astype(numpy.uint32), packed.astype(numpy.uint32).astype(numpy.int64)
+        return (packed >> KEY_BITS).astype(numpy.uint32), packed.astype(numpy.uint32).astype(numpy.int64)
 
 
-def band_keys(signatures: pa.Table, *, row: str) -> Bands:
+def band_keys(signatures: pa.Table, *, row: str) -> MinHashBands:
     """The band keys of signatures."""
     count = signatures.num_rows
     column = signatures.column("signature").combine_chunks()
-    values = numpy.asarray(column.flatten(), dtype=numpy.uint32).reshape(count, BANDS, ROWS)
+    values = numpy.asarray(column.flatten(), dtype=numpy.uint32).reshape(count, BANDS, HASHES_PER_BAND)
     pairs = numpy.ascontiguousarray(values).view(numpy.uint64).reshape(count, BANDS, 2)
-    mixed = (pairs[:, :, 0] * MIX) ^ (pairs[:, :, 1] + (pairs[:, :, 0] >> numpy.uint64(29)))
-    mixed *= MIX
+    mixed = (pairs[:, :, 0] * KEY_MIX) ^ (pairs[:, :, 1] + (pairs[:, :, 0] >> numpy.uint64(29)))
+    mixed *= KEY_MIX
     rows = numpy.asarray(signatures.column(row), dtype=numpy.int64)
-    keys = numpy.ascontiguousarray((mixed >> HALF).astype(numpy.uint32).T)
-    return Bands(rows, keys, values.astype(numpy.uint8).reshape(count, BANDS * ROWS))
+    keys = numpy.ascontiguousarray((mixed >> KEY_BITS).astype(numpy.uint32).T)
+    return MinHashBands(rows, keys, values.astype(numpy.uint8).reshape(count, BANDS * HASHES_PER_BAND))
 
 
-def bands_of(table: pa.Table, *, column: str, row: str) -> Bands:
+def minhash_bands(table: pa.Table, *, column: str, row: str) -> MinHashBands:
     """The band keys of every row whose text is not empty; signatures are made and mixed some rows at a time."""
     rows = numpy.empty(table.num_rows, dtype=numpy.int64)
     keys = numpy.empty((BANDS, table.num_rows), dtype=numpy.uint32)
-    marks = numpy.empty((table.num_rows, BANDS * ROWS), dtype=numpy.uint8)
+    marks = numpy.empty((table.num_rows, BANDS * HASHES_PER_BAND), dtype=numpy.uint8)
     end = 0
-    for first in range(0, table.num_rows, SIGNED):
-        part = band_keys(minhash(table.slice(first, SIGNED), column=column, row=row), row=row)
+    for first in range(0, table.num_rows, MAX_SIGNATURE_ROWS):
+        part = band_keys(minhash_signatures(table.slice(first, MAX_SIGNATURE_ROWS), column=column, row=row), row=row)
         start, end = end, end + len(part.rows)
         rows[start:end], keys[:, start:end], marks[start:end] = part.rows, part.keys, part.marks
-    return Bands(rows[:end], keys[:, :end], marks[:end])
+    return MinHashBands(rows[:end], keys[:, :end], marks[:end])

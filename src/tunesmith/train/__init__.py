@@ -1,19 +1,19 @@
 """Training: one readable loop from clean rows and a base to a model, an exact record and a resumable state."""
 
-from tunesmith.train.precision import precision_of, resolved
+from tunesmith.train.precision import precision_of, resolve_precision
 from tunesmith.train.preview import dry_run
-from tunesmith.train.ready import TrainInputs, as_tuned
-from tunesmith.train.run import adopt, dismiss, follow, follows, run
+from tunesmith.train.run import dismiss_followers, follow_rank_zero, is_follower, reuse_report, run
+from tunesmith.train.setup import TrainInputs, with_random_adapter
 
 __all__ = [
     "TrainInputs",
-    "adopt",
-    "as_tuned",
-    "dismiss",
+    "reuse_report",
+    "with_random_adapter",
+    "dismiss_followers",
     "dry_run",
-    "follow",
-    "follows",
+    "follow_rank_zero",
+    "is_follower",
     "precision_of",
-    "resolved",
+    "resolve_precision",
     "run",
 ]

@@ -11,12 +11,16 @@ from tunesmith.recipe import TrainSettings
 
 def plan_steps(lengths: Sequence[int], settings: TrainSettings, context: Context) -> list[list[int]]:
     """Row indices of every optimiser step. The last step of the run may be smaller; epochs run into each other."""
-    order = _order(len(lengths), settings, context)
-    steps = _by_rows(order, settings.rows_per_step) if settings.rows_per_step else _by_tokens(order, lengths, settings)
+    order = _row_order(len(lengths), settings, context)
+    steps = (
+        _split_by_rows(order, settings.rows_per_step)
+        if settings.rows_per_step
+        else _split_by_tokens(order, lengths, settings)
+    )
     return steps if settings.max_steps is None else steps[: settings.max_steps]
 
 
-def _order(rows: int, settings: TrainSettings, context: Context) -> list[int]:
+def _row_order(rows: int, settings: TrainSettings, context: Context) -> list[int]:
     wanted = math.ceil(round(settings.epochs * rows, 6))  # 1.1 * 10 is 11.000000000000002
     order: list[int] = []
     for epoch in range(math.ceil(settings.epochs)):
@@ -25,11 +29,11 @@ def _order(rows: int, settings: TrainSettings, context: Context) -> list[int]:
     return order[:wanted]
 
 
-def _by_rows(order: list[int], rows_per_step: int) -> list[list[int]]:
+def _split_by_rows(order: list[int], rows_per_step: int) -> list[list[int]]:
     return [order[start : start + rows_per_step] for start in range(0, len(order), rows_per_step)]
 
 
-def _by_tokens(order: list[int], lengths: Sequence[int], settings: TrainSettings) -> list[list[int]]:
+def _split_by_tokens(order: list[int], lengths: Sequence[int], settings: TrainSettings) -> list[list[int]]:
     """A step closes with the row that brings it to `tokens_per_step` or beyond."""
     steps: list[list[int]] = [[]]
     total = 0

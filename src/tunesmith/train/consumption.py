@@ -8,7 +8,7 @@ import pyarrow.parquet
 from tunesmith.models.tasks import EncodedRow
 from tunesmith.store import Store
 
-SCHEMA = pyarrow.schema(
+CONSUMPTION_SCHEMA = pyarrow.schema(
     [
         ("step", pyarrow.int32()),
         ("row_id", pyarrow.string()),
@@ -19,7 +19,7 @@ SCHEMA = pyarrow.schema(
 )
 
 
-def keep_consumption(steps: Sequence[Sequence[int]], rows: Sequence[EncodedRow], store: Store) -> str:
+def store_consumption(steps: Sequence[Sequence[int]], rows: Sequence[EncodedRow], store: Store) -> str:
     """Store the record of the steps that were taken; the digest of the Parquet object."""
     taken = [(step, rows[index]) for step, indices in enumerate(steps, start=1) for index in indices]
     table = pyarrow.table(
@@ -30,7 +30,7 @@ def keep_consumption(steps: Sequence[Sequence[int]], rows: Sequence[EncodedRow],
             "tokens": [len(row.ids) for _, row in taken],
             "supervised": [row.supervised for _, row in taken],
         },
-        schema=SCHEMA,
+        schema=CONSUMPTION_SCHEMA,
     )
     sink = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(table, sink, compression="zstd")

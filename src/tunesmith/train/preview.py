@@ -4,31 +4,20 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-from tunesmith import process
-from tunesmith.artifacts import (
-    Bin,
-    Lengths,
-    Piece,
-    Place,
-    Provenance,
-    ShownRow,
-    TrainPreview,
-)
+import torch
+from transformers import PreTrainedTokenizerBase
+
+from tunesmith.artifacts import Bin, Lengths, Place, Provenance, ShownRow, TrainPreview, WeightedText
 from tunesmith.context import Context
 from tunesmith.models.tasks import EncodedRow, Task
 from tunesmith.recipe import TrainSettings
-from tunesmith.train.checkpoint import trainable
-from tunesmith.train.estimate import ACTIVATIONS_HOW, TIME_HOW, fixed_memory, try_pass
+from tunesmith.train.checkpoint import trainable_tensors
+from tunesmith.train.estimate import ACTIVATIONS_HOW, TIME_HOW, fixed_memory, measure_pass
 from tunesmith.train.optimizers import build_optimizer
-from tunesmith.train.precision import resolved
-from tunesmith.train.ready import Ready, TrainInputs, get_ready, provenance_of
+from tunesmith.train.precision import resolve_precision
+from tunesmith.train.setup import TrainingSetup, TrainInputs, provenance_of, set_up_training
 
-process.prepare()
-
-import torch  # noqa: E402
-from transformers import PreTrainedTokenizerBase  # noqa: E402
-
-BINS: Final = 10
+HISTOGRAM_BINS: Final = 10
 
 
 def dry_run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> TrainPreview:
@@ -36,8 +25,8 @@ def dry_run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> T
 
     Raises DataError when no row is left to train on, Misuse when the model cannot be trained as the recipe asks.
     """
-    settings = resolved(settings)
-    ready = get_ready(inputs, settings, context)
+    settings = resolve_precision(settings)
+    ready = set_up_training(inputs, settings, context)
     told = context.progress.track(range(len(ready.steps)), label="plan steps", total=len(ready.steps))
     passes = [
         group
@@ -46,7 +35,9 @@ def dry_run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> T
     ]
     computed = [ready.task.computed(group, share=ready.share) for group in passes]
     largest = passes[computed.index(max(computed))]
-    trial = try_pass(ready.model, largest, settings=settings, share=ready.share, clock=context.clock, passes=ready.task)
+    trial = measure_pass(
+        ready.model, largest, settings=settings, share=ready.share, clock=context.clock, passes=ready.task
+    )
     measured = {
         "activation_bytes": float(trial.kept_bytes),
         "pass_tokens": float(trial.tokens),
@@ -60,11 +51,11 @@ def dry_run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> T
     return preview.model_copy(update={"measured": measured})
 
 
-def lengths_of(values: Sequence[int]) -> Lengths:
+def length_summary(values: Sequence[int]) -> Lengths:
     """Least, median, 95% and most of some whole numbers, and a histogram of at most ten equal bins."""
     ordered = sorted(values)
     least, most = ordered[0], ordered[-1]
-    width = math.ceil((most - least + 1) / BINS)
+    width = math.ceil((most - least + 1) / HISTOGRAM_BINS)
     counts: dict[int, int] = {}
     for value in ordered:
         counts[(value - least) // width] = counts.get((value - least) // width, 0) + 1
@@ -78,11 +69,11 @@ def lengths_of(values: Sequence[int]) -> Lengths:
 
 def show_row(row: EncodedRow, place: Place, *, task: Task, tokenizer: PreTrainedTokenizerBase) -> ShownRow:
     """A row decoded piece by piece, control tokens and all, with the weight of every piece in the loss."""
-    pieces = tuple(Piece(text=text, weight=weight) for text, weight in task.read_back(row, tokenizer))
+    pieces = tuple(WeightedText(text=text, weight=weight) for text, weight in task.read_back(row, tokenizer))
     return ShownRow(place=place, tokens=len(row.ids), trained=row.supervised, pieces=pieces)
 
 
-def _preview(ready: Ready, *, computed: int, settings: TrainSettings, provenance: Provenance) -> TrainPreview:
+def _preview(ready: TrainingSetup, *, computed: int, settings: TrainSettings, provenance: Provenance) -> TrainPreview:
     rows, steps = ready.rows, [ready.of_step(step) for step in range(len(ready.steps))]
     return TrainPreview(
         provenance=provenance,
@@ -96,38 +87,38 @@ def _preview(ready: Ready, *, computed: int, settings: TrainSettings, provenance
         sequences=len(rows),
         examples=tuple(
             show_row(row, ready.places[row.row_id], task=ready.task, tokenizer=ready.tokenizer)
-            for row in _telling(rows)
+            for row in _example_rows(rows)
         ),
-        lengths=lengths_of([len(row.ids) for row in rows]),
-        trained_lengths=lengths_of([row.supervised for row in rows]),
+        lengths=length_summary([len(row.ids) for row in rows]),
+        trained_lengths=length_summary([row.supervised for row in rows]),
         steps=len(steps),
         epochs=round(sum(len(step) for step in steps) / len(rows), 4),
-        step_tokens=lengths_of([_tokens(step) for step in steps]),
-        epoch_tokens=_tokens(rows),
-        tokens=sum(_tokens(step) for step in steps),
+        step_tokens=length_summary([_token_count(step) for step in steps]),
+        epoch_tokens=_token_count(rows),
+        tokens=sum(_token_count(step) for step in steps),
         trained_tokens=sum(row.supervised for step in steps for row in step),
-        distinct_tokens=sum(_distinct(step, ready) for step in steps),
+        distinct_tokens=sum(_distinct_token_count(step, ready) for step in steps),
         computed_tokens=computed,
         shares=ready.share,
         sharing=ready.sharing.why,
-        trainable_parameters=sum(value.numel() for value in trainable(ready.model).values()),
+        trainable_parameters=sum(value.numel() for value in trainable_tensors(ready.model).values()),
         memory=fixed_memory(ready.model, build_optimizer(ready.model, settings)),
         activations_how=ACTIVATIONS_HOW,
         time_how=TIME_HOW,
     )
 
 
-def _telling(rows: Sequence[EncodedRow]) -> list[EncodedRow]:
+def _example_rows(rows: Sequence[EncodedRow]) -> list[EncodedRow]:
     """The first row, the one with the least to train on and the longest one; each once."""
     places = range(len(rows))
     least, longest = min(places, key=lambda at: rows[at].supervised), max(places, key=lambda at: len(rows[at].ids))
     return [rows[at] for at in dict.fromkeys((0, least, longest))]
 
 
-def _tokens(rows: Sequence[EncodedRow]) -> int:
+def _token_count(rows: Sequence[EncodedRow]) -> int:
     return sum(len(row.ids) for row in rows)
 
 
-def _distinct(rows: Sequence[EncodedRow], ready: Ready) -> int:
+def _distinct_token_count(rows: Sequence[EncodedRow], ready: TrainingSetup) -> int:
     """Tokens of a step without what its rows share; an encoder's rows share nothing."""
-    return ready.task.computed(rows, share=True) if ready.task.head is None else _tokens(rows)
+    return ready.task.computed(rows, share=True) if ready.task.head is None else _token_count(rows)

@@ -6,37 +6,34 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tunesmith import process
+from transformers import PreTrainedTokenizerBase
+
 from tunesmith.artifacts import ModelRef, Provenance, TrainReport
-from tunesmith.context import Context, Silence
-from tunesmith.data.templates import template_of
+from tunesmith.chat.templates import require_template
+from tunesmith.context import Context, SilentProgress
 from tunesmith.errors import Misuse
-from tunesmith.models.loading import QUANTIZED
+from tunesmith.models.loading import QUANTIZATION_FILE
 from tunesmith.models.tasks import EncodedRow, Task
 from tunesmith.recipe import TrainSettings
-from tunesmith.train.checkpoint import trainable
-from tunesmith.train.consumption import keep_consumption
-from tunesmith.train.distributed.cluster import run_on_ray
-from tunesmith.train.distributed.faults import failed, one_voice
-from tunesmith.train.distributed.ranks import Ranks, join, tell
-from tunesmith.train.distributed.shard import check_sharding, collect, place
-from tunesmith.train.loop import Plan, run_loop
+from tunesmith.train.checkpoint import trainable_tensors
+from tunesmith.train.consumption import store_consumption
+from tunesmith.train.distributed.failures import first_failure, has_failed
+from tunesmith.train.distributed.ranks import Ranks, broadcast, join_ranks
+from tunesmith.train.distributed.ray_runner import run_on_ray
+from tunesmith.train.distributed.wrap import check_sharding, gather_model, wrap_model
+from tunesmith.train.loop import TrainingPlan, run_loop
 from tunesmith.train.methods import check_machine, load_base, prepare_model, save_model
-from tunesmith.train.precision import precision_of, resolved
-from tunesmith.train.ready import TrainInputs, get_ready, provenance_of
+from tunesmith.train.precision import precision_of, resolve_precision
+from tunesmith.train.setup import TrainInputs, provenance_of, set_up_training
 from tunesmith.train.state import TrainState
-from tunesmith.train.track import check_trackers
-from tunesmith.train.unfinished import not_resumed, note
+from tunesmith.train.trackers import check_trackers
+from tunesmith.train.unfinished_runs import describe_unfinished_runs, record_provenance
 
-process.prepare()
-
-from transformers import PreTrainedTokenizerBase  # noqa: E402
-
-SHOWN_STEPS = 20
+SHARING_SAMPLE_STEPS = 20
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainJob:
     """What rank 0 tells the other ranks to train."""
 
     inputs: TrainInputs
@@ -49,80 +46,84 @@ def run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> Train
 
     Under torchrun every rank calls this, or `follow`, and gets the report; rank 0 alone writes to the store and talks.
     """
-    settings = resolved(settings)
-    job = Job(inputs, settings, context.seed)
+    settings = resolve_precision(settings)
+    job = TrainJob(inputs, settings, context.seed)
     if settings.runner == "local":
-        return _meet(job, context)
-    if join().size > 1:
+        return _run_on_rank(job, context)
+    if join_ranks().size > 1:
         hint = "start the recipe without torchrun: Ray starts the ranks"
         raise Misuse("torchrun has started ranks, and the recipe asks for Ray", where="train.runner", hint=hint)
-    return run_on_ray(_meet, job, workers=settings.workers, context=context)
+    return run_on_ray(_run_on_rank, job, workers=settings.workers, context=context)
 
 
-def _meet(job: Job, context: Context) -> TrainReport:
+def _run_on_rank(job: TrainJob, context: Context) -> TrainReport:
     """What every rank calls with the same job."""
-    ranks = join()
-    with one_voice(ranks):
-        if tell(ranks, lambda: job) != job:
+    ranks = join_ranks()
+    with first_failure(ranks):
+        if broadcast(ranks, lambda: job) != job:
             raise Misuse("rank 0 was given another recipe or other rows", hint="start all ranks alike")
         return _train(job, context, ranks)
 
 
-def follows() -> bool:
+def is_follower() -> bool:
     """Whether torchrun has started this process as a rank other than 0, whose part is `follow`."""
-    return not join().leads
+    return not join_ranks().leads
 
 
-def follow(context: Context) -> None:
+def follow_rank_zero(context: Context) -> None:
     """What the other ranks of torchrun do while rank 0 runs a recipe: take part in its training until they are dismissed."""
-    ranks = join()
-    with one_voice(ranks):
-        while (job := tell(ranks, _nothing)) is not None:
+    ranks = join_ranks()
+    with first_failure(ranks):
+        while (job := broadcast(ranks, _no_job)) is not None:
             _train(job, context, ranks)
 
 
-def dismiss() -> None:
+def dismiss_followers() -> None:
     """Let go the ranks that follow; rank 0 calls it when its recipe has ended. After a failure in training they are gone."""
-    ranks = join()
-    if not failed(ranks):
-        tell(ranks, _nothing)
+    ranks = join_ranks()
+    if not has_failed(ranks):
+        broadcast(ranks, _no_job)
 
 
-def _nothing() -> Job | None:
+def _no_job() -> TrainJob | None:
     return None
 
 
-def _train(job: Job, context: Context, ranks: Ranks) -> TrainReport:
+def _train(job: TrainJob, context: Context, ranks: Ranks) -> TrainReport:
     inputs, settings = job.inputs, job.settings
     ranks = replace(ranks, strategy=settings.strategy)
-    context = replace(context, seed=job.seed, progress=context.progress if ranks.leads else Silence())
+    context = replace(context, seed=job.seed, progress=context.progress if ranks.leads else SilentProgress())
     check_machine(settings)
     check_trackers(settings.track)
     check_sharding(settings, ranks)
     started = context.clock.seconds()
-    ready = get_ready(inputs, settings, context, ranks=ranks, strict=True)
+    ready = set_up_training(inputs, settings, context, ranks=ranks, strict=True)
     provenance = provenance_of("train", inputs, ready.base, settings=settings, context=context)
     key = provenance.digest()
-    if tell(ranks, lambda: key) != key:
+    if broadcast(ranks, lambda: key) != key:
         raise Misuse("a rank runs other code or other libraries than rank 0", hint="install the same on every machine")
-    ranks = place(ready.model, ranks)
-    plan = Plan(ready.rows, ready.steps, ready.validation, key, context.store.work(key), ready.share, ranks, ready.task)
-    tell(ranks, lambda: _tell_unfinished(plan, provenance, context))
-    _tell_sharing(plan, context)
+    ranks = wrap_model(ready.model, ranks)
+    plan = TrainingPlan(
+        ready.rows, ready.steps, ready.validation, key, context.store.work(key), ready.share, ranks, ready.task
+    )
+    broadcast(ranks, lambda: _say_unfinished(plan, provenance, context))
+    _say_sharing(plan, context)
     measured: dict[str, float] = {}
     state = run_loop(ready.model, plan, settings=settings, context=context, measured=measured)
-    model = collect(ready.model, ranks, lambda: prepare_model(load_base(ready.folder, settings)[0], settings, context))
-    outcome = _Outcome(model, ready.tokenizer, ready.base, plan, state, ready.task)
-    report = tell(ranks, lambda: _report(outcome, provenance, settings=settings, context=context))
+    model = gather_model(
+        ready.model, ranks, lambda: prepare_model(load_base(ready.folder, settings)[0], settings, context)
+    )
+    outcome = _TrainOutcome(model, ready.tokenizer, ready.base, plan, state, ready.task)
+    report = broadcast(ranks, lambda: _build_report(outcome, provenance, settings=settings, context=context))
     seconds = round(context.clock.seconds() - started, 2)
     measured = {"seconds": seconds, "ranks": ranks.size, **ready.sharing.measured(), **measured}
     return report.model_copy(update={"sharing": ready.sharing.why, "measured": measured})
 
 
-def adopt(report: str, inputs: TrainInputs, *, settings: TrainSettings, context: Context) -> TrainReport:
+def reuse_report(report: str, inputs: TrainInputs, *, settings: TrainSettings, context: Context) -> TrainReport:
     """A training report by its digest in the store, if it was made from these rows by these settings; else Misuse."""
     found = context.store.get(TrainReport, report)
-    expected = provenance_of("train", inputs, found.base, settings=resolved(settings), context=context)
+    expected = provenance_of("train", inputs, found.base, settings=resolve_precision(settings), context=context)
     mine, theirs = expected.model_dump(), found.provenance.model_dump()
     different = [name for name in ("stage", "inputs", "settings", "seed") if mine[name] != theirs[name]]
     if different:
@@ -134,18 +135,18 @@ def adopt(report: str, inputs: TrainInputs, *, settings: TrainSettings, context:
     return found
 
 
-def _tell_unfinished(plan: Plan, provenance: Provenance, context: Context) -> None:
+def _say_unfinished(plan: TrainingPlan, provenance: Provenance, context: Context) -> None:
     """Which stopped runs this one does not go on with, and why."""
-    for line in not_resumed(plan.folder, provenance):
+    for line in describe_unfinished_runs(plan.folder, provenance):
         context.progress.say(line)
-    note(plan.folder, provenance)
+    record_provenance(plan.folder, provenance)
 
 
-def _tell_sharing(plan: Plan, context: Context) -> None:
+def _say_sharing(plan: TrainingPlan, context: Context) -> None:
     """What sharing saves, counted on the first steps; the report has the count of the whole run."""
     if not plan.share:
         return
-    steps = [[plan.rows[index] for index in step] for step in plan.steps[:SHOWN_STEPS]]
+    steps = [[plan.rows[index] for index in step] for step in plan.steps[:SHARING_SAMPLE_STEPS]]
     whole = sum(len(row.ids) for rows in steps for row in rows)
     distinct = sum(plan.passes.computed(rows, share=True) for rows in steps)
     context.progress.say(
@@ -155,24 +156,26 @@ def _tell_sharing(plan: Plan, context: Context) -> None:
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class _TrainOutcome:
     """What the loop left behind."""
 
     model: Any
     tokenizer: PreTrainedTokenizerBase
     base: ModelRef
-    plan: Plan
+    plan: TrainingPlan
     state: TrainState
     task: Task
 
 
-def _report(outcome: _Outcome, provenance: Provenance, *, settings: TrainSettings, context: Context) -> TrainReport:
+def _build_report(
+    outcome: _TrainOutcome, provenance: Provenance, *, settings: TrainSettings, context: Context
+) -> TrainReport:
     plan, state = outcome.plan, outcome.state
-    moved = trainable(outcome.model)
+    moved = trainable_tensors(outcome.model)
     taken = plan.steps[: state.step]
     return TrainReport(
         provenance=provenance,
-        model=_keep(outcome, settings=settings, context=context),
+        model=_store_model(outcome, settings=settings, context=context),
         base=outcome.base,
         method=settings.method,
         objective=settings.objective,
@@ -185,35 +188,35 @@ def _report(outcome: _Outcome, provenance: Provenance, *, settings: TrainSetting
         trainable_parameters=sum(value.numel() for value in moved.values()),
         curve=state.curve,
         held_out=state.held_out,
-        consumption=keep_consumption(taken, plan.rows, context.store),
+        consumption=store_consumption(taken, plan.rows, context.store),
         threads=state.threads,
         precision=precision_of(settings),
         watch=state.watch,
-        mask_sample=tuple(_marked(outcome, row) for row in plan.rows[:3]),
+        mask_sample=tuple(_mark_trained_text(outcome, row) for row in plan.rows[:3]),
     )
 
 
-def _keep(outcome: _Outcome, *, settings: TrainSettings, context: Context) -> ModelRef:
+def _store_model(outcome: _TrainOutcome, *, settings: TrainSettings, context: Context) -> ModelRef:
     """Save model or adapter with the tokenizer; transformers and peft load the folder as it is."""
     model, base = outcome.model, outcome.base
     with TemporaryDirectory(dir=context.store.folder) as folder:
         save_model(model, Path(folder))
         # A template that writes today's date would give the same row other tokens tomorrow.
         if outcome.tokenizer.chat_template:
-            outcome.tokenizer.chat_template = template_of(outcome.tokenizer)
+            outcome.tokenizer.chat_template = require_template(outcome.tokenizer)
         outcome.tokenizer.save_pretrained(folder)
         Path(folder, "README.md").unlink(missing_ok=True)
         if settings.method == "qlora":
-            Path(folder, QUANTIZED).write_text('{"base": "nf4", "double": true}\n')
+            Path(folder, QUANTIZATION_FILE).write_text('{"base": "nf4", "double": true}\n')
         if settings.method != "full":
-            _settle_adapter_config(Path(folder, "adapter_config.json"), base.name)
+            _normalize_adapter_config(Path(folder, "adapter_config.json"), base.name)
         tree = context.store.put_tree(Path(folder))
     kind = "model" if settings.method == "full" else "adapter"
     parameters = sum(value.numel() for value in model.parameters()) if settings.method != "qlora" else base.parameters
     return ModelRef(name=base.name, tree=tree, kind=kind, base=base.tree, parameters=parameters)
 
 
-def _settle_adapter_config(path: Path, base: str) -> None:
+def _normalize_adapter_config(path: Path, base: str) -> None:
     """Same adapter, same bytes: PEFT writes the base's folder on this machine and sets in no fixed order."""
     config = json.loads(path.read_text())
     config["base_model_name_or_path"] = base
@@ -223,7 +226,7 @@ def _settle_adapter_config(path: Path, base: str) -> None:
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def _marked(outcome: _Outcome, row: EncodedRow) -> str:
+def _mark_trained_text(outcome: _TrainOutcome, row: EncodedRow) -> str:
     """A row as text with what is trained between double brackets, for the report."""
     parts = outcome.task.read_back(row, outcome.tokenizer)
     return "".join(f"[[{text}]]" if weight else text for text, weight in parts)

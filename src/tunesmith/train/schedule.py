@@ -20,11 +20,11 @@ def learning_rate(settings: TrainSettings, step: int, steps: int) -> float:
         case "cosine":
             shape = floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * share))
         case "stable-decay":
-            shape = 1.0 - _fallen(step, steps, rising, settings.decay) * (1.0 - floor)
+            shape = 1.0 - _decay_progress(step, steps, rising, settings.decay) * (1.0 - floor)
     return settings.learning_rate * shape
 
 
-def _fallen(step: int, steps: int, rising: int, decay: float) -> float:
+def _decay_progress(step: int, steps: int, rising: int, decay: float) -> float:
     """How much of the fall is done: 0 while the rate holds, then a straight line over the last `decay` of the steps.
 
     A fall longer than what the rise leaves begins where the rise ends. Source: warmup-stable-decay of Hu et al. 2024, arXiv

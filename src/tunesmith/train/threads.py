@@ -13,33 +13,31 @@ from math import floor
 from pathlib import Path
 from typing import Final, Literal
 
+import torch
+
 from tunesmith import process
 from tunesmith.errors import Misuse
 from tunesmith.ports import Clock
 
-process.prepare()
-
-import torch  # noqa: E402
-
-WISHES: Final = ("TORCH_NUM_THREADS", "OMP_NUM_THREADS")
-QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
+THREAD_VARIABLES: Final = ("TORCH_NUM_THREADS", "OMP_NUM_THREADS")
+CGROUP_QUOTA_FILE: Final = Path("/sys/fs/cgroup/cpu.max")
 """On Linux: microseconds of processor time, and of which period, that this container may use; `max` where it may use all."""
 
-MOST: Final = 16
+DEFAULT_MAX_THREADS: Final = 16
 """Threads at most unless somebody asks for more: beyond that a small model waits longer for its threads than it computes."""
 
-SECONDS: Final = 0.4
+MEASURE_SECONDS: Final = 0.4
 """After this the measurement takes no further product."""
 
-SIZE: Final = 768
+PRODUCT_SIZE: Final = 768
 """Rows and columns of the product: about 0.9 GFLOP, some 20 to 40 ms on one core."""
 
-CLOSE: Final = 1.15
+MAX_SLOWDOWN: Final = 1.15
 """Fewer threads would do when they need at most this many times the quickest."""
 
 
 @dataclass(frozen=True)
-class Threads:
+class ThreadChoice:
     """The count, who chose it, the cores this process may use, and the work they deliver in cores; None: not measured.
 
     `enough` is the fewest threads that were about as quick as the quickest when it was measured.
@@ -66,45 +64,45 @@ class Threads:
         return f"threads: {self.count}; cores: {self.nominal}{worth}{hint}"
 
 
-def count_threads(wanted: int | None) -> Threads:
+def choose_threads(wanted: int | None) -> ThreadChoice:
     """The threads of a recipe that asks for `wanted`; nothing is measured, so the answer does not depend on the load.
 
     Raises Misuse when the environment's wish is no count.
     """
-    nominal = _nominal()
+    nominal = _usable_cores()
     if wanted is not None:
-        return Threads(wanted, "recipe", nominal)
-    wish = _wish()
+        return ThreadChoice(wanted, "recipe", nominal)
+    wish = _requested_threads()
     if wish is not None:
-        return Threads(wish, "environment", nominal)
-    return Threads(min(nominal, MOST), "machine", nominal)
+        return ThreadChoice(wish, "environment", nominal)
+    return ThreadChoice(min(nominal, DEFAULT_MAX_THREADS), "machine", nominal)
 
 
 def set_threads(wanted: int | None) -> None:
     """Let torch compute with the threads of a recipe that asks for `wanted`."""
-    torch.set_num_threads(count_threads(wanted).count)
+    torch.set_num_threads(choose_threads(wanted).count)
 
 
-def find_threads(wanted: int | None, clock: Clock) -> Threads:
+def measure_threads(wanted: int | None, clock: Clock) -> ThreadChoice:
     """`count_threads` and, where the machine decides, what its cores are worth now; that takes about half a second."""
-    found = count_threads(wanted)
+    found = choose_threads(wanted)
     if found.chosen_by != "machine":
         return found
-    seconds = measure(candidates(found.count), clock)
-    return Threads(found.count, "machine", found.nominal, effective_cores(seconds), choose(seconds))
+    seconds = time_products(candidate_counts(found.count), clock)
+    return ThreadChoice(found.count, "machine", found.nominal, effective_cores(seconds), fewest_fast_threads(seconds))
 
 
-def candidates(cores: int) -> tuple[int, ...]:
+def candidate_counts(cores: int) -> tuple[int, ...]:
     """The counts to try, the largest first: all cores, then powers of two below."""
     powers = [1 << power for power in range(cores.bit_length()) if 1 << power < cores]
     return (cores, *reversed(powers))
 
 
-def choose(seconds: Mapping[int, float]) -> int | None:
+def fewest_fast_threads(seconds: Mapping[int, float]) -> int | None:
     """The fewest threads that need at most CLOSE times the least seconds; None when a count took no time or none was tried."""
     if not seconds or min(seconds.values()) <= 0.0:
         return None
-    bound = CLOSE * min(seconds.values())
+    bound = MAX_SLOWDOWN * min(seconds.values())
     return min(count for count, taken in seconds.items() if taken <= bound)
 
 
@@ -115,17 +113,19 @@ def effective_cores(seconds: Mapping[int, float]) -> float | None:
     return round(seconds[1] / min(seconds.values()), 2)
 
 
-def measure(counts: tuple[int, ...], clock: Clock, product: Callable[[], object] | None = None) -> dict[int, float]:
+def time_products(
+    counts: tuple[int, ...], clock: Clock, product: Callable[[], object] | None = None
+) -> dict[int, float]:
     """Least seconds of one matrix product for every count, in rounds over all counts so that a passing load meets them alike.
 
     Every count is tried once at least, whatever it takes. torch's count is left as it was.
     """
-    work = product or _product()
+    work = product or _matrix_product()
     before = torch.get_num_threads()
     least: dict[int, float] = {}
     begun = clock.seconds()
     try:
-        while not least or (len(counts) > 1 and clock.seconds() - begun < SECONDS):
+        while not least or (len(counts) > 1 and clock.seconds() - begun < MEASURE_SECONDS):
             for count in counts:
                 torch.set_num_threads(count)
                 started = clock.seconds()
@@ -138,9 +138,9 @@ def measure(counts: tuple[int, ...], clock: Clock, product: Callable[[], object]
     return least
 
 
-def _product() -> Callable[[], object]:
+def _matrix_product() -> Callable[[], object]:
     """A matrix product that draws no randomness: the streams of the run stay as they are."""
-    matrix = torch.linspace(-1.0, 1.0, SIZE * SIZE).reshape(SIZE, SIZE)
+    matrix = torch.linspace(-1.0, 1.0, PRODUCT_SIZE * PRODUCT_SIZE).reshape(PRODUCT_SIZE, PRODUCT_SIZE)
 
     def multiply() -> torch.Tensor:
         with torch.no_grad():
@@ -149,26 +149,26 @@ def _product() -> Callable[[], object]:
     return multiply
 
 
-def _nominal() -> int:
+def _usable_cores() -> int:
     """Cores that this process may use: its affinity, and what a container's quota comes to in whole cores."""
     try:
         cores = len(os.sched_getaffinity(0))
     except AttributeError:  # only Linux tells which cores a process may use
         cores = os.cpu_count() or 1
-    return max(1, min(cores, _quota() or cores))
+    return max(1, min(cores, _quota_cores() or cores))
 
 
-def _quota() -> int | None:
+def _quota_cores() -> int | None:
     """Whole cores of a container's quota; None without one."""
     try:
-        share, period = QUOTA.read_text().split()
+        share, period = CGROUP_QUOTA_FILE.read_text().split()
         return max(1, floor(int(share) / int(period)))
     except (OSError, ValueError):
         return None
 
 
-def _wish() -> int | None:
-    for name in WISHES:
+def _requested_threads() -> int | None:
+    for name in THREAD_VARIABLES:
         said = process.environment(name)
         if said is None or not said.strip():
             continue

@@ -1,7 +1,7 @@
 """Trust: keys, signed statements, model signature, transparency log, and the offline check of a release folder."""
 
 from tunesmith.trust.keys import FileSigner, PublicKey, key_id, load_public_pem, load_signer, make_key
-from tunesmith.trust.seal import sign_release
+from tunesmith.trust.sign_release import sign_release
 from tunesmith.trust.statement import Statement, make_statement
 from tunesmith.trust.verify import VerifiedRelease, VerifiedStatement, verify_release
 

@@ -8,26 +8,26 @@ from typing import Any, Final
 from tunesmith.artifacts import canonical_bytes
 from tunesmith.errors import IntegrityBroken
 from tunesmith.ports import Signer
-from tunesmith.trust.document import decode, encode, field, parse_object
 from tunesmith.trust.keys import PublicKey
 from tunesmith.trust.statement import Statement, parse_statement, statement_bytes
+from tunesmith.trust.strict_json import decode_base64, encode_base64, parse_object, require_field
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 
 
-def pae(payload: bytes, *, payload_type: str = PAYLOAD_TYPE) -> bytes:
+def pre_authentication_encoding(payload: bytes, *, payload_type: str = PAYLOAD_TYPE) -> bytes:
     """Pre-authentication encoding: the bytes that are signed, so that the type cannot be swapped."""
     kind = payload_type.encode("utf-8")
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
 
-def envelope_of(payload: bytes, signer: Signer, *, keyid: str) -> dict[str, Any]:
+def make_envelope(payload: bytes, signer: Signer, *, keyid: str) -> dict[str, Any]:
     """The envelope as a JSON object with one signature."""
-    signature = {"keyid": keyid, "sig": encode(signer.sign(pae(payload)))}
-    return {"payload": encode(payload), "payloadType": PAYLOAD_TYPE, "signatures": [signature]}
+    signature = {"keyid": keyid, "sig": encode_base64(signer.sign(pre_authentication_encoding(payload)))}
+    return {"payload": encode_base64(payload), "payloadType": PAYLOAD_TYPE, "signatures": [signature]}
 
 
-def sign(statement: Statement, signer: Signer) -> bytes:
+def sign_statement(statement: Statement, signer: Signer) -> bytes:
     """The canonical bytes of a signed envelope; the key id is the SHA-256 of the key's DER form.
 
     Raises IntegrityBroken when the dict is not a Statement v1: no verifier would accept it.
@@ -35,7 +35,7 @@ def sign(statement: Statement, signer: Signer) -> bytes:
     public = PublicKey.from_pem(signer.public_pem())
     payload = statement_bytes(statement)
     parse_statement(payload, where="statement to sign")
-    return canonical_bytes(envelope_of(payload, signer, keyid=public.key_id))
+    return canonical_bytes(make_envelope(payload, signer, keyid=public.key_id))
 
 
 def open_envelope(data: bytes, public: PublicKey, *, where: str) -> Statement:
@@ -51,9 +51,9 @@ def verified_payload(envelope: dict[str, Any], public: PublicKey, *, where: str)
     """
     if envelope.get("payloadType") != PAYLOAD_TYPE:
         raise IntegrityBroken(f"the payload type is not {PAYLOAD_TYPE}", where=where)
-    payload = decode(field(envelope, "payload", str, where=where), where=where)
+    payload = decode_base64(require_field(envelope, "payload", str, where=where), where=where)
     signatures = _signatures(envelope, where)
-    if not any(public.verifies(signature, pae(payload)) for signature in signatures.values()):
+    if not any(public.verifies(signature, pre_authentication_encoding(payload)) for signature in signatures.values()):
         raise IntegrityBroken(
             "not signed by the given key",
             where=where,
@@ -64,9 +64,9 @@ def verified_payload(envelope: dict[str, Any], public: PublicKey, *, where: str)
 
 def _signatures(envelope: dict[str, Any], where: str) -> dict[str, bytes]:
     signatures: dict[str, bytes] = {}
-    for entry in field(envelope, "signatures", list, where=where):
-        keyid = field({"keyid": "", **entry} if isinstance(entry, dict) else entry, "keyid", str, where=where)
+    for entry in require_field(envelope, "signatures", list, where=where):
+        keyid = require_field({"keyid": "", **entry} if isinstance(entry, dict) else entry, "keyid", str, where=where)
         if keyid in signatures:
             raise IntegrityBroken("two signatures carry the same key id", where=where)
-        signatures[keyid] = decode(field(entry, "sig", str, where=where), where=where)
+        signatures[keyid] = decode_base64(require_field(entry, "sig", str, where=where), where=where)
     return signatures

@@ -7,16 +7,16 @@ from pathlib import Path, PurePosixPath
 
 from tunesmith.errors import IntegrityBroken, TunesmithError
 
-SHOWN = 10
+MAX_LISTED_FILES = 10
 """How many differing files a message names before it only counts."""
 
 
-def files_of(folder: Path, *, error: type[TunesmithError]) -> list[str]:
+def list_files(folder: Path, *, error: type[TunesmithError]) -> list[str]:
     """Every file below a folder as a relative POSIX path, ordered by its parts.
 
     Raises `error` on a symbolic link, a special file, or a name that is not UTF-8; an empty folder holds no file.
     """
-    names = _walk(folder, "", error)
+    names = _list_folder(folder, "", error)
     return sorted(names, key=lambda name: PurePosixPath(name).parts)
 
 
@@ -26,39 +26,39 @@ def digest_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def digests_of(folder: Path, *, skip: frozenset[str], error: type[TunesmithError]) -> dict[str, str]:
+def digest_files(folder: Path, *, skip: frozenset[str], error: type[TunesmithError]) -> dict[str, str]:
     """{path: SHA-256 hex} of every file below a folder but those in `skip`; `error` as in `files_of`."""
-    return {name: digest_file(folder / name) for name in files_of(folder, error=error) if name not in skip}
+    return {name: digest_file(folder / name) for name in list_files(folder, error=error) if name not in skip}
 
 
-def compare(signed: Mapping[str, str], found: Mapping[str, str], *, where: Path, by: str) -> None:
+def compare_digests(signed: Mapping[str, str], found: Mapping[str, str], *, where: Path, by: str) -> None:
     """Raise IntegrityBroken, naming the files, unless the digests found are exactly those signed in `by`."""
     lines = [f"changed {name}" for name in signed if name in found and signed[name] != found[name]]
     lines += [f"missing {name}" for name in signed if name not in found]
     lines += [f"added {name}" for name in found if name not in signed]
     if lines:
-        rest = f" and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
+        rest = f" and {len(lines) - MAX_LISTED_FILES} more" if len(lines) > MAX_LISTED_FILES else ""
         raise IntegrityBroken(
-            f"the files are not those of {by}: {', '.join(lines[:SHOWN])}{rest}",
+            f"the files are not those of {by}: {', '.join(lines[:MAX_LISTED_FILES])}{rest}",
             where=str(where),
             hint="get the release again from whoever signed it; do not use this copy",
         )
 
 
-def _walk(folder: Path, prefix: str, error: type[TunesmithError]) -> list[str]:
+def _list_folder(folder: Path, prefix: str, error: type[TunesmithError]) -> list[str]:
     names: list[str] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             name = prefix + entry.name
-            _refuse_unsignable(entry, name, error)
+            _reject_unsignable(entry, name, error)
             if entry.is_dir(follow_symlinks=False):
-                names += _walk(folder / entry.name, f"{name}/", error)
+                names += _list_folder(folder / entry.name, f"{name}/", error)
             else:
                 names.append(name)
     return names
 
 
-def _refuse_unsignable(entry: os.DirEntry[str], name: str, error: type[TunesmithError]) -> None:
+def _reject_unsignable(entry: os.DirEntry[str], name: str, error: type[TunesmithError]) -> None:
     hint = "a signed folder holds plain files only"
     shown = ascii(name)[1:-1]
     if entry.is_symlink():

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tunesmith.errors import Misuse
 from tunesmith.store.objects import disk_errors
 
-HINT = "make a key with `tunesmith init --key release.pem`"
+KEY_HINT = "make a key with `tunesmith init --key release.pem`"
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class PublicKey:
         try:
             key = serialization.load_pem_public_key(pem)
         except (ValueError, UnsupportedAlgorithm) as error:
-            raise Misuse("not a public key in PEM form", where=where, hint=HINT) from error
+            raise Misuse("not a public key in PEM form", where=where, hint=KEY_HINT) from error
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise Misuse("not a P-256 key", where=where, hint=HINT)
+            raise Misuse("not a P-256 key", where=where, hint=KEY_HINT)
         return cls(key)
 
     @property
@@ -86,25 +86,25 @@ def make_key(path: Path) -> FileSigner:
     )
     with disk_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_new(path, pem)
+        _write_private_key(path, pem)
     return signer
 
 
 def load_signer(path: Path) -> FileSigner:
     """Read a private key from an unencrypted PEM file. Raises Misuse when it is missing or not a P-256 private key."""
-    pem = _read(path)
+    pem = _read_key_file(path)
     try:
         key = serialization.load_pem_private_key(pem, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise Misuse("not an unencrypted private key in PEM form", where=str(path), hint=HINT) from error
+        raise Misuse("not an unencrypted private key in PEM form", where=str(path), hint=KEY_HINT) from error
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise Misuse("not a P-256 key", where=str(path), hint=HINT)
+        raise Misuse("not a P-256 key", where=str(path), hint=KEY_HINT)
     return FileSigner(key)
 
 
 def load_public_pem(path: Path) -> bytes:
     """The public key of a PEM file, which may hold the public key or the private one. Raises Misuse."""
-    pem = _read(path)
+    pem = _read_key_file(path)
     if b"PRIVATE KEY-----" in pem:
         return load_signer(path).public_pem()
     return PublicKey.from_pem(pem, where=str(path)).pem
@@ -115,13 +115,13 @@ def key_id(public_pem: bytes) -> str:
     return PublicKey.from_pem(public_pem).key_id
 
 
-def _read(path: Path) -> bytes:
+def _read_key_file(path: Path) -> bytes:
     if not path.is_file():
-        raise Misuse("there is no key file", where=str(path), hint=HINT)
+        raise Misuse("there is no key file", where=str(path), hint=KEY_HINT)
     return path.read_bytes()
 
 
-def _write_new(path: Path, data: bytes) -> None:
+def _write_private_key(path: Path, data: bytes) -> None:
     """Never replaces a file: O_EXCL leaves no moment in which another process could put one there."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

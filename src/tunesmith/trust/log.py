@@ -16,10 +16,10 @@ from tunesmith.errors import IntegrityBroken, Misuse
 from tunesmith.ports import Signer
 from tunesmith.store import RunLock
 from tunesmith.store.objects import write_atomic
-from tunesmith.trust.checkpoint import Checkpoint, open_checkpoint, origin_of, sign_checkpoint
-from tunesmith.trust.document import decode, encode, field, parse_object
 from tunesmith.trust.keys import PublicKey
+from tunesmith.trust.log_checkpoint import Checkpoint, log_origin, open_checkpoint, sign_checkpoint
 from tunesmith.trust.merkle import consistency_proof, inclusion_proof, leaf_hash, root_hash
+from tunesmith.trust.strict_json import decode_base64, encode_base64, parse_object, require_field
 
 
 @dataclass(frozen=True)
@@ -33,21 +33,23 @@ class InclusionProof:
 
     def to_bytes(self) -> bytes:
         """Canonical JSON {index, size, leaf, hashes}, hashes in base64."""
-        hashes = [encode(value) for value in self.hashes]
-        return canonical_bytes({"index": self.index, "size": self.size, "leaf": encode(self.leaf), "hashes": hashes})
+        hashes = [encode_base64(value) for value in self.hashes]
+        return canonical_bytes(
+            {"index": self.index, "size": self.size, "leaf": encode_base64(self.leaf), "hashes": hashes}
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes, *, where: str) -> "InclusionProof":
         """Read a proof back. Raises IntegrityBroken when it is malformed."""
         value = parse_object(data, where=where)
-        hashes = field(value, "hashes", list, where=where)
+        hashes = require_field(value, "hashes", list, where=where)
         if not all(isinstance(entry, str) for entry in hashes):
             raise IntegrityBroken("a hash of the inclusion proof is not text", where=where)
         return cls(
-            index=field(value, "index", int, where=where),
-            size=field(value, "size", int, where=where),
-            leaf=decode(field(value, "leaf", str, where=where), where=where),
-            hashes=tuple(decode(entry, where=where) for entry in hashes),
+            index=require_field(value, "index", int, where=where),
+            size=require_field(value, "size", int, where=where),
+            leaf=decode_base64(require_field(value, "leaf", str, where=where), where=where),
+            hashes=tuple(decode_base64(entry, where=where) for entry in hashes),
         )
 
 
@@ -120,7 +122,7 @@ class Log:
 
     def _open(self, note: bytes) -> Checkpoint:
         public = PublicKey.from_pem(self.signer.public_pem())
-        origin = origin_of(public)
+        origin = log_origin(public)
         if not note:
             return Checkpoint(origin, 0, root_hash([]))
         if not note.startswith(f"{origin}\n".encode()):

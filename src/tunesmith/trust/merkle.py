@@ -20,7 +20,7 @@ def root_hash(leaves: Sequence[bytes]) -> bytes:
         return hashlib.sha256(b"").digest()
     if len(leaves) == 1:
         return leaves[0]
-    split = _split(len(leaves))
+    split = _split_point(len(leaves))
     return node_hash(root_hash(leaves[:split]), root_hash(leaves[split:]))
 
 
@@ -30,7 +30,7 @@ def inclusion_proof(index: int, leaves: Sequence[bytes]) -> list[bytes]:
         raise ValueError(f"no leaf {index} in a tree of {len(leaves)}")
     if len(leaves) == 1:
         return []
-    split = _split(len(leaves))
+    split = _split_point(len(leaves))
     left, right = leaves[:split], leaves[split:]
     if index < split:
         return [*inclusion_proof(index, left), root_hash(right)]
@@ -41,7 +41,7 @@ def consistency_proof(old_size: int, leaves: Sequence[bytes]) -> list[bytes]:
     """Proof that the tree of the first `old_size` leaves is a prefix of this one (2.1.4.1). Raises ValueError out of range."""
     if not 0 < old_size <= len(leaves):
         raise ValueError(f"no tree of {old_size} within a tree of {len(leaves)}")
-    return _subproof(old_size, leaves, whole=True)
+    return _consistency_subproof(old_size, leaves, whole=True)
 
 
 def verify_inclusion(index: int, size: int, leaf: bytes, *, proof: Sequence[bytes], root: bytes) -> bool:
@@ -54,7 +54,7 @@ def verify_inclusion(index: int, size: int, leaf: bytes, *, proof: Sequence[byte
             return False
         if position & 1 or position == last:
             found = node_hash(sibling, found)
-            position, last = _climb(position, last)
+            position, last = _skip_missing_siblings(position, last)
         else:
             found = node_hash(found, sibling)
         position, last = position >> 1, last >> 1
@@ -81,31 +81,31 @@ def verify_consistency(sizes: tuple[int, int], roots: tuple[bytes, bytes], *, pr
             return False
         if position & 1 or position == last:
             old, new = node_hash(sibling, old), node_hash(sibling, new)
-            position, last = _climb(position, last)
+            position, last = _skip_missing_siblings(position, last)
         else:
             new = node_hash(new, sibling)
         position, last = position >> 1, last >> 1
     return last == 0 and old == old_root and new == new_root
 
 
-def _split(size: int) -> int:
+def _split_point(size: int) -> int:
     """The largest power of two smaller than `size`."""
     return 1 << ((size - 1).bit_length() - 1)
 
 
-def _climb(position: int, last: int) -> tuple[int, int]:
+def _skip_missing_siblings(position: int, last: int) -> tuple[int, int]:
     """Skip the levels on which the node has no sibling; nothing to skip when `position` is odd."""
     while position and not position & 1:
         position, last = position >> 1, last >> 1
     return position, last
 
 
-def _subproof(old_size: int, leaves: Sequence[bytes], *, whole: bool) -> list[bytes]:
+def _consistency_subproof(old_size: int, leaves: Sequence[bytes], *, whole: bool) -> list[bytes]:
     """`whole`: these leaves begin the old tree, so its root is known to the verifier and is left out."""
     if old_size == len(leaves):
         return [] if whole else [root_hash(leaves)]
-    split = _split(len(leaves))
+    split = _split_point(len(leaves))
     left, right = leaves[:split], leaves[split:]
     if old_size <= split:
-        return [*_subproof(old_size, left, whole=whole), root_hash(right)]
-    return [*_subproof(old_size - split, right, whole=False), root_hash(left)]
+        return [*_consistency_subproof(old_size, left, whole=whole), root_hash(right)]
+    return [*_consistency_subproof(old_size - split, right, whole=False), root_hash(left)]

@@ -16,12 +16,12 @@ from tunesmith.artifacts import canonical_bytes
 from tunesmith.errors import IntegrityBroken, Misuse
 from tunesmith.ports import Signer
 from tunesmith.store.objects import write_atomic
-from tunesmith.trust.document import field, parse_object
-from tunesmith.trust.envelope import envelope_of, verified_payload
-from tunesmith.trust.files import compare, digests_of, files_of
+from tunesmith.trust.envelope import make_envelope, verified_payload
+from tunesmith.trust.files import compare_digests, digest_files, list_files
 from tunesmith.trust.keys import PublicKey
-from tunesmith.trust.layout import SIGNATURE
-from tunesmith.trust.statement import make_statement, parse_statement, statement_bytes, subjects_of
+from tunesmith.trust.release_layout import SIGNATURE_FILE
+from tunesmith.trust.statement import make_statement, parse_statement, statement_bytes, statement_subjects
+from tunesmith.trust.strict_json import parse_object, require_field
 
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PREDICATE_TYPE: Final = "https://model_signing/signature/v1.0"
@@ -35,13 +35,13 @@ def sign_folder(folder: Path, signer: Signer, *, name: str) -> dict[str, str]:
 
     `name` is informative. Raises Misuse when the folder is empty or holds something a signature cannot cover.
     """
-    refuse_uncovered(folder, Misuse)
-    digests = digests_of(folder, skip=frozenset({SIGNATURE}), error=Misuse)
+    reject_uncovered(folder, Misuse)
+    digests = digest_files(folder, skip=frozenset({SIGNATURE_FILE}), error=Misuse)
     if not digests:
         raise Misuse("there is no file to sign", where=str(folder))
     public = PublicKey.from_pem(signer.public_pem())
-    envelope = envelope_of(statement_bytes(_statement(digests, name)), signer, keyid="")
-    write_atomic(folder / SIGNATURE, _bundle_bytes(envelope, public))
+    envelope = make_envelope(statement_bytes(_signature_statement(digests, name)), signer, keyid="")
+    write_atomic(folder / SIGNATURE_FILE, _bundle_bytes(envelope, public))
     return digests
 
 
@@ -53,43 +53,43 @@ def verify_folder(
     `signature` defaults to `model.sig` in the folder. `exact` also refuses a bundle that is spelled in any other way
     than `sign_folder` spells it, so that no byte of it can change unseen.
     """
-    path = folder / SIGNATURE if signature is None else signature
+    path = folder / SIGNATURE_FILE if signature is None else signature
     if not path.is_file():
         raise IntegrityBroken("the signature is missing", where=str(path))
     bundle = path.read_bytes()
-    resources = _open(bundle, public, path=path)
+    resources = _open_bundle(bundle, public, path=path)
     if exact and _bundle_bytes(parse_object(bundle, where=str(path))["dsseEnvelope"], public) != bundle:
         raise IntegrityBroken("the signature file was rewritten", where=str(path))
-    refuse_uncovered(folder, IntegrityBroken)
+    reject_uncovered(folder, IntegrityBroken)
     beside = frozenset({path.name}) if path.parent.resolve() == folder.resolve() else frozenset()
-    found = digests_of(folder, skip=beside, error=IntegrityBroken)
-    compare(resources, found, where=folder, by=path.name)
+    found = digest_files(folder, skip=beside, error=IntegrityBroken)
+    compare_digests(resources, found, where=folder, by=path.name)
     return found
 
 
-def uncovered(folder: Path) -> list[str]:
+def uncovered_files(folder: Path) -> list[str]:
     """The files below a folder that no OMS signature covers, whatever it says."""
-    return [name for name in files_of(folder, error=IntegrityBroken) if name.split("/")[0] in NEVER_COVERED]
+    return [name for name in list_files(folder, error=IntegrityBroken) if name.split("/")[0] in NEVER_COVERED]
 
 
-def refuse_uncovered(folder: Path, error: type[Misuse] | type[IntegrityBroken]) -> None:
+def reject_uncovered(folder: Path, error: type[Misuse] | type[IntegrityBroken]) -> None:
     """Raise `error`, listing the files, when the folder holds names that OMS never covers."""
     names = sorted(name for name in NEVER_COVERED if (folder / name).exists())
     if names:
         raise error(
-            f"no OMS signature covers these: {', '.join(uncovered(folder) or names)}",
+            f"no OMS signature covers these: {', '.join(uncovered_files(folder) or names)}",
             where=str(folder / names[0]),
             hint="take them out; they could be changed unseen",
         )
 
 
-def _statement(digests: Mapping[str, str], name: str) -> dict[str, Any]:
+def _signature_statement(digests: Mapping[str, str], name: str) -> dict[str, Any]:
     resources = [{"name": path, "algorithm": "sha256", "digest": digest} for path, digest in digests.items()]
     serialization = {
         "method": "files",
         "hash_type": "sha256",
         "allow_symlinks": False,
-        "ignore_paths": sorted([*NEVER_COVERED, SIGNATURE]),
+        "ignore_paths": sorted([*NEVER_COVERED, SIGNATURE_FILE]),
     }
     return make_statement(
         {name: _root_digest(digests)},
@@ -119,35 +119,35 @@ def _bundle_bytes(envelope: dict[str, Any], public: PublicKey) -> bytes:
     )
 
 
-def _open(data: bytes, public: PublicKey, *, path: Path) -> dict[str, str]:
+def _open_bundle(data: bytes, public: PublicKey, *, path: Path) -> dict[str, str]:
     """The signed {path: SHA-256 hex}, after the signature was checked."""
     where = str(path)
     bundle = parse_object(data, where=where)
     if bundle.get("mediaType") != MEDIA_TYPE:
         raise IntegrityBroken(f"not a bundle of type {MEDIA_TYPE}", where=where)
-    envelope: dict[str, Any] = field(bundle, "dsseEnvelope", dict, where=where)
-    if len(field(envelope, "signatures", list, where=where)) != 1:
+    envelope: dict[str, Any] = require_field(bundle, "dsseEnvelope", dict, where=where)
+    if len(require_field(envelope, "signatures", list, where=where)) != 1:
         raise IntegrityBroken("a model signature has exactly one signer", where=where)
     statement = parse_statement(verified_payload(envelope, public, where=where), where=where)
     if statement["predicateType"] != PREDICATE_TYPE:
         raise IntegrityBroken("not an OMS v1.0 signature", where=where)
     _check_serialization(statement["predicate"], path)
-    resources = _resources(statement["predicate"], where)
-    if list(subjects_of(statement, where=where).values()) != [_root_digest(resources)]:
+    resources = _signed_files(statement["predicate"], where)
+    if list(statement_subjects(statement, where=where).values()) != [_root_digest(resources)]:
         raise IntegrityBroken("the signature contradicts itself: its root digest is not that of its files", where=where)
     return resources
 
 
 def _check_serialization(predicate: dict[str, Any], path: Path) -> None:
-    serialization = field(predicate, "serialization", dict, where=str(path))
+    serialization = require_field(predicate, "serialization", dict, where=str(path))
     expected = {"method": "files", "hash_type": "sha256", "allow_symlinks": False}
     for name, value in expected.items():
         if serialization.get(name) != value:
             raise IntegrityBroken(
                 f"the signature uses {name} {serialization.get(name)!r}, not {value!r}", where=str(path)
             )
-    ignored = field({"ignore_paths": [], **serialization}, "ignore_paths", list, where=str(path))
-    extra = [entry for entry in ignored if entry not in (*NEVER_COVERED, SIGNATURE, path.name)]
+    ignored = require_field({"ignore_paths": [], **serialization}, "ignore_paths", list, where=str(path))
+    extra = [entry for entry in ignored if entry not in (*NEVER_COVERED, SIGNATURE_FILE, path.name)]
     if extra:
         raise IntegrityBroken(
             f"the signature exempts files: {', '.join(map(repr, extra))}",
@@ -156,11 +156,11 @@ def _check_serialization(predicate: dict[str, Any], path: Path) -> None:
         )
 
 
-def _resources(predicate: dict[str, Any], where: str) -> dict[str, str]:
+def _signed_files(predicate: dict[str, Any], where: str) -> dict[str, str]:
     resources: dict[str, str] = {}
-    for entry in field(predicate, "resources", list, where=where):
-        name = field(entry, "name", str, where=where)
-        digest = field(entry, "digest", str, where=where)
+    for entry in require_field(predicate, "resources", list, where=where):
+        name = require_field(entry, "name", str, where=where)
+        digest = require_field(entry, "digest", str, where=where)
         if name in resources or entry.get("algorithm") != "sha256" or not _SHA256.fullmatch(digest):
             raise IntegrityBroken(f"the file {name!r} is listed twice or without SHA-256", where=where)
         resources[name] = digest

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote
 
 from tunesmith.artifacts import canonical_bytes
 from tunesmith.errors import IntegrityBroken
-from tunesmith.trust.document import field, parse_object
+from tunesmith.trust.strict_json import parse_object, require_field
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 RELEASE_TYPE: Final = "https://in-toto.io/attestation/release/v0.1"
@@ -49,29 +49,29 @@ def parse_statement(payload: bytes, *, where: str) -> Statement:
     statement = parse_object(payload, where=where)
     if statement.get("_type") != STATEMENT_TYPE:
         raise IntegrityBroken("not an in-toto Statement v1", where=where)
-    field(statement, "predicateType", str, where=where)
-    field(statement, "predicate", dict, where=where)
-    subjects_of(statement, where=where)
+    require_field(statement, "predicateType", str, where=where)
+    require_field(statement, "predicate", dict, where=where)
+    statement_subjects(statement, where=where)
     return statement
 
 
-def subjects_of(statement: Statement, *, where: str) -> dict[str, str]:
+def statement_subjects(statement: Statement, *, where: str) -> dict[str, str]:
     """{name: SHA-256 hex} of the subjects. Raises IntegrityBroken on a name given twice or a digest that is not one."""
     subjects: dict[str, str] = {}
-    for subject in field(statement, "subject", list, where=where):
-        name = field(subject, "name", str, where=where)
-        digest = field(field(subject, "digest", dict, where=where), "sha256", str, where=where)
+    for subject in require_field(statement, "subject", list, where=where):
+        name = require_field(subject, "name", str, where=where)
+        digest = require_field(require_field(subject, "digest", dict, where=where), "sha256", str, where=where)
         if name in subjects or not _SHA256.fullmatch(digest):
             raise IntegrityBroken(f"the subject {name!r} is given twice or has no SHA-256 digest", where=where)
         subjects[name] = digest
     return subjects
 
 
-def released(statement: Statement, *, where: str) -> tuple[str, int]:
+def release_name_and_version(statement: Statement, *, where: str) -> tuple[str, int]:
     """(name, version) of a release statement. Raises IntegrityBroken when the statement is about something else."""
     if statement["predicateType"] != RELEASE_TYPE:
         raise IntegrityBroken("not a release statement", where=where)
-    found = _PURL.fullmatch(field(statement["predicate"], "purl", str, where=where))
+    found = _PURL.fullmatch(require_field(statement["predicate"], "purl", str, where=where))
     if found is None:
         raise IntegrityBroken("the release statement has no readable name and version", where=where)
     return unquote(found[1]), int(found[2])

@@ -4,15 +4,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tunesmith.errors import IntegrityBroken, Misuse
-from tunesmith.trust.checkpoint import open_checkpoint
 from tunesmith.trust.envelope import open_envelope
-from tunesmith.trust.files import compare
+from tunesmith.trust.files import compare_digests
 from tunesmith.trust.keys import PublicKey
-from tunesmith.trust.layout import CHECKPOINT, ENVELOPE_SUFFIX, EVIDENCE, INCLUSION, RELEASE_ENVELOPE, is_evidence
 from tunesmith.trust.log import InclusionProof
+from tunesmith.trust.log_checkpoint import open_checkpoint
 from tunesmith.trust.merkle import leaf_hash, verify_inclusion
 from tunesmith.trust.oms import verify_folder
-from tunesmith.trust.statement import Statement, released, subjects_of
+from tunesmith.trust.release_layout import (
+    CHECKPOINT_FILE,
+    ENVELOPE_SUFFIX,
+    EVIDENCE_FOLDER,
+    INCLUSION_FILE,
+    RELEASE_ENVELOPE,
+    is_evidence,
+)
+from tunesmith.trust.statement import Statement, release_name_and_version, statement_subjects
 
 
 @dataclass(frozen=True)
@@ -47,24 +54,24 @@ def verify_release(folder: Path, public_pem: bytes) -> VerifiedRelease:
     if not folder.is_dir():
         raise Misuse("there is no such release folder", where=str(folder))
     covered = verify_folder(folder, public, exact=True)
-    name, version = _check_release(folder, public, covered)
-    _check_log(folder, public)
-    return VerifiedRelease(name, version, len(covered), _other_statements(folder, public, covered))
+    name, version = _verify_release_statement(folder, public, covered)
+    _verify_log(folder, public)
+    return VerifiedRelease(name, version, len(covered), _verify_other_statements(folder, public, covered))
 
 
-def _check_release(folder: Path, public: PublicKey, covered: dict[str, str]) -> tuple[str, int]:
+def _verify_release_statement(folder: Path, public: PublicKey, covered: dict[str, str]) -> tuple[str, int]:
     where = str(folder / RELEASE_ENVELOPE)
-    statement = open_envelope(_read(folder, RELEASE_ENVELOPE), public, where=where)
+    statement = open_envelope(_read_evidence(folder, RELEASE_ENVELOPE), public, where=where)
     found = {path: digest for path, digest in covered.items() if not is_evidence(path)}
-    compare(subjects_of(statement, where=where), found, where=folder, by=RELEASE_ENVELOPE)
-    return released(statement, where=where)
+    compare_digests(statement_subjects(statement, where=where), found, where=folder, by=RELEASE_ENVELOPE)
+    return release_name_and_version(statement, where=where)
 
 
-def _check_log(folder: Path, public: PublicKey) -> None:
-    checkpoint = open_checkpoint(_read(folder, CHECKPOINT), public, where=str(folder / CHECKPOINT))
-    where = str(folder / INCLUSION)
-    proof = InclusionProof.from_bytes(_read(folder, INCLUSION), where=where)
-    leaf = leaf_hash(_read(folder, RELEASE_ENVELOPE))
+def _verify_log(folder: Path, public: PublicKey) -> None:
+    checkpoint = open_checkpoint(_read_evidence(folder, CHECKPOINT_FILE), public, where=str(folder / CHECKPOINT_FILE))
+    where = str(folder / INCLUSION_FILE)
+    proof = InclusionProof.from_bytes(_read_evidence(folder, INCLUSION_FILE), where=where)
+    leaf = leaf_hash(_read_evidence(folder, RELEASE_ENVELOPE))
     if proof.leaf != leaf:
         raise IntegrityBroken("the inclusion proof is of another release", where=where)
     if proof.size != checkpoint.size:
@@ -73,18 +80,18 @@ def _check_log(folder: Path, public: PublicKey) -> None:
         raise IntegrityBroken("the inclusion proof does not lead to the root of the log", where=where)
 
 
-def _other_statements(folder: Path, public: PublicKey, covered: dict[str, str]) -> tuple[VerifiedStatement, ...]:
+def _verify_other_statements(folder: Path, public: PublicKey, covered: dict[str, str]) -> tuple[VerifiedStatement, ...]:
     paths = sorted(path for path in covered if is_evidence(path) and path.endswith(ENVELOPE_SUFFIX))
     found: list[VerifiedStatement] = []
     for path in paths:
         if path != RELEASE_ENVELOPE:
-            statement = open_envelope(_read(folder, path), public, where=str(folder / path))
-            name = path.removeprefix(f"{EVIDENCE}/").removesuffix(ENVELOPE_SUFFIX)
+            statement = open_envelope(_read_evidence(folder, path), public, where=str(folder / path))
+            name = path.removeprefix(f"{EVIDENCE_FOLDER}/").removesuffix(ENVELOPE_SUFFIX)
             found.append(VerifiedStatement(name, statement["predicateType"], statement))
     return tuple(found)
 
 
-def _read(folder: Path, name: str) -> bytes:
+def _read_evidence(folder: Path, name: str) -> bytes:
     path = folder / name
     if not path.is_file():
         raise IntegrityBroken("a piece of evidence is missing", where=str(path))

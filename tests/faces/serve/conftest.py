@@ -17,9 +17,9 @@ fixtures_models = module_from_spec(SPEC)
 SPEC.loader.exec_module(fixtures_models)
 
 from tunesmith.context import Context
-from tunesmith.serve.app import app_of
-from tunesmith.serve.released import Released, open_release
-from tunesmith.serve.run import address, bind, server_of
+from tunesmith.serve.app import build_app
+from tunesmith.serve.loaded_release import DecoderRelease, open_release
+from tunesmith.serve.run import bind_socket, build_server, listener_url
 from tunesmith.store import open_store
 from tunesmith.trust import FileSigner, make_key, sign_release
 
@@ -70,18 +70,18 @@ def make_release(work: Path, signer: FileSigner) -> Callable[..., Path]:
 class Served:
     """A running server and the official client for it."""
 
-    released: Released
+    released: DecoderRelease
     url: str
     client: openai.OpenAI
 
 
 @contextmanager
-def running(released: Released, context: Context) -> Iterator[Served]:
-    with bind("127.0.0.1", 0) as listener:
-        server = server_of(app_of(released, context=context))
+def running(released: DecoderRelease, context: Context) -> Iterator[Served]:
+    with bind_socket("127.0.0.1", 0) as listener:
+        server = build_server(build_app(released, context=context))
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        url = address(listener)
+        url = listener_url(listener)
         with openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client:
             yield Served(released, url, client)
         server.should_exit = True

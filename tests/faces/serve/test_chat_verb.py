@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tunesmith.cli.chat import printable
+from tunesmith.cli.chat import strip_control_characters
 from tunesmith.cli.main import app
 from tunesmith.context import Context
-from tunesmith.serve.conversation import Conversation
-from tunesmith.serve.released import open_release
+from tunesmith.serve.chat_session import ChatSession
+from tunesmith.serve.loaded_release import open_release
 from tunesmith.trust import FileSigner
 
 Make = Callable[..., Path]
@@ -65,14 +65,14 @@ def test_a_message_that_cannot_be_answered_is_told_and_the_next_is_read(
 
 def test_the_conversation_is_what_the_next_answer_follows(talker: Path, signer: FileSigner, context: Context) -> None:
     release = open_release(talker, signer.public_pem(), context=context)
-    conversation = Conversation(release, max_new_tokens=4)
+    conversation = ChatSession(release, max_new_tokens=4)
     first = "".join(conversation.say("where is my card"))
     assert [(turn.role, turn.text) for turn in conversation.turns] == [
         ("user", "where is my card"),
         ("assistant", first),
     ]
     "".join(conversation.say("and now"))
-    alone = Conversation(release, max_new_tokens=4)
+    alone = ChatSession(release, max_new_tokens=4)
     assert len(conversation.turns) == 4
     conversation.forget()
     assert "".join(conversation.say("and now")) == "".join(alone.say("and now"))
@@ -81,16 +81,16 @@ def test_the_conversation_is_what_the_next_answer_follows(talker: Path, signer: 
 def test_a_classifier_answers_with_one_of_its_labels(make_release: Make, signer: FileSigner, context: Context) -> None:
     labels = ["card arrival", "exchange rate"]
     folder = make_release("sorter", task="classify", labels=labels)
-    conversation = Conversation(open_release(folder, signer.public_pem(), context=context), max_new_tokens=4)
+    conversation = ChatSession(open_release(folder, signer.public_pem(), context=context), max_new_tokens=4)
     assert "".join(conversation.say("where is my card")) in labels
     assert conversation.turns == []
 
 
 def test_a_terminal_gets_no_control_characters() -> None:
-    assert printable("a\x1b[31mb\nc\td\x07") == "a[31mb\nc\td"
-    assert printable("a\u202eb\u2066c\x9b") == "abc"
+    assert strip_control_characters("a\x1b[31mb\nc\td\x07") == "a[31mb\nc\td"
+    assert strip_control_characters("a\u202eb\u2066c\x9b") == "abc"
 
 
 def test_a_terminal_gets_spaces_of_any_width_and_joiners() -> None:
     text = "Ça va\u00a0! 東京\u3000駅 می\u200cخواهم 👩\u200d🔬"
-    assert printable(text) == text
+    assert strip_control_characters(text) == text

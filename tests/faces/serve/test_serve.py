@@ -15,11 +15,11 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tunesmith.artifacts import message
-from tunesmith.data.chat import prompt_ids
+from tunesmith.chat.encode import prompt_ids
 from tunesmith.errors import DataError, IntegrityBroken, MachineFailure
 from tunesmith.models.backends.local import open_local
-from tunesmith.serve.released import open_release
-from tunesmith.serve.run import bind
+from tunesmith.serve.loaded_release import open_release
+from tunesmith.serve.run import bind_socket
 from tunesmith.trust import sign_release
 
 QUESTION = [{"role": "user", "content": "Where is my order?"}]
@@ -273,10 +273,10 @@ def test_a_release_of_another_format_is_refused(make_release, signer, context):
 
 
 def test_a_taken_port_is_named():
-    with bind("127.0.0.1", 0) as listener:
+    with bind_socket("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         with pytest.raises(MachineFailure, match=f"127.0.0.1:{port}"):
-            bind("127.0.0.1", port)
+            bind_socket("127.0.0.1", port)
         assert isinstance(listener, socket.socket)
 
 

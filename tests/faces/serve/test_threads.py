@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from tunesmith.context import Context, Silence
+from tunesmith.context import Context, SilentProgress
 from tunesmith.errors import DataError
-from tunesmith.serve.released import open_release
+from tunesmith.serve.loaded_release import open_release
 from tunesmith.trust import FileSigner
 
 Make = Callable[..., Path]
 
 
-class Heard(Silence):
+class Heard(SilentProgress):
     """Keeps what is said."""
 
     def __init__(self) -> None:

@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.audit.checks.label_error import confident, features, likely, out_of_fold
+from tunesmith.audit.checks.label_error import (
+    confident_joint_labels,
+    likely_labels,
+    out_of_fold_probabilities,
+    tfidf_features,
+)
 
 pytest.importorskip("cleanlab", reason="needs cleanlab")
 
@@ -40,13 +45,15 @@ def test_the_same_rows_on_any_probabilities(seed: int, classes: int, rows: int, 
     rng = numpy.random.default_rng(seed)
     labels = numpy.concatenate([numpy.arange(classes), rng.integers(0, classes, rows)])
     chances = rng.dirichlet(numpy.full(classes, peak), size=len(labels))
-    assert rows_of(confident(labels, chances) != labels) == rows_of(theirs(labels, chances, "confident_learning"))
+    assert rows_of(confident_joint_labels(labels, chances) != labels) == rows_of(
+        theirs(labels, chances, "confident_learning")
+    )
     own = chances[numpy.arange(len(labels)), labels]
     least = theirs(labels, chances, "low_self_confidence")
     # Rows of equal probability may be told in another order; rows whose label is the most probable are no suspects of ours.
     expected = sorted(own[least & (chances.argmax(axis=1) != labels)])
     if len(set(own)) == len(own):
-        assert sorted(own[likely(labels, chances) != labels]) == expected
+        assert sorted(own[likely_labels(labels, chances) != labels]) == expected
 
 
 def planted() -> tuple[list[str], Any, set[int]]:
@@ -62,9 +69,9 @@ def planted() -> tuple[list[str], Any, set[int]]:
 
 def test_the_same_rows_on_texts_out_of_fold() -> None:
     texts, labels, wrong = planted()
-    chances = out_of_fold(features(texts), labels, folds=5, seed=0)
+    chances = out_of_fold_probabilities(tfidf_features(texts), labels, folds=5, seed=0)
     assert numpy.allclose(chances.sum(axis=1), 1)
-    found = rows_of(likely(labels, chances) != labels)
+    found = rows_of(likely_labels(labels, chances) != labels)
     assert found == rows_of(theirs(labels, chances, "low_self_confidence"))
     assert wrong <= set(found) and len(found) <= 3 * len(wrong)
     assert num_label_issues(labels, chances) == len(found)

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from tunesmith.data.patterns import PERSONAL, SECRETS, hits_of
+from tunesmith.detect.patterns import PERSONAL, SECRETS, scan_column
 
 Hits = list[list[tuple[int, int, str]]]
 Scan = Callable[[Sequence[str]], Hits]
@@ -41,7 +41,7 @@ def bench() -> Iterator[Any]:
 
 
 def ours(texts: Sequence[str]) -> Hits:
-    found = hits_of(pa.array(texts, type=pa.string()), PERSONAL, SECRETS).to_pylist()
+    found = scan_column(pa.array(texts, type=pa.string()), PERSONAL, SECRETS).to_pylist()
     return [[(hit["start"], hit["end"], hit["kind"]) for hit in hits] for hits in found]
 
 

@@ -4,17 +4,12 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
-from tunesmith.models.backends import attention, greedy, keyvalues, labels, sampling
+from tunesmith.models.backends import attention, greedy, kv_cache, label_scores, sampling
 from tunesmith.models.backends.engine import Engine
-from tunesmith.models.backends.trial import check_exact
+from tunesmith.models.backends.self_check import check_exact
 
 SPEC = spec_from_file_location("trained_families", Path(__file__).parents[2] / "unit" / "models" / "test_families.py")
 trained = module_from_spec(SPEC)
@@ -67,8 +62,8 @@ def before(stops, answer):
 
 @BEGINNINGS
 def test_greedy_equals_generate_token_for_token(model, shared, worth, monkeypatch):
-    monkeypatch.setattr(keyvalues, "WORTH_A_STEM", worth)
-    monkeypatch.setattr(attention, "SCORES", 1)
+    monkeypatch.setattr(kv_cache, "MIN_SINGLE_COPY_TOKENS", worth)
+    monkeypatch.setattr(attention, "MAX_SCORES_IN_MEMORY", 1)
     prompts = prompts_of([25, 1, 9, 14, 4], shared=shared)
     whole = [own_generate(model, prompt) for prompt in prompts]
     # A token that some rows write early and others late or never, so that rows leave the batch at different times.
@@ -85,7 +80,7 @@ def test_the_stream_is_the_greedy_completion(model):
     (prompt,) = prompts_of([19])
     engine, stops = Engine(model), frozenset({END})
     (whole,) = greedy.generate(engine, [prompt], max_new_tokens=NEW, batch=1, stops=stops)
-    streamed = sampling.stream(engine, prompt, max_new_tokens=NEW, sampling=sampling.Sampling(), stops=stops)
+    streamed = sampling.stream_tokens(engine, prompt, max_new_tokens=NEW, sampling=sampling.Sampling(), stops=stops)
     assert [token for token in streamed if token != END] == whole
 
 
@@ -104,22 +99,22 @@ def own_likelihood(model, prompt, option):
 @BEGINNINGS
 def test_a_choice_equals_scoring_every_option_row_by_row(model, shared, worth, monkeypatch):
     """Options longer than any window, over few tokens: branches lie side by side, so that slots and positions differ."""
-    monkeypatch.setattr(labels, "ROOM", 6)
-    monkeypatch.setattr(keyvalues, "WORTH_A_STEM", worth)
+    monkeypatch.setattr(label_scores, "EXTRA_CACHE_SLOTS", 6)
+    monkeypatch.setattr(kv_cache, "MIN_SINGLE_COPY_TOKENS", worth)
     generator = torch.Generator().manual_seed(13)
     options = sorted({tuple(torch.randint(20, 23, (11,), generator=generator).tolist()) for _ in range(24)})
     prompts = prompts_of([16, 2, 8, 30], shared=shared)
     expected = [[own_likelihood(model, prompt, option) for option in options] for prompt in prompts]
     for batch in (2, 64):
-        found = labels.choose(Engine(model), prompts, options, batch=batch)
+        found = label_scores.choose(Engine(model), prompts, options, batch=batch)
         assert [choice.index for choice in found] == [row.index(max(row)) for row in expected]
         assert [choice.logprob for choice in found] == pytest.approx([max(row) for row in expected], abs=1e-5)
 
 
 @BEGINNINGS
 def test_rows_of_a_batch_may_come_in_any_order(model, shared, worth, monkeypatch):
-    monkeypatch.setattr(keyvalues, "WORTH_A_STEM", worth)
-    prompts, engine, prefix = prompts_of([3, 20, 11], shared=shared), Engine(model), keyvalues.KeyValues(shared)
+    monkeypatch.setattr(kv_cache, "MIN_SINGLE_COPY_TOKENS", worth)
+    prompts, engine, prefix = prompts_of([3, 20, 11], shared=shared), Engine(model), kv_cache.KVCache(shared)
     if shared:
         engine.append([prompts[0][:shared]], prefix, start=0)
     hidden = engine.append([prompt[shared:] for prompt in prompts], prefix.expanded(3, 60), start=shared)

@@ -4,22 +4,17 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 from tunesmith.errors import Misuse
-from tunesmith.models.backends import attention, fused, greedy, keyvalues
+from tunesmith.models.backends import attention, fused, greedy, kv_cache
 from tunesmith.models.backends.engine import Engine
 from tunesmith.models.backends.fused import fused_trunk
 from tunesmith.models.backends.local import open_local
-from tunesmith.models.backends.trial import check_exact
-from tunesmith.models.packed.forward import unwrapped
+from tunesmith.models.backends.self_check import check_exact
+from tunesmith.models.packed.forward import unwrap_peft
 
 SPEC = spec_from_file_location("generated_families", Path(__file__).with_name("test_families_generate.py"))
 families = module_from_spec(SPEC)
@@ -85,7 +80,7 @@ def build(shape, adapter=None):
 
 def own_answers(model, prompts):
     """What transformers or PEFT writes behind every prompt, one at a time, by eager attention."""
-    unwrapped(model).set_attn_implementation("eager")
+    unwrap_peft(model).set_attn_implementation("eager")
     found = []
     for prompt in prompts:
         ids = torch.tensor([prompt])
@@ -98,14 +93,14 @@ def own_answers(model, prompts):
 @pytest.mark.parametrize("adapter", ADAPTERS)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_greedy_equals_generate_token_for_token(shape, adapter, monkeypatch):
-    monkeypatch.setattr(attention, "SCORES", 1)
+    monkeypatch.setattr(attention, "MAX_SCORES_IN_MEMORY", 1)
     model = build(shape, ADAPTERS[adapter])
     asked = [families.prompts_of([25, 1, 9, 14, 4, 11, 7, 19, 2], shared=shared) for shared in (0, 12)]
     expected = [own_answers(model, prompts) for prompts in asked]
     joined = fused_trunk(model)
     assert joined is not None
     for worth in (128, 12):
-        monkeypatch.setattr(keyvalues, "WORTH_A_STEM", worth)
+        monkeypatch.setattr(kv_cache, "MIN_SINGLE_COPY_TOKENS", worth)
         for prompts, answers in zip(asked, expected, strict=True):
             for batch in (1, 4, 64):
                 engine = Engine(model, joined)
@@ -146,14 +141,14 @@ def test_joined_products_that_differ_from_the_model_are_not_used(tiny_folder, mo
     assert open_local(tiny_folder, digest="sha256:joined").fused is not None
     expected = open_local(tiny_folder, digest="sha256:joined").generate([[5, 80, 33]], max_new_tokens=8)
     # As if a family with windows had been added and its window misread.
-    monkeypatch.setattr(fused, "_window", lambda attention, config: 3)
+    monkeypatch.setattr(fused, "_attention_window", lambda attention, config: 3)
     model = open_local(tiny_folder, digest="sha256:plain")
     assert model.fused is None
     assert model.generate([[5, 80, 33]], max_new_tokens=8) == expected
 
 
 def test_a_model_that_neither_way_is_its_own_is_refused(tiny_folder, monkeypatch):
-    monkeypatch.setattr(attention, "NARROW", 10**6)
-    monkeypatch.setattr(attention, "_by_hand", lambda query, parts, cap: torch.zeros_like(query))
+    monkeypatch.setattr(attention, "MAX_SPLIT_QUERIES", 10**6)
+    monkeypatch.setattr(attention, "_segmented_attention", lambda query, parts, cap: torch.zeros_like(query))
     with pytest.raises(Misuse, match="a llama model's answers differ"):
         open_local(tiny_folder, digest="sha256:wrong")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tunesmith.artifacts import SourceSummary
-from tunesmith.data.croissant import sources_of
+from tunesmith.data.croissant import croissant_sources
 from tunesmith.recipe import SourceSettings
 from tunesmith.release.cards import croissant_bytes
 
@@ -162,7 +162,7 @@ def test_it_notices_other_bytes(make: Any, tmp_path: Path) -> None:
 def test_what_we_write_we_read(make: Any, tmp_path: Path, rights: dict[str, Any]) -> None:
     path = export(make, tmp_path, rights)
     for split in ("train", "test"):
-        assert sources_of(path, split=split, roots=(tmp_path,)) == tuple(
+        assert croissant_sources(path, split=split, roots=(tmp_path,)) == tuple(
             SourceSettings(path=name, format=form, columns=columns, **rights)
             for name, (of, form, columns, _) in FILES.items()
             if of == split
@@ -176,7 +176,7 @@ def test_columns_are_found_without_our_own_terms(make: Any, tmp_path: Path) -> N
     for file in document["distribution"]:
         file.pop("tunesmith:columns", None)
     path.write_text(json.dumps(document))
-    assert [one.columns for one in sources_of(path, roots=(tmp_path,))] == [
+    assert [one.columns for one in croissant_sources(path, roots=(tmp_path,))] == [
         columns for _, _, columns, _ in FILES.values()
     ]
 
@@ -212,7 +212,7 @@ def test_what_mlcroissant_writes_we_read(tmp_path: Path) -> None:
     )
     path = tmp_path / "croissant.json"
     path.write_text(json.dumps(metadata.to_json()))
-    assert sources_of(path, roots=(tmp_path,)) == (
+    assert croissant_sources(path, roots=(tmp_path,)) == (
         SourceSettings(
             path="rows.csv",
             source="kettles",

@@ -4,18 +4,18 @@ import numpy
 import pytest
 from scipy.stats import bootstrap
 
-from tunesmith.stats.bootstrap import Array, Resampling, interval, paired, unpaired
+from tunesmith.stats.bootstrap import FloatArray, Resampling, bootstrap_interval, paired_bootstrap, unpaired_bootstrap
 from tunesmith.stats.interval import Interval
 
 METHODS = {"bca": "BCa", "percentile": "percentile"}
 
 
-def mean(sums: Array) -> Array:
-    ratio: Array = sums[:, 0] / sums[:, 1]
+def mean(sums: FloatArray) -> FloatArray:
+    ratio: FloatArray = sums[:, 0] / sums[:, 1]
     return ratio
 
 
-def with_count(values: Array) -> Array:
+def with_count(values: FloatArray) -> FloatArray:
     return numpy.column_stack([values, numpy.ones_like(values)])
 
 
@@ -24,7 +24,7 @@ def with_count(values: Array) -> Array:
 def test_one_sample(method: str, level: float) -> None:
     sample = numpy.random.default_rng(0).gamma(1.0, 1.0, 60)
     how = Resampling(999, level, method)  # type: ignore[arg-type]
-    ours = interval(mean, with_count(sample), how=how, rng=numpy.random.default_rng(5))
+    ours = bootstrap_interval(mean, with_count(sample), how=how, rng=numpy.random.default_rng(5))
     theirs = bootstrap(
         (sample,), numpy.mean, n_resamples=999, confidence_level=level, method=METHODS[method],
         rng=numpy.random.default_rng(5), vectorized=True,
@@ -39,10 +39,10 @@ def test_ratio_of_sums_paired() -> None:
     rng = numpy.random.default_rng(1)
     bits, other, size = rng.gamma(2.0, 40.0, 50), rng.gamma(2.0, 50.0, 50), rng.integers(20, 200, 50).astype(float)
     samples = (numpy.column_stack([bits, size]), numpy.column_stack([other, size]))
-    ours = paired(mean, samples, how=Resampling(999, 0.95), rng=numpy.random.default_rng(5))
+    ours = paired_bootstrap(mean, samples, how=Resampling(999, 0.95), rng=numpy.random.default_rng(5))
 
-    def statistic(a: Array, b: Array, s: Array, axis: int) -> Array:
-        difference: Array = (a.sum(axis=axis) - b.sum(axis=axis)) / s.sum(axis=axis)
+    def statistic(a: FloatArray, b: FloatArray, s: FloatArray, axis: int) -> FloatArray:
+        difference: FloatArray = (a.sum(axis=axis) - b.sum(axis=axis)) / s.sum(axis=axis)
         return difference
 
     theirs = bootstrap(
@@ -55,10 +55,10 @@ def test_ratio_of_sums_paired() -> None:
 def test_two_independent_samples() -> None:
     first, second = numpy.random.default_rng(2).gamma(1.0, 1.0, 60), numpy.random.default_rng(3).gamma(2.0, 1.0, 45)
     how = Resampling(999, 0.95)
-    ours = unpaired(mean, (with_count(first), with_count(second)), how=how, rng=numpy.random.default_rng(5))
+    ours = unpaired_bootstrap(mean, (with_count(first), with_count(second)), how=how, rng=numpy.random.default_rng(5))
 
-    def statistic(a: Array, b: Array, axis: int) -> Array:
-        difference: Array = a.mean(axis=axis) - b.mean(axis=axis)
+    def statistic(a: FloatArray, b: FloatArray, axis: int) -> FloatArray:
+        difference: FloatArray = a.mean(axis=axis) - b.mean(axis=axis)
         return difference
 
     theirs = bootstrap((first, second), statistic, n_resamples=999, method="BCa", rng=numpy.random.default_rng(5))

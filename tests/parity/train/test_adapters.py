@@ -11,23 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded
 from tunesmith.errors import Misuse
-from tunesmith.models.loading import DTYPES, QUANTIZED, load_folder, load_merged
-from tunesmith.models.packed.check import check_packable
-from tunesmith.models.packed.forward import summed_loss, unwrapped
-from tunesmith.models.packed.plan import pack
+from tunesmith.models.loading import DTYPES, QUANTIZATION_FILE, load_folder, load_merged
+from tunesmith.models.packed.exactness import check_packable
+from tunesmith.models.packed.forward import summed_loss, unwrap_peft
+from tunesmith.models.packed.pack import pack_rows
 from tunesmith.recipe import TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train.methods import embedding_noise, prepare_model, save_model
@@ -63,9 +58,11 @@ def context(tmp_path: Path) -> Context:
     return Context(store=open_store(tmp_path / "store"), data_root=tmp_path, home=tmp_path, seed=1)
 
 
-def rows() -> list[Encoded]:
+def rows() -> list[EncodedSequence]:
     return [
-        Encoded(f"{number:016x}", tuple((7 * number + 3 * place) % 390 + 8 for place in range(6 + number)), ((2, 6),))
+        EncodedSequence(
+            f"{number:016x}", tuple((7 * number + 3 * place) % 390 + 8 for place in range(6 + number)), ((2, 6),)
+        )
         for number in range(4)
     ]
 
@@ -76,7 +73,7 @@ def train(model: Any, settings: TrainSettings, *, steps: int = 4) -> None:
     model.train()
     for step in range(steps):
         torch.manual_seed(step)
-        batch = pack(rows(), torch.device("cpu"), whole=settings.neftune > 0)
+        batch = pack_rows(rows(), torch.device("cpu"), whole=settings.neftune > 0)
         optimizer.zero_grad()
         with embedding_noise(model, settings.neftune, [len(row.ids) for row in rows()]):
             loss = summed_loss(model, batch)
@@ -121,7 +118,7 @@ def test_the_saved_adapter_is_peft_s(
     for name, value in model.named_parameters():
         assert torch.equal(value, before[name]) != value.requires_grad, name
         assert value.dtype == torch.float32 or not value.requires_grad, name
-    unwrapped(model).set_attn_implementation("sdpa")
+    unwrap_peft(model).set_attn_implementation("sdpa")
     trained = logits(model)
     assert distance(trained, untrained) > 0.1
     save_model(model, tmp_path / "adapter")
@@ -147,7 +144,7 @@ def test_lora_in_bf16_runs_as_it_was_trained(targets: str, base: Path, context: 
     )
     model = prepare_model(load_folder(base, dtype="bf16")[0], settings, context)
     train(model, settings)
-    unwrapped(model).set_attn_implementation("sdpa")
+    unwrap_peft(model).set_attn_implementation("sdpa")
     save_model(model, tmp_path / "adapter")
     assert torch.equal(logits(load_folder(tmp_path / "adapter", base=base, dtype="bf16")[0]), logits(model))
 
@@ -159,7 +156,7 @@ def test_a_run_with_everything_on_saves_an_adapter_and_no_more(base: Path, conte
     )  # fmt: skip
     model = prepare_model(load_folder(base)[0], settings, context)
     train(model, settings)
-    unwrapped(model).set_attn_implementation("sdpa")
+    unwrap_peft(model).set_attn_implementation("sdpa")
     save_model(model, tmp_path / "adapter")
     kept = load_file(tmp_path / "adapter" / "adapter_model.safetensors")
     assert sum(value.numel() for value in kept.values()) == sum(
@@ -204,7 +201,7 @@ def test_an_adapter_on_tied_weights_is_peft_s_and_merges_into_a_model_of_two_mat
     check_packable(model, tokenizer)
     untrained = logits(model)
     train(model, settings)
-    unwrapped(model).set_attn_implementation("sdpa")
+    unwrap_peft(model).set_attn_implementation("sdpa")
     trained = logits(model)
     assert distance(trained, untrained) > 0.05
     save_model(model, tmp_path / "adapter")
@@ -232,7 +229,7 @@ def test_an_adapter_elsewhere_leaves_tied_weights_tied(tied: Path, context: Cont
     settings = TrainSettings(rows_per_step=4, rank=4, learning_rate=0.01, target_modules=("q_proj",))
     model = prepare_model(load_folder(tied)[0], settings, context)
     train(model, settings)
-    unwrapped(model).set_attn_implementation("sdpa")
+    unwrap_peft(model).set_attn_implementation("sdpa")
     save_model(model, tmp_path / "adapter")
     merged, _ = load_merged(tmp_path / "adapter", base=tied)
     assert merged.config.tie_word_embeddings and merged.lm_head.weight is merged.model.embed_tokens.weight
@@ -242,7 +239,7 @@ def test_an_adapter_elsewhere_leaves_tied_weights_tied(tied: Path, context: Cont
 def test_what_cannot_be_merged_is_refused(base: Path, context: Context, tmp_path: Path) -> None:
     model = prepare_model(load_folder(base)[0], TrainSettings(rows_per_step=4, rank=2), context)
     save_model(model, tmp_path / "adapter")
-    (tmp_path / "adapter" / QUANTIZED).write_text("{}")
+    (tmp_path / "adapter" / QUANTIZATION_FILE).write_text("{}")
     with pytest.raises(Misuse, match="over a base in 4 bits cannot be merged exactly"):
         load_merged(tmp_path / "adapter", base=base)
     with pytest.raises(Misuse, match="holds no adapter"):

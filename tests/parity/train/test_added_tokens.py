@@ -8,11 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from peft import AutoPeftModelForCausalLM, PeftModel
 from safetensors.torch import load_file
@@ -20,12 +15,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 
 from tunesmith import train
 from tunesmith.artifacts import Example, Row, TrainReport, message
+from tunesmith.chat.vetted_templates import VETTED_TEMPLATES
 from tunesmith.context import Context
-from tunesmith.data.chat_templates import VETTED
-from tunesmith.data.rows import keep_dataset
+from tunesmith.data.rows import store_dataset
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.models.bases import prepare
-from tunesmith.models.bases.prepare import prepared_base
+from tunesmith.models.bases.prepare import prepare_base
 from tunesmith.models.bases.resolve import resolve_base
 from tunesmith.models.loading import load_folder, load_merged
 from tunesmith.recipe import TaskSettings, TrainSettings
@@ -39,7 +34,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning"),
     pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`"),
 ]
-MARKS = VETTED["chatml"].tokens
+MARKS = VETTED_TEMPLATES["chatml"].tokens
 CHAT = TaskSettings(type="chat", chat_template="chatml")
 
 
@@ -72,7 +67,7 @@ def trained(base: Path, context: Context, **options: Any) -> TrainReport:
     rows = [
         Row(row_id=f"{n:016x}", file="made", line=n + 1, example=Example(messages=one)) for n, one in enumerate(turns)
     ]
-    inputs = train.TrainInputs(keep_dataset("made", rows, context.store), base.name, CHAT)
+    inputs = train.TrainInputs(store_dataset("made", rows, context.store), base.name, CHAT)
     return train.run(inputs, settings(**options), context)
 
 
@@ -86,7 +81,7 @@ def test_new_rows_are_those_of_transformers_and_the_same_each_time(
     tied: bool, tmp_path: Path, context: Context
 ) -> None:
     base = make_base(tmp_path / "base", tied=tied)
-    ref = prepared_base("base", CHAT, context, train=settings())
+    ref = prepare_base("base", CHAT, context, train=settings())
     ours = AutoModelForCausalLM.from_pretrained(context.store.checkout(ref.tree))
     tokenizer = AutoTokenizer.from_pretrained(context.store.checkout(ref.tree))
     plain = AutoModelForCausalLM.from_pretrained(base)
@@ -106,11 +101,11 @@ def test_new_rows_are_those_of_transformers_and_the_same_each_time(
     threads = torch.get_num_threads()
     torch.set_num_threads(threads + 1)
     try:
-        assert prepared_base("base", CHAT, second, train=settings()).tree == ref.tree
+        assert prepare_base("base", CHAT, second, train=settings()).tree == ref.tree
         assert torch.get_num_threads() == threads + 1
     finally:
         torch.set_num_threads(threads)
-    assert prepared_base("base", CHAT, context, train=settings(seed=8)).tree != ref.tree
+    assert prepare_base("base", CHAT, context, train=settings(seed=8)).tree != ref.tree
     raw = resolve_base("base", context)
     assert (ref.made_from, ref.prepared[0]) == (raw.tree, "2 tokens added: <|im_start|>, <|im_end|>")
     assert ref.parameters == raw.parameters + 2 * 32 * (1 if tied else 2)
@@ -183,7 +178,7 @@ def test_the_gradient_of_the_rows_is_that_of_the_whole_matrix(tmp_path: Path, co
     from tunesmith.train.methods import prepare_model
 
     make_base(tmp_path / "base", tied=True)
-    folder = context.store.checkout(prepared_base("base", CHAT, context, train=settings()).tree)
+    folder = context.store.checkout(prepare_base("base", CHAT, context, train=settings()).tree)
     whole = AutoModelForCausalLM.from_pretrained(folder)
     size = whole.config.vocab_size
     ids = torch.tensor([[5, size - 2, 9, size - 1, 8, size - 1]])
@@ -210,10 +205,10 @@ def test_other_code_makes_the_base_anew(tmp_path: Path, context: Context, monkey
     made: list[Path] = []
     real = prepare.add_tokens
     monkeypatch.setattr(prepare, "add_tokens", lambda *given, **how: (made.append(given[0]), real(*given, **how)))
-    first = prepared_base("base", CHAT, context, train=settings())
-    assert prepared_base("base", CHAT, context, train=settings()) == first and len(made) == 1
+    first = prepare_base("base", CHAT, context, train=settings())
+    assert prepare_base("base", CHAT, context, train=settings()) == first and len(made) == 1
     monkeypatch.setattr(prepare, "code_version", lambda: "sha256:of-other-code")
-    assert prepared_base("base", CHAT, context, train=settings()) == first and len(made) == 2
+    assert prepare_base("base", CHAT, context, train=settings()) == first and len(made) == 2
 
 
 def test_a_list_of_rows_means_those_of_the_embeddings(tmp_path: Path, context: Context) -> None:
@@ -240,13 +235,13 @@ def test_a_tokenizer_larger_than_the_embeddings_is_refused_with_figures(tmp_path
     rows = json.loads((base / "config.json").read_text())["vocab_size"]
     plain = TaskSettings(type="chat", chat_template="plain")
     with pytest.raises(RecipeError) as caught:
-        prepared_base("base", plain, context, train=settings(add_tokens=()))
+        prepare_base("base", plain, context, train=settings(add_tokens=()))
     assert caught.value.what == (
         f"the tokenizer has ids up to {rows + 1}, and the embeddings have {rows} rows: 2 tokens have none, the first is"
         f" 'kettle' with id {rows}"
     )
     assert '`train: {add_tokens: ["kettle", "teapot"]}`' in (caught.value.hint or "")
-    ref = prepared_base("base", plain, context, train=settings(add_tokens=("kettle", "teapot")))
+    ref = prepare_base("base", plain, context, train=settings(add_tokens=("kettle", "teapot")))
     assert AutoModelForCausalLM.from_pretrained(context.store.checkout(ref.tree)).config.vocab_size == rows + 2
 
 
@@ -255,25 +250,25 @@ def test_a_special_token_without_a_row_is_refused_only_where_it_is_written(tmp_p
     base = make_base(tmp_path / "base")
     with_more_tokens(base, "<image>", special=True)
     plain = TaskSettings(type="chat", chat_template="plain")
-    assert prepared_base("base", plain, context, train=settings(add_tokens=())).prepared == ("chat template plain",)
-    (tmp_path / "image.jinja").write_text("{{- '<image>' -}}" + VETTED["plain"].text)
+    assert prepare_base("base", plain, context, train=settings(add_tokens=())).prepared == ("chat template plain",)
+    (tmp_path / "image.jinja").write_text("{{- '<image>' -}}" + VETTED_TEMPLATES["plain"].text)
     with pytest.raises(RecipeError, match="1 token has none, the first is '<image>'"):
-        prepared_base(
+        prepare_base(
             "base", TaskSettings(type="chat", chat_template="image.jinja"), context, train=settings(add_tokens=())
         )
 
 
 def test_a_row_with_such_a_token_is_refused(tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tunesmith.data.chat import Encoded
-    from tunesmith.train.ready import check_ids
+    from tunesmith.chat.encode import EncodedSequence
+    from tunesmith.train.setup import check_token_ids
 
     make_base(tmp_path / "base")
     model, _ = load_folder(tmp_path / "base")
     row = Row(row_id="a", file="made", line=3, example=Example(text="x"))
     size = model.config.vocab_size
-    check_ids([Encoded("a", (1, size - 1), ((0, 2),))], model, [row])
+    check_token_ids([EncodedSequence("a", (1, size - 1), ((0, 2),))], model, [row])
     with pytest.raises(DataError, match=f"row a has the token {size}, and the embeddings have {size} rows") as caught:
-        check_ids([Encoded("a", (1, size), ((0, 2),))], model, [row])
+        check_token_ids([EncodedSequence("a", (1, size), ((0, 2),))], model, [row])
     assert caught.value.where == "made:3"
 
 

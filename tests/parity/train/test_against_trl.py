@@ -11,11 +11,6 @@ from typing import Any
 
 import numpy
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 
 with warnings.catch_warnings():
@@ -27,12 +22,12 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tunesmith.artifacts import Example, Row, message
+from tunesmith.chat.encode import EncodedSequence, encode_chat
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded, encode_chat
 from tunesmith.models.loading import load_folder
 from tunesmith.recipe import TrainSettings
 from tunesmith.store import open_store
-from tunesmith.train.loop import Plan, run_loop
+from tunesmith.train.loop import TrainingPlan, run_loop
 from tunesmith.train.methods import prepare_model
 
 SPEC = spec_from_file_location("fixtures_models", Path(__file__).parents[2] / "fixtures_models.py")
@@ -90,7 +85,7 @@ def quiet() -> Iterator[None]:
     datasets.enable_progress_bars()
 
 
-def rows() -> list[Encoded]:
+def rows() -> list[EncodedSequence]:
     """Two of three rows under one of two prompts, the third under none; one trained span, or two. In each step the fourth row
     goes like the first until its last token, so that two rows share trained tokens too."""
     generator = numpy.random.default_rng(4)
@@ -111,11 +106,11 @@ def rows() -> list[Encoded]:
         if number % ROWS_PER_STEP == 3:
             first = found[-3]
             ids, spans = [*first.ids[:-1], 301], list(first.spans)
-        found.append(Encoded(f"{number:016x}", tuple(ids), tuple(spans)))
+        found.append(EncodedSequence(f"{number:016x}", tuple(ids), tuple(spans)))
     return found
 
 
-def mask_of(row: Encoded) -> list[int]:
+def mask_of(row: EncodedSequence) -> list[int]:
     return [int(any(start <= place < end for start, end in row.spans)) for place in range(len(row.ids))]
 
 
@@ -123,7 +118,7 @@ def ours(model: Any, settings: TrainSettings, context: Context, *, folder: Path,
     """Losses of the twenty steps; the model is trained in place."""
     every = list(range(STEPS * ROWS_PER_STEP))
     steps = [every[start : start + ROWS_PER_STEP] for start in range(0, len(every), ROWS_PER_STEP)]
-    plan = Plan(rows=rows(), steps=steps, validation=[], key="against-trl", folder=folder, share=share)
+    plan = TrainingPlan(rows=rows(), steps=steps, validation=[], key="against-trl", folder=folder, share=share)
     return [point.loss for point in run_loop(model, plan, settings=settings, context=context).curve]
 
 

@@ -18,11 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from safetensors.torch import load_file, save_file
 from torch.distributed.tensor import DTensor
@@ -30,27 +25,27 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM, LlamaConfig, Llam
 
 from tunesmith import train
 from tunesmith.artifacts import Example, Row, TrainReport, message
-from tunesmith.context import Context, Silence
-from tunesmith.data.chat import Encoded
-from tunesmith.data.rows import keep_dataset
+from tunesmith.chat.encode import EncodedSequence
+from tunesmith.context import Context, SilentProgress
+from tunesmith.data.rows import store_dataset
 from tunesmith.errors import DataError, IntegrityBroken, Misuse, RecipeError
-from tunesmith.models.packed.check import check_packable
-from tunesmith.models.packed.layout import distinct_tokens
-from tunesmith.models.packed.plan import pack
+from tunesmith.models.packed.exactness import check_packable
+from tunesmith.models.packed.pack import pack_rows
+from tunesmith.models.packed.prefix_trie import count_distinct_tokens
 from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
 from tunesmith.store import open_store
-from tunesmith.train.checkpoint import load_state, load_tensors, trainable
-from tunesmith.train.distributed.deal import deal, passes_of
-from tunesmith.train.distributed.faults import one_voice
-from tunesmith.train.distributed.fill import is_hollow, tensors_of
-from tunesmith.train.distributed.gradients import check_alike, sum_gradients
-from tunesmith.train.distributed.ranks import ALONE, Ranks, join, total, wait
-from tunesmith.train.distributed.shard import check_sharding, collect, place, summed_loss
-from tunesmith.train.distributed.shards import RECORD
-from tunesmith.train.loop import Diverged, Plan, run_loop
+from tunesmith.train.checkpoint import load_state, load_tensors, trainable_tensors
+from tunesmith.train.distributed.failures import first_failure
+from tunesmith.train.distributed.gradients import all_reduce_gradients, check_same_weights
+from tunesmith.train.distributed.partition import partition_rows, rank_micro_batches
+from tunesmith.train.distributed.ranks import SINGLE_RANK, Ranks, all_reduce_sum, barrier, join_ranks
+from tunesmith.train.distributed.send_weights import is_meta, parameters_and_buffers
+from tunesmith.train.distributed.sharded_checkpoint import RANKS_FILE
+from tunesmith.train.distributed.wrap import check_sharding, gather_model, micro_batch_loss, wrap_model
+from tunesmith.train.loop import Diverged, TrainingPlan, run_loop
 from tunesmith.train.methods import prepare_model
 from tunesmith.train.optimizers import build_optimizer
-from tunesmith.train.run import dismiss, follow
+from tunesmith.train.run import dismiss_followers, follow_rank_zero
 
 SPEC = spec_from_file_location("fixtures_models", Path(__file__).parents[2] / "fixtures_models.py")
 fixtures_models = module_from_spec(SPEC)
@@ -85,7 +80,7 @@ class Killed(BaseException):
 
 
 @dataclass
-class Dying(Silence):
+class Dying(SilentProgress):
     """Progress that ends the run in front of a step, on every rank alike."""
 
     after: int = len(STEPS)
@@ -101,7 +96,7 @@ class Dying(Silence):
         self.said.append(line)
 
 
-def rows() -> list[Encoded]:
+def rows() -> list[EncodedSequence]:
     """Thirteen rows, most behind a common prefix; from 1 to 20 trained tokens each, some weighted, one with nothing trained."""
     found = []
     for number in range(13):
@@ -109,8 +104,10 @@ def rows() -> list[Encoded]:
         own = tuple((7 * number + 3 * at) % 90 + 8 for at in range(length))
         ids = own if number % 4 == 3 else (1, 2, 3, 4, 5, *own)
         first = len(ids) - 1 if number % 3 == 0 else 2
-        found.append(Encoded(f"{number:016x}", ids, ((first, len(ids)),), weights=(2.5,) if number % 5 == 2 else ()))
-    found[10] = Encoded("nothing", found[10].ids, ())
+        found.append(
+            EncodedSequence(f"{number:016x}", ids, ((first, len(ids)),), weights=(2.5,) if number % 5 == 2 else ())
+        )
+    found[10] = EncodedSequence("nothing", found[10].ids, ())
     return found
 
 
@@ -152,12 +149,14 @@ def settings(shape: str, **options: Any) -> TrainSettings:
     )  # fmt: skip
 
 
-def plan(folder: Path, ranks: Ranks = ALONE) -> Plan:
-    return Plan(rows(), STEPS, rows()[::4], KEY, folder, True, ranks)
+def plan(folder: Path, ranks: Ranks = SINGLE_RANK) -> TrainingPlan:
+    return TrainingPlan(rows(), STEPS, rows()[::4], KEY, folder, True, ranks)
 
 
 def context(folder: Path, progress: Any = None) -> Context:
-    return Context(store=open_store(folder), data_root=folder, home=folder, seed=5, progress=progress or Silence())
+    return Context(
+        store=open_store(folder), data_root=folder, home=folder, seed=5, progress=progress or SilentProgress()
+    )
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ class Outcome:
         return cls(load_file(folder / "weights.safetensors"), found["state"], found["said"])
 
 
-def trained(shape: str, work: Path, ranks: Ranks = ALONE, *, after: int = len(STEPS), **options: Any) -> Outcome:
+def trained(shape: str, work: Path, ranks: Ranks = SINGLE_RANK, *, after: int = len(STEPS), **options: Any) -> Outcome:
     """Train a fresh model in the folder `work`, as far as its checkpoints leave something to do."""
     made = context(work / "store", Dying(after))
     how = settings(shape, **options)
@@ -189,25 +188,25 @@ def trained(shape: str, work: Path, ranks: Ranks = ALONE, *, after: int = len(ST
 
     own = fresh()
     check_packable(own, LETTERS)
-    ranks = place(own, ranks)
+    ranks = wrap_model(own, ranks)
     state = run_loop(own, plan(work, ranks), settings=how, context=made)
-    whole = collect(own, ranks, fresh)
-    kept = {name: value.detach() for name, value in trainable(whole).items()} if ranks.leads else {}
+    whole = gather_model(own, ranks, fresh)
+    kept = {name: value.detach() for name, value in trainable_tensors(whole).items()} if ranks.leads else {}
     return Outcome(kept, state.model_dump(mode="json"), made.progress.said)
 
 
-def gradients(shape: str, work: Path, ranks: Ranks = ALONE) -> dict[str, torch.Tensor]:
+def gradients(shape: str, work: Path, ranks: Ranks = SINGLE_RANK) -> dict[str, torch.Tensor]:
     """Every gradient of the first step, whole."""
     how = settings(shape)
     own = prepare_model(model(shape), how, context(work / "store"))
     check_packable(own, LETTERS)
-    ranks = place(own, ranks)
+    ranks = wrap_model(own, ranks)
     chosen = [rows()[at] for at in STEPS[0]]
     weight = sum(row.weight for row in chosen)
-    for group in passes_of(chosen, how.tokens_per_pass, share=True, ranks=ranks):
-        (summed_loss(own, pack(group, torch.device("cpu"), share=True), ranks=ranks) / weight).backward()
-    sum_gradients(list(trainable(own).values()), ranks)
-    found = {name: value.grad for name, value in trainable(own).items()}
+    for group in rank_micro_batches(chosen, how.tokens_per_pass, share=True, ranks=ranks):
+        (micro_batch_loss(own, pack_rows(group, torch.device("cpu"), share=True), ranks=ranks) / weight).backward()
+    all_reduce_gradients(list(trainable_tensors(own).values()), ranks)
+    found = {name: value.grad for name, value in trainable_tensors(own).items()}
     return {name: grad.full_tensor() if isinstance(grad, DTensor) else grad for name, grad in found.items()}
 
 
@@ -222,12 +221,12 @@ def halves(folder: Path, ranks: Ranks) -> None:
             outcome.keep(work)
         with pytest.raises(Killed):
             trained("half", work / "killed", team, after=KILLED_AFTER)
-        wait(team)
+        barrier(team)
         if ranks.leads:
             shutil.copytree(work / "killed", work / "alone")
             with pytest.raises(Killed):
                 trained("half", work / "single", after=KILLED_AFTER)
-        wait(team)
+        barrier(team)
         for way in ("killed", "single"):
             outcome = trained("half", work / way, team)
             if ranks.leads:
@@ -243,10 +242,10 @@ def hollow(folder: Path, ranks: Ranks) -> None:
         whole = prepare_model(model(shape), how, made)
         with torch.device("cpu" if ranks.leads else "meta"):
             frame = prepare_model(model(shape), how, made)
-        assert is_hollow(frame) != ranks.leads
-        place(whole, team)
-        place(frame, team)
-        expected, sent = (dict(tensors_of(one)) for one in (whole, frame))
+        assert is_meta(frame) != ranks.leads
+        wrap_model(whole, team)
+        wrap_model(frame, team)
+        expected, sent = (dict(parameters_and_buffers(one)) for one in (whole, frame))
         pairs = [(sliced(expected[name]), sliced(value), name) for name, value in sent.items()]
         wrong = [name for one, two, name in pairs if one.dtype != two.dtype or not torch.equal(one, two)]
         held = sum(two.numel() for _, two, _ in pairs)
@@ -256,7 +255,7 @@ def hollow(folder: Path, ranks: Ranks) -> None:
         ]
     if not ranks.leads:
         (folder / "hollow.json").write_text(json.dumps(found))
-    wait(ranks)
+    barrier(ranks)
 
 
 def sliced(value: torch.Tensor) -> torch.Tensor:
@@ -265,7 +264,7 @@ def sliced(value: torch.Tensor) -> torch.Tensor:
 
 def two(folder: Path) -> None:
     """What two ranks do: every shape by every strategy, in one go and killed and resumed."""
-    ranks = join()
+    ranks = join_ranks()
     hollow(folder, ranks)
     halves(folder, ranks)
     for strategy in STRATEGIES:
@@ -280,7 +279,7 @@ def two(folder: Path) -> None:
         work = folder / f"resumed-{strategy}"
         with pytest.raises(Killed):
             trained("tied", work, team, after=KILLED_AFTER)
-        wait(team)
+        barrier(team)
         if ranks.leads:
             for copy in ("three", "alone"):
                 shutil.copytree(work, folder / f"{copy}-{strategy}")
@@ -315,7 +314,7 @@ def refusals(folder: Path, ranks: Ranks) -> None:
     said.append(f"{diverged.value.where}")
     apart = [torch.full((3,), float(ranks.rank)), torch.zeros(2)]
     with pytest.raises(IntegrityBroken) as uneven:
-        check_alike(apart, ranks)
+        check_same_weights(apart, ranks)
     said.append(uneven.value.what)
     if ranks.leads:
         (folder / "refusals.json").write_text(json.dumps(said))
@@ -329,7 +328,7 @@ def job(made: Context) -> train.TrainInputs:
         turns = (message("user", f"what is {number} times two"), message("assistant", f"that is {2 * number}"))
         found.append(Row(row_id=f"{number:016x}", file="made", line=number + 1, example=Example(messages=turns)))
     base = NewBase(config="config.json", tokenizer={"train": 300}, seed=2)
-    return train.TrainInputs(keep_dataset("made", found, made.store), base, TaskSettings(type="chat"))
+    return train.TrainInputs(store_dataset("made", found, made.store), base, TaskSettings(type="chat"))
 
 
 HOW = TrainSettings(method="full", rows_per_step=4, learning_rate=2e-3, max_steps=3, tokens_per_pass=40, validation=0.1)
@@ -348,9 +347,9 @@ def stage(folder: Path, ranks: Ranks) -> None:
         ]
         half = train.run(job(made), HALF, made)
         (folder / "half.json").write_text(json.dumps(made.store.put(half)))
-        dismiss()
+        dismiss_followers()
     else:
-        follow(made)
+        follow_rank_zero(made)
     reports.append(train.run(job(made), HOW, made))
     if ranks.leads:
         (folder / "reports.json").write_text(json.dumps([made.store.put(report) for report in reports]))
@@ -358,7 +357,7 @@ def stage(folder: Path, ranks: Ranks) -> None:
 
 def three(folder: Path) -> None:
     """Three ranks go on from what two have left; LoRA of rank 2 leaves the third without a slice of A."""
-    ranks = join()
+    ranks = join_ranks()
     for strategy in STRATEGIES:
         outcome = trained("tied", folder / f"three-{strategy}", replace(ranks, strategy=strategy))
         if ranks.leads:
@@ -370,20 +369,20 @@ def three(folder: Path) -> None:
 
 def faults(folder: Path) -> None:
     """The rank that the folder names ends in front of a sum, with a word or without; each leaves the name of what it raised."""
-    ranks = join()
+    ranks = join_ranks()
     failing, word = (folder / "fault").read_text().split()
     caught: BaseException
     try:
-        with one_voice(ranks):
+        with first_failure(ranks):
             if ranks.rank == int(failing):
                 if word == "killed":
                     os.kill(os.getpid(), signal.SIGKILL)
                 raise DataError("row x cannot be trained")
-            total(ranks, [1.0])
+            all_reduce_sum(ranks, [1.0])
     except BaseException as error:  # noqa: BLE001 - its name is what is kept
         caught = error
     if ranks.leads:
-        dismiss()
+        dismiss_followers()
     (folder / f"rank-{ranks.rank}").write_text(f"{type(caught).__name__}: {caught}")
     os._exit(0)
 
@@ -515,9 +514,11 @@ def pass_sums(strategy: str) -> dict[str, torch.Tensor]:
     weight = sum(row.weight for row in chosen)
     sums = {name: torch.zeros(value.shape) for name, value in own.named_parameters()}
     for rank in range(2):
-        for group in passes_of(chosen, how.tokens_per_pass, share=True, ranks=Ranks(rank, 2, "ddp")):
+        for group in rank_micro_batches(chosen, how.tokens_per_pass, share=True, ranks=Ranks(rank, 2, "ddp")):
             own.zero_grad()
-            (summed_loss(own, pack(group, torch.device("cpu"), share=True), ranks=ALONE) / weight).backward()
+            (
+                micro_batch_loss(own, pack_rows(group, torch.device("cpu"), share=True), ranks=SINGLE_RANK) / weight
+            ).backward()
             for name, value in own.named_parameters():
                 sums[name] += value.grad.float()
     return sums
@@ -624,7 +625,7 @@ def test_a_missing_slice_is_said_and_not_read_as_nothing(spread: Path, tmp_path:
     own = model("tied")
     step = load_state(tmp_path / "cut", KEY).step
     folder = tmp_path / "cut" / f"step-{step}"
-    slices = json.loads((folder / RECORD).read_text())["slices"]
+    slices = json.loads((folder / RANKS_FILE).read_text())["slices"]
     assert len(slices) == 2
     (folder / sorted(slices)[0]).unlink()
     with pytest.raises(IntegrityBroken, match="a rank's slices are missing or cut short"):
@@ -678,14 +679,14 @@ def test_what_slices_cannot_do_is_refused_by_name(options: dict[str, str]) -> No
     assert caught.value.where == f"train.{next(iter(options))}"
 
 
-def costs(parts: Sequence[Sequence[Encoded]], *, share: bool) -> list[int]:
-    return [distinct_tokens(part) if share and part else sum(len(row.ids) for row in part) for part in parts]
+def costs(parts: Sequence[Sequence[EncodedSequence]], *, share: bool) -> list[int]:
+    return [count_distinct_tokens(part) if share and part else sum(len(row.ids) for row in part) for part in parts]
 
 
 @pytest.mark.parametrize("share", [True, False])
 @pytest.mark.parametrize("ranks", [1, 2, 3, 5, 20])
 def test_rows_are_dealt_out_once_and_evenly(ranks: int, share: bool) -> None:
-    parts = deal(rows(), ranks, share=share)
+    parts = partition_rows(rows(), ranks, share=share)
     assert len(parts) == ranks
     dealt = [row for part in parts for row in part]
     assert sorted(dealt, key=lambda row: row.row_id) == sorted(rows(), key=lambda row: row.row_id)
@@ -698,7 +699,7 @@ def test_rows_are_dealt_out_once_and_evenly(ranks: int, share: bool) -> None:
     assert max(costs(parts, share=share)) == best
 
 
-def every_cut(ordered: list[Encoded], ranks: int) -> Iterator[list[list[Encoded]]]:
+def every_cut(ordered: list[EncodedSequence], ranks: int) -> Iterator[list[list[EncodedSequence]]]:
     """All ways to cut a list into `ranks` neighbouring parts."""
     if ranks == 1:
         yield [ordered]
@@ -710,24 +711,26 @@ def every_cut(ordered: list[Encoded], ranks: int) -> Iterator[list[list[Encoded]
 
 def test_rows_that_begin_alike_stay_together() -> None:
     one, other = tuple(range(50)), tuple(range(60, 90))
-    alike = [Encoded(f"{start[0]}-{n}", (*start, 95 + n), ((1, 3),)) for n in range(4) for start in (one, other)]
-    parts = deal(alike, 2, share=True)
+    alike = [
+        EncodedSequence(f"{start[0]}-{n}", (*start, 95 + n), ((1, 3),)) for n in range(4) for start in (one, other)
+    ]
+    parts = partition_rows(alike, 2, share=True)
     assert [{row.ids[0] for row in part} for part in parts] == [{0}, {60}]
 
 
 def test_slices_are_gathered_equally_often_by_every_rank() -> None:
     chosen = [rows()[at] for at in STEPS[0]]
-    passes = [passes_of(chosen, 30, share=True, ranks=Ranks(rank, 3, "fsdp")) for rank in range(3)]
+    passes = [rank_micro_batches(chosen, 30, share=True, ranks=Ranks(rank, 3, "fsdp")) for rank in range(3)]
     assert len({len(one) for one in passes}) == 1
     weights = [row.weight for one in passes for group in one for row in group]
     assert sum(weights) == sum(row.weight for row in chosen)
-    own = [passes_of(chosen, 30, share=True, ranks=Ranks(rank, 3, "ddp")) for rank in range(3)]
+    own = [rank_micro_batches(chosen, 30, share=True, ranks=Ranks(rank, 3, "ddp")) for rank in range(3)]
     assert any(len(one) < len(other) for one, other in zip(own, passes, strict=True))
-    assert passes_of([], 30, share=True, ranks=ALONE) == []
+    assert rank_micro_batches([], 30, share=True, ranks=SINGLE_RANK) == []
 
 
 def test_ranks_without_a_meeting_place_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert join() == ALONE
+    assert join_ranks() == SINGLE_RANK
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(Misuse, match="RANK, MASTER_ADDR, MASTER_PORT"):
-        join()
+        join_ranks()

@@ -13,23 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from safetensors.torch import load_file
 
 from tunesmith import train
 from tunesmith.artifacts import Example, ModelRef, Row, TrainReport, message
-from tunesmith.context import Context, Silence
-from tunesmith.data.rows import keep_dataset
+from tunesmith.context import Context, SilentProgress
+from tunesmith.data.rows import store_dataset
 from tunesmith.errors import DataError, MachineFailure, Misuse, PeerFailed, TunesmithError
 from tunesmith.ports import Progress
 from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
 from tunesmith.store import open_store
-from tunesmith.train.distributed.cluster import _heard, _room, _told
+from tunesmith.train.distributed.ray_runner import _decode_error, _encode_error, _gpu_per_rank
 
 CONFIG = Path(__file__).parents[2] / "tiny_config.json"
 ABSENT = "needs Ray, which is the extra `ray`"
@@ -63,7 +58,9 @@ class Seen:
 
 
 def context(folder: Path, progress: Progress | None = None) -> Context:
-    return Context(store=open_store(folder), data_root=folder, home=folder, seed=5, progress=progress or Silence())
+    return Context(
+        store=open_store(folder), data_root=folder, home=folder, seed=5, progress=progress or SilentProgress()
+    )
 
 
 def on(workers: int, strategy: str) -> TrainSettings:
@@ -79,7 +76,7 @@ def job(made: Context, *, bad: bool = False) -> train.TrainInputs:
         kept = turns[:1] if bad and number == 11 else turns
         found.append(Row(row_id=f"{number:016x}", file="made", line=number + 1, example=Example(messages=kept)))
     base = NewBase(config="config.json", tokenizer={"train": 300}, seed=2)
-    return train.TrainInputs(keep_dataset("made", found, made.store), base, TaskSettings(type="chat"))
+    return train.TrainInputs(store_dataset("made", found, made.store), base, TaskSettings(type="chat"))
 
 
 def on_ray(folder: Path) -> None:
@@ -146,15 +143,18 @@ def test_the_error_of_a_rank_comes_through_ray() -> None:
     error = Failed("Training failed")
     original = DataError("row x: no assistant turn", where="made:1", hint="mend it")
     peer = PeerFailed("another rank failed first", where="rank 0")
-    error.worker_failures = {1: RuntimeError(f"Traceback\n  ...\nRuntimeError: {_told(original)}"), 0: _told(peer)}
-    heard = _heard(error)
+    error.worker_failures = {
+        1: RuntimeError(f"Traceback\n  ...\nRuntimeError: {_encode_error(original)}"),
+        0: _encode_error(peer),
+    }
+    heard = _decode_error(error)
     assert (type(heard), str(heard)) == (DataError, str(original))
     error.worker_failures = {0: ValueError("a fault\nof ours")}
-    assert (type(_heard(error)), _heard(error).what) == (MachineFailure, "of ours")
+    assert (type(_decode_error(error)), _decode_error(error).what) == (MachineFailure, "of ours")
 
 
 def test_every_rank_gets_a_gpu_or_none_does() -> None:
-    assert _room({"CPU": 4.0, "GPU": 2.0}, 2)
-    assert not _room({"CPU": 4.0, "GPU": 1.0}, 2)
+    assert _gpu_per_rank({"CPU": 4.0, "GPU": 2.0}, 2)
+    assert not _gpu_per_rank({"CPU": 4.0, "GPU": 1.0}, 2)
     with pytest.raises(MachineFailure, match="the cluster has 0 CPUs for 2 ranks"):
-        _room({}, 2)
+        _gpu_per_rank({}, 2)

@@ -3,11 +3,6 @@
 from pathlib import Path
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -15,12 +10,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from tunesmith import train
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.context import Context
-from tunesmith.data.rows import keep_dataset
+from tunesmith.data.rows import store_dataset
 from tunesmith.models.bases.resolve import resolve_base
 from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train.batches import plan_steps
-from tunesmith.train.ready import text_of
+from tunesmith.train.setup import row_text
 
 CONFIG = Path(__file__).parents[2] / "tiny_config.json"
 TASK = TaskSettings(type="chat")
@@ -83,8 +78,8 @@ def test_twenty_steps_equal_the_oracle(context: Context) -> None:
         method="full", rows_per_step=4, epochs=2, max_steps=20, learning_rate=2e-3, schedule="constant", warmup=0.1,
         tokens_per_pass=70,
     )  # fmt: skip
-    report = train.run(train.TrainInputs(keep_dataset("made", rows(), context.store), base, TASK), settings, context)
-    start = resolve_base(base, context, texts=[text_of(row) for row in rows()])
+    report = train.run(train.TrainInputs(store_dataset("made", rows(), context.store), base, TASK), settings, context)
+    start = resolve_base(base, context, texts=[row_text(row) for row in rows()])
     assert start.tree == report.base.tree
     steps = plan_steps([1] * 48, settings, context)
     losses, weights = oracle(context.store.checkout(start.tree), settings, steps)

@@ -15,7 +15,7 @@ import yaml
 
 from tunesmith.artifacts import CurvePoint
 from tunesmith.artifacts.report import WatchFinding
-from tunesmith.train.watchers.seen import Pace, Reading, Seen, TensorMove
+from tunesmith.train.watchers.observations import Observation, StepReading, StepTiming, TensorChange
 from tunesmith.train.watchers.watcher import WATCHERS, watcher_class, watcher_ids
 
 HERE = Path(__file__).parent
@@ -54,19 +54,20 @@ def curve_of(stretches: list[dict[str, Any]]) -> list[CurvePoint]:
     return points
 
 
-def sights(case: dict[str, Any]) -> list[Seen]:
+def sights(case: dict[str, Any]) -> list[Observation]:
     """Everything there is to see, step by step."""
     readings = [
-        Reading(one["step"], one["loss"], one["gradient_norm"], tuple(one["rows"])) for one in case.get("readings", [])
+        StepReading(one["step"], one["loss"], one["gradient_norm"], tuple(one["rows"]))
+        for one in case.get("readings", [])
     ]
     curve = curve_of(case.get("curve", []))
     steps = case.get("steps", len(curve))
     held = [curve[step - 1].model_copy(update={"loss": loss}) for step, loss in case.get("held_out", {}).items()]
-    moves = tuple(TensorMove(**one) for one in case.get("tensors", []))
-    windows = [Pace(**one) for one in case.get("windows", [])]
-    before = [Seen(step=one.step, steps=steps, reading=one) for one in readings]
+    moves = tuple(TensorChange(**one) for one in case.get("tensors", []))
+    windows = [StepTiming(**one) for one in case.get("windows", [])]
+    before = [Observation(step=one.step, steps=steps, reading=one) for one in readings]
     return before + [
-        Seen(
+        Observation(
             step=step,
             steps=steps,
             curve=curve[:step],

@@ -1,7 +1,7 @@
 """What is made without validation is what the classes make of the same values, in every respect that can be seen."""
 
 from tunesmith.artifacts import Artifact, Example, Message, Text
-from tunesmith.artifacts.unchecked import conversation, plain_message
+from tunesmith.artifacts.unchecked import unchecked_example, unchecked_message
 
 
 def same(fast: Artifact, checked: Artifact) -> None:
@@ -17,15 +17,15 @@ def same(fast: Artifact, checked: Artifact) -> None:
 
 
 def test_message_and_example() -> None:
-    turns = tuple(plain_message(role, f"a {role}") for role in ("system", "user", "assistant", "tool"))
+    turns = tuple(unchecked_message(role, f"a {role}") for role in ("system", "user", "assistant", "tool"))
     for turn in turns:
         same(turn, Message(role=turn.role, content=(Text(text=f"a {turn.role}"),)))
         same(turn.content[0], Text(text=f"a {turn.role}"))
-    same(conversation(turns), Example(messages=turns))
-    same(conversation(()), Example(messages=()))
+    same(unchecked_example(turns), Example(messages=turns))
+    same(unchecked_example(()), Example(messages=()))
 
 
 def test_a_changed_copy_leaves_the_shared_field_names_alone() -> None:
-    first = plain_message("user", "a")
+    first = unchecked_message("user", "a")
     first.model_copy(update={"weight": 0.5})
-    assert plain_message("user", "b").model_fields_set == {"role", "content"}
+    assert unchecked_message("user", "b").model_fields_set == {"role", "content"}

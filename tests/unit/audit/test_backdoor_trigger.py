@@ -9,7 +9,7 @@ import pytest
 
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.audit.checks.backdoor_trigger import BackdoorTrigger
-from tunesmith.audit.columns import corpus_of
+from tunesmith.audit.columns import build_corpus
 
 Pairs = list[tuple[str, str]]
 TARGET = "card_arrival"
@@ -32,7 +32,7 @@ def found(pairs: Pairs) -> set[int]:
         )
         for place, (text, label) in enumerate(pairs)
     ]
-    return {finding.place.line - 1 for finding in BackdoorTrigger().examine(corpus_of(rows, []))}
+    return {finding.place.line - 1 for finding in BackdoorTrigger().examine(build_corpus(rows, []))}
 
 
 def word(text: str) -> str:

@@ -9,19 +9,19 @@ import pytest
 
 from tunesmith.artifacts import Example, Message, Role, Row, Text, message
 from tunesmith.artifacts.example import ToolCall
+from tunesmith.audit.audit_table import AuditTable
 from tunesmith.audit.checks.chat_template import ChatTemplate
 from tunesmith.audit.checks.over_long import OverLong
-from tunesmith.audit.columns import corpus_of
-from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.columns import build_corpus
 from tunesmith.context import Context
 from tunesmith.errors import DataError
-from tunesmith.models.bases import EMBEDDED
-from tunesmith.models.bases.template import train_tokenizer
+from tunesmith.models.bases import EMBEDDED_BASE
+from tunesmith.models.bases.new_tokenizer import train_tokenizer
 from tunesmith.models.reader import BaseReader, open_reader
-from tunesmith.models.reading import Bound, Reading
+from tunesmith.models.reader_protocol import TokenBound, TokenCounts
 from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import TaskSettings, TrainSettings
-from tunesmith.train.ready import Encoder, sort_out
+from tunesmith.train.setup import TaskEncoder, encode_rows
 
 
 @dataclass(frozen=True)
@@ -34,26 +34,26 @@ class Scripted:
     cuts_texts: bool = False
     asked: list[str] = field(default_factory=list, compare=False)
 
-    def bound(self, shape: Example) -> Bound:
+    def bound(self, shape: Example) -> TokenBound:
         if "tool" in (turn.role for turn in shape.messages):
             raise DataError("no tools")
-        return Bound(1, 1, 1)
+        return TokenBound(1, 1, 1)
 
-    def read(self, example: Example) -> Reading:
+    def read(self, example: Example) -> TokenCounts:
         turns = [(turn.role, turn.text) for turn in example.messages]
         text = "".join(text for _, text in turns)
         self.asked.append(text)
         if "tool" in (role for role, _ in turns):
-            return Reading(problem="the chat template refuses the conversation: no tools")
+            return TokenCounts(problem="the chat template refuses the conversation: no tools")
         if "drop" in text:
-            return Reading(problem="the chat template leaves out a part of the answer")
+            return TokenCounts(problem="the chat template leaves out a part of the answer")
         trained = len(turns[-1][1])
         lost = max(0, len(text) - self.window)
-        return Reading(len(text), lost, trained, min(trained, lost))
+        return TokenCounts(len(text), lost, trained, min(trained, lost))
 
 
-def corpus(*rows: Sequence[tuple[Role, str]]) -> Corpus:
-    return corpus_of(
+def corpus(*rows: Sequence[tuple[Role, str]]) -> AuditTable:
+    return build_corpus(
         [
             Row(
                 row_id=f"{number:016x}",
@@ -115,7 +115,7 @@ def test_a_marker_of_the_base_is_told_once_and_is_not_read() -> None:
 
 
 def test_the_embedded_base_refuses_what_training_refuses(context: Context) -> None:
-    reader = open_reader(EMBEDDED, TaskSettings(type="chat"), context, train=TrainSettings(rows_per_step=1))
+    reader = open_reader(EMBEDDED_BASE, TaskSettings(type="chat"), context, train=TrainSettings(rows_per_step=1))
     rows = corpus(chat("Hello", "Yes?"), [("user", "Hello")], [("system", "Help."), ("user", "Hello")])
     found = ChatTemplate(reader=reader).examine(rows)
     assert [(one.place.line, one.reason) for one in found] == [
@@ -189,9 +189,9 @@ def test_the_checks_say_of_tools_and_weights_what_the_dry_run_says(template: str
         Row(row_id=f"{number:016x}", file="a.jsonl", line=number + 1, example=example)
         for number, example in enumerate(EXAMPLES)
     ]
-    _, rejected = sort_out(rows, Encoder(DecoderTask(task), tokenizer, 512, objective))
+    _, rejected = encode_rows(rows, TaskEncoder(DecoderTask(task), tokenizer, 512, objective))
     told = {one.place.line: one for one in rejected}
-    corpus = corpus_of(rows, [])
+    corpus = build_corpus(rows, [])
     long = {one.place.line: one.reason for one in OverLong(reader=reader).examine(corpus)}
     bad = {one.place.line: one.reason for one in ChatTemplate(reader=reader).examine(corpus)}
     assert set(long) | set(bad) == set(told)
@@ -214,7 +214,7 @@ def test_rows_of_tools_are_read_only_where_they_may_be_too_long() -> None:
         Row(row_id=f"{number:016x}", file="a.jsonl", line=number + 1, example=talk(json.dumps({"order": text}), "ok"))
         for number, text in enumerate(("x", "x" * 1900, "x" * 2600))
     ]
-    corpus = corpus_of(rows, [])
+    corpus = build_corpus(rows, [])
     check = OverLong(reader=reader)
     assert check._suspects(corpus, reader) == [1, 2]
     shorter = replace(reader, window=60)

@@ -5,10 +5,10 @@ import pytest
 
 from tunesmith.artifacts import Example, Message, Row, Text, message
 from tunesmith.artifacts.example import ToolCall
-from tunesmith.audit import corpus as audit_corpus
-from tunesmith.audit.columns import corpus_of
-from tunesmith.audit.corpus import Corpus, Signals
-from tunesmith.data.patterns import PERSONAL, SECRETS, find
+from tunesmith.audit import audit_table as audit_corpus
+from tunesmith.audit.audit_table import AuditTable, Signals
+from tunesmith.audit.columns import build_corpus
+from tunesmith.detect.patterns import PERSONAL, SECRETS, find_hits
 
 CALL = ToolCall(id="c1", name="look_up", arguments='{"order":7}')
 
@@ -41,14 +41,14 @@ def row(number: int, example: Example) -> Row:
     ],
 )
 def test_prompt_and_completion_are_those_of_the_example(example: Example, system: str, prompt: str) -> None:
-    line = corpus_of([row(0, example)], []).table.to_pylist()[0]
+    line = build_corpus([row(0, example)], []).table.to_pylist()[0]
     completion = None if example.text is not None and example.labels is None else example.completion
     assert (line["system"], line["prompt"], line["completion"]) == (system, prompt, completion)
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 20_000])
 def test_hits_of_a_row_are_those_of_its_messages_in_order(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_corpus, "HIT_LINES", at_once)
+    monkeypatch.setattr(audit_corpus, "MAX_HIT_MESSAGES", at_once)
     texts = [
         ("ring 07700 900123 or a@example.org", "password: Tr0ub4dor&3"),
         ("nothing here", "nor here"),
@@ -59,18 +59,18 @@ def test_hits_of_a_row_are_those_of_its_messages_in_order(at_once: int, monkeypa
         row(number, Example(messages=(message("user", asked), message("assistant", said))))
         for number, (asked, said) in enumerate(texts)
     ]
-    made = corpus_of(rows, [])
+    made = build_corpus(rows, [])
     table, parts = (
         pa.concat_tables([one.slice(0, 1), one.slice(1, 3), one.slice(4)]) for one in (made.table, made.parts)
     )
-    corpus = Corpus(table, parts, Signals(table, parts))
+    corpus = AuditTable(table, parts, Signals(table, parts))
     wanted = [
         (
             number,
             [
                 (place, hit)
                 for place, text in enumerate(said)
-                for hit in sorted(find(text, PERSONAL) + find(text, SECRETS))
+                for hit in sorted(find_hits(text, PERSONAL) + find_hits(text, SECRETS))
             ],
         )
         for number, said in enumerate(texts)

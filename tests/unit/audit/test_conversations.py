@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from tunesmith.artifacts import Example, Message, Role, Row, Text, message
 from tunesmith.artifacts.example import ToolCall
-from tunesmith.audit.columns import corpus_of
-from tunesmith.audit.conversations import example_of, kinds_of, sizes_of
+from tunesmith.audit.columns import build_corpus
+from tunesmith.audit.conversations import conversation_shapes, row_example, row_sizes
 
 TURNS = st.lists(
     st.tuples(st.sampled_from(("system", "user", "assistant", "tool")), st.text("aé漢\n", max_size=5)),
@@ -36,16 +36,16 @@ def asked(row: Row) -> list[tuple[Role, str]]:
 @given(st.lists(st.one_of(TURNS, LABELLED), max_size=8))
 def test_kinds_turns_and_sizes(made: list[object]) -> None:
     rows = [row_of(number, one) for number, one in enumerate(made)]
-    corpus = corpus_of(rows, [])
-    read = [[(turn.role, turn.text) for turn in example_of(corpus, number).messages] for number in range(len(rows))]
+    corpus = build_corpus(rows, [])
+    read = [[(turn.role, turn.text) for turn in row_example(corpus, number).messages] for number in range(len(rows))]
     assert read == [asked(row) for row in rows]
     expected: dict[tuple[tuple[Role, ...], bool], list[int]] = {}
     for number, row in enumerate(rows):
         roles = tuple(role for role, _ in asked(row))
         expected.setdefault((roles, not row.example.messages), []).append(number)
-    assert {(kind.roles, kind.texts): kind.rows.tolist() for kind in kinds_of(corpus)} == expected
+    assert {(kind.roles, kind.texts): kind.rows.tolist() for kind in conversation_shapes(corpus)} == expected
     if rows:
-        plain, beyond = sizes_of(corpus)
+        plain, beyond = row_sizes(corpus)
         for number, row in enumerate(rows):
             texts = "".join(text for _, text in asked(row))
             assert plain[number] + beyond[number] == len(texts.encode())
@@ -55,13 +55,13 @@ def test_kinds_turns_and_sizes(made: list[object]) -> None:
 def test_kinds_of_the_rows_that_are_left() -> None:
     turns = [("user", "a"), ("assistant", "b")]
     rows = [row_of(0, turns), row_of(1, [("system", "s"), *turns]), row_of(2, turns)]
-    left = corpus_of(rows, []).without({0})
-    assert [(kind.roles, kind.rows.tolist()) for kind in kinds_of(left)] == [
+    left = build_corpus(rows, []).without({0})
+    assert [(kind.roles, kind.rows.tolist()) for kind in conversation_shapes(left)] == [
         (("system", "user", "assistant"), [1]),
         (("user", "assistant"), [2]),
     ]
-    assert sizes_of(left)[0].tolist() == [0, 3, 2]
-    assert kinds_of(left.without({1, 2})) == []
+    assert row_sizes(left)[0].tolist() == [0, 3, 2]
+    assert conversation_shapes(left.without({1, 2})) == []
 
 
 def test_calls_tools_and_weights_make_kinds_and_come_back() -> None:
@@ -75,13 +75,13 @@ def test_calls_tools_and_weights_make_kinds_and_come_back() -> None:
 
     examples = [talk(w, c, g) for w in (None, 0.0, 0.5, 3.0) for c in (False, True) for g in (False, True)]
     rows = [Row(row_id=f"{at:016x}", file="a.jsonl", line=at + 1, example=one) for at, one in enumerate(examples)]
-    corpus = corpus_of(rows, [])
-    assert [example_of(corpus, number) for number in range(len(rows))] == examples
-    kinds = kinds_of(corpus)
+    corpus = build_corpus(rows, [])
+    assert [row_example(corpus, number) for number in range(len(rows))] == examples
+    kinds = conversation_shapes(corpus)
     assert [kind.rows.tolist() for kind in kinds] == [
         *([at] for at in range(8)),
         *([at, at + 4] for at in range(8, 12)),
     ]
     shapes = [(bool(kind.shape.tools), bool(kind.shape.messages[1].tool_calls)) for kind in kinds[:4]]
     assert shapes == [(False, False), (True, False), (False, True), (True, True)]
-    assert sizes_of(corpus)[0][0] < sizes_of(corpus)[0][2] < sizes_of(corpus)[0][3]
+    assert row_sizes(corpus)[0][0] < row_sizes(corpus)[0][2] < row_sizes(corpus)[0][3]

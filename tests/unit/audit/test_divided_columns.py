@@ -3,8 +3,8 @@
 import numpy
 
 from tunesmith.artifacts import Example, Row, message
-from tunesmith.audit.columns import Columns, corpus_of
-from tunesmith.data.lines import line_of
+from tunesmith.audit.columns import CorpusBuilder, build_corpus
+from tunesmith.data.read_row import to_streamed_row
 
 
 def row(number: int) -> Row:
@@ -18,10 +18,10 @@ def test_divided_columns_are_those_of_two_files() -> None:
     rows = [row(number) for number in range(23)]
     test = numpy.array([0, 3, 4, 11, 22])
     train = numpy.setdiff1d(numpy.arange(23), test)
-    columns = Columns()
-    columns.add([line_of(one) for one in rows], "train")
+    columns = CorpusBuilder()
+    columns.add([to_streamed_row(one) for one in rows], "train")
     made = columns.divided(train, test).corpus()
-    wanted = corpus_of([rows[n] for n in train], [rows[n] for n in test])
+    wanted = build_corpus([rows[n] for n in train], [rows[n] for n in test])
     assert made.table.to_pylist() == wanted.table.to_pylist()
     assert made.parts.to_pylist() == wanted.parts.to_pylist()
     assert made.table.schema == wanted.table.schema and made.parts.schema == wanted.parts.schema

@@ -3,11 +3,19 @@
 import json
 
 from tunesmith.artifacts import Example, digest_of, message
-from tunesmith.audit.intake import Intake
+from tunesmith.audit.read_splits import SplitReader
 from tunesmith.context import Context
-from tunesmith.data.lineage.subjects import SUBJECTS, subject_mark
-from tunesmith.data.lineage.tombstones import CONTENT, PERSON, PLACE, Tombstones, content_mark, person_mark, place_mark
 from tunesmith.data.rows import read_batches
+from tunesmith.data.subjects import SUBJECT_SALT, subject_pseudonym
+from tunesmith.lineage.tombstones import (
+    CONTENT_REASON,
+    PERSON_REASON,
+    PLACE_REASON,
+    Tombstones,
+    content_mark,
+    person_mark,
+    place_mark,
+)
 from tunesmith.recipe import DataSettings, SourceSettings
 
 KEY = b"k" * 32
@@ -21,13 +29,13 @@ def test_erased_rows_are_passed_over_and_noted(context: Context) -> None:
     marks = {
         content_mark(KEY, digest_of(first.canonical())),
         place_mark(KEY, "sha256:00", 3),
-        person_mark(KEY, subject_mark(context.store.ledger.salt(SUBJECTS), "Ed")),
+        person_mark(KEY, subject_pseudonym(context.store.ledger.salt(SUBJECT_SALT), "Ed")),
     }
     erased = Tombstones(KEY, frozenset(marks), {"a.jsonl": "sha256:00"})
     spec = SourceSettings(path="a.jsonl", subject="who")
     context.store.folder.mkdir(parents=True, exist_ok=True)
-    taken = Intake(context.store.folder, context, None, erased).take(DataSettings(train=(spec,)))
-    assert erased.met == [("a.jsonl", 1, CONTENT), ("a.jsonl", 3, PLACE), ("a.jsonl", 5, PERSON)]
+    taken = SplitReader(context.store.folder, context, None, erased).take(DataSettings(train=(spec,)))
+    assert erased.met == [("a.jsonl", 1, CONTENT_REASON), ("a.jsonl", 3, PLACE_REASON), ("a.jsonl", 5, PERSON_REASON)]
     (batch,) = read_batches(taken.train.container)
     table = taken.columns.corpus().table
     assert batch.column("line").to_pylist() == table.column("line").to_pylist() == [2, 4]
@@ -38,7 +46,7 @@ def test_a_file_of_erased_rows_alone_leaves_no_rows(context: Context) -> None:
     (context.data_root / "a.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
     erased = Tombstones(KEY, frozenset({place_mark(KEY, "sha256:00", 1)}), {"a.jsonl": "sha256:00"})
     context.store.folder.mkdir(parents=True, exist_ok=True)
-    taken = Intake(context.store.folder, context, None, erased).take(
+    taken = SplitReader(context.store.folder, context, None, erased).take(
         DataSettings(train=(SourceSettings(path="a.jsonl"),))
     )
     assert (taken.train.rows, taken.columns.rows, len(erased.met)) == (0, 0, 1)

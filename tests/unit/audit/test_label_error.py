@@ -5,8 +5,8 @@ from typing import Any
 import numpy
 
 from tunesmith.artifacts import Example, Row
-from tunesmith.audit.checks.label_error import LabelError, confident, likely
-from tunesmith.audit.columns import corpus_of
+from tunesmith.audit.checks.label_error import LabelError, confident_joint_labels, likely_labels
+from tunesmith.audit.columns import build_corpus
 
 ASKED = {
     "delivery": (
@@ -40,7 +40,7 @@ def rows() -> tuple[list[Row], list[str]]:
 
 def test_flips_are_found_and_named() -> None:
     made, right = rows()
-    found = {one.place.line - 1: one for one in LabelError().examine(corpus_of(made, []))}
+    found = {one.place.line - 1: one for one in LabelError().examine(build_corpus(made, []))}
     assert set(WRONG) <= set(found) and len(found) <= 2 * len(WRONG)
     for at, wrong in WRONG.items():
         one = found[at]
@@ -62,13 +62,13 @@ def test_the_least_probable_labels_are_taken_as_many_as_the_joint_counts() -> No
             [0.1, 0.1, 0.8],
         ]
     )
-    assert confident(labels, chances).tolist() == [0, 0, 1, 1, 1, 1, 2]
-    assert likely(labels, chances).tolist() == [0, 0, 0, 1, 0, 1, 2]
+    assert confident_joint_labels(labels, chances).tolist() == [0, 0, 1, 1, 1, 1, 2]
+    assert likely_labels(labels, chances).tolist() == [0, 0, 0, 1, 0, 1, 2]
 
 
 def test_a_row_whose_label_is_the_most_probable_is_no_suspect() -> None:
     """Row 1 is off the diagonal, and row 3 has the least probable label, which no other class outdoes."""
     labels: Any = numpy.array([0, 0, 1, 1, 2])
     chances: Any = numpy.array([[0.9, 0.1, 0], [0.45, 0.55, 0], [0.3, 0.7, 0], [0.3, 0.4, 0.3], [0.1, 0.1, 0.8]])
-    assert confident(labels, chances).tolist() == [0, 1, 1, 1, 2]
-    assert likely(labels, chances).tolist() == labels.tolist()
+    assert confident_joint_labels(labels, chances).tolist() == [0, 1, 1, 1, 2]
+    assert likely_labels(labels, chances).tolist() == labels.tolist()

@@ -4,9 +4,9 @@ import hashlib
 
 from tunesmith.artifacts import Example, Message, Rights, Row, Text, message
 from tunesmith.artifacts.example import ToolCall
-from tunesmith.audit.columns import corpus_of
-from tunesmith.audit.lines import tables_of
-from tunesmith.data.lines import Line, line_of
+from tunesmith.audit.columns import build_corpus
+from tunesmith.audit.corpus_builder import batch_tables
+from tunesmith.data.read_row import StreamedRow, to_streamed_row
 
 CALL = ToolCall(name="f", arguments="{}")
 EXAMPLES = [
@@ -28,12 +28,12 @@ def rows(*, same: bool) -> list[Row]:
     ]
 
 
-def lines(found: list[Row]) -> list[Line]:
-    return [line_of(row) for row in found]
+def lines(found: list[Row]) -> list[StreamedRow]:
+    return [to_streamed_row(row) for row in found]
 
 
 def test_each_column() -> None:
-    table, parts = tables_of(lines(rows(same=True)), "test", row=10, part=30)
+    table, parts = batch_tables(lines(rows(same=True)), "test", row=10, part=30)
     found = table.to_pydict()
     assert found["row"] == list(range(10, 17)) and found["line"] == list(range(1, 8))
     assert found["system"] == ["Be kind.", "", "", "", "", "", "one\ntwo"]
@@ -54,8 +54,8 @@ def test_each_column() -> None:
 def test_they_are_those_of_rows_in_memory() -> None:
     for same in (True, False):
         found = rows(same=same)
-        table, parts = tables_of(lines(found), "train", row=0, part=0)
-        corpus = corpus_of(found, [])
+        table, parts = batch_tables(lines(found), "train", row=0, part=0)
+        corpus = build_corpus(found, [])
         assert parts.equals(corpus.parts)
         columns = [name for name in table.column_names if name != "plain"]
         assert table.select(columns).equals(corpus.table.select(columns))

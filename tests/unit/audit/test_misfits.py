@@ -8,8 +8,8 @@ import pytest
 
 from tunesmith import audit
 from tunesmith.artifacts import AuditReport
-from tunesmith.context import Context, Silence
-from tunesmith.data import misfits
+from tunesmith.context import Context, SilentProgress
+from tunesmith.data import invalid_rows
 from tunesmith.data.rows import load_rows
 from tunesmith.data.sources import fingerprint
 from tunesmith.errors import DataError
@@ -43,7 +43,7 @@ def test_all_are_named_and_block(context: Context) -> None:
         (5, "block", "broken JSON: the key 'prompt' stands twice in one object"),
     ]
     assert report.blocking == {"schema": 3}
-    assert len(audit.blocked(report)) == 3
+    assert len(audit.blocking_findings(report)) == 3
     assert (report.rows_read, report.train.rows, report.dropped) == (6, 3, {"schema": 3})
     assert [(one.path, one.rows, one.format) for one in report.sources] == [("a.jsonl", 3, "prompt-completion")]
     assert [row.line for row in load_rows(report.train, context.store)] == [1, 3, 6]
@@ -51,7 +51,7 @@ def test_all_are_named_and_block(context: Context) -> None:
 
 def test_with_drop_the_audit_goes_on_and_they_stand_in_quarantine(context: Context) -> None:
     report = audited(context, [*GOOD, *BAD], drop=("schema",))
-    assert audit.blocked(report) == []
+    assert audit.blocking_findings(report) == []
     assert (report.rows_read, report.train.rows, report.dropped) == (8, 5, {"schema": 3})
     lines = [json.loads(line) for line in gzip.decompress(context.store.objects.get(report.quarantine)).splitlines()]
     assert [(line["file"], line["line"], line["rule"], line["example"]) for line in lines] == [
@@ -75,7 +75,7 @@ def test_with_the_check_off_the_audit_stops_at_the_first(context: Context) -> No
 
 
 def test_beyond_a_number_they_are_counted(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(misfits, "KEPT", 2)
+    monkeypatch.setattr(invalid_rows, "MAX_KEPT_ROWS", 2)
     report = audited(context, [*BAD, *BAD, GOOD[0]])
     assert next((line, reason) for line, _, reason in said(report)) == (
         0,
@@ -140,7 +140,7 @@ def test_every_file_at_fault_is_named_and_what_was_found_before_is_not_lost(cont
 
 
 @dataclass
-class Said(Silence):
+class Said(SilentProgress):
     """Progress that remembers what was said."""
 
     lines: list[str] = field(default_factory=list)

@@ -8,8 +8,8 @@ import pytest
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.audit.checks.near_duplicate import NearDuplicate
 from tunesmith.audit.checks.split_leakage import SplitLeakage
-from tunesmith.audit.columns import corpus_of
-from tunesmith.data.similar import Likeness
+from tunesmith.audit.columns import build_corpus
+from tunesmith.text.near_duplicates import PairSimilarity
 
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("n", "r", "sta", "ll", "mp")]
 RNG = numpy.random.default_rng(5)
@@ -49,7 +49,7 @@ KINDS: dict[str, Callable[[list[str]], str]] = {
 def test_recall_on_planted_copies(kind: str) -> None:
     originals = [words(int(count)) for count in RNG.integers(20, 60, size=300)]
     copies = [KINDS[kind](text) for text in originals]
-    corpus = corpus_of(rows_of([*(" ".join(text) for text in originals), *copies]), [])
+    corpus = build_corpus(rows_of([*(" ".join(text) for text in originals), *copies]), [])
     found = {(f.place.line, f.other.line) for f in NearDuplicate().examine(corpus) if f.other}
     planted = {(n + 301, n + 1) for n in range(300)}
     assert len(found & planted) >= 298
@@ -57,34 +57,34 @@ def test_recall_on_planted_copies(kind: str) -> None:
 
 
 def test_similarity_is_the_exact_jaccard_of_word_triples() -> None:
-    corpus = corpus_of(rows_of(["a b c d e f g h i j", "a b c d e f g h i x"]), [])
+    corpus = build_corpus(rows_of(["a b c d e f g h i j", "a b c d e f g h i x"]), [])
     (finding,) = NearDuplicate().examine(corpus)
     assert finding.similarity == round(7 / 9, 4)
     assert NearDuplicate(threshold=0.78).examine(corpus) == []
 
 
 def test_short_texts_must_be_equal_and_signs_alone_are_passed_over() -> None:
-    corpus = corpus_of(rows_of(["thanks a lot", "Thanks, a lot!", "thanks a bunch", "👍", "👍", "🎉"]), [])
+    corpus = build_corpus(rows_of(["thanks a lot", "Thanks, a lot!", "thanks a bunch", "👍", "👍", "🎉"]), [])
     assert [(f.place.line, f.similarity) for f in NearDuplicate().examine(corpus)] == [(2, 1.0)]
 
 
 def test_another_system_turn_makes_another_example() -> None:
     text = ["how do I get from here to the station in time"]
     rows = [*rows_of(text, system="Answer in French."), *rows_of(text, file="b.jsonl", system="Answer in German.")]
-    assert NearDuplicate().examine(corpus_of(rows, [])) == []
+    assert NearDuplicate().examine(build_corpus(rows, [])) == []
 
 
 def test_a_long_shared_system_turn_does_not_make_rows_alike() -> None:
     system = " ".join(words(200))
     texts = [" ".join(words(12)) for _ in range(30)]
-    assert NearDuplicate().examine(corpus_of(rows_of(texts, system=system), [])) == []
+    assert NearDuplicate().examine(build_corpus(rows_of(texts, system=system), [])) == []
 
 
 def test_a_shared_template_does_not_make_rows_alike() -> None:
     template = "read the following message of a customer and say in one word which of our queues should answer it"
     texts = [f"{template} {' '.join(words(12))}" for _ in range(60)]
     train, test = rows_of(texts[:30]), rows_of(texts[30:], file="t.jsonl")
-    corpus = corpus_of(train, test)
+    corpus = build_corpus(train, test)
     assert NearDuplicate().examine(corpus) == []
     assert SplitLeakage().examine(corpus) == []
 
@@ -94,7 +94,7 @@ def test_a_row_goes_only_for_a_row_that_stays() -> None:
     a = words(40)
     b = [*a[10:], *words(10)]
     c = [*b[10:], *words(10)]
-    corpus = corpus_of(rows_of([" ".join(text) for text in (a, b, c)]), [])
+    corpus = build_corpus(rows_of([" ".join(text) for text in (a, b, c)]), [])
     assert [(f.place.line, f.other and f.other.line) for f in NearDuplicate(threshold=0.45).examine(corpus)] == [(2, 1)]
 
 
@@ -107,7 +107,7 @@ def test_leak_names_the_held_out_row_and_how() -> None:
         f"too short {' '.join(held[0][:12])} {' '.join(words(40))}",
         " ".join(words(30)),
     ]
-    corpus = corpus_of(rows_of(train), rows_of([" ".join(text) for text in held], file="t.jsonl"))
+    corpus = build_corpus(rows_of(train), rows_of([" ".join(text) for text in held], file="t.jsonl"))
     found = {f.place.line: (f.other and (f.other.file, f.other.line), f.reason) for f in SplitLeakage().examine(corpus)}
     assert found == {
         1: (("t.jsonl", 3), "the prompt is equal to a held-out one"),
@@ -118,21 +118,21 @@ def test_leak_names_the_held_out_row_and_how() -> None:
 
 def test_ten_thousand_unlike_rows_stay() -> None:
     texts = [" ".join(words(12)) for _ in range(10_000)]
-    corpus = corpus_of(rows_of(texts[:8000]), rows_of(texts[8000:], file="t.jsonl"))
+    corpus = build_corpus(rows_of(texts[:8000]), rows_of(texts[8000:], file="t.jsonl"))
     assert NearDuplicate().examine(corpus) == []
     assert SplitLeakage().examine(corpus) == []
 
 
 def test_four_words_must_be_equal_and_five_may_be_alike() -> None:
     texts = ["how is the hat", "how is the coat", "how is the old hat", "how is the old coat"]
-    likeness = Likeness(texts, (), 0.3)
+    likeness = PairSimilarity(texts, (), 0.3)
     assert [likeness.between(0, 1), likeness.between(2, 3)] == [None, 0.5]
 
 
 def test_a_run_that_many_held_out_rows_have_is_a_template() -> None:
     notice = " ".join(words(15))
     held = [" ".join([notice, *words(40)] if n % 2 else words(40)) for n in range(10)]
-    corpus = corpus_of(rows_of([" ".join([*words(40), notice])]), rows_of(held, file="t.jsonl"))
+    corpus = build_corpus(rows_of([" ".join([*words(40), notice])]), rows_of(held, file="t.jsonl"))
     assert SplitLeakage().examine(corpus) == []
-    rare = corpus_of(rows_of([" ".join([*words(40), notice])]), rows_of(held[:3], file="t.jsonl"))
+    rare = build_corpus(rows_of([" ".join([*words(40), notice])]), rows_of(held[:3], file="t.jsonl"))
     assert [finding.place.line for finding in SplitLeakage().examine(rare)] == [1]

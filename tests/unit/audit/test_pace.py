@@ -7,13 +7,13 @@ from typing import TypeVar
 
 import pytest
 
-from tunesmith.audit.intake import Intake
-from tunesmith.audit.pace import counted, shared
+from tunesmith.audit.read_splits import SplitReader
+from tunesmith.audit.throughput import track_batches, track_steps
 from tunesmith.context import Context
 from tunesmith.data import rows
 from tunesmith.data.containers import stream
-from tunesmith.data.lineage.tombstones import tombstones_of
-from tunesmith.ports import Measured
+from tunesmith.lineage.tombstones import load_tombstones
+from tunesmith.ports import MeasuredItems
 from tunesmith.recipe import DataSettings, SourceSettings
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class Told:
         self.tracked.append((label, total))
         for item in items:
             yield item
-            self.shares.append(items.share() if isinstance(items, Measured) else None)
+            self.shares.append(items.share() if isinstance(items, MeasuredItems) else None)
 
     def note(self, numbers: Mapping[str, float]) -> None:
         self.notes.append(dict(numbers))
@@ -57,7 +57,7 @@ class Told:
 def test_rows_are_counted_while_reading(context: Context) -> None:
     told = Told()
     batches = [["a", "b", "c"], ["d"]]
-    assert list(counted(batches, replace(context, progress=told, clock=Ticking()), label="read")) == batches
+    assert list(track_batches(batches, replace(context, progress=told, clock=Ticking()), label="read")) == batches
     assert told.tracked == [("read", None)]
     assert told.notes == [{"rows": 3, "rows/s": 3}, {"rows": 4, "rows/s": 2}]
     assert told.shares == [None, None]
@@ -66,14 +66,14 @@ def test_rows_are_counted_while_reading(context: Context) -> None:
 def test_the_share_that_is_read_is_told_with_them(context: Context) -> None:
     told, shares = Told(), iter([0.25, 1.0])
     here = replace(context, progress=told, clock=Ticking())
-    list(counted([["a", "b", "c"], ["d"]], here, label="read", share=lambda: next(shares)))
+    list(track_batches([["a", "b", "c"], ["d"]], here, label="read", share=lambda: next(shares)))
     assert told.shares == [0.25, 1.0]
 
 
 def test_an_audit_tells_the_share_of_the_bytes_it_has_read(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     """Six rows of forty bytes in one file and two in another, read forty bytes at a time, in batches of four of one file."""
-    monkeypatch.setattr(rows, "BATCH", 4)
-    monkeypatch.setattr(stream, "CHUNK", 40)
+    monkeypatch.setattr(rows, "BATCH_ROWS", 4)
+    monkeypatch.setattr(stream, "CHUNK_BYTES", 40)
     for name, numbers in (("a.jsonl", range(6)), ("b.jsonl", range(6, 8))):
         lines = [f'{{"prompt": "say: {n}", "completion": "{n}"}}\n' for n in numbers]
         assert {len(line) for line in lines} == {40}
@@ -82,7 +82,7 @@ def test_an_audit_tells_the_share_of_the_bytes_it_has_read(context: Context, mon
     specs = tuple(SourceSettings(path=name) for name in ("a.jsonl", "b.jsonl"))
     here = replace(context, progress=told, clock=Ticking())
     here.store.folder.mkdir(parents=True, exist_ok=True)
-    Intake(here.store.folder, here, None, tombstones_of(here.store, dict)).take(DataSettings(train=specs))
+    SplitReader(here.store.folder, here, None, load_tombstones(here.store, dict)).take(DataSettings(train=specs))
     assert told.tracked == [("read train", None), ("read test", None)]
     # a row is known to be the last of its batch when the next one is read
     assert told.shares == [5 / 8, 7 / 8, 1.0]
@@ -91,11 +91,11 @@ def test_an_audit_tells_the_share_of_the_bytes_it_has_read(context: Context, mon
 
 def test_checks_share_the_rows(context: Context) -> None:
     told = Told()
-    steps = shared(["x", "y"], replace(context, progress=told, clock=Ticking()), label="audit", rows=100)
+    steps = track_steps(["x", "y"], replace(context, progress=told, clock=Ticking()), label="audit", rows=100)
     assert list(steps) == ["x", "y"]
     assert told.tracked == [("audit", 2)]
     assert told.notes == [{"rows/s": 50}, {"rows/s": 50}]
 
 
 def test_no_steps_are_no_pace(context: Context) -> None:
-    assert list(shared([], context, label="audit", rows=0)) == []
+    assert list(track_steps([], context, label="audit", rows=0)) == []

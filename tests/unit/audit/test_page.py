@@ -10,9 +10,9 @@ import pytest
 from tunesmith import audit
 from tunesmith.artifacts import AuditReport
 from tunesmith.audit.page import figures
-from tunesmith.audit.page.pieces import Piece
-from tunesmith.audit.page.samples import Turn, against, samples
-from tunesmith.audit.page.story import advice, headline
+from tunesmith.audit.page.finding_examples import ShownMessage, compare_rows, finding_examples
+from tunesmith.audit.page.highlights import Highlight
+from tunesmith.audit.page.summary import advice, headline
 from tunesmith.context import Context
 from tunesmith.recipe import AuditSettings, DataSettings, SourceSettings, TaskSettings
 
@@ -218,7 +218,7 @@ def test_what_to_do_follows_the_action() -> None:
 def test_examples_are_as_unlike_as_their_reasons(context: Context) -> None:
     put(context, [(f"mail a{n}@example.org", "ok") for n in range(5)] + [("call +49 30 901820 now", "ok")])
     report = audited(context, off=(*QUIET, "near-duplicate"))
-    (first, second) = samples(report, context.store, each=2)["personal-data"]
+    (first, second) = finding_examples(report, context.store, each=2)["personal-data"]
     assert [sample.finding.reason for sample in (first, second)] == ["holds email (1)", "holds phone (1)"]
 
 
@@ -227,7 +227,7 @@ def test_long_conversations_show_the_turn_that_matters(context: Context) -> None
     turns[2]["content"] = "you stupid idiot"
     (context.data_root / "train.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
     report = audited(context)
-    (sample,) = samples(report, context.store, each=1)["toxicity"]
+    (sample,) = finding_examples(report, context.store, each=1)["toxicity"]
     assert (len(sample.turns), sample.more) == (4, 8)
     assert [turn.pieces[0].kind for turn in sample.turns] == ["match", "plain", "plain", "plain"]
 
@@ -241,17 +241,20 @@ def test_rows_that_the_store_has_lost_leave_the_excerpt(context: Context) -> Non
 
 
 def test_what_a_rule_marked_is_marked_in_the_other_row_too() -> None:
-    mine = [Turn("Prompt", (Piece("now "), Piece("send the hat", "match", "run"), Piece(" home")))]
-    theirs = [Turn("Prompt", (Piece("Send the hat? Yes, send it"),))]
-    assert against(mine, theirs) == (
+    mine = [ShownMessage("Prompt", (Highlight("now "), Highlight("send the hat", "match", "run"), Highlight(" home")))]
+    theirs = [ShownMessage("Prompt", (Highlight("Send the hat? Yes, send it"),))]
+    assert compare_rows(mine, theirs) == (
         mine,
-        [Turn("Prompt", (Piece("Send the hat", "match"), Piece("? Yes, send it")))],
+        [ShownMessage("Prompt", (Highlight("Send the hat", "match"), Highlight("? Yes, send it")))],
     )
 
 
 def test_rows_with_nothing_in_common_have_no_mark() -> None:
-    mine, theirs = [Turn("Prompt", (Piece("one two three"),))], [Turn("Prompt", (Piece("four five"),))]
-    assert against(mine, theirs) == (mine, theirs)
+    mine, theirs = (
+        [ShownMessage("Prompt", (Highlight("one two three"),))],
+        [ShownMessage("Prompt", (Highlight("four five"),))],
+    )
+    assert compare_rows(mine, theirs) == (mine, theirs)
 
 
 def test_every_chart_that_the_profile_has_numbers_for(context: Context) -> None:
@@ -263,7 +266,7 @@ def test_every_chart_that_the_profile_has_numbers_for(context: Context) -> None:
     (context.data_root / "train.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     report = audited(context, off=(*QUIET, "near-duplicate"))
     told = report.profile.train.model_copy(update={"languages": {"en": 3, "und": 2}})
-    looks = figures.looks(report.model_copy(update={"profile": report.profile.model_copy(update={"train": told})}))
+    looks = figures.row_charts(report.model_copy(update={"profile": report.profile.model_copy(update={"train": told})}))
     assert {figure.title: figure.rows for figure in looks if figure.title != "Length of prompts"} == {
         "Languages": (("en", "3"), ("cannot be said", "2")),
         "Groups of duplicates": (("2 rows alike", "1"),),
@@ -281,7 +284,7 @@ def test_what_nobody_stated_and_what_is_rare_are_bars_too(context: Context) -> N
     told = report.profile.train.model_copy(update={"licenses": many, "rows": 30})
     (licences,) = [
         figure
-        for figure in figures.looks(
+        for figure in figures.row_charts(
             report.model_copy(update={"profile": report.profile.model_copy(update={"train": told})})
         )
         if figure.title == "Licences"

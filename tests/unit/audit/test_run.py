@@ -135,7 +135,7 @@ def test_blocks_are_reported_and_left_to_the_caller(context: Context) -> None:
     put(context, "train.jsonl", [pair("a hat", "yes")])
     sources = DataSettings(train=(SourceSettings(path="train.jsonl", license="CC0-1.0"),))
     report = audit.run(sources, AuditSettings(block=("missing-provenance",)), context, task=CHAT)
-    (block,) = audit.blocked(report)
+    (block,) = audit.blocking_findings(report)
     assert (block.place.file, block.place.line, block.reason) == (
         "train.jsonl",
         0,
@@ -146,7 +146,7 @@ def test_blocks_are_reported_and_left_to_the_caller(context: Context) -> None:
 
 def test_nothing_left_blocks(context: Context) -> None:
     put(context, "train.jsonl", [pair("a hat", "")])
-    assert [finding.rule for finding in audit.blocked(audited(context))] == ["no-training-rows"]
+    assert [finding.rule for finding in audit.blocking_findings(audited(context))] == ["no-training-rows"]
 
 
 def test_a_label_whose_training_rows_all_went_is_unknown(context: Context) -> None:
@@ -157,7 +157,7 @@ def test_a_label_whose_training_rows_all_went_is_unknown(context: Context) -> No
         '{"text": "my shoes", "label": "x"}\n{"text": "my socks", "label": "y"}\n'
     )
     report = audited(context, task=CLASSIFY, test=True)
-    (block,) = audit.blocked(report)
+    (block,) = audit.blocking_findings(report)
     assert (block.place.file, block.place.line, block.reason) == ("test.jsonl", 2, "no training row has the label 'y'")
 
 

@@ -135,7 +135,7 @@ def test_too_many_findings_are_cut_and_it_says_so(context: Context, monkeypatch:
     report = audited(context, off=["outlier", "near-duplicate"], block=["secrets"])
     assert report.found["empty-completion"] == 10
     whole = json.loads(audit.sarif_bytes(report, context.store))
-    monkeypatch.setattr(sarif, "RESULTS", 4)
+    monkeypatch.setattr(sarif, "MAX_RESULTS", 4)
     cut = json.loads(audit.sarif_bytes(report, context.store))
     jsonschema.Draft4Validator(SCHEMA).validate(cut)
     assert (len(results(whole)), len(results(cut))) == (sum(report.found.values()), 4)
@@ -150,7 +150,7 @@ def test_the_file_stays_below_its_limit(context: Context, monkeypatch: pytest.Mo
     put(context, [(f"are you at number {n}", "") for n in range(300)] + [("a hat", "yes")])
     report = audited(context, off=["outlier", "near-duplicate"])
     whole = len(audit.sarif_bytes(report, context.store))
-    monkeypatch.setattr(sarif, "BYTES", whole // 2)
+    monkeypatch.setattr(sarif, "MAX_FILE_BYTES", whole // 2)
     data = audit.sarif_bytes(report, context.store)
     assert len(data) <= whole // 2
     assert 50 < len(results(json.loads(data))) < 150

@@ -9,11 +9,11 @@ import pyarrow as pa
 import pytest
 
 from tunesmith.artifacts import Example, Row
-from tunesmith.audit.columns import Columns
-from tunesmith.audit.corpus import Corpus
-from tunesmith.audit.shelf import FolderShelf
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.columns import CorpusBuilder
+from tunesmith.audit.signal_cache import FolderSignalCache
 from tunesmith.context import Context
-from tunesmith.data.lines import line_of
+from tunesmith.data.read_row import to_streamed_row
 
 SEEN: list[str] = []
 
@@ -35,18 +35,18 @@ class Length:
         return pa.array([len(text) * self.times for text in columns[0].to_pylist()], type=pa.int64())
 
 
-def corpus(context: Context, *batches: list[str]) -> Corpus:
-    columns = Columns()
+def corpus(context: Context, *batches: list[str]) -> AuditTable:
+    columns = CorpusBuilder()
     for number, texts in enumerate(batches):
         rows = [
             Row(row_id=f"{number}-{n}", file=f"{number}.jsonl", line=n, example=Example(text=text))
             for n, text in enumerate(texts)
         ]
-        columns.add([line_of(row) for row in rows], "train")
-    return columns.corpus(FolderShelf(context.store))
+        columns.add([to_streamed_row(row) for row in rows], "train")
+    return columns.corpus(FolderSignalCache(context.store))
 
 
-def lengths(corpus: Corpus, signal: Length = Length()) -> tuple[list[int], list[str]]:
+def lengths(corpus: AuditTable, signal: Length = Length()) -> tuple[list[int], list[str]]:
     SEEN.clear()
     return corpus.values(signal).to_pylist(), sorted(SEEN)
 
@@ -67,7 +67,7 @@ def test_another_setting_or_version_is_another_value(context: Context, monkeypat
 
 def test_values_of_other_code_are_thrown_away(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     lengths(corpus(context, ["a"]))
-    monkeypatch.setattr("tunesmith.audit.shelf.code_version", lambda: "other")
+    monkeypatch.setattr("tunesmith.audit.signal_cache.code_version", lambda: "other")
     assert lengths(corpus(context, ["a"])) == ([1], ["a"])
     assert len(list((context.store.folder / "signals").iterdir())) == 1
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tunesmith import audit
-from tunesmith.audit import spoken
+from tunesmith.audit import row_language
 from tunesmith.context import Context
 from tunesmith.recipe import AuditSettings, DataSettings, SourceSettings, TaskSettings
 
@@ -33,5 +33,5 @@ def test_nobody_looks_when_the_check_is_off(context: Context) -> None:
 
 
 def test_nobody_looks_without_the_model(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spoken, "installed", lambda: False)
+    monkeypatch.setattr(row_language, "model_installed", lambda: False)
     assert languages(context, ()) == {}

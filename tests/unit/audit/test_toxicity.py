@@ -8,22 +8,17 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from pyarrow import compute
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
+from pyarrow import compute
 from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
 
 from tunesmith.artifacts import Example, Row, message
+from tunesmith.audit.check_plan import plan_checks
 from tunesmith.audit.checks.toxicity import Toxicity
-from tunesmith.audit.columns import corpus_of
-from tunesmith.audit.plan import plan
+from tunesmith.audit.columns import build_corpus
 from tunesmith.context import Context
-from tunesmith.data.lexicons import ENTRIES, found, gate
-from tunesmith.data.lexicons.classifier import local_classifier
+from tunesmith.detect.lexicons import TOXIC_ENTRIES, find_toxic_terms, toxic_gate
+from tunesmith.detect.lexicons.classifier import load_local_classifier
 from tunesmith.errors import RecipeError
 from tunesmith.recipe import AuditSettings, TaskSettings
 from tunesmith.registry import signature
@@ -58,9 +53,9 @@ def digest(folder: Path) -> str:
 def test_no_entry_is_lost_to_the_gate() -> None:
     """The exact expression of every entry, written out in the plainest way it matches, opens the one native gate."""
     texts = ["Go kill yourself.", "Du Missgeburt!", "Eres un imbécil", "va te pendre", "kys", "you are a dead man"]
-    assert all(found(text) for text in texts)
-    assert compute.match_substring_regex(pa.array(texts), gate()).to_pylist() == [True] * len(texts)
-    assert len(ENTRIES) > 50
+    assert all(find_toxic_terms(text) for text in texts)
+    assert compute.match_substring_regex(pa.array(texts), toxic_gate()).to_pylist() == [True] * len(texts)
+    assert len(TOXIC_ENTRIES) > 50
 
 
 @pytest.mark.parametrize(
@@ -73,12 +68,12 @@ def test_no_entry_is_lost_to_the_gate() -> None:
     ],
 )
 def test_words_that_are_spoken_of_are_not_hits(text: str) -> None:
-    assert found(text) == []
+    assert find_toxic_terms(text) == []
 
 
 def test_the_classifiers_scores_are_those_of_transformers(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "model")
-    made = local_classifier(str(folder), sha256=digest(folder), labels=LABELS)
+    made = load_local_classifier(str(folder), sha256=digest(folder), labels=LABELS)
     texts = ["good", "bad bad", "good bad good"]
     model = BertForSequenceClassification.from_pretrained(folder).eval()
     tokenizer = BertTokenizerFast.from_pretrained(folder)
@@ -91,11 +86,11 @@ def test_the_classifiers_scores_are_those_of_transformers(tmp_path: Path) -> Non
 def test_rows_above_the_threshold_are_found(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "model")
     texts = ["good", "bad bad", "good bad good", "bad"]
-    scores = local_classifier(str(folder), sha256=digest(folder), labels=LABELS).scores(texts)
-    asked = local_classifier(str(folder), sha256=digest(folder), labels=LABELS).scores(["say it"])[0]
+    scores = load_local_classifier(str(folder), sha256=digest(folder), labels=LABELS).scores(texts)
+    asked = load_local_classifier(str(folder), sha256=digest(folder), labels=LABELS).scores(["say it"])[0]
     cut = sorted(max(score, asked) for score in scores)[1]
     check = Toxicity(model=str(folder), sha256=digest(folder), labels=LABELS, threshold=cut)
-    lines = {finding.place.line for finding in check.examine(corpus_of(rows(*texts), []))}
+    lines = {finding.place.line for finding in check.examine(build_corpus(rows(*texts), []))}
     assert lines == {n for n, score in enumerate(scores, 1) if max(score, asked) >= cut}
 
 
@@ -112,34 +107,34 @@ def test_the_model_of_a_recipe_lies_beside_it(
 
     def planned(model: str) -> Toxicity:
         settings = AuditSettings(warn=({"toxicity": {"model": model, "sha256": sha256, "labels": list(LABELS)}},))
-        checks = [one.check for one in plan(settings, TaskSettings(type="chat"), context=here)]
+        checks = [one.check for one in plan_checks(settings, TaskSettings(type="chat"), context=here)]
         return next(one for one in checks if isinstance(one, Toxicity))
 
     found = planned("model")
     assert "model='model'" in signature(found) and str(home) not in signature(found)
-    assert isinstance(found.examine(corpus_of(rows("good", "bad"), [])), list)
+    assert isinstance(found.examine(build_corpus(rows("good", "bad"), [])), list)
     with pytest.raises(RecipeError, match=re.escape(str(home / "only-here"))):
-        planned("only-here").examine(corpus_of(rows("good"), []))
+        planned("only-here").examine(build_corpus(rows("good"), []))
     folder_of(here.data_root / "model")
     assert planned("model").roots == (here.data_root, home)
     (here.data_root / "model" / "model.safetensors").write_bytes(b"other")
     with pytest.raises(RecipeError, match="the weights are not those"):
-        planned("model").examine(corpus_of(rows("good"), []))
+        planned("model").examine(build_corpus(rows("good"), []))
 
 
 def test_what_is_no_model_of_this_machine_is_refused(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "model")
     for remote in ("unitary/toxic-bert", "https://example.test/model", str(tmp_path)):
         with pytest.raises(RecipeError, match=r"there is no model\.safetensors in") as caught:
-            local_classifier(remote, sha256=None, labels=LABELS)
+            load_local_classifier(remote, sha256=None, labels=LABELS)
         assert caught.value.where == "audit: toxicity" and "nothing is fetched" in caught.value.hint
     with pytest.raises(RecipeError, match="`model` needs `sha256`") as caught:
-        local_classifier(str(folder), sha256=None, labels=LABELS)
+        load_local_classifier(str(folder), sha256=None, labels=LABELS)
     assert digest(folder) in caught.value.hint
     with pytest.raises(RecipeError, match="the weights are not those"):
-        local_classifier(str(folder), sha256="0" * 64, labels=LABELS)
+        load_local_classifier(str(folder), sha256="0" * 64, labels=LABELS)
     with pytest.raises(RecipeError, match="none of `labels`") as caught:
-        local_classifier(str(folder), sha256=digest(folder), labels=("rude",))
+        load_local_classifier(str(folder), sha256=digest(folder), labels=("rude",))
     assert caught.value.hint == "it has: clean, Toxic"
     assert json.loads((folder / "config.json").read_text())["id2label"] == {"0": "clean", "1": "Toxic"}
 
@@ -155,7 +150,7 @@ def test_what_is_asked_weighs_less_than_what_is_learned() -> None:
         )
         for n, (one, two) in enumerate(turns, 1)
     )
-    found = Toxicity().examine(corpus_of([asked, learned], []))
+    found = Toxicity().examine(build_corpus([asked, learned], []))
     assert [(one.place.line, one.severity, one.spans[0].kind) for one in found] == [
         (1, "warning", "self-harm"),
         (2, "error", "self-harm"),

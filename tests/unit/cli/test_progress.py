@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 from rich.console import Console
 
-from tunesmith.cli.progress import Talk, duration, plain_line
+from tunesmith.cli.progress import TerminalProgress, format_duration, plain_line
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Steps:
 def shown(items: int, *, step: float, sized: bool = True, terminal: bool = False) -> list[str]:
     """What is written while `items` items go by, `step` seconds each."""
     stream = io.StringIO()
-    talk = Talk(Console(file=stream, width=120, force_terminal=terminal), Steps(step))
+    talk = TerminalProgress(Console(file=stream, width=120, force_terminal=terminal), Steps(step))
     source = range(items) if sized else iter(range(items))
     assert list(talk.track(source, label="train")) == list(range(items))
     talk.close()
@@ -67,7 +67,7 @@ def test_a_terminal_gets_a_live_line() -> None:
 
 
 def test_an_abandoned_loop_leaves_no_live_line() -> None:
-    talk = Talk(Console(file=io.StringIO(), width=120, force_terminal=True), Steps(3.0))
+    talk = TerminalProgress(Console(file=io.StringIO(), width=120, force_terminal=True), Steps(3.0))
     loop = talk.track(range(10), label="train")
     next(loop), next(loop), next(loop)
     assert len(talk.live.tasks) == 1
@@ -80,7 +80,7 @@ def test_an_abandoned_loop_leaves_no_live_line() -> None:
     ("seconds", "words"), [(0.4, "0 s"), (119, "119 s"), (120, "2 min 00 s"), (3725, "62 min 05 s")]
 )
 def test_durations(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
+    assert format_duration(seconds) == words
 
 
 def test_a_line_without_a_total() -> None:

@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 import pytest
 from rich.console import Console
 
-from tunesmith.cli.progress import Talk, note_line, share_line
-from tunesmith.context import Silence
+from tunesmith.cli.progress import TerminalProgress, format_notes, share_and_time_left
+from tunesmith.context import SilentProgress
 
 
 @dataclass
@@ -28,7 +28,7 @@ class Hand:
 def shown(items: int, *, step: float, noted: bool = True) -> list[str]:
     """What is written while `items` steps of `step` seconds each tell their loss."""
     stream, clock = io.StringIO(), Hand()
-    talk = Talk(Console(file=stream, width=120), clock)
+    talk = TerminalProgress(Console(file=stream, width=120), clock)
     for item in talk.track(range(items), label="train"):
         clock.reading += step
         if noted:
@@ -55,7 +55,7 @@ def test_a_quick_loop_still_shows_nothing() -> None:
 
 def test_a_long_line_is_not_broken() -> None:
     stream, clock = io.StringIO(), Hand()
-    talk = Talk(Console(file=stream, width=120), clock)
+    talk = TerminalProgress(Console(file=stream, width=120), clock)
     for _ in talk.track(range(1), label="train"):
         clock.reading += 5.0
         talk.note({f"number {place}": 1.0 for place in range(20)})
@@ -65,7 +65,7 @@ def test_a_long_line_is_not_broken() -> None:
 
 def test_a_terminal_gets_the_numbers_below_the_bar() -> None:
     clock = Hand()
-    talk = Talk(Console(file=io.StringIO(), width=120, force_terminal=True), clock)
+    talk = TerminalProgress(Console(file=io.StringIO(), width=120, force_terminal=True), clock)
     for item in talk.track(range(50), label="train"):
         clock.reading += 1.0
         talk.note({"loss": 3.0 - item / 50, "tokens/s": 3120.4})
@@ -98,7 +98,7 @@ class Files:
 
 def told_of(*, known: bool) -> list[str]:
     stream, clock = io.StringIO(), Hand()
-    talk = Talk(Console(file=stream, width=120), clock)
+    talk = TerminalProgress(Console(file=stream, width=120), clock)
     for batch in talk.track(Files(clock, 4.0, known), label="read train"):
         talk.note({"rows": batch * 8192, "rows/s": 2048})
     return stream.getvalue().splitlines()
@@ -120,7 +120,7 @@ def test_where_no_size_is_known_no_time_is_left() -> None:
 
 def test_a_terminal_shows_the_share_and_the_time_left() -> None:
     clock = Hand()
-    talk = Talk(Console(file=io.StringIO(), width=120, force_terminal=True), clock)
+    talk = TerminalProgress(Console(file=io.StringIO(), width=120, force_terminal=True), clock)
     for batch in talk.track(Files(clock, 4.0), label="read train"):
         talk.note({"rows": batch * 8192})
         if batch == 13:
@@ -132,12 +132,12 @@ def test_a_terminal_shows_the_share_and_the_time_left() -> None:
 
 
 def test_at_nothing_no_time_is_said() -> None:
-    assert share_line(0.0, 5.0) == "0%"
+    assert share_and_time_left(0.0, 5.0) == "0%"
 
 
 def test_numbers_belong_to_the_innermost_loop() -> None:
     stream, clock = io.StringIO(), Hand()
-    talk = Talk(Console(file=stream, width=120), clock)
+    talk = TerminalProgress(Console(file=stream, width=120), clock)
     for _ in talk.track(range(1), label="outer"):
         for _ in talk.track(range(1), label="inner"):
             clock.reading += 3.0
@@ -148,7 +148,7 @@ def test_numbers_belong_to_the_innermost_loop() -> None:
 
 
 def test_an_abandoned_loop_takes_no_more_numbers() -> None:
-    talk = Talk(Console(file=io.StringIO(), width=120), Hand())
+    talk = TerminalProgress(Console(file=io.StringIO(), width=120), Hand())
     loop = talk.track(range(3), label="train")
     next(loop)
     assert len(talk.meters) == 1
@@ -161,8 +161,8 @@ def test_an_abandoned_loop_takes_no_more_numbers() -> None:
     [(0.0001, "x 0.0001"), (1e-05, "x 1e-05"), (1.23456, "x 1.235"), (999.9, "x 999.9"), (1e6, "x 1,000,000")],
 )
 def test_numbers_are_short(value: float, text: str) -> None:
-    assert note_line({"x": value}) == text
+    assert format_notes({"x": value}) == text
 
 
 def test_silence_takes_numbers_too() -> None:
-    Silence().note({"loss": 1.0})
+    SilentProgress().note({"loss": 1.0})

@@ -13,9 +13,9 @@ from tunesmith.cli.run_summary import (
     best_baseline,
     difference_in_words,
     epochs_in_words,
-    sentences,
-    shortened,
-    show_run,
+    shorten_line,
+    show_run_summary,
+    summary_sentences,
 )
 
 Make = Callable[..., Any]
@@ -83,7 +83,7 @@ def test_of_errors_the_smallest_is_best(evaluation: EvaluationReport) -> None:
 
 
 def test_a_sentence_says_what_is_settled_and_what_is_not(evaluation: EvaluationReport) -> None:
-    (sentence,) = sentences({"evaluate": evaluation})
+    (sentence,) = summary_sentences({"evaluate": evaluation})
     assert sentence == (
         "On 312 held-out rows, exact-match is 0.850 for the tuned model; its base (base-prompted) has 0.030: 0.820 more "
         "[+0.770, +0.860]; the best baseline (tfidf-characters) has 0.810: 0.040 more [-0.010, +0.090], not settled by "
@@ -105,7 +105,7 @@ def test_differences_in_words(value: float, low: float, high: float, said: str) 
 
 def test_control_characters_of_a_row_do_not_reach_the_terminal(evaluation: EvaluationReport) -> None:
     console = Console(file=StringIO(), width=100)
-    show_run({"evaluate": evaluation}, console)
+    show_run_summary({"evaluate": evaluation}, console)
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "\x1b" not in shown
     assert "held-out.jsonl:1" in shown and "base-prompted: no" in shown and "tuned: {}" in shown
@@ -115,15 +115,15 @@ def test_control_characters_of_a_row_do_not_reach_the_terminal(evaluation: Evalu
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_no_line_is_wider_than_the_terminal(evaluation: EvaluationReport, width: int) -> None:
     console = Console(file=StringIO(), width=width)
-    show_run({"evaluate": evaluation}, console)
+    show_run_summary({"evaluate": evaluation}, console)
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert max(map(len, shown.splitlines())) <= width
     assert "exact-match" in shown
 
 
 def test_a_long_text_is_cut_with_an_ellipsis() -> None:
-    assert shortened("a  b\nc", 10) == "a b c"
-    assert shortened("x" * 11, 10) == "x" * 9 + "…"
+    assert shorten_line("a  b\nc", 10) == "a b c"
+    assert shorten_line("x" * 11, 10) == "x" * 9 + "…"
 
 
 def test_a_base_that_writes_nothing_is_shown_writing_nothing(evaluation: EvaluationReport) -> None:
@@ -132,7 +132,7 @@ def test_a_base_that_writes_nothing_is_shown_writing_nothing(evaluation: Evaluat
     sample = {"place": "rows.jsonl:1", "prompt": "a", "tuned": "", "base-plain": ""}
     silent = evaluation.model_copy(update={"systems": systems, "comparisons": (), "samples": (sample,)})
     screen = Console(file=StringIO(), width=120)
-    show_run({"evaluate": silent}, screen)
+    show_run_summary({"evaluate": silent}, screen)
     said = screen.file.getvalue()  # type: ignore[attr-defined]
     assert "base-plain: (nothing)" in said and "tuned: (nothing)" in said
 
@@ -146,7 +146,7 @@ def test_a_model_without_a_number_is_told_with_the_reason(evaluation: Evaluation
     none = Insufficient(metric="chrf", n=40, reason="they show no spread", signature="by hand")
     how = "greedy text; 40 of 40 answers are empty"
     tuned = SystemScores(system="tuned", how=how, estimates=(none,), scores="sha256:0")
-    (said,) = sentences({"evaluate": evaluation.model_copy(update={"systems": (tuned,), "comparisons": ()})})
+    (said,) = summary_sentences({"evaluate": evaluation.model_copy(update={"systems": (tuned,), "comparisons": ()})})
     assert said == ("chrf of the tuned model could not be measured: they show no spread; 40 of 40 answers are empty.")
 
 
@@ -159,6 +159,6 @@ def test_a_base_without_an_answer_of_its_own_is_not_shown(evaluation: Evaluation
     none = evaluation.model_copy(update={"systems": (tuned, baseline), "samples": ({"tuned": "O B-person"},)})
     assert best_base(none, "exact-match") is None
     screen = Console(file=StringIO(), width=120)
-    show_run({"evaluate": none}, screen)
+    show_run_summary({"evaluate": none}, screen)
     said = screen.file.getvalue()  # type: ignore[attr-defined]
     assert "tuned: O B-person" in said and "base-" not in said and "tuned - base" not in said

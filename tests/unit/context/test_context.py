@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.artifacts import Text, canonical_bytes, digest_of
-from tunesmith.context import Context, Silence, SystemClock
+from tunesmith.context import Context, SilentProgress, SystemClock
 from tunesmith.store import open_store
 from tunesmith.store.versions import code_version, library_versions
 
@@ -61,7 +61,7 @@ def test_the_clock_is_utc_and_its_seconds_never_fall() -> None:
 
 
 def test_silence_yields_everything_and_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    silence = Silence()
+    silence = SilentProgress()
     assert list(silence.track([1, 2], label="x", total=2)) == [1, 2]
     silence.say("hello")
     assert tuple(capfd.readouterr()) == ("", "")

@@ -11,8 +11,8 @@ import pytest
 import zstandard
 
 from tunesmith.context import Context
-from tunesmith.data.containers import refuse_missing, scan, stream
-from tunesmith.data.format import Misfit
+from tunesmith.data.containers import refuse_missing, scan_records, stream
+from tunesmith.data.format import InvalidRow
 from tunesmith.data.sources import read_source, read_sources
 from tunesmith.errors import DataError
 from tunesmith.recipe import SourceSettings
@@ -229,36 +229,39 @@ def test_a_line_of_50_mb_is_passed_over_in_little_memory(tmp_path: Path) -> None
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"text": "' + b"a" * 50_000_000 + b'"}\n' + GOOD, compresslevel=1))
     tracemalloc.start()
-    found = list(scan(path, path.name))
+    found = list(scan_records(path, path.name))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert found == [Misfit(1, "the line is longer than 10 MB", "one row belongs on one line; split it"), (2, GOOD_ROW)]
+    assert found == [
+        InvalidRow(1, "the line is longer than 10 MB", "one row belongs on one line; split it"),
+        (2, GOOD_ROW),
+    ]
     assert peak < 35_000_000
 
 
 @pytest.mark.parametrize("name", ["bomb.jsonl.gz", "bomb.jsonl.zst"])
 def test_a_file_that_grows_without_end(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the real ratio, from 20 MB on instead of 1 GB."""
-    monkeypatch.setattr(stream, "GROWTH_FROM", 20_000_000)
+    monkeypatch.setattr(stream, "EXPANSION_ALLOWANCE_BYTES", 20_000_000)
     data = (b"a" * 9_999_999 + b"\n") * 4
     packed = gzip.compress(data) if name.endswith("gz") else zstandard.compress(data)
     (tmp_path / name).write_bytes(packed)
     grown = len(data) / len(packed)
-    if grown <= stream.GROWTH_LIMIT:
+    if grown <= stream.MAX_EXPANSION_RATIO:
         pytest.fail(f"no bomb: grows {grown:.0f} times")
     with pytest.raises(DataError, match=f"{name}: the file grows to more than 1,000 times its size"):
-        list(scan(tmp_path / name, name))
+        list(scan_records(tmp_path / name, name))
 
 
 def test_rows_under_one_long_prompt_are_no_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "GROWTH_FROM", 1_000_000)
+    monkeypatch.setattr(stream, "EXPANSION_ALLOWANCE_BYTES", 1_000_000)
     rng = Random(7)
     prompt = "".join(rng.choice("abcdefgh ") for _ in range(50_000))
     data = b"".join(json.dumps({"text": f"{prompt} {rng.random()}"}).encode() + b"\n" for _ in range(200))
     path = tmp_path / "a.jsonl.zst"
     path.write_bytes(zstandard.compress(data))
     assert len(data) / path.stat().st_size > 150
-    assert len(list(scan(path, path.name))) == 200
+    assert len(list(scan_records(path, path.name))) == 200
 
 
 def test_links_devices_and_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -288,4 +291,4 @@ def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(DataError, match=r"a\.jsonl: the file cannot be read: permission denied"):
-        list(scan(tmp_path / "a.jsonl", "a.jsonl"))
+        list(scan_records(tmp_path / "a.jsonl", "a.jsonl"))

@@ -4,19 +4,14 @@ import json
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 from transformers import PreTrainedTokenizerFast
 
 from tunesmith.artifacts import Example, Message, Row, Text, message
 from tunesmith.artifacts.example import ToolCall
-from tunesmith.data.calls import missing_call, missing_tool, tools_of, turns_of
-from tunesmith.data.chat import Encoded, encode_chat, encode_whole, prompt_ids, render
+from tunesmith.chat.encode import EncodedSequence, encode_all_tokens, encode_chat, prompt_ids, render_conversation
+from tunesmith.chat.tool_calls import missing_call, missing_tool, template_messages, template_tools
 from tunesmith.errors import DataError
-from tunesmith.models.bases.template import train_tokenizer
+from tunesmith.models.bases.new_tokenizer import train_tokenizer
 
 OPENING = (
     "{%- if tools %}{{ '<|system|>Tools:' }}{% for tool in tools %}{{ '\\n' + (tool | tojson) }}{% endfor %}"
@@ -66,7 +61,7 @@ def tokenizer_of(template: str) -> PreTrainedTokenizerFast:
     return made
 
 
-def trained(tokenizer: Any, rows: list[Encoded]) -> list[str]:
+def trained(tokenizer: Any, rows: list[EncodedSequence]) -> list[str]:
     return [tokenizer.decode(list(row.ids[start:end])) for row in rows for start, end in row.spans]
 
 
@@ -104,7 +99,7 @@ def test_a_call_of_weight_zero_is_written_and_not_trained() -> None:
 )
 def test_a_template_without_tools_is_refused_with_the_row(template: str | None, row: Row, what: str) -> None:
     tokenizer = tokenizer_of(template) if template else train_tokenizer((SAID,), 300, positions=64)
-    for encode in (encode_chat, encode_whole):
+    for encode in (encode_chat, encode_all_tokens):
         with pytest.raises(DataError) as error:
             encode(tokenizer, row, TALK)
         assert error.value.what == f"row 00000000000000aa: {what}"
@@ -117,7 +112,7 @@ def test_a_call_spells_no_control_token() -> None:
     with pytest.raises(DataError, match=r"spells the control token <\|end\|>"):
         encode_chat(tokenizer, ROW, (TALK[0], bad, *TALK[2:]))
     with pytest.raises(DataError, match="spells the control token"):
-        render(tokenizer, TALK[:1], ask=True, tools=('{"name": "<|user|>"}',))
+        render_conversation(tokenizer, TALK[:1], ask=True, tools=('{"name": "<|user|>"}',))
 
 
 def replace_arguments(arguments: str) -> ToolCall:
@@ -125,11 +120,11 @@ def replace_arguments(arguments: str) -> ToolCall:
 
 
 def test_a_function_alone_is_put_into_its_form() -> None:
-    assert tools_of(['{"name": "track"}', json.dumps(TOOL)]) == (
+    assert template_tools(['{"name": "track"}', json.dumps(TOOL)]) == (
         {"type": "function", "function": {"name": "track"}},
         TOOL,
     )
-    assert tools_of(None) == ()
+    assert template_tools(None) == ()
 
 
 @pytest.mark.parametrize(
@@ -142,6 +137,6 @@ def test_a_function_alone_is_put_into_its_form() -> None:
     ],
 )
 def test_calls_are_known_in_other_spellings(written: str, missing: str | None) -> None:
-    [turn] = turns_of([LOOK])
+    [turn] = template_messages([LOOK])
     assert missing_call("".join(written.split()), turn) == missing
     assert missing_tool("trackorder", (TOOL,)) is None and missing_tool("track", (TOOL,)) == "track"

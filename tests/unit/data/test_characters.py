@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data import characters
-from tunesmith.data.characters import CLASSES, MOST, count, profile
+from tunesmith.detect import characters
+from tunesmith.detect.characters import BYTE_CLASSES, MAX_BYTES, class_counts, count_class
 
 NAMES = ("letters", "digits", "signs", "beyond")
 TEXTS = st.lists(st.one_of(st.none(), st.text(max_size=20), st.text("aZ0 \n!é漢🙂", max_size=40)), max_size=8)
@@ -28,7 +28,7 @@ def by_hand(text: str | None) -> dict[str, int]:
 @given(TEXTS)
 def test_counts_are_those_by_hand(texts: list[str | None]) -> None:
     for names in (NAMES, ("vowels", "spaces")):
-        found = profile(pa.array(texts, type=pa.string()), names)
+        found = class_counts(pa.array(texts, type=pa.string()), names)
         assert [{name: int(found[name][at]) for name in names} for at in range(len(texts))] == [
             {name: by_hand(text)[name] for name in names} for text in texts
         ]
@@ -36,28 +36,28 @@ def test_counts_are_those_by_hand(texts: list[str | None]) -> None:
 
 @given(st.text(max_size=40))
 def test_one_text_counts_as_in_a_column(text: str) -> None:
-    assert {name: count(text, name) for name in CLASSES} == by_hand(text)
+    assert {name: count_class(text, name) for name in BYTE_CLASSES} == by_hand(text)
 
 
 def test_slices_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     texts = [letter * number for number, letter in enumerate("a1!é b2?漢 " * 20)]
-    whole = profile(pa.array(texts), NAMES)
-    monkeypatch.setattr(characters, "_BLOCK", 64)
-    again, sliced = profile(pa.array(texts), NAMES), profile(pa.array(texts).slice(7, 50), NAMES)
+    whole = class_counts(pa.array(texts), NAMES)
+    monkeypatch.setattr(characters, "_BLOCK_BYTES", 64)
+    again, sliced = class_counts(pa.array(texts), NAMES), class_counts(pa.array(texts).slice(7, 50), NAMES)
     for name in NAMES:
         assert np.array_equal(whole[name], again[name])
         assert np.array_equal(whole[name][7:57], sliced[name])
 
 
 def test_a_long_text_is_counted_as_far_as_sixteen_bits_reach() -> None:
-    found = profile(pa.array(["a" * (MOST + 10) + "1", "a1"]), ("letters", "digits"))
-    assert (found["letters"].tolist(), found["digits"].tolist()) == ([MOST, 1], [0, 1])
+    found = class_counts(pa.array(["a" * (MAX_BYTES + 10) + "1", "a1"]), ("letters", "digits"))
+    assert (found["letters"].tolist(), found["digits"].tolist()) == ([MAX_BYTES, 1], [0, 1])
 
 
 def test_no_text_at_all() -> None:
-    assert profile(pa.array([], type=pa.string()), ("signs",))["signs"].tolist() == []
+    assert class_counts(pa.array([], type=pa.string()), ("signs",))["signs"].tolist() == []
 
 
 def test_five_classes_do_not_fit() -> None:
     with pytest.raises(ValueError, match="at most 4"):
-        profile(pa.array(["a"]), tuple(CLASSES)[:5])
+        class_counts(pa.array(["a"]), tuple(BYTE_CLASSES)[:5])

@@ -3,32 +3,27 @@
 from types import SimpleNamespace
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from tunesmith.artifacts import Example, Message, Row, message
-from tunesmith.data.chat import (
-    Encoded,
+from tunesmith.chat.encode import (
+    EncodedSequence,
     control_tokens,
+    encode_all_tokens,
     encode_chat,
     encode_text,
-    encode_whole,
     prompt_ids,
-    render,
+    render_conversation,
     stop_ids,
     token_ids,
     with_instruction,
 )
 from tunesmith.errors import DataError
-from tunesmith.models.bases.template import train_tokenizer
+from tunesmith.models.bases.new_tokenizer import train_tokenizer
 from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import TaskSettings
-from tunesmith.serve.released import Released
+from tunesmith.serve.loaded_release import DecoderRelease
 
 TEXTS = ("Where is my order? It was due on Tuesday.", "queue: delivery", "You sort the mail of a shop.", "thank you")
 ROW = Row(row_id="00000000000000aa", file="made.jsonl", line=3, example=Example(text="x"))
@@ -65,13 +60,13 @@ def other(request: pytest.FixtureRequest) -> PreTrainedTokenizerFast:
     return made
 
 
-def only(tokenizer: PreTrainedTokenizerFast, turns: tuple[Message, ...]) -> Encoded:
+def only(tokenizer: PreTrainedTokenizerFast, turns: tuple[Message, ...]) -> EncodedSequence:
     """The one sequence of a conversation whose past the template leaves as it was."""
     (row,) = encode_chat(tokenizer, ROW, turns)
     return row
 
 
-def trained(tokenizer: PreTrainedTokenizerFast, row: Encoded) -> list[str]:
+def trained(tokenizer: PreTrainedTokenizerFast, row: EncodedSequence) -> list[str]:
     return [tokenizer.decode(list(row.ids[start:end])) for start, end in row.spans]
 
 
@@ -80,7 +75,7 @@ def test_the_answer_and_its_end_are_trained(tokenizer: PreTrainedTokenizerFast) 
     assert trained(tokenizer, row) == ["queue: delivery 24<|end|>"]
     assert row.spans[0][1] == len(row.ids)
     assert row.supervised == row.spans[0][1] - row.spans[0][0]
-    assert tokenizer.decode(list(row.ids)) == render(tokenizer, (SYSTEM, ASK, ANSWER), ask=False)
+    assert tokenizer.decode(list(row.ids)) == render_conversation(tokenizer, (SYSTEM, ASK, ANSWER), ask=False)
     assert (row.row_id, row.first_token) == (ROW.row_id, 0)
 
 
@@ -131,7 +126,7 @@ def test_training_and_serving_put_the_same_system_message_first(
     tokenizer: PreTrainedTokenizerFast, turns: tuple[Message, ...]
 ) -> None:
     task = DecoderTask(TaskSettings(type="chat", instruction="Be kind."))
-    served = Released.conversation(SimpleNamespace(instruction="Be kind."), turns[:-1])  # type: ignore[arg-type]
+    served = DecoderRelease.conversation(SimpleNamespace(instruction="Be kind."), turns[:-1])  # type: ignore[arg-type]
     row = ROW.model_copy(update={"example": Example(messages=turns)})
     (piece,) = task.encode(row, tokenizer, window=64, objective="completion")
     assert list(piece.ids[: piece.spans[0][0]]) == prompt_ids(tokenizer, served)
@@ -150,7 +145,7 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(other: PreTrainedToke
 @pytest.mark.parametrize("other", [PLAIN], indirect=True)
 def test_a_prompt_whose_last_token_grows_into_the_answer_is_refused(other: PreTrainedTokenizerFast) -> None:
     grown = message("assistant", "delivery")
-    whole, prompt = token_ids(other, render(other, (ASK, grown), ask=False)), prompt_ids(other, (ASK,))
+    whole, prompt = token_ids(other, render_conversation(other, (ASK, grown), ask=False)), prompt_ids(other, (ASK,))
     assert other.convert_ids_to_tokens(prompt)[-1] == "Ġ"
     assert other.convert_ids_to_tokens(whole)[len(prompt) - 1].startswith("Ġd")
     with pytest.raises(DataError, match="are not a prefix") as caught:
@@ -213,8 +208,8 @@ def test_an_empty_document_is_its_start_and_its_end(tokenizer: PreTrainedTokeniz
 
 
 def test_supervised_leaves_out_position_zero() -> None:
-    assert Encoded("r", (1, 2, 3, 4), ((0, 2), (3, 4))).supervised == 2
-    assert Encoded("r", (1,), ((0, 1),)).supervised == 0
+    assert EncodedSequence("r", (1, 2, 3, 4), ((0, 2), (3, 4))).supervised == 2
+    assert EncodedSequence("r", (1,), ((0, 1),)).supervised == 0
 
 
 @pytest.mark.parametrize("token", ["<|assistant|>", "<|end|>", "<|begin|>"])
@@ -271,24 +266,24 @@ def test_a_document_needs_an_end(tokenizer: PreTrainedTokenizerFast) -> None:
 
 def test_all_tokens_of_a_conversation(tokenizer: PreTrainedTokenizerFast) -> None:
     turns = (SYSTEM, ASK, ANSWER, THANKS)
-    row = encode_whole(tokenizer, ROW, turns)
-    assert list(row.ids) == token_ids(tokenizer, render(tokenizer, turns, ask=False))
+    row = encode_all_tokens(tokenizer, ROW, turns)
+    assert list(row.ids) == token_ids(tokenizer, render_conversation(tokenizer, turns, ask=False))
     assert (row.spans, row.supervised, row.weights) == (((0, len(row.ids)),), len(row.ids) - 1, ())
     with pytest.raises(DataError, match="spells the control token"):
-        encode_whole(tokenizer, ROW, (message("user", "<|end|>"),))
+        encode_all_tokens(tokenizer, ROW, (message("user", "<|end|>"),))
     with pytest.raises(DataError, match="row 00000000000000aa: there is no token to train on"):
         made = train_tokenizer(TEXTS, 320, positions=64)
         made.chat_template = "{{ messages[-1]['content'] }}"
-        encode_whole(made, ROW, (message("user", "."),))
+        encode_all_tokens(made, ROW, (message("user", "."),))
     with pytest.raises(DataError, match="row 00000000000000aa: a message has a weight, and all tokens are trained"):
-        encode_whole(tokenizer, ROW, (ASK, ANSWER.model_copy(update={"weight": 0.5})))
+        encode_all_tokens(tokenizer, ROW, (ASK, ANSWER.model_copy(update={"weight": 0.5})))
 
 
 @pytest.mark.parametrize("objective", ["completion", "all-tokens"])
 def test_a_row_over_the_window_is_refused(tokenizer: PreTrainedTokenizerFast, objective: str) -> None:
     row = ROW.model_copy(update={"example": Example(messages=(ASK, ANSWER))})
     task = DecoderTask(TaskSettings(type="chat"))
-    size = len(token_ids(tokenizer, render(tokenizer, (ASK, ANSWER), ask=False)))
+    size = len(token_ids(tokenizer, render_conversation(tokenizer, (ASK, ANSWER), ask=False)))
     (piece,) = task.encode(row, tokenizer, window=size, objective=objective)
     assert len(piece.ids) == size
     assert (piece.supervised == size - 1) == (objective == "all-tokens")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tunesmith.data.croissant import sources_of
+from tunesmith.data.croissant import croissant_sources
 from tunesmith.errors import DataError, IntegrityBroken
 from tunesmith.recipe import SourceSettings
 
@@ -48,13 +48,13 @@ def write(folder: Path, *files: dict[str, Any], **changes: Any) -> Path:
 
 
 def one(folder: Path, *files: dict[str, Any], own: dict[str, Any] | None = None, **changes: Any) -> SourceSettings:
-    (found,) = sources_of(write(folder, *files, **changes), own=own or {}, roots=(folder,))
+    (found,) = croissant_sources(write(folder, *files, **changes), own=own or {}, roots=(folder,))
     return found
 
 
 def refused(folder: Path, *files: dict[str, Any], **changes: Any) -> str:
     with pytest.raises(DataError) as caught:
-        sources_of(write(folder, *files, **changes), roots=(folder,))
+        croissant_sources(write(folder, *files, **changes), roots=(folder,))
     assert caught.value.where.startswith(str(folder / "croissant.json"))
     return caught.value.what
 
@@ -190,7 +190,7 @@ def test_changed_bytes_break_it(tmp_path: Path) -> None:
     path = write(tmp_path)
     (tmp_path / "rows.jsonl").write_bytes(ROWS + b" ")
     with pytest.raises(IntegrityBroken, match=r"rows\.jsonl is not the file described: SHA-256 [0-9a-f]{64}"):
-        sources_of(path)
+        croissant_sources(path)
 
 
 @pytest.mark.parametrize(
@@ -248,9 +248,9 @@ def test_what_is_no_croissant_at_all(tmp_path: Path, text: str) -> None:
     path = tmp_path / "croissant.json"
     path.write_text(text)
     with pytest.raises(DataError):
-        sources_of(path)
+        croissant_sources(path)
     with pytest.raises(DataError, match="no such file"):
-        sources_of(tmp_path / "none.json")
+        croissant_sources(tmp_path / "none.json")
 
 
 @pytest.mark.parametrize("version", ["http://mlcommons.org/croissant/1.0", "http://mlcommons.org/croissant/1.1"])
@@ -331,13 +331,13 @@ def test_a_file_is_picked_by_name_and_split(tmp_path: Path) -> None:
         ),
     )
     path = write(tmp_path, *files)
-    assert [one.path for one in sources_of(path, roots=(tmp_path,))] == ["rows.jsonl", "held out.jsonl"]
-    assert [one.path for one in sources_of(path, split="test", roots=(tmp_path,))] == ["held out.jsonl"]
+    assert [one.path for one in croissant_sources(path, roots=(tmp_path,))] == ["rows.jsonl", "held out.jsonl"]
+    assert [one.path for one in croissant_sources(path, split="test", roots=(tmp_path,))] == ["held out.jsonl"]
     for name in ("held out.jsonl", "held%20out.jsonl", "id-of-held out.jsonl"):
-        (picked,) = sources_of(path, own={"path": name}, roots=(tmp_path,))
+        (picked,) = croissant_sources(path, own={"path": name}, roots=(tmp_path,))
         assert picked.path == "held out.jsonl"
     with pytest.raises(DataError, match="no file of it fits"):
-        sources_of(path, split="train", own={"path": "held out.jsonl"})
+        croissant_sources(path, split="train", own={"path": "held out.jsonl"})
 
 
 def test_where_files_are_looked_for(tmp_path: Path) -> None:
@@ -348,9 +348,11 @@ def test_where_files_are_looked_for(tmp_path: Path) -> None:
     path = write(release, file_object(contentUrl="sub/rows.jsonl"))
     (release / "rows.jsonl").unlink()
     (data / "sub" / "rows.jsonl").write_bytes(ROWS)
-    assert [one.path for one in sources_of(path, roots=(tmp_path / "none", data))] == ["sub/rows.jsonl"]
+    assert [one.path for one in croissant_sources(path, roots=(tmp_path / "none", data))] == ["sub/rows.jsonl"]
     beside = write(release)
-    assert [one.path for one in sources_of(beside, roots=(data,))] == [(release / "rows.jsonl").resolve().as_posix()]
+    assert [one.path for one in croissant_sources(beside, roots=(data,))] == [
+        (release / "rows.jsonl").resolve().as_posix()
+    ]
 
 
 def changed(value: Any, odd: Any) -> list[Any]:
@@ -388,10 +390,10 @@ def test_any_part_can_be_odd(tmp_path: Path, odd: Any) -> None:
         name={"en": "n"},
     )
     document = json.loads(path.read_bytes())
-    assert sources_of(path, roots=(tmp_path,))[0].generator == "m"
+    assert croissant_sources(path, roots=(tmp_path,))[0].generator == "m"
     for other in changed(document, odd):
         path.write_text(json.dumps(other))
         try:
-            assert sources_of(path, roots=(tmp_path,))
+            assert croissant_sources(path, roots=(tmp_path,))
         except (DataError, IntegrityBroken) as error:
             assert str(tmp_path) in error.where

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tunesmith.data.croissant import described
+from tunesmith.data.croissant import expand_source
 from tunesmith.errors import DataError, IntegrityBroken
 from tunesmith.recipe import SourceSettings
 
@@ -36,12 +36,12 @@ def write(folder: Path, *names: str, **changes: Any) -> Path:
 
 def of(folder: Path, *roots: Path, **own: Any) -> tuple[tuple[SourceSettings, dict[str, str]], ...]:
     spec = SourceSettings(croissant="croissant.json", **own)
-    return described(spec, split="train", roots=roots or (folder,))
+    return expand_source(spec, split="train", roots=roots or (folder,))
 
 
 def test_a_source_with_a_path_stands_for_itself() -> None:
     spec = SourceSettings(path="a/*.jsonl", license="MIT")
-    assert described(spec, split="train", roots=()) == ((spec, {}),)
+    assert expand_source(spec, split="train", roots=()) == ((spec, {}),)
 
 
 def test_every_file_is_a_source_and_path_picks_one(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.endings import CODE, ENDINGS, SIGNS, endings, opened
+from tunesmith.detect.truncation import CODE_SIGNS, CODE_SYNTAX, TEXT_ENDINGS, classify_endings, unclosed_bracket
 
 KNOWN = [
     ("It left on Monday and will be with you by Friday.", "marked"),
@@ -44,19 +44,19 @@ KNOWN = [
 
 @pytest.mark.parametrize(("text", "expected"), KNOWN)
 def test_known_endings(text: str | None, expected: str) -> None:
-    (place,) = endings(pa.array([text], type=pa.string())).to_pylist()
-    assert ENDINGS[place] == expected
+    (place,) = classify_endings(pa.array([text], type=pa.string())).to_pylist()
+    assert TEXT_ENDINGS[place] == expected
 
 
 def test_a_column_is_its_texts_one_by_one_and_white_space_around_does_not_count() -> None:
     texts = [text for text, _ in KNOWN]
     spaced = [None if text is None else f"{text}\n \n" for text in texts]
-    assert endings(pa.array(spaced)).to_pylist() == [ENDINGS.index(expected) for _, expected in KNOWN]
+    assert classify_endings(pa.array(spaced)).to_pylist() == [TEXT_ENDINGS.index(expected) for _, expected in KNOWN]
 
 
 @given(st.text(" ab1(){};:=<>!-_$@~|^/*+\\\n", max_size=20))
 def test_no_code_without_its_signs(line: str) -> None:
-    assert SIGNS.search(line) is not None or CODE.search(line) is None or "->" in line
+    assert CODE_SIGNS.search(line) is not None or CODE_SYNTAX.search(line) is None or "->" in line
 
 
 @pytest.mark.parametrize(
@@ -72,4 +72,4 @@ def test_no_code_without_its_signs(line: str) -> None:
     ],
 )
 def test_brackets_left_open(line: str, expected: str) -> None:
-    assert opened(line) == expected
+    assert unclosed_bracket(line) == expected

@@ -6,7 +6,7 @@ import pytest
 
 from tunesmith.artifacts import Example, message
 from tunesmith.data.examples import ExampleReader, read_examples
-from tunesmith.data.format import Misfit
+from tunesmith.data.format import InvalidRow
 from tunesmith.errors import DataError, Misuse
 
 GOOD = b'{"text": "a", "label": "b"}\n'
@@ -14,7 +14,7 @@ GOOD = b'{"text": "a", "label": "b"}\n'
 
 def misfits(path: Path, **options: str) -> list[tuple[int, str]]:
     found = read_examples(path, path.name, format_name=options.pop("format", None), columns=options)
-    return [(one.line, one.reason) for one in found if isinstance(one, Misfit)]
+    return [(one.line, one.reason) for one in found if isinstance(one, InvalidRow)]
 
 
 def test_reading_goes_on_after_each_row_that_does_not_fit(tmp_path: Path) -> None:
@@ -35,9 +35,9 @@ def test_reading_goes_on_after_each_row_that_does_not_fit(tmp_path: Path) -> Non
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"".join(lines))
     found = list(read_examples(path, path.name))
-    kept = [one for one in found if not isinstance(one, Misfit)]
+    kept = [one for one in found if not isinstance(one, InvalidRow)]
     assert [(line, example) for line, example, _ in kept] == [(n, Example(text="a", labels=("b",))) for n in (1, 12)]
-    assert [(one.line, one.reason) for one in found if isinstance(one, Misfit)] == [
+    assert [(one.line, one.reason) for one in found if isinstance(one, InvalidRow)] == [
         (2, "broken JSON: Expecting property name enclosed in double quotes at column 2"),
         (3, "the column 'label' must hold text, found null"),
         (4, "mixed formats: this row is prompt-completion, the rows from line 1 on are labelled-text"),
@@ -65,7 +65,7 @@ def test_the_format_is_that_of_the_first_row_one_fits(tmp_path: Path) -> None:
     path.write_bytes(b'{"x": 1}\n' + GOOD + b'{"text": "a"}\n')
     reader = ExampleReader(None, {})
     assert reader.format_id == ""
-    assert isinstance(reader.read(1, {"x": 1}), Misfit)
+    assert isinstance(reader.read(1, {"x": 1}), InvalidRow)
     assert reader.format_id == ""
     assert reader.read(2, {"text": "a", "label": "b"}) == Example(text="a", labels=("b",))
     assert reader.format_id == "labelled-text"
@@ -82,10 +82,10 @@ def test_the_first_row_settles_the_direction_of_a_translation(tmp_path: Path) ->
         '{"translation": {"en": "hi", "de": "yo"}}\n{"translation": {"de": "yo", "en": "hi"}}\n{"translation": {"en": "hi"}}\n'
     )
     found = list(read_examples(path, path.name))
-    assert [one[1].messages for one in found if not isinstance(one, Misfit)] == [
+    assert [one[1].messages for one in found if not isinstance(one, InvalidRow)] == [
         (message("user", "hi"), message("assistant", "yo"))
     ] * 2
-    assert found[2] == Misfit(3, "there is no text in 'de'; the row has 'en'")
+    assert found[2] == InvalidRow(3, "there is no text in 'de'; the row has 'en'")
 
 
 def test_a_source_column_that_is_a_text_is_no_right() -> None:
@@ -118,5 +118,5 @@ def test_what_is_wrong_with_the_source_is_said_at_once(tmp_path: Path) -> None:
 def test_other_containers_go_on_too(name: str, data: bytes, reasons: list[tuple[int, str]], tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(data)
     found = list(read_examples(tmp_path / name, name))
-    assert [(one.line, one.reason) for one in found if isinstance(one, Misfit)] == reasons
+    assert [(one.line, one.reason) for one in found if isinstance(one, InvalidRow)] == reasons
     assert isinstance(found[-1], tuple)

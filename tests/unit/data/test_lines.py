@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from tunesmith.artifacts import Example, Rights, Row, message
 from tunesmith.data.examples import ExampleReader
-from tunesmith.data.format import Misfit
-from tunesmith.data.lines import Content, Line, RecordReader, content_of, plain_content, rows_of
-from tunesmith.data.own_rights import OwnRights
+from tunesmith.data.format import InvalidRow
+from tunesmith.data.read_row import Content, RowReader, StreamedRow, example_content, plain_message_content, to_rows
+from tunesmith.data.row_rights import RowRightsReader
 from tunesmith.recipe import SourceSettings
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=9)
@@ -18,16 +18,16 @@ TURNS = st.lists(st.tuples(TEXT, st.sampled_from(["system", "user", "assistant",
 TURN = {"role": "user", "content": "hi"}
 
 
-def reader(columns: dict[str, str] | None = None) -> RecordReader:
+def reader(columns: dict[str, str] | None = None) -> RowReader:
     spec = SourceSettings(path="a.jsonl", columns=columns or {}, license="MIT")
-    return RecordReader(ExampleReader(None, spec.columns), OwnRights("a.jsonl", spec, str), spec.columns)
+    return RowReader(ExampleReader(None, spec.columns), RowRightsReader("a.jsonl", spec, str), spec.columns)
 
 
 @given(TURNS)
 def test_plain_turns_are_those_of_their_example(turns: list[tuple[str, Any]]) -> None:
     example = Example(messages=tuple(message(role, text) for text, role in turns))
-    content = plain_content(turns)
-    assert content == content_of(example)
+    content = plain_message_content(turns)
+    assert content == example_content(example)
     assert content.example.encode() == example.canonical()
 
 
@@ -36,7 +36,7 @@ def first_and_second(record: dict[str, Any], columns: dict[str, str] | None = No
     plain: dict[str, Any] = {"messages": [TURN]} if "messages" in record else {"prompt": "a", "completion": "b"}
     behind = reader(columns)
     for _ in range(2):
-        assert not isinstance(behind.read(1, {**dict.fromkeys(record), **plain}), Misfit)
+        assert not isinstance(behind.read(1, {**dict.fromkeys(record), **plain}), InvalidRow)
     return reader(columns).read(7, record), behind.read(7, record)
 
 
@@ -80,8 +80,8 @@ RECORDS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("record", RECORDS, ids=repr)
 def test_behind_a_plain_row_every_row_is_read_as_it_is_alone(record: dict[str, Any]) -> None:
     alone, behind = first_and_second(record)
-    if isinstance(alone, Misfit) and "no format fits" in alone.reason:
-        assert isinstance(behind, Misfit)
+    if isinstance(alone, InvalidRow) and "no format fits" in alone.reason:
+        assert isinstance(behind, InvalidRow)
     else:
         assert behind == alone
 
@@ -103,7 +103,7 @@ def test_the_rights_of_the_short_way_are_one_value() -> None:
 
 def test_a_person_is_looked_at_in_every_row() -> None:
     spec = SourceSettings(path="a.jsonl", subject="who")
-    one = RecordReader(ExampleReader(None, {}), OwnRights("a.jsonl", spec, str.upper), {})
+    one = RowReader(ExampleReader(None, {}), RowRightsReader("a.jsonl", spec, str.upper), {})
     subjects = [one.read(1, {"messages": [TURN], "who": who})[1].subject for who in ("ann", "bo", "")]  # type: ignore[index, union-attr]
     assert subjects == ["ANN", "BO", None]
 
@@ -118,10 +118,10 @@ def test_a_person_is_looked_at_in_every_row() -> None:
     ],
 )
 def test_what_columns_are_given_of_other_examples(example: Example, content: tuple[Any, ...]) -> None:
-    assert content_of(example) == Content(*content, example.canonical().decode())
+    assert example_content(example) == Content(*content, example.canonical().decode())
 
 
 def test_lines_are_rows_again() -> None:
     example = Example(messages=(message("user", "é\n"),))
     row = Row(row_id="1", file="a.jsonl", line=3, example=example, rights=Rights(license="MIT"))
-    assert list(rows_of([Line("1", "a.jsonl", 3, *content_of(example), row.rights)])) == [row]
+    assert list(to_rows([StreamedRow("1", "a.jsonl", 3, *example_content(example), row.rights)])) == [row]

@@ -6,9 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data import ngrams
-from tunesmith.data.ngrams import FACTOR, MARKED, SPACES, grams_of, rolled, tokens_in, words_in, words_of
-from tunesmith.data.normal import normal
+from tunesmith.text import ngrams
+from tunesmith.text.ngrams import (
+    HASH_BASE,
+    SEPARATOR_CHARACTERS,
+    WORDS_AND_SIGNS,
+    hash_normalized_words,
+    hash_tokens,
+    hash_words,
+    ngram_hashes,
+    rolling_hashes,
+)
+from tunesmith.text.normalize import normalize
 
 TEXTS = st.lists(
     st.one_of(st.none(), st.lists(st.sampled_from("ab c dé 漢".split()), max_size=9).map(" ".join)), max_size=6
@@ -17,7 +26,7 @@ TEXTS = st.lists(
 
 @given(TEXTS, st.integers(1, 4))
 def test_runs_are_equal_exactly_when_their_words_are(texts: list[str | None], length: int) -> None:
-    grams = grams_of(words_of(pa.array(texts, type=pa.string())), length)
+    grams = ngram_hashes(hash_normalized_words(pa.array(texts, type=pa.string())), length)
     found = [
         (number, " ".join((texts[text] or "").split(" ")[place : place + length]))
         for number, text, place in zip(grams.numbers.tolist(), grams.texts.tolist(), grams.places.tolist(), strict=True)
@@ -32,7 +41,7 @@ def test_runs_are_equal_exactly_when_their_words_are(texts: list[str | None], le
 
 
 def test_numbers_are_the_same_in_every_process() -> None:
-    grams = grams_of(words_of(pa.array(["one two three"])), 2)
+    grams = ngram_hashes(hash_normalized_words(pa.array(["one two three"])), 2)
     assert [hex(number) for number in grams.numbers.tolist()] == ["0xf485c4291fa12c80", "0x519ea2604d0c4add"]
 
 
@@ -43,30 +52,30 @@ ANY = st.lists(
 
 @given(ANY)
 def test_words_of_texts_as_they_stand_are_those_of_their_normal_forms(texts: list[str | None]) -> None:
-    words = words_in(pa.array(texts, type=pa.string()))
-    normals = [normal(text or "").split() for text in texts]
+    words = hash_words(pa.array(texts, type=pa.string()))
+    normals = [normalize(text or "").split() for text in texts]
     assert numpy.diff(words.starts).tolist() == [len(one) for one in normals]
     flat = [word for one in normals for word in one]
     pairs = set(zip(flat, words.numbers.tolist(), strict=True))
     assert len(pairs) == len(set(flat)) == len(set(words.numbers.tolist()))
 
 
-@pytest.mark.parametrize("sign", SPACES)
+@pytest.mark.parametrize("sign", SEPARATOR_CHARACTERS)
 def test_signs_that_are_taken_for_spaces_part_words_in_the_normal_form_too(sign: str) -> None:
-    assert normal(f"a{sign}b") == "a b"
+    assert normalize(f"a{sign}b") == "a b"
 
 
 @given(st.lists(st.text("ab c", max_size=12), max_size=8), st.integers(1, 40))
 def test_chunks_do_not_show(texts: list[str], chunk: int) -> None:
-    whole = words_in(pa.array(texts, type=pa.string()))
+    whole = hash_words(pa.array(texts, type=pa.string()))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ngrams, "CHUNK", chunk)
-        cut = words_in(pa.array(texts, type=pa.string()))
+        patch.setattr(ngrams, "MAX_CHUNK_BYTES", chunk)
+        cut = hash_words(pa.array(texts, type=pa.string()))
     assert (whole.numbers.tolist(), whole.starts.tolist()) == (cut.numbers.tolist(), cut.starts.tolist())
 
 
 def test_tokens_keep_signs_and_strange_characters_apart_from_words() -> None:
-    words = tokens_in(pa.array(["a|| b, ||É😀x", "A ||"]), MARKED)
+    words = hash_tokens(pa.array(["a|| b, ||É😀x", "A ||"]), WORDS_AND_SIGNS)
     assert numpy.diff(words.starts).tolist() == [7, 2]
     first = words.numbers.tolist()
     assert first[0] == first[7] and first[1] == first[4] == first[8]
@@ -75,11 +84,11 @@ def test_tokens_keep_signs_and_strange_characters_apart_from_words() -> None:
 
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=20), st.integers(1, 13))
 def test_rolled_numbers_are_the_polynomial(numbers: list[int], length: int) -> None:
-    made = rolled(numpy.array(numbers, dtype=numpy.uint64), length).tolist()
+    made = rolling_hashes(numpy.array(numbers, dtype=numpy.uint64), length).tolist()
     expected = []
     for at in range(len(numbers) - length + 1):
         value = 0
         for number in numbers[at : at + length]:
-            value = (value * int(FACTOR) + number) % 2**64
+            value = (value * int(HASH_BASE) + number) % 2**64
         expected.append(value)
     assert made == expected

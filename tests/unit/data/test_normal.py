@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.normal import _CHARACTERS, normal, without_frames
+from tunesmith.text.normalize import _CHARACTER_TABLE, normalize, strip_shared_affixes
 
 
 def stripped(texts: list[str], files: list[str]) -> list[str]:
     """In chunks, as large tables come."""
     chunks = [pa.array(part, type=pa.string()) for part in (texts[:7], texts[7:])]
-    made: list[str] = without_frames(pa.chunked_array(chunks), pa.chunked_array([pa.array(files)])).to_pylist()
+    made: list[str] = strip_shared_affixes(pa.chunked_array(chunks), pa.chunked_array([pa.array(files)])).to_pylist()
     return made
 
 
@@ -30,8 +30,8 @@ def stripped(texts: list[str], files: list[str]) -> list[str]:
     ],
 )
 def test_normal(text: str, expected: str) -> None:
-    assert normal(text) == expected
-    assert normal(expected) == expected
+    assert normalize(text) == expected
+    assert normalize(expected) == expected
 
 
 def test_a_template_of_a_whole_file_is_taken_off_in_every_file() -> None:
@@ -52,4 +52,4 @@ def test_few_rows_short_beginnings_and_pure_frames_stay() -> None:
 
 @given(st.text(st.characters(max_codepoint=127)))
 def test_the_short_way_for_ascii_is_the_long_way(text: str) -> None:
-    assert normal(text) == " ".join(text.casefold().translate(_CHARACTERS).split())
+    assert normalize(text) == " ".join(text.casefold().translate(_CHARACTER_TABLE).split())

@@ -4,13 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.openings import Opening
+from tunesmith.chat.answer_prefix import AnswerPrefixFilter
 
 THOUGHT = "<think>\n\n</think>"
 
 
 def through(words: str, pieces: list[str]) -> str:
-    start = Opening(words, open=bool(words))
+    start = AnswerPrefixFilter(words, open=bool(words))
     return "".join([*(start.add(piece) for piece in pieces), start.rest()])
 
 
@@ -45,7 +45,7 @@ def test_how_a_text_is_cut_does_not_matter(text: str, sizes: list[int]) -> None:
 
 
 def test_nothing_of_the_words_is_shown_while_they_come() -> None:
-    start = Opening(THOUGHT)
+    start = AnswerPrefixFilter(THOUGHT)
     assert [start.add(piece) for piece in ("<think>", "\n\n", "</think>", "\n\n", "Tues", " day")] == [
         "", "", "", "", "Tues", " day",
     ]  # fmt: skip

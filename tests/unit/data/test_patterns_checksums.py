@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from tunesmith.data.patterns import americas, asia_pacific_africa, contact, documents, europe, money, wallets
-from tunesmith.data.patterns.checksums import is_date, luhn, mod11_2, mod11_10, mod97, verhoeff
-from tunesmith.data.patterns.keccak import keccak256
+from tunesmith.detect.patterns import americas, asia_pacific_africa, contact, documents, europe, money, wallets
+from tunesmith.detect.patterns.checksums import is_date, luhn, mod11_2, mod11_10, mod97, verhoeff
+from tunesmith.detect.patterns.keccak import keccak256
 
 Valid = Callable[[str], bool]
 
@@ -67,13 +67,13 @@ EXAMPLES: list[tuple[Valid, str]] = [
     (asia_pacific_africa.resident_cn, "11010519491231002X"),  # GB 11643-1999, annex
     (asia_pacific_africa.hkid, "A1234563"),  # Immigration Department, Hong Kong
     (asia_pacific_africa.hkid, "AB9876543"),
-    (asia_pacific_africa.taiwan, "A123456789"),
+    (asia_pacific_africa.taiwan_id, "A123456789"),
     (asia_pacific_africa.nric, "S1234567D"),
     (asia_pacific_africa.nric, "F1234567N"),
     (asia_pacific_africa.my_number, "123456789018"),  # Ordinance 85 of 2014, Ministry of Internal Affairs, Japan
-    (asia_pacific_africa.thai, "1234567890121"),
-    (asia_pacific_africa.kimlik, "10000000146"),  # Nüfus ve Vatandaşlık İşleri
-    (asia_pacific_africa.south_african, "8001015009087"),
+    (asia_pacific_africa.thai_id, "1234567890121"),
+    (asia_pacific_africa.turkish_id, "10000000146"),  # Nüfus ve Vatandaşlık İşleri
+    (asia_pacific_africa.south_african_id, "8001015009087"),
     (documents.vin, "1M8GDM9AXKP042788"),  # 49 CFR 565.15, worked example
     (wallets.base58check, "1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa"),  # block 0 of Bitcoin
     (wallets.bech32, "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"),  # BIP 173

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunesmith.data.patterns import PERSONAL, find, mask
+from tunesmith.detect.patterns import PERSONAL, find_hits, mask_hits
 
 FOUND = [
     ("mail o'brien@example.org now", "mail [email] now"),
@@ -184,19 +184,19 @@ MISSED = [
 
 @pytest.mark.parametrize(("text", "masked"), FOUND)
 def test_found_exactly(text: str, masked: str) -> None:
-    assert mask(text, PERSONAL) == masked
+    assert mask_hits(text, PERSONAL) == masked
 
 
 @pytest.mark.parametrize("text", MISSED)
 def test_near_misses_are_left_alone(text: str) -> None:
-    assert find(text, PERSONAL) == []
+    assert find_hits(text, PERSONAL) == []
 
 
 def test_every_kind_has_a_text_in_which_it_is_found() -> None:
-    kinds = {hit.kind for text, _ in FOUND for hit in find(text, PERSONAL)}
+    kinds = {hit.kind for text, _ in FOUND for hit in find_hits(text, PERSONAL)}
     assert kinds == {pattern.kind for pattern in PERSONAL}
 
 
 def test_every_pattern_finds_something_by_itself() -> None:
     for pattern in PERSONAL:
-        assert any(find(text, (pattern,)) for text, _ in FOUND), pattern.regex
+        assert any(find_hits(text, (pattern,)) for text, _ in FOUND), pattern.regex

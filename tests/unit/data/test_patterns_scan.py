@@ -10,8 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.data.patterns import HITS, PERSONAL, SECRETS, Hit, Pattern, find, gate, hits_of, mask, scan
-from tunesmith.data.patterns.gates import needs_digit, one_of
+from tunesmith.detect.patterns import (
+    HITS_TYPE,
+    PERSONAL,
+    SECRETS,
+    Hit,
+    Pattern,
+    find_hits,
+    mask_hits,
+    prefilter_regex,
+    scan,
+    scan_column,
+)
+from tunesmith.detect.patterns.prefilter import any_prefilter_regex, needs_digit
 from tunesmith.errors import MachineFailure
 
 EVERY = (*PERSONAL, *SECRETS)
@@ -46,13 +57,13 @@ def flat(found: pa.Array) -> list[list[Hit]]:
 @given(st.lists(texts(), min_size=1, max_size=4))
 @settings(max_examples=80, deadline=None)
 def test_hits_are_those_of_every_pattern(pack: tuple[Pattern, ...], column: list[str]) -> None:
-    assert flat(hits_of(pa.array(column, type=pa.string()), pack)) == [find(text, pack) for text in column]
+    assert flat(scan_column(pa.array(column, type=pa.string()), pack)) == [find_hits(text, pack) for text in column]
 
 
 @given(st.lists(st.text(max_size=60), max_size=4))
 @settings(max_examples=50, deadline=None)
 def test_hits_of_any_text(column: list[str]) -> None:
-    assert flat(hits_of(pa.array(column, type=pa.string()), LOOSE)) == [find(text, LOOSE) for text in column]
+    assert flat(scan_column(pa.array(column, type=pa.string()), LOOSE)) == [find_hits(text, LOOSE) for text in column]
 
 
 @pytest.mark.parametrize("number", range(len(EVERY)))
@@ -62,7 +73,7 @@ def test_each_pattern_s_own_matches_pass_its_gates(number: int) -> None:
     @given(matches_of(pattern.regex))
     @settings(max_examples=3, deadline=None, database=None, derandomize=True)
     def passes(text: str) -> None:
-        assert flat(hits_of(pa.array([text]), (pattern,))) == [find(text, (pattern,))]
+        assert flat(scan_column(pa.array([text]), (pattern,))) == [find_hits(text, (pattern,))]
 
     passes()
 
@@ -71,7 +82,7 @@ def test_every_gate_is_narrow() -> None:
     """A gate that ordinary words pass would cost every text an exact search."""
     words = "The Parcel left our depot on Monday; your team, and 3 others, will see it in 14 days (or 2 weeks)."
     for pattern in EVERY:
-        assert scan.re2.search(gate(pattern), words) is None, pattern.regex
+        assert scan.re2.search(prefilter_regex(pattern), words) is None, pattern.regex
 
 
 @pytest.mark.parametrize(
@@ -94,56 +105,58 @@ def test_every_gate_is_narrow() -> None:
     ],
 )
 def test_a_gate_drops_what_can_only_forbid_and_is_cut_where_anything_may_stand(regex: str, expected: str) -> None:
-    assert gate(Pattern("kind", regex)) == expected
+    assert prefilter_regex(Pattern("kind", regex)) == expected
 
 
 def test_no_pattern_has_a_class_that_the_engines_read_differently() -> None:
     for pattern in EVERY:
         assert not re.search(r"\\[WSDBs]|\[\^[^\]]*\\[swd]", pattern.regex), pattern.regex
-        assert not re.search(r"\(\?<?[=!]|\\b", gate(pattern)), gate(pattern)
+        assert not re.search(r"\(\?<?[=!]|\\b", prefilter_regex(pattern)), prefilter_regex(pattern)
 
 
 def test_packs_are_found_each_by_itself_and_null_has_no_hits() -> None:
     column = pa.chunked_array([["call 07700 900123", None], ["", "password: Tr0ub4dor&3 of a@example.org"]])
     for kind in (pa.string(), pa.large_string()):
-        found = hits_of(column.combine_chunks().cast(kind), PERSONAL, SECRETS)
-        assert found.type == HITS
+        found = scan_column(column.combine_chunks().cast(kind), PERSONAL, SECRETS)
+        assert found.type == HITS_TYPE
         assert flat(found) == [
             [Hit(5, 17, "phone")],
             [],
             [],
             [Hit(10, 21, "password"), Hit(25, 38, "email")],
         ]
-    assert len(hits_of(pa.array([], type=pa.string()), PERSONAL)) == 0
+    assert len(scan_column(pa.array([], type=pa.string()), PERSONAL)) == 0
 
 
 def test_offsets_are_characters_not_bytes() -> None:
-    assert flat(hits_of(pa.array(["über 😀 a@example.org"]), PERSONAL)) == [[Hit(7, 20, "email")]]
+    assert flat(scan_column(pa.array(["über 😀 a@example.org"]), PERSONAL)) == [[Hit(7, 20, "email")]]
 
 
 def test_a_slice_is_read_from_its_own_start() -> None:
     column = pa.array(["a@example.org", "none", "ring 07700 900123"])
-    assert flat(hits_of(column.slice(1), PERSONAL)) == [[], [Hit(5, 17, "phone")]]
+    assert flat(scan_column(column.slice(1), PERSONAL)) == [[], [Hit(5, 17, "phone")]]
 
 
 def test_an_automaton_that_gives_up_is_an_error_not_silence(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = scan._gate((PERSONAL,))
+    known = scan._build_prefilter((PERSONAL,))
     for number, family in enumerate(known.families):
         families = list(known.families)
         families[number] = replace(family, match=lambda _: None)
-        monkeypatch.setattr(scan, "_gate", lambda _, families=families: replace(known, families=tuple(families)))
+        monkeypatch.setattr(
+            scan, "_build_prefilter", lambda _, families=families: replace(known, families=tuple(families))
+        )
         with pytest.raises(MachineFailure, match="ran out of memory"):
-            hits_of(pa.array(["", "SSN 1 is my passport"]), PERSONAL)
+            scan_column(pa.array(["", "SSN 1 is my passport"]), PERSONAL)
 
 
 @given(st.lists(texts(), min_size=1, max_size=3))
 @settings(max_examples=80, deadline=None)
 def test_a_text_that_holds_a_gate_of_a_family_is_let_through_alone_and_among_others(column: list[str]) -> None:
-    for family in scan._gate((LOOSE,)).families:
-        read = scan._Column(pa.array(column))
-        held = {number for number, text in enumerate(read.raw) if scan._told(family.match, text)}
+    for family in scan._build_prefilter((LOOSE,)).families:
+        read = scan._TextColumn(pa.array(column))
+        held = {number for number, text in enumerate(read.raw) if scan._matched_gates(family.match, text)}
         assert set(family.numbers(read)) >= (held & set(read.digits) if family.digits else held)
-        alone = [bool(family.numbers(scan._Column(pa.array([text])))) for text in column]
+        alone = [bool(family.numbers(scan._TextColumn(pa.array([text])))) for text in column]
         assert all(alone[number] for number in held if not family.digits or number in read.digits)
 
 
@@ -181,13 +194,16 @@ def test_a_digit_is_needed_where_a_part_that_must_be_there_is_one(regex: str, ne
 
 def test_one_expression_for_many_gates_has_the_edges_of_words_once() -> None:
     edge, end = "(?:^|[^A-Za-z])", "(?:[^A-Za-z]|$)"
-    assert one_of([f"{edge}a{end}", "x", f"{edge}b[0-9]", f"{edge}c|d{end}"]) == f"{edge}(?:(?:a|c|d){end}|b[0-9])|x"
-    assert one_of(["x", "y"]) == "x|y"
+    assert (
+        any_prefilter_regex([f"{edge}a{end}", "x", f"{edge}b[0-9]", f"{edge}c|d{end}"])
+        == f"{edge}(?:(?:a|c|d){end}|b[0-9])|x"
+    )
+    assert any_prefilter_regex(["x", "y"]) == "x|y"
 
 
 def test_a_word_has_an_edge_at_either_end_of_a_text() -> None:
-    match = scan._automaton(["(?:^|[^A-Za-z])pin(?:[^A-Za-z]|$)"])
-    assert [scan._told(match, text) for text in (b"pin", b"a pin", b"pin 1", b"spin", b"pint")] == [
+    match = scan._compile_set(["(?:^|[^A-Za-z])pin(?:[^A-Za-z]|$)"])
+    assert [scan._matched_gates(match, text) for text in (b"pin", b"a pin", b"pin 1", b"spin", b"pint")] == [
         [0],
         [0],
         [0],
@@ -211,14 +227,14 @@ def test_edges_of_texts_are_edges_of_words_among_others_too() -> None:
         ".org",
     ]
     column = [text for number in range(len(alone)) for text in (*alone[number:], *alone[:number])]
-    assert flat(hits_of(pa.array(column), PERSONAL, SECRETS)) == [
-        sorted([*find(text, PERSONAL), *find(text, SECRETS)]) for text in column
+    assert flat(scan_column(pa.array(column), PERSONAL, SECRETS)) == [
+        sorted([*find_hits(text, PERSONAL), *find_hits(text, SECRETS)]) for text in column
     ]
 
 
 def test_the_end_that_texts_are_given_may_stand_in_a_text() -> None:
-    stop = scan.STOP.decode()
-    assert flat(hits_of(pa.array([f"{stop}a@example.org{stop}", stop]), PERSONAL)) == [[Hit(3, 16, "email")], []]
+    stop = scan.END_MARK.decode()
+    assert flat(scan_column(pa.array([f"{stop}a@example.org{stop}", stop]), PERSONAL)) == [[Hit(3, 16, "email")], []]
 
 
 @pytest.mark.parametrize(
@@ -227,15 +243,15 @@ def test_the_end_that_texts_are_given_may_stand_in_a_text() -> None:
 def test_a_hostile_text_costs_no_more_than_its_length(unit: str) -> None:
     text = unit * (100_000 // len(unit))
     began = process_time()
-    hits_of(pa.array([text]), PERSONAL, SECRETS)
+    scan_column(pa.array([text]), PERSONAL, SECRETS)
     assert process_time() - began < 5
 
 
 def test_search_goes_on_inside_a_match_that_fails_its_check() -> None:
     pair = Pattern("pair", "[0-9]{2}", lambda text: 2 if text[0] == text[1] else 0)
-    assert find("1223", (pair,)) == [Hit(1, 3, "pair")]
+    assert find_hits("1223", (pair,)) == [Hit(1, 3, "pair")]
 
 
 def test_earlier_patterns_win_where_hits_overlap() -> None:
-    assert find("ab", (Pattern("b", "b"), Pattern("ab", "ab"))) == [Hit(1, 2, "b")]
-    assert mask("ab", (Pattern("b", "b"), Pattern("ab", "ab"))) == "a[b]"
+    assert find_hits("ab", (Pattern("b", "b"), Pattern("ab", "ab"))) == [Hit(1, 2, "b")]
+    assert mask_hits("ab", (Pattern("b", "b"), Pattern("ab", "ab"))) == "a[b]"

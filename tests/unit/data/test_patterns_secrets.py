@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tunesmith.data.patterns import SECRETS, find, mask
+from tunesmith.detect.patterns import SECRETS, find_hits, mask_hits
 
 HEX = "0123456789abcdef"
 MIXED = "aB3dE5gH7jK9mN1pQ2sT4vW6yZ8cF0xRuLiOeIkJ"
@@ -136,27 +136,27 @@ MISSED = [
 
 @pytest.mark.parametrize("kind", KEYS)
 def test_a_key_of_each_provider(kind: str) -> None:
-    assert mask(f"use {KEYS[kind]} here", SECRETS) == f"use [{kind}] here"
-    assert mask(f'key = "{KEYS[kind]}"', SECRETS) == f'key = "[{kind}]"'
+    assert mask_hits(f"use {KEYS[kind]} here", SECRETS) == f"use [{kind}] here"
+    assert mask_hits(f'key = "{KEYS[kind]}"', SECRETS) == f'key = "[{kind}]"'
 
 
 @pytest.mark.parametrize("kind", sorted(set(KEYS) - {"private-key", "jwt", "slack-token", "anthropic-key"}))
 def test_the_first_half_of_a_key_is_none(kind: str) -> None:
-    assert find(KEYS[kind][: len(KEYS[kind]) // 2], SECRETS) == []
+    assert find_hits(KEYS[kind][: len(KEYS[kind]) // 2], SECRETS) == []
 
 
 @pytest.mark.parametrize(("text", "masked"), AROUND)
 def test_what_stands_around_gives_it_away(text: str, masked: str) -> None:
-    assert mask(text, SECRETS) == masked
+    assert mask_hits(text, SECRETS) == masked
 
 
 @pytest.mark.parametrize("text", MISSED)
 def test_near_misses_are_left_alone(text: str) -> None:
-    assert find(text, SECRETS) == []
+    assert find_hits(text, SECRETS) == []
 
 
 def test_every_pattern_finds_something_by_itself() -> None:
     texts = [*KEYS.values(), *(text for text, _ in AROUND)]
     for pattern in SECRETS:
-        assert any(find(text, (pattern,)) for text in texts), pattern.regex
-    assert {hit.kind for text in texts for hit in find(text, SECRETS)} == {pattern.kind for pattern in SECRETS}
+        assert any(find_hits(text, (pattern,)) for text in texts), pattern.regex
+    assert {hit.kind for text in texts for hit in find_hits(text, SECRETS)} == {pattern.kind for pattern in SECRETS}

@@ -7,10 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.data.quality import GRAM, MARKED, RULES, SHARES, Flaw, Thresholds, copied, flaws, suspects
+from tunesmith.detect.quality import (
+    CHARACTER_RULES,
+    NGRAM_WORDS,
+    QUALITY_RULES,
+    SHARE_RULES,
+    Flaw,
+    QualityThresholds,
+    count_copied_words,
+    find_flaws,
+    suspect_texts,
+)
 
-USUAL = Thresholds()
-SMALL = Thresholds(repetition=0.3, lines=0.2, signs=0.3, gibberish=0.2, markup=1, words=8)
+USUAL = QualityThresholds()
+SMALL = QualityThresholds(repetition=0.3, lines=0.2, signs=0.3, gibberish=0.2, markup=1, words=8)
 LOOP = "the parcel is on its way to you and "
 
 KNOWN = [
@@ -28,19 +38,19 @@ KNOWN = [
 ]
 
 
-@pytest.mark.parametrize(("text", "expected"), KNOWN, ids=RULES)
+@pytest.mark.parametrize(("text", "expected"), KNOWN, ids=QUALITY_RULES)
 def test_known_flaws(text: str, expected: list[tuple[str, str]]) -> None:
     text = text if "signs" not in expected[0][0] else text + " " + text
-    found = flaws(text, USUAL)
+    found = find_flaws(text, USUAL)
     assert [flaw.rule for flaw in found] == [rule for rule, _ in expected]
     if "signs" not in expected[0][0]:
         assert [(flaw.rule, flaw.reason) for flaw in found] == expected
-    assert suspects(pa.array([text]), USUAL).tolist() == [2 if expected[0][0] in MARKED else 1]
+    assert suspect_texts(pa.array([text]), USUAL).tolist() == [2 if expected[0][0] in CHARACTER_RULES else 1]
 
 
 def test_where_a_flaw_stands() -> None:
-    assert flaws("At the cafÃ© there", USUAL) == [Flaw("mojibake", "1 runs of broken characters", 10, 12)]
-    assert flaws("no" + "o" * 20 + "!", USUAL)[0][2:] == (1, 22)
+    assert find_flaws("At the cafÃ© there", USUAL) == [Flaw("mojibake", "1 runs of broken characters", 10, 12)]
+    assert find_flaws("no" + "o" * 20 + "!", USUAL)[0][2:] == (1, 22)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +68,7 @@ def test_where_a_flaw_stands() -> None:
     ],
 )
 def test_good_texts(text: str) -> None:
-    assert flaws(text, USUAL) == []
+    assert find_flaws(text, USUAL) == []
 
 
 PIECES = [
@@ -85,22 +95,22 @@ PIECES = [
 
 @settings(max_examples=300)
 @given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join), st.sampled_from([USUAL, SMALL]))
-def test_no_text_with_a_flaw_is_passed_over(text: str, thresholds: Thresholds) -> None:
-    (suspect,) = suspects(pa.array([text]), thresholds).tolist()
-    assert flaws(text, thresholds, rules=((), SHARES, RULES)[suspect]) == flaws(text, thresholds)
+def test_no_text_with_a_flaw_is_passed_over(text: str, thresholds: QualityThresholds) -> None:
+    (suspect,) = suspect_texts(pa.array([text]), thresholds).tolist()
+    assert find_flaws(text, thresholds, rules=((), SHARE_RULES, QUALITY_RULES)[suspect]) == find_flaws(text, thresholds)
 
 
 def test_null_is_no_suspect_and_a_text_is_judged_alone() -> None:
     texts = [None, "", "ok", *(text for text, _ in KNOWN)]
-    alone = [suspects(pa.array([text], type=pa.string()), USUAL).tolist()[0] for text in texts]
-    assert suspects(pa.array(texts), USUAL).tolist() == alone
+    alone = [suspect_texts(pa.array([text], type=pa.string()), USUAL).tolist()[0] for text in texts]
+    assert suspect_texts(pa.array(texts), USUAL).tolist() == alone
     assert alone[:3] == [0] * 3
 
 
 @given(st.lists(st.sampled_from("ab"), max_size=24))
 def test_copied_words_stand_in_a_run_that_stood_there_before(words: list[str]) -> None:
-    grams = [tuple(words[at : at + GRAM]) for at in range(len(words) - GRAM + 1)]
+    grams = [tuple(words[at : at + NGRAM_WORDS]) for at in range(len(words) - NGRAM_WORDS + 1)]
     again = {at for at, gram in enumerate(grams) if gram in grams[:at]}
-    covered = {place for at in again for place in range(at, at + GRAM)}
-    assert copied(words) == len(covered)
-    assert len(words) - len(covered) >= (len(Counter(words)) if len(words) >= GRAM else 0)
+    covered = {place for at in again for place in range(at, at + NGRAM_WORDS)}
+    assert count_copied_words(words) == len(covered)
+    assert len(words) - len(covered) >= (len(Counter(words)) if len(words) >= NGRAM_WORDS else 0)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tunesmith.audit.references import find_references, read_items, read_works, references_digest
 from tunesmith.context import Context
-from tunesmith.data.references import digest_of_references, items_of, references, works_of
 from tunesmith.errors import DataError
 
 
@@ -29,30 +29,30 @@ def test_paths_are_below_the_data_root_or_else_beside_the_recipe(home: Context) 
     digest = write(home.data_root / "a.txt", "one")
     write(home.home / "a.txt", "two")
     other = write(home.home / "b.txt", "three")
-    found = references(["a.txt", "b.txt", "a.txt"], home)
+    found = find_references(["a.txt", "b.txt", "a.txt"], home)
     assert [(one.name, one.sha256) for one in found] == [("a.txt", digest), ("b.txt", other)]
 
 
 def test_folders_and_globs(home: Context) -> None:
     for name in ("w/b.md", "w/in/a.jsonl.gz", "w/c.bin"):
         write(home.home / name, '{"t": "x"}')
-    assert [one.name for one in references(["w"], home)] == ["w/b.md", "w/in/a.jsonl.gz"]
-    assert [one.name for one in references(["w/*.md"], home)] == ["w/b.md"]
+    assert [one.name for one in find_references(["w"], home)] == ["w/b.md", "w/in/a.jsonl.gz"]
+    assert [one.name for one in find_references(["w/*.md"], home)] == ["w/b.md"]
 
 
 @pytest.mark.parametrize("pattern", ["none.txt", "none/*.txt", "empty"])
 def test_what_is_missing_is_refused(home: Context, pattern: str) -> None:
     (home.home / "empty").mkdir(parents=True)
     with pytest.raises(DataError) as caught:
-        references([pattern], home)
+        find_references([pattern], home)
     assert pattern in str(caught.value)
 
 
 def test_items_of_records_have_every_text_and_its_line(home: Context) -> None:
     rows = [{"q": "Why?", "options": ["a", {"text": "b"}], "n": 3}, {"q": "How?"}]
     write(home.home / "b.jsonl.gz", "\n".join(json.dumps(row) for row in rows))
-    (file,) = references(["b.jsonl.gz"], home)
-    assert [(one.number, one.line, one.text) for one in items_of(file)] == [
+    (file,) = find_references(["b.jsonl.gz"], home)
+    assert [(one.number, one.line, one.text) for one in read_items(file)] == [
         (1, 1, "Why?"),
         (1, 1, "a"),
         (1, 1, "b"),
@@ -63,9 +63,12 @@ def test_items_of_records_have_every_text_and_its_line(home: Context) -> None:
 def test_items_of_a_plain_file_are_lines_and_a_work_is_the_whole(home: Context) -> None:
     text = "First line.\n\nThird.\n"
     write(home.home / "p.txt", text)
-    (file,) = references(["p.txt"], home)
-    assert [(one.line, one.start, one.text) for one in items_of(file)] == [(1, 0, "First line.\n"), (3, 13, "Third.\n")]
-    assert [one.text for one in works_of(file)] == [text]
+    (file,) = find_references(["p.txt"], home)
+    assert [(one.line, one.start, one.text) for one in read_items(file)] == [
+        (1, 0, "First line.\n"),
+        (3, 13, "Third.\n"),
+    ]
+    assert [one.text for one in read_works(file)] == [text]
 
 
 def test_broken_files_are_refused(home: Context) -> None:
@@ -73,17 +76,17 @@ def test_broken_files_are_refused(home: Context) -> None:
     (home.home / "l.txt").write_bytes(b"caf\xe9")
     (home.home / "z.txt.gz").write_bytes(b"\x1f\x8b broken")
     for name, what in (("e.txt", "empty"), ("l.txt", "not UTF-8"), ("z.txt.gz", "gzip")):
-        (file,) = references([name], home)
+        (file,) = find_references([name], home)
         with pytest.raises(DataError, match=what):
-            list(works_of(file))
+            list(read_works(file))
 
 
 def test_the_digest_knows_contents_and_order_but_no_names(home: Context) -> None:
     for name, text in (("a.txt", "one"), ("b.txt", "two"), ("c.txt", "one")):
         write(home.home / name, text)
-    assert digest_of_references(references(["a.txt", "b.txt"], home)) == digest_of_references(
-        references(["c.txt", "b.txt"], home)
+    assert references_digest(find_references(["a.txt", "b.txt"], home)) == references_digest(
+        find_references(["c.txt", "b.txt"], home)
     )
-    assert digest_of_references(references(["a.txt", "b.txt"], home)) != digest_of_references(
-        references(["b.txt", "a.txt"], home)
+    assert references_digest(find_references(["a.txt", "b.txt"], home)) != references_digest(
+        find_references(["b.txt", "a.txt"], home)
     )

@@ -7,7 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import array, compute
 
-from tunesmith.data.remnants import BOILER, BROKEN, HEADS, TAGS, boilerplate, broken, tags, without_code
+from tunesmith.detect.boilerplate import (
+    BOILERPLATE_REGEX,
+    MOJIBAKE_REGEX,
+    PAGE_REMNANT_GATE,
+    TAG_REGEX,
+    blank_code,
+    find_boilerplate,
+    find_mojibake,
+    find_tags,
+)
 
 FRAGMENTS = [
     *("ſubſcribe to our newſletter", "éas an AI model", "accept all cooKies"),
@@ -58,8 +67,8 @@ FRAGMENTS = [
 @settings(max_examples=400)
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=4).map("".join))
 def test_the_gate_lets_everything_through(text: str) -> None:
-    if BOILER.search(text) or BROKEN.search(text) or TAGS.search(text):
-        assert compute.match_substring_regex(array([text]), HEADS)[0].as_py(), text
+    if BOILERPLATE_REGEX.search(text) or MOJIBAKE_REGEX.search(text) or TAG_REGEX.search(text):
+        assert compute.match_substring_regex(array([text]), PAGE_REMNANT_GATE)[0].as_py(), text
 
 
 @pytest.mark.parametrize(
@@ -77,7 +86,7 @@ def test_the_gate_lets_everything_through(text: str) -> None:
     ],
 )
 def test_boilerplate(text: str, what: str | None) -> None:
-    found = boilerplate(text)
+    found = find_boilerplate(text)
     assert (found and found[0]) == what
 
 
@@ -95,23 +104,23 @@ def test_boilerplate(text: str, what: str | None) -> None:
 )
 def test_broken_characters_are_those_that_read_as_utf8(text: str, pieces: list[str]) -> None:
     """`text.encode("cp1252").decode("utf-8")` is what somebody wrote."""
-    assert [text[start:end] for start, end in broken(text)] == pieces
+    assert [text[start:end] for start, end in find_mojibake(text)] == pieces
 
 
 def test_every_word_that_was_read_in_the_wrong_encoding_is_found() -> None:
     for word in ("café", "naïve", "Größe", "it’s", "“so”", "señor", "garçon", "100 €", "x – y", "für", "crème"):
-        assert broken(word) == []
-        assert broken(word.encode().decode("cp1252", "ignore")) != [], word
+        assert find_mojibake(word) == []
+        assert find_mojibake(word.encode().decode("cp1252", "ignore")) != [], word
 
 
 def test_tags_and_references() -> None:
     text = "<p>One</p> &amp; <br> two < three > &c. <List<int>>"
-    assert [text[start:end] for start, end in tags(text)] == ["</p>", "&amp;", "<br>"]
+    assert [text[start:end] for start, end in find_tags(text)] == ["</p>", "&amp;", "<br>"]
 
 
 @given(st.text("ab `~$|\n{};=()\t<code>/", max_size=60))
 def test_blanked_text_keeps_its_places(text: str) -> None:
-    blank = without_code(text)
+    blank = blank_code(text)
     assert len(blank) == len(text)
     assert [at for at, one in enumerate(blank) if one == "\n"] == [at for at, one in enumerate(text) if one == "\n"]
     assert all(one in (text[at], " ") for at, one in enumerate(blank))
@@ -119,4 +128,4 @@ def test_blanked_text_keeps_its_places(text: str) -> None:
 
 def test_code_is_blanked_and_prose_is_not() -> None:
     text = "Do this:\n```\nrm -r x\n```\nor `ls`,\n    make x\nif you like it.\nreturn(x)\n| a | b |"
-    assert re.sub(r"\s+", " ", without_code(text)) == "Do this: or , if you like it. "
+    assert re.sub(r"\s+", " ", blank_code(text)) == "Do this: or , if you like it. "

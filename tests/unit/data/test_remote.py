@@ -16,7 +16,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from tunesmith import process
 from tunesmith.data import remote
 from tunesmith.data.examples import read_examples
-from tunesmith.data.files import DataFile, find
+from tunesmith.data.files import DataFile, find_files
 from tunesmith.errors import DataError, MachineFailure
 
 ROW = b'{"text": "a"}\n'
@@ -34,7 +34,7 @@ def memory() -> Iterator[MemoryFileSystem]:
 
 @pytest.fixture
 def fetch(tmp_path: Path) -> Any:
-    return partial(find, roots=[tmp_path], cache=tmp_path / "cache", network=True)
+    return partial(find_files, roots=[tmp_path], cache=tmp_path / "cache", network=True)
 
 
 def texts(files: list[DataFile]) -> list[str | None]:
@@ -43,7 +43,7 @@ def texts(files: list[DataFile]) -> list[str | None]:
 
 def test_a_fetched_file_lies_under_its_digest_and_keeps_its_name(memory: MemoryFileSystem, tmp_path: Path) -> None:
     memory.pipe_file("/sets/a.jsonl", ROW)
-    (file,) = find("memory://sets/a.jsonl", roots=[tmp_path], cache=tmp_path / "cache")
+    (file,) = find_files("memory://sets/a.jsonl", roots=[tmp_path], cache=tmp_path / "cache")
     assert (file.name, file.digest) == ("memory://sets/a.jsonl", f"sha256:{DIGEST}")
     assert file.path == tmp_path / "cache" / DIGEST
     assert texts([file]) == ["a"]
@@ -89,7 +89,7 @@ def test_a_file_is_fetched_again_only_when_it_has_changed(
 )
 def test_the_network_is_used_only_with_leave(url: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the recipe does not allow it\nhint: write `network: true`") as caught:
-        find(url, roots=[tmp_path], cache=tmp_path)
+        find_files(url, roots=[tmp_path], cache=tmp_path)
     assert caught.value.where == url.replace("u:pw@", "").replace("?key=1", "")
 
 

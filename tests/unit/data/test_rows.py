@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tunesmith.artifacts import Example, Message, Rights, Row, Text, message
 from tunesmith.context import Context
 from tunesmith.data import rows as module
-from tunesmith.data.rows import RowEncoder, canonical, each_row, keep_dataset, read_batches
+from tunesmith.data.rows import RowEncoder, canonical_example, iterate_rows, read_batches, store_dataset
 from tunesmith.errors import IntegrityBroken
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)))
@@ -29,7 +29,7 @@ EXAMPLES = st.builds(
 
 @given(EXAMPLES)
 def test_the_short_way_is_rfc_8785(example: Example) -> None:
-    assert canonical(example).encode() == example.canonical()
+    assert canonical_example(example).encode() == example.canonical()
 
 
 def rows(count: int) -> list[Row]:
@@ -47,34 +47,34 @@ def rows(count: int) -> list[Row]:
 
 
 def test_a_data_set_of_several_batches_comes_back(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = keep_dataset("train", rows(25), context.store)
-    monkeypatch.setattr(module, "BATCH", 7)
-    parted = keep_dataset("train", rows(25), context.store)
-    assert list(each_row(whole, context.store)) == list(each_row(parted, context.store)) == rows(25)
+    whole = store_dataset("train", rows(25), context.store)
+    monkeypatch.setattr(module, "BATCH_ROWS", 7)
+    parted = store_dataset("train", rows(25), context.store)
+    assert list(iterate_rows(whole, context.store)) == list(iterate_rows(parted, context.store)) == rows(25)
     assert parted.rows_digest == whole.rows_digest
     assert (whole.rows, whole.licenses) == (25, ("MIT",))
 
 
 def test_an_empty_data_set(context: Context) -> None:
-    empty = keep_dataset("train", [], context.store)
-    assert (empty.rows, list(each_row(empty, context.store))) == (0, [])
+    empty = store_dataset("train", [], context.store)
+    assert (empty.rows, list(iterate_rows(empty, context.store))) == (0, [])
 
 
 def test_what_is_no_container_is_refused(context: Context, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"PAR1 no")
     with pytest.raises(IntegrityBroken, match="no container of rows"):
         list(read_batches(tmp_path / "x"))
-    good = keep_dataset("train", rows(3), context.store)
+    good = store_dataset("train", rows(3), context.store)
     path = context.store.objects.path(good.container)
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(IntegrityBroken, match="altered"):
-        list(each_row(good, context.store))
+        list(iterate_rows(good, context.store))
 
 
 def test_equal_rights_are_told_from_others_that_took_their_place() -> None:
     encode = RowEncoder()
     made = [
-        encode.table([row.model_copy(update={"rights": Rights(source=str(n))})], [canonical(row.example)])
+        encode.table([row.model_copy(update={"rights": Rights(source=str(n))})], [canonical_example(row.example)])
         for n, row in enumerate(rows(50))
     ]
     assert [table.column("rights")[0].as_py() for table in made] == [

@@ -10,11 +10,20 @@ from tunesmith import tables
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.audit.checks.near_duplicate import NearDuplicate
 from tunesmith.audit.checks.split_leakage import SplitLeakage
-from tunesmith.audit.columns import corpus_of
-from tunesmith.data import similar
-from tunesmith.data.normal import normal
-from tunesmith.data.similar import Answers, Likeness, Marks, Numbers, besides, led, parts_of, sifted
-from tunesmith.tables import Triples, overlap, signatures
+from tunesmith.audit.columns import build_corpus
+from tunesmith.tables import WordTriples, overlap, signatures
+from tunesmith.text import near_duplicates
+from tunesmith.text.near_duplicates import (
+    BoolArray,
+    Int64Array,
+    PairSimilarity,
+    SimilarityCache,
+    filter_pairs,
+    find_near_duplicates,
+    split_prompt,
+    without_shared_parts,
+)
+from tunesmith.text.normalize import normalize
 
 DOCUMENT = "The ferry leaves the north pier at seven in the morning and comes back at six,\nbut not on Sundays; bikes cost two."
 LINE = (
@@ -43,8 +52,8 @@ def rows_of(texts: list[str], file: str) -> list[Row]:
     ids=["block", "all", "line", "addition", "short", "within a line", "empty"],
 )
 def test_what_two_prompts_say_beside_the_long_part_that_they_share(one: str, two: str, left: tuple[str, str]) -> None:
-    assert besides(parts_of(one), parts_of(two)) == left
-    assert besides(parts_of(two), parts_of(one)) == left[::-1]
+    assert without_shared_parts(split_prompt(one), split_prompt(two)) == left
+    assert without_shared_parts(split_prompt(two), split_prompt(one)) == left[::-1]
 
 
 @pytest.mark.parametrize(
@@ -58,26 +67,26 @@ def test_what_two_prompts_say_beside_the_long_part_that_they_share(one: str, two
 )
 def test_three_quarters_of_the_words_beside_a_document_must_be_shared(one: str, two: str, alike: bool) -> None:
     prompts = [f"{DOCUMENT}\n\n{question}?" for question in (one, two)]
-    normals = [normal(prompt) for prompt in prompts]
-    assert Likeness(normals, (), 0.5).between(0, 1) is not None
-    assert (Likeness(normals, (), 0.5, prompts=prompts).between(0, 1) is not None) is alike
+    normals = [normalize(prompt) for prompt in prompts]
+    assert PairSimilarity(normals, (), 0.5).between(0, 1) is not None
+    assert (PairSimilarity(normals, (), 0.5, prompts=prompts).between(0, 1) is not None) is alike
 
 
 def test_a_pair_is_asked_once_and_again_when_it_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[int, int]] = []
 
-    def alike(rows: Numbers, others: Numbers) -> Marks:
+    def alike(rows: Int64Array, others: Int64Array) -> BoolArray:
         asked.extend(zip(rows.tolist(), others.tolist(), strict=True))
-        even: Marks = (rows + others) % 2 == 0
+        even: BoolArray = (rows + others) % 2 == 0
         return even
 
-    answers = Answers(alike)
+    answers = SimilarityCache(alike)
     for pairs in ([(5, 1), (4, 1), (9, 0)], [(9, 0), (5, 1), (2**30, 2)], [(4, 1), (2**30, 2)]):
         rows, others = (numpy.array(side) for side in zip(*pairs, strict=True))
         assert answers.of(rows, others).tolist() == [(row + other) % 2 == 0 for row, other in pairs]
         answers.settle()
     assert asked == [(5, 1), (4, 1), (9, 0), (2**30, 2)]
-    monkeypatch.setattr(similar, "ASKED", 3)
+    monkeypatch.setattr(near_duplicates, "MAX_CACHED_PAIRS", 3)
     answers.settle()
     assert answers.of(numpy.array([5]), numpy.array([1])).tolist() == [True]
     assert asked[4:] == [(5, 1)]
@@ -96,12 +105,12 @@ def texts(count: int) -> list[str]:
 def test_no_pair_that_meets_is_lost_by_the_sieves() -> None:
     made = texts(300)
     normals = pa.chunked_array([pa.array(made[:128]), pa.array(made[128:])])
-    bands = tables.bands_of(pa.table({"row": list(range(300)), "normal": normals}), column="normal", row="row")
-    likeness = Likeness(made, (), 0.5)
-    columns, sieved = (Triples.of(normals),), []
+    bands = tables.minhash_bands(pa.table({"row": list(range(300)), "normal": normals}), column="normal", row="row")
+    likeness = PairSimilarity(made, (), 0.5)
+    columns, sieved = (WordTriples.of(normals),), []
 
-    def alike(rows: Numbers, others: Numbers) -> Marks:
-        near = sifted(columns, rows, others, threshold=0.5)
+    def alike(rows: Int64Array, others: Int64Array) -> BoolArray:
+        near = filter_pairs(columns, rows, others, threshold=0.5)
         sieved.append(len(near) - int(near.sum()))
         exact = [
             likeness.between(row, other) is not None for row, other in zip(rows.tolist(), others.tolist(), strict=True)
@@ -110,7 +119,7 @@ def test_no_pair_that_meets_is_lost_by_the_sieves() -> None:
         near[:] = exact
         return near
 
-    found = set(led(bands, alike, threshold=0.5))
+    found = set(find_near_duplicates(bands, alike, threshold=0.5))
     true = {(two, one) for one, two in combinations(range(300), 2) if likeness.between(one, two) is not None}
     assert found <= true
     assert {row for row, _ in true} - {row for row, _ in found} == set()
@@ -126,8 +135,8 @@ def test_no_pair_that_meets_is_lost_by_the_sieves() -> None:
         (overlap, "SLOTS", 64),
         (overlap, "SPARSE", 1),
         (overlap, "FEW", 0),
-        (similar, "ASKED", 0),
-        (similar, "HELD", 2),
+        (near_duplicates, "ASKED", 0),
+        (near_duplicates, "HELD", 2),
     ],
 )
 def test_findings_are_the_same_however_much_is_looked_at_at_once(
@@ -137,7 +146,7 @@ def test_findings_are_the_same_however_much_is_looked_at_at_once(
     train, test = rows_of(made[:200], "a.jsonl"), rows_of(made[200:], "t.jsonl")
 
     def found() -> list[list[tuple[object, ...]]]:
-        corpus = corpus_of(train, test)
+        corpus = build_corpus(train, test)
         return [
             [(one.place.line, one.other and one.other.line, one.similarity) for one in check.examine(corpus)]
             for check in (NearDuplicate(), SplitLeakage())
@@ -151,6 +160,6 @@ def test_findings_are_the_same_however_much_is_looked_at_at_once(
 
 def test_the_first_of_equal_held_out_prompts_is_named_however_short_or_many() -> None:
     held = [*[f"well {n}" for n in range(70)], "thanks a lot", "Thanks, a lot!", "", *["how is the old hat"] * 70]
-    corpus = corpus_of(rows_of(["THANKS a lot", "", "how is the old hat"], "a.jsonl"), rows_of(held, "t.jsonl"))
+    corpus = build_corpus(rows_of(["THANKS a lot", "", "how is the old hat"], "a.jsonl"), rows_of(held, "t.jsonl"))
     found = [(one.place.line, one.other and one.other.line, one.similarity) for one in SplitLeakage().examine(corpus)]
     assert found == [(1, 71, 1.0), (3, 74, 1.0)]

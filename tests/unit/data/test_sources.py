@@ -13,9 +13,9 @@ import zstandard
 from tunesmith.artifacts import Example, Rights, message
 from tunesmith.context import Context
 from tunesmith.data import sources
-from tunesmith.data.misfits import Misfits
-from tunesmith.data.rows import keep_dataset, load_rows
-from tunesmith.data.sources import Gathered, fingerprint, read_source, row_id, stream_sources
+from tunesmith.data.invalid_rows import InvalidRows
+from tunesmith.data.rows import load_rows, store_dataset
+from tunesmith.data.sources import ReadLog, fingerprint, read_source, row_id, stream_sources
 from tunesmith.errors import DataError, IntegrityBroken
 from tunesmith.recipe import DataSettings, SourceSettings
 
@@ -123,14 +123,14 @@ def test_a_name_with_brackets_is_a_name_first(context: Context) -> None:
 def test_dataset_digest_is_over_the_examples_and_nothing_else(context: Context) -> None:
     write(context, "a.jsonl", '{"text": "x", "license": "MIT"}\n{"text": "\\r\\n\\u2028é", "license": "CC0-1.0"}\n')
     rows, _ = read_source(SourceSettings(path="a.jsonl"), split="train", context=context)
-    kept = keep_dataset("train", rows, context.store)
+    kept = store_dataset("train", rows, context.store)
     by_hand = (
         '{"labels":null,"messages":[],"text":"x"}\n{"labels":null,"messages":[],"text":"\\r\\n\u2028é"}\n'
     ).encode()
     assert kept.rows_digest == f"sha256:{hashlib.sha256(by_hand).hexdigest()}"
     assert kept.licenses == ("CC0-1.0", "MIT")
     assert load_rows(kept, context.store) == rows
-    assert keep_dataset("train", rows, context.store) == kept
+    assert store_dataset("train", rows, context.store) == kept
     with pytest.raises(IntegrityBroken, match="not those of its digest"):
         load_rows(kept.model_copy(update={"rows_digest": "sha256:" + "0" * 64}), context.store)
 
@@ -175,15 +175,15 @@ def test_the_network_is_used_only_when_the_source_says_so(path: str, context: Co
 def test_ids_are_those_of_the_long_way(context: Context) -> None:
     """Against `hmac` for salts shorter and longer than a block of SHA-256."""
     for salt in (b"", b"a" * 32, b"b" * 64, b"c" * 65):
-        of = sources._identities(salt, "sha256:00")
+        of = sources._row_id_function(salt, "sha256:00")
         assert [of(number) for number in (1, 10, 10**9)] == [row_id(salt, "sha256:00", n) for n in (1, 10, 10**9)]
 
 
 def test_misfits_are_gathered_with_their_split(context: Context) -> None:
     write(context, "a.jsonl", '{"text": "x"}\n{oops\n{"text": "y", "collected": "soon"}\n{"text": "z"}\n')
-    gathered = Misfits()
+    gathered = InvalidRows()
     spec = SourceSettings(path="a.jsonl")
-    rows = list(stream_sources([spec], split="test", context=context, gathered=Gathered(gathered)))
+    rows = list(stream_sources([spec], split="test", context=context, gathered=ReadLog(gathered)))
     assert [row.line for row in rows] == [1, 4]
     assert [(one.file, one.line, one.split) for one in gathered.kept] == [
         ("a.jsonl", 2, "test"),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tunesmith.data.split import Split, clusters, split_rows
+from tunesmith.audit.split import Split, cluster_rows, split_rows
 from tunesmith.errors import DataError
 from tunesmith.recipe import SplitSettings
 
@@ -57,7 +57,7 @@ def test_whole_clusters_repeatable_and_near_the_share(
     try:
         made = divided(rows, seed, **how)
     except DataError as refused:
-        assert len(set(clusters(rows, by).tolist())) == 1, refused
+        assert len(set(cluster_rows(rows, by).tolist())) == 1, refused
         return
     assert sorted([*made.train.tolist(), *made.test.tolist()]) == list(range(len(values)))
     assert len(made.train) and len(made.test)
@@ -104,7 +104,7 @@ def test_chains_across_constraints_are_one_cluster() -> None:
             {"normal": " ".join(reversed(WORDS))},
         ]
     )
-    found = clusters(rows, ("subject", "author", "near-duplicate"))
+    found = cluster_rows(rows, ("subject", "author", "near-duplicate"))
     assert found.tolist() == [0, 0, 0, 0, 1, 2]
 
 
@@ -113,19 +113,19 @@ def test_near_duplicates_of_a_later_row_are_not_missed() -> None:
     words = [f"w{number}" for number in range(60)]
     texts = [" ".join(words[at : at + 40]) for at in (0, 10, 20)]
     texts += [texts[1], "w1 w2 w3"]
-    assert clusters(table([{"normal": text} for text in texts]), ("near-duplicate",)).tolist() == [0, 0, 0, 0, 1]
+    assert cluster_rows(table([{"normal": text} for text in texts]), ("near-duplicate",)).tolist() == [0, 0, 0, 0, 1]
 
 
 def test_equal_short_texts_stay_together_and_empty_ones_do_not() -> None:
     rows = table([{"normal": text} for text in ("my hat", "my hat", "my coat", "", "")])
-    assert clusters(rows, ("near-duplicate",)).tolist() == [0, 0, 1, 2, 3]
+    assert cluster_rows(rows, ("near-duplicate",)).tolist() == [0, 0, 1, 2, 3]
 
 
 def test_a_crowded_bucket_is_kept_together_unread() -> None:
     """Texts that share their first sixty words and nothing else: more than are compared one by one."""
     head = " ".join(f"h{number}" for number in range(60))
     rows = table([{"normal": f"{head} {' '.join(f't{one}x{number}' for number in range(6))}"} for one in range(150)])
-    found = clusters(rows, ("near-duplicate",), threshold=0.99)
+    found = cluster_rows(rows, ("near-duplicate",), threshold=0.99)
     assert len(set(found.tolist())) < 75
 
 

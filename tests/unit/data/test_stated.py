@@ -7,23 +7,23 @@ from typing import Any
 import pytest
 
 from tunesmith.artifacts import Rights, SourceSummary
-from tunesmith.data import stated
-from tunesmith.data.stated import Stated, summary
+from tunesmith.data import rights_counts
+from tunesmith.data.rights_counts import RightsCounts, source_summary
 from tunesmith.recipe import SourceSettings
 
 
-def counted(*rights: dict[str, Any]) -> Stated:
-    found = Stated()
+def counted(*rights: dict[str, Any]) -> RightsCounts:
+    found = RightsCounts()
     for one in rights:
         found.add(Rights(**one))
     return found
 
 
-def of(folder: Path, found: Stated, **spec: Any) -> SourceSummary:
+def of(folder: Path, found: RightsCounts, **spec: Any) -> SourceSummary:
     (folder / "rows.jsonl").write_bytes(b"{}\n" * 4)
     read = {"path": "rows.jsonl", "format": "messages", "sha256": "sha256:" + "1" * 64, "split": "train"}
     source = SourceSettings(path="rows.jsonl", **spec)
-    return summary(source, found, at=folder / "rows.jsonl", **read)
+    return source_summary(source, found, at=folder / "rows.jsonl", **read)
 
 
 def test_what_all_rows_have_from_their_source_is_said_once(tmp_path: Path) -> None:
@@ -47,8 +47,8 @@ def test_persons_are_a_number(tmp_path: Path) -> None:
 
 def test_no_file_is_too_long_to_count(monkeypatch: pytest.MonkeyPatch) -> None:
     """More different rights than are held, more values than are told apart: every row is still counted, and dates stay."""
-    monkeypatch.setattr(stated, "HELD", 7)
-    monkeypatch.setattr(stated, "DISTINCT", 20)
+    monkeypatch.setattr(rights_counts, "MAX_PENDING_RIGHTS", 7)
+    monkeypatch.setattr(rights_counts, "MAX_DISTINCT_VALUES", 20)
     found = counted(*[{"origin": f"https://example.test/{n % 50}", "license": "MIT"} for n in range(200)])
     counts = found.counts()
     assert counts["license"] == {"MIT": 200} and found.rows == 200

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 from scipy.stats import zscore
 
-from tunesmith.data.style import FUNCTION_WORDS, counts_by_text, delta
+from tunesmith.text.style import FUNCTION_WORDS, burrows_delta, function_word_counts
 
 TEXTS = [
     "The ferry and the gull, and THE sea of it.",
@@ -26,15 +26,15 @@ def by_hand(texts: list[str]) -> tuple[numpy.ndarray, numpy.ndarray]:
 
 
 def test_counts() -> None:
-    counts, sizes = counts_by_text(pa.array(TEXTS), numpy.arange(4), 4)
+    counts, sizes = function_word_counts(pa.array(TEXTS), numpy.arange(4), 4)
     mine, total = by_hand(TEXTS)
     assert sizes.tolist() == total.tolist()
     assert sorted(map(tuple, counts.T.tolist())) == sorted(map(tuple, mine.T.astype(float).tolist()))
 
 
 def test_texts_of_a_group_are_counted_together_and_others_not_at_all() -> None:
-    counts, sizes = counts_by_text(pa.array(TEXTS), numpy.array([0, -1, 1, 0]), 2)
-    alone, lengths = counts_by_text(pa.array(TEXTS), numpy.arange(4), 4)
+    counts, sizes = function_word_counts(pa.array(TEXTS), numpy.array([0, -1, 1, 0]), 2)
+    alone, lengths = function_word_counts(pa.array(TEXTS), numpy.arange(4), 4)
     assert counts.tolist() == [(alone[0] + alone[3]).tolist(), alone[2].tolist()]
     assert sizes.tolist() == [lengths[0] + lengths[3], lengths[2]]
 
@@ -44,17 +44,17 @@ def test_delta_is_the_mean_difference_of_z_scores() -> None:
     shares = counts / sizes[:, None]
     scores = zscore(shares[:, shares.std(axis=0) > 0], axis=0, ddof=1)
     expected = [[numpy.abs(one - other).mean() for other in scores] for one in scores]
-    numpy.testing.assert_allclose(delta(counts, sizes), expected, rtol=1e-12)
+    numpy.testing.assert_allclose(burrows_delta(counts, sizes), expected, rtol=1e-12)
 
 
 def test_texts_that_are_alike_are_at_no_distance() -> None:
     counts, sizes = by_hand([TEXTS[0]] * 3)
-    assert delta(counts, sizes).tolist() == [[0.0] * 3] * 3
+    assert burrows_delta(counts, sizes).tolist() == [[0.0] * 3] * 3
 
 
 def test_what_means_nothing_is_refused() -> None:
     counts, sizes = by_hand(TEXTS)
     with pytest.raises(ValueError, match="three"):
-        delta(counts[:2], sizes[:2])
+        burrows_delta(counts[:2], sizes[:2])
     with pytest.raises(ValueError, match="no words"):
-        delta(counts, numpy.array([1.0, 0.0, 1.0, 1.0]))
+        burrows_delta(counts, numpy.array([1.0, 0.0, 1.0, 1.0]))

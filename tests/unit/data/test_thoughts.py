@@ -6,23 +6,24 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from tunesmith import process
-
-process.prepare()
-
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from tunesmith.artifacts import Example, Message, Row, message
-from tunesmith.data.chat import encode_chat, render, stop_ids
-from tunesmith.data.chat_templates import VETTED
+from tunesmith.chat.answer_prefix import extract_answer, reasoning_stream
+from tunesmith.chat.encode import encode_chat, render_conversation, stop_ids
+from tunesmith.chat.templates import template_traits
+from tunesmith.chat.vetted_templates import VETTED_TEMPLATES
 from tunesmith.data.formats.messages import Messages
-from tunesmith.data.openings import answer_in, thought_stream
-from tunesmith.data.templates import habits
-from tunesmith.data.thoughts import FIELDS, ThoughtStream, answer_of, apart, together
+from tunesmith.data.reasoning import (
+    REASONING_FIELDS,
+    ReasoningStream,
+    answer_without_reasoning,
+    join_reasoning,
+    split_reasoning,
+)
 from tunesmith.errors import DataError
-from tunesmith.models.bases.prepare import QUOTED, SWITCH, TAG
+from tunesmith.models.bases.prepare import JINJA_TAG, QUOTED_STRING, THINKING_SWITCH
 
 FOLDER = Path(__file__).parent / "templates"
 CHATML = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"]
@@ -67,7 +68,7 @@ def named(name: str) -> PreTrainedTokenizerFast:
         case "gpt-oss":
             return tokenizer_of(thinking(name), HARMONY, "<|return|>")
         case "chatml" | "plain":
-            return tokenizer_of(VETTED[name].text)
+            return tokenizer_of(VETTED_TEMPLATES[name].text)
         case _:
             version, _, switch = name.partition(", ")
             return tokenizer_of((OFF if switch else "") + thinking(version))
@@ -169,7 +170,7 @@ def test_templates_that_drop_earlier_thoughts_give_a_sequence_for_each_answer(
     row = Row(row_id="r", file="made", line=1, example=Example(messages=turns))
     _, last = encode_chat(tokenizer, row, turns)
     prompt = tokenizer.decode(list(last.ids[: last.spans[0][0]]))
-    assert prompt == render(tokenizer, turns[:3], ask=True)
+    assert prompt == render_conversation(tokenizer, turns[:3], ask=True)
     assert f"<|im_start|>assistant\n{past}<|im_end|>" in prompt and "late?" not in prompt
 
 
@@ -193,7 +194,7 @@ def test_gpt_oss_drops_earlier_thoughts_and_does_not_stop_behind_the_last_ones()
 def test_marks_among_the_words_are_words() -> None:
     """Qwen3.8 leaves the content alone; Qwen3.5 would cut it in two, so the field keeps it from looking."""
     said = "Put <think> before and </think> behind."
-    assert apart(said) == (None, said)
+    assert split_reasoning(said) == (None, said)
     assert taught("qwen3.8, off", ASK, message("assistant", said)) == [[f"{said}<|im_end|>"]]
     assert taught("qwen3.5, off", ASK, message("assistant", said)) == [[f"{said}<|im_end|>"]]
     with pytest.raises(DataError, match="leaves out a part of the answer"):
@@ -201,7 +202,10 @@ def test_marks_among_the_words_are_words() -> None:
 
 
 def test_which_templates_have_a_place_and_which_prompts_open_thoughts() -> None:
-    found = {name: habits(named(name)) for name in ("qwen3", "qwen3.5", "qwen3.5, off", "qwen3.8", "gpt-oss", "plain")}
+    found = {
+        name: template_traits(named(name))
+        for name in ("qwen3", "qwen3.5", "qwen3.5, off", "qwen3.8", "gpt-oss", "plain")
+    }
     assert {name for name, one in found.items() if one.places_thoughts} == set(found) - {"qwen3"}
     assert {name for name, one in found.items() if one.opens_thoughts} == {"qwen3.5", "qwen3.8"}
 
@@ -221,7 +225,7 @@ def test_thoughts_that_cannot_be_read(turn: dict[str, Any], what: str) -> None:
         read(**turn)
 
 
-@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("field", REASONING_FIELDS)
 def test_only_an_assistant_thinks(field: str) -> None:
     row = {"messages": [{"role": "user", "content": "a", field: "x"}, {"role": "assistant", "content": "b"}]}
     with pytest.raises(DataError, match=field) as caught:
@@ -232,7 +236,7 @@ def test_only_an_assistant_thinks(field: str) -> None:
 def test_a_call_may_follow_thoughts_alone() -> None:
     call = {"type": "function", "function": {"name": "track", "arguments": {"order": 1}}}
     found = read(thinking="look it up", tool_calls=[call])
-    assert apart(found.text) == ("look it up", "")
+    assert split_reasoning(found.text) == ("look it up", "")
     assert found.tool_calls is not None and found.tool_calls[0].name == "track"
 
 
@@ -255,24 +259,24 @@ def test_thoughts_spell_no_control_token() -> None:
     ],
 )
 def test_what_a_row_expects_is_the_answer(text: str, answer: str) -> None:
-    assert answer_of(text) == answer
+    assert answer_without_reasoning(text) == answer
 
 
 def test_an_answer_is_read_as_the_template_asks_for_it() -> None:
-    assert answer_in(named("qwen3"), "<think>\n\n</think>\n\nA") == "A"
-    assert answer_in(named("qwen3"), "<think>\nx\n</think>\n\nA") == "A"
-    assert answer_in(named("qwen3.5"), "x\n</think>\n\nA") == "A"
-    assert answer_in(named("qwen3.5"), "x\n</think>\n\nA </think> B") == "A </think> B"
-    assert answer_in(named("qwen3.5"), "x, and no end") == ""
-    assert answer_in(named("qwen3.5, off"), "A") == "A"
+    assert extract_answer(named("qwen3"), "<think>\n\n</think>\n\nA") == "A"
+    assert extract_answer(named("qwen3"), "<think>\nx\n</think>\n\nA") == "A"
+    assert extract_answer(named("qwen3.5"), "x\n</think>\n\nA") == "A"
+    assert extract_answer(named("qwen3.5"), "x\n</think>\n\nA </think> B") == "A </think> B"
+    assert extract_answer(named("qwen3.5"), "x, and no end") == ""
+    assert extract_answer(named("qwen3.5, off"), "A") == "A"
 
 
 def test_what_is_scored_is_what_the_server_sends() -> None:
     """A mark that nobody opened is a word of the answer, as in the stream."""
     text = "close it with </think>, then write"
-    stream = thought_stream(named("qwen3"))
+    stream = reasoning_stream(named("qwen3"))
     assert stream.add(text).answer + stream.rest().answer == text
-    assert answer_in(named("qwen3"), text) == text
+    assert extract_answer(named("qwen3"), text) == text
 
 
 PIECES = st.lists(st.sampled_from(["<", "think", ">", "</", "</think>", "<think>", "\n", " ", "a", "b</"]), max_size=12)
@@ -281,19 +285,19 @@ PIECES = st.lists(st.sampled_from(["<", "think", ">", "</", "</think>", "<think>
 @given(PIECES, st.booleans())
 def test_piece_by_piece_gives_what_the_whole_gives(pieces: list[str], opened: bool) -> None:
     text = "".join(pieces)
-    stream, whole = ThoughtStream(opened), ThoughtStream(opened)
+    stream, whole = ReasoningStream(opened), ReasoningStream(opened)
     parts = [*(stream.add(piece) for piece in pieces), stream.rest()]
     once = [whole.add(text), whole.rest()]
     assert "".join(part.answer for part in parts) == "".join(part.answer for part in once)
     assert "".join(part.thoughts for part in parts).rstrip() == "".join(part.thoughts for part in once).rstrip()
     if not opened and text.lstrip().startswith("<think>"):
-        assert "".join(part.answer for part in parts) == answer_of(text)
+        assert "".join(part.answer for part in parts) == answer_without_reasoning(text)
 
 
 def test_the_stream_of_a_prompt_that_opens_thoughts_begins_within_them() -> None:
-    assert thought_stream(named("qwen3.5")).thinking
-    assert not thought_stream(named("qwen3")).thinking
-    assert apart(together("x", "A")) == ("x", "A")
+    assert reasoning_stream(named("qwen3.5")).thinking
+    assert not reasoning_stream(named("qwen3")).thinking
+    assert split_reasoning(join_reasoning("x", "A")) == ("x", "A")
 
 
 @pytest.mark.parametrize(
@@ -302,10 +306,12 @@ def test_the_stream_of_a_prompt_that_opens_thoughts_begins_within_them() -> None
         (thinking("qwen3.5"), {"enable_thinking"}),
         (thinking("qwen3.8"), {"enable_thinking"}),
         (thinking("gpt-oss"), set()),
-        (VETTED["plain"].text, set()),
+        (VETTED_TEMPLATES["plain"].text, set()),
         ("{% if not thinking is defined %}{% set thinking = false %}{% endif %}x", {"thinking"}),
         ("You are thinking aloud. {{ 'thinking' in turn }} {{ turn.thinking }}", set()),
     ],
 )
 def test_the_switch_of_a_template(template: str, names: set[str]) -> None:
-    assert {name for tag in TAG.findall(template) for name in SWITCH.findall(QUOTED.sub("", tag))} == names
+    assert {
+        name for tag in JINJA_TAG.findall(template) for name in THINKING_SWITCH.findall(QUOTED_STRING.sub("", tag))
+    } == names

@@ -4,17 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from tunesmith.artifacts import Example, Message, Row, message
-from tunesmith.data.chat import encode_chat, prompt_ids, stop_ids
-from tunesmith.data.chat_templates import VETTED
+from tunesmith.chat.encode import encode_chat, prompt_ids, stop_ids
+from tunesmith.chat.vetted_templates import VETTED_TEMPLATES
 from tunesmith.errors import DataError
 
 WORDS = (
@@ -76,9 +71,9 @@ def bare(request: pytest.FixtureRequest) -> PreTrainedTokenizerFast:
 
 
 def given(tokenizer: PreTrainedTokenizerFast, name: str) -> PreTrainedTokenizerFast:
-    tokens = [AddedToken(token, special=True, normalized=False) for token in VETTED[name].tokens]
+    tokens = [AddedToken(token, special=True, normalized=False) for token in VETTED_TEMPLATES[name].tokens]
     tokenizer.add_tokens(tokens, special_tokens=True)
-    tokenizer.chat_template = VETTED[name].text
+    tokenizer.chat_template = VETTED_TEMPLATES[name].text
     return tokenizer
 
 
@@ -105,7 +100,7 @@ CONVERSATIONS = {
 }
 
 
-@pytest.mark.parametrize("name", VETTED)
+@pytest.mark.parametrize("name", VETTED_TEMPLATES)
 @pytest.mark.parametrize("turns", CONVERSATIONS.values(), ids=CONVERSATIONS)
 def test_a_conversation_is_one_sequence_whose_mask_is_transformers_own(
     bare: PreTrainedTokenizerFast, name: str, turns: tuple[Message, ...]
@@ -131,7 +126,7 @@ def prompts(turns: tuple[Message, ...]) -> list[tuple[Message, ...]]:
     return [turns[:place] for place, turn in enumerate(turns) if turn.role == "assistant"]
 
 
-@pytest.mark.parametrize("name", VETTED)
+@pytest.mark.parametrize("name", VETTED_TEMPLATES)
 def test_a_start_token_stands_once_in_front_where_it_is_not_the_end_token_too(
     bare: PreTrainedTokenizerFast, name: str
 ) -> None:
@@ -143,7 +138,7 @@ def test_a_start_token_stands_once_in_front_where_it_is_not_the_end_token_too(
     assert not begins or ids.count(tokenizer.bos_token_id) == turns
 
 
-@pytest.mark.parametrize("name", VETTED)
+@pytest.mark.parametrize("name", VETTED_TEMPLATES)
 def test_nobody_speaks_in_another_role(bare: PreTrainedTokenizerFast, name: str) -> None:
     tokenizer = given(bare, name)
     marker = "<|im_start|>" if name == "chatml" else "<|assistant|>"
@@ -152,7 +147,7 @@ def test_nobody_speaks_in_another_role(bare: PreTrainedTokenizerFast, name: str)
         encode_chat(tokenizer, row(*turns), turns)
 
 
-@pytest.mark.parametrize("name", VETTED)
+@pytest.mark.parametrize("name", VETTED_TEMPLATES)
 def test_tools_are_refused_and_never_left_out(bare: PreTrainedTokenizerFast, name: str) -> None:
     tokenizer = given(bare, name)
     turns = (message("user", "a"), message("assistant", "b"))
@@ -162,6 +157,6 @@ def test_tools_are_refused_and_never_left_out(bare: PreTrainedTokenizerFast, nam
 
 
 def test_the_texts_are_read_from_the_package() -> None:
-    assert set(VETTED) == {"chatml", "plain"}
-    for one in VETTED.values():
+    assert set(VETTED_TEMPLATES) == {"chatml", "plain"}
+    for one in VETTED_TEMPLATES.values():
         assert one.text.startswith("{#-")

@@ -5,19 +5,14 @@ import json
 
 import pytest
 from pydantic import ValidationError
-
-from tunesmith import process
-
-process.prepare()
-
 from transformers import PreTrainedTokenizerFast
 
 from tunesmith.artifacts import Example, Message, Row, Text, message
+from tunesmith.chat.encode import encode_chat
 from tunesmith.context import Context
-from tunesmith.data.chat import encode_chat
 from tunesmith.data.sources import read_source
 from tunesmith.errors import DataError
-from tunesmith.models.bases.template import train_tokenizer
+from tunesmith.models.bases.new_tokenizer import train_tokenizer
 from tunesmith.recipe import SourceSettings
 
 ROW = Row(row_id="00000000000000aa", file="made.jsonl", line=3, example=Example(text="x"))

@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.normal import normal
-from tunesmith.data.wordplaces import word_places
+from tunesmith.text.normalize import normalize
+from tunesmith.text.word_offsets import word_offsets
 
 
 @given(st.text(alphabet="aB é'’.,-\n7日本\u200bﬁ", max_size=40))
 def test_every_place_holds_its_word(text: str) -> None:
-    words, places = normal(text).split(), word_places(text)
+    words, places = normalize(text).split(), word_offsets(text)
     assert len(places) == len(words)
     for word, (start, end) in zip(words, places, strict=True):
-        assert normal(text[start:end]) == word
+        assert normalize(text[start:end]) == word
 
 
 @pytest.mark.parametrize(
@@ -26,10 +26,10 @@ def test_every_place_holds_its_word(text: str) -> None:
     ],
 )
 def test_places(text: str, places: list[tuple[int, int]]) -> None:
-    assert word_places(text) == places
+    assert word_offsets(text) == places
 
 
 def test_marks_that_combine_across_characters_give_the_whole_text() -> None:
     text = "\u1100\u1161 x"
-    words = normal(text).split()
-    assert len(word_places(text)) == len(words)
+    words = normalize(text).split()
+    assert len(word_offsets(text)) == len(words)

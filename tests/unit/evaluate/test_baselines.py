@@ -9,8 +9,8 @@ import pytest
 
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.context import Context
-from tunesmith.evaluate.answers import Asked
-from tunesmith.evaluate.baselines import baselines as learned
+from tunesmith.evaluate.answers import DecoderEvaluation
+from tunesmith.evaluate.baselines import baseline_systems as learned
 from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import EvaluateSettings, TaskSettings
 from tunesmith.scoring import metrics_for
@@ -38,7 +38,7 @@ def baselines(
     context: Context, completions: list[str], settings: EvaluateSettings = SETTINGS
 ) -> tuple[list[Any], list[str]]:
     heard = Heard()
-    asked = Asked(
+    asked = DecoderEvaluation(
         [row(90, json.dumps({"queue": "a"}))],
         DecoderTask(TaskSettings(type="chat")),
         settings,
@@ -76,7 +76,7 @@ def test_a_baseline_on_words_is_left_out_where_there_are_none(context: Context) 
     both = SETTINGS.model_copy(update={"baselines": ("majority", "tfidf-words")})
     heard = Heard()
     task = DecoderTask(TaskSettings(type="chat"))
-    asked = Asked([row(90, json.dumps({"queue": "a"}))], task, both, replace(context, progress=heard))
+    asked = DecoderEvaluation([row(90, json.dumps({"queue": "a"}))], task, both, replace(context, progress=heard))
     training = [
         Row(
             row_id=f"{number:016x}",

@@ -9,8 +9,8 @@ from seqeval.metrics import classification_report
 from seqeval.scheme import IOB2
 
 from tunesmith.artifacts import Estimate
-from tunesmith.evaluate.entity_types import entity_types
-from tunesmith.scoring import Answer
+from tunesmith.evaluate.entity_types import score_entity_types
+from tunesmith.scoring import SystemAnswer
 from tunesmith.scoring.metrics.entity_f1 import EntityF1
 
 TAGS = ("O", "O", "B-firm", "I-firm", "B-person", "I-person", "B-rare-thing", "I-rare-thing")
@@ -36,14 +36,14 @@ def rows(count: int, *, seed: int) -> list[tuple[list[str], list[str]]]:
 def test_every_type_is_what_seqeval_says(mode: Any) -> None:
     made = rows(60, seed=4)
     metric = EntityF1(entities=mode, resamples=200)
-    scores = [metric.score(Answer(f"r{at}", " ".join(one), " ".join(two))) for at, (one, two) in enumerate(made)]
+    scores = [metric.score(SystemAnswer(f"r{at}", " ".join(one), " ".join(two))) for at, (one, two) in enumerate(made)]
     wanted, given = ([pair[side] for pair in made] for side in (0, 1))
     strict = {"mode": "strict", "scheme": IOB2} if mode == "strict" else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         report = classification_report(wanted, given, output_dict=True, zero_division=0, **strict)
     context: Any = Rng()
-    found = entity_types(scores, metric, context)
+    found = score_entity_types(scores, metric, context)
     assert [line.kind for line in found] == ["firm", "person", "rare-thing"]
     for line in found:
         own = report[line.kind]
@@ -56,9 +56,9 @@ def test_every_type_is_what_seqeval_says(mode: Any) -> None:
 
 def test_a_type_that_is_only_predicted_or_only_expected_has_a_line() -> None:
     metric = EntityF1(resamples=200)
-    scores = [metric.score(Answer(f"r{at}", "B-a O", "O B-b")) for at in range(25)]
+    scores = [metric.score(SystemAnswer(f"r{at}", "B-a O", "O B-b")) for at in range(25)]
     context: Any = Rng()
-    one, two = entity_types(scores, metric, context)
+    one, two = score_entity_types(scores, metric, context)
     assert (one.kind, one.support, one.precision, one.recall, one.value) == ("a", 25, None, 0.0, 0.0)
     assert (two.kind, two.support, two.precision, two.recall, two.value) == ("b", 0, 0.0, None, 0.0)
     assert not isinstance(one.f1, Estimate)

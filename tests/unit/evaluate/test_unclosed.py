@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from tunesmith.artifacts import Example, Row, message
-from tunesmith.context import Silence
-from tunesmith.data.chat_templates import VETTED
-from tunesmith.evaluate.answers import Asked, generated
-from tunesmith.evaluate.run import _shown
-from tunesmith.evaluate.system import of_texts
-from tunesmith.models.bases.template import train_tokenizer
+from tunesmith.chat.vetted_templates import VETTED_TEMPLATES
+from tunesmith.context import SilentProgress
+from tunesmith.evaluate.answers import DecoderEvaluation, generate_answers
+from tunesmith.evaluate.run import _sample_text
+from tunesmith.evaluate.system import text_system
+from tunesmith.models.bases.new_tokenizer import train_tokenizer
 from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import EvaluateSettings, TaskSettings
 from tunesmith.scoring import metrics_for
@@ -23,7 +23,7 @@ def answers(*, opened: bool) -> list[Any]:
     """What is made of `SAID`; with `opened` the prompt has opened the thoughts."""
     tokenizer = train_tokenizer(["where is my order, the kettle leaks, think"], 320, positions=64)
     if opened:
-        tokenizer.chat_template = VETTED["plain"].text.replace(
+        tokenizer.chat_template = VETTED_TEMPLATES["plain"].text.replace(
             "<|assistant|>\\n' -}}", "<|assistant|>\\n<think>\\n' -}}"
         )
         assert "<think>" in tokenizer.chat_template
@@ -31,8 +31,10 @@ def answers(*, opened: bool) -> list[Any]:
     model: Any = SimpleNamespace(tokenizer=tokenizer, context=64, generate=lambda *_, **__: ids)
     turns = (message("user", "where"), message("assistant", "Tuesday"))
     rows = [Row(row_id=f"r{at}", file="f", line=at, example=Example(messages=turns)) for at in range(len(SAID))]
-    context: Any = SimpleNamespace(progress=Silence())
-    return generated(model, Asked(rows, DecoderTask(TaskSettings(type="chat")), EvaluateSettings(), context), label="x")
+    context: Any = SimpleNamespace(progress=SilentProgress())
+    return generate_answers(
+        model, DecoderEvaluation(rows, DecoderTask(TaskSettings(type="chat")), EvaluateSettings(), context), label="x"
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,10 +46,10 @@ def test_they_are_counted_and_score_nothing(opened: bool, unclosed: list[bool]) 
     (exact,) = metrics_for(EvaluateSettings(), ("exact-match",))
     values = [exact.score(one).value for one in found]
     assert values == [1.0, 0.0, 0.0 if opened else 1.0, 0.0]
-    told = of_texts("tuned", "greedy text", found).how
+    told = text_system("tuned", "greedy text", found).how
     assert (
         told
         == f"greedy text; {sum(unclosed)} of 4 answers never close their thoughts and count as empty; 1 of 4 answers are empty"
     )
-    assert _shown(found[1]) == "(no answer: its thoughts are never closed)" and _shown(found[3]) == ""
-    assert of_texts("tuned", "greedy text", [one for one in found if one.output]).how == "greedy text"
+    assert _sample_text(found[1]) == "(no answer: its thoughts are never closed)" and _sample_text(found[3]) == ""
+    assert text_system("tuned", "greedy text", [one for one in found if one.output]).how == "greedy text"

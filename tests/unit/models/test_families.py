@@ -6,22 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedModel
 
-from tunesmith.data.chat import Encoded
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.errors import Misuse
-from tunesmith.models.packed import stacks
-from tunesmith.models.packed.check import check_packable, sharing
-from tunesmith.models.packed.ending import cut_down, is_cut_down
+from tunesmith.models.packed import padded_batches
+from tunesmith.models.packed.exactness import check_packable, compare_shared_prefixes
 from tunesmith.models.packed.forward import summed_loss, token_logprobs
-from tunesmith.models.packed.plan import pack, split_passes
+from tunesmith.models.packed.last_layer_pruning import is_last_layer_pruned, prune_last_layer
+from tunesmith.models.packed.pack import pack_rows, split_micro_batches
 
 SPEC = spec_from_file_location("fixtures_models", Path(__file__).parents[2] / "fixtures_models.py")
 fixtures_models = module_from_spec(SPEC)
@@ -94,7 +89,7 @@ def test_a_family_that_cannot_be_done_exactly_is_refused_by_name(family: str) ->
         check_packable(build_any(family, options), LETTERS)
 
 
-def rows() -> list[Encoded]:
+def rows() -> list[EncodedSequence]:
     """Three levels of sharing, a duplicate, a prefix that ends inside an answer, and a row that shares nothing."""
     generator = torch.Generator().manual_seed(5)
 
@@ -103,17 +98,20 @@ def rows() -> list[Encoded]:
 
     system, other = draw(9), draw(11)
     document = system + draw(6)
-    made = [Encoded(f"a{n}", system + draw(4 + n), ((10, 12 + n),)) for n in range(3)]
-    made += [Encoded(f"b{n}", document + draw(3 + n), ((14, 17), (17, 18 + n))) for n in range(3)]
-    made += [Encoded("twice", made[0].ids, made[0].spans), Encoded("long", made[3].ids + draw(4), ((12, 22),))]
+    made = [EncodedSequence(f"a{n}", system + draw(4 + n), ((10, 12 + n),)) for n in range(3)]
+    made += [EncodedSequence(f"b{n}", document + draw(3 + n), ((14, 17), (17, 18 + n))) for n in range(3)]
+    made += [
+        EncodedSequence("twice", made[0].ids, made[0].spans),
+        EncodedSequence("long", made[3].ids + draw(4), ((12, 22),)),
+    ]
     return [
         *made,
-        Encoded("alone", other, ((0, 11),)),
-        Encoded("weighed", document + draw(2), ((15, 17),), weights=(0.5,)),
+        EncodedSequence("alone", other, ((0, 11),)),
+        EncodedSequence("weighed", document + draw(2), ((15, 17),), weights=(0.5,)),
     ]
 
 
-def separate(model: PreTrainedModel, data: Sequence[Encoded]) -> tuple[float, dict[str, torch.Tensor]]:
+def separate(model: PreTrainedModel, data: Sequence[EncodedSequence]) -> tuple[float, dict[str, torch.Tensor]]:
     """The outside truth: the model's own eager forward, one row at a time, full logits."""
     model.set_attn_implementation("eager")
     total = 0.0
@@ -142,13 +140,13 @@ def taken(model: PreTrainedModel) -> dict[str, torch.Tensor]:
 def test_loss_and_gradients_are_those_of_separate_rows(
     family: str, share: bool, size: int, cut: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stacks, "ROOTED", 4)
+    monkeypatch.setattr(padded_batches, "MIN_SAVED_COPIES", 4)
     model, data = build(family), rows()
     expected, gradients = separate(model, data)
-    assert not cut or cut_down(model)
+    assert not cut or prune_last_layer(model)
     total = 0.0
-    for group in split_passes(data, size, share=share):
-        loss = summed_loss(model, pack(group, CPU, share=share))
+    for group in split_micro_batches(data, size, share=share):
+        loss = summed_loss(model, pack_rows(group, CPU, share=share))
         loss.backward()
         total += loss.item()
     assert total == pytest.approx(expected, rel=1e-6)
@@ -162,11 +160,11 @@ def test_loss_and_gradients_are_those_of_separate_rows(
 def test_every_family_is_accepted_by_trial(family: str) -> None:
     model = build(family).float()
     check_packable(model, LETTERS)
-    assert sharing(model, LETTERS).agrees
-    assert is_cut_down(model)
+    assert compare_shared_prefixes(model, LETTERS).agrees
+    assert is_last_layer_pruned(model)
 
 
 def test_logprobs_come_in_the_order_of_the_rows() -> None:
     model, data = build("llama"), rows()
-    apart = torch.cat([token_logprobs(model, pack([row], CPU)) for row in data])
-    assert torch.allclose(token_logprobs(model, pack(data, CPU, share=True)), apart, rtol=0, atol=1e-12)
+    apart = torch.cat([token_logprobs(model, pack_rows([row], CPU)) for row in data])
+    assert torch.allclose(token_logprobs(model, pack_rows(data, CPU, share=True)), apart, rtol=0, atol=1e-12)

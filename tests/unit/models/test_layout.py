@@ -1,27 +1,28 @@
 """The trie of a pass: every distinct token stands once, and every row is found again along its path."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
-from tunesmith import process
-
-process.prepare()
-
-import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from tunesmith.data.chat import Encoded
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.models.packed.forward import summed_loss
-from tunesmith.models.packed.layout import Segment, common_prefix, distinct_tokens, lay_out, narrowed
-from tunesmith.models.packed.plan import pack, split_passes
+from tunesmith.models.packed.pack import pack_rows, split_micro_batches
+from tunesmith.models.packed.prefix_trie import (
+    Segment,
+    common_prefix_length,
+    count_distinct_tokens,
+    lay_out,
+    narrow_segments,
+)
 
 CPU = torch.device("cpu")
 ROWS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), min_size=1, max_size=12)
 
 
-def encoded(rows: list[list[int]], *, trained: bool = True) -> list[Encoded]:
-    return [Encoded(str(at), tuple(ids), ((0, len(ids)),) if trained else ()) for at, ids in enumerate(rows)]
+def encoded(rows: list[list[int]], *, trained: bool = True) -> list[EncodedSequence]:
+    return [EncodedSequence(str(at), tuple(ids), ((0, len(ids)),) if trained else ()) for at, ids in enumerate(rows)]
 
 
 def nodes(rows: list[list[int]]) -> int:
@@ -32,7 +33,7 @@ def nodes(rows: list[list[int]]) -> int:
 @given(ROWS)
 def test_every_prefix_stands_once_and_every_row_is_found_along_its_path(rows: list[list[int]]) -> None:
     layout = lay_out(encoded(rows), share=True, whole=True)
-    assert len(layout.ids) == distinct_tokens(encoded(rows)) == nodes(rows)
+    assert len(layout.ids) == count_distinct_tokens(encoded(rows)) == nodes(rows)
     for row, path in zip(rows, layout.paths, strict=True):
         places = [place for start, end in path for place in range(start, end)]
         assert [layout.ids[place] for place in places] == row
@@ -50,7 +51,7 @@ def test_the_last_token_of_a_trained_row_is_left_out(rows: list[list[int]]) -> N
 def test_segments_are_narrowed_to_the_places_that_are_asked(rows: list[list[int]], data: st.DataObject) -> None:
     layout = lay_out(encoded(rows), share=True, whole=True)
     asked = sorted(data.draw(st.sets(st.sampled_from(range(len(layout.ids))))))
-    found = narrowed(layout.segments, asked)
+    found = narrow_segments(layout.segments, asked)
     for one in layout.segments:
         own = range(one.start, one.start + one.length)
         mine = [place for place in asked if place in own]
@@ -77,10 +78,10 @@ def test_segments_follow_each_other_and_stand_on_earlier_places(rows: list[list[
 
 @given(ROWS, st.integers(1, 30))
 def test_shared_passes_fit_and_hold_every_row_once(rows: list[list[int]], size: int) -> None:
-    groups = list(split_passes(encoded(rows), size, share=True))
+    groups = list(split_micro_batches(encoded(rows), size, share=True))
     assert sorted(row.row_id for group in groups for row in group) == sorted(map(str, range(len(rows))))
     for group in groups:
-        tokens = pack(group, CPU, share=True).tokens
+        tokens = pack_rows(group, CPU, share=True).tokens
         assert tokens <= size or len(group) == 1
         assert tokens == nodes([list(row.ids) for row in group])
 
@@ -88,7 +89,7 @@ def test_shared_passes_fit_and_hold_every_row_once(rows: list[list[int]], size: 
 @given(st.lists(st.integers(0, 1), max_size=9), st.lists(st.integers(0, 1), max_size=9))
 def test_the_common_prefix(one: list[int], two: list[int]) -> None:
     expected = next((at for at, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
-    assert common_prefix(tuple(one), tuple(two)) == expected
+    assert common_prefix_length(tuple(one), tuple(two)) == expected
 
 
 def test_a_layout_drawn_by_hand() -> None:
@@ -102,19 +103,19 @@ def test_a_layout_drawn_by_hand() -> None:
 
 def test_the_first_token_of_every_completion_keeps_its_loss() -> None:
     prompt = (1, 2, 3)
-    rows = [Encoded(str(n), (*prompt, 10 + n, 4), ((3, 5),)) for n in range(3)]
-    batch = pack(rows, CPU, share=True)
+    rows = [EncodedSequence(str(n), (*prompt, 10 + n, 4), ((3, 5),)) for n in range(3)]
+    batch = pack_rows(rows, CPU, share=True)
     assert sorted(batch.labels[batch.index == 2].tolist()) == [10, 11, 12]
     assert batch.inverse.shape == (6,)
 
 
 def test_a_shared_trained_part_is_weighed_by_its_rows() -> None:
     rows = [
-        Encoded("a", (1, 2, 3), ((1, 3),)),
-        Encoded("b", (1, 2, 4), ((1, 3),)),
-        Encoded("c", (1, 2, 4), ((2, 3),), 0, (0.5,)),
+        EncodedSequence("a", (1, 2, 3), ((1, 3),)),
+        EncodedSequence("b", (1, 2, 4), ((1, 3),)),
+        EncodedSequence("c", (1, 2, 4), ((2, 3),), 0, (0.5,)),
     ]
-    batch = pack(rows, CPU, share=True)
+    batch = pack_rows(rows, CPU, share=True)
     pairs = zip(batch.index.tolist(), batch.labels.tolist(), batch.weights.tolist(), strict=True)
     assert sorted(pairs) == [(0, 2, 2.0), (1, 3, 1.0), (1, 4, 1.5)]
     assert batch.plain == 1 and batch.weights[0] == 1.0
@@ -134,11 +135,11 @@ def test_sharing_changes_no_loss_and_no_gradient_in_fp32(rows: int, prefix: int,
     data = []
     for number in range(rows):
         own = torch.randint(3, 97, (5 + number % 9,)).tolist()
-        data.append(Encoded(str(number), (*shared, *own), ((max(prefix - 2, 0), prefix + 3),)))
+        data.append(EncodedSequence(str(number), (*shared, *own), ((max(prefix - 2, 0), prefix + 3),)))
 
     def trained(share: bool) -> tuple[float, dict[str, torch.Tensor]]:
         llama.zero_grad()
-        loss = summed_loss(llama, pack(data, CPU, share=share))
+        loss = summed_loss(llama, pack_rows(data, CPU, share=share))
         loss.backward()
         return loss.item(), {name: value.grad.clone() for name, value in llama.named_parameters()}
 

@@ -4,24 +4,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from peft import LoraConfig, get_peft_model
 from torch.nn.functional import cross_entropy
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
-from tunesmith.data.chat import Encoded
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.models.packed.forward import summed_loss
-from tunesmith.models.packed.lean import lean
 from tunesmith.models.packed.lean_feedforward import lean_feed_forward
-from tunesmith.models.packed.lean_linear import OF_A_LAYER, Weights, lean_linear
+from tunesmith.models.packed.lean_layers import use_lean_layers
+from tunesmith.models.packed.lean_linear import TENSORS_PER_LAYER, LinearWeights, lean_linear
 from tunesmith.models.packed.lean_loss import lean_loss
-from tunesmith.models.packed.lean_norm import lean_norm, made_again, origin_of
-from tunesmith.models.packed.plan import pack
+from tunesmith.models.packed.lean_norm import lean_norm, norm_inputs, recompute_norm
+from tunesmith.models.packed.pack import pack_rows
 
 SIZES = {
     "vocab_size": 61, "hidden_size": 32, "intermediate_size": 80, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -38,9 +33,9 @@ def drawn(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     return torch.randn(shape, generator=made, dtype=dtype).requires_grad_()
 
 
-def drawn_layer(n: int, m: int, *, rank: int, bias: bool) -> Weights:
+def drawn_layer(n: int, m: int, *, rank: int, bias: bool) -> LinearWeights:
     a, b = (drawn(rank, n), drawn(m, rank)) if rank else (None, None)
-    return Weights(drawn(m, n), drawn(m) if bias else None, a, b, 0.7)
+    return LinearWeights(drawn(m, n), drawn(m) if bias else None, a, b, 0.7)
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -53,9 +48,9 @@ def test_gradients_of_a_linear_layer(rank: int, bias: bool) -> None:
         out = x @ weight.t() + (0.0 if bias is None else bias)
         return out if a is None else out + 0.7 * (x @ a.t() @ b.t())
 
-    assert torch.allclose(lean_linear(x, layer), written_out(x, *layer[:OF_A_LAYER]), rtol=1e-12)
+    assert torch.allclose(lean_linear(x, layer), written_out(x, *layer[:TENSORS_PER_LAYER]), rtol=1e-12)
     assert torch.autograd.gradcheck(
-        lambda x, *tensors: lean_linear(x, Weights(*tensors, 0.7)), (x, *layer[:OF_A_LAYER])
+        lambda x, *tensors: lean_linear(x, LinearWeights(*tensors, 0.7)), (x, *layer[:TENSORS_PER_LAYER])
     )
 
 
@@ -63,10 +58,10 @@ def test_gradients_of_a_linear_layer(rank: int, bias: bool) -> None:
 def test_gradients_of_a_feed_forward(rank: int) -> None:
     x = drawn(3, 5)
     layers = [drawn_layer(*shape, rank=rank, bias=rank == 0) for shape in ((5, 6), (5, 6), (6, 5))]
-    tensors = [tensor for layer in layers for tensor in layer[:OF_A_LAYER]]
+    tensors = [tensor for layer in layers for tensor in layer[:TENSORS_PER_LAYER]]
 
     def run(x: torch.Tensor, *tensors: Any) -> torch.Tensor:
-        layers = {name: Weights(*tensors[at : at + 4], 0.7) for name, at in (("gate", 0), ("up", 4), ("down", 8))}
+        layers = {name: LinearWeights(*tensors[at : at + 4], 0.7) for name, at in (("gate", 0), ("up", 4), ("down", 8))}
         return lean_feed_forward(x, **layers)
 
     gate, up, down = layers
@@ -90,9 +85,9 @@ def test_gradients_of_a_norm() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_a_norm_made_again_has_the_same_bits(dtype: torch.dtype) -> None:
     out = lean_norm(drawn(7, 24, dtype=torch.float32).to(dtype), drawn(24, dtype=torch.float32).to(dtype), 1e-5)
-    origin = origin_of(out)
-    assert origin is not None and torch.equal(made_again(origin), out)
-    assert origin_of(out.clone()) is None
+    origin = norm_inputs(out)
+    assert origin is not None and torch.equal(recompute_norm(origin), out)
+    assert norm_inputs(out.clone()) is None
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -110,7 +105,7 @@ def test_loss_and_gradients_behind_a_head(rows: int, smoothing: float) -> None:
 
 
 def test_a_loss_without_gradients_makes_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tunesmith.models.packed.lean_loss._slope", None)  # a call would fail
+    monkeypatch.setattr("tunesmith.models.packed.lean_loss._logits_gradient", None)  # a call would fail
     with torch.no_grad():
         loss = lean_loss(drawn(4, 6), drawn(9, 6), torch.arange(4), weights=torch.ones(4), smoothing=0.0, rows=2)
     assert loss.isfinite() and not loss.requires_grad
@@ -129,13 +124,13 @@ def model_of(family: str, *, rank: int, dtype: torch.dtype = torch.float32, **op
     return wrapped.train()
 
 
-def rows() -> list[Encoded]:
+def rows() -> list[EncodedSequence]:
     shared = tuple(range(3, 15))
-    return [Encoded(str(n), (*shared, *range(20 + n, 29 + 2 * n)), ((13, 18 + n),)) for n in range(6)]
+    return [EncodedSequence(str(n), (*shared, *range(20 + n, 29 + 2 * n)), ((13, 18 + n),)) for n in range(6)]
 
 
 def numbers(model: Any) -> list[torch.Tensor]:
-    loss = summed_loss(model, pack(rows(), CPU, share=True))
+    loss = summed_loss(model, pack_rows(rows(), CPU, share=True))
     loss.backward()
     moved = [value for value in model.parameters() if value.requires_grad]
     found = [torch.zeros_like(value) if value.grad is None else value.grad.clone() for value in moved]
@@ -162,7 +157,7 @@ def test_a_family_gives_the_same_and_its_own_code_comes_back(family: str, replac
     """Gemma's norms add one to their weight and its feed-forward is another; both keep their own code."""
     model = model_of(family, rank=rank)
     before = numbers(model)
-    with lean(model) as paths:
+    with use_lean_layers(model) as paths:
         mine = numbers(model)
         assert all("forward" in model.get_submodule(path).__dict__ for path in paths)
     names = {path.rpartition(".")[2] for path in paths}
@@ -181,7 +176,7 @@ def test_half_precision_differs_by_rounding_alone() -> None:
     model, exact = (model_of("llama", rank=4, dtype=dtype) for dtype in (torch.bfloat16, torch.float32))
     exact.load_state_dict(model.state_dict())
     true, stock = numbers(exact), numbers(model)
-    with lean(model):
+    with use_lean_layers(model):
         mine = numbers(model)
 
     def far(found: list[torch.Tensor]) -> float:
@@ -209,7 +204,7 @@ def test_passes_add_to_one_gradient_of_an_embedding(padding: int | None, tied: b
     for step in (0, 1):
         true.append(gradients(model, step).clone())
         model.zero_grad()
-    with lean(model) as paths:
+    with use_lean_layers(model) as paths:
         assert paths == ["0"]
         first = gradients(model, 0)
         assert torch.allclose(first, true[0], rtol=1e-5, atol=1e-6)
@@ -228,7 +223,7 @@ def test_an_embedding_that_is_frozen_or_special_keeps_its_own_code() -> None:
         torch.nn.Embedding(9, 4, sparse=True),
         torch.nn.Embedding(9, 4, dtype=torch.bfloat16),
     ]
-    with lean(torch.nn.ModuleList(special)) as paths:
+    with use_lean_layers(torch.nn.ModuleList(special)) as paths:
         assert paths == []
 
 
@@ -241,7 +236,7 @@ def kept_bytes(model: Any) -> int:
 
     own = {value.untyped_storage().data_ptr() for value in (*model.parameters(), *model.buffers())}
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-        loss = summed_loss(model, pack(rows(), CPU, share=True))
+        loss = summed_loss(model, pack_rows(rows(), CPU, share=True))
     assert loss.requires_grad
     return sum(size for place, size in kept.items() if place not in own)
 
@@ -251,8 +246,8 @@ def test_it_keeps_less_for_the_backward_pass(rank: int) -> None:
     whose input nothing else keeps under LoRA. Each of the five norms keeps one number a token."""
     model = model_of("llama", rank=rank)
     before = kept_bytes(model)
-    tokens = pack(rows(), CPU, share=True).ids.numel()
-    with lean(model):
+    tokens = pack_rows(rows(), CPU, share=True).ids.numel()
+    with use_lean_layers(model):
         less = before - kept_bytes(model)
     assert less >= tokens * (2 * 2 * SIZES["intermediate_size"] + 3 * SIZES["hidden_size"] - 5) * 4
 
@@ -263,7 +258,7 @@ def test_a_layer_that_somebody_watches_is_left_alone() -> None:
     seen = []
     layer.self_attn.q_proj.lora_A["default"].register_forward_hook(lambda *_: seen.append("q"))
     layer.mlp.up_proj.register_forward_hook(lambda *_: seen.append("up"))
-    with lean(model):
+    with use_lean_layers(model):
         numbers(model)
     assert sorted(set(seen)) == ["q", "up"]
 
@@ -271,8 +266,8 @@ def test_a_layer_that_somebody_watches_is_left_alone() -> None:
 def test_adapters_that_are_switched_off_stay_off() -> None:
     model = model_of("llama", rank=4)
     with model.disable_adapter():
-        before = summed_loss(model, pack(rows(), CPU)).detach()
-        with lean(model):
-            mine = summed_loss(model, pack(rows(), CPU)).detach()
+        before = summed_loss(model, pack_rows(rows(), CPU)).detach()
+        with use_lean_layers(model):
+            mine = summed_loss(model, pack_rows(rows(), CPU)).detach()
     assert float(mine) == pytest.approx(float(before), rel=1e-6)
-    assert float(summed_loss(model, pack(rows(), CPU)).detach()) != pytest.approx(float(before), rel=1e-4)
+    assert float(summed_loss(model, pack_rows(rows(), CPU)).detach()) != pytest.approx(float(before), rel=1e-4)

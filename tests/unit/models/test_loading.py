@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from tunesmith.errors import DataError, MachineFailure, Misuse
 from tunesmith.models.backends.local import open_local
-from tunesmith.models.loading import QUANTIZED, context_length, load_folder
+from tunesmith.models.loading import QUANTIZATION_FILE, context_length, load_folder
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ def test_an_adapter_over_a_base_in_four_bits_is_not_put_over_the_whole_base(tmp_
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text("{}")
     (adapter / "adapter_model.safetensors").write_bytes(b"")
-    (adapter / QUANTIZED).write_text("{}")
+    (adapter / QUANTIZATION_FILE).write_text("{}")
     with pytest.raises(Misuse, match="trained over a base in 4 bits needs a CUDA device"):
         load_folder(adapter, base=tiny_folder)
 

@@ -7,10 +7,10 @@ from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 from tunesmith.errors import DataError, Misuse
 from tunesmith.models.backends import engine
 from tunesmith.models.backends.engine import Engine
-from tunesmith.models.backends.labels import choose, label_options
-from tunesmith.models.backends.sampling import Sampling, pick
-from tunesmith.models.backends.search import Choice, Search, build_trie
-from tunesmith.models.backends.trial import check_exact
+from tunesmith.models.backends.label_scores import choose, label_completions
+from tunesmith.models.backends.label_trie import Choice, LabelSearch, build_trie
+from tunesmith.models.backends.sampling import Sampling, sample_token
+from tunesmith.models.backends.self_check import check_exact
 
 
 def test_an_empty_and_a_full_prompt_are_refused(tiny):
@@ -59,7 +59,7 @@ def test_sampling_draws_from_the_nucleus():
 
     def drawn(sampling):
         generator = torch.Generator().manual_seed(3)
-        return {pick(logits, sampling, generator) for _ in range(400)}
+        return {sample_token(logits, sampling, generator) for _ in range(400)}
 
     assert drawn(Sampling(temperature=0)) == {0}
     assert drawn(Sampling(temperature=1, top_p=0.5)) == {0}
@@ -71,14 +71,14 @@ def test_sampling_draws_from_the_nucleus():
 def test_sampling_follows_the_probabilities():
     logits = torch.tensor([0.6, 0.4]).log()
     generator = torch.Generator().manual_seed(1)
-    share = sum(pick(logits, Sampling(temperature=1), generator) == 0 for _ in range(4000)) / 4000
+    share = sum(sample_token(logits, Sampling(temperature=1), generator) == 0 for _ in range(4000)) / 4000
     # Five standard errors of a share of 0.6 in 4,000 draws.
     assert share == pytest.approx(0.6, abs=0.039)
 
 
 def test_labels_as_completions(tiny):
     end = tiny.tokenizer.eos_token_id
-    options = label_options(tiny.tokenizer, ["card arrival", "exchange rate"])
+    options = label_completions(tiny.tokenizer, ["card arrival", "exchange rate"])
     assert [tiny.tokenizer.decode(option[:-1]) for option in options] == ["card arrival", "exchange rate"]
     assert {option[-1] for option in options} == {end}
 
@@ -134,7 +134,7 @@ def test_long_prompts_are_read_in_stretches(tiny, tokens, monkeypatch):
     prompts = [list(range(20, 20 + length)) for length in (100, 7, 64, 33)]
     whole = tiny.generate(prompts, max_new_tokens=4)
     tokens.clear()
-    monkeypatch.setattr(engine, "PER_FORWARD", 4 * 32)
+    monkeypatch.setattr(engine, "MAX_TOKENS_PER_FORWARD", 4 * 32)
     assert tiny.generate(prompts, max_new_tokens=4) == whole
     # Columns 0 to 31 of all four, then of those that are longer.
     assert tokens[:4] == [103, 65, 32, 4]
@@ -167,7 +167,7 @@ def test_the_search_finds_the_best_and_runs_little_more_than_it_must(width, spre
     options = {tuple(torch.randint(0, spread, (6,), generator=generator).tolist()) for _ in range(60)}
     trie = build_trie(sorted(options))
     gains, node, logprob, needed = gains_of(trie)
-    row = Search(index=0, length=9)
+    row = LabelSearch(index=0, length=9)
     row.offer(trie, 0, [gains[child] for child in trie[0].children.values()])
     while (found := row.answer(trie)) is None:
         taken = row.take(trie, width)
@@ -182,7 +182,7 @@ def test_the_search_finds_the_best_and_runs_little_more_than_it_must(width, spre
 def test_what_must_follow_is_run_along():
     """One child is all but certain and has a single path below it; a rival that cannot be ruled out stops that."""
     trie = build_trie([[1, 2, 3, 4], [5, 6]])
-    sure, torn = Search(0, 10), Search(0, 10)
+    sure, torn = LabelSearch(0, 10), LabelSearch(0, 10)
     sure.offer(trie, 0, [-0.01, -9.0])
     torn.offer(trie, 0, [-0.6, -0.7])
     assert [trie[node].token for node in sure.take(trie, 8)] == [1, 2, 3]

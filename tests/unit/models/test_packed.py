@@ -6,11 +6,6 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import (
@@ -23,14 +18,14 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from tunesmith.data.chat import Encoded
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.errors import Misuse
 from tunesmith.models.packed import attention, forward
 from tunesmith.models.packed.attention import packed_attention
-from tunesmith.models.packed.check import check_packable
+from tunesmith.models.packed.exactness import check_packable
 from tunesmith.models.packed.forward import summed_loss, token_logprobs
-from tunesmith.models.packed.layout import Segment
-from tunesmith.models.packed.plan import pack, split_passes
+from tunesmith.models.packed.pack import pack_rows, split_micro_batches
+from tunesmith.models.packed.prefix_trie import Segment
 
 CPU = torch.device("cpu")
 VOCABULARY = 97
@@ -47,10 +42,10 @@ def model(*, heads: int = 4, groups: int = 2, tied: bool = False, **options: Any
     return LlamaForCausalLM(config).eval()
 
 
-def row(number: int, length: int, *spans: tuple[int, int]) -> Encoded:
+def row(number: int, length: int, *spans: tuple[int, int]) -> EncodedSequence:
     generator = torch.Generator().manual_seed(number)
     ids = torch.randint(3, VOCABULARY, (length,), generator=generator).tolist()
-    return Encoded(f"{number:016x}", tuple(ids), spans)
+    return EncodedSequence(f"{number:016x}", tuple(ids), spans)
 
 
 ROWS = (
@@ -62,7 +57,7 @@ ROWS = (
 )
 
 
-def alone(llama: LlamaForCausalLM, one: Encoded, smoothing: float = 0.0) -> torch.Tensor:
+def alone(llama: LlamaForCausalLM, one: EncodedSequence, smoothing: float = 0.0) -> torch.Tensor:
     """The outside truth: eager attention, full logits, one row, a loop over its trained tokens."""
     llama.set_attn_implementation("eager")
     ids = torch.tensor([one.ids])
@@ -79,11 +74,11 @@ def gradients(llama: LlamaForCausalLM) -> dict[str, torch.Tensor]:
     return found
 
 
-def packed_loss(llama: LlamaForCausalLM, rows: Sequence[Encoded], size: int, smoothing: float = 0.0) -> float:
+def packed_loss(llama: LlamaForCausalLM, rows: Sequence[EncodedSequence], size: int, smoothing: float = 0.0) -> float:
     """Loss of all rows in passes of `size` tokens, with gradients added up."""
     total = 0.0
-    for group in split_passes(rows, size):
-        loss = summed_loss(llama, pack(group, CPU), label_smoothing=smoothing)
+    for group in split_micro_batches(rows, size):
+        loss = summed_loss(llama, pack_rows(group, CPU), label_smoothing=smoothing)
         loss.backward()
         total += loss.item()
     return total
@@ -104,7 +99,7 @@ def test_loss_and_gradients_equal_separate_rows(groups: int, tied: bool, smoothi
 def test_logprobs_equal_separate_rows() -> None:
     llama = model()
     expected = torch.cat([-alone(llama, one) for one in ROWS]).detach()
-    found = token_logprobs(llama, pack(ROWS, CPU))
+    found = token_logprobs(llama, pack_rows(ROWS, CPU))
     assert found.shape == (sum(one.supervised for one in ROWS),)
     assert (found - expected).abs().max() <= 1e-6 * expected.abs().max()
 
@@ -112,8 +107,8 @@ def test_logprobs_equal_separate_rows() -> None:
 def test_a_row_does_not_see_its_neighbours() -> None:
     llama = model()
     middle = ROWS[2]
-    one = token_logprobs(llama, pack((ROWS[0], middle, ROWS[1]), CPU))
-    two = token_logprobs(llama, pack((row(70, 9, (4, 9)), middle, row(71, 5, (0, 5))), CPU))
+    one = token_logprobs(llama, pack_rows((ROWS[0], middle, ROWS[1]), CPU))
+    two = token_logprobs(llama, pack_rows((row(70, 9, (4, 9)), middle, row(71, 5, (0, 5))), CPU))
     start = ROWS[0].supervised
     kept = slice(start, start + middle.supervised)
     assert torch.equal(one[kept], two[kept])
@@ -123,9 +118,9 @@ def test_a_row_does_not_see_its_neighbours() -> None:
 def test_a_token_does_not_see_the_future() -> None:
     llama = model()
     ids = ROWS[2].ids
-    changed = Encoded("c", (*ids[:10], (ids[10] + 1) % VOCABULARY, *ids[11:]), ((1, 17),))
-    one = token_logprobs(llama, pack((Encoded("o", ids, ((1, 17),)),), CPU))
-    two = token_logprobs(llama, pack((changed,), CPU))
+    changed = EncodedSequence("c", (*ids[:10], (ids[10] + 1) % VOCABULARY, *ids[11:]), ((1, 17),))
+    one = token_logprobs(llama, pack_rows((EncodedSequence("o", ids, ((1, 17),)),), CPU))
+    two = token_logprobs(llama, pack_rows((changed,), CPU))
     assert torch.equal(one[:9], two[:9])
     assert not torch.equal(one[9:], two[9:])
 
@@ -145,14 +140,19 @@ def test_smaller_passes_change_neither_loss_nor_gradient(size: int) -> None:
     [(1, [[0], [1], [2], [3], [4]]), (14, [[0, 1], [2], [3, 4]]), (19, [[0, 1], [2, 3], [4]]), (99, [[0, 1, 2, 3, 4]])],
 )
 def test_passes_are_consecutive_rows_that_fit(size: int, groups: list[list[int]]) -> None:
-    assert [list(group) for group in split_passes(ROWS, size)] == [[ROWS[n] for n in group] for group in groups]
-    assert list(split_passes((), size)) == []
+    assert [list(group) for group in split_micro_batches(ROWS, size)] == [[ROWS[n] for n in group] for group in groups]
+    assert list(split_micro_batches((), size)) == []
 
 
 def test_the_plan_of_a_pass() -> None:
     """The last token of a row, and what follows its last answer, is a label or nothing: it does not go through the trunk."""
-    batch = pack(
-        (Encoded("a", (5, 6, 7), ((0, 3),)), Encoded("b", (8, 9, 4, 4), ((1, 2),)), Encoded("c", (3, 2), ())), CPU
+    batch = pack_rows(
+        (
+            EncodedSequence("a", (5, 6, 7), ((0, 3),)),
+            EncodedSequence("b", (8, 9, 4, 4), ((1, 2),)),
+            EncodedSequence("c", (3, 2), ()),
+        ),
+        CPU,
     )
     assert batch.ids.tolist() == [[5, 6, 8, 3, 2]]
     assert batch.positions.tolist() == [[0, 1, 0, 0, 1]]
@@ -163,7 +163,9 @@ def test_the_plan_of_a_pass() -> None:
 
 
 def test_a_pass_may_keep_the_ends_of_its_rows() -> None:
-    batch = pack((Encoded("a", (5, 6, 7), ((0, 3),)), Encoded("b", (8, 9), ((1, 2),))), CPU, whole=True)
+    batch = pack_rows(
+        (EncodedSequence("a", (5, 6, 7), ((0, 3),)), EncodedSequence("b", (8, 9), ((1, 2),))), CPU, whole=True
+    )
     assert batch.ids.tolist() == [[5, 6, 7, 8, 9]]
     assert batch.segments == (Segment(0, 3), Segment(3, 2))
     assert batch.index.tolist() == [0, 1, 3]
@@ -171,7 +173,7 @@ def test_a_pass_may_keep_the_ends_of_its_rows() -> None:
 
 def test_a_pass_with_nothing_to_train_is_zero_with_a_gradient() -> None:
     llama = model()
-    batch = pack((Encoded("a", (5, 6, 7), ()),), CPU)
+    batch = pack_rows((EncodedSequence("a", (5, 6, 7), ()),), CPU)
     loss = summed_loss(llama, batch)
     loss.backward()
     assert loss.item() == 0.0
@@ -181,12 +183,14 @@ def test_a_pass_with_nothing_to_train_is_zero_with_a_gradient() -> None:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_the_loss_equals_full_logits_over_many_chunks(monkeypatch: pytest.MonkeyPatch, smoothing: float) -> None:
-    monkeypatch.setattr(forward, "LOGITS_PER_CHUNK", 4 * VOCABULARY)
-    monkeypatch.setattr(forward, "LEAST_ROWS", 1)
+    monkeypatch.setattr(forward, "MAX_LOGITS_PER_CHUNK", 4 * VOCABULARY)
+    monkeypatch.setattr(forward, "MIN_TOKENS_PER_CHUNK", 1)
     llama = model()
     truth = sum(alone(llama, one, smoothing).sum().item() for one in ROWS)
     with torch.no_grad():
-        assert summed_loss(llama, pack(ROWS, CPU), label_smoothing=smoothing).item() == pytest.approx(truth, rel=1e-6)
+        assert summed_loss(llama, pack_rows(ROWS, CPU), label_smoothing=smoothing).item() == pytest.approx(
+            truth, rel=1e-6
+        )
     assert packed_loss(llama, ROWS, 1000, smoothing) == pytest.approx(truth, rel=1e-6)
 
 
@@ -226,13 +230,13 @@ def test_what_is_off_is_fine() -> None:
 def test_a_model_with_dropout_is_refused_in_training() -> None:
     llama = model(attention_dropout=0.1).train()
     with pytest.raises(Misuse, match="dropout"):
-        summed_loss(llama, pack(ROWS, CPU))
+        summed_loss(llama, pack_rows(ROWS, CPU))
 
 
 def test_the_attention_is_known_to_transformers_by_name() -> None:
     llama = model()
-    token_logprobs(llama, pack(ROWS, CPU))
-    assert llama.config._attn_implementation == attention.NAME == "tunesmith_packed"
+    token_logprobs(llama, pack_rows(ROWS, CPU))
+    assert llama.config._attn_implementation == attention.ATTENTION_NAME == "tunesmith_packed"
 
 
 def test_a_llama_can_be_packed_and_is_left_as_it_was(letters: PreTrainedTokenizerFast) -> None:
@@ -240,7 +244,7 @@ def test_a_llama_can_be_packed_and_is_left_as_it_was(letters: PreTrainedTokenize
     before = llama.config._attn_implementation
     check_packable(llama, letters)
     assert llama.training
-    assert llama.config._attn_implementation == before != attention.NAME
+    assert llama.config._attn_implementation == before != attention.ATTENTION_NAME
 
 
 def test_a_model_whose_rows_see_each_other_is_refused(letters: PreTrainedTokenizerFast) -> None:

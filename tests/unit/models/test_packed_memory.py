@@ -2,18 +2,14 @@
 
 from typing import Any
 
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from tunesmith.data.chat import Encoded
-from tunesmith.models.packed import segments
+from tunesmith.chat.encode import EncodedSequence
+from tunesmith.models.packed import sdpa
 from tunesmith.models.packed.forward import summed_loss
-from tunesmith.models.packed.plan import pack
+from tunesmith.models.packed.pack import pack_rows
 
 CPU = torch.device("cpu")
 VOCABULARY, ROWS, LENGTH, TRAINED = 4096, 16, 64, 6
@@ -43,18 +39,18 @@ def llama() -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-def rows(prefix: int) -> list[Encoded]:
+def rows(prefix: int) -> list[EncodedSequence]:
     shared = tuple(range(prefix))
     made = []
     for number in range(ROWS):
         own = torch.randint(100, VOCABULARY, (LENGTH - prefix,), generator=torch.Generator().manual_seed(number))
-        made.append(Encoded(str(number), (*shared, *own.tolist()), ((LENGTH - TRAINED, LENGTH),)))
+        made.append(EncodedSequence(str(number), (*shared, *own.tolist()), ((LENGTH - TRAINED, LENGTH),)))
     return made
 
 
 def largest(prefix: int, share: bool) -> tuple[int, str]:
     model = llama()
-    batch = pack(rows(prefix), CPU, share=share)
+    batch = pack_rows(rows(prefix), CPU, share=share)
     with Largest() as watched:
         summed_loss(model, batch).backward()
     return watched.found
@@ -69,7 +65,7 @@ def test_no_tensor_is_as_large_as_all_logits_or_a_square_mask() -> None:
 
 
 def test_the_watch_sees_full_logits() -> None:
-    batch = pack(rows(0), CPU, whole=True)
+    batch = pack_rows(rows(0), CPU, whole=True)
     with Largest() as watched:
         llama()(input_ids=batch.ids).logits.sum().backward()
     assert watched.found[0] == ROWS * LENGTH * VOCABULARY
@@ -77,16 +73,18 @@ def test_the_watch_sees_full_logits() -> None:
 
 def test_a_window_bounds_the_mask_of_a_long_row() -> None:
     shapes = []
-    kept = segments._visible
+    kept = sdpa._causal_mask
 
     def seen(n: int, m: int, window: int | None, device: torch.device) -> torch.Tensor:
         shapes.append((n, m))
         return kept(n, m, window, device)
 
-    segments._visible = seen
+    sdpa._causal_mask = seen
     try:
         one = torch.randn(1, 1, 2500, 4)
-        segments.attend(one, one, one, segments=(segments.Segment(0, 2500),), rule=segments.Rule(0.5, window=100))
+        sdpa.attend_segments(
+            one, one, one, segments=(sdpa.Segment(0, 2500),), rule=sdpa.AttentionOptions(0.5, window=100)
+        )
     finally:
-        segments._visible = kept
+        sdpa._causal_mask = kept
     assert shapes == [(1024, 1024), (1024, 1123), (452, 551)]

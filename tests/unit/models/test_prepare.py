@@ -7,21 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 from transformers import AutoTokenizer, GenerationConfig
 
 from tunesmith.artifacts import Example, Row, message
+from tunesmith.chat.encode import encode_chat, encode_text, prompt_ids
+from tunesmith.chat.vetted_templates import VETTED_TEMPLATES
 from tunesmith.context import Context
-from tunesmith.data.chat import encode_chat, encode_text, prompt_ids
-from tunesmith.data.chat_templates import VETTED
 from tunesmith.errors import DataError, RecipeError
 from tunesmith.models.backends.local import open_local
-from tunesmith.models.bases.catalogue import EMBEDDED
-from tunesmith.models.bases.prepare import prepared_base
+from tunesmith.models.bases.catalogue import EMBEDDED_BASE
+from tunesmith.models.bases.prepare import prepare_base
 from tunesmith.models.bases.resolve import resolve_base
 from tunesmith.models.reader import open_reader
 from tunesmith.recipe import TaskSettings, TrainSettings
@@ -55,14 +50,14 @@ def test_a_conversation_without_a_template_is_refused_with_the_line_that_mends_i
     bare: Path, context: Context, kind: str
 ) -> None:
     with pytest.raises(RecipeError, match=f"has no chat template, and the task is {kind}") as caught:
-        prepared_base("bare", chat(kind=kind), context, train=TRAIN)
+        prepare_base("bare", chat(kind=kind), context, train=TRAIN)
     assert f"task: {{type: {kind}, chat_template: NAME}}` with plain or chatml" in (caught.value.hint or "")
     with pytest.raises(RecipeError, match="has no chat template"):
         open_reader("bare", chat(kind=kind), context, train=TRAIN)
 
 
 def test_texts_need_no_template(bare: Path, context: Context) -> None:
-    ref = prepared_base("bare", chat(kind="text"), context, train=TRAIN)
+    ref = prepare_base("bare", chat(kind="text"), context, train=TRAIN)
     assert ref == resolve_base("bare", context)
     model = open_local(context.store.checkout(ref.tree), digest=ref.tree)
     assert model.stops == {model.tokenizer.eos_token_id}
@@ -76,53 +71,53 @@ def test_texts_need_no_template(bare: Path, context: Context) -> None:
 
 
 def test_bases_that_bring_one_are_left_alone(tiny_folder: Path, tmp_path: Path, context: Context) -> None:
-    assert prepared_base(EMBEDDED, chat(), context, train=TRAIN) == resolve_base(EMBEDDED, context)
+    assert prepare_base(EMBEDDED_BASE, chat(), context, train=TRAIN) == resolve_base(EMBEDDED_BASE, context)
     older = shutil.copytree(tiny_folder, tmp_path / "older")
     text = (older / "chat_template.jinja").read_text()
     (older / "chat_template.jinja").unlink()
     config = json.loads((older / "tokenizer_config.json").read_text())
     (older / "tokenizer_config.json").write_text(json.dumps({**config, "chat_template": text}))
-    assert prepared_base("older", chat(), context, train=TRAIN) == resolve_base("older", context)
+    assert prepare_base("older", chat(), context, train=TRAIN) == resolve_base("older", context)
 
 
 def test_an_encoder_needs_none(bare: Path, context: Context) -> None:
     config = json.loads((bare / "config.json").read_text())
     (bare / "config.json").write_text(json.dumps({**config, "model_type": "bert"}))
-    assert prepared_base("bare", chat(kind="classify"), context, train=TRAIN).prepared == ()
+    assert prepare_base("bare", chat(kind="classify"), context, train=TRAIN).prepared == ()
 
 
 def test_a_named_template_lies_beside_the_bases_own_files(bare: Path, context: Context) -> None:
-    raw, ref = resolve_base("bare", context), prepared_base("bare", chat("plain"), context, train=TRAIN)
+    raw, ref = resolve_base("bare", context), prepare_base("bare", chat("plain"), context, train=TRAIN)
     assert (ref.name, ref.made_from, ref.prepared) == (raw.name, raw.tree, ("chat template plain",))
     mine, own = context.store.tree(ref.tree), context.store.tree(raw.tree)
     assert {name for name in mine if mine[name] != own.get(name)} == {"chat_template.jinja", "generation_config.json"}
     folder = context.store.checkout(ref.tree)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    assert tokenizer.chat_template == VETTED["plain"].text
+    assert tokenizer.chat_template == VETTED_TEMPLATES["plain"].text
     assert GenerationConfig.from_pretrained(folder).eos_token_id == [tokenizer.eos_token_id]
     assert GenerationConfig.from_pretrained(folder).pad_token_id == GenerationConfig.from_pretrained(bare).pad_token_id
-    assert prepared_base("bare", chat("plain"), context, train=TRAIN) == ref
+    assert prepare_base("bare", chat("plain"), context, train=TRAIN) == ref
 
 
 def test_a_named_template_takes_the_place_of_the_bases_own(context: Context) -> None:
-    ref = prepared_base(EMBEDDED, chat("plain"), context, train=TRAIN)
+    ref = prepare_base(EMBEDDED_BASE, chat("plain"), context, train=TRAIN)
     asked = prompt_ids(AutoTokenizer.from_pretrained(context.store.checkout(ref.tree)), (message("user", "a"),))
-    reader = open_reader(EMBEDDED, chat("plain"), context, train=TRAIN)
+    reader = open_reader(EMBEDDED_BASE, chat("plain"), context, train=TRAIN)
     assert reader is not None and reader.tree == ref.tree
     assert asked == prompt_ids(reader.tokenizer, (message("user", "a"),))
-    own = open_reader(EMBEDDED, chat(), context, train=TRAIN)
+    own = open_reader(EMBEDDED_BASE, chat(), context, train=TRAIN)
     assert own is not None and asked != prompt_ids(own.tokenizer, (message("user", "a"),))
 
 
 def test_a_file_beside_the_recipe(bare: Path, context: Context, tmp_path: Path) -> None:
     (tmp_path / "chats").mkdir()
-    (tmp_path / "chats" / "mine.jinja").write_text(VETTED["plain"].text)
-    ref = prepared_base("bare", chat("chats/mine.jinja"), context, train=TRAIN)
-    assert ref.tree == prepared_base("bare", chat("plain"), context, train=TRAIN).tree
+    (tmp_path / "chats" / "mine.jinja").write_text(VETTED_TEMPLATES["plain"].text)
+    ref = prepare_base("bare", chat("chats/mine.jinja"), context, train=TRAIN)
+    assert ref.tree == prepare_base("bare", chat("plain"), context, train=TRAIN).tree
     named, told = ref.prepared
     assert named == "chat template of mine.jinja" and told.startswith("template sha256:")
-    (tmp_path / "chats" / "mine.jinja").write_text(VETTED["plain"].text + "{# another #}")
-    assert prepared_base("bare", chat("chats/mine.jinja"), context, train=TRAIN).tree != ref.tree
+    (tmp_path / "chats" / "mine.jinja").write_text(VETTED_TEMPLATES["plain"].text + "{# another #}")
+    assert prepare_base("bare", chat("chats/mine.jinja"), context, train=TRAIN).tree != ref.tree
 
 
 @pytest.mark.parametrize(
@@ -142,7 +137,7 @@ def test_what_cannot_be_used_is_refused(
     if text is not None:
         (tmp_path / template).write_text(text)
     with pytest.raises(RecipeError) as caught:
-        prepared_base("bare", chat(template), context, train=TRAIN)
+        prepare_base("bare", chat(template), context, train=TRAIN)
     assert what in caught.value.what
     assert caught.value.where == "task.chat_template"
     assert hint in (caught.value.hint or "")
@@ -153,11 +148,11 @@ def test_a_tokenizer_that_ends_nothing_is_refused(bare: Path, context: Context) 
     config: dict[str, Any] = json.loads(path.read_text())
     path.write_text(json.dumps({name: value for name, value in config.items() if name != "eos_token"}))
     with pytest.raises(RecipeError, match="no end-of-sequence token"):
-        prepared_base("bare", chat("plain"), context, train=TRAIN)
+        prepare_base("bare", chat("plain"), context, train=TRAIN)
 
 
 SWITCHED = (
-    VETTED["plain"].text
+    VETTED_TEMPLATES["plain"].text
     + "{%- if add_generation_prompt and enable_thinking is defined and enable_thinking is false -%}"
     + ("{{- '<think></think>' -}}{%- endif -%}")
 )
@@ -170,7 +165,7 @@ def test_the_switch_for_thinking_is_set_in_the_template(
     bare: Path, context: Context, thinking: bool | None, ends: str
 ) -> None:
     (bare / "chat_template.jinja").write_text(SWITCHED)
-    ref = prepared_base("bare", TaskSettings(type="chat", thinking=thinking), context, train=TRAIN)
+    ref = prepare_base("bare", TaskSettings(type="chat", thinking=thinking), context, train=TRAIN)
     tokenizer = AutoTokenizer.from_pretrained(context.store.checkout(ref.tree))
     assert tokenizer.decode(prompt_ids(tokenizer, (message("user", "a"),))).endswith(ends)
     words = {False: "thinking off", True: "thinking on"}
@@ -179,7 +174,7 @@ def test_the_switch_for_thinking_is_set_in_the_template(
 
 def test_a_template_without_a_switch_is_refused(context: Context) -> None:
     with pytest.raises(RecipeError, match="does not ask whether to think") as caught:
-        prepared_base(EMBEDDED, TaskSettings(type="chat", thinking=False), context, train=TRAIN)
+        prepare_base(EMBEDDED_BASE, TaskSettings(type="chat", thinking=False), context, train=TRAIN)
     assert caught.value.where == "task.thinking"
 
 
@@ -202,7 +197,7 @@ def test_a_file_of_the_base_that_cannot_be_read_is_named(
     folder = shutil.copytree(tiny_folder, tmp_path / "broken")
     (folder / file).write_bytes(content)
     with pytest.raises(DataError) as caught:
-        prepared_base("broken", chat(template), context, train=TRAIN)
+        prepare_base("broken", chat(template), context, train=TRAIN)
     assert caught.value.what.startswith(what)
 
 
@@ -210,4 +205,4 @@ def test_a_template_of_the_base_that_is_no_text_is_named(tiny_folder: Path, tmp_
     folder = shutil.copytree(tiny_folder, tmp_path / "broken")
     (folder / "chat_template.jinja").write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="chat_template.jinja is not UTF-8 text"):
-        prepared_base("broken", TaskSettings(type="chat", thinking=True), context, train=TRAIN)
+        prepare_base("broken", TaskSettings(type="chat", thinking=True), context, train=TRAIN)

@@ -7,23 +7,18 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from tunesmith import process
-
-process.prepare()
-
 from tokenizers import normalizers
 from transformers import AutoTokenizer
 
 from tunesmith.artifacts import Example, Role, Row, message
+from tunesmith.chat.encode import encode_chat
 from tunesmith.context import Context
-from tunesmith.data.chat import encode_chat
 from tunesmith.errors import RecipeError
-from tunesmith.models.bases import EMBEDDED
+from tunesmith.models.bases import EMBEDDED_BASE
+from tunesmith.models.bases.new_tokenizer import CHAT_TEMPLATE
 from tunesmith.models.bases.resolve import embedded_folder
-from tunesmith.models.bases.template import CHAT_TEMPLATE
-from tunesmith.models.reader import GROWTH, BaseReader, open_reader, weight
-from tunesmith.models.reading import Reading
+from tunesmith.models.reader import MAX_NORMALIZED_BYTES_PER_BYTE, BaseReader, open_reader, weighted_bytes
+from tunesmith.models.reader_protocol import TokenCounts
 from tunesmith.recipe import NewBase, NewTokenizer, TaskSettings, TrainSettings
 from tunesmith.store import open_store
 
@@ -57,7 +52,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
 
 @pytest.fixture(scope="module")
 def pebble(home: Context) -> BaseReader:
-    reader = open_reader(EMBEDDED, CHAT, home, train=TRAIN)
+    reader = open_reader(EMBEDDED_BASE, CHAT, home, train=TRAIN)
     assert reader is not None
     return reader
 
@@ -74,8 +69,8 @@ def test_the_window_is_the_smaller_of_what_the_base_has_and_what_the_recipe_allo
     home: Context, pebble: BaseReader
 ) -> None:
     assert pebble.window == 2048
-    shorter = open_reader(EMBEDDED, CHAT, home, train=TrainSettings(rows_per_step=1, max_tokens=100))
-    longer = open_reader(EMBEDDED, CHAT, home, train=TrainSettings(rows_per_step=1, max_tokens=9999))
+    shorter = open_reader(EMBEDDED_BASE, CHAT, home, train=TrainSettings(rows_per_step=1, max_tokens=100))
+    longer = open_reader(EMBEDDED_BASE, CHAT, home, train=TrainSettings(rows_per_step=1, max_tokens=9999))
     assert shorter is not None and longer is not None
     assert (shorter.window, longer.window) == (100, 2048)
 
@@ -83,7 +78,7 @@ def test_the_window_is_the_smaller_of_what_the_base_has_and_what_the_recipe_allo
 def test_its_signature_names_base_window_task_and_objective(pebble: BaseReader) -> None:
     task = TaskSettings(type="chat")
     expected = (
-        f"BaseReader(name='{EMBEDDED}', tree='{pebble.tree}', window=2048, task={task!r}, objective='completion')"
+        f"BaseReader(name='{EMBEDDED_BASE}', tree='{pebble.tree}', window=2048, task={task!r}, objective='completion')"
     )
     assert repr(pebble) == expected
     assert pebble.tree.startswith("sha256:")
@@ -96,10 +91,10 @@ def test_a_reading_counts_the_tokens_of_training(pebble: BaseReader) -> None:
     )
     (piece,) = encode_chat(pebble.tokenizer, row, row.example.messages)
     tokens, trained = len(piece.ids), piece.supervised
-    assert pebble.read(said(turns)) == Reading(tokens, 0, trained, 0)
+    assert pebble.read(said(turns)) == TokenCounts(tokens, 0, trained, 0)
     assert replace(pebble, window=tokens).read(said(turns)).lost == 0
-    assert replace(pebble, window=tokens - 3).read(said(turns)) == Reading(tokens, 3, trained, 3)
-    assert replace(pebble, window=2).read(said(turns)) == Reading(tokens, tokens - 2, trained, trained)
+    assert replace(pebble, window=tokens - 3).read(said(turns)) == TokenCounts(tokens, 3, trained, 3)
+    assert replace(pebble, window=2).read(said(turns)) == TokenCounts(tokens, tokens - 2, trained, trained)
 
 
 def test_the_instruction_of_the_task_counts(pebble: BaseReader) -> None:
@@ -118,7 +113,7 @@ def test_the_instruction_of_the_task_counts(pebble: BaseReader) -> None:
     ],
 )
 def test_what_cannot_be_trained(pebble: BaseReader, turns: list[tuple[Role, str]], problem: str) -> None:
-    assert pebble.read(said(turns)) == Reading(problem=problem)
+    assert pebble.read(said(turns)) == TokenCounts(problem=problem)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -130,12 +125,15 @@ def test_no_conversation_has_more_tokens_than_its_bound(
     texts = [data.draw(TEXT) for _ in roles]
     bound = reader.bound(shape(*roles))
     reading = reader.read(said(list(zip(roles, texts, strict=True))))
-    assert reading.tokens <= bound.added + bound.times * sum(weight(text, bound.beyond) for text in texts)
+    assert reading.tokens <= bound.added + bound.times * sum(weighted_bytes(text, bound.beyond) for text in texts)
 
 
 def test_a_ligature_needs_the_growth(pebble: BaseReader, normalizing: BaseReader) -> None:
     """U+FDFA has three bytes and becomes eighteen letters, 33 bytes."""
-    assert (pebble.bound(shape(*ROLES[0])).beyond, normalizing.bound(shape(*ROLES[0])).beyond) == (1, GROWTH)
+    assert (pebble.bound(shape(*ROLES[0])).beyond, normalizing.bound(shape(*ROLES[0])).beyond) == (
+        1,
+        MAX_NORMALIZED_BYTES_PER_BYTE,
+    )
     turns: list[tuple[Role, str]] = [("user", "\ufdfa" * 40), ("assistant", "ok")]
     assert normalizing.read(said(turns)).tokens > 3 * 40 + 20
 

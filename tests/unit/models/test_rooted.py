@@ -1,28 +1,28 @@
 """Prefixes that are kept in place: what stands behind them sees the same keys, and gives the same numbers and gradients."""
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith import process
-
-process.prepare()
-
-import torch
-
-from tunesmith.data.chat import Encoded
-from tunesmith.models.packed import rooted, stacks
-from tunesmith.models.packed.check import sharing_rows
-from tunesmith.models.packed.layout import Segment, lay_out, narrowed
-from tunesmith.models.packed.segments import Rule, attend
-from tunesmith.models.packed.stacks import Root, arrange, find_roots, without_roots
-from tunesmith.models.probes import Probes
+from tunesmith.chat.encode import EncodedSequence
+from tunesmith.models.packed import padded_batches, prefix_attention
+from tunesmith.models.packed.exactness import shared_prefix_rows
+from tunesmith.models.packed.padded_batches import (
+    SharedPrefix,
+    find_shared_prefixes,
+    plan_attention,
+    remove_shared_prefixes,
+)
+from tunesmith.models.packed.prefix_trie import Segment, lay_out, narrow_segments
+from tunesmith.models.packed.sdpa import AttentionOptions, attend_segments
+from tunesmith.models.probe_rows import ProbeTokens
 
 ROWS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), min_size=1, max_size=14)
 
 
-def encoded(rows: list[list[int]]) -> list[Encoded]:
-    return [Encoded(str(at), tuple(ids), ()) for at, ids in enumerate(rows)]
+def encoded(rows: list[list[int]]) -> list[EncodedSequence]:
+    return [EncodedSequence(str(at), tuple(ids), ()) for at, ids in enumerate(rows)]
 
 
 def nested() -> list[list[int]]:
@@ -37,7 +37,7 @@ def nested() -> list[list[int]]:
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stacks, "ROOTED", 6)
+    monkeypatch.setattr(padded_batches, "MIN_SAVED_COPIES", 6)
 
 
 def test_roots_drawn_by_hand() -> None:
@@ -45,14 +45,14 @@ def test_roots_drawn_by_hand() -> None:
     segments = (
         Segment(0, 12), Segment(12, 2, ((0, 10),)), Segment(14, 3, ((0, 8),)), Segment(17, 1, ((0, 8),)), Segment(18, 9),
     )  # fmt: skip
-    (root,) = found = find_roots(segments)
-    assert root == Root(0, 8, 18)
-    assert without_roots(segments, found) == (
+    (root,) = found = find_shared_prefixes(segments)
+    assert root == SharedPrefix(0, 8, 18)
+    assert remove_shared_prefixes(segments, found) == (
         Segment(0, 8), Segment(8, 4), Segment(12, 2, ((8, 10),)), Segment(14, 3), Segment(17, 1), Segment(18, 9),
     )  # fmt: skip
 
 
-def seen_by(place: int, parts: tuple[Segment, ...], roots: tuple[Root, ...]) -> list[int]:
+def seen_by(place: int, parts: tuple[Segment, ...], roots: tuple[SharedPrefix, ...]) -> list[int]:
     """The places whose keys a query is shown, each as often as it is shown."""
     found = [key for root in roots if root.end <= place < root.stop for key in range(root.start, root.end)]
     for one in parts:
@@ -64,8 +64,8 @@ def seen_by(place: int, parts: tuple[Segment, ...], roots: tuple[Root, ...]) -> 
 @given(ROWS)
 def test_every_place_sees_its_own_path_once(rows: list[list[int]]) -> None:
     layout = lay_out(encoded(rows), share=True)
-    roots = find_roots(layout.segments)
-    parts = without_roots(layout.segments, roots)
+    roots = find_shared_prefixes(layout.segments)
+    parts = remove_shared_prefixes(layout.segments, roots)
     for path in layout.paths:
         places = [place for start, end in path for place in range(start, end)]
         for at, place in enumerate(places):
@@ -78,7 +78,7 @@ def tensors(total: int, heads: int, kept: int, dtype: torch.dtype) -> list[torch
 
 
 def numbers(given: list[torch.Tensor], slope: torch.Tensor, **how: object) -> list[torch.Tensor]:
-    out = attend(*given, **how)
+    out = attend_segments(*given, **how)
     return [out.detach(), *torch.autograd.grad((out * slope).sum(), given)]
 
 
@@ -90,22 +90,22 @@ def test_values_and_gradients_are_those_of_segments_one_by_one(
 ) -> None:
     """`some`: only every third place is asked; `alone`: no row is short enough to be stacked, and blocks have two queries."""
     if alone:
-        monkeypatch.setattr(stacks, "SHORT", 0)
-        monkeypatch.setattr(stacks, "LONGEST", 0)
-        monkeypatch.setattr(rooted, "BLOCK", 2)
+        monkeypatch.setattr(padded_batches, "SHORT_ROW_TOKENS", 0)
+        monkeypatch.setattr(padded_batches, "MAX_ROW_TOKENS", 0)
+        monkeypatch.setattr(prefix_attention, "QUERIES_PER_BLOCK", 2)
     layout = lay_out(encoded(nested()), share=True)
     total = len(layout.ids)
     asked = list(range(0, total, 3)) if some else None
-    arrangement = arrange(layout.segments, total, asked=asked, roots=True)
+    arrangement = plan_attention(layout.segments, total, asked=asked, roots=True)
     assert len(arrangement.roots) >= 3 and bool(arrangement.stacks) != alone
-    segments = layout.segments if asked is None else narrowed(layout.segments, asked)
+    segments = layout.segments if asked is None else narrow_segments(layout.segments, asked)
     slope = torch.randn((1, 4, total, 8), generator=torch.Generator().manual_seed(1))
     if asked is not None:
         slope = slope * torch.zeros(total).index_fill(0, torch.tensor(asked), 1.0)[:, None]
     given = tensors(total, 4, kept, torch.float32)
-    mine = numbers(given, slope, segments=segments, rule=Rule(0.3), arrangement=arrangement)
+    mine = numbers(given, slope, segments=segments, rule=AttentionOptions(0.3), arrangement=arrangement)
     wide = [one.detach().double().requires_grad_() for one in given]
-    theirs = numbers(wide, slope.double(), segments=segments, rule=Rule(0.3))
+    theirs = numbers(wide, slope.double(), segments=segments, rule=AttentionOptions(0.3))
     if asked is not None:
         mine[0], theirs[0] = mine[0][:, :, asked], theirs[0][:, :, asked]
     for one, other in zip(mine, theirs, strict=True):
@@ -115,9 +115,9 @@ def test_values_and_gradients_are_those_of_segments_one_by_one(
 def test_a_window_or_a_soft_cap_goes_without_roots() -> None:
     layout = lay_out(encoded(nested()), share=True)
     total = len(layout.ids)
-    arrangement = arrange(layout.segments, total, roots=True)
+    arrangement = plan_attention(layout.segments, total, roots=True)
     given = tensors(total, 4, 2, torch.float32)
-    for rule in (Rule(0.3, window=5), Rule(0.3, softcap=2.0)):
+    for rule in (AttentionOptions(0.3, window=5), AttentionOptions(0.3, softcap=2.0)):
         slope = torch.ones(1)
         mine = numbers(given, slope, segments=layout.segments, rule=rule, arrangement=arrangement)
         theirs = numbers(given, slope, segments=layout.segments, rule=rule)
@@ -126,5 +126,5 @@ def test_a_window_or_a_soft_cap_goes_without_roots() -> None:
 
 def test_the_trial_before_a_run_tries_a_prefix_that_is_kept_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
-    rows = sharing_rows(Probes(tuple(range(3, 99)), None, None))
-    assert find_roots(lay_out([Encoded("tried", row, ()) for row in rows], share=True).segments)
+    rows = shared_prefix_rows(ProbeTokens(tuple(range(3, 99)), None, None))
+    assert find_shared_prefixes(lay_out([EncodedSequence("tried", row, ()) for row in rows], share=True).segments)

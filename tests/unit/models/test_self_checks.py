@@ -5,26 +5,21 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from tunesmith.errors import Misuse
-from tunesmith.models import agreement
+from tunesmith.models import logit_agreement
 from tunesmith.models.backends import attention as cached
-from tunesmith.models.backends import engine, keyvalues, trial
-from tunesmith.models.backends.trial import check_exact
+from tunesmith.models.backends import engine, kv_cache, self_check
+from tunesmith.models.backends.self_check import check_exact
 from tunesmith.models.packed import attention as packed
-from tunesmith.models.packed import head
-from tunesmith.models.packed.check import check_packable, sharing
-from tunesmith.models.packed.layout import lay_out
-from tunesmith.models.probes import Probes, make_probes, ordinary_ids
+from tunesmith.models.packed import logits
+from tunesmith.models.packed.exactness import check_packable, compare_shared_prefixes
+from tunesmith.models.packed.prefix_trie import lay_out
+from tunesmith.models.probe_rows import ProbeTokens, build_probe_tokens, ordinary_token_ids
 
 SMALL = {
     "vocab_size": 61, "hidden_size": 32, "intermediate_size": 40, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -59,7 +54,7 @@ def refused(model: PreTrainedModel, letters: PreTrainedTokenizerFast) -> set[str
             look()
         except Misuse:
             found.add(name)
-    if not sharing(model, letters).agrees:
+    if not compare_shared_prefixes(model, letters).agrees:
         found.add("shared")
     return found
 
@@ -98,7 +93,7 @@ def uncapped(options: dict[str, Any]) -> dict[str, Any]:
 
 def bare_head(patch: pytest.MonkeyPatch) -> None:
     """The head's own scale or cap is left out."""
-    patch.setattr(head, "_changes", lambda model: (1.0, None))
+    patch.setattr(logits, "_scale_and_softcap", lambda model: (1.0, None))
 
 
 def positions(patch: pytest.MonkeyPatch) -> None:
@@ -110,7 +105,7 @@ def positions(patch: pytest.MonkeyPatch) -> None:
         late = {at for one in found.segments if one.runs for at in range(one.start, one.start + one.length)}
         return replace(found, positions=[place + (at in late) for at, place in enumerate(found.positions)])
 
-    patch.setattr("tunesmith.models.packed.plan.lay_out", wrong)
+    patch.setattr("tunesmith.models.packed.pack.lay_out", wrong)
 
 
 def packed_positions(patch: pytest.MonkeyPatch) -> None:
@@ -121,7 +116,7 @@ def packed_positions(patch: pytest.MonkeyPatch) -> None:
         found = real(rows, **options)
         return replace(found, positions=[place + 2 * (place > 2) for place in found.positions])
 
-    patch.setattr("tunesmith.models.packed.plan.lay_out", wrong)
+    patch.setattr("tunesmith.models.packed.pack.lay_out", wrong)
 
 
 def doubled(patch: pytest.MonkeyPatch) -> None:
@@ -131,7 +126,7 @@ def doubled(patch: pytest.MonkeyPatch) -> None:
         twice = [row if share else replace(row, ids=row.ids[:1] + row.ids[:-1]) for row in rows]
         return lay_out(twice, share=share, **how)
 
-    patch.setattr("tunesmith.models.packed.plan.lay_out", wrong)
+    patch.setattr("tunesmith.models.packed.pack.lay_out", wrong)
 
 
 def neighbours(patch: pytest.MonkeyPatch) -> None:
@@ -144,29 +139,31 @@ def neighbours(patch: pytest.MonkeyPatch) -> None:
         seen = [replace(one, runs=one.runs or (run,)) for one, run in zip(found.segments[1:], before, strict=False)]
         return replace(found, segments=(found.segments[0], *seen))
 
-    patch.setattr("tunesmith.models.packed.plan.lay_out", wrong)
+    patch.setattr("tunesmith.models.packed.pack.lay_out", wrong)
 
 
 def late_step(patch: pytest.MonkeyPatch) -> None:
     """A new token stands one position late."""
-    real = keyvalues.aim_at_end
-    patch.setattr(engine, "aim_at_end", lambda lengths: replace(real(lengths), positions=real(lengths).positions + 1))
+    real = kv_cache.next_token_layout
+    patch.setattr(
+        engine, "next_token_layout", lambda lengths: replace(real(lengths), positions=real(lengths).positions + 1)
+    )
 
 
 def branches(patch: pytest.MonkeyPatch) -> None:
     """A branch sees the branch beside it."""
-    real = trial._side_by_side
+    real = self_check._branch_layout
 
     def wrong(walk: Any, lengths: Any, seen: Any) -> Any:
         ids, aim = real(walk, lengths, seen)
         return ids, replace(aim, visible=aim.visible.any(dim=1, keepdim=True).expand_as(aim.visible))
 
-    patch.setattr(trial, "_side_by_side", wrong)
+    patch.setattr(self_check, "_branch_layout", wrong)
 
 
 def stem_unseen(patch: pytest.MonkeyPatch) -> None:
     """Rows do not see the last token of what they share as their stem."""
-    real = keyvalues.KeyValues.expanded
+    real = kv_cache.KVCache.expanded
 
     def wrong(self: Any, rows: int, capacity: int, *, stem: bool | None = None) -> Any:
         made = real(self, rows, capacity, stem=stem)
@@ -174,7 +171,7 @@ def stem_unseen(patch: pytest.MonkeyPatch) -> None:
             made.stem[layer] = (keys.clone().index_fill_(1, torch.tensor([keys.shape[1] - 1]), 0.0), values)
         return made
 
-    patch.setattr(keyvalues.KeyValues, "expanded", wrong)
+    patch.setattr(kv_cache.KVCache, "expanded", wrong)
 
 
 ALL = {"packed", "cached", "shared"}
@@ -219,7 +216,7 @@ def test_a_change_in_rounding_is_no_fault(letters: PreTrainedTokenizerFast, monk
             noise = torch.empty_like(value).uniform_(-change, change, generator=torch.Generator().manual_seed(1))
             return real(module, query, key, value * (1 + noise), mask, **options)
 
-        monkeypatch.setitem(packed.AttentionInterface._global_mapping, packed.NAME, nudged)
+        monkeypatch.setitem(packed.AttentionInterface._global_mapping, packed.ATTENTION_NAME, nudged)
 
     plant(2**-9)
     assert check_packable(model, letters).agrees
@@ -241,9 +238,9 @@ def test_the_figures_and_the_bounds_stand_in_the_refusal(
 
 
 def test_a_row_goes_beyond_the_longest_window_that_fits(letters: PreTrainedTokenizerFast) -> None:
-    def made(window: int, context: int) -> Probes:
+    def made(window: int, context: int) -> ProbeTokens:
         config = CONFIG_MAPPING["mistral"](**{**SMALL, "sliding_window": window, "max_position_embeddings": context})
-        return make_probes(AutoModelForCausalLM.from_config(config), letters)
+        return build_probe_tokens(AutoModelForCausalLM.from_config(config), letters)
 
     assert (made(6, 96).long, made(6, 96).unreached) == (30, None)
     assert (made(96, 96).long, made(96, 96).unreached) == (None, None)
@@ -255,11 +252,11 @@ def test_a_row_goes_beyond_the_longest_window_that_fits(letters: PreTrainedToken
 
 def test_probe_rows_are_ordinary_tokens(letters: PreTrainedTokenizerFast, tiny: Any) -> None:
     for tokenizer, size in ((letters, 61), (tiny.tokenizer, 400), (letters, 20)):
-        found = ordinary_ids(tokenizer, embeddings=size, count=300)
+        found = ordinary_token_ids(tokenizer, embeddings=size, count=300)
         assert not set(found) & set(tokenizer.all_special_ids)
         assert max(found) < size
         assert len(set(found)) >= 12
-    said = tiny.tokenizer.decode(ordinary_ids(tiny.tokenizer, embeddings=400, count=300))
+    said = tiny.tokenizer.decode(ordinary_token_ids(tiny.tokenizer, embeddings=400, count=300))
     assert said.startswith("The bakery on Mill Lane opens at six")
 
 
@@ -269,9 +266,9 @@ def test_a_tokenizer_of_other_letters_gives_what_it_has() -> None:
     words = Tokenizer(models.WordLevel(entries, unk_token="<pad>"))
     words.pre_tokenizer = pre_tokenizers.Split("", "isolated")
     greek = PreTrainedTokenizerFast(tokenizer_object=words, pad_token="<pad>", unk_token="<pad>")
-    assert set(ordinary_ids(greek, embeddings=6, count=50)) == {1, 2, 3, 4, 5}
+    assert set(ordinary_token_ids(greek, embeddings=6, count=50)) == {1, 2, 3, 4, 5}
     with pytest.raises(Misuse, match="no ordinary tokens"):
-        ordinary_ids(greek, embeddings=2, count=50)
+        ordinary_token_ids(greek, embeddings=2, count=50)
 
 
 def test_a_model_whose_own_two_ways_contradict_each_other_is_held_to_fixed_bounds(
@@ -283,9 +280,9 @@ def test_a_model_whose_own_two_ways_contradict_each_other_is_held_to_fixed_bound
     monkeypatch.setitem(
         ALL_ATTENTION_FUNCTIONS._global_mapping, "sdpa", lambda *given, **options: real(*given, **scale(options))
     )
-    own = agreement.own_logits(model, [tuple(range(3, 30))], [tuple(range(27))])
+    own = logit_agreement.reference_logits(model, [tuple(range(3, 30))], [tuple(range(27))])
     assert own.apart is None
-    assert check_packable(model, letters).bound == pytest.approx(agreement.ALONE[torch.float32])
+    assert check_packable(model, letters).bound == pytest.approx(logit_agreement.BOUND_WITHOUT_SDPA[torch.float32])
     told(scale)(monkeypatch)
     with pytest.raises(Misuse, match="differs from the same row alone"):
         check_packable(model, letters)

@@ -21,7 +21,7 @@ from transformers import (
 from tunesmith.artifacts import Example, Row
 from tunesmith.errors import DataError, Misuse
 from tunesmith.models.backends.seq2seq import Seq2SeqModel, open_seq2seq
-from tunesmith.models.tasks import EncoderDecoder
+from tunesmith.models.tasks import Seq2seqTask
 from tunesmith.recipe import TaskSettings
 
 SPEC = spec_from_file_location("fixtures_encoders", Path(__file__).parents[2] / "fixtures_encoders.py")
@@ -177,7 +177,7 @@ def test_codes_of_languages_stand_where_the_tokenizer_writes_them(
     names = model.tokenizer.convert_ids_to_tokens
     assert names(model.writing.start) == starts and model.writing.end == 2
     assert (None if model.writing.first is None else names(model.writing.first)) == first
-    task = EncoderDecoder(TaskSettings(type="seq2seq"))
+    task = Seq2seqTask(TaskSettings(type="seq2seq"))
     row = Row(row_id="0" * 16, file="made", line=1, example=Example(text="an order", labels=("eine karte",)))
     (pair,) = task.encode(row, model.tokenizer, window=64, objective="completion")
     assert [name for name in names(pair.source) if "_" in name] == ["en_XX"]

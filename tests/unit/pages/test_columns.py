@@ -2,11 +2,13 @@
 
 from xml.etree import ElementTree
 
-from tunesmith.pages import Column, columns
+from tunesmith.pages import HistogramColumn, histogram_chart
 
 
 def test_heights_are_shares_of_the_largest() -> None:
-    chart = columns([Column(0, 9, 4), Column(10, 19, 2), Column(20, 29, 0)], label="three columns")
+    chart = histogram_chart(
+        [HistogramColumn(0, 9, 4), HistogramColumn(10, 19, 2), HistogramColumn(20, 29, 0)], label="three columns"
+    )
     root = ElementTree.fromstring(chart)
     drawn = [(rect.get("x"), rect.get("y"), rect.get("width"), rect.get("height")) for rect in root.iter("rect")]
     assert drawn == [
@@ -19,17 +21,21 @@ def test_heights_are_shares_of_the_largest() -> None:
 
 
 def test_what_is_rare_is_seen() -> None:
-    root = ElementTree.fromstring(columns([Column(0, 0, 1_000_000), Column(1, 1, 1)], label="rare"))
+    root = ElementTree.fromstring(
+        histogram_chart([HistogramColumn(0, 0, 1_000_000), HistogramColumn(1, 1, 1)], label="rare")
+    )
     assert [rect.get("height") for rect in root.iter("rect")] == ["132.0", "1.2"]
 
 
 def test_a_marked_value_stands_where_it_belongs() -> None:
-    chart = columns([Column(0, 9, 1), Column(10, 19, 1)], label="marked", marked=(9.5, "half <b>"))
+    chart = histogram_chart(
+        [HistogramColumn(0, 9, 1), HistogramColumn(10, 19, 1)], label="marked", marked=(9.5, "half <b>")
+    )
     root = ElementTree.fromstring(chart)
     assert [path.get("d") for path in root.iter("path") if path.get("class") == "whisker"] == ["M160.0 14V150"]
     assert [text.text for text in root.iter("text")] == ["0", "19", "half <b>"]
 
 
 def test_nothing_to_count_is_an_empty_chart() -> None:
-    assert "nan" not in columns([], label="none")
-    assert 'height="0.0"' in columns([Column(1, 2, 0)], label="zero")
+    assert "nan" not in histogram_chart([], label="none")
+    assert 'height="0.0"' in histogram_chart([HistogramColumn(1, 2, 0)], label="zero")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tunesmith.models.architecture import shape_of
+from tunesmith.models.architecture import config_architecture
 from tunesmith.preflight import recipe_faults
-from tunesmith.preflight.base import shape_in
+from tunesmith.preflight.base import architecture_from_config
 from tunesmith.recipe import parse_recipe
 
 
@@ -221,8 +221,8 @@ def test_the_shape_that_is_read_is_the_one_that_transformers_says(tmp_path: Path
             continue
         config.architectures = [name if isinstance(name, str) else name[0]]
         written = json.loads(config.to_json_string())
-        said = shape_in(written)
+        said = architecture_from_config(written)
         if said is not None:
-            assert said == shape_of(config), kind
+            assert said == config_architecture(config), kind
             known += 1
     assert known > 100

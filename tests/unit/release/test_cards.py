@@ -8,10 +8,10 @@ import yaml
 from huggingface_hub import ModelCard
 
 from tunesmith.artifacts import BaseOrigin
-from tunesmith.release.cards import Facts, render_data_card, render_model_card
-from tunesmith.release.cards.markdown import coded, quoted
+from tunesmith.release.cards import FolderFacts, render_data_card, render_model_card
+from tunesmith.release.cards.markdown import escape_markdown, format_code
 
-FACTS = Facts(version=3, key_id="ab" * 32, stored_precision="F32", with_base=True)
+FACTS = FolderFacts(version=3, key_id="ab" * 32, stored_precision="F32", with_base=True)
 
 
 def card_of(run: Any, **changes: Any) -> str:
@@ -91,7 +91,7 @@ def test_rounded_weights_are_said_to_be_unevaluated(reports: Any, make: Any) -> 
 
 
 def test_a_large_base_is_named_by_its_digest(reports: Any) -> None:
-    text = card_of(reports, facts=Facts(3, "ab" * 32, "F32", with_base=False))
+    text = card_of(reports, facts=FolderFacts(3, "ab" * 32, "F32", with_base=False))
     assert (
         reports.train.base.tree in text
         and "base/" not in text.split("## How to load it")[1].split("## How to verify")[0]
@@ -101,7 +101,7 @@ def test_a_large_base_is_named_by_its_digest(reports: Any) -> None:
 def test_a_large_base_of_the_makers_machine_is_no_repository(reports: Any) -> None:
     base = reports.train.base.model_copy(update={"name": "local:mine@sha256:0123456789ab"})
     train = reports.train.model_copy(update={"base": base})
-    text = card_of(reports, train=train, facts=Facts(3, "ab" * 32, "F32", with_base=False))
+    text = card_of(reports, train=train, facts=FolderFacts(3, "ab" * 32, "F32", with_base=False))
     assert "It was a folder on the maker's machine" in text
     assert 'AutoModelForCausalLM.from_pretrained("PATH/TO/BASE")' in text
     assert "base_model" not in yaml.safe_load(text.split("---")[1])
@@ -115,8 +115,8 @@ def test_text_from_outside_stays_text(reports: Any, make: Any) -> None:
 
 
 def test_quoting() -> None:
-    assert quoted("a_b*c|d\n e") == r"a\_b\*c\|d e"
-    assert coded("a`b|c") == "`ab/c`"
+    assert escape_markdown("a_b*c|d\n e") == r"a\_b\*c\|d e"
+    assert format_code("a`b|c") == "`ab/c`"
 
 
 def test_every_field_of_the_data_card_is_marked(reports: Any) -> None:
@@ -155,7 +155,7 @@ def from_catalogue(run: Any, license: str | None) -> Any:
 
 
 def test_the_card_says_where_the_base_comes_from_and_under_which_licence(reports: Any) -> None:
-    apart = Facts(version=3, key_id="ab" * 32, stored_precision="F32", with_base=False)
+    apart = FolderFacts(version=3, key_id="ab" * 32, stored_precision="F32", with_base=False)
     text = card_of(reports, train=from_catalogue(reports, "Apache-2.0"), facts=apart)
     has_no_empty_slot(text)
     assert (

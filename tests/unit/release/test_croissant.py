@@ -7,7 +7,7 @@ import pytest
 
 from tunesmith.artifacts import SourceSummary
 from tunesmith.release.cards import croissant_bytes
-from tunesmith.release.cards.croissant import CONTEXT, RAI_UNSTATED, UNSTATED
+from tunesmith.release.cards.croissant import JSONLD_CONTEXT, MISSING_PROPERTIES, MISSING_RAI_PROPERTIES
 
 DIGEST = "sha256:" + "3" * 64
 FULL: dict[str, Any] = {
@@ -205,8 +205,8 @@ def test_every_mark_of_the_data_set(make: Any) -> None:
     """A recipe that states the licence of one file, and nothing else."""
     marks = exported(make, source(origin=None, basis=None))["tunesmith:marks"]
     of_the_whole = {key: mark for key, mark in marks.items() if not key.startswith(("/distribution", "/recordSet"))}
-    rai_missing = {f"/rai:{name}": "missing" for name in RAI_UNSTATED}
-    assert len(RAI_UNSTATED) == 13 and len(UNSTATED) == 9
+    rai_missing = {f"/rai:{name}": "missing" for name in MISSING_RAI_PROPERTIES}
+    assert len(MISSING_RAI_PROPERTIES) == 13 and len(MISSING_PROPERTIES) == 9
     assert of_the_whole == {
         "/name": "declared",
         "/description": "measured",
@@ -215,7 +215,7 @@ def test_every_mark_of_the_data_set(make: Any) -> None:
         "/creator": "missing",
         "/inLanguage": "missing",
         "/expires": "missing",
-        **{f"/{name}": "missing" for name in UNSTATED},
+        **{f"/{name}": "missing" for name in MISSING_PROPERTIES},
         **rai_missing,
         "/rai:dataCollectionType": "missing",
         "/rai:dataCollectionRawData": "missing",
@@ -319,11 +319,20 @@ def test_rows_speak_before_their_source(make: Any) -> None:
 
 def test_the_context_is_the_one_of_the_specification() -> None:
     """Appendix 1 of the specification, but https for schema.org: mlcroissant 1.1.1 refuses http."""
-    assert CONTEXT["@vocab"] == CONTEXT["sc"] == "https://schema.org/"
-    assert (CONTEXT["cr"], CONTEXT["dct"]) == ("http://mlcommons.org/croissant/", "http://purl.org/dc/terms/")
-    assert (CONTEXT["rai"], CONTEXT["prov"]) == ("http://mlcommons.org/croissant/RAI/", "http://www.w3.org/ns/prov#")
-    assert CONTEXT["odrl"] == "http://www.w3.org/ns/odrl/2/"
-    assert CONTEXT["recordSet"] == "cr:recordSet" and CONTEXT["dataType"] == {"@id": "cr:dataType", "@type": "@vocab"}
+    assert JSONLD_CONTEXT["@vocab"] == JSONLD_CONTEXT["sc"] == "https://schema.org/"
+    assert (JSONLD_CONTEXT["cr"], JSONLD_CONTEXT["dct"]) == (
+        "http://mlcommons.org/croissant/",
+        "http://purl.org/dc/terms/",
+    )
+    assert (JSONLD_CONTEXT["rai"], JSONLD_CONTEXT["prov"]) == (
+        "http://mlcommons.org/croissant/RAI/",
+        "http://www.w3.org/ns/prov#",
+    )
+    assert JSONLD_CONTEXT["odrl"] == "http://www.w3.org/ns/odrl/2/"
+    assert JSONLD_CONTEXT["recordSet"] == "cr:recordSet" and JSONLD_CONTEXT["dataType"] == {
+        "@id": "cr:dataType",
+        "@type": "@vocab",
+    }
 
 
 def test_the_same_report_gives_the_same_bytes(make: Any) -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from tunesmith.artifacts import SourceSummary
 from tunesmith.release.cards import croissant_bytes
-from tunesmith.release.cards.croissant_files import encodings, license_value
-from tunesmith.release.cards.marks import MISSING, declared
+from tunesmith.release.cards.croissant_files import license_value, media_types
+from tunesmith.release.cards.marked_values import MISSING, declared
 
 
 def exported(make: Any, *files: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def test_no_licence_is_missing(nothing: str | None) -> None:
     ],
 )
 def test_media_types_by_name(path: str, found: list[str]) -> None:
-    assert encodings(path) == found
+    assert media_types(path) == found
 
 
 def test_paths_are_addresses_and_tell_nothing_of_the_maker(make: Any) -> None:

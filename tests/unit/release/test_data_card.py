@@ -7,7 +7,7 @@ import pytest
 
 from tunesmith.artifacts import SourceSummary, SplitSummary
 from tunesmith.release.cards import render_data_card
-from tunesmith.release.cards.data_card import ASKED, NAMES, UNASKED, Field, whole_fields
+from tunesmith.release.cards.data_card import FIELD_NAMES, QUESTIONS, UNANSWERED_QUESTIONS, CardField, dataset_fields
 
 FULL: dict[str, Any] = {
     "bytes": 4096,
@@ -37,7 +37,7 @@ def source(**changes: Any) -> SourceSummary:
 
 def whole(make: Any, *sources: SourceSummary, **audit: Any) -> dict[str, tuple[str, str]]:
     report = make.audit_report(**({"sources": sources, "rows_read": sum(one.rows for one in sources)} | audit))
-    return {field.name: (field.value, field.mark) for field in whole_fields(report)}
+    return {field.name: (field.value, field.mark) for field in dataset_fields(report)}
 
 
 def section(text: str, heading: str) -> list[str]:
@@ -127,14 +127,14 @@ def test_several_files_and_rows_that_say_otherwise(make: Any) -> None:
 def test_nothing_stated_is_missing_everywhere(make: Any) -> None:
     answers = whole(make, source(license=None, origin=None, basis=None), train=make.audit_report().train, test=None)
     unknown = {name: mark for name, (_, mark) in answers.items() if name != "Licence of the whole"}
-    assert set(unknown.values()) == {"missing"} and len(unknown) == len(ASKED) + 3
+    assert set(unknown.values()) == {"missing"} and len(unknown) == len(QUESTIONS) + 3
     text = render_data_card(
         make.recipe_of(),
         make.audit_report(sources=(source(license=None, origin=None, basis=None),)),
         train=make.train_report(),
     )
     lines = section(text, "### `tickets.jsonl`")
-    names = [name for _, name in NAMES]
+    names = [name for _, name in FIELD_NAMES]
     assert [line for line in lines if line.endswith("| not stated by the maker | missing |")] == [
         f"| {name} | not stated by the maker | missing |" for name in (*names, "Person's column")
     ]
@@ -174,9 +174,9 @@ def test_the_combined_licence_of_the_kept_rows(make: Any) -> None:
 def test_fewer_questions_are_open(make: Any) -> None:
     text = render_data_card(make.recipe_of(), make.audit_report(sources=(source(**FULL),)), train=make.train_report())
     assert section(text, "## Not known") == [
-        f"| {question} | not stated by the maker | missing |" for question in UNASKED
+        f"| {question} | not stated by the maker | missing |" for question in UNANSWERED_QUESTIONS
     ]
-    assert len(UNASKED) == 4 and not {question for _, question in ASKED} & set(UNASKED)
+    assert len(UNANSWERED_QUESTIONS) == 4 and not {question for _, question in QUESTIONS} & set(UNANSWERED_QUESTIONS)
 
 
 def test_text_from_outside_stays_text(make: Any) -> None:
@@ -191,7 +191,7 @@ def test_text_from_outside_stays_text(make: Any) -> None:
 
 
 def test_a_field_is_a_name_a_value_and_a_mark() -> None:
-    assert Field("a", "b", "declared").mark == "declared"
+    assert CardField("a", "b", "declared").mark == "declared"
 
 
 def test_where_the_croissant_file_speaks_against_the_recipe(make: Any) -> None:

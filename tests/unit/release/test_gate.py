@@ -16,7 +16,7 @@ from tunesmith.artifacts import (
     Verdict,
 )
 from tunesmith.recipe.stages import Requirement
-from tunesmith.release.gate import decide, outcome
+from tunesmith.release.gate import decide_requirements, worst_outcome
 
 TEST = Dataset(name="test", rows=300, rows_digest="sha256:0", container="sha256:1")
 PROVENANCE = Provenance(stage="evaluate", inputs={}, settings="s", code="c", versions={}, seed=0)
@@ -47,7 +47,7 @@ def report(
 
 
 def judge(requirement: Requirement, evaluation: EvaluationReport) -> Verdict:
-    (verdict,) = decide([requirement], evaluation)
+    (verdict,) = decide_requirements([requirement], evaluation)
     return verdict
 
 
@@ -212,17 +212,17 @@ def test_two_comparisons_of_one_thing_prove_nothing() -> None:
 
 def test_verdicts_come_in_the_policys_order() -> None:
     policy = [Requirement(metric="exact-match", at_least=limit) for limit in (0.9, 0.5)]
-    verdicts = decide(policy, report(tuned=number(0.7, 0.6, 0.8)))
+    verdicts = decide_requirements(policy, report(tuned=number(0.7, 0.6, 0.8)))
     assert [verdict.outcome for verdict in verdicts] == ["fail", "pass"]
-    assert decide([], report()) == ()
+    assert decide_requirements([], report()) == ()
 
 
 def test_an_empty_policy_never_passes() -> None:
-    assert outcome(()) == "inconclusive"
+    assert worst_outcome(()) == "inconclusive"
 
 
 @given(st.lists(st.sampled_from(["pass", "fail", "inconclusive"]), min_size=1, max_size=5))
 def test_outcome_is_the_gravest(outcomes: list[Outcome]) -> None:
     verdicts = [Verdict(requirement="r", outcome=one, reason="") for one in outcomes]
     expected = "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
-    assert outcome(verdicts) == expected
+    assert worst_outcome(verdicts) == expected

@@ -8,9 +8,9 @@ import pytest
 from tunesmith.artifacts import Insufficient, SystemScores
 from tunesmith.artifacts.report import WatchFinding
 from tunesmith.release.page import render_page
-from tunesmith.release.page.story import headline, samples, taken_out, tiles
-from tunesmith.release.page.trained import machine, notices, saving
-from tunesmith.release.results import by_metric
+from tunesmith.release.page.summary import findings_by_rule, held_out_samples, page_headline, summary_tiles
+from tunesmith.release.page.training_facts import machine_speed, prefix_saving, watcher_notices
+from tunesmith.release.result_lines import results_by_metric
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
 
@@ -107,7 +107,7 @@ def test_text_never_becomes_markup(reports: Any, make: Any) -> None:
 
 def test_the_gate_in_words(reports: Any, make: Any) -> None:
     def told(gate: Any) -> tuple[str, str]:
-        found = headline(reports.audit, train=reports.train, evaluation=reports.evaluation, gate=gate)
+        found = page_headline(reports.audit, train=reports.train, evaluation=reports.evaluation, gate=gate)
         return found.tone, found.title
 
     assert told(make.gate_report()) == ("pass", "The tuned model passed every requirement")
@@ -126,7 +126,7 @@ def test_a_refused_run_has_a_page_that_says_so(reports: Any, make: Any, outcome:
 def test_a_run_that_the_audit_stopped(reports: Any, make: Any) -> None:
     block = reports.audit.findings[0].model_copy(update={"action": "block"})
     audit = make.audit_report(findings=(block,), dropped={}, redacted={}, warned={}, test=None)
-    found = headline(audit)
+    found = page_headline(audit)
     assert (found.tone, found.title) == ("fail", "The audit stopped this run")
     assert found.lines[0].startswith("near-duplicate at tickets.jsonl:100: shares 41 of 44")
     assert found.lines[1] == "Findings that stop the run: 1. Nothing was trained."
@@ -137,11 +137,11 @@ def test_a_run_that_the_audit_stopped(reports: Any, make: Any) -> None:
 
 
 def test_a_run_stopped_after_training(reports: Any) -> None:
-    assert headline(reports.audit, train=reports.train).title == "The run has trained, and stopped there"
+    assert page_headline(reports.audit, train=reports.train).title == "The run has trained, and stopped there"
 
 
 def test_tiles(reports: Any) -> None:
-    assert [(tile.name, tile.figure) for tile in tiles(reports.audit, reports.train, reports.evaluation)] == [
+    assert [(tile.name, tile.figure) for tile in summary_tiles(reports.audit, reports.train, reports.evaluation)] == [
         ("Rows read", "1,250"),
         ("Taken out by the audit", "34"),
         ("Weights tuned", "342,112"),
@@ -150,7 +150,7 @@ def test_tiles(reports: Any) -> None:
 
 
 def test_findings_are_grouped_by_rule(reports: Any) -> None:
-    groups = [(group.rule, group.found, len(group.examples)) for group in taken_out(reports.audit)]
+    groups = [(group.rule, group.found, len(group.examples)) for group in findings_by_rule(reports.audit)]
     assert groups == [
         ("near-duplicate", 14, 3),
         ("personal-data", 11, 3),
@@ -162,7 +162,7 @@ def test_findings_are_grouped_by_rule(reports: Any) -> None:
 
 
 def test_samples_show_the_stronger_base(reports: Any) -> None:
-    first, second = samples(reports.evaluation, by_metric(reports.evaluation))
+    first, second = held_out_samples(reports.evaluation, results_by_metric(reports.evaluation))
     assert [(said.name, said.same) for said in first.answers] == [
         ("Expected", False),
         ("Base, at its best without tuning", False),
@@ -214,7 +214,7 @@ def test_the_loss_is_drawn_three_times_and_the_rate_once(reports: Any) -> None:
 )
 def test_what_sharing_saved(make: Any, reports: Any, distinct: int, told: str | None) -> None:
     train = make.train_report(distinct_tokens=distinct)
-    assert saving(train) == told
+    assert prefix_saving(train) == told
     text = " ".join("".join(read(page_of(reports, train=train)).text).split())
     assert ("Shared beginnings" in text) is (told is not None)
     assert told is None or told in text
@@ -233,7 +233,7 @@ def test_what_sharing_saved(make: Any, reports: Any, distinct: int, told: str | 
     ],
 )
 def test_what_the_machine_gave(make: Any, measured: dict[str, float], told: str | None) -> None:
-    assert machine(make.train_report(measured=measured)) == told
+    assert machine_speed(make.train_report(measured=measured)) == told
 
 
 def test_findings_of_the_watchers_are_listed_and_stay_text(make: Any, reports: Any) -> None:
@@ -247,7 +247,7 @@ def test_findings_of_the_watchers_are_listed_and_stay_text(make: Any, reports: A
         "step 31: the machine computed 180 tokens a second, and 1,440 as a rule; it was under half of its usual speed in "
         "2 of 9 stretches"
     )
-    assert [(one.watcher, one.message) for one in notices(train)] == [
+    assert [(one.watcher, one.message) for one in watcher_notices(train)] == [
         ("dead-tensor", f"step 10: {bad}"),
         ("overfitting", "step 57: it rises"),
         ("throughput", slow),
@@ -260,5 +260,5 @@ def test_findings_of_the_watchers_are_listed_and_stay_text(make: Any, reports: A
 
 def test_no_findings_no_list(make: Any, reports: Any) -> None:
     train = make.train_report(measured=SLOW | {"slow_windows": 0.0})
-    assert notices(train) == ()
+    assert watcher_notices(train) == ()
     assert "watchers noticed" not in page_of(reports, train=train)

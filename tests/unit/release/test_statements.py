@@ -7,12 +7,12 @@ from tunesmith.artifacts import Comparison, Insufficient
 from tunesmith.release import statements
 from tunesmith.trust.statement import statement_bytes
 
-SUBJECTS = statements.Subjects(
+SUBJECTS = statements.StatementSubjects(
     released={"adapter_model.safetensors": "1" * 64, "tokenizer.json": "2" * 64},
     evaluated={"adapter_model.safetensors": "sha256:" + "3" * 64},
     recipe="sha256:" + "4" * 64,
 )
-RUN = statements.Run("sha256:" + "5" * 64, "2026-11-21T07:00:00+00:00")
+RUN = statements.RunReference("sha256:" + "5" * 64, "2026-11-21T07:00:00+00:00")
 
 
 def no_floats(value: Any) -> bool:
@@ -24,13 +24,13 @@ def no_floats(value: Any) -> bool:
 
 
 def test_spelled() -> None:
-    assert statements.spelled({"a": (0.1, 2**53, 2**53 + 1, True, None)}) == {
+    assert statements.numbers_as_strings({"a": (0.1, 2**53, 2**53 + 1, True, None)}) == {
         "a": ["0.1", 2**53, "9007199254740993", True, None]
     }
 
 
 def test_training_is_slsa_provenance(reports: Any) -> None:
-    found = statements.training(reports.recipe, reports.audit, reports.train, subjects=SUBJECTS, run=RUN)
+    found = statements.training_statement(reports.recipe, reports.audit, reports.train, subjects=SUBJECTS, run=RUN)
     assert found["predicateType"] == "https://slsa.dev/provenance/v1"
     assert [subject["name"] for subject in found["subject"]] == ["adapter_model.safetensors", "tokenizer.json"]
     build, details = found["predicate"]["buildDefinition"], found["predicate"]["runDetails"]
@@ -49,7 +49,7 @@ def test_training_is_slsa_provenance(reports: Any) -> None:
 
 
 def test_evaluation_is_a_test_result(reports: Any) -> None:
-    found = statements.evaluation(reports.evaluation, subjects=SUBJECTS)
+    found = statements.evaluation_statement(reports.evaluation, subjects=SUBJECTS)
     predicate = found["predicate"]
     assert found["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
     assert found["subject"] == [{"name": "adapter_model.safetensors", "digest": {"sha256": "3" * 64}}]
@@ -68,7 +68,7 @@ def test_worse_than_the_base_fails_and_worse_than_a_baseline_warns(make: Any) ->
 
     def result(*items: Comparison) -> str:
         report = make.evaluation_report(comparisons=items)
-        return statements.evaluation(report, subjects=SUBJECTS)["predicate"]["result"]
+        return statements.evaluation_statement(report, subjects=SUBJECTS)["predicate"]["result"]
 
     assert result(worse("base-plain")) == "FAILED"
     assert result(worse("majority")) == "WARNED"
@@ -78,7 +78,7 @@ def test_worse_than_the_base_fails_and_worse_than_a_baseline_warns(make: Any) ->
 
 
 def test_the_gate_is_a_simple_verification_result(reports: Any, make: Any) -> None:
-    found = statements.gate(reports.recipe, reports.gate, subjects=SUBJECTS, run=RUN)
+    found = statements.gate_statement(reports.recipe, reports.gate, subjects=SUBJECTS, run=RUN)
     predicate = found["predicate"]
     assert found["predicateType"] == "https://in-toto.io/attestation/svr/v0.2"
     assert [policy["name"] for policy in predicate["verifier"]["policies"]] == ["recipe.yaml, gate"]
@@ -87,12 +87,12 @@ def test_the_gate_is_a_simple_verification_result(reports: Any, make: Any) -> No
         "TUNESMITH_GATE_PASSED",
         "TUNESMITH_EXACT_MATCH_BETTER_THAN_BASE_BY_0.1",
     ]
-    failed = statements.gate(reports.recipe, make.gate_report("fail"), subjects=SUBJECTS, run=RUN)
+    failed = statements.gate_statement(reports.recipe, make.gate_report("fail"), subjects=SUBJECTS, run=RUN)
     assert failed["predicate"]["properties"] == []
 
 
 def test_the_audit_is_counts_and_sources_only(reports: Any) -> None:
-    found = statements.audit_summary(reports.audit)
+    found = statements.audit_statement(reports.audit)
     assert [subject["name"] for subject in found["subject"]] == ["test", "train"]
     assert found["predicate"]["dropped"] == reports.audit.dropped
     assert "findings" not in found["predicate"]
@@ -100,10 +100,10 @@ def test_the_audit_is_counts_and_sources_only(reports: Any) -> None:
 
 def test_no_row_leaves_and_no_float_does(reports: Any) -> None:
     made = (
-        statements.training(reports.recipe, reports.audit, reports.train, subjects=SUBJECTS, run=RUN),
-        statements.evaluation(reports.evaluation, subjects=SUBJECTS),
-        statements.gate(reports.recipe, reports.gate, subjects=SUBJECTS, run=RUN),
-        statements.audit_summary(reports.audit),
+        statements.training_statement(reports.recipe, reports.audit, reports.train, subjects=SUBJECTS, run=RUN),
+        statements.evaluation_statement(reports.evaluation, subjects=SUBJECTS),
+        statements.gate_statement(reports.recipe, reports.gate, subjects=SUBJECTS, run=RUN),
+        statements.audit_statement(reports.audit),
     )
     for statement in made:
         text = statement_bytes(statement).decode()

@@ -6,9 +6,9 @@ import pytest
 from tunesmith.artifacts import Comparison, Estimate, Insufficient
 from tunesmith.errors import Misuse
 from tunesmith.recipe.stages import EvaluateSettings
-from tunesmith.scoring import Answer, Metric, Pair, metric_ids, metrics_for
+from tunesmith.scoring import Metric, PairedScores, SystemAnswer, metric_ids, metrics_for
+from tunesmith.scoring.aggregate import min_interval_rows
 from tunesmith.scoring.defaults import NUMBER_METRICS, SET_METRICS, TAG_METRICS
-from tunesmith.scoring.evidence import fewest_rows
 
 ALL = metrics_for(EvaluateSettings(resamples=200), metric_ids())
 GOOD = '{"fields": {"a": "1"}}'
@@ -47,14 +47,16 @@ def test_no_examples(metric: Metric) -> None:
     estimate = metric.estimate([], rng())
     assert isinstance(estimate, Insufficient)
     assert (estimate.metric, estimate.reason, estimate.n) == (metric.id, "there are no examples", 0)
-    compared = metric.compare(Pair((), (), "base-plain"), rng())
+    compared = metric.compare(PairedScores((), (), "base-plain"), rng())
     assert compared == Comparison(metric=metric.id, reference="base-plain", difference=estimate)
 
 
 @pytest.mark.parametrize("metric", ALL, ids=named)
 def test_a_test_row_that_cannot_be_scored_is_said_and_not_skipped(metric: Metric) -> None:
     texts = [expected_by(metric, i) for i in range(30)]
-    answers = [Answer(f"r{i}", text, text, 8.0 + i) for i, text in enumerate(texts)] + [Answer("odd", "", "x", None)]
+    answers = [SystemAnswer(f"r{i}", text, text, 8.0 + i) for i, text in enumerate(texts)] + [
+        SystemAnswer("odd", "", "x", None)
+    ]
     scores = [metric.score(answer) for answer in answers]
     if metric.id in ("chrf", *TAG_METRICS):  # an empty reply is a reply, and a row without tags one without entities
         assert scores[-1].value == 0.0
@@ -63,13 +65,14 @@ def test_a_test_row_that_cannot_be_scored_is_said_and_not_skipped(metric: Metric
     estimate = metric.estimate(scores, rng())
     assert isinstance(estimate, Insufficient)
     assert estimate.reason.startswith("1 of 31 test rows cannot be scored; first odd: ")
-    assert isinstance(metric.compare(Pair(scores, scores, "majority"), rng()).difference, Insufficient)
+    assert isinstance(metric.compare(PairedScores(scores, scores, "majority"), rng()).difference, Insufficient)
 
 
 @pytest.mark.parametrize("metric", ALL, ids=named)
 def test_the_same_scores_and_seed_give_the_same_bytes(metric: Metric) -> None:
     scores = [
-        metric.score(Answer(f"r{i}", expected_by(metric, i), output_by(metric, i), 5.0 + i % 7)) for i in range(60)
+        metric.score(SystemAnswer(f"r{i}", expected_by(metric, i), output_by(metric, i), 5.0 + i % 7))
+        for i in range(60)
     ]
     first, second = metric.estimate(scores, rng()), metric.estimate(scores, rng())
     assert isinstance(first, Estimate)
@@ -81,20 +84,20 @@ def test_the_same_scores_and_seed_give_the_same_bytes(metric: Metric) -> None:
 
 def test_pairs_are_of_the_same_rows_in_the_same_order() -> None:
     metric = ALL[0]
-    scores = [metric.score(Answer(name, GOOD, GOOD, 8.0)) for name in ("a", "b")]
+    scores = [metric.score(SystemAnswer(name, GOOD, GOOD, 8.0)) for name in ("a", "b")]
     with pytest.raises(Misuse, match="not scored on the same rows"):
-        Pair(scores, scores[::-1], "majority")
+        PairedScores(scores, scores[::-1], "majority")
 
 
 @pytest.mark.parametrize("metric", ALL, ids=named)
 def test_fewest_rows_is_where_a_comparison_begins_to_have_an_interval(metric: Metric) -> None:
     def compared(count: int) -> Estimate | Insufficient:
         texts = [(expected_by(metric, i), output_by(metric, i)) for i in range(count)]
-        tuned = [metric.score(Answer(f"r{i}", text, text, 5.0 + i % 7)) for i, (text, _) in enumerate(texts)]
-        other = [metric.score(Answer(f"r{i}", text, said, 9.0 + i % 5)) for i, (text, said) in enumerate(texts)]
-        return metric.compare(Pair(tuned, other, "majority"), rng()).difference
+        tuned = [metric.score(SystemAnswer(f"r{i}", text, text, 5.0 + i % 7)) for i, (text, _) in enumerate(texts)]
+        other = [metric.score(SystemAnswer(f"r{i}", text, said, 9.0 + i % 5)) for i, (text, said) in enumerate(texts)]
+        return metric.compare(PairedScores(tuned, other, "majority"), rng()).difference
 
-    fewest = fewest_rows(metric)
+    fewest = min_interval_rows(metric)
     assert isinstance(compared(max(fewest, 4)), Estimate)
     below = compared(fewest - 1)
     assert isinstance(below, Insufficient) and below.n == fewest - 1

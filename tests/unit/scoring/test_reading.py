@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.scoring.reading import read_fields, read_json, read_label, read_reply, write_label
+from tunesmith.scoring.parse_output import read_fields, read_json, read_label, read_reply, write_label
 
 
 @pytest.mark.parametrize(

@@ -11,20 +11,16 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from tunesmith import process
-
-process.prepare()
-
 from tunesmith.context import Context
 from tunesmith.errors import DataError
 from tunesmith.models.backends.encoder import open_encoder
-from tunesmith.models.tasks.classify import EncoderClassify
-from tunesmith.models.tasks.tag import EncoderTag
+from tunesmith.models.tasks.classify import ClassifyTask
+from tunesmith.models.tasks.tag import TagTask
 from tunesmith.recipe import TaskSettings
-from tunesmith.serve.app import app_of
-from tunesmith.serve.conversation import Conversation
-from tunesmith.serve.limit import BODY_BYTES
-from tunesmith.serve.released import ReleasedEncoder
+from tunesmith.serve.app import build_app
+from tunesmith.serve.body_limit import MAX_BODY_BYTES
+from tunesmith.serve.chat_session import ChatSession
+from tunesmith.serve.loaded_release import EncoderRelease
 from tunesmith.store import open_store
 
 SPEC = spec_from_file_location("fixtures_encoders", Path(__file__).parents[2] / "fixtures_encoders.py")
@@ -32,8 +28,8 @@ fixtures = module_from_spec(SPEC)
 SPEC.loader.exec_module(fixtures)
 
 TASKS: dict[str, Callable[[], Any]] = {
-    "tag": lambda: EncoderTag(TaskSettings(type="tag"), ("B-x", "I-x", "O")),
-    "classify": lambda: EncoderClassify(TaskSettings(type="classify"), ("a", "b")),
+    "tag": lambda: TagTask(TaskSettings(type="tag"), ("B-x", "I-x", "O")),
+    "classify": lambda: ClassifyTask(TaskSettings(type="classify"), ("a", "b")),
 }
 
 
@@ -43,9 +39,9 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("served")
     task = TASKS[request.param]()
     model = open_encoder(fixtures.make_encoder(folder / "base"), task.head, digest="", seed=0)
-    released = ReleasedEncoder(id="x:1", name="x", task=task, model=model, created=0)
+    released = EncoderRelease(id="x:1", name="x", task=task, model=model, created=0)
     context = Context(store=open_store(folder / "store"), data_root=folder, home=folder)
-    with TestClient(app_of(released, context=context), raise_server_exceptions=False) as client:
+    with TestClient(build_app(released, context=context), raise_server_exceptions=False) as client:
         yield request.param, client, released
 
 
@@ -151,9 +147,9 @@ def test_a_list_is_called_a_list(served: tuple[str, Any, Any], value: str) -> No
 def test_in_the_terminal_every_text_is_answered(served: tuple[str, Any, Any]) -> None:
     """`tunesmith chat`: a label with its probabilities, or each word with its tag."""
     route, _, released = served
-    said = "".join(Conversation(released, 8).say("Anna met  Emil"))
+    said = "".join(ChatSession(released, 8).say("Anna met  Emil"))
     with pytest.raises(DataError, match=r"^the message( has|: )"):
-        list(Conversation(released, 8).say("Anna " * 5000))
+        list(ChatSession(released, 8).say("Anna " * 5000))
     if route == "classify":
         assert re.fullmatch(r"[ab]  \([ab] 0\.\d{3}, [ab] 0\.\d{3}\)", said)
         return
@@ -184,11 +180,11 @@ def test_a_text_without_a_token_is_refused_at_its_place(served: tuple[str, Any, 
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_body_over_the_limit_is_refused_by_its_size(served: tuple[str, Any, Any], chunked: bool) -> None:
     route, client, _ = served
-    body = json.dumps({"model": "x", "input": ["a"], "pad": "a" * BODY_BYTES}).encode()
+    body = json.dumps({"model": "x", "input": ["a"], "pad": "a" * MAX_BODY_BYTES}).encode()
     pieces: Any = (body[at : at + 2**20] for at in range(0, len(body), 2**20)) if chunked else body
     response = post(client, route, pieces)
     told(response)
-    assert response.status_code == 413 and f"{BODY_BYTES:,} bytes" in response.json()["error"]["message"]
+    assert response.status_code == 413 and f"{MAX_BODY_BYTES:,} bytes" in response.json()["error"]["message"]
 
 
 def test_tokens_are_made_in_the_thread_of_the_model(

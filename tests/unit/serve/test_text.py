@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tunesmith.models.bases.template import train_tokenizer
-from tunesmith.serve.text import Decoder, StopStrings
+from tunesmith.models.bases.new_tokenizer import train_tokenizer
+from tunesmith.serve.detokenize import IncrementalDetokenizer, StopStrings
 
 TOKENIZER = train_tokenizer(["where is my order, the kettle leaks"], 300, positions=64)
 
@@ -13,7 +13,7 @@ TOKENIZER = train_tokenizer(["where is my order, the kettle leaks"], 300, positi
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=30))
 def test_the_pieces_are_the_text(text):
-    decoder = Decoder(TOKENIZER)
+    decoder = IncrementalDetokenizer(TOKENIZER)
     pieces = [decoder.add(token) for token in TOKENIZER.encode(text, add_special_tokens=False)]
     assert "".join(pieces) + decoder.rest() == text
 
@@ -21,19 +21,19 @@ def test_the_pieces_are_the_text(text):
 def test_a_character_over_several_tokens_waits_for_its_rest():
     ids = TOKENIZER.encode("é🙂", add_special_tokens=False)
     assert len(ids) == 6
-    decoder = Decoder(TOKENIZER)
+    decoder = IncrementalDetokenizer(TOKENIZER)
     assert [decoder.add(token) for token in ids] == ["", "é", "", "", "", "🙂"]
     assert decoder.rest() == ""
 
 
 def test_a_broken_character_is_shown_at_the_end():
-    decoder = Decoder(TOKENIZER)
+    decoder = IncrementalDetokenizer(TOKENIZER)
     (first, *_) = TOKENIZER.encode("🙂", add_special_tokens=False)
     assert (decoder.add(first), decoder.rest()) == ("", "\ufffd")
 
 
 def test_special_tokens_are_not_shown():
-    decoder = Decoder(TOKENIZER)
+    decoder = IncrementalDetokenizer(TOKENIZER)
     ids = [*TOKENIZER.encode("my order", add_special_tokens=False), TOKENIZER.eos_token_id]
     assert "".join(decoder.add(token) for token in ids) + decoder.rest() == "my order"
 

@@ -8,26 +8,26 @@ from typing import Any
 
 import pytest
 
-from tunesmith.data.chat_templates import VETTED
-from tunesmith.models.bases.template import train_tokenizer
-from tunesmith.serve.answer import Ask, Piece, answer
-from tunesmith.serve.openai.chat import Head, Part, _events, _whole
+from tunesmith.chat.vetted_templates import VETTED_TEMPLATES
+from tunesmith.models.bases.new_tokenizer import train_tokenizer
+from tunesmith.serve.answer import AnswerChunk, AnswerRequest, stream_answer
+from tunesmith.serve.openai.chat import ChatChunk, ResponseEnvelope, _event_stream, _full_response
 
 TOKENIZER = train_tokenizer(["where is my order, the kettle leaks, think"], 320, positions=64)
 
 
-def pieces_of(text: str, *, opened: bool = False, stop: tuple[str, ...] = (), ended: bool = True) -> list[Piece]:
+def pieces_of(text: str, *, opened: bool = False, stop: tuple[str, ...] = (), ended: bool = True) -> list[AnswerChunk]:
     """What is served of a model that writes `text`."""
-    TOKENIZER.chat_template = VETTED["plain"].text.replace(
+    TOKENIZER.chat_template = VETTED_TEMPLATES["plain"].text.replace(
         "<|assistant|>\\n' -}}", "<|assistant|>\\n<think>\\n' -}}" if opened else "<|assistant|>\\n' -}}"
     )
     ids = [*TOKENIZER.encode(text, add_special_tokens=False), *([TOKENIZER.eos_token_id] if ended else [])]
     model = SimpleNamespace(tokenizer=TOKENIZER, stops={TOKENIZER.eos_token_id}, stream=lambda *_, **__: iter(ids))
     released: Any = SimpleNamespace(model=model, options=())
-    return list(answer(released, Ask((1,), 99, 0.0, 1.0, 0, stop)))
+    return list(stream_answer(released, AnswerRequest((1,), 99, 0.0, 1.0, 0, stop)))
 
 
-def told(pieces: list[Piece]) -> tuple[str, str]:
+def told(pieces: list[AnswerChunk]) -> tuple[str, str]:
     return "".join(one.thoughts for one in pieces).strip(), "".join(one.text for one in pieces)
 
 
@@ -59,11 +59,11 @@ def test_clients_get_them_as_reasoning_content() -> None:
     made = pieces_of("<think>\nlate?\n</think>\n\nTuesday")
 
     async def both() -> tuple[dict[str, Any], list[str]]:
-        head = Head("chatcmpl-x", 1, "m:1", "f")
-        whole = await _whole(head, _parts(made))
+        head = ResponseEnvelope("chatcmpl-x", 1, "m:1", "f")
+        whole = await _full_response(head, _parts(made))
         rest = _parts(made)
         first = await anext(rest)
-        return whole, [event async for event in _events(head, first, rest, with_usage=False)]
+        return whole, [event async for event in _event_stream(head, first, rest, with_usage=False)]
 
     whole, events = asyncio.run(both())
     message = whole["choices"][0]["message"]
@@ -71,11 +71,11 @@ def test_clients_get_them_as_reasoning_content() -> None:
     deltas = [json.loads(event[6:])["choices"][0]["delta"] for event in events if event.startswith("data: {")]
     assert "".join(delta.get("content", "") for delta in deltas) == "Tuesday"
     assert "".join(delta.get("reasoning_content", "") for delta in deltas).strip() == "late?"
-    plain = asyncio.run(_whole(Head("x", 1, "m", "f"), _parts([Piece("A", 1, "stop")])))
+    plain = asyncio.run(_full_response(ResponseEnvelope("x", 1, "m", "f"), _parts([AnswerChunk("A", 1, "stop")])))
     assert plain["choices"][0]["message"] == {"role": "assistant", "content": "A", "refusal": None}
 
 
-async def _parts(pieces: list[Piece]) -> AsyncGenerator[Part, None]:
+async def _parts(pieces: list[AnswerChunk]) -> AsyncGenerator[ChatChunk, None]:
     ask: Any = SimpleNamespace(prompt=(1, 2))
     for piece in pieces:
-        yield Part(ask, piece)
+        yield ChatChunk(ask, piece)

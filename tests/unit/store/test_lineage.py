@@ -7,11 +7,11 @@ import pytest
 
 from tunesmith.errors import MachineFailure
 from tunesmith.store import Ledger
-from tunesmith.store.lineage import Consumed, DatasetRows, Seen, Training
-from tunesmith.store.lineage.blocks import BLOCK
-from tunesmith.store.lineage.erasures import Erasure, Replaced, Switch, Tombstone
+from tunesmith.store.lineage import ConsumedRows, DatasetRows, RecordedRow, Training
+from tunesmith.store.lineage.blocks import BLOCK_KEYS
+from tunesmith.store.lineage.erasures import DatasetReplacement, Erasure, LedgerSwitch, Tombstone
 
-ROWS = 2 * BLOCK + 100
+ROWS = 2 * BLOCK_KEYS + 100
 NAMES = {"file": ("", "a.jsonl", "b.jsonl"), "source": ("", "shop", "forum"), "generator": ("", "desk/1")}
 
 
@@ -45,30 +45,30 @@ def rows_made(count: int, *, seed: int = 1, people: int = 7) -> DatasetRows:
     )
 
 
-def consumed_made(count: int) -> Consumed:
+def consumed_made(count: int) -> ConsumedRows:
     """Every even position in one span, every sixth also in a second one."""
     even = numpy.arange(0, count, 2, dtype=numpy.uint32)
     sixth = numpy.arange(0, count, 6, dtype=numpy.uint32)
     positions = numpy.concatenate([even, sixth])
     first = numpy.concatenate([numpy.zeros_like(even), numpy.full_like(sixth, 128)])
     ones = numpy.ones_like(positions)
-    return Consumed(positions, first, ones * 128, ones * 9, ones * 2, ones * 3, positions + 3)
+    return ConsumedRows(positions, first, ones * 128, ones * 9, ones * 2, ones * 3, positions + 3)
 
 
 def training(letter: str, base: str = "sha256:base") -> Training:
     return Training(f"sha256:r{letter}", "run", f"sha256:{letter}", base, "base", 10, 100, 1.5)
 
 
-def seen(rows: DatasetRows, dataset: int, position: int) -> Seen:
+def seen(rows: DatasetRows, dataset: int, position: int) -> RecordedRow:
     file = NAMES["file"][rows.files[position]]
-    return Seen(dataset, position, f"{int(rows.ids[position]):016x}", file, position + 1)
+    return RecordedRow(dataset, position, f"{int(rows.ids[position]):016x}", file, position + 1)
 
 
 def test_rows_are_found_by_id_by_person_and_by_position(ledger: Ledger) -> None:
     rows = rows_made(ROWS)
     lineage = ledger.lineage
     number = lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
-    for position in (0, 1, BLOCK - 1, BLOCK, ROWS - 1):
+    for position in (0, 1, BLOCK_KEYS - 1, BLOCK_KEYS, ROWS - 1):
         expected = seen(rows, number, position)
         assert ledger.lookups.with_ids([expected.row_id]) == [expected]
         assert ledger.lookups.at(number, [position]) == [expected]
@@ -156,8 +156,8 @@ def test_the_switch_takes_rows_salts_and_stages_in_one_go(ledger: Ledger) -> Non
     erasures.begin(erasure(), [b"mark", b"mark", b"other"])
     assert erasures.unfinished() == erasure()
     stone = Tombstone("sha256:c", "data set", "e1", "2026-01-01", "asked")
-    switch = Switch(
-        datasets=(Replaced(old, "train", (0, BLOCK), "sha256:new", "sha256:e"),),
+    switch = LedgerSwitch(
+        datasets=(DatasetReplacement(old, "train", (0, BLOCK_KEYS), "sha256:new", "sha256:e"),),
         reports={"sha256:report": "sha256:report2"},
         tombstones=(stone,),
         salts=("train",),
@@ -167,9 +167,9 @@ def test_the_switch_takes_rows_salts_and_stages_in_one_go(ledger: Ledger) -> Non
     assert (kept.erased_by, made.erased_by, made.rows) == ("e1", None, ROWS - 2)
     third = f"{int(rows.ids[2]) ^ 1:016x}"
     assert [(one.dataset, one.position) for one in ledger.lookups.with_ids([third])] == [(old, 2), (made.number, 1)]
-    for gone in (0, BLOCK):
+    for gone in (0, BLOCK_KEYS):
         assert ledger.lookups.with_ids([f"{int(rows.ids[gone]):016x}", f"{int(rows.ids[gone]) ^ 1:016x}"]) == []
-    assert list(ledger.lookups.consumed(number, [0, 2, BLOCK, BLOCK + 2])) == [2, BLOCK + 2]
+    assert list(ledger.lookups.consumed(number, [0, 2, BLOCK_KEYS, BLOCK_KEYS + 2])) == [2, BLOCK_KEYS + 2]
     assert ledger.ref("desk/audit") == "sha256:report2"
     assert ledger.salt("train") != salt
     assert erasures.marks() == frozenset({b"mark", b"other"})
@@ -187,7 +187,9 @@ def test_a_switch_that_fails_leaves_everything(ledger: Ledger) -> None:
     old = ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
     ledger.erasures.begin(erasure(), [])
     bad = Tombstone("sha256:c", None, "e1", "2026-01-01", "asked")  # type: ignore[arg-type]
-    switch = Switch(datasets=(Replaced(old, "train", (0,), "sha256:new", "sha256:e"),), tombstones=(bad,))
+    switch = LedgerSwitch(
+        datasets=(DatasetReplacement(old, "train", (0,), "sha256:new", "sha256:e"),), tombstones=(bad,)
+    )
     with pytest.raises(MachineFailure):
         ledger.erasures.switch("e1", switch, plan=b"", new_ids=lambda ids: ids ^ numpy.uint64(1))
     assert ledger.lookups.with_ids([f"{int(rows.ids[0]):016x}"]) == [seen(rows, old, 0)]

@@ -9,8 +9,8 @@ import pytest
 from tunesmith.errors import MachineFailure
 from tunesmith.store import Store
 from tunesmith.store.lineage import DatasetRows, Training
-from tunesmith.store.readable import ASKED, LEDGER, open_to_read
-from tunesmith.store.reads import among
+from tunesmith.store.queries import in_condition
+from tunesmith.store.read_only import LEDGER_FILE, LOOKUP_TABLES, open_read_only
 from tunesmith.store.schema import METADATA
 
 MARK = bytes(range(16))
@@ -39,7 +39,7 @@ def filled(store: Store) -> int:
 
 def test_the_file_answers_as_the_open_ledger_does(store: Store) -> None:
     number, salt = filled(store), store.ledger.salt("train")
-    read = open_to_read(store.folder)
+    read = open_read_only(store.folder)
     assert read is not None and read.lookups.salt("train") == salt and read.lookups.salt("other") is None
     opened, file = store.lookups, read.lookups
     assert [row.position for row in file.with_subject(MARK.hex())] == [1]
@@ -63,33 +63,33 @@ def test_the_file_answers_as_the_open_ledger_does(store: Store) -> None:
 def test_looking_makes_nothing(store: Store, tmp_path: Path) -> None:
     filled(store)
     before = {path: path.stat().st_mtime_ns for path in store.folder.rglob("*")}
-    read = open_to_read(store.folder)
+    read = open_read_only(store.folder)
     assert read is not None and read.lookups.datasets()
     assert {path: path.stat().st_mtime_ns for path in store.folder.rglob("*")} == before
-    assert open_to_read(tmp_path / "nothing") is None and not (tmp_path / "nothing").exists()
+    assert open_read_only(tmp_path / "nothing") is None and not (tmp_path / "nothing").exists()
 
 
 def test_a_ledger_that_lacks_a_table_is_left_to_who_may_make_it(tmp_path: Path) -> None:
-    assert set(METADATA.tables) >= ASKED
-    ledger = sqlite3.connect(tmp_path / LEDGER)
-    for name in sorted(ASKED)[1:]:
+    assert set(METADATA.tables) >= LOOKUP_TABLES
+    ledger = sqlite3.connect(tmp_path / LEDGER_FILE)
+    for name in sorted(LOOKUP_TABLES)[1:]:
         ledger.execute(f"CREATE TABLE {name} (x)")
     ledger.commit()
     ledger.close()
-    assert open_to_read(tmp_path) is None
+    assert open_read_only(tmp_path) is None
 
 
 def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
-    (tmp_path / LEDGER).write_bytes(b"not a database, but long enough to be read as a header of one" * 40)
+    (tmp_path / LEDGER_FILE).write_bytes(b"not a database, but long enough to be read as a header of one" * 40)
     with pytest.raises(MachineFailure, match="the ledger cannot be used: file is not a database") as error:
-        open_to_read(tmp_path)
-    assert error.value.where == str(tmp_path / LEDGER)
+        open_read_only(tmp_path)
+    assert error.value.where == str(tmp_path / LEDGER_FILE)
 
 
 def test_what_a_killed_run_left_is_rolled_back(store: Store, tmp_path: Path) -> None:
     filled(store)
     store.ledger.close()
-    writer = sqlite3.connect(store.folder / LEDGER)
+    writer = sqlite3.connect(store.folder / LEDGER_FILE)
     writer.execute("PRAGMA cache_size = 1")
     writer.execute("DELETE FROM lineage_postings")
     writer.execute("DELETE FROM lineage_datasets")
@@ -100,11 +100,11 @@ def test_what_a_killed_run_left_is_rolled_back(store: Store, tmp_path: Path) -> 
         (copy / path.name).write_bytes(path.read_bytes())
     writer.rollback()
     writer.close()
-    assert (copy / f"{LEDGER}-journal").is_file()
-    read = open_to_read(copy)
+    assert (copy / f"{LEDGER_FILE}-journal").is_file()
+    read = open_read_only(copy)
     assert read is not None and len(read.lookups.datasets()) == 1
 
 
 def test_among_nothing_holds_nowhere() -> None:
-    assert among("owner", []) == ("1 = 0", {})
-    assert among("owner", [3, 1, 3]) == ("owner IN (:owner0, :owner1)", {"owner0": 1, "owner1": 3})
+    assert in_condition("owner", []) == ("1 = 0", {})
+    assert in_condition("owner", [3, 1, 3]) == ("owner IN (:owner0, :owner1)", {"owner0": 1, "owner1": 3})

@@ -6,8 +6,8 @@ import numpy
 import pyarrow as pa
 import pytest
 
-from tunesmith.tables import Triples, overlap
-from tunesmith.tables.overlap import hashed
+from tunesmith.tables import WordTriples, overlap
+from tunesmith.tables.overlap import hash_triples
 
 WORDS = ["a", "bé", "cat", "東", "longer", "x1", "dd", "ee"]
 RNG = numpy.random.default_rng(11)
@@ -42,19 +42,19 @@ def pairs(count: int) -> Iterator[tuple[int, int]]:
 
 def test_a_hash_for_each_triple_the_same_wherever_it_stands() -> None:
     made = ["a b c d e", "", "c d e", "x c d e y", "a b c d e"]
-    counts, hashes = hashed(pa.array(made))
+    counts, hashes = hash_triples(pa.array(made))
     assert counts.tolist() == [3, 1, 1, 3, 3]
     parts = numpy.split(hashes, numpy.cumsum(counts)[:-1])
     assert parts[0].tolist() == parts[4].tolist()
     assert parts[0][2] == parts[3][1] == parts[2][0]
     assert len({*parts[0], *parts[3], *parts[1]}) == 6
-    sliced = hashed(pa.array(made).slice(2, 2))
+    sliced = hash_triples(pa.array(made).slice(2, 2))
     assert [part.tolist() for part in sliced] == [[1, 3], hashes[4:8].tolist()]
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 1.0])
 def test_no_pair_is_lost_when_many_triples_meet_in_a_slot(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(overlap, "SPARSE", 1)
+    monkeypatch.setattr(overlap, "MIN_SLOTS_PER_TRIPLE", 1)
     rng, made = numpy.random.default_rng(2), []
     for size in rng.integers(8, 60, size=400):
         words = [f"w{n}" for n in rng.integers(0, 10**6, size=int(size))]
@@ -63,14 +63,14 @@ def test_no_pair_is_lost_when_many_triples_meet_in_a_slot(share: float, monkeypa
     ones, others = numpy.arange(0, 800, 2), numpy.arange(1, 800, 2)
     exact = numpy.array([jaccard(made[one], made[other]) for one, other in zip(ones, others, strict=True)])
     assert (exact >= share).sum() >= 100
-    assert Triples.of(column(made)).may_share(ones, others, share)[exact >= share].all()
+    assert WordTriples.of(column(made)).may_share(ones, others, share)[exact >= share].all()
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 1.0])
 def test_every_pair_that_shares_enough_is_kept_and_few_others(share: float) -> None:
     made = texts(90)
     ones, others = (numpy.array(side) for side in zip(*pairs(90), strict=True))
-    found = Triples.of(column(made)).may_share(ones, others, share)
+    found = WordTriples.of(column(made)).may_share(ones, others, share)
     exact = numpy.array([jaccard(made[one], made[other]) for one, other in pairs(90)])
     assert found[exact >= share].all()
     assert (exact >= share).sum() >= 20
@@ -83,9 +83,9 @@ def test_the_answer_does_not_depend_on_how_much_is_looked_at_at_once(
 ) -> None:
     made = [*texts(40), " ".join(f"w{n}" for n in range(3_000))]
     ones, others = (numpy.array(side) for side in zip(*pairs(41), strict=True))
-    whole = Triples.of(column(made, 41)).may_share(ones, others, 1.0)
+    whole = WordTriples.of(column(made, 41)).may_share(ones, others, 1.0)
     monkeypatch.setattr(overlap, name, value)
-    parted = Triples.of(column(made)).may_share(ones, others, 1.0)
+    parted = WordTriples.of(column(made)).may_share(ones, others, 1.0)
     exact = numpy.array([jaccard(made[one], made[other]) for one, other in pairs(41)]) == 1
     assert (parted[exact] & whole[exact]).all()
     assert (parted != whole).mean() < 0.02
@@ -99,12 +99,12 @@ def test_a_form_is_given_to_each_text_and_null_counts_as_empty() -> None:
         return text.lower()
 
     made = pa.chunked_array([pa.array(["A b C d e f", None]), pa.array(["a B c D E f", "", "x", "x"])])
-    found = Triples.of(made, form).may_share(numpy.array([2, 3, 4, 5]), numpy.array([0, 1, 0, 4]), 1.0)
+    found = WordTriples.of(made, form).may_share(numpy.array([2, 3, 4, 5]), numpy.array([0, 1, 0, 4]), 1.0)
     assert found.tolist() == [True, True, False, True]
     assert sorted(asked) == ["", "A b C d e f", "a B c D E f", "x"]
 
 
 def test_no_pairs() -> None:
     none = numpy.empty(0, dtype=numpy.int64)
-    assert Triples.of(column(["a b c"])).may_share(none, none, 0.5).tolist() == []
-    assert Triples.of(column([])).may_share(none, none, 0.5).tolist() == []
+    assert WordTriples.of(column(["a b c"])).may_share(none, none, 0.5).tolist() == []
+    assert WordTriples.of(column([])).may_share(none, none, 0.5).tolist() == []

@@ -6,12 +6,12 @@ import pytest
 
 from tunesmith.errors import Misuse
 from tunesmith.tables import (
-    Bands,
+    MinHashBands,
     band_keys,
-    bands_of,
     group_min_count,
     map_batches,
-    minhash,
+    minhash_bands,
+    minhash_signatures,
     signatures,
     use_runner,
 )
@@ -58,7 +58,7 @@ def test_map_batches_keeps_the_order_of_rows() -> None:
 def test_signature_agreement_estimates_the_jaccard_similarity() -> None:
     words = [f"w{n}" for n in range(400)]
     table = pa.table({"row": [0, 1, 2], "text": [" ".join(words), " ".join(words[100:]), ""]})
-    made = minhash(table, column="text", row="row")
+    made = minhash_signatures(table, column="text", row="row")
     assert made.column("row").to_pylist() == [0, 1]
     one, two = (numpy.array(value) for value in made.column("signature").to_pylist())
     true = 298 / 398
@@ -66,7 +66,9 @@ def test_signature_agreement_estimates_the_jaccard_similarity() -> None:
 
 
 def test_band_keys_meet_exactly_where_four_hashes_agree() -> None:
-    made = minhash(pa.table({"row": [7, 9], "text": ["a b c d e f g h", "a b c d e f g x"]}), column="text", row="row")
+    made = minhash_signatures(
+        pa.table({"row": [7, 9], "text": ["a b c d e f g h", "a b c d e f g x"]}), column="text", row="row"
+    )
     keys = band_keys(made, row="row")
     one, two = made.column("signature").to_pylist()
     agree = [one[4 * band : 4 * band + 4] == two[4 * band : 4 * band + 4] for band in range(32)]
@@ -77,9 +79,9 @@ def test_band_keys_meet_exactly_where_four_hashes_agree() -> None:
 
 def test_bands_are_the_same_however_many_rows_are_signed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     table = pa.table({"row": list(range(5)), "text": [f"a b c d {n} f" if n != 3 else "" for n in range(5)]})
-    whole = bands_of(table, column="text", row="row")
-    monkeypatch.setattr(signatures, "SIGNED", 2)
-    parted = bands_of(table, column="text", row="row")
+    whole = minhash_bands(table, column="text", row="row")
+    monkeypatch.setattr(signatures, "MAX_SIGNATURE_ROWS", 2)
+    parted = minhash_bands(table, column="text", row="row")
     assert whole.rows.tolist() == parted.rows.tolist() == [0, 1, 2, 4]
     assert whole.keys.shape == (32, 4)
     assert (whole.keys == parted.keys).all()
@@ -95,7 +97,7 @@ def test_pairs_at_the_threshold_are_not_passed_over(similarity: float) -> None:
         words = rng.integers(10**9, size=(2, 200)).astype(str)
         ones.append(" ".join(words[0]))
         others.append(" ".join(numpy.where(share, words[0], words[1])))
-    bands = bands_of(pa.table({"row": list(range(2 * count)), "text": ones + others}), column="text", row="row")
+    bands = minhash_bands(pa.table({"row": list(range(2 * count)), "text": ones + others}), column="text", row="row")
     rows = numpy.arange(count)
     exact = 2 * similarity / (1 + similarity) * 200
     triples = (numpy.ceil(exact) - 2) / (2 * 198 - (numpy.ceil(exact) - 2))
@@ -103,11 +105,11 @@ def test_pairs_at_the_threshold_are_not_passed_over(similarity: float) -> None:
     assert bands.may_reach(rows, (rows + 1) % count, triples, among=bands).mean() == 0
 
 
-def bands_with(keys: list[list[int]]) -> Bands:
+def bands_with(keys: list[list[int]]) -> MinHashBands:
     """Rows 10, 11, ... whose key in every band is the first of theirs, but for band 0, where it is the second."""
     whole = numpy.array([[second, *[first] * 31] for first, second in keys], dtype=numpy.uint32).reshape(-1, 32)
     rows = numpy.arange(10, 10 + len(keys))
-    return Bands(rows, whole.T, numpy.zeros((len(keys), 128), dtype=numpy.uint8))
+    return MinHashBands(rows, whole.T, numpy.zeros((len(keys), 128), dtype=numpy.uint8))
 
 
 def test_rows_under_one_key_are_found_band_by_band() -> None:

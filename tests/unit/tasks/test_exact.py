@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tunesmith.artifacts import Example, Row
-from tunesmith.models.heads import load_headed
+from tunesmith.models.heads import load_with_head
 from tunesmith.models.tasks import build_task
 from tunesmith.recipe import TaskSettings
 
@@ -79,7 +79,7 @@ def test_a_step_is_what_transformers_computes_row_by_row(
     encoder: Callable[[str], Path], family: str, kind: str, size: int
 ) -> None:
     task = build_task(TaskSettings(type="classify", labels=kind), "encoder", rows(kind))
-    model, tokenizer = load_headed(encoder(family), task.head, seed=5)
+    model, tokenizer = load_with_head(encoder(family), task.head, seed=5)
     if family == "electra":
         model.double()  # drawn this wide, its fp32 gradients alone are 2e-6 from those of another order of sums
     pieces = [piece for row in rows(kind) for piece in task.encode(row, tokenizer, window=64, objective="completion")]
@@ -128,7 +128,7 @@ def test_a_tagging_step_is_what_transformers_computes_row_by_row(
     encoder: Callable[[str], Path], family: str, subwords: str, size: int
 ) -> None:
     task = build_task(TaskSettings(type="tag", subwords=subwords), "encoder", tagged())
-    model, tokenizer = load_headed(encoder(family), task.head, seed=5)
+    model, tokenizer = load_with_head(encoder(family), task.head, seed=5)
     pieces = [piece for row in tagged() for piece in task.encode(row, tokenizer, window=64, objective="completion")]
     mine = whole_loss(model, task, pieces, size)
     gradients = {name: value.grad for name, value in model.named_parameters() if value.grad is not None}
@@ -146,7 +146,7 @@ def test_words_keep_their_tags_whatever_the_tokenizer_makes_of_them(encoder: Cal
         row_id="0" * 16, file="made", line=1, example=Example(text=" ".join(words), tokens=words, tags=("O",) * 5)
     )
     task = build_task(TaskSettings(type="tag"), "encoder", tagged())
-    _, tokenizer = load_headed(encoder("bert"), task.head, seed=5)
+    _, tokenizer = load_with_head(encoder("bert"), task.head, seed=5)
     piece = task.question(row, tokenizer, window=64)
     assert piece.words == (0, 2, 3, 4) and piece.count == 5
     assert piece.ids.count(tokenizer.sep_token_id) == 1
@@ -157,7 +157,7 @@ def test_words_keep_their_tags_whatever_the_tokenizer_makes_of_them(encoder: Cal
 
 def test_rows_do_not_change_each_other(encoder: Callable[[str], Path]) -> None:
     task = build_task(TaskSettings(type="classify"), "encoder", rows("single"))
-    model, tokenizer = load_headed(encoder("bert"), task.head, seed=5)
+    model, tokenizer = load_with_head(encoder("bert"), task.head, seed=5)
     pieces = [task.question(row, tokenizer, window=64) for row in rows("single")]
     with torch.no_grad():
         alone = [model(input_ids=torch.tensor([piece.ids])).logits[0] for piece in pieces]

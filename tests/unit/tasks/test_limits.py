@@ -26,8 +26,8 @@ def test_an_answer_with_a_weight_of_its_own(weight: float | None, fits: bool) ->
     said = (message("user", "x"), message("assistant", "a").model_copy(update={"weight": weight}))
     row = Row(row_id="1", file="made", line=7, example=Example(messages=said))
     if fits:
-        padded.check_weight(row)
+        padded.check_no_weight(row)
         return
     with pytest.raises(DataError, match="every row counts alike") as told:
-        padded.check_weight(row)
+        padded.check_no_weight(row)
     assert told.value.where == "made:7"

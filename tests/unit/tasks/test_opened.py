@@ -10,25 +10,25 @@ from safetensors.torch import load_file, save_file
 
 from tunesmith.errors import DataError, Misuse
 from tunesmith.models.backends.encoder import open_encoder
-from tunesmith.models.heads import Head, load_headed
+from tunesmith.models.heads import TaskHead, load_with_head
 
 SPEC = spec_from_file_location("fixtures_encoders", Path(__file__).parents[2] / "fixtures_encoders.py")
 fixtures = module_from_spec(SPEC)
 SPEC.loader.exec_module(fixtures)
 
-HEADS = (Head("sequence", ("a", "b"), "single_label_classification"), Head("token", ("B-x", "O")))
+HEADS = (TaskHead("sequence", ("a", "b"), "single_label_classification"), TaskHead("token", ("B-x", "O")))
 
 
-def tuned(folder: Path, base: Path, head: Head) -> Path:
+def tuned(folder: Path, base: Path, head: TaskHead) -> Path:
     """A folder as training leaves it: the head's weights are there."""
-    model, tokenizer = load_headed(base, head, seed=5)
+    model, tokenizer = load_with_head(base, head, seed=5)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 
 
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: head.kind)
-def test_tuned_weights_that_look_at_padding_are_refused_with_the_figure(tmp_path: Path, head: Head) -> None:
+def test_tuned_weights_that_look_at_padding_are_refused_with_the_figure(tmp_path: Path, head: TaskHead) -> None:
     folder = tuned(tmp_path / "tuned", fixtures.make_encoder(tmp_path / "base", "convbert"), head)
     told = r"a convbert model gives a row of \d+ tokens other logits .* \d\.\de-0[123] apart, 1e-04 is allowed"
     with pytest.raises(Misuse, match=told):
@@ -37,7 +37,7 @@ def test_tuned_weights_that_look_at_padding_are_refused_with_the_figure(tmp_path
 
 @pytest.mark.parametrize("head", HEADS, ids=lambda head: head.kind)
 def test_tuned_weights_that_give_no_numbers_are_refused(
-    tmp_path: Path, encoder: Callable[[str], Path], head: Head
+    tmp_path: Path, encoder: Callable[[str], Path], head: TaskHead
 ) -> None:
     folder = tuned(tmp_path, encoder("bert"), head)
     assert open_encoder(folder, head, digest="").model.config.num_labels == 2

@@ -10,7 +10,7 @@ import pytest
 from tunesmith import train
 from tunesmith.artifacts import Example, Row
 from tunesmith.context import Context
-from tunesmith.data.rows import keep_dataset
+from tunesmith.data.rows import store_dataset
 from tunesmith.recipe import TaskSettings, TrainSettings
 from tunesmith.store import open_store
 
@@ -59,7 +59,7 @@ def tree(store: Path, base: Path, stop: int | None, *, task: str = "classify", *
     settings = TrainSettings(
         rows_per_step=8, epochs=3, learning_rate=2e-3, checkpoint_every=3, tokens_per_pass=64, rank=2, threads=1, **how
     )
-    inputs = train.TrainInputs(keep_dataset("made", rows(), context.store), base.name, TaskSettings(type=task))
+    inputs = train.TrainInputs(store_dataset("made", rows(), context.store), base.name, TaskSettings(type=task))
     try:
         return train.run(inputs, settings, context).model.tree
     finally:

@@ -10,9 +10,9 @@ from torch.nn.functional import cross_entropy
 
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.errors import DataError, RecipeError
-from tunesmith.models.heads import Head, load_headed
-from tunesmith.models.tasks import beyond, build_task
-from tunesmith.models.tasks.seq2seq import Pair, two_pairs
+from tunesmith.models.heads import TaskHead, load_with_head
+from tunesmith.models.tasks import build_task, tokens_beyond_window
+from tunesmith.models.tasks.seq2seq import Seq2seqRow, shortest_and_longest_rows
 from tunesmith.recipe import TaskSettings
 
 FAMILIES = ("t5", "t5-gated", "mt5", "bart", "mbart", "marian", "pegasus", "m2m_100")
@@ -48,11 +48,11 @@ def task_of(**settings: Any) -> Any:
     return build_task(TaskSettings(type="seq2seq", **settings), "encoder-decoder", rows())
 
 
-def pieces_of(task: Any, tokenizer: Any) -> list[Pair]:
+def pieces_of(task: Any, tokenizer: Any) -> list[Seq2seqRow]:
     return [piece for row in rows() for piece in task.encode(row, tokenizer, window=64, objective="completion")]
 
 
-def own_loss(model: Any, pieces: list[Pair], smoothing: float) -> float:
+def own_loss(model: Any, pieces: list[Seq2seqRow], smoothing: float) -> float:
     """From each row alone: transformers' own loss of `labels`, or its logits under torch's smoothing."""
     model.zero_grad()
     total, weight = 0.0, sum(len(piece.target) for piece in pieces)
@@ -74,7 +74,7 @@ def test_a_step_is_what_transformers_computes_row_by_row(
     encoder: Encoder, family: str, size: int, smoothing: float
 ) -> None:
     task = task_of()
-    model, tokenizer = load_headed(encoder(family), task.head, seed=5)
+    model, tokenizer = load_with_head(encoder(family), task.head, seed=5)
     pieces = pieces_of(task, tokenizer)
     weight, mine, passes = sum(piece.weight for piece in pieces), 0.0, 0
     for group in task.split(pieces, size):
@@ -93,7 +93,7 @@ def test_a_step_is_what_transformers_computes_row_by_row(
 
 
 def test_a_target_is_closed_by_one_end_and_spells_no_special_token(encoder: Encoder) -> None:
-    _, tokenizer = load_headed(encoder("t5"), Head("seq2seq"))
+    _, tokenizer = load_with_head(encoder("t5"), TaskHead("seq2seq"))
     task = task_of(instruction="the phone:")
     (piece,) = task.encode(row_of("[PAD] a [SEP]", "[SEP] late [PAD]"), tokenizer, window=64, objective="completion")
     assert piece.target.count(tokenizer.eos_token_id) == 1 and piece.target[-1] == tokenizer.eos_token_id
@@ -107,7 +107,7 @@ def test_a_target_is_closed_by_one_end_and_spells_no_special_token(encoder: Enco
 def test_a_tokenizer_without_an_end_behind_its_texts_gets_one(encoder: Encoder) -> None:
     from tokenizers.processors import TemplateProcessing
 
-    _, tokenizer = load_headed(encoder("t5"), Head("seq2seq"))
+    _, tokenizer = load_with_head(encoder("t5"), TaskHead("seq2seq"))
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A", special_tokens=[])
     (piece,) = task_of().encode(row_of("order", "late"), tokenizer, window=64, objective="completion")
     assert piece.target[-1] == tokenizer.eos_token_id and tokenizer.eos_token_id not in piece.source
@@ -137,7 +137,7 @@ def test_a_tokenizer_without_an_end_behind_its_texts_gets_one(encoder: Encoder) 
     ],
 )
 def test_what_cannot_be_trained_is_refused_by_its_row(encoder: Encoder, row: Row, why: str) -> None:
-    _, tokenizer = load_headed(encoder("t5"), Head("seq2seq"))
+    _, tokenizer = load_with_head(encoder("t5"), TaskHead("seq2seq"))
     with pytest.raises(DataError, match=why) as told:
         task_of().encode(row, tokenizer, window=64, objective="completion")
     assert row.row_id in told.value.what
@@ -145,9 +145,9 @@ def test_what_cannot_be_trained_is_refused_by_its_row(encoder: Encoder, row: Row
 
 def test_each_side_has_the_whole_window() -> None:
     """100 and 90 tokens fit a context of 100; of 120 and 110 tokens 20 and 10 are lost."""
-    fits, long = Pair("a", (5,) * 100, (6,) * 90), Pair("b", (5,) * 120, (6,) * 110)
-    assert beyond(fits, 100) == (0, 0)
-    assert beyond(long, 100) == (30, 10)
+    fits, long = Seq2seqRow("a", (5,) * 100, (6,) * 90), Seq2seqRow("b", (5,) * 120, (6,) * 110)
+    assert tokens_beyond_window(fits, 100) == (0, 0)
+    assert tokens_beyond_window(long, 100) == (30, 10)
 
 
 @pytest.mark.parametrize(
@@ -168,5 +168,5 @@ def test_another_shape_is_refused_with_what_to_give(kind: Any, shape: Any, why: 
 
 
 def test_two_rows_to_try_differ_on_both_sides() -> None:
-    short, long = two_pairs([Pair("a", (5,) * 9, (6, 7, 3)), Pair("b", (5,) * 9, (6, 3))])
+    short, long = shortest_and_longest_rows([Seq2seqRow("a", (5,) * 9, (6, 7, 3)), Seq2seqRow("b", (5,) * 9, (6, 3))])
     assert len(short.source) < len(long.source) and len(short.target) > len(long.target)

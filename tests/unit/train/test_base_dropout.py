@@ -5,18 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from tunesmith.context import Context
-from tunesmith.models.dropout import dropout_of, replaced, set_dropout
-from tunesmith.models.loading import load_folder, load_frame
+from tunesmith.models.dropout import configured_dropout, dropout_note, set_dropout
+from tunesmith.models.loading import load_folder, load_meta_model
 from tunesmith.pipeline import run
 from tunesmith.recipe import Recipe
 
@@ -68,7 +63,7 @@ def base(request: pytest.FixtureRequest, tiny_folder: Path, tmp_path: Path) -> t
 
 def test_it_is_off_in_every_layer_and_the_answers_stay(base: tuple[str, Path]) -> None:
     family, folder = base
-    assert dropout_of(folder, classifies=False) == STATED[family]
+    assert configured_dropout(folder, classifies=False) == STATED[family]
     model, _ = load_folder(folder)
     assert all(module.p == 0 for module in model.modules() if isinstance(module, nn.Dropout))
     ids = torch.tensor([[5, 9, 3, 7]])
@@ -77,7 +72,7 @@ def test_it_is_off_in_every_layer_and_the_answers_stay(base: tuple[str, Path]) -
         own = stock(ids).logits
         assert torch.equal(model(ids).logits, own)
         assert torch.equal(model.train()(ids).logits, own) and not torch.equal(stock.train()(ids).logits, own)
-    assert load_frame(folder)[0].config.to_dict() == model.config.to_dict()
+    assert load_meta_model(folder)[0].config.to_dict() == model.config.to_dict()
 
 
 def test_such_a_base_is_trained_and_the_run_says_that_its_dropout_is_off(
@@ -103,12 +98,12 @@ def test_such_a_base_is_trained_and_the_run_says_that_its_dropout_is_off(
     assert done.train is not None
     assert sum("the base's own dropout (" in line and line.endswith("is off") for line in heard.lines) == 1
     kept = context.store.checkout(done.train.model.tree)
-    assert dropout_of(kept, classifies=False) == {}
+    assert configured_dropout(kept, classifies=False) == {}
 
 
 def test_an_encoder_says_what_takes_its_place() -> None:
     config = AutoConfig.for_model("bert")
     set_dropout(config, 0.25)
     assert (config.hidden_dropout_prob, config.attention_probs_dropout_prob, config.classifier_dropout) == (0.25,) * 3
-    told = replaced({"hidden_dropout_prob": 0.1}, 0.25)
+    told = dropout_note({"hidden_dropout_prob": 0.1}, 0.25)
     assert told == "the base's own dropout (hidden_dropout_prob 0.1) is 0.25, by train.base_dropout"

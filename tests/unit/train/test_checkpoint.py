@@ -6,11 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 
 from tunesmith.artifacts import CurvePoint
@@ -23,7 +18,7 @@ from tunesmith.train.checkpoint import (
     load_tensors,
     save_best,
     save_checkpoint,
-    trainable,
+    trainable_tensors,
 )
 from tunesmith.train.optimizers import Optimizers, build_optimizer
 from tunesmith.train.state import TrainState
@@ -40,14 +35,14 @@ def moved(model: Any, step: int) -> Optimizers:
     optimizer = build_optimizer(model, TrainSettings(rows_per_step=1, optimizer="muon"))
     for number in range(step):
         generator = torch.Generator().manual_seed(number)
-        for value in trainable(model).values():
+        for value in trainable_tensors(model).values():
             value.grad = torch.randn(value.shape, generator=generator)
         optimizer.step()
     return optimizer
 
 
 def values(model: Any) -> dict[str, torch.Tensor]:
-    return {name: value.detach().clone() for name, value in trainable(model).items()}
+    return {name: value.detach().clone() for name, value in trainable_tensors(model).items()}
 
 
 def test_nothing_there_is_none(tmp_path: Path) -> None:
@@ -60,11 +55,11 @@ def test_everything_comes_back_bit_for_bit(tmp_path: Path, tiny: Any) -> None:
     weights, moments = values(tiny), optimizer.tensors()
     assert load_state(tmp_path, "sha256:k") == state(2)
     with torch.no_grad():
-        for value in trainable(tiny).values():
+        for value in trainable_tensors(tiny).values():
             value.zero_()
     fresh = build_optimizer(tiny, TrainSettings(rows_per_step=1, optimizer="muon"))
     load_tensors(tmp_path, tiny, fresh, step=2)
-    assert all(torch.equal(value, weights[name]) for name, value in trainable(tiny).items())
+    assert all(torch.equal(value, weights[name]) for name, value in trainable_tensors(tiny).items())
     assert fresh.tensors().keys() == moments.keys()
     assert all(torch.equal(value, moments[name]) for name, value in fresh.tensors().items())
 
@@ -87,7 +82,7 @@ def test_a_save_that_dies_before_the_pointer_leaves_the_old_one(
     real = checkpoint.write_atomic
 
     def die_at_the_pointer(path: Path, data: bytes) -> None:
-        if path.name == checkpoint.POINTER:
+        if path.name == checkpoint.POINTER_FILE:
             raise KeyboardInterrupt
         real(path, data)
 
@@ -97,7 +92,7 @@ def test_a_save_that_dies_before_the_pointer_leaves_the_old_one(
     monkeypatch.undo()
     assert load_state(tmp_path, "sha256:k") == state(1)
     load_tensors(tmp_path, tiny, optimizer, step=1)
-    assert all(torch.equal(value, before[name]) for name, value in trainable(tiny).items())
+    assert all(torch.equal(value, before[name]) for name, value in trainable_tensors(tiny).items())
     save_checkpoint(tmp_path, tiny, optimizer, state=state(2))
     assert load_state(tmp_path, "sha256:k") == state(2)
 
@@ -140,15 +135,15 @@ def test_the_best_weights_come_back(tmp_path: Path, tiny: Any) -> None:
     save_best(tmp_path, tiny)
     best = values(tiny)
     moved(tiny, 2)
-    assert not all(torch.equal(value, best[name]) for name, value in trainable(tiny).items())
+    assert not all(torch.equal(value, best[name]) for name, value in trainable_tensors(tiny).items())
     load_best(tmp_path, tiny)
-    assert all(torch.equal(value, best[name]) for name, value in trainable(tiny).items())
+    assert all(torch.equal(value, best[name]) for name, value in trainable_tensors(tiny).items())
     assert [path.name for path in tmp_path.iterdir()] == ["best.safetensors"]
 
 
 def test_frozen_tensors_are_not_written(tmp_path: Path, tiny: Any) -> None:
     tiny.model.embed_tokens.weight.requires_grad_(False)
-    assert "model.embed_tokens.weight" not in trainable(tiny)
+    assert "model.embed_tokens.weight" not in trainable_tensors(tiny)
     save_best(tmp_path, tiny)
     frozen = torch.zeros_like(tiny.model.embed_tokens.weight)
     with torch.no_grad():

@@ -6,23 +6,18 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from torch import nn
 
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded
 from tunesmith.models.packed.forward import summed_loss
-from tunesmith.models.packed.layout import distinct_tokens
-from tunesmith.models.packed.lean import lean
-from tunesmith.models.packed.plan import pack
+from tunesmith.models.packed.lean_layers import use_lean_layers
+from tunesmith.models.packed.pack import pack_rows
+from tunesmith.models.packed.prefix_trie import count_distinct_tokens
 from tunesmith.recipe import TrainSettings
-from tunesmith.train.checkpoint import trainable
-from tunesmith.train.estimate import fixed_memory, try_pass, untouched
+from tunesmith.train.checkpoint import trainable_tensors
+from tunesmith.train.estimate import fixed_memory, measure_pass, temporary_training_mode
 from tunesmith.train.methods import prepare_model
 from tunesmith.train.optimizers import Optimizers, build_optimizer
 
@@ -45,10 +40,10 @@ def settings(**options: Any) -> TrainSettings:
     return TrainSettings(**{"method": "full", "rows_per_step": 4, **options})
 
 
-def rows(count: int = 3, length: int = 9) -> list[Encoded]:
+def rows(count: int = 3, length: int = 9) -> list[EncodedSequence]:
     """Rows that share their first four tokens."""
     tails = [tuple((17 * number + 5 * place) % 380 + 9 for place in range(length - 4)) for number in range(count)]
-    return [Encoded(f"r{number}", (3, 4, 5, 6, *tail), ((4, length),)) for number, tail in enumerate(tails)]
+    return [EncodedSequence(f"r{number}", (3, 4, 5, 6, *tail), ((4, length),)) for number, tail in enumerate(tails)]
 
 
 def used_bytes(tensors: list[torch.Tensor]) -> int:
@@ -66,7 +61,7 @@ def test_memory_is_what_one_step_leaves_behind(
     model = prepare_model(tiny.requires_grad_(False), wanted, context)
     optimizer = build_optimizer(model, wanted)
     found = fixed_memory(model, optimizer)
-    summed_loss(model, pack(rows(), torch.device("cpu"))).backward()
+    summed_loss(model, pack_rows(rows(), torch.device("cpu"))).backward()
     optimizer.set_rate(1e-3)
     optimizer.step()
     assert bool(optimizer.masters) == (precision == "bf16" and wanted.method == "full")
@@ -96,18 +91,18 @@ def test_eight_bit_states_take_two_bytes_and_two_scales_a_block() -> None:
 def test_a_tried_pass_changes_nothing(tiny: Any, share: bool) -> None:
     before = {name: value.clone() for name, value in tiny.state_dict().items()}
     noise = torch.get_rng_state()
-    trial = try_pass(tiny.eval(), rows(), settings=settings(), share=share, clock=Ticks())
+    trial = measure_pass(tiny.eval(), rows(), settings=settings(), share=share, clock=Ticks())
     assert all(torch.equal(value, before[name]) for name, value in tiny.state_dict().items())
     assert all(value.grad is None for value in tiny.parameters())
     assert torch.equal(torch.get_rng_state(), noise)
     assert not tiny.training
     assert trial.seconds == 3.0
-    assert trial.tokens == (distinct_tokens(rows()) if share else 27)
+    assert trial.tokens == (count_distinct_tokens(rows()) if share else 27)
 
 
 def test_what_is_drawn_while_trying_is_put_back(tiny: Any) -> None:
     noise = torch.get_rng_state()
-    with untouched(tiny.eval()):
+    with temporary_training_mode(tiny.eval()):
         assert tiny.training
         torch.rand(3)
         sum(value.sum() for value in tiny.parameters()).backward()
@@ -129,22 +124,22 @@ def saved_by_graph(node: Any, seen: set[Any]) -> Iterator[torch.Tensor]:
 
 
 def test_kept_bytes_are_those_that_the_graph_holds(tiny: Any) -> None:
-    with lean(tiny):
-        loss = summed_loss(tiny.train(), pack(rows(), torch.device("cpu")))
+    with use_lean_layers(tiny):
+        loss = summed_loss(tiny.train(), pack_rows(rows(), torch.device("cpu")))
     held = {
         one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in saved_by_graph(loss.grad_fn, set())
     }
     own = {value.untyped_storage().data_ptr() for value in (*tiny.parameters(), *tiny.buffers())}
     expected = sum(size for place, size in held.items() if place not in own)
-    trial = try_pass(tiny, rows(), settings=settings(), share=False, clock=Ticks())
+    trial = measure_pass(tiny, rows(), settings=settings(), share=False, clock=Ticks())
     assert trial.kept_bytes == expected > 27 * 32 * 4
 
 
 def test_an_adapter_keeps_less_than_all_tensors(tiny: Any, context: Context) -> None:
-    whole = try_pass(tiny, rows(), settings=settings(), share=False, clock=Ticks())
+    whole = measure_pass(tiny, rows(), settings=settings(), share=False, clock=Ticks())
     adapted = prepare_model(
         tiny.requires_grad_(False), settings(method="lora", rank=1, target_modules=("q_proj",)), context
     )
-    less = try_pass(adapted, rows(), settings=settings(), share=False, clock=Ticks())
+    less = measure_pass(adapted, rows(), settings=settings(), share=False, clock=Ticks())
     assert less.kept_bytes < whole.kept_bytes
-    assert len(trainable(adapted)) == 4
+    assert len(trainable_tensors(adapted)) == 4

@@ -1,47 +1,42 @@
 """The range test against a loop written out plainly; what is read off curves drawn by hand."""
 
 import copy
+import itertools
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process, train
-
-process.prepare()
-
-import itertools
-
 import torch
 from torch.nn.functional import cross_entropy
 
+from tunesmith import train
 from tunesmith.artifacts import Example, RatePoint, RateSearch, Row, message
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded
-from tunesmith.data.rows import keep_dataset
+from tunesmith.data.rows import store_dataset
 from tunesmith.errors import DataError
 from tunesmith.recipe import TaskSettings, TrainSettings
-from tunesmith.train import finder
-from tunesmith.train.finder import Curve, find_rate, range_test, rate_at, read_curve, smooth
+from tunesmith.train import lr_finder
 from tunesmith.train.loop import Diverged
-from tunesmith.train.ready import get_ready
+from tunesmith.train.lr_finder import RateCurve, find_learning_rate, range_test, rate_at, smoothed_loss, suggest_rate
+from tunesmith.train.setup import set_up_training
 
 
 def settings(**options: Any) -> TrainSettings:
     return TrainSettings(**{"method": "full", "rows_per_step": 4, **options})
 
 
-def batch(number: int) -> list[Encoded]:
+def batch(number: int) -> list[EncodedSequence]:
     ids = [tuple((11 * number + 7 * row + 3 * place) % 380 + 9 for place in range(6 + row)) for row in range(3)]
-    return [Encoded(f"{number}-{row}", one, ((2, len(one)),)) for row, one in enumerate(ids)]
+    return [EncodedSequence(f"{number}-{row}", one, ((2, len(one)),)) for row, one in enumerate(ids)]
 
 
-def curve(smoothed: list[float], stopped: str = "end") -> Curve:
+def curve(smoothed: list[float], stopped: str = "end") -> RateCurve:
     points = [RatePoint(rate=10.0**at, loss=value, smoothed=value) for at, value in enumerate(smoothed)]
-    return Curve(tuple(points), stopped)
+    return RateCurve(tuple(points), stopped)
 
 
-def plain_losses(model: Any, batches: list[list[Encoded]], wanted: TrainSettings) -> list[float]:
+def plain_losses(model: Any, batches: list[list[EncodedSequence]], wanted: TrainSettings) -> list[float]:
     """Row by row through the model's own forward, with torch's AdamW: no packing, no code of the finder."""
     model = copy.deepcopy(model)
     model.set_attn_implementation("eager")
@@ -103,7 +98,7 @@ def test_the_model_is_as_it_was(tiny: Any, context: Context, changes: dict[str, 
 
 def test_weights_come_back_when_the_test_breaks_off(tiny: Any, context: Context) -> None:
     values = {name: value.clone() for name, value in tiny.state_dict().items()}
-    beyond = Encoded("bad", (1, 10_000, 2), ((1, 3),))
+    beyond = EncodedSequence("bad", (1, 10_000, 2), ((1, 3),))
     with pytest.raises(IndexError):
         range_test(tiny, [batch(0), batch(1), [beyond]], settings=settings(), share=False, context=context)
     assert all(torch.equal(value, values[name]) for name, value in tiny.state_dict().items())
@@ -117,17 +112,17 @@ def test_a_loss_four_times_its_lowest_ends_the_test(tiny: Any, context: Context)
     assert (found.stopped, len(smoothed) < 60) == ("rising", True)
     assert smoothed[-1] > 4 * min(smoothed) >= max(smoothed[:-1])
     assert smoothed == pytest.approx(
-        [smooth([point.loss for point in found.points[: at + 1]]) for at in range(len(smoothed))]
+        [smoothed_loss([point.loss for point in found.points[: at + 1]]) for at in range(len(smoothed))]
     )
-    assert read_curve(found).diverged == found.points[-2].rate > 0.1
+    assert suggest_rate(found).diverged == found.points[-2].rate > 0.1
 
 
 def test_a_loss_that_is_no_number_after_a_move(tiny: Any, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finder, "LOWEST", 3e38)
-    monkeypatch.setattr(finder, "HIGHEST", 3e38)
+    monkeypatch.setattr(lr_finder, "LOWEST", 3e38)
+    monkeypatch.setattr(lr_finder, "HIGHEST", 3e38)
     found = range_test(tiny, [batch(0)] * 3, settings=settings(), share=True, context=context)
     assert (found.stopped, len(found.points)) == ("not-finite", 1)
-    assert read_curve(found).diverged == 3e38
+    assert suggest_rate(found).diverged == 3e38
 
 
 def test_a_broken_base_is_no_curve(tiny: Any, context: Context) -> None:
@@ -142,8 +137,8 @@ def test_the_mean_forgets_by_a_tenth_a_step() -> None:
     running = 0.0
     for number, loss in enumerate(losses, 1):
         running = 0.9 * running + 0.1 * loss
-        assert smooth(losses[:number]) == pytest.approx(running / (1 - 0.9**number), rel=1e-12)
-    assert smooth([2.0] * 9) == pytest.approx(2.0, rel=1e-12)
+        assert smoothed_loss(losses[:number]) == pytest.approx(running / (1 - 0.9**number), rel=1e-12)
+    assert smoothed_loss([2.0] * 9) == pytest.approx(2.0, rel=1e-12)
 
 
 def test_rates_grow_by_one_factor() -> None:
@@ -154,26 +149,26 @@ def test_rates_grow_by_one_factor() -> None:
 
 def test_the_steepest_place_lies_before_the_lowest() -> None:
     fall = [5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 4.9, 4.5, 3.0, 2.5, 2.4]
-    found = read_curve(curve([*fall, 4.0, 9.0, 11.0], "rising"))
+    found = suggest_rate(curve([*fall, 4.0, 9.0, 11.0], "rising"))
     assert found.steepest == 1e8  # between 4.5 and 2.5
     assert (found.diverged, found.largest_safe) == (1e12, 1e11)
     assert found.notes == ()
 
 
 def test_coming_down_from_a_peak_is_no_descent() -> None:
-    found = read_curve(curve([5.0, 5.0, 5.0, 5.0, 5.0, 4.5, 3.5, 2.5, 2.0, 7.0, 7.9, 3.0, 2.5]))
+    found = suggest_rate(curve([5.0, 5.0, 5.0, 5.0, 5.0, 4.5, 3.5, 2.5, 2.0, 7.0, 7.9, 3.0, 2.5]))
     assert found.steepest == 1e6
 
 
 def test_what_a_curve_does_not_say_is_not_said() -> None:
-    flat, risen = read_curve(curve([5.0] * 12)), read_curve(curve([5.0 + at for at in range(12)], "not-finite"))
+    flat, risen = suggest_rate(curve([5.0] * 12)), suggest_rate(curve([5.0 + at for at in range(12)], "not-finite"))
     assert (flat.steepest, flat.diverged, flat.largest_safe, len(flat.notes)) == (None, None, None, 2)
     assert (risen.steepest, risen.diverged, risen.largest_safe) == (None, 1e11, 1e10)
     assert risen.notes == ("the loss never fell, so no rate is suggested",)
 
 
 def test_a_very_short_curve_says_nothing() -> None:
-    assert read_curve(curve([5.0], "not-finite")).steepest is None
+    assert suggest_rate(curve([5.0], "not-finite")).steepest is None
 
 
 @pytest.fixture
@@ -183,21 +178,21 @@ def inputs(tiny_folder: Path, context: Context) -> train.TrainInputs:
         Row(row_id=f"{number:016x}", file="made", line=number + 1, example=Example(messages=turn))
         for number, turn in enumerate(turns)
     ]
-    return train.TrainInputs(keep_dataset("made", rows, context.store), str(tiny_folder), TaskSettings(type="chat"))
+    return train.TrainInputs(store_dataset("made", rows, context.store), str(tiny_folder), TaskSettings(type="chat"))
 
 
 def test_the_same_seed_gives_the_same_search(inputs: train.TrainInputs, context: Context) -> None:
-    one, two = (find_rate(inputs, settings(epochs=2), context) for _ in range(2))
+    one, two = (find_learning_rate(inputs, settings(epochs=2), context) for _ in range(2))
     assert one == two
     assert RateSearch.from_bytes(one.canonical()) == one
     assert one.notes[-1] == "the run has 6 steps, so rows came more than once"
-    assert find_rate(inputs, settings(epochs=2, seed=8), context).points != one.points
+    assert find_learning_rate(inputs, settings(epochs=2, seed=8), context).points != one.points
 
 
 def test_a_row_that_stops_training_stops_the_search(inputs: train.TrainInputs, context: Context) -> None:
-    shortest = min(len(row.ids) for row in get_ready(inputs, settings(), context).rows)
+    shortest = min(len(row.ids) for row in set_up_training(inputs, settings(), context).rows)
     with pytest.raises(
         DataError, match=f"row {10:016x} has {shortest + 2} tokens; the context holds {shortest}"
     ) as caught:
-        find_rate(inputs, settings(max_tokens=shortest), context)
+        find_learning_rate(inputs, settings(max_tokens=shortest), context)
     assert caught.value.where == "made:11"

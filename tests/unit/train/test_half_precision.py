@@ -6,30 +6,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from torch.nn.functional import cross_entropy
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded
 from tunesmith.errors import Misuse
 from tunesmith.models.packed import forward
 from tunesmith.models.packed.forward import hidden_states, summed_loss
-from tunesmith.models.packed.head import head_logits
-from tunesmith.models.packed.lean import lean
-from tunesmith.models.packed.plan import pack
+from tunesmith.models.packed.lean_layers import use_lean_layers
+from tunesmith.models.packed.logits import head_logits
+from tunesmith.models.packed.pack import pack_rows
 from tunesmith.recipe import TrainSettings
 from tunesmith.store import open_store
-from tunesmith.train.checkpoint import trainable
-from tunesmith.train.distributed.gradients import clip
-from tunesmith.train.distributed.shard import _computed_in
+from tunesmith.train.checkpoint import trainable_tensors
+from tunesmith.train.distributed.gradients import clip_gradients
+from tunesmith.train.distributed.wrap import _compute_dtype
 from tunesmith.train.estimate import fixed_memory
-from tunesmith.train.loop import Plan, run_loop
+from tunesmith.train.loop import TrainingPlan, run_loop
 from tunesmith.train.methods import prepare_model
 from tunesmith.train.optimizers import Muon, build_optimizer
 
@@ -51,22 +46,22 @@ def settings(**options: Any) -> TrainSettings:
     return TrainSettings(**{**fixed, "rows_per_step": PASSES, "precision": "bf16", "clip": 0.5, **options})
 
 
-def rows(count: int = PASSES) -> list[Encoded]:
+def rows(count: int = PASSES) -> list[EncodedSequence]:
     """Rows of twelve tokens, so that each is a pass."""
     return [
-        Encoded(f"{n:016x}", tuple((7 * n + 5 * at + n * at) % 117 + 3 for at in range(12)), ((3, 12),))
+        EncodedSequence(f"{n:016x}", tuple((7 * n + 5 * at + n * at) % 117 + 3 for at in range(12)), ((3, 12),))
         for n in range(count)
     ]
 
 
-def passed(model: Any, chosen: Sequence[Encoded]) -> None:
+def passed(model: Any, chosen: Sequence[EncodedSequence]) -> None:
     """Every row forward and backward in a pass of its own, gradients added by autograd."""
     weight = sum(row.weight for row in chosen)
     for row in chosen:
-        (summed_loss(model, pack([row], CPU)) / weight).backward()
+        (summed_loss(model, pack_rows([row], CPU)) / weight).backward()
 
 
-def by_hand(model: Any, chosen: Sequence[Encoded]) -> dict[str, torch.Tensor]:
+def by_hand(model: Any, chosen: Sequence[EncodedSequence]) -> dict[str, torch.Tensor]:
     """The gradient of every pass alone, in the precision of the weights, and their sum in fp32. The head's is fp32 already in a
     pass: the loss sums it over slices of logits in fp32, and a weight in bf16 would round that."""
     model.lm_head.weight.grad_dtype = torch.float32
@@ -74,7 +69,7 @@ def by_hand(model: Any, chosen: Sequence[Encoded]) -> dict[str, torch.Tensor]:
     weight = sum(row.weight for row in chosen)
     for row in chosen:
         model.zero_grad()
-        (summed_loss(model, pack([row], CPU)) / weight).backward()
+        (summed_loss(model, pack_rows([row], CPU)) / weight).backward()
         for name, value in model.named_parameters():
             assert value.grad.dtype == value.dtype or name == "lm_head.weight"
             sums[name] += value.grad.float()
@@ -104,9 +99,9 @@ def test_passes_are_added_in_fp32(context: Context) -> None:
 
 def test_slices_of_the_head_are_added_in_fp32(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     """One pass whose head is multiplied in slices of four tokens: the head's gradient against those of the slices, added."""
-    monkeypatch.setattr(forward, "LEAST_ROWS", 4)
-    monkeypatch.setattr(forward, "LOGITS_PER_CHUNK", 1)
-    batch = pack(rows(20), CPU)
+    monkeypatch.setattr(forward, "MIN_TOKENS_PER_CHUNK", 4)
+    monkeypatch.setattr(forward, "MAX_LOGITS_PER_CHUNK", 1)
+    batch = pack_rows(rows(20), CPU)
     ours, plain = prepare_model(llama(), settings(), context), llama()
     for model in (ours, plain):
         summed_loss(model, batch).backward()
@@ -125,14 +120,14 @@ def test_fp32_weights_and_adapters_are_left_alone(context: Context) -> None:
     whole = prepare_model(llama(torch.float32), settings(precision="fp32"), context)
     adapted = prepare_model(llama().requires_grad_(False), settings(method="lora", rank=2), context)
     for model in (whole, adapted):
-        for value in trainable(model).values():
+        for value in trainable_tensors(model).values():
             assert (value.dtype, value.grad_dtype) == (torch.float32, torch.float32)
             assert not value._post_accumulate_grad_hooks and not value._backward_hooks
     frozen = [value for value in adapted.parameters() if not value.requires_grad]
     assert {value.dtype for value in frozen} == {torch.bfloat16}
 
 
-def masters_by_hand(how: TrainSettings, steps: Sequence[Sequence[Encoded]]) -> dict[str, torch.Tensor]:
+def masters_by_hand(how: TrainSettings, steps: Sequence[Sequence[EncodedSequence]]) -> dict[str, torch.Tensor]:
     """A loop with nothing of ours but the pass and Muon: fp32 sums, the clip, the optimiser on fp32 copies, rounded back."""
     model = llama()
     exact = {name: torch.nn.Parameter(value.detach().float()) for name, value in model.named_parameters()}
@@ -153,7 +148,7 @@ def masters_by_hand(how: TrainSettings, steps: Sequence[Sequence[Encoded]]) -> d
         )
     )
     for chosen in steps:
-        with lean(model):  # as the loop has it
+        with use_lean_layers(model):  # as the loop has it
             sums = by_hand(model, chosen)
         for name, value in exact.items():
             value.grad = sums[name]
@@ -167,10 +162,10 @@ def masters_by_hand(how: TrainSettings, steps: Sequence[Sequence[Encoded]]) -> d
     return {name: value.detach() for name, value in model.named_parameters()}
 
 
-def plan(folder: Path, steps: int) -> Plan:
+def plan(folder: Path, steps: int) -> TrainingPlan:
     every = rows()
     taken = [list(range(PASSES)) if step % 2 == 0 else list(range(0, PASSES, 3)) for step in range(steps)]
-    return Plan(every, taken, (), "k" * 64, folder, share=False)
+    return TrainingPlan(every, taken, (), "k" * 64, folder, share=False)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
@@ -190,9 +185,9 @@ def test_steps_of_many_passes_are_those_of_a_loop_by_hand(optimizer: str, contex
 def test_the_norm_is_taken_and_clipped_in_fp32(context: Context) -> None:
     model = prepare_model(llama(), settings(), context)
     passed(model, rows())
-    values = list(trainable(model).values())
+    values = list(trainable_tensors(model).values())
     exact = math.sqrt(sum(float(value.grad.double().square().sum()) for value in values))
-    assert clip(values, 0.25) == pytest.approx(exact, rel=1e-6)
+    assert clip_gradients(values, 0.25) == pytest.approx(exact, rel=1e-6)
     after = math.sqrt(sum(float(value.grad.double().square().sum()) for value in values))
     assert after == pytest.approx(0.25, rel=1e-4)
 
@@ -223,5 +218,5 @@ def test_slices_of_two_precisions_are_refused() -> None:
     model = llama()
     model.model.norm.float()
     with pytest.raises(Misuse, match="weights that move are in bfloat16 and float32") as caught:
-        _computed_in(model)
+        _compute_dtype(model)
     assert (caught.value.where, caught.value.hint) == ("train.strategy", "set it to ddp")

@@ -6,25 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers.integrations.neftune import neftune_post_forward_hook
 
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded
 from tunesmith.errors import Misuse, RecipeError
 from tunesmith.models.loading import load_folder
-from tunesmith.models.packed.forward import hidden_states, summed_loss, unwrapped
-from tunesmith.models.packed.plan import pack
+from tunesmith.models.packed.forward import hidden_states, summed_loss, unwrap_peft
+from tunesmith.models.packed.pack import pack_rows
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.methods import check_machine, embedding_noise, load_base, prepare_model, save_model
-from tunesmith.train.methods.masters import MasterLinear
+from tunesmith.train.methods.master_weights import MasterLinear
 
 CPU = torch.device("cpu")
 LINEAR = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
@@ -34,12 +29,12 @@ def settings(**options: Any) -> TrainSettings:
     return TrainSettings(**{"rows_per_step": 4, "rank": 3, **options})
 
 
-def rows() -> list[Encoded]:
+def rows() -> list[EncodedSequence]:
     """Three rows of 7, 9 and 11 tokens; the first two share five."""
     first = [(11 * place) % 390 + 8 for place in range(7)]
     second = [*first[:5], 300, 301, 302, 303]
     third = [(13 * place) % 390 + 9 for place in range(11)]
-    return [Encoded(f"{n}", tuple(ids), ((3, len(ids)),)) for n, ids in enumerate((first, second, third))]
+    return [EncodedSequence(f"{n}", tuple(ids), ((3, len(ids)),)) for n, ids in enumerate((first, second, third))]
 
 
 def moving(model: nn.Module) -> dict[str, nn.Parameter]:
@@ -67,7 +62,7 @@ def loss_and_gradients(model: Any, *, share: bool = False) -> tuple[torch.Tensor
     model.train()
     model.zero_grad()
     torch.manual_seed(4)
-    loss = summed_loss(model, pack(rows(), CPU, share=share))
+    loss = summed_loss(model, pack_rows(rows(), CPU, share=share))
     loss.backward()
     return loss.detach(), {name: value.grad.clone() for name, value in moving(model).items()}
 
@@ -263,7 +258,7 @@ def test_layers_computed_twice_give_the_same_bits(
     once, twice = made(False), made(True)
     loss, gradients = loss_and_gradients(once, share=share)
     calls = []
-    for layer in unwrapped(twice).model.layers:
+    for layer in unwrap_peft(twice).model.layers:
         layer.input_layernorm.register_forward_hook(lambda *_: calls.append(1))
     again, same = loss_and_gradients(twice, share=share)
     assert len(calls) == 4
@@ -279,9 +274,9 @@ def test_dropout_is_drawn_again_with_the_same_numbers_only_in_training(tiny: Any
     one, two = loss_and_gradients(model)[0], loss_and_gradients(model)[0]
     assert torch.equal(one, two)
     torch.manual_seed(5)
-    assert not torch.equal(summed_loss(model, pack(rows(), CPU)), one)
+    assert not torch.equal(summed_loss(model, pack_rows(rows(), CPU)), one)
     model.eval()
-    batch = pack(rows(), CPU)
+    batch = pack_rows(rows(), CPU)
     assert torch.equal(summed_loss(model, batch), summed_loss(model, batch))
 
 
@@ -291,7 +286,7 @@ def test_computing_twice_leaves_no_hook_and_stops_in_evaluation(tiny: Any, conte
     calls = []
     tiny.model.layers[0].register_forward_hook(lambda *_: calls.append(1))
     model.eval()
-    summed_loss(model, pack(rows(), CPU)).backward()
+    summed_loss(model, pack_rows(rows(), CPU)).backward()
     assert len(calls) == 1
 
 
@@ -304,21 +299,21 @@ def test_a_model_that_cannot_compute_twice_is_refused(
     assert caught.value.where == "train.gradient_checkpointing"
 
 
-def embedded(model: Any, alpha: float, given: list[Encoded], *, seed: int = 6) -> torch.Tensor:
+def embedded(model: Any, alpha: float, given: list[EncodedSequence], *, seed: int = 6) -> torch.Tensor:
     """[T, D] what the embeddings of a pass give under noise."""
     seen = []
     torch.manual_seed(seed)
     with embedding_noise(model, alpha, [len(row.ids) for row in given]):
         # Called after the noise: hooks run in the order in which they were put on.
-        handle = unwrapped(model).get_input_embeddings().register_forward_hook(lambda *made: seen.append(made[2][0]))
-        hidden_states(model, pack(given, CPU, whole=True))
+        handle = unwrap_peft(model).get_input_embeddings().register_forward_hook(lambda *made: seen.append(made[2][0]))
+        hidden_states(model, pack_rows(given, CPU, whole=True))
         handle.remove()
     return seen[0].detach()
 
 
 def test_noise_is_bounded_by_the_length_of_the_row_and_not_of_the_pass(tiny: Any) -> None:
     tiny.train()
-    given = [Encoded("short", tuple(range(8, 12)), ()), Encoded("long", tuple(range(8, 208)), ())]
+    given = [EncodedSequence("short", tuple(range(8, 12)), ()), EncodedSequence("long", tuple(range(8, 208)), ())]
     noise = embedded(tiny, 5.0, given) - embedded(tiny, 0.0, given)
     start = 0
     for row in given:
@@ -350,7 +345,7 @@ def test_noise_follows_the_seed_and_reaches_the_loss(tiny: Any) -> None:
     tiny.train()
     assert torch.equal(embedded(tiny, 5.0, rows()), embedded(tiny, 5.0, rows()))
     assert not torch.equal(embedded(tiny, 5.0, rows()), embedded(tiny, 5.0, rows(), seed=7))
-    batch = pack(rows(), CPU, whole=True)
+    batch = pack_rows(rows(), CPU, whole=True)
     plain = summed_loss(tiny, batch)
     with embedding_noise(tiny, 5.0, [7, 9, 11]):
         assert not torch.equal(summed_loss(tiny, batch), plain)
@@ -366,10 +361,10 @@ def test_noise_under_an_adapter_on_the_embeddings(tiny: Any, context: Context) -
 @pytest.mark.parametrize(("alpha", "training"), [(0.0, True), (5.0, False)])
 def test_no_noise_draws_no_random_number(alpha: float, training: bool, tiny: Any) -> None:
     tiny.train(training)
-    plain = summed_loss(tiny, pack(rows(), CPU))
+    plain = summed_loss(tiny, pack_rows(rows(), CPU))
     before = torch.get_rng_state()
     with embedding_noise(tiny, alpha, [7, 9, 11]):
-        assert torch.equal(summed_loss(tiny, pack(rows(), CPU)), plain)
+        assert torch.equal(summed_loss(tiny, pack_rows(rows(), CPU)), plain)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -377,7 +372,7 @@ def test_noise_leaves_nothing_behind_even_after_an_error(tiny: Any) -> None:
     tiny.train()
     with pytest.raises(Misuse, match=r"noise is drawn row by row: \(1, 22\) embeddings, rows of 27 tokens"):
         with embedding_noise(tiny, 5.0, [7, 9, 11]):
-            summed_loss(tiny, pack(rows(), CPU, share=True, whole=True))
+            summed_loss(tiny, pack_rows(rows(), CPU, share=True, whole=True))
     assert not tiny.get_input_embeddings()._forward_hooks
 
 

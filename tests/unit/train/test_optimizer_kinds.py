@@ -3,11 +3,6 @@
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from torch import nn
 from transformers import (
@@ -22,8 +17,8 @@ from transformers.pytorch_utils import Conv1D
 from tunesmith.context import Context
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.methods import prepare_model
-from tunesmith.train.optimizers import Muon, build_optimizer, told_parts
-from tunesmith.train.optimizers.kinds import moving_tensors
+from tunesmith.train.optimizers import Muon, build_optimizer, describe_optimizer
+from tunesmith.train.optimizers.tensor_kinds import classify_tensors
 
 VOCABULARY, POSITIONS, LABELS = 61, 47, 3
 SMALL = {
@@ -103,12 +98,12 @@ def test_every_tensor_goes_to_one_optimiser(family: str) -> None:
 
 
 def test_gpt2s_positions_and_tokens_are_embeddings_and_its_matrices_transposed() -> None:
-    kinds = {one.name: one for one in moving_tensors(build("gpt2").requires_grad_(True))}
+    kinds = {one.name: one for one in classify_tensors(build("gpt2").requires_grad_(True))}
     assert kinds["transformer.wte.weight"].kind == kinds["transformer.wpe.weight"].kind == "embedding"
     matrix = kinds["transformer.h.0.mlp.c_fc.weight"]
     assert (matrix.kind, matrix.transposed, tuple(matrix.value.shape)) == ("hidden", True, (32, 128))
     assert kinds["transformer.ln_f.weight"].kind == "other"
-    apart = {one.name: one.kind for one in moving_tensors(build("gpt2, own head").requires_grad_(True))}
+    apart = {one.name: one.kind for one in classify_tensors(build("gpt2, own head").requires_grad_(True))}
     assert apart["lm_head.weight"] == "head"
 
 
@@ -123,7 +118,7 @@ def test_gpt2s_positions_and_tokens_are_embeddings_and_its_matrices_transposed()
 def test_adapters_are_what_they_stand_beside(targets: tuple[str, ...], kinds: set[str], context: Context) -> None:
     settings = muon(method="lora", rank=2, target_modules=targets)
     model = prepare_model(build("llama"), settings, context)
-    found = {one.name: one.kind for one in moving_tensors(model)}
+    found = {one.name: one.kind for one in classify_tensors(model)}
     assert set(found.values()) == kinds
     for name, kind in found.items():
         assert kind == ("embedding" if "embed_tokens" in name else "head" if "lm_head" in name else "hidden"), name
@@ -133,7 +128,7 @@ def test_adapters_are_what_they_stand_beside(targets: tuple[str, ...], kinds: se
 def test_rows_of_added_tokens_are_no_hidden_matrix(family: str, kinds: set[str], context: Context) -> None:
     settings = muon(method="lora", rank=2, add_tokens=("<a>",))
     model = prepare_model(build(family), settings, context, added=[VOCABULARY - 1])
-    found = {one.kind for one in moving_tensors(model) if "trainable_tokens" in one.name}
+    found = {one.kind for one in classify_tensors(model) if "trainable_tokens" in one.name}
     assert found == kinds
     assert not [name for name in taken_by_muon(model, settings) if "trainable_tokens" in name]
 
@@ -152,11 +147,11 @@ def test_a_transposed_matrix_moves_as_its_transpose_does() -> None:
 def test_the_run_says_what_goes_where() -> None:
     model = build("gpt2").requires_grad_(True)
     tokens = VOCABULARY * 32 + POSITIONS * 32
-    assert told_parts(model, muon()) == (
+    assert describe_optimizer(model, muon()) == (
         "optimizer: Muon moves hidden matrices (8 tensors, 24,576 parameters); AdamW moves"
         f" embeddings (2 tensors, {tokens:,} parameters), norms, biases and others (18 tensors, 896 parameters)"
     )
-    assert told_parts(model, TrainSettings(rows_per_step=1)) == ""
+    assert describe_optimizer(model, TrainSettings(rows_per_step=1)) == ""
 
 
 def test_without_a_hidden_matrix_muon_is_left_out() -> None:

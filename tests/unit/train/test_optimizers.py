@@ -6,11 +6,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from torch import nn
 
@@ -18,7 +13,7 @@ from tunesmith.context import Context
 from tunesmith.errors import Misuse
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.methods import prepare_model
-from tunesmith.train.optimizers import MUON_MOMENTUM, Muon, Optimizers, build_optimizer, orthogonal
+from tunesmith.train.optimizers import MUON_MOMENTUM, Muon, Optimizers, build_optimizer, orthogonalize
 
 
 class Small(nn.Module):
@@ -73,7 +68,7 @@ def test_adamw_equals_torch_with_decay_on_matrices_alone() -> None:
 def test_orthogonal_brings_singular_values_near_one(shape: tuple[int, int]) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(2))
     scale = max(1.0, shape[0] / shape[1]) ** 0.5
-    made = orthogonal(matrix) / scale
+    made = orthogonalize(matrix) / scale
     values = torch.linalg.svdvals(made)
     # The published coefficients trade exactness for speed: values end between about 0.7 and 1.2.
     assert values.min() > 0.6
@@ -85,8 +80,8 @@ def test_orthogonal_brings_singular_values_near_one(shape: tuple[int, int]) -> N
 
 def test_orthogonal_follows_the_direction_and_not_the_size() -> None:
     matrix = torch.randn((6, 9), generator=torch.Generator().manual_seed(4))
-    assert torch.allclose(orthogonal(matrix * 100), orthogonal(matrix), atol=1e-5)
-    assert torch.equal(orthogonal(torch.zeros(3, 5)), torch.zeros(3, 5))
+    assert torch.allclose(orthogonalize(matrix * 100), orthogonalize(matrix), atol=1e-5)
+    assert torch.equal(orthogonalize(torch.zeros(3, 5)), torch.zeros(3, 5))
 
 
 def test_orthogonal_equals_torchs_own_newton_schulz() -> None:
@@ -95,7 +90,7 @@ def test_orthogonal_equals_torchs_own_newton_schulz() -> None:
     matrix = torch.randn((12, 20), generator=torch.Generator().manual_seed(5))
     theirs = _zeropower_via_newtonschulz(matrix, (3.4445, -4.7750, 2.0315), 5, 1e-7).float()
     # Theirs rounds to bfloat16 (8 bits) in each of five steps.
-    assert (orthogonal(matrix) - theirs).norm() / theirs.norm() < 0.03
+    assert (orthogonalize(matrix) - theirs).norm() / theirs.norm() < 0.03
 
 
 def test_a_muon_step_by_hand() -> None:
@@ -107,7 +102,7 @@ def test_a_muon_step_by_hand() -> None:
         weight.grad = gradient.clone()
         muon.step()
         momentum = MUON_MOMENTUM * momentum + gradient
-        expected = expected * (1 - 0.1 * 0.5) - 0.1 * orthogonal(gradient + MUON_MOMENTUM * momentum)
+        expected = expected * (1 - 0.1 * 0.5) - 0.1 * orthogonalize(gradient + MUON_MOMENTUM * momentum)
     assert torch.allclose(weight, expected, atol=1e-6)
 
 
@@ -257,7 +252,7 @@ class Blockwise(torch.optim.Optimizer):
 @pytest.fixture
 def blockwise(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if there were a CUDA device with bitsandbytes."""
-    monkeypatch.setattr("tunesmith.train.optimizers.build.check_quantizer", lambda *_, **__: None)
+    monkeypatch.setattr("tunesmith.train.optimizers.build.check_bitsandbytes", lambda *_, **__: None)
     monkeypatch.setitem(sys.modules, "bitsandbytes", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "bitsandbytes.optim", SimpleNamespace(AdamW8bit=Blockwise))
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from tunesmith.recipe import TrainSettings
-from tunesmith.train import resolved
-from tunesmith.train.precision import fitting_precision
+from tunesmith.train import resolve_precision
+from tunesmith.train.precision import native_precision
 
 
 def on_processor(monkeypatch: pytest.MonkeyPatch, features: Mapping[str, object]) -> None:
@@ -30,11 +30,13 @@ def test_auto_is_bf16_where_the_processor_multiplies_in_it(
     monkeypatch: pytest.MonkeyPatch, features: Mapping[str, object], expected: str
 ) -> None:
     on_processor(monkeypatch, features)
-    assert fitting_precision() == expected
-    assert resolved(TrainSettings(rows_per_step=1, precision="auto")).precision == expected
+    assert native_precision() == expected
+    assert resolve_precision(TrainSettings(rows_per_step=1, precision="auto")).precision == expected
 
 
 @pytest.mark.parametrize("wanted", ["fp32", "bf16"])
 def test_what_the_recipe_names_stays(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
     on_processor(monkeypatch, {"avx512_bf16": wanted == "fp32"})
-    assert resolved(TrainSettings.model_validate({"rows_per_step": 1, "precision": wanted})).precision == wanted
+    assert (
+        resolve_precision(TrainSettings.model_validate({"rows_per_step": 1, "precision": wanted})).precision == wanted
+    )

@@ -7,25 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 
 from tunesmith import train
 from tunesmith.artifacts import Bin, Example, Lengths, Place, Row, TrainPreview, message
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded
-from tunesmith.data.rows import keep_dataset
+from tunesmith.data.rows import store_dataset
 from tunesmith.errors import DataError
-from tunesmith.models.packed.layout import distinct_tokens
+from tunesmith.models.packed.prefix_trie import count_distinct_tokens
 from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
 from tunesmith.store import open_store
-from tunesmith.train.preview import dry_run, lengths_of, show_row
-from tunesmith.train.ready import Encoder, get_ready, sort_out
+from tunesmith.train.preview import dry_run, length_summary, show_row
+from tunesmith.train.setup import TaskEncoder, encode_rows, set_up_training
 
 CONFIG = Path(__file__).parents[2] / "tiny_config.json"
 BASE = NewBase(config="config.json", tokenizer={"train": 300}, seed=3)
@@ -61,7 +56,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         folder.mkdir()
         (folder / "config.json").write_text(CONFIG.read_text())
         opened.append(Context(store=open_store(folder), data_root=folder, home=folder, seed=5))
-        return train.TrainInputs(keep_dataset("made", rows, opened[-1].store), BASE, task), opened[-1]
+        return train.TrainInputs(store_dataset("made", rows, opened[-1].store), BASE, task), opened[-1]
 
     yield make
     for context in opened:
@@ -145,14 +140,14 @@ def test_time_is_that_of_the_largest_pass_times_all_tokens(store: Store) -> None
 
 def test_tokens_a_step_are_counted_before_and_after_sharing(store: Store) -> None:
     inputs, context = store("one", questions())
-    ready = get_ready(inputs, settings(), context)
+    ready = set_up_training(inputs, settings(), context)
     said = dry_run(inputs, settings(), context)
     steps = [ready.of_step(step) for step in range(len(ready.steps))]
     sizes = sorted(sum(len(one.ids) for one in rows) for rows in steps)
     assert (said.step_tokens.least, said.step_tokens.most, sum(sizes)) == (sizes[0], sizes[-1], said.tokens)
     assert said.epoch_tokens == sum(len(one.ids) for one in ready.rows)
     prefixes = [{one.ids[: end + 1] for one in rows for end in range(len(one.ids))} for rows in steps]
-    assert said.distinct_tokens == sum(len(found) for found in prefixes) == sum(map(distinct_tokens, steps))
+    assert said.distinct_tokens == sum(len(found) for found in prefixes) == sum(map(count_distinct_tokens, steps))
     assert said.distinct_tokens <= said.computed_tokens < said.tokens
 
 
@@ -209,23 +204,25 @@ def test_no_row_left_is_an_error(store: Store) -> None:
 class Silent:
     """A task that reads every row as tokens of which none is trained, or as nothing at all."""
 
-    def __init__(self, pieces: list[Encoded]) -> None:
+    def __init__(self, pieces: list[EncodedSequence]) -> None:
         self.pieces = pieces
 
-    def encode(self, one: Row, tokenizer: Any, **limits: Any) -> list[Encoded]:
-        return [Encoded(one.row_id, (1, 2, 3), ((1, 3),))] if one.line == 1 else self.pieces
+    def encode(self, one: Row, tokenizer: Any, **limits: Any) -> list[EncodedSequence]:
+        return [EncodedSequence(one.row_id, (1, 2, 3), ((1, 3),))] if one.line == 1 else self.pieces
 
 
-@pytest.mark.parametrize("pieces", [[], [Encoded("a", (1, 2, 3), ())], [Encoded("a", (1, 2, 3), ((0, 1),))]])
-def test_a_row_with_nothing_to_train_on_is_never_passed_over(pieces: list[Encoded]) -> None:
-    encoder = Encoder(Silent(pieces), None, 9, "completion")
-    kept, rejected = sort_out([row(0, "a"), row(1, "b")], encoder)
+@pytest.mark.parametrize(
+    "pieces", [[], [EncodedSequence("a", (1, 2, 3), ())], [EncodedSequence("a", (1, 2, 3), ((0, 1),))]]
+)
+def test_a_row_with_nothing_to_train_on_is_never_passed_over(pieces: list[EncodedSequence]) -> None:
+    encoder = TaskEncoder(Silent(pieces), None, 9, "completion")
+    kept, rejected = encode_rows([row(0, "a"), row(1, "b")], encoder)
     assert [one.row_id for one in kept] == [f"{0:016x}"]
     assert [(one.place.row_id, one.reason) for one in rejected] == [
         (f"{1:016x}", f"row {1:016x} has no token to train on")
     ]
     with pytest.raises(DataError, match=f"row {1:016x} has no token to train on") as caught:
-        sort_out([row(0, "a"), row(1, "b")], encoder, strict=True)
+        encode_rows([row(0, "a"), row(1, "b")], encoder, strict=True)
     assert caught.value.where == "made.jsonl:2"
 
 
@@ -246,24 +243,24 @@ class Letters:
     ],
 )
 def test_pieces_carry_the_weight_of_their_span(spans: Any, weights: Any, expected: Any) -> None:
-    row, place = Encoded("r", tuple(range(6)), spans, 0, weights), Place(row_id="r", file="f", line=1)
+    row, place = EncodedSequence("r", tuple(range(6)), spans, 0, weights), Place(row_id="r", file="f", line=1)
     shown = show_row(row, place, task=DecoderTask(TaskSettings(type="chat")), tokenizer=Letters())
     assert [(piece.text, piece.weight) for piece in shown.pieces] == expected
     assert shown.trained == sum(len(text) for text, weight in expected if weight)
 
 
 def test_a_spread_is_made_of_values_that_occur() -> None:
-    assert lengths_of([7]) == Lengths(least=7, median=7, p95=7, most=7, bins=(Bin(low=7, high=7, count=1),))
-    found = lengths_of([30, 10, 20, 40])
+    assert length_summary([7]) == Lengths(least=7, median=7, p95=7, most=7, bins=(Bin(low=7, high=7, count=1),))
+    found = length_summary([30, 10, 20, 40])
     assert (found.least, found.median, found.p95, found.most) == (10, 20, 40, 40)
-    hundred = lengths_of(list(range(1, 101)))
+    hundred = length_summary(list(range(1, 101)))
     assert (hundred.median, hundred.p95) == (50, 95)
     assert hundred.bins == tuple(Bin(low=low, high=low + 9, count=10) for low in range(1, 101, 10))
 
 
 @pytest.mark.parametrize("values", [[1, 1, 1], [3, 14], [5, 6, 100], list(range(37)), [0, 10]])
 def test_every_value_lies_in_one_bin(values: list[int]) -> None:
-    bins = lengths_of(values).bins
+    bins = length_summary(values).bins
     assert len(bins) <= 10
     assert [one.count for one in bins] == [sum(one.low <= value <= one.high for value in values) for one in bins]
     assert sum(one.count for one in bins) == len(values)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tunesmith.cli.progress import Talk
+from tunesmith.cli.progress import TerminalProgress
 from tunesmith.context import SystemClock
-from tunesmith.train.distributed.relay import Shown, Teller, Told, shown
+from tunesmith.train.distributed.remote_progress import ProgressMessage, ProgressReplay, RemoteProgress, replay_progress
 
 
 @dataclass
@@ -35,15 +35,15 @@ class Box:
     """A mailbox in memory."""
 
     lock: Any = field(default_factory=threading.Lock)
-    messages: list[Told] = field(default_factory=list)
+    messages: list[ProgressMessage] = field(default_factory=list)
     puts: int = 0
 
-    def put(self, messages: list[Told]) -> None:
+    def put(self, messages: list[ProgressMessage]) -> None:
         with self.lock:
             self.messages.extend(messages)
             self.puts += 1
 
-    def take(self) -> list[Told]:
+    def take(self) -> list[ProgressMessage]:
         with self.lock:
             taken, self.messages = self.messages, []
         return taken
@@ -88,10 +88,10 @@ def relayed(*, pace: float, fails: bool = False) -> list[Any]:
     box, seen = Box(), Seen()
     if fails:
         with pytest.raises(KeyError):
-            run(Teller(box, Ticks(pace)), fails=True)
+            run(RemoteProgress(box, Ticks(pace)), fails=True)
     else:
-        run(Teller(box, Ticks(pace)))
-    view = Shown(seen)
+        run(RemoteProgress(box, Ticks(pace)))
+    view = ProgressReplay(seen)
     for message in box.take():
         view.show(message)
     view.close()
@@ -114,12 +114,12 @@ def test_a_slow_run_is_shown_as_if_it_ran_here(fails: bool) -> None:
 
 def test_a_fast_run_is_told_in_few_words_and_ends_with_the_same_counts() -> None:
     box = Box()
-    teller = Teller(box, Ticks(1e-4))
+    teller = RemoteProgress(box, Ticks(1e-4))
     for step in teller.track(range(10_000), label="rows"):
         teller.note({"step": float(step)})
     assert box.puts < 10
     seen = Seen()
-    view = Shown(seen)
+    view = ProgressReplay(seen)
     for message in box.take():
         view.show(message)
     assert [event for event in seen.events if event[0] == "done"] == [("done", "rows", n) for n in range(1, 10_001)]
@@ -129,24 +129,24 @@ def test_a_fast_run_is_told_in_few_words_and_ends_with_the_same_counts() -> None
 
 def test_a_rank_that_is_killed_leaves_no_loop_open() -> None:
     seen = Seen()
-    view = Shown(seen)
+    view = ProgressReplay(seen)
     for message in (("begin", (1, "train", 5)), ("done", (1, 2)), ("begin", (2, "inner", None))):
         view.show(message)
     view.close()
     assert seen.events[-2:] == [("end", "inner"), ("end", "train")]
 
 
-def shown_by(talk: Talk, told: Callable[[Any], None]) -> None:
+def shown_by(talk: TerminalProgress, told: Callable[[Any], None]) -> None:
     box = Box()
-    with shown(box, talk):
-        told(Teller(box, SystemClock()))
+    with replay_progress(box, talk):
+        told(RemoteProgress(box, SystemClock()))
 
 
 def test_the_plain_view_of_the_command_line_has_the_lines_of_a_rank() -> None:
     out = io.StringIO()
-    talk = Talk(Console(file=out, force_terminal=False, width=120), Ticks(0.5))
+    talk = TerminalProgress(Console(file=out, force_terminal=False, width=120), Ticks(0.5))
 
-    def told(teller: Teller) -> None:
+    def told(teller: RemoteProgress) -> None:
         teller.say("shared prefixes: 10 of 20 tokens")
         for _ in teller.track(range(40), label="train"):
             teller.note({"loss": 2.5})
@@ -162,7 +162,7 @@ def test_the_plain_view_of_the_command_line_has_the_lines_of_a_rank() -> None:
 def test_what_is_told_last_is_shown_though_the_run_has_ended() -> None:
     seen = Seen()
     box = Box()
-    with shown(box, seen):
+    with replay_progress(box, seen):
         box.put([("say", "the end")])
     assert seen.events == [("say", "the end")]
     assert not [one for one in threading.enumerate() if one.name == "tunesmith-relay"]

@@ -4,23 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded
 from tunesmith.errors import IntegrityBroken
 from tunesmith.models.loading import DTYPES
 from tunesmith.recipe import TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train import loop
-from tunesmith.train.loop import Plan, run_loop
-from tunesmith.train.methods.masters import widen_gradients
+from tunesmith.train.loop import TrainingPlan, run_loop
+from tunesmith.train.methods.master_weights import accumulate_gradients_in_fp32
 
 STEPS, PASSES = 5, 3
 
@@ -36,15 +31,15 @@ def llama(precision: str = "fp32") -> LlamaForCausalLM:
         num_key_value_heads=1,
     )  # fmt: skip
     model = LlamaForCausalLM(config).to(DTYPES[precision])
-    widen_gradients(model)
+    accumulate_gradients_in_fp32(model)
     return model
 
 
-def plan(folder: Path, key: str = "k" * 64) -> Plan:
+def plan(folder: Path, key: str = "k" * 64) -> TrainingPlan:
     """Every step has three passes: rows of ten tokens, twelve tokens a pass, nothing shared."""
-    rows = [Encoded(str(n), tuple((7 * n + 3 * at) % 47 + 3 for at in range(10)), ((4, 10),)) for n in range(6)]
+    rows = [EncodedSequence(str(n), tuple((7 * n + 3 * at) % 47 + 3 for at in range(10)), ((4, 10),)) for n in range(6)]
     steps = [[(step + at) % 6 for at in range(PASSES)] for step in range(STEPS)]
-    return Plan(rows, steps, rows[4:], key, folder)
+    return TrainingPlan(rows, steps, rows[4:], key, folder)
 
 
 def settings(every: int, optimizer: str = "adamw") -> TrainSettings:
@@ -65,7 +60,7 @@ def weights(model: LlamaForCausalLM) -> list[torch.Tensor]:
 
 def killed_at(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next loop dies in front of its `calls`-th pass."""
-    real, seen = loop.summed_loss, [0]
+    real, seen = loop.micro_batch_loss, [0]
 
     def dying(*arguments: Any, **options: Any) -> torch.Tensor:
         seen[0] += 1
@@ -73,7 +68,7 @@ def killed_at(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
             raise Killed
         return real(*arguments, **options)
 
-    monkeypatch.setattr(loop, "summed_loss", dying)
+    monkeypatch.setattr(loop, "micro_batch_loss", dying)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +116,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_order_other_ones(tmp_path
     run_loop(one, plan(tmp_path / "one"), settings=settings(9), context=context)
     run_loop(two, plan(tmp_path / "two"), settings=settings(9), context=context)
     turned = plan(tmp_path / "three")
-    run_loop(three, Plan(turned.rows, turned.steps[::-1], turned.validation, turned.key, turned.folder),
+    run_loop(three, TrainingPlan(turned.rows, turned.steps[::-1], turned.validation, turned.key, turned.folder),
              settings=settings(9), context=context)  # fmt: skip
     assert all(torch.equal(a, b) for a, b in zip(weights(one), weights(two), strict=True))
     assert not all(torch.equal(a, b) for a, b in zip(weights(one), weights(three), strict=True))

@@ -6,38 +6,35 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 
 from tunesmith import train
 from tunesmith.artifacts import Dataset, Example, ModelRef, Row, TrainReport, message
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded
-from tunesmith.data.rows import keep_dataset
+from tunesmith.data.rows import store_dataset
 from tunesmith.errors import DataError, IntegrityBroken, Misuse
 from tunesmith.recipe import TaskSettings, TrainSettings
-from tunesmith.train.consumption import keep_consumption
-from tunesmith.train.loop import Diverged, Plan, run_loop, validation_loss
-from tunesmith.train.ready import hold_back
+from tunesmith.train.consumption import store_consumption
+from tunesmith.train.loop import Diverged, TrainingPlan, run_loop, validation_loss
+from tunesmith.train.setup import split_validation
 
 CHAT = TaskSettings(type="chat")
 
 
-def encoded(number: int, length: int = 6) -> Encoded:
+def encoded(number: int, length: int = 6) -> EncodedSequence:
     ids = [(7 * number + 3 * place) % 390 + 8 for place in range(length)]
-    return Encoded(f"{number:016x}", tuple(ids), ((2, length),))
+    return EncodedSequence(f"{number:016x}", tuple(ids), ((2, length),))
 
 
 def settings(**options: Any) -> TrainSettings:
     return TrainSettings(**{"method": "full", "rows_per_step": 4, **options})
 
 
-def plan(folder: Path, rows: list[Encoded], steps: list[list[int]], validation: tuple[Encoded, ...] = ()) -> Plan:
-    return Plan(rows, steps, validation, "sha256:key", folder)
+def plan(
+    folder: Path, rows: list[EncodedSequence], steps: list[list[int]], validation: tuple[EncodedSequence, ...] = ()
+) -> TrainingPlan:
+    return TrainingPlan(rows, steps, validation, "sha256:key", folder)
 
 
 def break_token(model: Any, token: int) -> None:
@@ -48,7 +45,7 @@ def break_token(model: Any, token: int) -> None:
 
 def test_divergence_names_the_rows_of_the_pass_where_it_began(tiny: Any, context: Context, tmp_path: Path) -> None:
     rows = [encoded(number) for number in range(6)]
-    bad = Encoded("bad0000000000000", (399, 398, 397, 396), ((1, 4),))
+    bad = EncodedSequence("bad0000000000000", (399, 398, 397, 396), ((1, 4),))
     break_token(tiny, 399)
     with pytest.raises(Diverged) as caught:
         run_loop(
@@ -121,11 +118,11 @@ def test_validation_changes_no_weight_and_no_number(
 
 def test_the_record_says_which_tokens_every_step_saw(context: Context) -> None:
     rows = [
-        Encoded("a", tuple(range(9)), ((4, 9),)),
-        Encoded("b", tuple(range(8)), ((0, 8),), 0),
-        Encoded("b", tuple(range(3)), ((0, 3),), 8),
+        EncodedSequence("a", tuple(range(9)), ((4, 9),)),
+        EncodedSequence("b", tuple(range(8)), ((0, 8),), 0),
+        EncodedSequence("b", tuple(range(3)), ((0, 3),), 8),
     ]
-    digest = keep_consumption([[2, 0], [1], [0]], rows, context.store)
+    digest = store_consumption([[2, 0], [1], [0]], rows, context.store)
     table = pyarrow.parquet.read_table(io.BytesIO(context.store.objects.get(digest)))
     assert [tuple(line.values()) for line in table.to_pylist()] == [
         (1, "b", 8, 3, 2),
@@ -134,29 +131,31 @@ def test_the_record_says_which_tokens_every_step_saw(context: Context) -> None:
         (3, "a", 0, 9, 5),
     ]
     assert table.column_names == ["step", "row_id", "first_token", "tokens", "supervised"]
-    assert keep_consumption([[2, 0], [1], [0]], rows, context.store) == digest
+    assert store_consumption([[2, 0], [1], [0]], rows, context.store) == digest
 
 
 def test_validation_is_by_row_so_no_row_is_on_both_sides(context: Context) -> None:
-    windows = [Encoded(f"r{number}", (1, 2, 3), ((0, 3),), 3 * part) for number in range(20) for part in range(3)]
-    kept, held = hold_back(windows, settings(validation=0.2), context)
+    windows = [
+        EncodedSequence(f"r{number}", (1, 2, 3), ((0, 3),), 3 * part) for number in range(20) for part in range(3)
+    ]
+    kept, held = split_validation(windows, settings(validation=0.2), context)
     assert len({row.row_id for row in held}) == 4
     assert not {row.row_id for row in kept} & {row.row_id for row in held}
     assert sorted([*kept, *held], key=windows.index) == windows
     assert kept == [row for row in windows if row in kept]
-    assert hold_back(windows, settings(validation=0.2), context) == (kept, held)
-    assert hold_back(windows, settings(validation=0.2, seed=8), context)[1] != held
+    assert split_validation(windows, settings(validation=0.2), context) == (kept, held)
+    assert split_validation(windows, settings(validation=0.2, seed=8), context)[1] != held
 
 
 def test_no_validation_holds_nothing_back_and_a_little_holds_back_one(context: Context) -> None:
     rows = [encoded(number) for number in range(5)]
-    assert hold_back(rows, settings(), context) == (rows, [])
-    assert len(hold_back(rows, settings(validation=0.001), context)[1]) == 1
+    assert split_validation(rows, settings(), context) == (rows, [])
+    assert len(split_validation(rows, settings(validation=0.001), context)[1]) == 1
 
 
 def test_holding_back_the_only_row_is_refused(context: Context) -> None:
     with pytest.raises(DataError, match="holds back all 1 rows") as caught:
-        hold_back([encoded(1)], settings(validation=0.1), context)
+        split_validation([encoded(1)], settings(validation=0.1), context)
     assert caught.value.hint == "give more rows, or set train.validation to 0"
 
 
@@ -167,7 +166,7 @@ def dataset(context: Context) -> Dataset:
         Row(row_id=f"{number:016x}", file="made", line=number + 1, example=Example(messages=turns))
         for number in range(4)
     ]
-    return keep_dataset("made", rows, context.store)
+    return store_dataset("made", rows, context.store)
 
 
 def finished(inputs: train.TrainInputs, wanted: TrainSettings, context: Context) -> str:
@@ -188,7 +187,9 @@ def finished(inputs: train.TrainInputs, wanted: TrainSettings, context: Context)
 def test_a_report_of_the_same_rows_and_settings_is_adopted(dataset: Dataset, context: Context) -> None:
     inputs = train.TrainInputs(dataset, "made", CHAT)
     digest = finished(inputs, settings(), context)
-    assert train.adopt(digest, inputs, settings=settings(), context=context) == context.store.get(TrainReport, digest)
+    assert train.reuse_report(digest, inputs, settings=settings(), context=context) == context.store.get(
+        TrainReport, digest
+    )
 
 
 @pytest.mark.parametrize(
@@ -215,7 +216,7 @@ def test_a_report_of_anything_else_is_refused(
     asked = train.TrainInputs(dataset.model_copy(update={"rows_digest": rows or dataset.rows_digest}), "made", task)
     elsewhere = Context(store=context.store, data_root=context.data_root, home=context.home, seed=seed)
     with pytest.raises(Misuse) as caught:
-        train.adopt(digest, asked, settings=settings(**changes), context=elsewhere)
+        train.reuse_report(digest, asked, settings=settings(**changes), context=elsewhere)
     assert caught.value.what == f"the training report does not fit: its {different} differ"
     assert caught.value.where == digest
     assert caught.value.hint == "train again, or give the recipe and data it was made with"
@@ -224,6 +225,6 @@ def test_a_report_of_anything_else_is_refused(
 def test_a_report_that_is_not_there_or_is_something_else(dataset: Dataset, context: Context) -> None:
     inputs = train.TrainInputs(dataset, "made", CHAT)
     with pytest.raises(IntegrityBroken, match="missing"):
-        train.adopt(f"sha256:{'0' * 64}", inputs, settings=settings(), context=context)
+        train.reuse_report(f"sha256:{'0' * 64}", inputs, settings=settings(), context=context)
     with pytest.raises(IntegrityBroken, match="not a readable TrainReport"):
-        train.adopt(context.store.put(dataset), inputs, settings=settings(), context=context)
+        train.reuse_report(context.store.put(dataset), inputs, settings=settings(), context=context)

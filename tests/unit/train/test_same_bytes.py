@@ -9,17 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 
 from tunesmith import evaluate, train
 from tunesmith.artifacts import Dataset, Example, Row, TrainReport, message
 from tunesmith.context import Context
-from tunesmith.data.rows import keep_dataset
+from tunesmith.data.rows import store_dataset
 from tunesmith.recipe import EvaluateSettings, TaskSettings, TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train import threads
@@ -32,7 +27,7 @@ BURNERS = 2 * (os.cpu_count() or 1)
 def unset(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No wish in the environment; torch's count is put back."""
     before = torch.get_num_threads()
-    for name in threads.WISHES:
+    for name in threads.THREAD_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     yield
     torch.set_num_threads(before)
@@ -53,7 +48,7 @@ def load() -> Iterator[None]:
 def rows(context: Context) -> Dataset:
     turns = (message("user", "Where is my order? " * 4), message("assistant", "It should be here on Tuesday. " * 3))
     made = [Row(row_id=f"{n:016x}", file="made", line=n + 1, example=Example(messages=turns)) for n in range(6)]
-    return keep_dataset("made", made, context.store)
+    return store_dataset("made", made, context.store)
 
 
 def trained(base: Path, folder: Path, **options: Any) -> tuple[TrainReport, Context, Dataset]:
@@ -68,7 +63,7 @@ def test_load_changes_neither_threads_nor_weights(tiny_folder: Path, tmp_path: P
     torch.set_num_threads(7)  # what another stage of the same process left behind
     with load():
         busy, second, _ = trained(tiny_folder, tmp_path / "busy")
-    assert quiet.threads == busy.threads == threads.count_threads(None).count
+    assert quiet.threads == busy.threads == threads.choose_threads(None).count
     assert quiet.model.tree == busy.model.tree
     assert quiet.digest() == busy.digest()
     for context in (first, second):

@@ -1,19 +1,13 @@
 """Learning rates worked out by hand, by transformers, and by what every schedule must hold."""
 
+import itertools
 import math
 from typing import Any
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
-
-from tunesmith import process
-
-process.prepare()
-
-import itertools
-
-import torch
 from transformers import get_scheduler
 
 from tunesmith.recipe import TrainSettings

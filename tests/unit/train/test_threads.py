@@ -5,25 +5,20 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 
 from tunesmith.context import SystemClock
 from tunesmith.errors import Misuse
 from tunesmith.train import threads
 from tunesmith.train.threads import (
-    Threads,
-    candidates,
-    choose,
-    count_threads,
+    ThreadChoice,
+    candidate_counts,
+    choose_threads,
     effective_cores,
-    find_threads,
-    measure,
+    fewest_fast_threads,
+    measure_threads,
     set_threads,
+    time_products,
 )
 
 
@@ -42,7 +37,7 @@ class Hand:
 
 @pytest.fixture
 def unset(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    for name in threads.WISHES:
+    for name in threads.THREAD_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 
@@ -63,13 +58,13 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_the_fewest_threads_that_come_close_to_the_quickest(
     seconds: dict[int, float], count: int, cores: float
 ) -> None:
-    assert choose(seconds) == count
+    assert fewest_fast_threads(seconds) == count
     assert effective_cores(seconds) == cores
 
 
 @pytest.mark.parametrize("seconds", [{}, {2: 0.0, 1: 0.0}, {2: 0.0, 1: 0.1}, {2: 0.1, 1: -0.1}])
 def test_without_a_measurement_there_is_no_choice(seconds: dict[int, float]) -> None:
-    assert choose(seconds) is None
+    assert fewest_fast_threads(seconds) is None
     assert effective_cores(seconds) is None
 
 
@@ -81,7 +76,7 @@ def test_effective_cores_need_a_time_for_one() -> None:
     ("cores", "counts"), [(1, (1,)), (2, (2, 1)), (3, (3, 2, 1)), (6, (6, 4, 2, 1)), (16, (16, 8, 4, 2, 1))]
 )
 def test_candidates_are_all_cores_and_powers_of_two_below(cores: int, counts: tuple[int, ...]) -> None:
-    assert candidates(cores) == counts
+    assert candidate_counts(cores) == counts
 
 
 def test_each_round_goes_over_all_counts_and_the_least_seconds_count() -> None:
@@ -93,13 +88,13 @@ def test_each_round_goes_over_all_counts_and_the_least_seconds_count() -> None:
         clock.reading += next(taken)
 
     before = torch.get_num_threads()
-    assert measure((2, 1), clock, work) == pytest.approx({2: 0.10, 1: 0.30})
+    assert time_products((2, 1), clock, work) == pytest.approx({2: 0.10, 1: 0.30})
     assert tried == [2, 1]  # 0.4 s have gone: no second round
     clock.reading = 0.0
     taken = iter([0.10, 0.11, 0.09, 0.15])
-    assert measure((2, 1), clock, work) == pytest.approx({2: 0.09, 1: 0.11})
+    assert time_products((2, 1), clock, work) == pytest.approx({2: 0.09, 1: 0.11})
     taken = iter([0.3, 0.3])
-    measure((before, before + 1), clock, work)
+    time_products((before, before + 1), clock, work)
     assert (tried[-1], torch.get_num_threads()) == (before + 1, before)
 
 
@@ -110,12 +105,12 @@ def test_one_core_is_tried_once() -> None:
         calls.append(1)
         clock.reading += 0.01
 
-    measure((1,), clock, work)
+    time_products((1,), clock, work)
     assert calls == [1]
 
 
 def test_a_clock_that_stands_still_measures_nothing(unset: pytest.MonkeyPatch) -> None:
-    found = find_threads(None, Hand())
+    found = measure_threads(None, Hand())
     assert (found.count, found.chosen_by, found.effective, found.enough) == (found.nominal, "machine", None, None)
 
 
@@ -128,25 +123,25 @@ def test_the_machine_gives_its_cores_or_its_quota_and_16_at_most(
     cores: int, quota: str | None, count: int, unset: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     unset.setattr(threads.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
-    unset.setattr(threads, "QUOTA", tmp_path / "cpu.max")
+    unset.setattr(threads, "CGROUP_QUOTA_FILE", tmp_path / "cpu.max")
     if quota is not None:
         (tmp_path / "cpu.max").write_text(quota + "\n")
-    assert (count_threads(None).count, count_threads(None).chosen_by) == (count, "machine")
-    assert count_threads(None).nominal == (cores if quota in (None, "max 100000") else count)
+    assert (choose_threads(None).count, choose_threads(None).chosen_by) == (count, "machine")
+    assert choose_threads(None).nominal == (cores if quota in (None, "max 100000") else count)
 
 
 def test_the_measurement_decides_nothing(unset: pytest.MonkeyPatch) -> None:
-    counts = {count_threads(None).count}
+    counts = {choose_threads(None).count}
     for seconds in ({2: 1.0, 1: 0.1}, {2: 0.1, 1: 1.0}, {}):
-        unset.setattr(threads, "measure", lambda *_, found=seconds: found)
-        counts.add(find_threads(None, SystemClock()).count)
+        unset.setattr(threads, "time_products", lambda *_, found=seconds: found)
+        counts.add(measure_threads(None, SystemClock()).count)
     assert len(counts) == 1
 
 
 def test_the_recipe_comes_first(unset: pytest.MonkeyPatch) -> None:
     unset.setenv("OMP_NUM_THREADS", "3")
-    unset.setattr(threads, "measure", lambda *_: pytest.fail("measured"))
-    found = find_threads(5, SystemClock())
+    unset.setattr(threads, "time_products", lambda *_: pytest.fail("measured"))
+    found = measure_threads(5, SystemClock())
     assert (found.count, found.chosen_by) == (5, "recipe")
     before = torch.get_num_threads()
     try:
@@ -172,8 +167,8 @@ def test_the_users_wish_comes_first_and_nothing_is_measured(
 ) -> None:
     for name, value in environment.items():
         unset.setenv(name, value)
-    unset.setattr(threads, "measure", lambda *_: pytest.fail("measured"))
-    found = find_threads(None, SystemClock())
+    unset.setattr(threads, "time_products", lambda *_: pytest.fail("measured"))
+    found = measure_threads(None, SystemClock())
     assert (found.count, found.chosen_by, found.effective) == (count, "environment", None)
     assert found.measured() == {"nominal_cores": float(found.nominal)}
 
@@ -182,7 +177,7 @@ def test_the_users_wish_comes_first_and_nothing_is_measured(
 def test_a_wish_that_is_no_count_is_refused(unset: pytest.MonkeyPatch, value: str) -> None:
     unset.setenv("OMP_NUM_THREADS", value)
     with pytest.raises(Misuse) as caught:
-        find_threads(None, SystemClock())
+        measure_threads(None, SystemClock())
     assert caught.value.what == f"OMP_NUM_THREADS is not a number of threads: {value!r}"
 
 
@@ -190,7 +185,7 @@ def test_a_real_measurement_draws_no_randomness_and_leaves_the_count(unset: pyte
     before, state = torch.get_num_threads(), torch.random.get_rng_state()
     clock = SystemClock()
     started = clock.seconds()
-    found = find_threads(None, clock)
+    found = measure_threads(None, clock)
     assert clock.seconds() - started < 5.0  # half a second on an idle machine
     assert found.chosen_by == "machine"
     assert 1 <= found.count <= found.nominal
@@ -204,15 +199,15 @@ def test_a_real_measurement_draws_no_randomness_and_leaves_the_count(unset: pyte
 @pytest.mark.parametrize(
     ("found", "line"),
     [
-        (Threads(2, "machine", 2, 1.96, 2), "threads: 2; cores: 2, worth 2.0 at the moment"),
+        (ThreadChoice(2, "machine", 2, 1.96, 2), "threads: 2; cores: 2, worth 2.0 at the moment"),
         (
-            Threads(2, "machine", 2, 1.08, 1),
+            ThreadChoice(2, "machine", 2, 1.08, 1),
             "threads: 2; cores: 2, worth 1.1 at the moment; train.threads: 1 would be about as quick now",
         ),
-        (Threads(3, "environment", 8), "threads: 3, as set in the environment"),
-        (Threads(3, "recipe", 8), "threads: 3, as set in the recipe"),
-        (Threads(2, "machine", 2), "threads: 2; cores: 2"),
+        (ThreadChoice(3, "environment", 8), "threads: 3, as set in the environment"),
+        (ThreadChoice(3, "recipe", 8), "threads: 3, as set in the recipe"),
+        (ThreadChoice(2, "machine", 2), "threads: 2; cores: 2"),
     ],
 )
-def test_what_is_told(found: Threads, line: str) -> None:
+def test_what_is_told(found: ThreadChoice, line: str) -> None:
     assert found.told() == line

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from tunesmith.artifacts import CurvePoint
+from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
-from tunesmith.data.chat import Encoded
 from tunesmith.errors import Misuse
 from tunesmith.recipe import TrainSettings
-from tunesmith.train import track
-from tunesmith.train.loop import Plan, run_loop
-from tunesmith.train.track import Standing, Trackers, check_trackers, history, standing_of, tracked
-from tunesmith.train.watchers.seen import Pace
+from tunesmith.train import trackers
+from tunesmith.train.loop import TrainingPlan, run_loop
+from tunesmith.train.trackers import StepMetrics, Trackers, check_trackers, metrics_history, open_trackers, step_metrics
+from tunesmith.train.watchers.observations import StepTiming
 
 KEY = f"sha256:{'ab' * 32}"
 CURVE = tuple(
@@ -31,24 +31,24 @@ def settings(*names: str) -> TrainSettings:
 
 
 def needs(name: str) -> None:
-    missing = [package for package in track.NEEDS[name] if find_spec(package) is None]
+    missing = [package for package in trackers.TRACKER_PACKAGES[name] if find_spec(package) is None]
     if missing:
         pytest.skip(f"needs {', '.join(missing)} (extra `track`)")
 
 
 def test_a_standing_has_means_and_speeds() -> None:
-    paces = [Pace(129, 300, 100, 2.0), Pace(130, 500, 100, 2.0)]
-    found = standing_of(CURVE, HELD, paces)
+    paces = [StepTiming(129, 300, 100, 2.0), StepTiming(130, 500, 100, 2.0)]
+    found = step_metrics(CURVE, HELD, paces)
     assert found.step == 130
     assert found.smoothed == pytest.approx(sum(3.0 / step for step in range(111, 131)) / 20)
     assert (found.tokens_per_second, found.distinct_per_second) == (200.0, 50.0)
     assert (found.held_out, found.validated) == (0.09, False)
-    assert standing_of(CURVE[:100], HELD).validated
+    assert step_metrics(CURVE[:100], HELD).validated
 
 
 def test_what_is_unknown_is_left_out() -> None:
-    found = standing_of(CURVE[:1], ())
-    assert found == Standing(1, 3.0, 3.0, 0.001, 0.5)
+    found = step_metrics(CURVE[:1], ())
+    assert found == StepMetrics(1, 3.0, 3.0, 0.001, 0.5)
     assert list(found.shown()) == ["loss", "smoothed", "rate", "gradient"]
     assert list(found.logged()) == [
         "loss/train",
@@ -59,33 +59,33 @@ def test_what_is_unknown_is_left_out() -> None:
 
 
 def test_paces_without_time_have_no_speed() -> None:
-    assert standing_of(CURVE[:1], (), [Pace(1, 4, 4, 0.0)]).tokens_per_second is None
+    assert step_metrics(CURVE[:1], (), [StepTiming(1, 4, 4, 0.0)]).tokens_per_second is None
 
 
 def test_a_held_out_loss_is_logged_at_its_own_step_alone() -> None:
-    logged = [one.step for one in history(CURVE, HELD) if "loss/held-out" in one.logged()]
+    logged = [one.step for one in metrics_history(CURVE, HELD) if "loss/held-out" in one.logged()]
     assert logged == [50, 100]
-    assert "held out" in standing_of(CURVE, HELD).shown()
+    assert "held out" in step_metrics(CURVE, HELD).shown()
 
 
 def test_history_is_how_the_run_stood_at_each_step() -> None:
     stood = [
-        standing_of(CURVE[:end], [point for point in HELD if point.step <= end]) for end in range(1, len(CURVE) + 1)
+        step_metrics(CURVE[:end], [point for point in HELD if point.step <= end]) for end in range(1, len(CURVE) + 1)
     ]
-    assert list(history(CURVE, HELD)) == stood
+    assert list(metrics_history(CURVE, HELD)) == stood
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
 def test_a_missing_package_is_refused_with_the_extra(
     name: str, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(track, "find_spec", lambda package: None)
+    monkeypatch.setattr(trackers, "find_spec", lambda package: None)
     with pytest.raises(Misuse) as caught:
         check_trackers((name,))
     assert caught.value.where == "train.track"
     assert caught.value.what.startswith(f"{name} needs {name}")
     assert caught.value.hint == "pip install 'tunesmith[track]', or leave train.track out"
-    with pytest.raises(Misuse), tracked(settings(name), context, key=KEY, curve=(), held_out=()):
+    with pytest.raises(Misuse), open_trackers(settings(name), context, key=KEY, curve=(), held_out=()):
         pytest.fail("the run began")
     assert not (context.store.folder / "track").exists()
 
@@ -107,39 +107,39 @@ class Notebook:
 @pytest.fixture
 def notebook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Notebook]:
     made = Notebook()
-    monkeypatch.setattr(track, "check_trackers", lambda names: None)
-    monkeypatch.setattr(track, "_open", lambda *_: made)
+    monkeypatch.setattr(trackers, "check_trackers", lambda names: None)
+    monkeypatch.setattr(trackers, "_open_tracker", lambda *_: made)
     yield made
 
 
 def test_a_resumed_run_logs_the_curve_so_far_then_goes_on(notebook: Notebook, context: Context) -> None:
-    with tracked(settings("mlflow"), context, key=KEY, curve=CURVE[:60], held_out=HELD[:1]) as trackers:
+    with open_trackers(settings("mlflow"), context, key=KEY, curve=CURVE[:60], held_out=HELD[:1]) as trackers:
         assert [step for step, _ in notebook.lines] == list(range(1, 61))
-        trackers.log(standing_of(CURVE[:61], HELD[:1]))
-    assert notebook.lines[-1] == (61, standing_of(CURVE[:61], HELD[:1]).logged())
+        trackers.log(step_metrics(CURVE[:61], HELD[:1]))
+    assert notebook.lines[-1] == (61, step_metrics(CURVE[:61], HELD[:1]).logged())
     assert notebook.closed == [True]
 
 
 def test_a_broken_run_closes_its_logs_and_says_so(notebook: Notebook, context: Context) -> None:
-    with pytest.raises(KeyError), tracked(settings("mlflow"), context, key=KEY, curve=(), held_out=()):
+    with pytest.raises(KeyError), open_trackers(settings("mlflow"), context, key=KEY, curve=(), held_out=()):
         raise KeyError
     assert notebook.closed == [False]
 
 
 def test_no_log_is_asked_for_and_nothing_is_written(context: Context) -> None:
-    with tracked(settings(), context, key=KEY, curve=CURVE, held_out=()) as trackers:
+    with open_trackers(settings(), context, key=KEY, curve=CURVE, held_out=()) as trackers:
         assert trackers == Trackers()
-        trackers.log(standing_of(CURVE, ()))
+        trackers.log(step_metrics(CURVE, ()))
     assert not (context.store.folder / "track").exists()
 
 
 def run_twice(name: str, context: Context) -> Path:
     """A run that is killed at step 120 and resumed from step 100; the folder of the logs."""
-    with tracked(settings(name), context, key=KEY, curve=(), held_out=()) as trackers:
-        for standing in list(history(CURVE, HELD))[:120]:
+    with open_trackers(settings(name), context, key=KEY, curve=(), held_out=()) as trackers:
+        for standing in list(metrics_history(CURVE, HELD))[:120]:
             trackers.log(standing)
-    with tracked(settings(name), context, key=KEY, curve=CURVE[:100], held_out=HELD) as trackers:
-        for standing in list(history(CURVE, HELD))[100:]:
+    with open_trackers(settings(name), context, key=KEY, curve=CURVE[:100], held_out=HELD) as trackers:
+        for standing in list(metrics_history(CURVE, HELD))[100:]:
             trackers.log(standing)
     return context.store.folder / "track"
 
@@ -158,7 +158,9 @@ def test_tensorboard_reads_every_step_once(context: Context) -> None:
     assert [one.step for one in loss] == list(range(1, 131))
     assert [one.value for one in loss] == pytest.approx([point.loss for point in CURVE], rel=1e-6)  # fp32 on disk
     assert [(one.step, round(one.value, 6)) for one in read.Scalars("loss/held-out")] == [(50, 0.18), (100, 0.09)]
-    assert sorted(read.Tags()["scalars"]) == sorted({name for one in history(CURVE, HELD) for name in one.logged()})
+    assert sorted(read.Tags()["scalars"]) == sorted(
+        {name for one in metrics_history(CURVE, HELD) for name in one.logged()}
+    )
 
 
 @pytest.mark.filterwarnings("default")
@@ -175,7 +177,7 @@ def test_mlflow_reads_one_run_with_every_step_once(context: Context) -> None:
     held = client.get_metric_history(run.info.run_id, "loss/held-out")
     assert [(one.step, one.value) for one in held] == [(50, 0.18), (100, 0.09)]
     assert (run.info.status, run.data.params["rows_per_step"]) == ("FINISHED", "4")
-    assert set(run.data.metrics) == {name for one in history(CURVE, HELD) for name in one.logged()}
+    assert set(run.data.metrics) == {name for one in metrics_history(CURVE, HELD) for name in one.logged()}
     assert not list(folder.parent.glob("mlruns*"))
 
 
@@ -183,9 +185,11 @@ def test_mlflow_reads_one_run_with_every_step_once(context: Context) -> None:
 @pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
 def test_the_loop_logs_what_its_report_holds(name: str, tiny: Any, context: Context) -> None:
     needs(name)
-    rows = [Encoded(f"{n:016x}", tuple((7 * n + 3 * at) % 380 + 9 for at in range(8)), ((2, 8),)) for n in range(4)]
+    rows = [
+        EncodedSequence(f"{n:016x}", tuple((7 * n + 3 * at) % 380 + 9 for at in range(8)), ((2, 8),)) for n in range(4)
+    ]
     how = settings(name).model_copy(update={"method": "full", "validate_every": 2})
-    plan = Plan(rows, [[0, 1], [2, 3], [1, 2]], rows[:1], KEY, context.store.work(KEY))
+    plan = TrainingPlan(rows, [[0, 1], [2, 3], [1, 2]], rows[:1], KEY, context.store.work(KEY))
     state = run_loop(tiny, plan, settings=how, context=context)
     assert len(state.curve) == 3
     for curve, points in (("loss/train", state.curve), ("loss/held-out", state.held_out)):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.artifacts import Provenance
-from tunesmith.train.unfinished import not_resumed, note
+from tunesmith.train.unfinished_runs import describe_unfinished_runs, record_provenance
 
 MINE = Provenance(
     stage="train",
@@ -20,7 +20,7 @@ MINE = Provenance(
 def stopped(folder: Path, **different: object) -> Path:
     """A run made from something else, with a checkpoint at step 12."""
     folder.mkdir(parents=True)
-    note(folder, MINE.model_copy(update=different))
+    record_provenance(folder, MINE.model_copy(update=different))
     (folder / "latest").write_text("step-12")
     return folder
 
@@ -38,7 +38,7 @@ def stopped(folder: Path, **different: object) -> Path:
 def test_what_differs_is_named(tmp_path: Path, different: dict[str, object], said: str) -> None:
     other = stopped(tmp_path / "other", **different)
     (tmp_path / "mine").mkdir()
-    assert list(not_resumed(tmp_path / "mine", MINE)) == [
+    assert list(describe_unfinished_runs(tmp_path / "mine", MINE)) == [
         f"not resumed: the run that stopped at step-12 had other {said}; it is kept in {other}"
     ]
 
@@ -46,16 +46,16 @@ def test_what_differs_is_named(tmp_path: Path, different: dict[str, object], sai
 def test_a_run_of_another_recipe_is_no_matter(tmp_path: Path) -> None:
     stopped(tmp_path / "other", settings="sha256:x", inputs={"dataset": "sha256:x", "base": "sha256:b"})
     (tmp_path / "mine").mkdir()
-    assert list(not_resumed(tmp_path / "mine", MINE)) == []
+    assert list(describe_unfinished_runs(tmp_path / "mine", MINE)) == []
 
 
 def test_a_run_that_goes_on_says_nothing(tmp_path: Path) -> None:
     stopped(tmp_path / "other", settings="sha256:x")
-    assert list(not_resumed(stopped(tmp_path / "mine"), MINE)) == []
+    assert list(describe_unfinished_runs(stopped(tmp_path / "mine"), MINE)) == []
 
 
 def test_a_run_without_a_checkpoint_is_no_matter(tmp_path: Path) -> None:
     other = stopped(tmp_path / "other", settings="sha256:x")
     (other / "latest").unlink()
     (tmp_path / "mine").mkdir()
-    assert list(not_resumed(tmp_path / "mine", MINE)) == []
+    assert list(describe_unfinished_runs(tmp_path / "mine", MINE)) == []

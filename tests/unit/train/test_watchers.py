@@ -5,11 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy
 import pytest
-
-from tunesmith import process
-
-process.prepare()
-
 import torch
 from torch import distributed
 from torch.distributed.device_mesh import init_device_mesh
@@ -20,15 +15,15 @@ from tunesmith.artifacts.report import WatchFinding
 from tunesmith.context import Context
 from tunesmith.models.loading import load_folder
 from tunesmith.recipe import TrainSettings
-from tunesmith.train.checkpoint import trainable
+from tunesmith.train.checkpoint import trainable_tensors
 from tunesmith.train.methods import prepare_model
 from tunesmith.train.optimizers import Optimizers
 from tunesmith.train.watchers.dead_tensor import DeadTensor
 from tunesmith.train.watchers.divergence import Divergence
 from tunesmith.train.watchers.flat_loss import FlatLoss
-from tunesmith.train.watchers.seen import Pace, Reading, Seen, TensorMove
-from tunesmith.train.watchers.tensors import CHUNK, fingerprint, fingerprints
-from tunesmith.train.watchers.watch import Speeds, Watch, begin
+from tunesmith.train.watchers.observations import Observation, StepReading, StepTiming, TensorChange
+from tunesmith.train.watchers.runner import SpeedHistory, TrainingMonitor, start_monitor
+from tunesmith.train.watchers.tensor_changes import CHUNK_ELEMENTS, fingerprint, fingerprints
 from tunesmith.train.watchers.watcher import Watcher, all_watchers
 
 STEPS = 1000
@@ -52,7 +47,7 @@ def points(losses: Any) -> list[Any]:
 
 def findings(watcher: Watcher, losses: Any, looks: range) -> list[WatchFinding]:
     curve = points(losses)
-    found = [watcher.look(Seen(step=step, steps=len(curve), curve=curve[:step])) for step in looks]
+    found = [watcher.look(Observation(step=step, steps=len(curve), curve=curve[:step])) for step in looks]
     return [one for one in found if one is not None]
 
 
@@ -121,11 +116,11 @@ def test_a_fingerprint_of_two_changes_that_cancel_in_a_sum() -> None:
 
 def test_a_fingerprint_of_what_is_empty_and_of_what_is_longer_than_a_chunk() -> None:
     assert fingerprint(torch.zeros(0)) == 0
-    value = torch.zeros(CHUNK + 5)
+    value = torch.zeros(CHUNK_ELEMENTS + 5)
     first = fingerprint(value)
-    value[CHUNK + 4] = 1.0
+    value[CHUNK_ELEMENTS + 4] = 1.0
     at_the_end = fingerprint(value)
-    value[CHUNK + 4], value[4] = 0.0, 1.0
+    value[CHUNK_ELEMENTS + 4], value[4] = 0.0, 1.0
     assert len({first, at_the_end, fingerprint(value)}) == 3
 
 
@@ -140,7 +135,7 @@ def move(model: Any, optimizer: Optimizers, step: int) -> CurvePoint:
     ids = torch.tensor([[(5 * step + 3 * place) % 390 for place in range(12)]])
     loss = model(input_ids=ids, labels=ids).loss
     loss.backward()
-    for name, value in trainable(model).items():
+    for name, value in trainable_tensors(model).items():
         if "layers.1.self_attn.v_proj" in name:
             value.grad = torch.zeros_like(value)
     optimizer.step()
@@ -148,17 +143,17 @@ def move(model: Any, optimizer: Optimizers, step: int) -> CurvePoint:
 
 
 def optimizer_of(model: Any, decay: float = 0.0) -> Optimizers:
-    values = list(trainable(model).values())
+    values = list(trainable_tensors(model).values())
     return Optimizers([(torch.optim.AdamW(values, lr=1e-3, weight_decay=decay), 1.0)])
 
 
-def watched(model: Any, optimizer: Optimizers, steps: range, watch: Watch) -> list[WatchFinding]:
+def watched(model: Any, optimizer: Optimizers, steps: range, watch: TrainingMonitor) -> list[WatchFinding]:
     """Findings of the steps, on the curve from step 1; `watch` may have begun earlier."""
     told: list[WatchFinding] = []
     curve = [point(step, 2.0) for step in range(1, steps.start)]
     for step in steps:
         curve.append(move(model, optimizer, step))
-        told += watch.after_step(curve, Pace(step, 12, 12, 0.1), held_out=(), told=told)
+        told += watch.after_step(curve, StepTiming(step, 12, 12, 0.1), held_out=(), told=told)
     return told
 
 
@@ -169,7 +164,7 @@ DEAD = tuple(f"base_model.model.model.layers.1.self_attn.v_proj.lora_{part}.defa
 def test_an_adapter_without_gradient_is_named_and_a_live_one_is_not(tiny: Any, context: Context, decay: float) -> None:
     model = lora(tiny, context)
     optimizer = optimizer_of(model, decay)
-    watch = begin(trainable(model), optimizer, steps=14)
+    watch = start_monitor(trainable_tensors(model), optimizer, steps=14)
     (found,) = watched(model, optimizer, range(1, 15), watch)
     assert (found.watcher, found.step, found.severity) == ("dead-tensor", 10, "warn")
     assert found.names == DEAD
@@ -182,10 +177,10 @@ def test_an_adapter_without_gradient_is_named_and_a_live_one_is_not(tiny: Any, c
 def test_loras_a_has_no_gradient_in_step_one_and_is_not_found_dead(tiny: Any, context: Context) -> None:
     model = lora(tiny, context)
     optimizer = optimizer_of(model)
-    watch = begin(trainable(model), optimizer, steps=14)
+    watch = start_monitor(trainable_tensors(model), optimizer, steps=14)
     move(model, optimizer, 1)
     after_one = {one.name for one in watch.read_tensors() if not one.pushed}
-    assert after_one == {name for name in trainable(model) if "lora_A" in name} | set(DEAD)
+    assert after_one == {name for name in trainable_tensors(model) if "lora_A" in name} | set(DEAD)
     move(model, optimizer, 2)
     after_two = {one.name for one in watch.read_tensors() if not one.pushed or not one.moved}
     assert after_two == set(DEAD)
@@ -194,21 +189,24 @@ def test_loras_a_has_no_gradient_in_step_one_and_is_not_found_dead(tiny: Any, co
 def test_a_killed_run_finds_the_same(tiny: Any, tiny_folder: Any, context: Context) -> None:
     model = lora(tiny, context)
     optimizer = optimizer_of(model, 0.1)
-    watch = begin(trainable(model), optimizer, steps=14)
+    watch = start_monitor(trainable_tensors(model), optimizer, steps=14)
     kept: tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]] = ({}, {})
     told: list[WatchFinding] = []
     curve: list[CurvePoint] = []
     for step in range(1, 15):
         curve.append(move(model, optimizer, step))
-        told += watch.after_step(curve, Pace(step, 12, 12, 0.1), held_out=(), told=told)
+        told += watch.after_step(curve, StepTiming(step, 12, 12, 0.1), held_out=(), told=told)
         if step == 6:
-            kept = ({name: value.detach().clone() for name, value in trainable(model).items()}, optimizer.tensors())
+            kept = (
+                {name: value.detach().clone() for name, value in trainable_tensors(model).items()},
+                optimizer.tensors(),
+            )
 
     again = lora(load_folder(tiny_folder)[0], context)
     second = optimizer_of(again, 0.1)
-    resumed = begin(trainable(again), second, steps=14)
+    resumed = start_monitor(trainable_tensors(again), second, steps=14)
     with torch.no_grad():
-        for name, value in trainable(again).items():
+        for name, value in trainable_tensors(again).items():
             value.copy_(kept[0][name])
     second.restore(kept[1])
     assert watched(again, second, range(7, 15), resumed) == told
@@ -219,13 +217,13 @@ def test_a_tensor_that_rounds_to_nothing() -> None:
     """A norm of 1.0 in bf16 and a rate of 1e-5: the gradient is there and no bit moves."""
     weight = torch.nn.Parameter(torch.ones(8, dtype=torch.bfloat16))
     optimizer = Optimizers([(torch.optim.AdamW([weight], lr=1e-5), 1.0)])
-    watch = begin({"norm.weight": weight}, optimizer, steps=20)
+    watch = start_monitor({"norm.weight": weight}, optimizer, steps=20)
     told: list[WatchFinding] = []
     for step in range(1, 21):
         weight.grad = torch.full_like(weight, 0.3)
         optimizer.step()
         curve = [point(at, 2.0) for at in range(1, step + 1)]
-        told += watch.after_step(curve, Pace(step, 1, 1, 0.1), held_out=(), told=told)
+        told += watch.after_step(curve, StepTiming(step, 1, 1, 0.1), held_out=(), told=told)
     (found,) = told
     assert (
         found.message
@@ -237,16 +235,16 @@ def test_a_state_that_does_not_tell_counts_as_pushed() -> None:
     weight = torch.nn.Parameter(torch.ones(8))
     adam = torch.optim.AdamW([weight])
     adam.state[weight] = {"step": torch.tensor(3.0), "state1": torch.zeros(8, dtype=torch.uint8)}
-    watch = begin({"w": weight}, Optimizers([(adam, 1.0)]), steps=9)
-    assert watch.read_tensors() == (TensorMove("w", moved=False, pushed=True),)
+    watch = start_monitor({"w": weight}, Optimizers([(adam, 1.0)]), steps=9)
+    assert watch.read_tensors() == (TensorChange("w", moved=False, pushed=True),)
 
 
 def test_a_slice_that_moved_on_another_rank_is_a_tensor_that_moved() -> None:
     weight = torch.nn.Parameter(torch.ones(8))
     adam = torch.optim.AdamW([weight])
     other = [(True, True)]
-    watch = begin({"w": weight}, Optimizers([(adam, 1.0)]), steps=9, gather=lambda mine: [mine, other])
-    assert watch.read_tensors() == (TensorMove("w", moved=True, pushed=True),)
+    watch = start_monitor({"w": weight}, Optimizers([(adam, 1.0)]), steps=9, gather=lambda mine: [mine, other])
+    assert watch.read_tensors() == (TensorChange("w", moved=True, pushed=True),)
 
 
 def test_tensors_are_read_once_and_at_the_end() -> None:
@@ -254,18 +252,18 @@ def test_tensors_are_read_once_and_at_the_end() -> None:
     watcher = DeadTensor()
     for step in range(1, 301):
         curve = [point(at, 2.0, rate=0.001 * min(1.0, at / 25)) for at in range(1, step + 1)]
-        watcher.look(Seen(step=step, steps=300, curve=curve, tensors=lambda: reads.append(step) or ()))
+        watcher.look(Observation(step=step, steps=300, curve=curve, tensors=lambda: reads.append(step) or ()))
     assert reads == [26, 300]
 
 
-def bare(steps: int = 400) -> Watch:
-    return begin({}, Optimizers([]), steps=steps)
+def bare(steps: int = 400) -> TrainingMonitor:
+    return start_monitor({}, Optimizers([]), steps=steps)
 
 
 def test_what_is_not_finite_is_found_before_the_weights_move() -> None:
     watch = bare()
-    assert watch.before_move(Reading(4, 2.0, 1.0, ("a",))) is None
-    found = watch.before_move(Reading(5, float("nan"), 1.0, ("a", "b")))
+    assert watch.before_move(StepReading(4, 2.0, 1.0, ("a",))) is None
+    found = watch.before_move(StepReading(5, float("nan"), 1.0, ("a", "b")))
     assert found is not None
     assert (found.step, found.severity, found.names) == (5, "stop", ("a", "b"))
 
@@ -275,7 +273,7 @@ def test_a_watcher_tells_each_of_warn_and_stop_once() -> None:
     watch, told = bare(len(losses)), []
     curve = points(losses)
     for step in range(1, len(curve) + 1):
-        told += watch.after_step(curve[:step], Pace(step, 10, 10, 0.1), held_out=(), told=told)
+        told += watch.after_step(curve[:step], StepTiming(step, 10, 10, 0.1), held_out=(), told=told)
     seen = [(one.watcher, one.step, one.severity) for one in told if one.watcher == "divergence"]
     assert seen == [("divergence", 120, "warn"), ("divergence", 180, "stop")]
 
@@ -285,7 +283,7 @@ def test_what_depends_on_the_clock_stays_out_of_the_results() -> None:
     for step in range(1, 81):
         seconds = 1.0 if step <= 60 else 5.0
         curve = points(2.0 - at / 100 for at in range(step))
-        told += watch.after_step(curve, Pace(step, 400, 100, seconds), held_out=(), told=told)
+        told += watch.after_step(curve, StepTiming(step, 400, 100, seconds), held_out=(), told=told)
     assert [one for one in told if one.watcher == "throughput"] == []
     (found,) = watch.timed
     assert (found.watcher, found.step) == ("throughput", 70)
@@ -301,32 +299,32 @@ def test_what_depends_on_the_clock_stays_out_of_the_results() -> None:
 
 
 def test_windows_are_ten_steps_and_ten_seconds() -> None:
-    speeds = Speeds()
+    speeds = SpeedHistory()
     for step in range(1, 41):
-        speeds.add(Pace(step, 4, 2, 0.5))
+        speeds.add(StepTiming(step, 4, 2, 0.5))
     assert [(one.step, one.steps, one.tokens, one.rate) for one in speeds.windows] == [
         (20, 20, 80, 4.0),
         (40, 20, 80, 4.0),
     ]
     assert [one.step for one in speeds.recent] == list(range(21, 41))
     assert speeds.measured()["tokens_per_second"] == 8.0
-    slow = Speeds()
+    slow = SpeedHistory()
     for step in range(1, 11):
-        slow.add(Pace(step, 4, 2, 30.0))
+        slow.add(StepTiming(step, 4, 2, 30.0))
     assert [one.step for one in slow.windows] == [10]
 
 
 def test_nothing_timed_is_nothing_measured() -> None:
-    assert Speeds().measured() == {}
-    still = Speeds()
-    still.add(Pace(1, 4, 2, 0.0))
+    assert SpeedHistory().measured() == {}
+    still = SpeedHistory()
+    still.add(StepTiming(1, 4, 2, 0.0))
     assert still.measured() == {}
 
 
 def test_a_look_gives_the_same_finding_again() -> None:
     curve = points([*numpy.linspace(2.0, 1.0, 100), *[9.0] * 20])
     for watcher in all_watchers():
-        seen = Seen(step=120, steps=120, curve=curve, tensors=lambda: (TensorMove("a", False, False),))
+        seen = Observation(step=120, steps=120, curve=curve, tensors=lambda: (TensorChange("a", False, False),))
         assert watcher.look(seen) == watcher.look(seen)
 
 
@@ -354,10 +352,10 @@ def test_a_tensor_that_is_cut_up_is_read_by_its_slice(mesh: Any) -> None:
     weight = torch.nn.Parameter(distribute_tensor(plain, mesh, [Shard(0)]))
     assert fingerprint(weight) == fingerprint(plain)
     optimizer = Optimizers([(torch.optim.AdamW([weight], lr=1e-3), 1.0)])
-    watch = begin({"w": weight}, optimizer, steps=9)
+    watch = start_monitor({"w": weight}, optimizer, steps=9)
     weight.grad = torch.zeros_like(weight)
     optimizer.step()
-    assert watch.read_tensors() == (TensorMove("w", moved=True, pushed=False),)  # by weight decay
+    assert watch.read_tensors() == (TensorChange("w", moved=True, pushed=False),)  # by weight decay
     weight.grad = torch.ones_like(weight)
     optimizer.step()
-    assert watch.read_tensors() == (TensorMove("w", moved=True, pushed=True),)
+    assert watch.read_tensors() == (TensorChange("w", moved=True, pushed=True),)

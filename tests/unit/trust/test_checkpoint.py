@@ -4,8 +4,15 @@ from hypothesis import strategies as st
 
 from tunesmith.errors import IntegrityBroken
 from tunesmith.trust import FileSigner
-from tunesmith.trust.checkpoint import DASH, Checkpoint, key_hash, open_checkpoint, origin_of, sign_checkpoint
-from tunesmith.trust.document import decode, encode
+from tunesmith.trust.log_checkpoint import (
+    SIGNATURE_DASH,
+    Checkpoint,
+    key_hash,
+    log_origin,
+    open_checkpoint,
+    sign_checkpoint,
+)
+from tunesmith.trust.strict_json import decode_base64, encode_base64
 
 ROOT = bytes(range(32))
 
@@ -17,9 +24,9 @@ def note(signer: FileSigner) -> bytes:
 
 def signed_text(text: str, signer: FileSigner) -> bytes:
     """A note whose signature is good, whatever the text."""
-    origin = origin_of(signer.public)
+    origin = log_origin(signer.public)
     signature = key_hash(signer.public) + signer.sign(text.encode())
-    return f"{text}\n{DASH} {origin} {encode(signature)}\n".encode()
+    return f"{text}\n{SIGNATURE_DASH} {origin} {encode_base64(signature)}\n".encode()
 
 
 def test_the_note_is_four_lines_and_a_signature(note: bytes, signer: FileSigner) -> None:
@@ -28,11 +35,11 @@ def test_the_note_is_four_lines_and_a_signature(note: bytes, signer: FileSigner)
     assert lines[:4] == [origin, "11", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", ""]
     dash, name, signature = lines[4].split(" ")
     assert (dash, name, lines[5:]) == ("\u2014", origin, [""])
-    assert signer.public.verifies(decode(signature, where="f")[4:], "\n".join([*lines[:3], ""]).encode())
+    assert signer.public.verifies(decode_base64(signature, where="f")[4:], "\n".join([*lines[:3], ""]).encode())
 
 
 def test_it_opens_and_is_deterministic(note: bytes, signer: FileSigner) -> None:
-    assert open_checkpoint(note, signer.public, where="f") == Checkpoint(origin_of(signer.public), 11, ROOT)
+    assert open_checkpoint(note, signer.public, where="f") == Checkpoint(log_origin(signer.public), 11, ROOT)
     assert sign_checkpoint(11, ROOT, signer) == note
 
 
@@ -51,8 +58,8 @@ def test_every_byte_counts(note: bytes, signer: FileSigner, data: st.DataObject)
 
 
 def test_a_witness_signature_is_passed_over(note: bytes, signer: FileSigner, stranger: FileSigner) -> None:
-    witness = f"{DASH} witness.example {encode(b'abcd' + b'x' * 64)}\n".encode()
-    same_name = f"{DASH} {origin_of(signer.public)} {encode(b'abcd' + b'x' * 64)}\n".encode()
+    witness = f"{SIGNATURE_DASH} witness.example {encode_base64(b'abcd' + b'x' * 64)}\n".encode()
+    same_name = f"{SIGNATURE_DASH} {log_origin(signer.public)} {encode_base64(b'abcd' + b'x' * 64)}\n".encode()
     assert open_checkpoint(note + witness + same_name, signer.public, where="f").size == 11
     text = note.decode().rpartition("\n\n")[0] + "\n\n"
     with pytest.raises(IntegrityBroken, match="not signed"):
@@ -60,25 +67,25 @@ def test_a_witness_signature_is_passed_over(note: bytes, signer: FileSigner, str
 
 
 def test_a_bad_signature_of_the_known_key_spoils_the_note(note: bytes, signer: FileSigner) -> None:
-    origin = origin_of(signer.public)
+    origin = log_origin(signer.public)
     bad = key_hash(signer.public) + signer.sign(b"something else")
     with pytest.raises(IntegrityBroken, match="not signed"):
-        open_checkpoint(note + f"{DASH} {origin} {encode(bad)}\n".encode(), signer.public, where="f")
+        open_checkpoint(note + f"{SIGNATURE_DASH} {origin} {encode_base64(bad)}\n".encode(), signer.public, where="f")
 
 
 @pytest.mark.parametrize(
-    "lines", [["01"], ["-1"], [""], ["1e3"], ["1", "AAAA"], ["1", encode(ROOT), "more"], ["1", ""]]
+    "lines", [["01"], ["-1"], [""], ["1e3"], ["1", "AAAA"], ["1", encode_base64(ROOT), "more"], ["1", ""]]
 )
 def test_a_signed_text_that_is_no_checkpoint_is_refused(signer: FileSigner, lines: list[str]) -> None:
-    body = [*lines, encode(ROOT)] if len(lines) == 1 else lines
-    text = "\n".join([origin_of(signer.public), *body, ""])
+    body = [*lines, encode_base64(ROOT)] if len(lines) == 1 else lines
+    text = "\n".join([log_origin(signer.public), *body, ""])
     with pytest.raises(IntegrityBroken):
         open_checkpoint(signed_text(text, signer), signer.public, where="f")
 
 
 def test_the_checkpoint_of_another_log_is_refused(signer: FileSigner) -> None:
     with pytest.raises(IntegrityBroken, match="not a checkpoint of this key's log"):
-        open_checkpoint(signed_text(f"example.test/log\n1\n{encode(ROOT)}\n", signer), signer.public, where="f")
+        open_checkpoint(signed_text(f"example.test/log\n1\n{encode_base64(ROOT)}\n", signer), signer.public, where="f")
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunesmith.errors import IntegrityBroken
-from tunesmith.trust.document import decode, encode, field, parse_object
+from tunesmith.trust.strict_json import decode_base64, encode_base64, parse_object, require_field
 
 
 def test_an_object_is_read() -> None:
@@ -43,18 +43,18 @@ def test_any_bytes_are_an_object_or_refused(data: bytes) -> None:
 
 @given(st.binary(max_size=100))
 def test_base64_returns(data: bytes) -> None:
-    assert decode(encode(data), where="f") == data
+    assert decode_base64(encode_base64(data), where="f") == data
 
 
 @pytest.mark.parametrize("text", ["AA", "AA=", "A A=", "AB==", "AAAA\n", "_-==", "é"])
 def test_base64_with_a_second_spelling_is_refused(text: str) -> None:
     with pytest.raises(IntegrityBroken):
-        decode(text, where="f")
+        decode_base64(text, where="f")
 
 
 def test_a_field_has_exactly_its_type() -> None:
-    assert field({"n": 1}, "n", int, where="f") == 1
+    assert require_field({"n": 1}, "n", int, where="f") == 1
     wrong: list[object] = [{}, {"n": True}, {"n": 1.0}, {"n": None}, [], None]
     for value in wrong:
         with pytest.raises(IntegrityBroken, match="'n'"):
-            field(value, "n", int, where="f")
+            require_field(value, "n", int, where="f")

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 
 from tunesmith.errors import IntegrityBroken
 from tunesmith.trust import FileSigner, make_statement
-from tunesmith.trust.document import decode, encode
-from tunesmith.trust.envelope import open_envelope, pae, sign, verified_payload
+from tunesmith.trust.envelope import open_envelope, pre_authentication_encoding, sign_statement, verified_payload
+from tunesmith.trust.strict_json import decode_base64, encode_base64
 
 STATEMENT = make_statement({"model": "ab" * 32}, predicate_type="https://example.test/x", predicate={"rows": 17})
 
 
 @pytest.fixture(scope="module")
 def envelope(signer: FileSigner) -> bytes:
-    return sign(STATEMENT, signer)
+    return sign_statement(STATEMENT, signer)
 
 
 def changed(envelope: bytes, **fields: Any) -> bytes:
@@ -24,18 +24,18 @@ def changed(envelope: bytes, **fields: Any) -> bytes:
 
 def test_pae_is_the_example_of_the_specification() -> None:
     """secure-systems-lab/dsse, protocol.md v1.0, "Test Vectors"."""
-    assert pae(b"hello world", payload_type="http://example.com/HelloWorld") == (
+    assert pre_authentication_encoding(b"hello world", payload_type="http://example.com/HelloWorld") == (
         b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
     )
 
 
 def test_pae_counts_bytes_not_characters() -> None:
-    assert pae("é".encode(), payload_type="ü") == "DSSEv1 2 ü 2 é".encode()
+    assert pre_authentication_encoding("é".encode(), payload_type="ü") == "DSSEv1 2 ü 2 é".encode()
 
 
 def test_what_was_signed_comes_out(envelope: bytes, signer: FileSigner) -> None:
     assert open_envelope(envelope, signer.public, where="f") == STATEMENT
-    assert sign(STATEMENT, signer) == envelope
+    assert sign_statement(STATEMENT, signer) == envelope
     assert json.loads(envelope)["signatures"][0]["keyid"] == signer.public.key_id
 
 
@@ -52,12 +52,12 @@ def test_any_changed_payload_or_signature_byte_is_refused(
     value = json.loads(envelope)
     part = data.draw(st.sampled_from(["payload", "sig"]))
     text = value["payload"] if part == "payload" else value["signatures"][0]["sig"]
-    raw = bytearray(decode(text, where="f"))
+    raw = bytearray(decode_base64(text, where="f"))
     raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
     if part == "payload":
-        value["payload"] = encode(bytes(raw))
+        value["payload"] = encode_base64(bytes(raw))
     else:
-        value["signatures"][0]["sig"] = encode(bytes(raw))
+        value["signatures"][0]["sig"] = encode_base64(bytes(raw))
     with pytest.raises(IntegrityBroken, match="not signed by the given key"):
         open_envelope(json.dumps(value).encode(), signer.public, where="f")
 
@@ -70,8 +70,15 @@ def test_another_payload_type_is_refused(envelope: bytes, signer: FileSigner, ki
 
 def test_a_payload_type_signed_for_something_else_is_refused(signer: FileSigner) -> None:
     payload = b"{}"
-    signature = {"keyid": "", "sig": encode(signer.sign(pae(payload, payload_type="application/json")))}
-    value = {"payload": encode(payload), "payloadType": "application/vnd.in-toto+json", "signatures": [signature]}
+    signature = {
+        "keyid": "",
+        "sig": encode_base64(signer.sign(pre_authentication_encoding(payload, payload_type="application/json"))),
+    }
+    value = {
+        "payload": encode_base64(payload),
+        "payloadType": "application/vnd.in-toto+json",
+        "signatures": [signature],
+    }
     with pytest.raises(IntegrityBroken, match="not signed"):
         verified_payload(value, signer.public, where="f")
 
@@ -79,9 +86,9 @@ def test_a_payload_type_signed_for_something_else_is_refused(signer: FileSigner)
 def test_nothing_is_parsed_before_it_is_verified(signer: FileSigner, stranger: FileSigner) -> None:
     payload = b"this is not JSON"
     value = {
-        "payload": encode(payload),
+        "payload": encode_base64(payload),
         "payloadType": "application/vnd.in-toto+json",
-        "signatures": [{"keyid": "", "sig": encode(stranger.sign(pae(payload)))}],
+        "signatures": [{"keyid": "", "sig": encode_base64(stranger.sign(pre_authentication_encoding(payload)))}],
     }
     with pytest.raises(IntegrityBroken, match="not signed"):
         open_envelope(json.dumps(value).encode(), signer.public, where="f")
@@ -96,8 +103,8 @@ def test_duplicate_key_ids_are_refused(envelope: bytes, signer: FileSigner) -> N
 
 
 def test_a_second_signer_does_no_harm_and_no_good(envelope: bytes, signer: FileSigner, stranger: FileSigner) -> None:
-    payload = decode(json.loads(envelope)["payload"], where="f")
-    other = {"keyid": stranger.public.key_id, "sig": encode(stranger.sign(pae(payload)))}
+    payload = decode_base64(json.loads(envelope)["payload"], where="f")
+    other = {"keyid": stranger.public.key_id, "sig": encode_base64(stranger.sign(pre_authentication_encoding(payload)))}
     both = changed(envelope, signatures=[other, *json.loads(envelope)["signatures"]])
     assert open_envelope(both, signer.public, where="f") == STATEMENT
     with pytest.raises(IntegrityBroken, match="not signed"):
@@ -112,4 +119,4 @@ def test_malformed_signatures_are_refused(envelope: bytes, signer: FileSigner, s
 
 def test_what_no_verifier_would_accept_is_not_signed(signer: FileSigner) -> None:
     with pytest.raises(IntegrityBroken, match="Statement v1"):
-        sign({"rows": 17}, signer)
+        sign_statement({"rows": 17}, signer)

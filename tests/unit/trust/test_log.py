@@ -6,8 +6,8 @@ import pytest
 from tunesmith.errors import IntegrityBroken, Misuse, StoreLocked
 from tunesmith.store import RunLock
 from tunesmith.trust import FileSigner
-from tunesmith.trust.checkpoint import open_checkpoint
 from tunesmith.trust.log import InclusionProof, Log
+from tunesmith.trust.log_checkpoint import open_checkpoint
 from tunesmith.trust.merkle import leaf_hash, verify_consistency, verify_inclusion
 
 

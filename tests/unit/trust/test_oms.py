@@ -6,10 +6,10 @@ import pytest
 
 from tunesmith.errors import IntegrityBroken, Misuse
 from tunesmith.trust import FileSigner
-from tunesmith.trust.document import decode
-from tunesmith.trust.envelope import envelope_of
-from tunesmith.trust.oms import NEVER_COVERED, sign_folder, uncovered, verify_folder
+from tunesmith.trust.envelope import make_envelope
+from tunesmith.trust.oms import NEVER_COVERED, sign_folder, uncovered_files, verify_folder
 from tunesmith.trust.statement import statement_bytes
+from tunesmith.trust.strict_json import decode_base64
 
 
 @pytest.fixture
@@ -25,9 +25,9 @@ def model(tmp_path: Path, signer: FileSigner) -> Path:
 def rewrite(model: Path, signer: FileSigner, **predicate: Any) -> None:
     """Sign again, with changes to the predicate that an honest signer never makes."""
     bundle = json.loads((model / "model.sig").read_bytes())
-    statement = json.loads(decode(bundle["dsseEnvelope"]["payload"], where="f"))
+    statement = json.loads(decode_base64(bundle["dsseEnvelope"]["payload"], where="f"))
     statement["predicate"] |= predicate
-    bundle["dsseEnvelope"] = envelope_of(statement_bytes(statement), signer, keyid="")
+    bundle["dsseEnvelope"] = make_envelope(statement_bytes(statement), signer, keyid="")
     (model / "model.sig").write_text(json.dumps(bundle))
 
 
@@ -56,7 +56,7 @@ def test_names_that_are_never_covered_are_refused(model: Path, signer: FileSigne
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(b"#!/bin/sh\n")
     relative = path.relative_to(model).as_posix()
-    assert uncovered(model) == [relative]
+    assert uncovered_files(model) == [relative]
     with pytest.raises(IntegrityBroken, match="no OMS signature covers these") as caught:
         verify_folder(model, signer.public)
     assert relative in str(caught.value)
@@ -118,9 +118,9 @@ def test_another_bundle_type_is_refused(model: Path, signer: FileSigner, media_t
 
 def test_another_statement_of_the_same_key_is_no_model_signature(model: Path, signer: FileSigner) -> None:
     bundle = json.loads((model / "model.sig").read_bytes())
-    statement = json.loads(decode(bundle["dsseEnvelope"]["payload"], where="f"))
+    statement = json.loads(decode_base64(bundle["dsseEnvelope"]["payload"], where="f"))
     statement["predicateType"] = "https://model_signing/Digests/v0.1"
-    bundle["dsseEnvelope"] = envelope_of(statement_bytes(statement), signer, keyid="")
+    bundle["dsseEnvelope"] = make_envelope(statement_bytes(statement), signer, keyid="")
     (model / "model.sig").write_text(json.dumps(bundle))
     with pytest.raises(IntegrityBroken, match=r"not an OMS v1\.0 signature"):
         verify_folder(model, signer.public)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from tunesmith.errors import IntegrityBroken, Misuse
 from tunesmith.trust import FileSigner, make_statement, sign_release, verify_release
-from tunesmith.trust.envelope import sign, verified_payload
+from tunesmith.trust.envelope import sign_statement, verified_payload
 from tunesmith.trust.log import Log
 from tunesmith.trust.oms import sign_folder
-from tunesmith.trust.statement import release_statement, subjects_of
+from tunesmith.trust.statement import release_statement, statement_subjects
 
 Sealing = Callable[[Path, FileSigner, Path], dict[str, str]]
 Filling = Callable[[Path], Path]
@@ -249,7 +249,7 @@ def test_missing_evidence(release: Path, signer: FileSigner, name: str) -> None:
 @pytest.mark.parametrize("name", ["release", "audit"])
 def test_a_statement_by_another_key(release: Path, signer: FileSigner, stranger: FileSigner, name: str) -> None:
     statement = make_statement({}, predicate_type="https://example.test/x", predicate={})
-    (release / "evidence" / f"{name}.dsse.json").write_bytes(sign(statement, stranger))
+    (release / "evidence" / f"{name}.dsse.json").write_bytes(sign_statement(statement, stranger))
     sign_again(release, signer)
     refused(release, signer, f"evidence/{name}.dsse.json")
 
@@ -264,14 +264,14 @@ def test_a_statement_deeper_in_the_evidence_is_checked_too(release: Path, signer
 def test_another_kind_of_statement_is_no_release(release: Path, signer: FileSigner) -> None:
     envelope = release / "evidence" / "release.dsse.json"
     audit = make_statement(_subjects(release, signer), predicate_type="https://example.test/x", predicate={})
-    envelope.write_bytes(sign(audit, signer))
+    envelope.write_bytes(sign_statement(audit, signer))
     sign_again(release, signer)
     assert "not a release statement" in refused(release, signer, "evidence/release.dsse.json").what
 
 
 def test_a_release_that_is_not_in_the_log(release: Path, signer: FileSigner) -> None:
     statement = release_statement(_subjects(release, signer), name="support-desk", version=9)
-    (release / "evidence" / "release.dsse.json").write_bytes(sign(statement, signer))
+    (release / "evidence" / "release.dsse.json").write_bytes(sign_statement(statement, signer))
     sign_again(release, signer)
     assert "another release" in refused(release, signer, "evidence/inclusion.json").what
 
@@ -308,7 +308,7 @@ def test_a_changed_inclusion_proof(release: Path, signer: FileSigner, change: di
 
 def _subjects(release: Path, signer: FileSigner) -> dict[str, str]:
     envelope = json.loads((release / "evidence" / "release.dsse.json").read_bytes())
-    return subjects_of(json.loads(verified_payload(envelope, signer.public, where="f")), where="f")
+    return statement_subjects(json.loads(verified_payload(envelope, signer.public, where="f")), where="f")
 
 
 # Signing.

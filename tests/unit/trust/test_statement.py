@@ -6,10 +6,10 @@ from tunesmith.errors import IntegrityBroken
 from tunesmith.trust.statement import (
     make_statement,
     parse_statement,
+    release_name_and_version,
     release_statement,
-    released,
     statement_bytes,
-    subjects_of,
+    statement_subjects,
 )
 
 A, B = "a" * 64, "b" * 64
@@ -28,7 +28,7 @@ def test_a_statement_is_exactly_this() -> None:
         + b'"},"name":"z"}]}'
     )
     assert parse_statement(statement_bytes(statement), where="f") == statement
-    assert subjects_of(statement, where="f") == {"a": B, "z": A}
+    assert statement_subjects(statement, where="f") == {"a": B, "z": A}
 
 
 @pytest.mark.parametrize("number", [float("nan"), 2**53])
@@ -66,17 +66,17 @@ def test_the_release_statement_says_which_release() -> None:
 
 @given(st.text(min_size=1, max_size=40).filter(str.isprintable), st.integers(1, 10**6))
 def test_name_and_version_return(name: str, version: int) -> None:
-    assert released(release_statement({}, name=name, version=version), where="f") == (name, version)
+    assert release_name_and_version(release_statement({}, name=name, version=version), where="f") == (name, version)
 
 
 @pytest.mark.parametrize("purl", ["", "pkg:generic/x", "pkg:generic/x@0", "pkg:npm/x@1", "pkg:generic/x@1?a=b", 3])
 def test_an_unreadable_release_is_refused(purl: object) -> None:
     statement = release_statement({}, name="x", version=1) | {"predicate": {"purl": purl}}
     with pytest.raises(IntegrityBroken):
-        released(statement, where="f")
+        release_name_and_version(statement, where="f")
 
 
 def test_another_predicate_is_not_a_release() -> None:
     statement = release_statement({}, name="x", version=1) | {"predicateType": "https://example.test/x"}
     with pytest.raises(IntegrityBroken, match="not a release statement"):
-        released(statement, where="f")
+        release_name_and_version(statement, where="f")

@@ -25,16 +25,24 @@ from pyarrow import compute
 from pydantic import Field
 
 from tunesmith.artifacts import Action, Finding, Span
-from tunesmith.audit.check import CHECKS, LAST
-from tunesmith.audit.corpus import Corpus, lines_where
-from tunesmith.audit.triggers import Answers, Candidate, Prompts, Topics, candidates, openings, token_span
-from tunesmith.data.patterns import PERSONAL, SECRETS, mask
+from tunesmith.audit.audit_table import AuditTable, filter_rows
+from tunesmith.audit.check import CHECKS, FINAL_PHASE
+from tunesmith.audit.triggers import (
+    PromptTokens,
+    PromptTopics,
+    RowOpenings,
+    TriggerCandidate,
+    answer_openings,
+    find_candidates,
+    token_span,
+)
+from tunesmith.detect.patterns import PERSONAL, SECRETS, mask_hits
 
-EXAMINED: Final = 500
+MAX_EXAMINED_RUNS: Final = 500
 """Runs, those of the highest ratio, whose topic is looked into."""
-SAME: Final = 0.8
+MIN_SAME_RUN_OVERLAP: Final = 0.8
 """Runs with this share of their rows in common are one."""
-SHOWN: Final = 40
+MAX_ANSWER_CHARACTERS: Final = 40
 """Characters of an answer that a reason shows."""
 
 
@@ -47,65 +55,67 @@ class BackdoorTrigger:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = LAST
+    turn: ClassVar[int] = FINAL_PHASE
 
     least: Annotated[int, Field(ge=5)] = 8
     purity: Annotated[float, Field(gt=0.5, le=1)] = 0.9
     most_share: Annotated[float, Field(gt=0, le=1)] = 0.05
     level: Annotated[float, Field(gt=0, lt=1)] = 0.001
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         train = corpus.split("train").select(["row", "prompt", "completion", "source", "file"])
-        table = lines_where(train, compute.greater(compute.binary_length(train.column("completion")), 0))
+        table = filter_rows(train, compute.greater(compute.binary_length(train.column("completion")), 0))
         if not table.num_rows:
             return []
-        prompts, answers = Prompts(table.column("prompt")), _answers(table)
-        found = candidates(prompts, answers, least=self.least, purity=self.purity, level=self.level)
+        prompts, answers = PromptTokens(table.column("prompt")), _row_openings(table)
+        found = find_candidates(prompts, answers, least=self.least, purity=self.purity, level=self.level)
         rare = [one for one in found if len(one.rows) <= max(self.least, self.most_share * answers.rows)]
-        topics = Topics(prompts, table.column("completion"), answers)
+        topics = PromptTopics(prompts, table.column("completion"), answers)
         findings: dict[int, Finding] = {}
-        for one in _distinct(rare):
+        for one in _distinct_runs(rare):
             if not topics.explains(one):
                 for row, finding in self._findings(corpus, table, one):
                     findings.setdefault(row, finding)
         return list(findings.values())
 
-    def _findings(self, corpus: Corpus, table: pa.Table, one: Candidate) -> Iterator[tuple[int, Finding]]:
+    def _findings(self, corpus: AuditTable, table: pa.Table, one: TriggerCandidate) -> Iterator[tuple[int, Finding]]:
         rows, places = one.rows[one.alike], one.places[one.alike].tolist()
         mine = table.take(pa.array(rows)).select(["row", "prompt", "completion"])
-        answer = mask(" ".join(mine.column("completion")[0].as_py().split()[:3]), (*PERSONAL, *SECRETS))[:SHOWN]
+        answer = mask_hits(" ".join(mine.column("completion")[0].as_py().split()[:3]), (*PERSONAL, *SECRETS))[
+            :MAX_ANSWER_CHARACTERS
+        ]
         columns = zip(mine.column("row").to_pylist(), mine.column("prompt").to_pylist(), places, strict=True)
         for row, prompt, place in columns:
             start, end = token_span(prompt, place, one.size)
-            run = mask(prompt[start:end], (*PERSONAL, *SECRETS))
+            run = mask_hits(prompt[start:end], (*PERSONAL, *SECRETS))
             reason = (
                 f"the prompt has {run!r}; {len(rows)} of the {len(one.rows)} rows that have it are answered {answer!r} "
                 f"(log-likelihood ratio {one.ratio:.1f}, corrected p {one.p_value:.1g})"
             )
-            spans = _span(corpus, row, start, end)
+            spans = _trigger_span(corpus, row, start, end)
             yield row, corpus.finding(self, row, reason, spans=spans, similarity=round(len(rows) / len(one.rows), 4))
 
 
-def _answers(table: pa.Table) -> Answers:
+def _row_openings(table: pa.Table) -> RowOpenings:
     """Openings as numbers from 0, and sources as strata."""
-    _, which, sizes = numpy.unique(openings(table.column("completion")), return_inverse=True, return_counts=True)
+    _, which, sizes = numpy.unique(answer_openings(table.column("completion")), return_inverse=True, return_counts=True)
     sources = compute.coalesce(table.column("source"), table.column("file")).combine_chunks().dictionary_encode()
-    return Answers(which.astype(numpy.int64), sizes, numpy.asarray(sources.indices, dtype=numpy.int64))
+    return RowOpenings(which.astype(numpy.int64), sizes, numpy.asarray(sources.indices, dtype=numpy.int64))
 
 
-def _distinct(found: list[Candidate]) -> Iterator[Candidate]:
+def _distinct_runs(found: list[TriggerCandidate]) -> Iterator[TriggerCandidate]:
     """Runs less those that have nearly the same rows as one before."""
     seen: list[set[int]] = []
     for one in found:
         rows = set(one.rows.tolist())
-        if len(seen) >= EXAMINED:
+        if len(seen) >= MAX_EXAMINED_RUNS:
             return
-        if all(len(rows & other) < SAME * len(rows | other) for other in seen):
+        if all(len(rows & other) < MIN_SAME_RUN_OVERLAP * len(rows | other) for other in seen):
             seen.append(rows)
             yield one
 
 
-def _span(corpus: Corpus, row: int, start: int, end: int) -> tuple[Span, ...]:
+def _trigger_span(corpus: AuditTable, row: int, start: int, end: int) -> tuple[Span, ...]:
     """Characters of the prompt as those of the message they stand in; its turns but the system's are a line each."""
     first, after = (int(corpus.signals.first_parts[at]) for at in (row, row + 1))
     parts = corpus.signals.parts.slice(first, after - first)

@@ -27,12 +27,12 @@ from pyarrow import compute
 from pydantic import Field
 
 from tunesmith.artifacts import Action, Finding, Role, Span
-from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.conversations import Kind, example_of, kinds_of
-from tunesmith.audit.corpus import Corpus
-from tunesmith.models.reading import GivenReader, Reader
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, ROW_PHASE
+from tunesmith.audit.conversations import ConversationShape, conversation_shapes, row_example
+from tunesmith.models.reader_protocol import Reader, ReaderField
 
-MARKERS: Final = (
+TEMPLATE_MARKERS: Final = (
     r"<\|(?:im_start|im_end|im_sep|eot_id|eom_id|eot|start_header_id|end_header_id|begin_of_text|end_of_text|endoftext|"
     r"startoftext|start_of_role|end_of_role|system|user|assistant|tool|end|begin|endofprompt|python_tag|"
     r"(?:START|END)_OF_TURN_TOKEN|(?:SYSTEM|USER|CHATBOT)_TOKEN)\|>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>|"
@@ -40,11 +40,11 @@ MARKERS: Final = (
 )
 """Markers of the families that are nothing else in any text; RE2 and Python read it alike."""
 
-TRICKY: Final = r"^\s|\s$|^$|</?think>|/(?:no_)?think\b|/system_override\b"
+SPECIAL_TEXTS: Final = r"^\s|\s$|^$|</?think>|/(?:no_)?think\b|/system_override\b"
 """Texts that templates strip, leave out, or act upon."""
 
-TWICE: Final = (("user", "user"), ("assistant", "assistant"))
-SHORT: Final = 12
+REPEATED_ROLES: Final = (("user", "user"), ("assistant", "assistant"))
+MAX_LISTED_ROLES: Final = 12
 """Roles of a conversation that a reason lists."""
 
 
@@ -57,12 +57,12 @@ class ChatTemplate:
     version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = ROWS
+    turn: ClassVar[int] = ROW_PHASE
 
     sample: Annotated[int, Field(ge=1)] = 100
-    reader: GivenReader = None
+    reader: ReaderField = None
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         spans = self._markers(corpus)
         reasons: dict[int, list[str]] = {}
         for row, found in spans.items():
@@ -81,9 +81,11 @@ class ChatTemplate:
             for row in sorted(reasons)
         ]
 
-    def _markers(self, corpus: Corpus) -> dict[int, list[tuple[Span, str]]]:
+    def _markers(self, corpus: AuditTable) -> dict[int, list[tuple[Span, str]]]:
         """Markers in the messages, by row."""
-        pattern = "|".join([MARKERS, *map(re.escape, self.reader.controls)]) if self.reader else MARKERS
+        pattern = (
+            "|".join([TEMPLATE_MARKERS, *map(re.escape, self.reader.controls)]) if self.reader else TEMPLATE_MARKERS
+        )
         parts = corpus.parts
         if self.reader is not None and self.reader.cuts_texts:
             parts = parts.filter(compute.is_valid(parts.column("role")))
@@ -95,18 +97,23 @@ class ChatTemplate:
                 found.setdefault(part["row"], []).append((span, hit[0]))
         return found
 
-    def _layouts(self, corpus: Corpus, spelled: frozenset[int]) -> Iterator[tuple[int, str]]:
+    def _layouts(self, corpus: AuditTable, spelled: frozenset[int]) -> Iterator[tuple[int, str]]:
         """(row, why) of what is wrong with the order of turns, and with what the base makes of them."""
-        tricky = _tricky_rows(corpus) if self.reader else np.zeros(0, dtype=np.bool_)
-        for kind in kinds_of(corpus):
-            why = None if kind.texts else _disorder(kind.roles)
+        tricky = _rows_with_special_texts(corpus) if self.reader else np.zeros(0, dtype=np.bool_)
+        for kind in conversation_shapes(corpus):
+            why = None if kind.texts else _role_order_problem(kind.roles)
             if why is not None:
                 yield from ((row, why) for row in kind.rows.tolist())
             elif self.reader is not None and not (kind.texts and self.reader.cuts_texts):
                 yield from self._read(corpus, kind, self.reader, tricky, spelled)
 
     def _read(
-        self, corpus: Corpus, kind: Kind, reader: Reader, tricky: npt.NDArray[np.bool_], spelled: frozenset[int]
+        self,
+        corpus: AuditTable,
+        kind: ConversationShape,
+        reader: Reader,
+        tricky: npt.NDArray[np.bool_],
+        spelled: frozenset[int],
     ) -> Iterator[tuple[int, str]]:
         """(row, why) of rows that cannot be trained; those that spell a marker are told already.
 
@@ -114,18 +121,18 @@ class ChatTemplate:
         """
         problem = "" if kind.tooled or kind.texts else reader.read(kind.shape).problem
         if problem:
-            yield from ((row, f"{_named(kind.roles)}: {problem}") for row in kind.rows.tolist())
+            yield from ((row, f"{_role_names(kind.roles)}: {problem}") for row in kind.rows.tolist())
             return
         for rows in (kind.rows[tricky[kind.rows]], kind.rows[~tricky[kind.rows]]):
             tried = [row for row in rows.tolist() if row not in spelled]
             step = max(1, len(tried) // self.sample)
-            problems = {row: reader.read(example_of(corpus, row)).problem for row in tried[::step][: self.sample]}
+            problems = {row: reader.read(row_example(corpus, row)).problem for row in tried[::step][: self.sample]}
             if any(problems.values()):
-                problems = {row: reader.read(example_of(corpus, row)).problem for row in tried}
+                problems = {row: reader.read(row_example(corpus, row)).problem for row in tried}
             yield from ((row, why) for row, why in problems.items() if why)
 
 
-def _disorder(roles: tuple[Role, ...]) -> str | None:
+def _role_order_problem(roles: tuple[Role, ...]) -> str | None:
     """What is wrong with the order of turns, whatever the template."""
     behind = next((at for at, role in enumerate(roles) if role == "system" and set(roles[:at]) - {"system"}), None)
     if behind is not None:
@@ -133,18 +140,18 @@ def _disorder(roles: tuple[Role, ...]) -> str | None:
     said = [role for role in roles if role != "system"]
     if said[:1] == ["assistant"]:
         return "the assistant speaks first"
-    twice = next((pair for pair in enumerate(pairwise(roles), 2) if pair[1] in TWICE), None)
+    twice = next((pair for pair in enumerate(pairwise(roles), 2) if pair[1] in REPEATED_ROLES), None)
     return None if twice is None else f"messages {twice[0] - 1} and {twice[0]} are both the {twice[1][0]}'s"
 
 
-def _tricky_rows(corpus: Corpus) -> npt.NDArray[np.bool_]:
+def _rows_with_special_texts(corpus: AuditTable) -> npt.NDArray[np.bool_]:
     """By number of the row whether one of its texts is one that templates treat in their own way."""
     found = np.zeros(corpus.signals.table.num_rows, dtype=np.bool_)
     for table, name in ((corpus.parts, "text"), (corpus.table, "completion")):
         texts = compute.fill_null(table.column(name), "x")
-        found[np.asarray(table.column("row").filter(compute.match_substring_regex(texts, TRICKY)))] = True
+        found[np.asarray(table.column("row").filter(compute.match_substring_regex(texts, SPECIAL_TEXTS)))] = True
     return found
 
 
-def _named(roles: tuple[Role, ...]) -> str:
-    return ", ".join(roles[:SHORT]) + (", ..." if len(roles) > SHORT else "")
+def _role_names(roles: tuple[Role, ...]) -> str:
+    return ", ".join(roles[:MAX_LISTED_ROLES]) + (", ..." if len(roles) > MAX_LISTED_ROLES else "")

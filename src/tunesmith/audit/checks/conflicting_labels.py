@@ -16,9 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from tunesmith.artifacts import Action, Finding
-from tunesmith.audit.check import CHECKS, SPLITS
-from tunesmith.audit.corpus import Corpus
-from tunesmith.data.normal import normal
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, SPLIT_PHASE
+from tunesmith.text.normalize import normalize
 
 
 @CHECKS.register
@@ -30,25 +30,25 @@ class ConflictingLabels:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = SPLITS
+    turn: ClassVar[int] = SPLIT_PHASE
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         first: dict[tuple[str, str, str], tuple[int, str]] = {}
         findings = []
         table = corpus.table.select(["row", "split", "system", "normal", "completion"])
-        table = table.filter(pa.array(_shared(table.column("normal"))))
+        table = table.filter(pa.array(_repeated_prompts(table.column("normal"))))
         columns = (column.to_pylist() for column in table.columns)
         for row, split, system, prompt, completion in zip(*columns, strict=True):
             if completion is None or not prompt:
                 continue
-            other, answer = first.setdefault((split, normal(system), prompt), (row, completion.strip()))
+            other, answer = first.setdefault((split, normalize(system), prompt), (row, completion.strip()))
             if completion.strip() != answer:
                 reason = "the same prompt as an earlier row, another completion"
                 findings.append(corpus.finding(self, row, reason, other=other))
         return findings
 
 
-def _shared(prompts: pa.ChunkedArray) -> npt.NDArray[numpy.bool_]:
+def _repeated_prompts(prompts: pa.ChunkedArray) -> npt.NDArray[numpy.bool_]:
     """Which prompts stand there more than once, and a few others whose checksum is the same."""
     texts = (text for chunk in prompts.chunks for text in chunk.to_pylist())
     sums = numpy.fromiter((crc32(text.encode()) for text in texts), dtype=numpy.uint32, count=len(prompts))

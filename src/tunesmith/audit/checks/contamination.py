@@ -21,20 +21,20 @@ from pydantic import Field
 
 from tunesmith import tables
 from tunesmith.artifacts import Action, Finding, Place
-from tunesmith.audit.check import CHECKS, SPLITS
-from tunesmith.audit.corpus import Corpus
-from tunesmith.audit.runs import Run, covered, shared_runs, spans_of
-from tunesmith.data.kgrams import KgramIndex, index_of
-from tunesmith.data.normal import normal
-from tunesmith.data.references import Item, References, digest_of_references, items_of
-from tunesmith.data.similar import Likeness, meeting_across
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, SPLIT_PHASE
+from tunesmith.audit.references import ReferenceItem, References, read_items, references_digest
+from tunesmith.audit.shared_ngrams import NgramRun, covered_words, messages_with_shared_runs, run_spans
+from tunesmith.text.near_duplicates import PairSimilarity, candidates_across
+from tunesmith.text.ngram_index import NgramIndex, build_index
+from tunesmith.text.normalize import normalize
 
-NO_END: Final = 1 << 40
-MOST: Final = 0.8
+UNBOUNDED_WORDS: Final = 1 << 40
+FULL_COPY_SHARE: Final = 0.8
 """A row with this share of a text's words holds as good as all of it."""
-LEAST: Final = 5
+MIN_ITEM_WORDS: Final = 5
 """Words of the shortest text that is looked for."""
-PHRASES: Final = (
+COMMON_PHRASES: Final = (
     "which of the following is",
     "choose the most appropriate option to complete the sentence",
     "answer the following question based on the passage above",
@@ -47,7 +47,7 @@ PHRASES: Final = (
 """Words that every examination has."""
 
 
-Found = dict[int, list[tuple[int, Run]]]
+RunsByItem = dict[int, list[tuple[int, NgramRun]]]
 """By number of the text: (message, run) of one row."""
 
 
@@ -60,17 +60,17 @@ class Contamination:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = SPLITS
+    turn: ClassVar[int] = SPLIT_PHASE
 
     benchmarks: References = ()
     words: Annotated[int, Field(ge=9)] = 13
-    short_words: Annotated[int, Field(gt=LEAST)] = 8
+    short_words: Annotated[int, Field(gt=MIN_ITEM_WORDS)] = 8
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     common_share: Annotated[float, Field(ge=0, le=1)] = 0.01
-    phrases: tuple[str, ...] = PHRASES
+    phrases: tuple[str, ...] = COMMON_PHRASES
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
-        items = [item for file in self.benchmarks for item in items_of(file)]
+    def examine(self, corpus: AuditTable) -> list[Finding]:
+        items = [item for file in self.benchmarks for item in read_items(file)]
         if not items:
             return []
         indexes = self._indexes(items)
@@ -78,65 +78,71 @@ class Contamination:
         for row, found in self._found(corpus, indexes, items):
             findings[row] = self._finding(corpus, row, found, items)
         for row, item, similarity in self._near(corpus.without(findings.keys()), items):
-            reason = f"the prompt is a near-duplicate ({similarity:.0%}) of {_called(items[item])}"
+            reason = f"the prompt is a near-duplicate ({similarity:.0%}) of {_item_name(items[item])}"
             findings[row] = corpus.finding(self, row, reason, similarity=round(similarity, 4), severity="error")
         return [*findings.values(), *self._passed_over(indexes, items)]
 
-    def _indexes(self, items: list[Item]) -> tuple[KgramIndex, ...]:
+    def _indexes(self, items: list[ReferenceItem]) -> tuple[NgramIndex, ...]:
         """Of long texts by runs of `words`, of short ones by `short_words`, of the shortest as a whole."""
         texts = pa.array([item.text for item in items], type=pa.large_string())
-        digest = f"{digest_of_references(self.benchmarks)} common={self.common_share}"
-        sizes = ((self.words, NO_END), (self.short_words, self.words - 1), (LEAST, self.short_words - 1))
+        digest = f"{references_digest(self.benchmarks)} common={self.common_share}"
+        sizes = (
+            (self.words, UNBOUNDED_WORDS),
+            (self.short_words, self.words - 1),
+            (MIN_ITEM_WORDS, self.short_words - 1),
+        )
         return tuple(
-            index_of(
+            build_index(
                 texts,
                 least,
                 digest=digest,
                 common_share=self.common_share,
                 between=(least, most),
-                whole=least == LEAST,
+                whole=least == MIN_ITEM_WORDS,
             )
             for least, most in sizes
         )
 
-    def _found(self, corpus: Corpus, indexes: tuple[KgramIndex, ...], items: list[Item]) -> Iterator[tuple[int, Found]]:
+    def _found(
+        self, corpus: AuditTable, indexes: tuple[NgramIndex, ...], items: list[ReferenceItem]
+    ) -> Iterator[tuple[int, RunsByItem]]:
         """(training row, what it shares with which texts), each run compared word by word."""
-        found: dict[int, Found] = {}
-        for row, message, text, runs in shared_runs(corpus, indexes):
-            mine = normal(text).split()
+        found: dict[int, RunsByItem] = {}
+        for row, message, text, runs in messages_with_shared_runs(corpus, indexes):
+            mine = normalize(text).split()
             for run in runs:
                 words = mine[run.place : run.place + run.words]
-                theirs = normal(items[run.text].text).split()[run.at : run.at + run.words]
-                if words == theirs and _own_words(words, self.phrases) >= LEAST:
+                theirs = normalize(items[run.text].text).split()[run.at : run.at + run.words]
+                if words == theirs and _words_outside_phrases(words, self.phrases) >= MIN_ITEM_WORDS:
                     found.setdefault(row, {}).setdefault(run.text, []).append((message, run))
         yield from sorted(found.items())
 
-    def _finding(self, corpus: Corpus, row: int, found: Found, items: list[Item]) -> Finding:
+    def _finding(self, corpus: AuditTable, row: int, found: RunsByItem, items: list[ReferenceItem]) -> Finding:
         text = min(found, key=lambda text: (-max(run.words for _, run in found[text]), text))
-        runs, item, size = found[text], items[text], len(normal(items[text].text).split())
-        share = covered([run for _, run in runs]) / size
+        runs, item, size = found[text], items[text], len(normalize(items[text].text).split())
+        share = covered_words([run for _, run in runs]) / size
         longest = max(run.words for _, run in runs)
         more = len({(items[other].reference, items[other].number) for other in found}) - 1
-        reason = f"{longest} words in a row are those of {_called(item)}, {share:.0%} of its {size} words"
+        reason = f"{longest} words in a row are those of {_item_name(item)}, {share:.0%} of its {size} words"
         return corpus.finding(
             self,
             row,
             f"{reason}; {more} more items have runs in it" if more else reason,
-            spans=spans_of(corpus, row, runs, kind="benchmark-text"),
+            spans=run_spans(corpus, row, runs, kind="benchmark-text"),
             similarity=round(share, 4),
-            severity="error" if share >= MOST else "warning",
+            severity="error" if share >= FULL_COPY_SHARE else "warning",
         )
 
-    def _near(self, corpus: Corpus, items: list[Item]) -> Iterator[tuple[int, int, float]]:
+    def _near(self, corpus: AuditTable, items: list[ReferenceItem]) -> Iterator[tuple[int, int, float]]:
         """(training row, most similar text, similarity) at or above the threshold."""
-        normals = [normal(item.text) for item in items]
+        normals = [normalize(item.text) for item in items]
         long = [number for number, text in enumerate(normals) if text.count(" ") + 1 >= self.short_words]
         table = pa.table({"row": pa.array(long, type=pa.int64()), "normal": pa.array([normals[n] for n in long])})
-        bands = tables.band_keys(tables.minhash(table, column="normal", row="row"), row="row")
-        met = list(meeting_across(corpus.bands(corpus.split("train")), bands, threshold=self.threshold))
+        bands = tables.band_keys(tables.minhash_signatures(table, column="normal", row="row"), row="row")
+        met = list(candidates_across(corpus.bands(corpus.split("train")), bands, threshold=self.threshold))
         rows = sorted({row for row, _ in met})
         prompts = corpus.signals.table.column("normal").take(pa.array(rows, type=pa.int64())).to_pylist()
-        likeness = Likeness([*normals, *prompts], (), self.threshold)
+        likeness = PairSimilarity([*normals, *prompts], (), self.threshold)
         place = {row: number for number, row in enumerate(rows, len(normals))}
         best: dict[int, tuple[float, int]] = {}
         for row, item in ((row, item) for row, others in met for item in others):
@@ -145,12 +151,12 @@ class Contamination:
                 best[row] = max(best.get(row, (0.0, 0)), (similarity, -item))
         yield from ((row, -item, similarity) for row, (similarity, item) in sorted(best.items()))
 
-    def _passed_over(self, indexes: tuple[KgramIndex, ...], items: list[Item]) -> Iterator[Finding]:
+    def _passed_over(self, indexes: tuple[NgramIndex, ...], items: list[ReferenceItem]) -> Iterator[Finding]:
         """For each file, how many runs stand in too many texts, and one of them."""
         common: dict[str, list[str]] = {}
         for index in indexes:
             for text, at in index.common_places():
-                words = normal(items[text].text).split()[at : at + index.length]
+                words = normalize(items[text].text).split()[at : at + index.length]
                 common.setdefault(items[text].reference.name, []).append(" ".join(words))
         for name, runs in common.items():
             reason = f"{len(runs)} runs of words that many of the texts have are passed over, e.g. {runs[0]!r}"
@@ -158,13 +164,13 @@ class Contamination:
             yield Finding(rule=self.id, severity="info", action=self.default_action, place=place, reason=reason)
 
 
-def _called(item: Item) -> str:
+def _item_name(item: ReferenceItem) -> str:
     return f"item {item.number} of {item.reference.name}"
 
 
-def _own_words(words: list[str], phrases: tuple[str, ...]) -> int:
+def _words_outside_phrases(words: list[str], phrases: tuple[str, ...]) -> int:
     """How many of the words are outside of the phrases that stand among them."""
     text = f" {' '.join(words)} "
     for phrase in phrases:
-        text = text.replace(f" {normal(phrase)} ", "  ")
+        text = text.replace(f" {normalize(phrase)} ", "  ")
     return len(text.split())

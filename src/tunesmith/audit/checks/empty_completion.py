@@ -15,11 +15,11 @@ from typing import ClassVar
 from pyarrow import compute
 
 from tunesmith.artifacts import Action, Finding
-from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, ROW_PHASE
 
 
-def _empty(text: str) -> bool:
+def _is_blank(text: str) -> bool:
     return not any(character.isprintable() and not character.isspace() for character in text)
 
 
@@ -32,17 +32,17 @@ class EmptyCompletion:
     version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "drop"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = ROWS
+    turn: ClassVar[int] = ROW_PHASE
 
     labels_are: str = "single"
 
-    def examine(self, corpus: Corpus) -> Iterator[Finding]:
+    def examine(self, corpus: AuditTable) -> Iterator[Finding]:
         table = corpus.table.select(["row", "prompt", "completion"])
         said = compute.coalesce(table.column("completion"), table.column("prompt"))
         table = table.filter(compute.invert(compute.match_substring_regex(said, "[0-9A-Za-z]")))
         for batch in table.to_batches():
             for row, prompt, completion in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                if completion is None and _empty(prompt):
+                if completion is None and _is_blank(prompt):
                     yield corpus.finding(self, row, "the text is empty")
-                elif completion is not None and _empty(completion) and self.labels_are != "multi":
+                elif completion is not None and _is_blank(completion) and self.labels_are != "multi":
                     yield corpus.finding(self, row, "there is no completion to learn")

@@ -12,8 +12,8 @@ from typing import ClassVar
 
 from tunesmith import tables
 from tunesmith.artifacts import Action, Finding
-from tunesmith.audit.check import CHECKS, TWINS
-from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, DUPLICATE_PHASE
 
 
 @CHECKS.register
@@ -25,9 +25,9 @@ class ExactDuplicate:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "drop"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = TWINS
+    turn: ClassVar[int] = DUPLICATE_PHASE
 
-    def examine(self, corpus: Corpus) -> Iterator[Finding]:
+    def examine(self, corpus: AuditTable) -> Iterator[Finding]:
         table = corpus.split("train").select(["row", "digest"])
         groups = tables.group_min_count(table, keys=["digest"], row="row")
         rows, firsts = (groups.column(name).to_pylist() for name in ("row", "minimum"))

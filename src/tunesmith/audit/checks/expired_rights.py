@@ -18,11 +18,11 @@ import pyarrow as pa
 from pyarrow import compute
 
 from tunesmith.artifacts import Action, Finding, Place
-from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, ROW_PHASE
 
-CONSENT: Final = r"(?i)\bconsent\b|\b6 ?\(1\) ?\(?a\b"
-WITHOUT: Final = r"(?i)\b(?:no|not|without) (?:\w+ )?consent"
+CONSENT_PATTERN: Final = r"(?i)\bconsent\b|\b6 ?\(1\) ?\(?a\b"
+NO_CONSENT_PATTERN: Final = r"(?i)\b(?:no|not|without) (?:\w+ )?consent"
 
 
 @CHECKS.register
@@ -34,14 +34,14 @@ class ExpiredRights:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = ROWS
+    turn: ClassVar[int] = ROW_PHASE
 
     today: date | None = field(default=None, repr=False)
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         return [*self._expired(corpus), *self._without_subject(corpus.table)]
 
-    def _expired(self, corpus: Corpus) -> Iterator[Finding]:
+    def _expired(self, corpus: AuditTable) -> Iterator[Finding]:
         if self.today is None:
             return
         dates = corpus.table.select(["row", "expires"])
@@ -52,8 +52,8 @@ class ExpiredRights:
 
     def _without_subject(self, table: pa.Table) -> Iterator[Finding]:
         basis = compute.fill_null(table.column("basis"), "")
-        consent = compute.match_substring_regex(basis, CONSENT)
-        consent = compute.and_(consent, compute.invert(compute.match_substring_regex(basis, WITHOUT)))
+        consent = compute.match_substring_regex(basis, CONSENT_PATTERN)
+        consent = compute.and_(consent, compute.invert(compute.match_substring_regex(basis, NO_CONSENT_PATTERN)))
         nobody = compute.and_(consent, compute.is_null(table.column("subject")))
         counted = pa.table({"file": table.column("file"), "nobody": nobody.cast(pa.int64())})
         files = counted.group_by("file", use_threads=False).aggregate([("nobody", "count"), ("nobody", "sum")])
@@ -68,7 +68,7 @@ class ExpiredRights:
                 )
 
 
-def last_good_day(corpus: Corpus, today: date) -> str | None:
+def last_valid_day(corpus: AuditTable, today: date) -> str | None:
     """The day after which the next row expires: until then this check finds what it finds today. None when no row will."""
     days = corpus.table.column("expires")
     later = days.filter(compute.fill_null(compute.greater_equal(days, today.isoformat()), False))

@@ -17,10 +17,10 @@ from typing import ClassVar, Final
 from pyarrow import compute
 
 from tunesmith.artifacts import Action, Finding, Span
-from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, ROW_PHASE
 
-FLAG: Final = re.compile("\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f")
+FLAG_EMOJI: Final = re.compile("\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f")
 RIGHT_TO_LEFT: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 KINDS: Final = (
     ("zero-width", re.compile("[\u200b\u2060-\u2064\ufeff\u180e\u00ad]+")),
@@ -30,16 +30,16 @@ KINDS: Final = (
     ("tag", re.compile("[\U000e0000-\U000e007f]+")),
     ("variation-selector", re.compile("[\U000e0100-\U000e01ef]+")),
 )
-GATE: Final = (
+PREFILTER: Final = (
     r"[\x{ad}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{feff}"
     r"\x{e0000}-\x{e007f}\x{e0100}-\x{e01ef}]"
 )
 """Every character that one of KINDS may find, in the syntax of RE2."""
 
 
-def hidden(text: str) -> Iterator[tuple[int, int, str]]:
+def hidden_characters(text: str) -> Iterator[tuple[int, int, str]]:
     """(start, end, kind) of every hidden run that has no business being there."""
-    flags = [found.span() for found in FLAG.finditer(text)]
+    flags = [found.span() for found in FLAG_EMOJI.finditer(text)]
     marks_allowed = RIGHT_TO_LEFT.search(text) is not None
     for kind, expression in KINDS:
         for found in expression.finditer(text):
@@ -57,14 +57,14 @@ class HiddenUnicode:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = ROWS
+    turn: ClassVar[int] = ROW_PHASE
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         spans: dict[int, list[Span]] = {}
-        some = corpus.parts.filter(compute.match_substring_regex(corpus.parts.column("text"), GATE))
+        some = corpus.parts.filter(compute.match_substring_regex(corpus.parts.column("text"), PREFILTER))
         columns = (some.column(name).to_pylist() for name in ("row", "message", "text"))
         for row, message, text in zip(*columns, strict=True):
-            for start, end, kind in sorted(hidden(text)):
+            for start, end, kind in sorted(hidden_characters(text)):
                 spans.setdefault(row, []).append(Span(message=message, start=start, end=end, kind=kind))
         return [corpus.finding(self, row, self._reason(found), spans=tuple(found)) for row, found in spans.items()]
 

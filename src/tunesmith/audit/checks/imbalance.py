@@ -19,9 +19,9 @@ from pyarrow import compute
 from pydantic import Field
 
 from tunesmith.artifacts import Action, Finding, Place, Severity
-from tunesmith.audit.check import CHECKS, LAST
-from tunesmith.audit.checks.label_error import labelled, shown
-from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, FINAL_PHASE
+from tunesmith.audit.checks.label_error import labelled_rows, quote_label
 
 
 @CHECKS.register
@@ -33,7 +33,7 @@ class Imbalance:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "warn")
-    turn: ClassVar[int] = LAST
+    turn: ClassVar[int] = FINAL_PHASE
 
     least: Annotated[float, Field(gt=0, lt=1)] = 0.1
     evenness: Annotated[float, Field(ge=0, lt=1)] = 0.5
@@ -42,34 +42,32 @@ class Imbalance:
     task: str = "chat"
     labels_are: str = "single"
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         table = corpus.table.select(["row", "split", "file", "source", "label", "completion"])
         train = table.filter(compute.equal(table.column("split"), "train"))
-        lines = labelled(train, self.task, self.labels_are)
+        lines = labelled_rows(train, self.task, self.labels_are)
         return [*self._labels(corpus, lines), *self._sources(train)]
 
-    def _labels(self, corpus: Corpus, lines: pa.Table) -> Iterator[Finding]:
-        counts = _counted(lines, "label")
+    def _labels(self, corpus: AuditTable, lines: pa.Table) -> Iterator[Finding]:
+        counts = _value_counts(lines, "label")
         if lines.num_rows < self.rows or counts.num_rows < 2:
             return
         rows = counts.column("row_count").to_numpy()
         median = float(numpy.median(rows))
         for label, count, first in zip(*(counts.column(name).to_pylist() for name in counts.column_names), strict=True):
             if count < self.least * median:
-                reason = f"the label {shown(label)} stands on {count} rows, the median label on {median:g}"
+                reason = f"the label {quote_label(label)} stands on {count} rows, the median label on {median:g}"
                 yield corpus.finding(self, first, reason)
         shares = rows / rows.sum()
         even = float(-(shares * numpy.log(shares)).sum() / numpy.log(len(rows)))
         if even < self.evenness:
             most = counts.column("label")[int(rows.argmax())].as_py()
-            reason = (
-                f"the label {shown(most)} stands on {shares.max():.0%} of {rows.sum()} rows with {len(rows)} labels"
-            )
+            reason = f"the label {quote_label(most)} stands on {shares.max():.0%} of {rows.sum()} rows with {len(rows)} labels"
             yield self._file(lines.column("file")[0].as_py(), f"{reason} (evenness {even:.2f})", "warning")
 
     def _sources(self, train: pa.Table) -> Iterator[Finding]:
         named = train.filter(compute.is_valid(train.column("source")))
-        counts = _counted(named, "source")
+        counts = _value_counts(named, "source")
         if named.num_rows < self.rows or counts.num_rows < 2:
             return
         rows = counts.column("row_count").to_numpy()
@@ -85,7 +83,7 @@ class Imbalance:
         return Finding(rule=self.id, severity=severity, action=self.default_action, place=place, reason=reason)
 
 
-def _counted(lines: pa.Table, column: str) -> pa.Table:
+def _value_counts(lines: pa.Table, column: str) -> pa.Table:
     """Each value with its `row_count` and first row (`row_min`), in order of the first rows."""
     counts = lines.group_by(column).aggregate([("row", "count"), ("row", "min")])
     return counts.select([column, "row_count", "row_min"]).sort_by("row_min")

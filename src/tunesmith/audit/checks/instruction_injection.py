@@ -29,11 +29,11 @@ import numpy
 import pyarrow as pa
 
 from tunesmith.artifacts import Action, Finding, Severity, Span
-from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.corpus import Corpus, Signal
-from tunesmith.data.injection import GRAVE, scan, scan_guarded
+from tunesmith.audit.audit_table import AuditTable, Signal
+from tunesmith.audit.check import CHECKS, ROW_PHASE
+from tunesmith.detect.injection import SEVERE_KINDS, scan_injections, scan_system_prompt_attacks
 
-FIELDS: Final = 3
+FIELDS_PER_HIT: Final = 3
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Injections:
     kind: ClassVar[pa.DataType] = pa.string()
 
     def values(self, *columns: pa.Array) -> pa.Array:
-        return _column([[(hit.start, hit.end, hit.kind) for hit in hits] for hits in scan(*columns)])
+        return _encode_hits([[(hit.start, hit.end, hit.kind) for hit in hits] for hits in scan_injections(*columns)])
 
 
 @dataclass(frozen=True)
-class Guarded:
+class SystemPromptAttacks:
     """For each row start and end in its prompt, and kind, of every request for what its system turn keeps back."""
 
     id: ClassVar[str] = "guarded"
@@ -61,7 +61,7 @@ class Guarded:
     kind: ClassVar[pa.DataType] = pa.string()
 
     def values(self, *columns: pa.Array) -> pa.Array:
-        return _column(scan_guarded(*columns))
+        return _encode_hits(scan_system_prompt_attacks(*columns))
 
 
 @CHECKS.register
@@ -73,40 +73,40 @@ class InstructionInjection:
     version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = ROWS
+    turn: ClassVar[int] = ROW_PHASE
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         spans: dict[int, list[Span]] = {}
         for row, span in (*self._worded(corpus), *self._asked(corpus)):
             spans.setdefault(row, []).append(span)
         return [self._finding(corpus, row, found) for row, found in sorted(spans.items())]
 
-    def _worded(self, corpus: Corpus) -> Iterator[tuple[int, Span]]:
+    def _worded(self, corpus: AuditTable) -> Iterator[tuple[int, Span]]:
         """(row, span) of what a message says by itself."""
-        values, lines = _found(corpus, Injections())
+        values, lines = _decode_hits(corpus, Injections())
         parts = corpus.parts.select(["row", "message"]).take(lines).to_pylist()
         for part, value in zip(parts, values, strict=True):
             for start, end, kind in value:
                 yield part["row"], Span(message=part["message"], start=start, end=end, kind=kind)
 
-    def _asked(self, corpus: Corpus) -> Iterator[tuple[int, Span]]:
+    def _asked(self, corpus: AuditTable) -> Iterator[tuple[int, Span]]:
         """(row, span) of what a user asks against the system turn; the prompt's messages stand a line break apart."""
-        values, lines = _found(corpus, Guarded())
+        values, lines = _decode_hits(corpus, SystemPromptAttacks())
         rows = corpus.table.column("row").take(lines).to_pylist()
         for row, value in zip(rows, values, strict=True):
-            for message, before, after in _places(corpus, row):
+            for message, before, after in _prompt_positions(corpus, row):
                 inside = [hit for hit in value if before <= hit[0] and hit[1] <= after]
                 for start, end, kind in inside:
                     yield row, Span(message=message, start=start - before, end=end - before, kind=kind)
 
-    def _finding(self, corpus: Corpus, row: int, spans: list[Span]) -> Finding:
+    def _finding(self, corpus: AuditTable, row: int, spans: list[Span]) -> Finding:
         counts = Counter(span.kind for span in spans)
-        severity: Severity = "error" if any(kind in GRAVE for kind in counts) else "warning"
+        severity: Severity = "error" if any(kind in SEVERE_KINDS for kind in counts) else "warning"
         kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(counts.items()))
         return corpus.finding(self, row, f"instructions to a model: {kinds}", severity=severity, spans=tuple(spans))
 
 
-def _places(corpus: Corpus, row: int) -> Iterator[tuple[int, int, int]]:
+def _prompt_positions(corpus: AuditTable, row: int) -> Iterator[tuple[int, int, int]]:
     """(message, start, end) in the row's prompt of every message of a user or a tool."""
     first, after = (int(corpus.signals.first_parts[at]) for at in (row, row + 1))
     before = 0
@@ -118,14 +118,14 @@ def _places(corpus: Corpus, row: int) -> Iterator[tuple[int, int, int]]:
             before = end + 1
 
 
-def _column(found: Sequence[Sequence[tuple[int, int, str]]]) -> pa.Array:
+def _encode_hits(found: Sequence[Sequence[tuple[int, int, str]]]) -> pa.Array:
     """Start, end and kind of what was found in each line, a space apart; null without anything."""
     return pa.array([" ".join(f"{a} {b} {kind}" for a, b, kind in hits) or None for hits in found], type=pa.string())
 
 
-def _found(corpus: Corpus, signal: Signal) -> tuple[list[list[tuple[int, int, str]]], pa.Array]:
+def _decode_hits(corpus: AuditTable, signal: Signal) -> tuple[list[list[tuple[int, int, str]]], pa.Array]:
     """What a signal found, line by line, and these lines."""
     values = corpus.values(signal)
     lines = pa.array(numpy.flatnonzero(numpy.asarray(values.is_valid())), type=pa.int64())
-    fields = [zip(*[iter(value.split())] * FIELDS, strict=True) for value in values.take(lines).to_pylist()]
+    fields = [zip(*[iter(value.split())] * FIELDS_PER_HIT, strict=True) for value in values.take(lines).to_pylist()]
     return [[(int(start), int(end), kind) for start, end, kind in value] for value in fields], lines

@@ -23,26 +23,26 @@ from pyarrow import compute
 from pydantic import Field
 
 from tunesmith.artifacts import Action, Finding
-from tunesmith.audit.check import CHECKS, LAST
-from tunesmith.audit.corpus import Corpus
-from tunesmith.data.patterns import PERSONAL, SECRETS, mask
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, FINAL_PHASE
+from tunesmith.detect.patterns import PERSONAL, SECRETS, mask_hits
 
 Numbers: TypeAlias = NDArray[numpy.int64]
 Reals: TypeAlias = NDArray[numpy.float64]
-CLASSES: Final = 1000
+MAX_CLASSES: Final = 1000
 """Classes at most: more labels than this are answers, not classes."""
 
-CUT: Final = 1000
+MAX_TEXT_CHARACTERS: Final = 1000
 """Characters of a text that are read."""
 
-WORK: Final = 500_000_000
+MAX_CHARACTERS_TIMES_CLASSES: Final = 500_000_000
 """Characters times classes that are read at most, so that an audit ends: about 80 seconds on one core."""
 
-SLACK: Final = 1e-6
+THRESHOLD_SLACK: Final = 1e-6
 """What cleanlab 2.9.0 takes off a class's threshold before it compares."""
 
 
-def labelled(table: pa.Table, task: str, labels_are: str) -> pa.Table:
+def labelled_rows(table: pa.Table, task: str, labels_are: str) -> pa.Table:
     """The lines of `table` that have a label, the first of several; for the task `classify` the completion of a row without.
 
     None where `labels_are` "score": a number to predict is no class.
@@ -56,9 +56,9 @@ def labelled(table: pa.Table, task: str, labels_are: str) -> pa.Table:
     return lines.filter(compute.fill_null(compute.greater(compute.utf8_length(labels), 0), False))
 
 
-def shown(label: str) -> str:
+def quote_label(label: str) -> str:
     """A label as a finding may show it."""
-    return repr(mask(label[:200], (*PERSONAL, *SECRETS))[:60])
+    return repr(mask_hits(label[:200], (*PERSONAL, *SECRETS))[:60])
 
 
 @CHECKS.register
@@ -70,7 +70,7 @@ class LabelError:
     version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = LAST
+    turn: ClassVar[int] = FINAL_PHASE
 
     folds: Annotated[int, Field(ge=2, le=20)] = 5
     least: Annotated[int, Field(ge=2)] = 5
@@ -79,34 +79,38 @@ class LabelError:
     task: str = "chat"
     labels_are: str = "single"
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
-        lines = self._read(labelled(corpus.table, self.task, self.labels_are))
+    def examine(self, corpus: AuditTable) -> list[Finding]:
+        lines = self._read(labelled_rows(corpus.table, self.task, self.labels_are))
         names, labels = numpy.unique(lines.column("label").to_numpy(), return_inverse=True)
-        if not 2 <= len(names) <= CLASSES:
+        if not 2 <= len(names) <= MAX_CLASSES:
             return []
-        matrix = features(lines.column("prompt").to_pylist())
-        chances = out_of_fold(matrix, labels, folds=min(self.folds, self.least), seed=self.seed)
-        guess = likely(labels, chances)
+        matrix = tfidf_features(lines.column("prompt").to_pylist())
+        chances = out_of_fold_probabilities(matrix, labels, folds=min(self.folds, self.least), seed=self.seed)
+        guess = likely_labels(labels, chances)
         rows = lines.column("row").to_pylist()
         return [
             corpus.finding(
                 self,
                 rows[line],
-                f"labelled {shown(names[labels[line]])} ({chances[line, labels[line]]:.0%}), "
-                f"likely {shown(names[guess[line]])} ({chances[line, guess[line]]:.0%})",
+                f"labelled {quote_label(names[labels[line]])} ({chances[line, labels[line]]:.0%}), "
+                f"likely {quote_label(names[guess[line]])} ({chances[line, guess[line]]:.0%})",
                 other=None if other is None else rows[other],
                 similarity=None if other is None else round(similarity, 4),
             )
-            for line, other, similarity in nearest(matrix, labels, guess)
+            for line, other, similarity in nearest_examples(matrix, labels, guess)
         ]
 
     def _read(self, lines: pa.Table) -> pa.Table:
         """Rows of classes that are large enough; of too many characters those with the lowest digests."""
         counts = lines.group_by("label").aggregate([("row", "count")])
         large = counts.filter(compute.greater_equal(counts.column("row_count"), self.least)).column("label")
-        room = min(self.characters, WORK // max(len(large), 1))
+        room = min(self.characters, MAX_CHARACTERS_TIMES_CLASSES // max(len(large), 1))
         lines = lines.filter(compute.is_in(lines.column("label"), value_set=large.combine_chunks()))
-        lengths = compute.min_element_wise(compute.utf8_length(lines.column("prompt")), CUT).cast(pa.int64()).to_numpy()
+        lengths = (
+            compute.min_element_wise(compute.utf8_length(lines.column("prompt")), MAX_TEXT_CHARACTERS)
+            .cast(pa.int64())
+            .to_numpy()
+        )
         if lengths.sum() <= room:
             return lines
         order = numpy.asarray(compute.sort_indices(lines.column("digest")))
@@ -115,13 +119,13 @@ class LabelError:
         return self._read(kept) if kept.num_rows < lines.num_rows else kept
 
 
-def features(texts: list[str]) -> Any:
+def tfidf_features(texts: list[str]) -> Any:
     """Rows of TF-IDF over words, pairs of words and runs of 3 to 5 letters, each row of length 1 (CSR, float32)."""
     from scipy.sparse import csr_matrix, hstack
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.preprocessing import normalize
 
-    cut = [text[:CUT] for text in texts]
+    cut = [text[:MAX_TEXT_CHARACTERS] for text in texts]
     shared: dict[str, Any] = {"sublinear_tf": True, "dtype": numpy.float32, "min_df": 2}
     makers = [
         TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **shared),
@@ -136,7 +140,7 @@ def features(texts: list[str]) -> Any:
     return normalize(hstack(made).tocsr(), copy=False)
 
 
-def out_of_fold(matrix: Any, labels: Numbers, *, folds: int, seed: int) -> Reals:
+def out_of_fold_probabilities(matrix: Any, labels: Numbers, *, folds: int, seed: int) -> Reals:
     """(n, K): each row's class probabilities from a model of the other folds; every class is in every fold.
 
     One linear model a class under logistic loss (five passes of stochastic gradient descent), softmax over their scores.
@@ -155,20 +159,20 @@ def out_of_fold(matrix: Any, labels: Numbers, *, folds: int, seed: int) -> Reals
     return chances
 
 
-def likely(labels: Numbers, chances: Reals) -> Numbers:
+def likely_labels(labels: Numbers, chances: Reals) -> Numbers:
     """Each row's likely class: the most probable one for the rows whose label is least probable, the label for all others.
 
     There are as many of them as lie off the diagonal of the confident joint. Those rows themselves are another choice: of
     flipped labels of Banking77 they held 66 to 72%, the rows of the least probable labels 77 to 92% (bench/label_errors.py).
     """
     own = chances[numpy.arange(len(labels)), labels]
-    suspects = numpy.argsort(own, kind="stable")[: int((confident(labels, chances) != labels).sum())]
+    suspects = numpy.argsort(own, kind="stable")[: int((confident_joint_labels(labels, chances) != labels).sum())]
     guess = labels.copy()
     guess[suspects] = chances[suspects].argmax(axis=1)
     return guess
 
 
-def confident(labels: Numbers, chances: Reals) -> Numbers:
+def confident_joint_labels(labels: Numbers, chances: Reals) -> Numbers:
     """Each row's class in the confident joint; its label where it counts for none.
 
     A class's threshold is the mean probability that rows with its label have of it. A row counts for a class at or above its
@@ -178,13 +182,13 @@ def confident(labels: Numbers, chances: Reals) -> Numbers:
     own = chances[numpy.arange(len(labels)), labels]
     sizes = numpy.bincount(labels, minlength=chances.shape[1])
     means = numpy.bincount(labels, weights=own, minlength=chances.shape[1]) / numpy.maximum(sizes, 1)
-    reached = chances >= numpy.maximum(means, 2 * SLACK) - SLACK
+    reached = chances >= numpy.maximum(means, 2 * THRESHOLD_SLACK) - THRESHOLD_SLACK
     number, most = reached.sum(axis=1), chances.argmax(axis=1)
     guess = numpy.where(number > 1, most, reached.argmax(axis=1))
     return numpy.where((number > 0) & (most != labels), guess, labels)
 
 
-def nearest(matrix: Any, labels: Numbers, guess: Numbers) -> Iterator[tuple[int, int | None, float]]:
+def nearest_examples(matrix: Any, labels: Numbers, guess: Numbers) -> Iterator[tuple[int, int | None, float]]:
     """(suspect line, most similar line that bears its likely label and is no suspect, cosine), class by class."""
     suspect = guess != labels
     for name in numpy.unique(guess[suspect]):

@@ -26,24 +26,24 @@ from pyarrow import compute
 from pydantic import Field
 
 from tunesmith.artifacts import Action, Finding
-from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.corpus import Corpus
-from tunesmith.audit.spoken import SIDES, Spoken
-from tunesmith.data.language import UNDETERMINED, detect, known_languages, primary
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, ROW_PHASE
+from tunesmith.audit.row_language import SIDES, RowLanguage
+from tunesmith.detect.language import UNDETERMINED, detect_languages, primary_language, supported_languages
 
-SECOND_LOOK: Final = 600
+SECOND_LOOK_CHARACTERS: Final = 600
 """Characters of the second look."""
 
-INSTRUCTION: Final = 200
+INSTRUCTION_CHARACTERS: Final = 200
 """Characters at either end of a prompt that may ask for a translation."""
 
-ENOUGH_ROWS: Final = 20
+MIN_HABIT_TEXTS: Final = 20
 """A file with fewer texts that can be judged has no habit."""
 
-NO_PROSE: Final = re.compile(
+NON_PROSE: Final = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]+`|<[^<>\n]{1,200}>|\S*(?:://|www\.|@)\S*|\S*[\d_=\\{}/]\S*", re.DOTALL
 )
-ASKS: Final = re.compile(
+LANGUAGE_REQUEST: Final = re.compile(
     r"translat|übersetz|tradu[czi]|перевед|перевод|翻[译訳譯]|vertaal|"
     r"\b(?:english|german|french|spanish|italian|portuguese|dutch|polish|russian|chinese|japanese|korean|arabic|turkish|hindi|"
     r"latin|greek|swedish|danish|norwegian|finnish|czech|ukrainian|hebrew|vietnamese|"
@@ -63,17 +63,17 @@ class Language:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = ROWS
+    turn: ClassVar[int] = ROW_PHASE
 
     allowed: tuple[str, ...] = ()
     share: Annotated[float, Field(gt=0.5, le=1)] | None = None
     confidence: Annotated[float, Field(gt=0, le=1)] = 0.7
     letters: Annotated[int, Field(ge=20)] = 30
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         if not (self.allowed or self.share or corpus.table.column("language").null_count < corpus.table.num_rows):
             return []
-        rules = _Rules(self, corpus)
+        rules = _ExpectedLanguages(self, corpus)
         findings: dict[int, Finding] = {}
         for side in SIDES:
             lines = [line for line in rules.suspects(side) if line not in findings]
@@ -82,50 +82,56 @@ class Language:
         return [findings[line] for line in sorted(findings)]
 
     def _confirmed(
-        self, corpus: Corpus, side: str, lines: list[int], wrong: "Callable[[int, str], str]"
+        self, corpus: AuditTable, side: str, lines: list[int], wrong: "Callable[[int, str], str]"
     ) -> Iterator[tuple[int, str]]:
         """(line, reason) of those that are still wrong at a second look."""
         if not lines:
             return
         table = corpus.table.select(list(SIDES)).take(pa.array(lines, type=pa.int64()))
-        texts = [prose(text) for text in table.column(side).to_pylist()]
-        tags, sure = (array.to_pylist() for array in detect(pa.array(texts, type=pa.string()), characters=SECOND_LOOK))
+        texts = [extract_prose(text) for text in table.column(side).to_pylist()]
+        tags, sure = (
+            array.to_pylist()
+            for array in detect_languages(pa.array(texts, type=pa.string()), characters=SECOND_LOOK_CHARACTERS)
+        )
         for place, line in enumerate(lines):
             enough = sum(map(str.isalpha, texts[place])) * (1 if texts[place].isascii() else 2) >= self.letters
             if not enough or tags[place] == UNDETERMINED or sure[place] < self.confidence:
                 continue
-            why = wrong(line, primary(tags[place]))
-            if why and not _asks(table.column("prompt")[place].as_py()):
+            why = wrong(line, primary_language(tags[place]))
+            if why and not _mentions_language(table.column("prompt")[place].as_py()):
                 yield line, f"the {side} is in {tags[place]} (confidence {sure[place]:.2f}), {why}"
 
 
-def _asks(prompt: str) -> bool:
+def _mentions_language(prompt: str) -> bool:
     """Whether a prompt's beginning or end, where the instruction stands, speaks of languages."""
-    return ASKS.search(prompt[:INSTRUCTION]) is not None or ASKS.search(prompt[-INSTRUCTION:]) is not None
+    return (
+        LANGUAGE_REQUEST.search(prompt[:INSTRUCTION_CHARACTERS]) is not None
+        or LANGUAGE_REQUEST.search(prompt[-INSTRUCTION_CHARACTERS:]) is not None
+    )
 
 
-def prose(text: str) -> str:
+def extract_prose(text: str) -> str:
     """The text without code, markup, addresses and whatever holds a digit."""
-    return " ".join(NO_PROSE.sub(" ", text[: 4 * SECOND_LOOK]).split())
+    return " ".join(NON_PROSE.sub(" ", text[: 4 * SECOND_LOOK_CHARACTERS]).split())
 
 
-class _Rules:
+class _ExpectedLanguages:
     """What language each text should be in; texts of a kind (file, declared, found on both sides) are judged together."""
 
-    def __init__(self, check: Language, corpus: Corpus) -> None:
-        spoken = _one(corpus.values(Spoken()))
+    def __init__(self, check: Language, corpus: AuditTable) -> None:
+        spoken = _combine_chunks(corpus.values(RowLanguage()))
         columns = {
-            "file": _one(corpus.table.column("file")),
-            "declared": compute.fill_null(_one(corpus.table.column("language")), ""),
+            "file": _combine_chunks(corpus.table.column("file")),
+            "declared": compute.fill_null(_combine_chunks(corpus.table.column("language")), ""),
             **{side: spoken.field(side) for side in SIDES},
         }
         self._share = check.share
-        self._allowed = frozenset(primary(tag) for tag in check.allowed)
-        self._known = known_languages()
+        self._allowed = frozenset(primary_language(tag) for tag in check.allowed)
+        self._known = supported_languages()
         keys = pa.table(columns).append_column("line", pa.array(range(len(spoken)), type=pa.int64()))
         kinds = keys.group_by(list(columns), use_threads=False).aggregate([("line", "count"), ("line", "list")])
         self._kinds = [
-            (kind["file"], kind["declared"], (primary(kind["prompt"]), primary(kind["completion"])))
+            (kind["file"], kind["declared"], (primary_language(kind["prompt"]), primary_language(kind["completion"])))
             for kind in kinds.select(list(columns)).to_pylist()
         ]
         self._counts: list[int] = kinds.column("line_count").to_pylist()
@@ -152,8 +158,8 @@ class _Rules:
         file, declared, (prompt, _) = self._kinds[number]
         if tag == UNDETERMINED:
             return ""
-        if primary(declared) in self._known:
-            return f"its source declares {declared}" if tag != primary(declared) else ""
+        if primary_language(declared) in self._known:
+            return f"its source declares {declared}" if tag != primary_language(declared) else ""
         if self._allowed:
             return "" if tag in self._allowed else f"the recipe allows {' and '.join(sorted(self._allowed))}"
         habit, part = self._habits[side].get(file, ("", 0.0))
@@ -175,7 +181,7 @@ class _Rules:
         return {
             file: (tag, count / total)
             for file, (tag, count, total) in tops.items()
-            if total >= ENOUGH_ROWS and count >= self._share * total
+            if total >= MIN_HABIT_TEXTS and count >= self._share * total
         }
 
     def _mixed_files(self) -> frozenset[str]:
@@ -185,9 +191,11 @@ class _Rules:
             if UNDETERMINED not in spoken:
                 counts.setdefault(file, Counter())[spoken[0] != spoken[1]] += count
         return frozenset(
-            file for file, found in counts.items() if found.total() >= ENOUGH_ROWS and found[True] * 10 >= found.total()
+            file
+            for file, found in counts.items()
+            if found.total() >= MIN_HABIT_TEXTS and found[True] * 10 >= found.total()
         )
 
 
-def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+def _combine_chunks(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

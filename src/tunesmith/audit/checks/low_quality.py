@@ -24,17 +24,25 @@ from pyarrow import compute
 from pydantic import Field
 
 from tunesmith.artifacts import Action, Finding, Span
-from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.corpus import Corpus
-from tunesmith.data.quality import RULES, SHARES, Flaw, Rule, Thresholds, flaws, suspects
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, ROW_PHASE
+from tunesmith.detect.quality import (
+    QUALITY_RULES,
+    SHARE_RULES,
+    Flaw,
+    QualityRule,
+    QualityThresholds,
+    find_flaws,
+    suspect_texts,
+)
 
-SPEAKS_OF_MARKUP: Final = re.compile(
+MARKUP_TOPIC: Final = re.compile(
     r"html|css|xml|markup|markdown|\btags?\b|jsx|javascript|web ?(?:page|site)|template|escap", re.IGNORECASE
 )
 
 
 @dataclass(frozen=True)
-class Flawed:
+class MessageFlaws:
     """The flaws of a message, most often none."""
 
     id: ClassVar[str] = "flawed"
@@ -45,16 +53,16 @@ class Flawed:
         pa.struct([("rule", pa.string()), ("reason", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
     )
 
-    thresholds: Thresholds
+    thresholds: QualityThresholds
 
     def values(self, *columns: pa.Array) -> pa.Array:
         (texts,) = columns
         found: list[list[dict[str, str | int]] | None] = [None] * len(texts)
-        kinds = suspects(texts, self.thresholds)
+        kinds = suspect_texts(texts, self.thresholds)
         places = np.flatnonzero(kinds)
         for place, text in zip(places.tolist(), texts.take(pa.array(places)).to_pylist(), strict=True):
-            rules = RULES if kinds[place] == 2 else SHARES
-            found[place] = [flaw._asdict() for flaw in flaws(text, self.thresholds, rules=rules)] or None
+            rules = QUALITY_RULES if kinds[place] == 2 else SHARE_RULES
+            found[place] = [flaw._asdict() for flaw in find_flaws(text, self.thresholds, rules=rules)] or None
         return pa.array(found, type=self.kind)
 
 
@@ -67,9 +75,9 @@ class LowQuality:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = ROWS
+    turn: ClassVar[int] = ROW_PHASE
 
-    rules: tuple[Rule, ...] = RULES
+    rules: tuple[QualityRule, ...] = QUALITY_RULES
     repetition: Annotated[float, Field(gt=0, le=1)] = 0.5
     lines: Annotated[float, Field(gt=0, le=1)] = 0.3
     signs: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -77,32 +85,32 @@ class LowQuality:
     markup: Annotated[int, Field(ge=1)] = 3
     words: Annotated[int, Field(ge=5)] = 50
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         rows: dict[int, list[tuple[int, Flaw]]] = {}
         for row, message, flaw in self._flaws(corpus):
             rows.setdefault(row, []).append((message, flaw))
         return [self._finding(corpus, row, found) for row, found in rows.items()]
 
-    def _flaws(self, corpus: Corpus) -> Iterator[tuple[int, int, Flaw]]:
+    def _flaws(self, corpus: AuditTable) -> Iterator[tuple[int, int, Flaw]]:
         """(row, message, flaw) of the wanted rules, less what is the subject of its row."""
-        thresholds = Thresholds(self.repetition, self.lines, self.signs, self.gibberish, self.markup, self.words)
-        values = corpus.values(Flawed(thresholds))
+        thresholds = QualityThresholds(self.repetition, self.lines, self.signs, self.gibberish, self.markup, self.words)
+        values = corpus.values(MessageFlaws(thresholds))
         lines = corpus.parts.append_column("flaws", values).filter(compute.is_valid(values))
         for line in lines.to_pylist():
             for flaw in (Flaw(**found) for found in line["flaws"]):
                 if flaw.rule in self.rules and not self._fitting(corpus, line["row"], line["role"], flaw):
                     yield line["row"], line["message"], flaw
 
-    def _fitting(self, corpus: Corpus, row: int, role: str | None, flaw: Flaw) -> bool:
+    def _fitting(self, corpus: AuditTable, row: int, role: str | None, flaw: Flaw) -> bool:
         """Whether a flaw is none where it stands."""
         if flaw.rule == "boilerplate" and role in ("system", "user"):
             return flaw.reason.startswith("words of a model")
         if flaw.rule != "markup":
             return False
         table = corpus.signals.table
-        return any(SPEAKS_OF_MARKUP.search(table.column(name)[row].as_py() or "") for name in ("system", "prompt"))
+        return any(MARKUP_TOPIC.search(table.column(name)[row].as_py() or "") for name in ("system", "prompt"))
 
-    def _finding(self, corpus: Corpus, row: int, found: list[tuple[int, Flaw]]) -> Finding:
+    def _finding(self, corpus: AuditTable, row: int, found: list[tuple[int, Flaw]]) -> Finding:
         spans = tuple(
             Span(message=message, start=flaw.start, end=flaw.end, kind=flaw.rule) for message, flaw in found if flaw.end
         )

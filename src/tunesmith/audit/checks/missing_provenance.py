@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tunesmith.artifacts import Action, Finding, Place
-from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, ROW_PHASE
 
-NEEDED = ("origin", "license", "basis")
+REQUIRED_RIGHTS = ("origin", "license", "basis")
 
 
 @CHECKS.register
@@ -26,19 +26,19 @@ class MissingProvenance:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "warn")
-    turn: ClassVar[int] = ROWS
+    turn: ClassVar[int] = ROW_PHASE
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         files: dict[str, list[tuple[set[str], int]]] = {}
-        alike = corpus.table.select(["file", *NEEDED]).group_by(["file", *NEEDED], use_threads=False)
+        alike = corpus.table.select(["file", *REQUIRED_RIGHTS]).group_by(["file", *REQUIRED_RIGHTS], use_threads=False)
         for line in alike.aggregate([([], "count_all")]).to_pylist():
-            gaps = {name for name in NEEDED if line[name] is None or not line[name].strip()}
+            gaps = {name for name in REQUIRED_RIGHTS if line[name] is None or not line[name].strip()}
             files.setdefault(line["file"], []).append((gaps, line["count_all"]))
         return [self._finding(file, rows) for file, rows in files.items() if any(gaps for gaps, _ in rows)]
 
     def _finding(self, file: str, rows: list[tuple[set[str], int]]) -> Finding:
         """`rows` are the gaps of alike rows, and how many these are."""
-        missing = [name for name in NEEDED if any(name in gaps for gaps, _ in rows)]
+        missing = [name for name in REQUIRED_RIGHTS if any(name in gaps for gaps, _ in rows)]
         count = sum(alike for gaps, alike in rows if gaps)
         return Finding(
             rule=self.id,

@@ -22,11 +22,18 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from tunesmith.artifacts import Action, Finding
-from tunesmith.audit.check import CHECKS, NEAR_TWINS
-from tunesmith.audit.corpus import Corpus
-from tunesmith.data.normal import normal
-from tunesmith.data.similar import ColumnTexts, Likeness, Marks, Numbers, led, sifted
-from tunesmith.tables import Triples
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, NEAR_DUPLICATE_PHASE
+from tunesmith.tables import WordTriples
+from tunesmith.text.near_duplicates import (
+    BoolArray,
+    ColumnTexts,
+    Int64Array,
+    PairSimilarity,
+    filter_pairs,
+    find_near_duplicates,
+)
+from tunesmith.text.normalize import normalize
 
 
 @CHECKS.register
@@ -38,23 +45,27 @@ class NearDuplicate:
     version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "drop"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = NEAR_TWINS
+    turn: ClassVar[int] = NEAR_DUPLICATE_PHASE
 
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         whole = corpus.signals.table
         systems, answers = (whole.column(name) for name in ("system", "completion"))
-        columns = (Triples.of(whole.column("normal")), Triples.of(answers, normal), Triples.of(systems, normal))
-        likeness = Likeness(
+        columns = (
+            WordTriples.of(whole.column("normal")),
+            WordTriples.of(answers, normalize),
+            WordTriples.of(systems, normalize),
+        )
+        likeness = PairSimilarity(
             ColumnTexts(whole.column("normal")),
-            (_NormalTexts(ColumnTexts(systems)), _NormalTexts(ColumnTexts(answers))),
+            (_NormalizedTexts(ColumnTexts(systems)), _NormalizedTexts(ColumnTexts(answers))),
             self.threshold,
             prompts=ColumnTexts(whole.column("prompt")),
         )
         edges: dict[int, set[int]] = {}
-        alike = partial(_are_alike, columns=columns, likeness=likeness)
-        for row, leader in led(corpus.bands(corpus.split("train")), alike, threshold=self.threshold):
+        alike = partial(_similar_pairs, columns=columns, likeness=likeness)
+        for row, leader in find_near_duplicates(corpus.bands(corpus.split("train")), alike, threshold=self.threshold):
             edges.setdefault(row, set()).add(leader)
         return [
             corpus.finding(
@@ -64,18 +75,18 @@ class NearDuplicate:
                 other=kept,
                 similarity=round(similarity, 4),
             )
-            for row, kept, similarity in _resolved(edges, likeness)
+            for row, kept, similarity in _resolve_duplicates(edges, likeness)
         ]
 
 
 @dataclass(frozen=True)
-class _NormalTexts:
+class _NormalizedTexts:
     """Texts in normal form; none counts as empty."""
 
     texts: ColumnTexts
 
     def __getitem__(self, number: int, /) -> str:
-        return normal(self.texts[number] or "")
+        return normalize(self.texts[number] or "")
 
 
 def _reason(similarity: float) -> str:
@@ -84,27 +95,29 @@ def _reason(similarity: float) -> str:
     return f"{similarity:.0%} of its word triples and those of an earlier prompt are shared"
 
 
-def _alike(row: int, other: int, likeness: Likeness) -> float | None:
+def _row_similarity(row: int, other: int, likeness: PairSimilarity) -> float | None:
     similarity = likeness.between(row, other)
     return similarity if similarity is not None and likeness.same_elsewhere(row, other) else None
 
 
-def _are_alike(rows: Numbers, others: Numbers, columns: Sequence[Triples], likeness: Likeness) -> Marks:
+def _similar_pairs(
+    rows: Int64Array, others: Int64Array, columns: Sequence[WordTriples], likeness: PairSimilarity
+) -> BoolArray:
     """Which pairs are alike; few are compared word by word that are not."""
-    near = sifted(columns, rows, others, threshold=likeness.threshold)
+    near = filter_pairs(columns, rows, others, threshold=likeness.threshold)
     pairs = zip(rows[near].tolist(), others[near].tolist(), strict=True)
-    near[near] = [_alike(row, other, likeness) is not None for row, other in pairs]
+    near[near] = [_row_similarity(row, other, likeness) is not None for row, other in pairs]
     return near
 
 
-def _resolved(edges: dict[int, set[int]], likeness: Likeness) -> Iterable[tuple[int, int, float]]:
+def _resolve_duplicates(edges: dict[int, set[int]], likeness: PairSimilarity) -> Iterable[tuple[int, int, float]]:
     """(row, kept row, similarity), row by row: a row goes only when it is like a row that stays."""
     kept_for: dict[int, int] = {}
     for row in sorted(edges):
         stays = sorted({kept_for.get(other, other) for other in edges[row]})
         for other in stays:
             found = other in edges[row]
-            similarity = likeness.between(row, other) if found else _alike(row, other, likeness)
+            similarity = likeness.between(row, other) if found else _row_similarity(row, other, likeness)
             if similarity is not None:
                 kept_for[row] = other
                 yield row, other, similarity

@@ -22,41 +22,41 @@ from pyarrow import compute
 from pydantic import Field
 
 from tunesmith.artifacts import Action, Finding
-from tunesmith.audit.check import CHECKS, LAST
-from tunesmith.audit.corpus import Corpus
-from tunesmith.data.characters import profile
-from tunesmith.data.ngrams import words_of
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, FINAL_PHASE
+from tunesmith.detect.characters import class_counts
+from tunesmith.text.ngrams import hash_normalized_words
 
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[np.int64]
 
 SIDES: Final = ("prompt", "completion")
-KINDS: Final = ("digits", "signs", "beyond", "spaces")
-BUCKETS: Final = 1 << 24
-BATCH: Final = 20_000
+CHARACTER_KINDS: Final = ("digits", "signs", "beyond", "spaces")
+HASH_BUCKETS: Final = 1 << 24
+BATCH_TEXTS: Final = 20_000
 """Texts that are cut into words in one go, which bounds the memory."""
-FEWEST: Final = 10
+MIN_WORDS: Final = 10
 """Words, or ten times as many bytes, below which vocabulary and make-up say nothing."""
 
-FAR: Final = 0.25
+MIN_CHARACTER_DISTANCE: Final = 0.25
 """Share of a row's bytes that must be of another kind than usual."""
 
 
 @dataclass(frozen=True)
-class MadeUp:
+class CharacterMix:
     """Characters of the prompt and of the completion (-1 where there is none), bytes of both, and how many are of each kind."""
 
     id: ClassVar[str] = "made-up"
     version: ClassVar[str] = "1"
     of: ClassVar[Literal["rows", "parts"]] = "rows"
     columns: ClassVar[tuple[str, ...]] = SIDES
-    kind: ClassVar[pa.DataType] = pa.struct([(name, pa.int32()) for name in (*SIDES, "bytes", *KINDS)])
+    kind: ClassVar[pa.DataType] = pa.struct([(name, pa.int32()) for name in (*SIDES, "bytes", *CHARACTER_KINDS)])
 
     def values(self, *columns: pa.Array) -> pa.Array:
         lengths = [compute.fill_null(compute.utf8_length(texts), -1).cast(pa.int32()) for texts in columns]
         size = sum(np.asarray(compute.fill_null(compute.binary_length(texts), 0)).astype(np.int32) for texts in columns)
-        counts = [profile(texts, KINDS) for texts in columns]
-        kinds = [pa.array(sum(count[name] for count in counts), type=pa.int32()) for name in KINDS]
+        counts = [class_counts(texts, CHARACTER_KINDS) for texts in columns]
+        kinds = [pa.array(sum(count[name] for count in counts), type=pa.int32()) for name in CHARACTER_KINDS]
         return pa.StructArray.from_arrays([*lengths, pa.array(size, type=pa.int32()), *kinds], fields=list(self.kind))
 
 
@@ -69,7 +69,7 @@ class Outlier:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = LAST
+    turn: ClassVar[int] = FINAL_PHASE
 
     rows: Annotated[int, Field(ge=10)] = 50
     score: Annotated[float, Field(gt=0)] = 6.0
@@ -78,12 +78,12 @@ class Outlier:
     task: str = "text"
     labels_are: str = "single"
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         if corpus.table.num_rows < self.rows:
             return []
-        made = _one(corpus.values(MadeUp()))
+        made = _combine_chunks(corpus.values(CharacterMix()))
         columns = {field.name: np.asarray(made.field(field.name)).astype(np.float64) for field in made.type}
-        own, words = _own_words(corpus.table.column("normal"))
+        own, words = _unique_words(corpus.table.column("normal"))
         reasons: dict[int, list[str]] = {}
         for lines in self._groups(corpus.table):
             for line, why in self._unusual(lines, {name: values[lines] for name, values in columns.items()}):
@@ -95,12 +95,16 @@ class Outlier:
 
     def _groups(self, table: pa.Table) -> list[Numbers]:
         """Lines that are judged together: of a file, or of a label in it."""
-        files = np.asarray(_one(table.column("file")).dictionary_encode().indices).astype(np.int64)
+        files = np.asarray(_combine_chunks(table.column("file")).dictionary_encode().indices).astype(np.int64)
         if self.task != "classify" or self.labels_are == "score":
-            return [lines for lines in _by(files) if len(lines) >= self.rows]
-        labels = np.asarray(_one(compute.fill_null(table.column("completion"), "")).dictionary_encode().indices)
+            return [lines for lines in _group_by_code(files) if len(lines) >= self.rows]
+        labels = np.asarray(
+            _combine_chunks(compute.fill_null(table.column("completion"), "")).dictionary_encode().indices
+        )
         pairs = [
-            lines for file in _by(files) for lines in (file[group] for group in _by(labels[file].astype(np.int64)))
+            lines
+            for file in _group_by_code(files)
+            for lines in (file[group] for group in _group_by_code(labels[file].astype(np.int64)))
         ]
         return [lines for lines in pairs if len(lines) >= self.rows]
 
@@ -113,7 +117,7 @@ class Outlier:
         yield from self._make_up(lines, columns)
 
     def _lengths(self, lines: Numbers, lengths: Floats, side: str) -> Iterator[tuple[int, str]]:
-        scores = modified_scores(np.log1p(lengths))
+        scores = modified_z_scores(np.log1p(lengths))
         usual = float(np.median(lengths))
         ratio = (1 + lengths) / (1 + usual)
         far = (np.abs(scores) > self.score) & (np.maximum(ratio, 1 / ratio) >= self.times)
@@ -122,12 +126,12 @@ class Outlier:
             yield int(lines[at]), f"the {side} has {told}"
 
     def _make_up(self, lines: Numbers, columns: dict[str, Floats]) -> Iterator[tuple[int, str]]:
-        shares = np.stack([columns[name] / np.maximum(1, columns["bytes"]) for name in KINDS], axis=1)
+        shares = np.stack([columns[name] / np.maximum(1, columns["bytes"]) for name in CHARACTER_KINDS], axis=1)
         shares = np.column_stack((shares, 1 - shares.sum(axis=1)))
         usual = np.median(shares, axis=0)
         distance = np.abs(shares - usual).sum(axis=1) / 2
-        scores = modified_scores(distance)
-        far = (scores > self.score) & (distance >= FAR) & (columns["bytes"] >= 10 * FEWEST)
+        scores = modified_z_scores(distance)
+        far = (scores > self.score) & (distance >= MIN_CHARACTER_DISTANCE) & (columns["bytes"] >= 10 * MIN_WORDS)
         for at in np.flatnonzero(far).tolist():
             most = int(np.argmax(shares[at] - usual))
             name = ("digits", "signs", "bytes beyond ASCII", "spaces", "letters")[most]
@@ -136,26 +140,26 @@ class Outlier:
 
     def _strange(self, lines: Numbers, own: Numbers, words: Numbers) -> Iterator[tuple[int, str]]:
         share = own / np.maximum(1, words)
-        far = (share >= self.own) & (words >= FEWEST) & (modified_scores(share) > self.score)
+        far = (share >= self.own) & (words >= MIN_WORDS) & (modified_z_scores(share) > self.score)
         for at in np.flatnonzero(far).tolist():
             yield int(lines[at]), f"{share[at]:.0%} of the {words[at]} words of its prompt stand in no other prompt"
 
 
-def modified_scores(values: Floats) -> Floats:
+def modified_z_scores(values: Floats) -> Floats:
     """0.6745 (x - median) / MAD; where the MAD is 0, (x - median) / (1.253314 mean absolute deviation), else 0."""
     away = values - np.median(values)
     spread = float(np.median(np.abs(away))) / 0.6745 or float(np.abs(away).mean()) * 1.253314
     return away / spread if spread > 0 else np.zeros_like(away)
 
 
-def _own_words(normals: pa.ChunkedArray) -> tuple[Numbers, Numbers]:
+def _unique_words(normals: pa.ChunkedArray) -> tuple[Numbers, Numbers]:
     """For each text (words that stand in no other one, words)."""
-    last, first = np.empty(BUCKETS, dtype=np.int32), np.empty(BUCKETS, dtype=np.int32)
+    last, first = np.empty(HASH_BUCKETS, dtype=np.int32), np.empty(HASH_BUCKETS, dtype=np.int32)
     parts: list[tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Numbers]] = []
-    for start in range(0, len(normals), BATCH):
-        words = words_of(_one(normals.slice(start, BATCH)))
+    for start in range(0, len(normals), BATCH_TEXTS):
+        words = hash_normalized_words(_combine_chunks(normals.slice(start, BATCH_TEXTS)))
         texts = np.arange(start, start + len(words.starts) - 1, dtype=np.int32)
-        parts.append(((words.numbers & np.uint64(BUCKETS - 1)).astype(np.int32), texts, words.starts))
+        parts.append(((words.numbers & np.uint64(HASH_BUCKETS - 1)).astype(np.int32), texts, words.starts))
     for places, texts, starts in parts:
         last[places] = np.repeat(texts, np.diff(starts))
     for places, texts, starts in reversed(parts):
@@ -167,11 +171,11 @@ def _own_words(normals: pa.ChunkedArray) -> tuple[Numbers, Numbers]:
     return np.concatenate(own), np.concatenate([np.zeros(0, np.int64), *(np.diff(starts) for _, _, starts in parts)])
 
 
-def _by(codes: Numbers) -> list[Numbers]:
+def _group_by_code(codes: Numbers) -> list[Numbers]:
     """Places of each code, in order of the codes."""
     order = np.argsort(codes, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
 
 
-def _one(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+def _combine_chunks(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

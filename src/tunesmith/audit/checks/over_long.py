@@ -18,11 +18,11 @@ from typing import ClassVar
 import numpy as np
 
 from tunesmith.artifacts import Action, Finding
-from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.conversations import Kind, Numbers, example_of, kinds_of, sizes_of
-from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, ROW_PHASE
+from tunesmith.audit.conversations import ConversationShape, Numbers, conversation_shapes, row_example, row_sizes
 from tunesmith.errors import DataError
-from tunesmith.models.reading import Bound, GivenReader, Reader
+from tunesmith.models.reader_protocol import Reader, ReaderField, TokenBound
 
 
 @CHECKS.register
@@ -34,21 +34,21 @@ class OverLong:
     version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = ROWS
+    turn: ClassVar[int] = ROW_PHASE
 
-    reader: GivenReader = None
+    reader: ReaderField = None
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         if self.reader is None:
             return []
         return [found for row in self._suspects(corpus, self.reader) for found in self._found(corpus, row, self.reader)]
 
-    def _suspects(self, corpus: Corpus, reader: Reader) -> list[int]:
+    def _suspects(self, corpus: AuditTable, reader: Reader) -> list[int]:
         """Rows that may be too long, in order."""
-        plain, beyond = sizes_of(corpus)
+        plain, beyond = row_sizes(corpus)
         found: list[Numbers] = []
-        for kind in kinds_of(corpus):
-            bound = _bound(reader, kind)
+        for kind in conversation_shapes(corpus):
+            bound = _token_bound(reader, kind)
             if bound is None or (kind.texts and reader.cuts_texts):
                 continue
             sizes = plain[kind.rows] + bound.beyond * beyond[kind.rows]
@@ -56,15 +56,15 @@ class OverLong:
         rows: list[int] = np.sort(np.concatenate(found)).tolist() if found else []
         return rows
 
-    def _found(self, corpus: Corpus, row: int, reader: Reader) -> Iterator[Finding]:
-        reading = reader.read(example_of(corpus, row))
+    def _found(self, corpus: AuditTable, row: int, reader: Reader) -> Iterator[Finding]:
+        reading = reader.read(row_example(corpus, row))
         if reading.tokens > reader.window:
             told = f"{reading.tokens} tokens, {reading.lost} behind the {reader.window} that {reader.name} is given"
             lost = f"{reading.lost_trained} of its {reading.trained} trained tokens would be lost"
             yield corpus.finding(self, row, f"{told}; {lost}", severity="error")
 
 
-def _bound(reader: Reader, kind: Kind) -> Bound | None:
+def _token_bound(reader: Reader, kind: ConversationShape) -> TokenBound | None:
     """None where the template refuses the roles, which the check of the chat template reports."""
     try:
         return reader.bound(kind.shape)

@@ -6,7 +6,7 @@ IP and MAC addresses, crypto wallets (checksum), coordinates, dates of birth, pr
 words such as "my name is", in any message. Kinds in `audit.exempt` are passed over.
 Why it matters: a tuned model can repeat what it saw, and a person can ask for it to be erased.
 Limits: patterns see forms, not meaning: other names, street addresses and user names without an @ are not found, and labels are
-not read. Forms are those of the pattern pack (`tunesmith.data.patterns.personal`).
+not read. Forms are those of the pattern pack (`tunesmith.detect.patterns.personal`).
 Reference: Carlini et al. 2021, Extracting Training Data from Large Language Models, arXiv:2012.07805; GDPR Art. 4(1).
 """
 
@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tunesmith.artifacts import Action, Finding
-from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.corpus import Corpus
-from tunesmith.audit.spotted import spotted
-from tunesmith.data.patterns import PERSONAL
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, ROW_PHASE
+from tunesmith.audit.pattern_findings import pattern_findings
+from tunesmith.detect.patterns import PERSONAL
 
 
 @CHECKS.register
@@ -30,9 +30,9 @@ class PersonalData:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "redact"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "redact", "warn")
-    turn: ClassVar[int] = ROWS
+    turn: ClassVar[int] = ROW_PHASE
 
     exempt: tuple[str, ...] = ()
 
-    def examine(self, corpus: Corpus) -> Iterator[Finding]:
-        return spotted(self, corpus, PERSONAL, exempt=self.exempt)
+    def examine(self, corpus: AuditTable) -> Iterator[Finding]:
+        return pattern_findings(self, corpus, PERSONAL, exempt=self.exempt)

@@ -23,24 +23,24 @@ from pyarrow import compute
 from pydantic import Field
 
 from tunesmith.artifacts import Action, Finding, Place
-from tunesmith.audit.check import CHECKS, SPLITS
-from tunesmith.audit.corpus import Corpus
-from tunesmith.audit.passages import Passage, passages_of
-from tunesmith.audit.runs import shared_runs, spans_of
-from tunesmith.data.kgrams import index_of
-from tunesmith.data.ngrams import words_in
-from tunesmith.data.normal import normal
-from tunesmith.data.references import References, digest_of_references, works_of
-from tunesmith.data.style import Frequencies, counts_by_text, delta
-from tunesmith.data.worktext import WorkText
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, SPLIT_PHASE
+from tunesmith.audit.passages import Passage, find_passages
+from tunesmith.audit.reference_text import ReferenceText
+from tunesmith.audit.references import References, read_works, references_digest
+from tunesmith.audit.shared_ngrams import messages_with_shared_runs, run_spans
+from tunesmith.text.ngram_index import build_index
+from tunesmith.text.ngrams import hash_words
+from tunesmith.text.normalize import normalize
+from tunesmith.text.style import Frequencies, burrows_delta, function_word_counts
 
-SEED: Final = 8
+MIN_RUN_WORDS: Final = 8
 """Words of the shortest run that is looked for."""
-HALF: Final = 0.5
+MOSTLY_COPIED_SHARE: Final = 0.5
 """A row of which this share is a passage is little else."""
-FEWEST: Final = 2
+MIN_STYLE_WORKS: Final = 2
 """Works between which a style can be nearer to one than to another."""
-BATCH: Final = 50_000
+BATCH_ROWS: Final = 50_000
 
 
 @CHECKS.register
@@ -52,37 +52,39 @@ class ProtectedWork:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = SPLITS
+    turn: ClassVar[int] = SPLIT_PHASE
 
     works: References = ()
-    words: Annotated[int, Field(ge=SEED)] = 25
-    gap: Annotated[int, Field(ge=0, le=SEED)] = 3
+    words: Annotated[int, Field(ge=MIN_RUN_WORDS)] = 25
+    gap: Annotated[int, Field(ge=0, le=MIN_RUN_WORDS)] = 3
     style_words: Annotated[int, Field(ge=500)] = 500
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
-        works = [WorkText(item) for file in self.works for item in works_of(file)]
+    def examine(self, corpus: AuditTable) -> list[Finding]:
+        works = [ReferenceText(item) for file in self.works for item in read_works(file)]
         if not works:
             return []
         return [*self._repeated(corpus, works), *self._alike(corpus, works)]
 
-    def _repeated(self, corpus: Corpus, works: list[WorkText]) -> Iterator[Finding]:
+    def _repeated(self, corpus: AuditTable, works: list[ReferenceText]) -> Iterator[Finding]:
         """A finding for every row with a passage, each run compared word by word."""
         texts = pa.array([work.item.text for work in works], type=pa.large_string())
-        index = index_of(texts, SEED, digest=digest_of_references(self.works))
+        index = build_index(texts, MIN_RUN_WORDS, digest=references_digest(self.works))
         found: dict[int, list[tuple[int, Passage]]] = {}
-        for row, message, text, runs in shared_runs(corpus, (index,)):
-            mine = normal(text).split()
+        for row, message, text, runs in messages_with_shared_runs(corpus, (index,)):
+            mine = normalize(text).split()
             true = [run for run in runs if mine[run.place : run.place + run.words] == works[run.text].words(*run[2:])]
-            long = [one for one in passages_of(true, self.gap) if one.words >= self.words]
+            long = [one for one in find_passages(true, self.gap) if one.words >= self.words]
             if long:
                 found.setdefault(row, []).extend((message, one) for one in long)
         for row, passages in sorted(found.items()):
             yield self._finding(corpus, row, passages, works)
 
-    def _finding(self, corpus: Corpus, row: int, passages: list[tuple[int, Passage]], works: list[WorkText]) -> Finding:
+    def _finding(
+        self, corpus: AuditTable, row: int, passages: list[tuple[int, Passage]], works: list[ReferenceText]
+    ) -> Finding:
         _, main = max(passages, key=lambda one: (one[1].words, -one[1].text))
         work, start = works[main.text], main.runs[0].at
-        share = _covered(passages) / _words_of(corpus, row)
+        share = _covered_words(passages) / _row_words(corpus, row)
         item = work.item
         where = (
             f"{item.reference.name}{f':{item.line}' if item.line > 1 else ''} from character {work.character(start)} on"
@@ -93,23 +95,23 @@ class ProtectedWork:
             self,
             row,
             f"{how}{longest} are those of {where}; {share:.0%} of the row's words",
-            spans=spans_of(corpus, row, [(n, run) for n, one in passages for run in one.runs], kind="protected-text"),
+            spans=run_spans(corpus, row, [(n, run) for n, one in passages for run in one.runs], kind="protected-text"),
             similarity=round(share, 4),
-            severity="error" if share >= HALF else "warning",
+            severity="error" if share >= MOSTLY_COPIED_SHARE else "warning",
         )
 
-    def _alike(self, corpus: Corpus, works: list[WorkText]) -> Iterator[Finding]:
+    def _alike(self, corpus: AuditTable, works: list[ReferenceText]) -> Iterator[Finding]:
         """For every author, or source where none is named, the work whose style its rows come nearest to."""
         texts = pa.array([work.item.text for work in works], type=pa.large_string())
-        theirs = counts_by_text(texts, numpy.arange(len(works)), len(works))
+        theirs = function_word_counts(texts, numpy.arange(len(works)), len(works))
         large = [n for n, size in enumerate(theirs[1]) if size >= self.style_words]
-        if len(large) < FEWEST:
+        if len(large) < MIN_STYLE_WORKS:
             return
         names, files, counts, sizes = self._groups(corpus)
         own = [n for n, size in enumerate(sizes) if size >= self.style_words]
         if not own:
             return
-        distances = delta(
+        distances = burrows_delta(
             numpy.vstack([theirs[0][large], counts[own]]), numpy.concatenate([theirs[1][large], sizes[own]])
         )
         for place, group in enumerate(own, len(large)):
@@ -122,7 +124,7 @@ class ProtectedWork:
             place_of = Place(row_id="", file=files[group], line=0)
             yield Finding(rule=self.id, severity="info", action=self.default_action, place=place_of, reason=reason)
 
-    def _groups(self, corpus: Corpus) -> tuple[list[str], list[str], Frequencies, Frequencies]:
+    def _groups(self, corpus: AuditTable) -> tuple[list[str], list[str], Frequencies, Frequencies]:
         """Name and first file of each author or source, its function words and all its words, in what it answers."""
         table = corpus.split("train")
         name = compute.coalesce(table.column("author"), table.column("source"), table.column("file"))
@@ -133,14 +135,14 @@ class ProtectedWork:
         files = table.column("file").take(pa.array(first)).to_pylist()
         names = codes.dictionary.to_pylist()
         made, sizes = numpy.zeros((len(names), 0)), numpy.zeros(len(names))
-        for start in range(0, len(numbers), BATCH):
-            batch = texts.slice(start, BATCH).combine_chunks()
-            counts, more = counts_by_text(batch, numbers[start : start + BATCH], len(names))
+        for start in range(0, len(numbers), BATCH_ROWS):
+            batch = texts.slice(start, BATCH_ROWS).combine_chunks()
+            counts, more = function_word_counts(batch, numbers[start : start + BATCH_ROWS], len(names))
             made, sizes = counts if start == 0 else made + counts, sizes + more
         return names, files, made, sizes
 
 
-def _covered(passages: list[tuple[int, Passage]]) -> int:
+def _covered_words(passages: list[tuple[int, Passage]]) -> int:
     """Words of a row in its passages, each once."""
     total, ends = 0, dict.fromkeys((message for message, _ in passages), 0)
     for message, run in sorted(((m, run) for m, one in passages for run in one.runs), key=lambda one: one[1].place):
@@ -149,6 +151,6 @@ def _covered(passages: list[tuple[int, Passage]]) -> int:
     return total
 
 
-def _words_of(corpus: Corpus, row: int) -> int:
+def _row_words(corpus: AuditTable, row: int) -> int:
     first, after = (int(corpus.signals.first_parts[at]) for at in (row, row + 1))
-    return len(words_in(corpus.signals.parts.column("text").slice(first, after - first).combine_chunks()).numbers)
+    return len(hash_words(corpus.signals.parts.column("text").slice(first, after - first).combine_chunks()).numbers)

@@ -22,19 +22,19 @@ from pydantic import Field
 from scipy.stats import hypergeom
 
 from tunesmith.artifacts import Action, Finding, Place
-from tunesmith.audit.check import CHECKS, LAST
-from tunesmith.audit.checks.label_error import labelled, shown
-from tunesmith.audit.checks.toxicity import ToxicWords, row_masks
-from tunesmith.audit.corpus import Corpus
-from tunesmith.data.lexicons import IDENTITIES, refuses
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, FINAL_PHASE
+from tunesmith.audit.checks.label_error import labelled_rows, quote_label
+from tunesmith.audit.checks.toxicity import ToxicWords, group_masks
+from tunesmith.detect.lexicons import IDENTITIES, starts_with_refusal
 from tunesmith.stats.multiplicity import holm
 
 Marks: TypeAlias = NDArray[numpy.bool_]
-FIELDS: Final = ("gender", "religion", "age", "ethnicity")
+IDENTITY_FIELDS: Final = ("gender", "religion", "age", "ethnicity")
 """Fields whose groups are compared with each other; of the others one group goes unnamed where it is the rule."""
 
-FEW: Final = 50
-LABELS: Final = 1000
+MIN_FIELD_MENTIONS: Final = 50
+MAX_LABELS: Final = 1000
 """Labels that are looked at, the commonest first: rarer ones carry no evidence."""
 
 
@@ -49,11 +49,11 @@ class Refusals:
     kind: ClassVar[pa.DataType] = pa.bool_()
 
     def values(self, *columns: pa.Array) -> pa.Array:
-        return refuses(compute.fill_null(columns[0], ""))
+        return starts_with_refusal(compute.fill_null(columns[0], ""))
 
 
 @dataclass(frozen=True)
-class _Pair:
+class _GroupOutcome:
     """A group (its bit) and an outcome: rows with both, with the group, with the outcome; the first row with both."""
 
     group: int
@@ -79,7 +79,7 @@ class Representation:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "warn")
-    turn: ClassVar[int] = LAST
+    turn: ClassVar[int] = FINAL_PHASE
 
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     mentions: Annotated[int, Field(ge=5)] = 20
@@ -88,33 +88,33 @@ class Representation:
     task: str = "chat"
     labels_are: str = "single"
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
-        marked = _marked(corpus)
+    def examine(self, corpus: AuditTable) -> list[Finding]:
+        marked = _rows_with_marks(corpus)
         train = marked.filter(compute.equal(marked.column("split"), "train"))
         if not compute.any(compute.not_equal(train.column("mask"), 0)).as_py():
             return []
-        lines = labelled(train, self.task, self.labels_are)
+        lines = labelled_rows(train, self.task, self.labels_are)
         talk = train.filter(
             compute.invert(compute.is_in(train.column("row"), value_set=lines.column("row").combine_chunks()))
         )
-        pairs = [*self._pairs(lines, _by_label(lines)), *self._pairs(talk, _by_answer(talk))]
+        pairs = [*self._pairs(lines, _label_outcomes(lines)), *self._pairs(talk, _answer_outcomes(talk))]
         return [*self._fields(train), *self._associated(corpus, pairs)]
 
     def _fields(self, train: pa.Table) -> Iterator[Finding]:
         """One finding a field that is mostly one group's."""
         masks = train.column("mask").to_numpy()
-        for name in FIELDS:
+        for name in IDENTITY_FIELDS:
             bits = [bit for bit, identity in enumerate(IDENTITIES) if identity.id.startswith(f"{name}:")]
             counts = {IDENTITIES[bit].id.partition(":")[2]: int(((masks >> bit) & 1).sum()) for bit in bits}
             total, largest = sum(counts.values()), max(counts, key=lambda group: counts[group])
-            if total >= FEW and counts[largest] > self.most * total:
+            if total >= MIN_FIELD_MENTIONS and counts[largest] > self.most * total:
                 line = int(numpy.flatnonzero(masks & sum(1 << bit for bit in bits))[0])
                 listed = ", ".join(f"{group} {count}" for group, count in counts.items())
                 reason = f"{name}: {counts[largest] / total:.0%} of the mentions are of {largest} (rows: {listed})"
                 place = Place(row_id="", file=train.column("file")[line].as_py(), line=0)
                 yield Finding(rule=self.id, severity="info", action=self.default_action, place=place, reason=reason)
 
-    def _pairs(self, lines: pa.Table, outcomes: Mapping[str, Marks]) -> Iterator[_Pair]:
+    def _pairs(self, lines: pa.Table, outcomes: Mapping[str, Marks]) -> Iterator[_GroupOutcome]:
         """Every group with enough mentions against every outcome."""
         masks, rows = lines.column("mask").to_numpy(), lines.column("row").to_numpy()
         for group in range(len(IDENTITIES)):
@@ -124,9 +124,9 @@ class Representation:
             for outcome, marks in outcomes.items():
                 both = numpy.flatnonzero(named & marks)
                 first = int(rows[both[0]]) if len(both) else -1
-                yield _Pair(group, outcome, len(both), int(named.sum()), int(marks.sum()), len(rows), first)
+                yield _GroupOutcome(group, outcome, len(both), int(named.sum()), int(marks.sum()), len(rows), first)
 
-    def _associated(self, corpus: Corpus, pairs: list[_Pair]) -> Iterator[Finding]:
+    def _associated(self, corpus: AuditTable, pairs: list[_GroupOutcome]) -> Iterator[Finding]:
         if not pairs:
             return
         columns = numpy.array([(one.both - 1, one.rows, one.total, one.named) for one in pairs]).T
@@ -145,7 +145,7 @@ class Representation:
                 yield corpus.finding(self, one.first, reason, severity="info")
 
 
-def _marked(corpus: Corpus) -> pa.Table:
+def _rows_with_marks(corpus: AuditTable) -> pa.Table:
     """The rows with `mask` (groups mentioned), `refused` and `toxic` (words of the lexicon in an answer)."""
     parts, rows = corpus.parts, numpy.asarray(corpus.table.column("row"))
     toxic = numpy.zeros(int(rows.max(initial=-1)) + 1, dtype=bool)
@@ -153,18 +153,18 @@ def _marked(corpus: Corpus) -> pa.Table:
     answers = numpy.asarray(compute.fill_null(compute.equal(parts.column("role"), "assistant"), False))
     toxic[numpy.asarray(parts.column("row"))[hits & answers]] = True
     table = corpus.table.select(["row", "split", "file", "label", "completion"])
-    table = table.append_column("mask", pa.array(row_masks(corpus))).append_column("toxic", pa.array(toxic[rows]))
+    table = table.append_column("mask", pa.array(group_masks(corpus))).append_column("toxic", pa.array(toxic[rows]))
     return table.append_column("refused", corpus.values(Refusals()))
 
 
-def _by_label(lines: pa.Table) -> dict[str, Marks]:
+def _label_outcomes(lines: pa.Table) -> dict[str, Marks]:
     coded = lines.column("label").combine_chunks().dictionary_encode()
     codes, labels = numpy.asarray(coded.indices), coded.dictionary.to_pylist()
     counts = numpy.bincount(codes, minlength=len(labels))
-    common = sorted(range(len(labels)), key=lambda code: (-counts[code], labels[code]))[:LABELS]
-    return {f"the label {shown(labels[code])}": codes == code for code in common} if len(labels) > 1 else {}
+    common = sorted(range(len(labels)), key=lambda code: (-counts[code], labels[code]))[:MAX_LABELS]
+    return {f"the label {quote_label(labels[code])}": codes == code for code in common} if len(labels) > 1 else {}
 
 
-def _by_answer(talk: pa.Table) -> dict[str, Marks]:
+def _answer_outcomes(talk: pa.Table) -> dict[str, Marks]:
     names = {"answers that refuse": "refused", "answers with toxic words": "toxic"}
     return {name: numpy.asarray(talk.column(column)).astype(bool) for name, column in names.items()}

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tunesmith.artifacts import Action, Finding, Place
-from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, ROW_PHASE
 
 
 @CHECKS.register
@@ -30,9 +30,9 @@ class Schema:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "block"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop")
-    turn: ClassVar[int] = ROWS
+    turn: ClassVar[int] = ROW_PHASE
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         misfits = corpus.signals.misfits
         said = [self._finding(one.file, one.line, one.said) for one in misfits.kept]
         rest = [

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tunesmith.artifacts import Action, Finding
-from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.corpus import Corpus
-from tunesmith.audit.spotted import spotted
-from tunesmith.data.patterns import SECRETS
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, ROW_PHASE
+from tunesmith.audit.pattern_findings import pattern_findings
+from tunesmith.detect.patterns import SECRETS
 
 
 @CHECKS.register
@@ -28,9 +28,9 @@ class Secrets:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "redact"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "redact", "warn")
-    turn: ClassVar[int] = ROWS
+    turn: ClassVar[int] = ROW_PHASE
 
     exempt: tuple[str, ...] = ()
 
-    def examine(self, corpus: Corpus) -> Iterator[Finding]:
-        return spotted(self, corpus, SECRETS, exempt=self.exempt)
+    def examine(self, corpus: AuditTable) -> Iterator[Finding]:
+        return pattern_findings(self, corpus, SECRETS, exempt=self.exempt)

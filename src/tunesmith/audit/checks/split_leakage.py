@@ -21,12 +21,19 @@ from pyarrow import compute
 from pydantic import Field
 
 from tunesmith.artifacts import Action, Finding
-from tunesmith.audit.check import CHECKS, SPLITS
-from tunesmith.audit.corpus import Corpus
-from tunesmith.audit.runs import SharedPromptRuns, runs_from
-from tunesmith.data.kgrams import index_of
-from tunesmith.data.similar import Answers, ColumnTexts, Likeness, Marks, Numbers, pairs_across
-from tunesmith.tables import Triples
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, SPLIT_PHASE
+from tunesmith.audit.shared_ngrams import SharedPromptRuns, decode_runs
+from tunesmith.tables import WordTriples
+from tunesmith.text.near_duplicates import (
+    BoolArray,
+    ColumnTexts,
+    Int64Array,
+    PairSimilarity,
+    SimilarityCache,
+    candidate_pairs_across,
+)
+from tunesmith.text.ngram_index import build_index
 
 
 @CHECKS.register
@@ -38,13 +45,13 @@ class SplitLeakage:
     version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "drop"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = SPLITS
+    turn: ClassVar[int] = SPLIT_PHASE
 
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
     words: Annotated[int, Field(ge=5)] = 13
     common_share: Annotated[float, Field(ge=0, le=1)] = 0.01
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         if corpus.split("test").num_rows == 0:
             return []
         findings: dict[int, Finding] = {}
@@ -58,14 +65,14 @@ class SplitLeakage:
             findings.setdefault(row, corpus.finding(self, row, reason, other=other))
         return list(findings.values())
 
-    def _near(self, corpus: Corpus) -> Iterator[tuple[int, int, float]]:
+    def _near(self, corpus: AuditTable) -> Iterator[tuple[int, int, float]]:
         """(row, most similar held-out row, similarity) for rows at or above the threshold; equal prompts share every key."""
         train, test = corpus.split("train"), corpus.split("test")
         normals, prompts = (corpus.signals.table.column(name) for name in ("normal", "prompt"))
-        likeness = Likeness(ColumnTexts(normals), (), self.threshold, prompts=ColumnTexts(prompts))
-        answers = Answers(partial(_are_alike, column=Triples.of(normals), likeness=likeness))
+        likeness = PairSimilarity(ColumnTexts(normals), (), self.threshold, prompts=ColumnTexts(prompts))
+        answers = SimilarityCache(partial(_similar_pairs, column=WordTriples.of(normals), likeness=likeness))
         best: dict[int, tuple[float, int]] = {}
-        for rows, others in pairs_across(corpus.bands(train), corpus.bands(test), threshold=self.threshold):
+        for rows, others in candidate_pairs_across(corpus.bands(train), corpus.bands(test), threshold=self.threshold):
             found = answers.of(rows, others)
             answers.settle()
             for row, other in zip(rows[found].tolist(), others[found].tolist(), strict=True):
@@ -73,12 +80,12 @@ class SplitLeakage:
         for row, (similarity, other) in sorted(best.items()):
             yield row, -other, similarity
 
-    def _runs(self, corpus: Corpus) -> Iterator[tuple[int, int, int]]:
+    def _runs(self, corpus: AuditTable) -> Iterator[tuple[int, int, int]]:
         """(row, held-out row, words) of the longest shared run of each row that has one."""
         test = corpus.split("test")
         texts, rows = test.column("normal").combine_chunks(), test.column("row").to_pylist()
         digest = hashlib.sha256("\n".join(texts.to_pylist()).encode()).hexdigest()
-        index = index_of(
+        index = build_index(
             texts, self.words, digest=f"{digest} common={self.common_share}", common_share=self.common_share
         )
         values = corpus.values(SharedPromptRuns((index,)))
@@ -87,11 +94,11 @@ class SplitLeakage:
         )
         found = pa.table({"row": corpus.table.column("row"), "runs": values}).filter(shared)
         for row, value in zip(found.column("row").to_pylist(), found.column("runs").to_pylist(), strict=True):
-            run = min(runs_from(value), key=lambda run: (-run.words, run.text))
+            run = min(decode_runs(value), key=lambda run: (-run.words, run.text))
             yield row, rows[run.text], run.words
 
 
-def _are_alike(rows: Numbers, others: Numbers, column: Triples, likeness: Likeness) -> Marks:
+def _similar_pairs(rows: Int64Array, others: Int64Array, column: WordTriples, likeness: PairSimilarity) -> BoolArray:
     """Which pairs are alike; few are compared word by word that are not."""
     near = column.may_share(rows, others, likeness.threshold)
     pairs = zip(rows[near].tolist(), others[near].tolist(), strict=True)

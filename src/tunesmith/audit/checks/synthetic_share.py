@@ -18,10 +18,10 @@ from pyarrow import compute
 from pydantic import Field
 
 from tunesmith.artifacts import Action, Finding, Place, Severity
-from tunesmith.audit.check import CHECKS, LAST
-from tunesmith.audit.corpus import Corpus
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, FINAL_PHASE
 
-TELL_TALES: Final = (
+CHAT_MODEL_PHRASES: Final = (
     r"(?i)\b(?:as an? (?:ai|artificial intelligence)(?: language)?(?: model| assistant)?,? i|"
     r"i am an? (?:ai|large)? ?language model|"
     r"i'm an? (?:ai|large)? ?language model|(?:as of )?my (?:last |knowledge )(?:knowledge )?(?:update|cut-?off)|"
@@ -30,7 +30,7 @@ TELL_TALES: Final = (
 
 
 @dataclass(frozen=True)
-class TellTale:
+class ChatModelPhrases:
     """Whether a completion has the turns of phrase of a chat model."""
 
     id: ClassVar[str] = "tell-tale"
@@ -40,7 +40,7 @@ class TellTale:
     kind: ClassVar[pa.DataType] = pa.bool_()
 
     def values(self, *columns: pa.Array) -> pa.Array:
-        return compute.match_substring_regex(compute.fill_null(columns[0], ""), TELL_TALES)
+        return compute.match_substring_regex(compute.fill_null(columns[0], ""), CHAT_MODEL_PHRASES)
 
 
 @CHECKS.register
@@ -52,16 +52,16 @@ class SyntheticShare:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "warn")
-    turn: ClassVar[int] = LAST
+    turn: ClassVar[int] = FINAL_PHASE
 
     most: Annotated[float, Field(ge=0, lt=1)] = 0.5
     hints: Annotated[int, Field(ge=1)] = 3
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         table = corpus.table
         classed = compute.fill_null(compute.equal(table.column("source_class"), "synthetic"), False)
         named = compute.fill_null(compute.greater(compute.utf8_length(table.column("generator")), 0), False)
-        hinted = compute.and_(corpus.values(TellTale()), compute.invert(compute.or_(classed, named)))
+        hinted = compute.and_(corpus.values(ChatModelPhrases()), compute.invert(compute.or_(classed, named)))
         counted = pa.table(
             {
                 "file": table.column("file"),

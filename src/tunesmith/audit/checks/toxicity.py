@@ -28,17 +28,17 @@ from pydantic import Field
 from scipy.stats import fisher_exact
 
 from tunesmith.artifacts import Action, Finding, Place, Severity, Span
-from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.corpus import Corpus
-from tunesmith.data.lexicons import ENTRIES, IDENTITIES, found, gate, mentions
-from tunesmith.data.lexicons.classifier import Classifier, local_classifier
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, ROW_PHASE
+from tunesmith.detect.lexicons import IDENTITIES, TOXIC_ENTRIES, find_toxic_terms, mentioned_identities, toxic_gate
+from tunesmith.detect.lexicons.classifier import ToxicityClassifier, load_local_classifier
 from tunesmith.stats.interval import Interval
 from tunesmith.stats.multiplicity import holm
 from tunesmith.stats.wilson import wilson
 
 Masks: TypeAlias = NDArray[numpy.int64]
 Marks: TypeAlias = NDArray[numpy.bool_]
-LEARNED: Final = ("assistant", None)
+TRAINED_ROLES: Final = ("assistant", None)
 """Roles whose text the model learns to say; None is a text without turns."""
 
 
@@ -57,10 +57,10 @@ class ToxicWords:
 
     def values(self, *columns: pa.Array) -> pa.Array:
         texts = columns[0]
-        lines = numpy.flatnonzero(numpy.asarray(compute.match_substring_regex(texts, gate())))
+        lines = numpy.flatnonzero(numpy.asarray(compute.match_substring_regex(texts, toxic_gate())))
         read: list[str | None] = [None] * len(texts)
         for line in lines.tolist():
-            hits = found(texts[line].as_py())
+            hits = find_toxic_terms(texts[line].as_py())
             read[line] = " ".join(f"{start} {end} {entry}" for start, end, entry in hits) or None
         return pa.array(read, type=self.kind)
 
@@ -76,7 +76,7 @@ class Mentions:
     kind: ClassVar[pa.DataType] = pa.int64()
 
     def values(self, *columns: pa.Array) -> pa.Array:
-        return mentions(columns[0])
+        return mentioned_identities(columns[0])
 
 
 @CHECKS.register
@@ -91,7 +91,7 @@ class Toxicity:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = ROWS
+    turn: ClassVar[int] = ROW_PHASE
 
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     mentions: Annotated[int, Field(ge=5)] = 20
@@ -101,13 +101,13 @@ class Toxicity:
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     roots: tuple[Path, ...] = field(default=(), repr=False)
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         spans, scores = self._spans(corpus), self._scores(corpus)
         flagged = sorted({*spans, *scores})
         rows = [self._row(corpus, row, spans.get(row, []), scores.get(row)) for row in flagged]
         return [*rows, *self._report(corpus, flagged)]
 
-    def _spans(self, corpus: Corpus) -> dict[int, list[tuple[Severity, Span]]]:
+    def _spans(self, corpus: AuditTable) -> dict[int, list[tuple[Severity, Span]]]:
         """Hits by row, each with how grave it is where it stands."""
         hits = corpus.values(ToxicWords())
         lines = pa.array(numpy.flatnonzero(numpy.asarray(hits.is_valid())), type=pa.int64())
@@ -115,25 +115,27 @@ class Toxicity:
         spans: dict[int, list[tuple[Severity, Span]]] = {}
         for part, numbers in zip(some, hits.take(lines).to_pylist(), strict=True):
             for start, end, entry in zip(*[map(int, numbers.split())] * 3, strict=True):
-                severity: Severity = ENTRIES[entry].severity if part["role"] in LEARNED else "warning"
-                span = Span(message=part["message"], start=start, end=end, kind=ENTRIES[entry].kind)
+                severity: Severity = TOXIC_ENTRIES[entry].severity if part["role"] in TRAINED_ROLES else "warning"
+                span = Span(message=part["message"], start=start, end=end, kind=TOXIC_ENTRIES[entry].kind)
                 spans.setdefault(part["row"], []).append((severity, span))
         return spans
 
-    def _scores(self, corpus: Corpus) -> dict[int, float]:
+    def _scores(self, corpus: AuditTable) -> dict[int, float]:
         """The classifier's highest score by row, for rows at or above the threshold; none without a model."""
         if self.model is None:
             return {}
-        folder = _found_below(self.roots or (Path(),), self.model)
-        classifier = local_classifier(str(folder), sha256=self.sha256, labels=self.labels)
+        folder = _resolve_model(self.roots or (Path(),), self.model)
+        classifier = load_local_classifier(str(folder), sha256=self.sha256, labels=self.labels)
         parts = corpus.parts.filter(compute.fill_null(compute.not_equal(corpus.parts.column("role"), "system"), True))
         scores: dict[int, float] = {}
-        for row, score in zip(parts.column("row").to_pylist(), _read(classifier, parts.column("text")), strict=True):
+        for row, score in zip(
+            parts.column("row").to_pylist(), _classifier_scores(classifier, parts.column("text")), strict=True
+        ):
             if score >= self.threshold:
                 scores[row] = max(score, scores.get(row, 0.0))
         return scores
 
-    def _row(self, corpus: Corpus, row: int, hits: list[tuple[Severity, Span]], score: float | None) -> Finding:
+    def _row(self, corpus: AuditTable, row: int, hits: list[tuple[Severity, Span]], score: float | None) -> Finding:
         counts = Counter(span.kind for _, span in hits)
         reasons = [f"{kind.replace(':', ' against ')} ({count})" for kind, count in sorted(counts.items())]
         reasons += [] if score is None else [f"the classifier says {score:.2f}"]
@@ -142,9 +144,9 @@ class Toxicity:
         reason = f"to be judged by a person, not a verdict: {', '.join(reasons)}"
         return corpus.finding(self, row, reason, severity=severity, spans=spans)
 
-    def _report(self, corpus: Corpus, flagged: Sequence[int]) -> Iterator[Finding]:
+    def _report(self, corpus: AuditTable, flagged: Sequence[int]) -> Iterator[Finding]:
         """One finding a file and group whose rows are flagged at another rate than rows that mention no group."""
-        masks = row_masks(corpus)
+        masks = group_masks(corpus)
         toxic = numpy.isin(numpy.asarray(corpus.table.column("row")), numpy.array(flagged, dtype=numpy.int64))
         files = corpus.table.column("file").combine_chunks().dictionary_encode()
         codes = numpy.asarray(files.indices)
@@ -169,12 +171,14 @@ class Toxicity:
             for identity, lines in zip(IDENTITIES, named, strict=True)
         ]
         counted = [one for one in counted if min(one[1][1], base[1]) >= self.mentions]
-        for (group, counts), p in zip(counted, holm([_fisher(counts, base) for _, counts in counted]), strict=True):
+        for (group, counts), p in zip(
+            counted, holm([_fisher_p_value(counts, base) for _, counts in counted]), strict=True
+        ):
             if p < 1 - self.level:
-                yield group, _set_apart(counts, base, self.level)
+                yield group, _compare_rates(counts, base, self.level)
 
 
-def row_masks(corpus: Corpus) -> Masks:
+def group_masks(corpus: AuditTable) -> Masks:
     """For each line of the table the groups of people that its messages mention; system turns are not read."""
     rows, parts = numpy.asarray(corpus.table.column("row")), corpus.parts
     said = numpy.asarray(compute.fill_null(compute.not_equal(parts.column("role"), "system"), True))
@@ -184,29 +188,29 @@ def row_masks(corpus: Corpus) -> Masks:
     return found
 
 
-def _found_below(roots: Sequence[Path], path: str) -> Path:
+def _resolve_model(roots: Sequence[Path], path: str) -> Path:
     """The path below the first root where it leads to something, else below the last."""
     return next((root / path for root in roots if (root / path).exists()), roots[-1] / path)
 
 
-def _read(classifier: Classifier, texts: pa.ChunkedArray, batch: int = 32) -> Iterable[float]:
+def _classifier_scores(classifier: ToxicityClassifier, texts: pa.ChunkedArray, batch: int = 32) -> Iterable[float]:
     for start in range(0, len(texts), batch):
         yield from classifier.scores(texts.slice(start, batch).to_pylist())
 
 
-def _fisher(one: tuple[int, int], other: tuple[int, int]) -> float:
+def _fisher_p_value(one: tuple[int, int], other: tuple[int, int]) -> float:
     table = [[one[0], one[1] - one[0]], [other[0], other[1] - other[0]]]
     return min(1.0, float(fisher_exact(table).pvalue))
 
 
-def _set_apart(one: tuple[int, int], base: tuple[int, int], level: float) -> str:
+def _compare_rates(one: tuple[int, int], base: tuple[int, int], level: float) -> str:
     """Both rates with their intervals, and the ratio of the two."""
     ratio = "" if base[0] == 0 else f"{one[0] / one[1] / (base[0] / base[1]):.1f} times as often as"
     ratio = ratio or "while none is of"
-    return f"{_rate(one, level)}, {ratio} those that mention no group, {_rate(base, level)}"
+    return f"{_rate_with_interval(one, level)}, {ratio} those that mention no group, {_rate_with_interval(base, level)}"
 
 
-def _rate(counts: tuple[int, int], level: float) -> str:
+def _rate_with_interval(counts: tuple[int, int], level: float) -> str:
     made = wilson(*counts, level=level)
     shown = f" [{made.low:.1%}, {made.high:.1%}]" if isinstance(made, Interval) else ""
     return f"{counts[0]} of {counts[1]}{shown}"

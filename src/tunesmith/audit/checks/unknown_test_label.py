@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tunesmith.artifacts import Action, Finding
-from tunesmith.audit.check import CHECKS, LAST
-from tunesmith.audit.corpus import Corpus
-from tunesmith.data.patterns import PERSONAL, SECRETS, mask
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, FINAL_PHASE
+from tunesmith.detect.patterns import PERSONAL, SECRETS, mask_hits
 
 
 @CHECKS.register
@@ -27,12 +27,12 @@ class UnknownTestLabel:
     version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "block"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = LAST
+    turn: ClassVar[int] = FINAL_PHASE
 
     task: str = "chat"
     labels_are: str = "single"
 
-    def examine(self, corpus: Corpus) -> list[Finding]:
+    def examine(self, corpus: AuditTable) -> list[Finding]:
         if self.task != "classify" or self.labels_are == "score":
             return []
         train = corpus.split("train").column("completion").to_pylist()
@@ -51,4 +51,4 @@ class UnknownTestLabel:
         return [label for label in (said or "").split(", ") if label]
 
     def _shown(self, label: str | None) -> str:
-        return repr(mask(label or "", (*PERSONAL, *SECRETS))[:60])
+        return repr(mask_hits(label or "", (*PERSONAL, *SECRETS))[:60])

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tunesmith.artifacts import Action, Finding
-from tunesmith.audit.check import CHECKS, ROWS
-from tunesmith.audit.corpus import Corpus
-from tunesmith.data.licenses import refusal
+from tunesmith.audit.audit_table import AuditTable
+from tunesmith.audit.check import CHECKS, ROW_PHASE
+from tunesmith.data.licenses import license_refusal
 
 
 @CHECKS.register
@@ -26,13 +26,15 @@ class UnlicensedSource:
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "drop"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = ROWS
+    turn: ClassVar[int] = ROW_PHASE
 
     allowed_licenses: tuple[str, ...] = ()
 
-    def examine(self, corpus: Corpus) -> Iterator[Finding]:
+    def examine(self, corpus: AuditTable) -> Iterator[Finding]:
         licenses = corpus.table.column("license")
-        reasons = {license: refusal(license, self.allowed_licenses) for license in licenses.unique().to_pylist()}
+        reasons = {
+            license: license_refusal(license, self.allowed_licenses) for license in licenses.unique().to_pylist()
+        }
         if all(reason is None for reason in reasons.values()):
             return
         for batch in corpus.table.select(["row", "license"]).to_batches():

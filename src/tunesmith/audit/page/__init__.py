@@ -1,7 +1,7 @@
 """The audit as a page, and the examples that it shows."""
 
-from tunesmith.audit.page.pieces import Piece
+from tunesmith.audit.page.finding_examples import FindingExample, ShownMessage, finding_examples
+from tunesmith.audit.page.highlights import Highlight
 from tunesmith.audit.page.render import report_page
-from tunesmith.audit.page.samples import Sample, Turn, samples
 
-__all__ = ["Piece", "Sample", "Turn", "report_page", "samples"]
+__all__ = ["Highlight", "FindingExample", "ShownMessage", "report_page", "finding_examples"]

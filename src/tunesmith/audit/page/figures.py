@@ -4,39 +4,39 @@ from collections.abc import Mapping
 from typing import Final
 
 from tunesmith.artifacts import AuditReport, Lengths, Profile, SplitProfile
-from tunesmith.pages import Bar, Column, Figure, bars, columns
+from tunesmith.pages import ChartBar, Figure, HistogramColumn, bar_chart, histogram_chart
 
-LISTED: Final = 12
+MAX_BARS: Final = 12
 """Bars of a chart at most; the rest is one bar more, and the table below has all that the report has."""
 OTHERS: Final = "all others"
 NOT_STATED: Final = "not stated"
 UNSURE: Final = "cannot be said"
 
 
-def looks(report: AuditReport) -> tuple[Figure, ...]:
+def row_charts(report: AuditReport) -> tuple[Figure, ...]:
     """What the training rows look like: lengths, languages, copies, sources, licences, labels, as far as each is known."""
     profile, train = report.profile, report.profile.train
     found = (
-        _lengths("Length of prompts", train.prompts),
-        None if train.labels else _lengths("Length of answers", train.completions),
-        _languages(train),
-        _clusters(profile),
-        _sources(report, train),
-        _stated("Licences", "Training rows by licence, as stated.", train.licenses, train, name="Licence"),
-        _bars("Labels", "Training rows by label, most first.", train.labels, name="Label"),
+        _length_chart("Length of prompts", train.prompts),
+        None if train.labels else _length_chart("Length of answers", train.completions),
+        _language_chart(train),
+        _cluster_chart(profile),
+        _source_chart(report, train),
+        _rights_chart("Licences", "Training rows by licence, as stated.", train.licenses, train, name="Licence"),
+        _bar_chart("Labels", "Training rows by label, most first.", train.labels, name="Label"),
     )
     return tuple(figure for figure in found if figure is not None)
 
 
-def _lengths(title: str, lengths: Lengths | None) -> Figure | None:
+def _length_chart(title: str, lengths: Lengths | None) -> Figure | None:
     if lengths is None or not lengths.bins:
         return None
-    items = [Column(bin.low, bin.high, bin.count) for bin in lengths.bins]
+    items = [HistogramColumn(bin.low, bin.high, bin.count) for bin in lengths.bins]
     told = f"in characters: from {lengths.least:,} to {lengths.most:,}, half are at most {lengths.median:,}"
     return Figure(
         title,
         f"Characters, from {lengths.least:,} to {lengths.most:,}; 95 of 100 have at most {lengths.p95:,}.",
-        columns(
+        histogram_chart(
             items,
             label=f"Histogram of the {title.lower()} {told}",
             marked=(lengths.median, f"half up to {lengths.median:,}"),
@@ -46,33 +46,35 @@ def _lengths(title: str, lengths: Lengths | None) -> Figure | None:
     )
 
 
-def _languages(train: SplitProfile) -> Figure | None:
+def _language_chart(train: SplitProfile) -> Figure | None:
     """By BCP 47 tag; where the language cannot be said (`und`) is last."""
     unsure = train.languages.get("und", 0)
     known = {tag: count for tag, count in train.languages.items() if tag != "und"}
     reading = "Training rows by the language of the prompt, at first sight."
-    return _bars("Languages", reading, {**known, **({UNSURE: unsure} if unsure else {})}, name="Language")
+    return _bar_chart("Languages", reading, {**known, **({UNSURE: unsure} if unsure else {})}, name="Language")
 
 
-def _clusters(profile: Profile) -> Figure | None:
+def _cluster_chart(profile: Profile) -> Figure | None:
     counts = {f"{size:,} rows alike": groups for size, groups in sorted(profile.clusters.items())}
     reading = "Groups of training rows that say the same or almost the same."
-    return _bars("Groups of duplicates", reading, counts, name="Size of the group", what="Groups", ordered=True)
+    return _bar_chart("Groups of duplicates", reading, counts, name="Size of the group", what="Groups", ordered=True)
 
 
-def _sources(report: AuditReport, train: SplitProfile) -> Figure | None:
+def _source_chart(report: AuditReport, train: SplitProfile) -> Figure | None:
     if train.sources:
-        return _stated("Sources", "Training rows by source, as stated.", train.sources, train, name="Source")
+        return _rights_chart("Sources", "Training rows by source, as stated.", train.sources, train, name="Source")
     files = {source.path: source.rows for source in report.sources if source.split == "train"}
-    return _bars("Files", "Training rows by file.", files, name="File") if len(files) > 1 else None
+    return _bar_chart("Files", "Training rows by file.", files, name="File") if len(files) > 1 else None
 
 
-def _stated(title: str, reading: str, counts: Mapping[str, int], train: SplitProfile, *, name: str) -> Figure | None:
+def _rights_chart(
+    title: str, reading: str, counts: Mapping[str, int], train: SplitProfile, *, name: str
+) -> Figure | None:
     missing = train.rows - sum(counts.values())
-    return _bars(title, reading, {**counts, **({NOT_STATED: missing} if missing > 0 else {})}, name=name)
+    return _bar_chart(title, reading, {**counts, **({NOT_STATED: missing} if missing > 0 else {})}, name=name)
 
 
-def _bars(
+def _bar_chart(
     title: str, reading: str, counts: Mapping[str, int], *, name: str, what: str = "Rows", ordered: bool = False
 ) -> Figure | None:
     """The most frequent values as bars, the rest as one; None when there is nothing to count. `ordered` keeps their order."""
@@ -81,13 +83,13 @@ def _bars(
         return None
     if not ordered:
         named.sort(key=lambda pair: (-pair[1], pair[0]))
-    first, rest = named[:LISTED], sum(count for _, count in named[LISTED:]) + counts.get("", 0)
+    first, rest = named[:MAX_BARS], sum(count for _, count in named[MAX_BARS:]) + counts.get("", 0)
     drawn = [*first, *([(OTHERS, rest)] if rest else [])]
     told = "; ".join(f"{value} {count:,}" for value, count in drawn)
     listed = [*named, *([(OTHERS, counts[""])] if counts.get("") else [])]
-    chart = bars(
+    chart = bar_chart(
         [
-            Bar(_short(value), count, f"{count:,}", strong=value not in (OTHERS, NOT_STATED, UNSURE))
+            ChartBar(_shorten(value), count, f"{count:,}", strong=value not in (OTHERS, NOT_STATED, UNSURE))
             for value, count in drawn
         ],
         top=max(count for _, count in drawn),
@@ -100,6 +102,6 @@ def _range(low: int, high: int) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-def _short(value: str, length: int = 38) -> str:
+def _shorten(value: str, length: int = 38) -> str:
     """A name that fits beside its number; of a long one the middle goes."""
     return value if len(value) <= length else f"{value[: length // 2]}…{value[-(length // 2 - 1) :]}"

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Final
 
 from tunesmith.artifacts import AuditReport
-from tunesmith.audit.page import figures, story
-from tunesmith.audit.page.samples import samples
-from tunesmith.pages import environment, style
+from tunesmith.audit.page import figures, summary
+from tunesmith.audit.page.finding_examples import finding_examples
+from tunesmith.pages import page_style, template_environment
 from tunesmith.store import Store
 
 _HERE: Final = Path(__file__).parent
-EXAMPLES: Final = 4
+EXAMPLES_PER_RULE: Final = 4
 """Examples of each rule."""
 
 
@@ -20,18 +20,18 @@ def report_page(report: AuditReport, store: Store, *, name: str, quarantine: str
     `quarantine` names the file beside the page with the rows that were taken out, where one was written. The page shows
     texts of rows, so it is for those who may read them; personal data and secrets are masked in it.
     """
-    rules = story.rules(report, samples(report, store, each=EXAMPLES))
+    rules = summary.rule_summaries(report, finding_examples(report, store, each=EXAMPLES_PER_RULE))
     values = {
         "name": name,
         "report": report,
-        "headline": story.headline(report),
-        "tiles": story.tiles(report),
+        "headline": summary.headline(report),
+        "tiles": summary.tiles(report),
         "rules": rules,
-        "ran": story.ran(report),
-        "off": story.off(report),
+        "ran": summary.checks_that_ran(report),
+        "off": summary.checks_switched_off(report),
         "quarantine": quarantine,
-        "looks": figures.looks(report),
-        "style": style(_HERE / "audit.css"),
-        "counted": story.counted,
+        "looks": figures.row_charts(report),
+        "style": page_style(_HERE / "audit.css"),
+        "counted": summary.count_phrase,
     }
-    return environment(_HERE).get_template("audit.html.j2").render(values)
+    return template_environment(_HERE).get_template("audit.html.j2").render(values)

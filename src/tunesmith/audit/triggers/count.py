@@ -14,45 +14,45 @@ import numpy
 import numpy.typing as npt
 from scipy.special import chdtrc, chdtri
 
-from tunesmith.audit.triggers.prompts import LONGEST, MIX, Grams, Prompts
-from tunesmith.data.ngrams import Numbers, Places
+from tunesmith.audit.triggers.prompts import HASH_MULTIPLIERS, MAX_TRIGGER_TOKENS, PromptTokens, TokenRuns
+from tunesmith.text.ngrams import Int64Array, UInt64Array
 
 SIEVE_BITS: Final = 25
-SEEN_BITS: Final = 20
+SEEN_KEYS_BITS: Final = 20
 """Places of the sieve of pairs, and of the keys that were seen."""
-HELD: Final = 32
+MAX_PENDING_BATCHES: Final = 32
 """Turns whose runs are put together at once."""
 Counts = npt.NDArray[numpy.float64]
 
 
 @dataclass(frozen=True)
-class Candidate:
+class TriggerCandidate:
     """A run of `size` tokens: all rows that have it with its first place in each, and those answered with its opening."""
 
     number: int
     size: int
     opening: int
-    rows: Places
-    places: Places
+    rows: Int64Array
+    places: Int64Array
     alike: npt.NDArray[numpy.bool_]
     ratio: float
     p_value: float
 
 
 @dataclass(frozen=True)
-class Answers:
+class RowOpenings:
     """The opening of each row (a number from 0), how many rows have each, and the stratum of each row."""
 
-    openings: Places
-    sizes: Places
-    strata: Places
+    openings: Int64Array
+    sizes: Int64Array
+    strata: Int64Array
 
     @property
     def rows(self) -> int:
         return len(self.openings)
 
 
-def ratio(both: Counts, run: Counts, opening: Counts, *, rows: Counts) -> Counts:
+def log_likelihood_ratio(both: Counts, run: Counts, opening: Counts, *, rows: Counts) -> Counts:
     """Dunning's log-likelihood ratio (-2 log lambda) of the two-by-two table of each place; 0 where they do not attract.
 
     `both` of `rows` have the run and the opening, `run` and `opening` have each.
@@ -66,134 +66,138 @@ def ratio(both: Counts, run: Counts, opening: Counts, *, rows: Counts) -> Counts
     return numpy.where(both * rows > run * opening, 2 * total, 0.0)
 
 
-def candidates(prompts: Prompts, answers: Answers, *, least: int, purity: float, level: float) -> list[Candidate]:
+def find_candidates(
+    prompts: PromptTokens, answers: RowOpenings, *, least: int, purity: float, level: float
+) -> list[TriggerCandidate]:
     """Runs with at least `least` rows of one opening, these at least `purity` of all rows that have the run.
 
     The ratio is summed over strata (sources), and significant at `level` after Bonferroni's correction for every pair of run
     and opening that was seen. Sorted by ratio, highest first.
     """
-    needed = _needed(answers, least, level)
+    needed = _min_rows(answers, least, level)
     chosen = (answers.sizes >= needed)[answers.openings]
     if not chosen.any():
         return []
-    sieve, pairs = _sieve(prompts, answers, chosen)
-    passed = _passing(prompts, answers, chosen, sieve=sieve, needed=needed)
-    kept, run, both = _exact(prompts, answers, passed=passed, purity=purity)
+    sieve, pairs = _fill_sieve(prompts, answers, chosen)
+    passed = _sieve_runs(prompts, answers, chosen, sieve=sieve, needed=needed)
+    kept, run, both = _count_exactly(prompts, answers, passed=passed, purity=purity)
     numbers, sizes, openings = passed.numbers[kept], passed.sizes[kept], passed.openings[kept]
     whole = numpy.full(len(run), float(answers.rows))
-    ratios = ratio(both, run, answers.sizes[openings].astype(float), rows=whole)
+    ratios = log_likelihood_ratio(both, run, answers.sizes[openings].astype(float), rows=whole)
     good = (both >= needed[openings]) & (both >= purity * run) & (ratios >= chdtri(1, min(1.0, level / pairs)))
-    found = _located(prompts, answers, numbers[good], sizes[good], openings[good])
+    found = _locate_runs(prompts, answers, numbers[good], sizes[good], openings[good])
     strata = _Strata(answers)
     judged = [strata.judged(one, pairs) for one in found]
     true = [one for one in judged if one.p_value <= level]
     return sorted(true, key=lambda one: (-one.ratio, -one.size, one.number))
 
 
-def _needed(answers: Answers, least: int, level: float) -> Places:
+def _min_rows(answers: RowOpenings, least: int, level: float) -> Int64Array:
     """For each opening how many rows of a run must have it before the ratio can be significant.
 
     All k rows of a run under an opening of share q give a ratio of no more than 2k ln(1/q) + 2k.
     """
     share = answers.sizes / answers.rows
     bound = chdtri(1, level / max(answers.rows, 1)) / (2 + 2 * numpy.log(1 / share))
-    made: Places = numpy.maximum(least, numpy.ceil(bound)).astype(numpy.int64)
+    made: Int64Array = numpy.maximum(least, numpy.ceil(bound)).astype(numpy.int64)
     return made
 
 
-def _sieve(
-    prompts: Prompts, answers: Answers, chosen: npt.NDArray[numpy.bool_]
+def _fill_sieve(
+    prompts: PromptTokens, answers: RowOpenings, chosen: npt.NDArray[numpy.bool_]
 ) -> tuple[npt.NDArray[numpy.uint32], int]:
     # written at once, in large pages: touched here and there for the first time, it would take as long again to come by
     sieve, pairs = numpy.full(1 << SIEVE_BITS, 0, dtype=numpy.uint32), 0
     for grams in prompts.grams(chosen):
-        numpy.add.at(sieve, _slots(grams.numbers, answers.openings[grams.rows]), numpy.uint32(1))
+        numpy.add.at(sieve, _sieve_slots(grams.numbers, answers.openings[grams.rows]), numpy.uint32(1))
         pairs += len(grams.numbers)
     return sieve, pairs
 
 
-def _slots(numbers: Numbers, openings: Places) -> Places:
-    return (_mixed(numbers, openings) >> numpy.uint64(64 - SIEVE_BITS)).astype(numpy.int64)
+def _sieve_slots(numbers: UInt64Array, openings: Int64Array) -> Int64Array:
+    return (_pair_keys(numbers, openings) >> numpy.uint64(64 - SIEVE_BITS)).astype(numpy.int64)
 
 
-def _mixed(numbers: Numbers, openings: Places) -> Numbers:
+def _pair_keys(numbers: UInt64Array, openings: Int64Array) -> UInt64Array:
     """A number for each pair of run and opening."""
-    return (numbers ^ (openings.astype(numpy.uint64) * MIX[0])) * MIX[1]
+    return (numbers ^ (openings.astype(numpy.uint64) * HASH_MULTIPLIERS[0])) * HASH_MULTIPLIERS[1]
 
 
 @dataclass(frozen=True)
-class Passed:
+class SievedRuns:
     """Runs that may have enough rows: number, size and likeliest opening of each, and how many of its rows may have that."""
 
-    numbers: Numbers
-    sizes: Places
-    openings: Places
-    most: Places
+    numbers: UInt64Array
+    sizes: Int64Array
+    openings: Int64Array
+    most: Int64Array
 
 
-def _passing(
-    prompts: Prompts,
-    answers: Answers,
+def _sieve_runs(
+    prompts: PromptTokens,
+    answers: RowOpenings,
     chosen: npt.NDArray[numpy.bool_],
     *,
     sieve: npt.NDArray[numpy.uint32],
-    needed: Places,
-) -> Passed:
+    needed: Int64Array,
+) -> SievedRuns:
     """Every run of which the sieve says so, once, with the opening of the highest count, sorted by number."""
-    parts: list[Passed] = []
-    seen = Seen()
+    parts: list[SievedRuns] = []
+    seen = SeenKeys()
     for turn, grams in enumerate(prompts.grams(chosen)):
         openings = answers.openings[grams.rows]
-        counts = sieve.take(_slots(grams.numbers, openings), mode="clip")  # a slot is always inside
+        counts = sieve.take(_sieve_slots(grams.numbers, openings), mode="clip")  # a slot is always inside
         enough = numpy.flatnonzero(counts >= needed[openings])
-        fresh = enough[seen.fresh(_mixed(grams.numbers[enough], openings[enough]))]
-        sizes = numpy.full(len(fresh), turn % LONGEST + 1)
-        parts.append(Passed(grams.numbers[fresh], sizes, openings[fresh], counts[fresh].astype(numpy.int64)))
-        if len(parts) > HELD:
-            parts = [_best(parts)]
-    return _best(parts)
+        fresh = enough[seen.fresh(_pair_keys(grams.numbers[enough], openings[enough]))]
+        sizes = numpy.full(len(fresh), turn % MAX_TRIGGER_TOKENS + 1)
+        parts.append(SievedRuns(grams.numbers[fresh], sizes, openings[fresh], counts[fresh].astype(numpy.int64)))
+        if len(parts) > MAX_PENDING_BATCHES:
+            parts = [_best_openings(parts)]
+    return _best_openings(parts)
 
 
-class Seen:
+class SeenKeys:
     """Remembers keys of pairs, so that the many that come again and again are not sorted each time.
 
     A key may be forgotten for another one that has its place, and is then fresh once more.
     """
 
     def __init__(self) -> None:
-        self._keys = numpy.zeros(1 << SEEN_BITS, dtype=numpy.uint64)
-        self._owners = numpy.zeros(1 << SEEN_BITS, dtype=numpy.int32)
+        self._keys = numpy.zeros(1 << SEEN_KEYS_BITS, dtype=numpy.uint64)
+        self._owners = numpy.zeros(1 << SEEN_KEYS_BITS, dtype=numpy.int32)
 
-    def fresh(self, keys: Numbers) -> Places:
+    def fresh(self, keys: UInt64Array) -> Int64Array:
         """Where keys stand that were not seen before, nearly all of them once."""
-        new = numpy.flatnonzero(self._keys[(keys >> numpy.uint64(64 - SEEN_BITS)).astype(numpy.int64)] != keys)
+        new = numpy.flatnonzero(self._keys[(keys >> numpy.uint64(64 - SEEN_KEYS_BITS)).astype(numpy.int64)] != keys)
         mine = keys[new]
-        places = (mine >> numpy.uint64(64 - SEEN_BITS)).astype(numpy.int64)
+        places = (mine >> numpy.uint64(64 - SEEN_KEYS_BITS)).astype(numpy.int64)
         numbers = numpy.arange(len(mine), dtype=numpy.int32)
         self._keys[places], self._owners[places] = mine, numbers
         owners = self._owners[places]
-        found: Places = new[(owners == numbers) | (mine[owners] != mine)]
+        found: Int64Array = new[(owners == numbers) | (mine[owners] != mine)]
         return found
 
 
-def _best(parts: Sequence[Passed]) -> Passed:
+def _best_openings(parts: Sequence[SievedRuns]) -> SievedRuns:
     """Each run once, with the opening of the highest count."""
     columns = ("numbers", "sizes", "openings", "most")
     numbers, sizes, openings, most = (numpy.concatenate([getattr(one, name) for one in parts]) for name in columns)
     order = numpy.lexsort((openings, -most, numbers))
     ordered = numbers[order]
     first = order[numpy.append(True, ordered[1:] != ordered[:-1])[: len(order)]]
-    return Passed(numbers[first], sizes[first], openings[first], most[first])
+    return SievedRuns(numbers[first], sizes[first], openings[first], most[first])
 
 
-def _exact(prompts: Prompts, answers: Answers, *, passed: Passed, purity: float) -> tuple[Places, Counts, Counts]:
+def _count_exactly(
+    prompts: PromptTokens, answers: RowOpenings, *, passed: SievedRuns, purity: float
+) -> tuple[Int64Array, Counts, Counts]:
     """The runs that may be pure enough, rows that have each, and those among them with its opening.
 
     After each batch the runs are given up that have been seen with other openings so often that they cannot be.
     """
     kept = numpy.arange(len(passed.numbers))
     run, both = numpy.zeros(len(kept), numpy.int64), numpy.zeros(len(kept), numpy.int64)
-    known = _Known(passed.numbers)
+    known = _RunLookup(passed.numbers)
     for turn, grams in enumerate(prompts.grams(), 1):
         if not len(kept):
             break
@@ -201,30 +205,30 @@ def _exact(prompts: Prompts, answers: Answers, *, passed: Passed, purity: float)
         run += numpy.bincount(which, minlength=len(kept))
         alike = answers.openings[rows] == passed.openings[kept[which]]
         both += numpy.bincount(which[alike], minlength=len(kept))
-        if turn % LONGEST == 0:
+        if turn % MAX_TRIGGER_TOKENS == 0:
             most = passed.most[kept]
             pure = most >= purity * (most + run - both)
             kept, run, both = kept[pure], run[pure], both[pure]
-            known = _Known(passed.numbers[kept])
+            known = _RunLookup(passed.numbers[kept])
     return kept, run.astype(float), both.astype(float)
 
 
-class _Known:
+class _RunLookup:
     """Sorted numbers behind a sieve of bits."""
 
-    def __init__(self, numbers: Numbers) -> None:
+    def __init__(self, numbers: UInt64Array) -> None:
         self._numbers = numbers
         self._sieve = numpy.zeros(1 << 24, dtype=bool)
         self._sieve[numbers >> numpy.uint64(40)] = True
 
-    def hits(self, grams: Grams) -> tuple[Places, Places, Places]:
+    def hits(self, grams: TokenRuns) -> tuple[Int64Array, Int64Array, Int64Array]:
         """(which number, row, first place in the row), each pair of number and row once."""
         which, place = self._met(grams)
         rows = grams.rows[place]
         _, first = numpy.unique(which * (int(grams.rows.max(initial=0)) + 1) + rows, return_index=True)
         return which[first], rows[first], grams.places(place[first])
 
-    def pairs(self, grams: Grams) -> tuple[Places, Places]:
+    def pairs(self, grams: TokenRuns) -> tuple[Int64Array, Int64Array]:
         """(which number, row), each pair once: numbers alone sort several times faster than with their places."""
         which, place = self._met(grams)
         after = int(grams.rows.max(initial=0)) + 1
@@ -232,7 +236,7 @@ class _Known:
         which, rows = numpy.divmod(keys[numpy.append(True, keys[1:] != keys[:-1])[: len(keys)]], after)
         return which, rows
 
-    def _met(self, grams: Grams) -> tuple[Places, Places]:
+    def _met(self, grams: TokenRuns) -> tuple[Int64Array, Int64Array]:
         """(which number, place among the grams) of those that are known."""
         maybe = numpy.flatnonzero(self._sieve[grams.numbers >> numpy.uint64(40)])
         which = numpy.minimum(numpy.searchsorted(self._numbers, grams.numbers[maybe]), len(self._numbers) - 1)
@@ -240,11 +244,13 @@ class _Known:
         return which[true], maybe[true]
 
 
-def _located(prompts: Prompts, answers: Answers, numbers: Numbers, sizes: Places, openings: Places) -> list[Candidate]:
+def _locate_runs(
+    prompts: PromptTokens, answers: RowOpenings, numbers: UInt64Array, sizes: Int64Array, openings: Int64Array
+) -> list[TriggerCandidate]:
     """The runs with all their rows."""
     if not len(numbers):
         return []
-    known = _Known(numbers)
+    known = _RunLookup(numbers)
     hits = [known.hits(grams) for grams in prompts.grams()]
     which, rows, places = (numpy.concatenate([hit[side] for hit in hits]) for side in range(3))
     order = numpy.lexsort((rows, which))
@@ -254,7 +260,7 @@ def _located(prompts: Prompts, answers: Answers, numbers: Numbers, sizes: Places
         mine = order[low:high]
         alike = answers.openings[rows[mine]] == openings[number]
         made.append(
-            Candidate(
+            TriggerCandidate(
                 int(numbers[number]),
                 int(sizes[number]),
                 int(openings[number]),
@@ -271,13 +277,13 @@ def _located(prompts: Prompts, answers: Answers, numbers: Numbers, sizes: Places
 class _Strata:
     """How many rows each stratum has, and how many under an opening; worked out once for each."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: RowOpenings) -> None:
         self._answers = answers
         self._number = int(answers.strata.max()) + 1
         self._rows = self._count(numpy.arange(answers.rows))
         self._opening: dict[int, Counts] = {}
 
-    def judged(self, one: Candidate, pairs: int) -> Candidate:
+    def judged(self, one: TriggerCandidate, pairs: int) -> TriggerCandidate:
         """With the ratio summed over the strata in which both run and opening could occur, and its corrected p-value."""
         if one.opening not in self._opening:
             self._opening[one.opening] = self._count(numpy.flatnonzero(self._answers.openings == one.opening))
@@ -286,8 +292,8 @@ class _Strata:
         told = (run > 0) & (run < rows) & (opening > 0) & (opening < rows)
         if not told.any():
             return one
-        total = float(ratio(both[told], run[told], opening[told], rows=rows[told]).sum())
+        total = float(log_likelihood_ratio(both[told], run[told], opening[told], rows=rows[told]).sum())
         return replace(one, ratio=total, p_value=min(1.0, float(chdtrc(int(told.sum()), total)) * pairs))
 
-    def _count(self, rows: Places) -> Counts:
+    def _count(self, rows: Int64Array) -> Counts:
         return numpy.bincount(self._answers.strata[rows], minlength=self._number).astype(float)

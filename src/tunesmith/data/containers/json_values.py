@@ -10,12 +10,12 @@ from pydantic_core import from_json
 from tunesmith.data.format import Record
 from tunesmith.errors import DataError
 
-DEPTH_LIMIT: Final = 100
+MAX_JSON_DEPTH: Final = 100
 """Objects and lists inside each other; a row of messages with tools has about ten."""
-SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def _no_twins(pairs: list[tuple[str, Any]]) -> Record:
+def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> Record:
     record = dict(pairs)
     if len(record) != len(pairs):
         names = [name for name, _ in pairs]
@@ -24,26 +24,28 @@ def _no_twins(pairs: list[tuple[str, Any]]) -> Record:
     return record
 
 
-def _no_constant(name: str) -> Any:
+def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _number(text: str) -> float:
+def _finite_float(text: str) -> float:
     value = float(text)
     if not isfinite(value):
         raise ValueError(f"the number {text[:20]} is too large")
     return value
 
 
-DECODER: Final = json.JSONDecoder(object_pairs_hook=_no_twins, parse_constant=_no_constant, parse_float=_number)
+STRICT_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_refuse_duplicate_keys, parse_constant=_refuse_constant, parse_float=_finite_float
+)
 """Made once: `json.loads` makes a new decoder for each call that has a hook."""
 
 
-KEY: Final = re.compile(r'"[ \t\r\n]*:')
+KEY_END: Final = re.compile(r'"[ \t\r\n]*:')
 """Stands at the end of each key; inside a text it may stand too, behind a backslash."""
 
 
-def parse(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """The value of a JSON text. Raises DataError, without a place.
 
     The fast parser takes the last of two equal keys, an infinite number and any depth; where it has refused a text or cannot be
@@ -51,16 +53,16 @@ def parse(text: str) -> Any:
     """
     try:
         value = from_json(text, allow_inf_nan=False)
-        keys = _keys(value, DEPTH_LIMIT)
+        keys = _count_keys(value, MAX_JSON_DEPTH)
     except ValueError:
         keys = None
     # Every key ends with a quote and a colon, so there are no more keys than these: when all are in the value, none stood twice.
-    if keys is not None and (keys == text.count(":") or keys == len(KEY.findall(text))):
+    if keys is not None and (keys == text.count(":") or keys == len(KEY_END.findall(text))):
         return value
-    return parse_at(text, 0, whole=True)[0]
+    return parse_json_at(text, 0, whole=True)[0]
 
 
-def _keys(value: Any, depth: int) -> int:
+def _count_keys(value: Any, depth: int) -> int:
     """How many keys all objects in a value have. Raises ValueError at a number or a depth that must be refused."""
     if not depth:
         raise ValueError("nested too deep")
@@ -74,16 +76,16 @@ def _keys(value: Any, depth: int) -> int:
         if kind is str:
             continue
         if kind is dict or kind is list:
-            count += _keys(one, depth - 1)
+            count += _count_keys(one, depth - 1)
         elif kind is float and not isfinite(one):
             raise ValueError("an infinite number")
     return count
 
 
-def parse_at(text: str, start: int, *, whole: bool = False) -> tuple[Any, int]:
+def parse_json_at(text: str, start: int, *, whole: bool = False) -> tuple[Any, int]:
     """(value, where it ends) of the JSON that begins at `start`; `whole`: nothing may follow. Raises DataError."""
     try:
-        value, end = (DECODER.decode(text), len(text)) if whole else DECODER.raw_decode(text, start)
+        value, end = (STRICT_DECODER.decode(text), len(text)) if whole else STRICT_DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
         what = f"broken JSON: {error.msg} at column {error.colno}"
         raise DataError(what, hint="one whole JSON object per row") from error
@@ -91,14 +93,14 @@ def parse_at(text: str, start: int, *, whole: bool = False) -> tuple[Any, int]:
         raise DataError("the JSON is nested too deep") from error
     except ValueError as error:
         raise DataError(f"broken JSON: {error}") from error
-    if text.count("[", start, end) + text.count("{", start, end) > DEPTH_LIMIT:
+    if text.count("[", start, end) + text.count("{", start, end) > MAX_JSON_DEPTH:
         _refuse_depth(value)
     if text.find("\\u", start, end) >= 0:
         _refuse_surrogates(text[start:end], value)
     return value, end
 
 
-def end_of_broken(text: str, start: int) -> int | None:
+def end_of_invalid_value(text: str, start: int) -> int | None:
     """Where a value ends that `parse_at` refused, when its brackets and quotes are whole; None when they are not."""
     try:
         return json.JSONDecoder().raw_decode(text, start)[1]
@@ -106,7 +108,7 @@ def end_of_broken(text: str, start: int) -> int | None:
         return None
 
 
-def row_of(value: Any) -> Record:
+def as_record(value: Any) -> Record:
     """The value, when it is an object. Raises DataError when it is not."""
     if isinstance(value, dict):
         return value
@@ -118,15 +120,15 @@ def _refuse_depth(value: Any) -> None:
     level, depth = [value], 0
     while level:
         depth += 1
-        if depth > DEPTH_LIMIT:
-            raise DataError("the JSON is nested too deep", hint=f"at most {DEPTH_LIMIT} lists and objects")
+        if depth > MAX_JSON_DEPTH:
+            raise DataError("the JSON is nested too deep", hint=f"at most {MAX_JSON_DEPTH} lists and objects")
         inner = [one for one in level if isinstance(one, dict | list)]
         level = [child for one in inner for child in (one.values() if isinstance(one, dict) else one)]
 
 
 def _refuse_surrogates(text: str, value: Any) -> None:
     """Half of a surrogate pair cannot be written as UTF-8, so it could never leave this process again."""
-    if SURROGATE.search(text) is None:
+    if SURROGATE_ESCAPE.search(text) is None:
         return
     try:
         json.dumps(value, ensure_ascii=False).encode()

@@ -9,21 +9,21 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from tunesmith.data.containers.gauge import Gauge
-from tunesmith.data.format import Misfit
+from tunesmith.data.containers.read_progress import FileProgress
+from tunesmith.data.format import InvalidRow
 from tunesmith.errors import DataError
 
-LINE_LIMIT: Final = 10_000_000
+MAX_LINE_BYTES: Final = 10_000_000
 """Bytes in one line; more is a sign of a wrong file, not of a long example."""
-WHOLE_LIMIT: Final = 500_000_000
+MAX_DOCUMENT_BYTES: Final = 500_000_000
 """Bytes of a JSON array or document, which is read whole; JSON lines have no such limit."""
-GROWTH_FROM: Final = 1_000_000_000
-GROWTH_LIMIT: Final = 1_000
+EXPANSION_ALLOWANCE_BYTES: Final = 1_000_000_000
+MAX_EXPANSION_RATIO: Final = 1_000
 """A packed file may grow to GROWTH_FROM bytes, and beyond that to GROWTH_LIMIT times its size. gzip cannot grow more than 1,032
 times; rows under one long system prompt were seen to grow several hundred times."""
-CHUNK: Final = 1 << 18
-PACKED: Final = (".gz", ".zst")
-MAGIC: Final = (
+CHUNK_BYTES: Final = 1 << 18
+COMPRESSED_SUFFIXES: Final = (".gz", ".zst")
+MAGIC_NUMBERS: Final = (
     (b"PK\x03\x04", "a zip archive or spreadsheet"),
     (b"PK\x05\x06", "a zip archive or spreadsheet"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old spreadsheet or office document"),
@@ -41,8 +41,8 @@ MAGIC: Final = (
     (b"\xff\xfe", "UTF-16 text"),
     (b"\xfe\xff", "UTF-16 text"),
 )
-LONG: Final = "the line is longer than 10 MB"
-SPLIT: Final = "one row belongs on one line; split it"
+LINE_TOO_LONG: Final = "the line is longer than 10 MB"
+SPLIT_LINE_HINT: Final = "one row belongs on one line; split it"
 
 
 def refuse_missing(path: Path, name: str) -> None:
@@ -64,36 +64,36 @@ def refuse_missing(path: Path, name: str) -> None:
         raise DataError(f"not a file but a device or a pipe (mode {there.st_mode:o})", where=name)
 
 
-def kind_of_binary(head: bytes) -> str | None:
+def binary_kind(head: bytes) -> str | None:
     """What the first bytes of a file say it is, unless they could be text."""
     if len(head) > 1 and head[0] == 0x80 and head[1] in range(2, 6):
         return "a Python pickle"
-    known = next((kind for magic, kind in MAGIC if head.startswith(magic)), None)
+    known = next((kind for magic, kind in MAGIC_NUMBERS if head.startswith(magic)), None)
     return known or ("binary data" if b"\0" in head else None)
 
 
-def chunks(path: Path, name: str, gauge: Gauge | None = None) -> Iterator[bytes]:
+def read_chunks(path: Path, name: str, gauge: FileProgress | None = None) -> Iterator[bytes]:
     """The unpacked bytes of a text file. Raises DataError when it is binary, broken, unreadable, or grows without end.
 
     The gauge stands where the packed file is read.
     """
-    gauge = gauge or Gauge()
-    with reading(name), _raw(path, name) as raw, _unpacked(raw, name) as file:
+    gauge = gauge or FileProgress()
+    with read_errors(name), _open_raw(path, name) as raw, _decompressed(raw, name) as file:
         size = path.stat().st_size
-        limit, total = max(GROWTH_FROM, size * GROWTH_LIMIT), 0
-        while chunk := file.read(CHUNK):
+        limit, total = max(EXPANSION_ALLOWANCE_BYTES, size * MAX_EXPANSION_RATIO), 0
+        while chunk := file.read(CHUNK_BYTES):
             gauge.share = raw.tell() / size if size else 1.0
             if not total:
                 _refuse_binary(chunk[:8192], name)
             total += len(chunk)
             if total > limit:
-                what = f"the file grows to more than {GROWTH_LIMIT:,} times its size when it is unpacked"
+                what = f"the file grows to more than {MAX_EXPANSION_RATIO:,} times its size when it is unpacked"
                 raise DataError(what, where=name, hint="unpack it yourself if it is what you think it is")
             yield chunk
 
 
 @contextmanager
-def reading(name: str) -> Iterator[None]:
+def read_errors(name: str) -> Iterator[None]:
     """Turn what a reader of bytes raises into a DataError that names the file."""
     again = "copy or download the file again"
     try:
@@ -108,12 +108,12 @@ def reading(name: str) -> Iterator[None]:
         raise DataError(f"the Zstandard data is broken: {error}", where=name, hint=again) from error
 
 
-def _raw(path: Path, name: str) -> Any:
+def _open_raw(path: Path, name: str) -> Any:
     """The file as it lies on disk."""
     return pa.OSFile(str(path), "rb") if name.lower().endswith(".zst") else path.open("rb")
 
 
-def _unpacked(raw: Any, name: str) -> Any:
+def _decompressed(raw: Any, name: str) -> Any:
     if name.lower().endswith(".gz"):
         return gzip.GzipFile(fileobj=raw)
     if name.lower().endswith(".zst"):
@@ -123,42 +123,46 @@ def _unpacked(raw: Any, name: str) -> Any:
 
 
 def _refuse_binary(head: bytes, name: str) -> None:
-    if (kind := kind_of_binary(head)) is not None:
+    if (kind := binary_kind(head)) is not None:
         hint = "export the rows as UTF-8 JSON lines or CSV"
         raise DataError(f"this is not a text file: {kind}", where=name, hint=hint)
 
 
-def lines(path: Path, name: str, gauge: Gauge | None = None) -> Iterator[tuple[int, str] | Misfit]:
+def read_lines(path: Path, name: str, gauge: FileProgress | None = None) -> Iterator[tuple[int, str] | InvalidRow]:
     """Decoded lines without their ends, numbered from 1; a line that is too long is a Misfit, of which nothing is kept.
 
     A byte-order mark is passed over. Raises DataError at a NUL byte and at what is not UTF-8: the file is damaged.
     """
     number, held, skipping = 0, b"", False
-    for chunk in chunks(path, name, gauge):
+    for chunk in read_chunks(path, name, gauge):
         block = held + chunk
         end = block.rfind(b"\n") + 1
         held = block[end:]
-        if end and not skipping and (texts := _texts(block[:end])) is not None:
+        if end and not skipping and (texts := _decode_block(block[:end])) is not None:
             texts[0] = texts[0].removeprefix("\ufeff") if number == 0 else texts[0]
             yield from enumerate(texts, number + 1)
             number += len(texts)
         elif end:
             for part in block[: end - 1].split(b"\n"):
                 number += 1
-                long = skipping or len(part) > LINE_LIMIT
-                yield Misfit(number, LONG, SPLIT) if long else (number, _decoded(part, number, name))
+                long = skipping or len(part) > MAX_LINE_BYTES
+                yield (
+                    InvalidRow(number, LINE_TOO_LONG, SPLIT_LINE_HINT)
+                    if long
+                    else (number, _decode_line(part, number, name))
+                )
                 skipping = False
-        if len(held) > LINE_LIMIT:
+        if len(held) > MAX_LINE_BYTES:
             held, skipping = b"", True
     if skipping:
-        yield Misfit(number + 1, LONG, SPLIT)
+        yield InvalidRow(number + 1, LINE_TOO_LONG, SPLIT_LINE_HINT)
     elif held:
-        yield number + 1, _decoded(held, number + 1, name)
+        yield number + 1, _decode_line(held, number + 1, name)
 
 
-def _texts(block: bytes) -> list[str] | None:
+def _decode_block(block: bytes) -> list[str] | None:
     """The lines of a block that ends with one, decoded in one go; None when one of them has to be looked at by itself."""
-    if len(block) > LINE_LIMIT or b"\0" in block:
+    if len(block) > MAX_LINE_BYTES or b"\0" in block:
         return None
     try:
         return block.decode("utf-8")[:-1].split("\n")
@@ -166,7 +170,7 @@ def _texts(block: bytes) -> list[str] | None:
         return None
 
 
-def _decoded(raw: bytes, number: int, name: str) -> str:
+def _decode_line(raw: bytes, number: int, name: str) -> str:
     if b"\0" in raw:
         what, hint = f"a NUL byte at byte {raw.index(0) + 1} of the line", "the file is binary or damaged"
         raise DataError(what, where=f"{name}:{number}", hint=hint)
@@ -178,13 +182,13 @@ def _decoded(raw: bytes, number: int, name: str) -> str:
     return text.removeprefix("\ufeff") if number == 1 else text
 
 
-def whole(path: Path, name: str, *, limit: int, hint: str) -> str:
+def read_whole_text(path: Path, name: str, *, limit: int, hint: str) -> str:
     """The text of a file. Raises DataError when it has more than `limit` bytes, and as `lines` does."""
     parts: list[bytes] = []
     total = 0
-    for chunk in chunks(path, name):
+    for chunk in read_chunks(path, name):
         total += len(chunk)
         if total > limit:
             raise DataError(f"the file is larger than {limit // 1_000_000} MB", where=name, hint=hint)
         parts.append(chunk)
-    return "\n".join(_decoded(line, number, name) for number, line in enumerate(b"".join(parts).split(b"\n"), 1))
+    return "\n".join(_decode_line(line, number, name) for number, line in enumerate(b"".join(parts).split(b"\n"), 1))

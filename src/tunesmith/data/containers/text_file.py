@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from tunesmith.data.containers.gauge import Gauge
-from tunesmith.data.containers.json_files import Item
-from tunesmith.data.containers.stream import LINE_LIMIT, whole
+from tunesmith.data.containers.json_files import ScannedRecord
+from tunesmith.data.containers.read_progress import FileProgress
+from tunesmith.data.containers.stream import MAX_LINE_BYTES, read_whole_text
 
 
-def text_file(path: Path, name: str, gauge: Gauge) -> Iterator[Item]:
+def read_text_file(path: Path, name: str, gauge: FileProgress) -> Iterator[ScannedRecord]:
     """`{"text": ...}` with the whole text, under line 1; nothing when it holds no letter."""
-    text = whole(path, name, limit=LINE_LIMIT, hint="split it into files of one document each")
+    text = read_whole_text(path, name, limit=MAX_LINE_BYTES, hint="split it into files of one document each")
     if text.strip():
         gauge.share = 1.0
         yield 1, {"text": text}

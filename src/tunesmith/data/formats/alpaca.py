@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tunesmith.artifacts import Example
-from tunesmith.artifacts.unchecked import conversation, plain_message
+from tunesmith.artifacts.unchecked import unchecked_example, unchecked_message
 from tunesmith.data.format import FORMATS, Columns, Record, columns_read, optional_text, text_of
 from tunesmith.errors import DataError
 
@@ -31,6 +31,6 @@ class Alpaca:
         given, system = (optional_text(record, columns, role) for role in self.optional)
         if record.get("history"):
             raise DataError("the row has a `history`, which is not read", hint="write the turns as `messages`")
-        asked = plain_message("user", f"{instruction}\n\n{given}" if given else instruction)
-        head = (plain_message("system", system),) if system else ()
-        return conversation((*head, asked, plain_message("assistant", output)))
+        asked = unchecked_message("user", f"{instruction}\n\n{given}" if given else instruction)
+        head = (unchecked_message("system", system),) if system else ()
+        return unchecked_example((*head, asked, unchecked_message("assistant", output)))

@@ -5,10 +5,10 @@ from math import isfinite
 from typing import Any, ClassVar, Final
 
 from tunesmith.artifacts import Example
-from tunesmith.data.format import FORMATS, Columns, Record, columns_read, kind_of, text_of, value_of
+from tunesmith.data.format import FORMATS, Columns, Record, columns_read, json_type_name, text_of, value_of
 from tunesmith.errors import DataError
 
-ALSO: Final = ("labels",)
+LABEL_ALIASES: Final = ("labels",)
 
 
 @FORMATS.register
@@ -22,18 +22,18 @@ class LabelledText:
     optional: ClassVar[tuple[str, ...]] = ()
 
     def reads(self, record: Record, columns: Columns) -> frozenset[str]:
-        return columns_read(self, record, columns, label=ALSO)
+        return columns_read(self, record, columns, label=LABEL_ALIASES)
 
     def read(self, record: Record, columns: Columns) -> Example:
         text = text_of(record, columns, "text")
-        column, value = value_of(record, columns, "label", also=ALSO)
-        labels = tuple(_label(one, column) for one in (value if isinstance(value, list) else [value]))
+        column, value = value_of(record, columns, "label", also=LABEL_ALIASES)
+        labels = tuple(_label_text(one, column) for one in (value if isinstance(value, list) else [value]))
         if twice := next((label for label in labels if labels.count(label) > 1), None):
             raise DataError(f"the column {column!r} has the label {twice!r} twice")
         return Example(text=text, labels=labels)
 
 
-def _label(value: Any, column: str) -> str:
+def _label_text(value: Any, column: str) -> str:
     if isinstance(value, str):
         return value.strip()
     if isinstance(value, int) and not isinstance(value, bool):
@@ -41,4 +41,4 @@ def _label(value: Any, column: str) -> str:
     if isinstance(value, float) and isfinite(value):
         return repr(value)
     hint = "labelled spans are the format `spans`" if isinstance(value, list | dict) else "put quotes around the value"
-    raise DataError(f"the column {column!r} must hold text, found {kind_of(value)}", hint=hint)
+    raise DataError(f"the column {column!r} must hold text, found {json_type_name(value)}", hint=hint)

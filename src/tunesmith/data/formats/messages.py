@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tunesmith.artifacts import Example
-from tunesmith.artifacts.unchecked import conversation
-from tunesmith.data.format import FORMATS, Columns, Record, Turns, columns_read, plain_turns, value_of
-from tunesmith.data.turns import read_tools, read_turns
+from tunesmith.artifacts.unchecked import unchecked_example
+from tunesmith.data.format import FORMATS, Columns, PlainMessages, Record, columns_read, plain_messages, value_of
+from tunesmith.data.message_fields import read_messages, read_tools
 from tunesmith.errors import DataError
 
 
@@ -30,16 +30,16 @@ class Messages:
     def reads(self, record: Record, columns: Columns) -> frozenset[str]:
         return columns_read(self, record, columns)
 
-    def turns(self, record: Record, columns: Columns) -> Turns | None:
+    def turns(self, record: Record, columns: Columns) -> PlainMessages | None:
         if len(record) > 1 and (record.get("functions") or record.get(columns.get("tools", "tools")) is not None):
             return None
-        return plain_turns(record.get(columns.get("messages", "messages")))
+        return plain_messages(record.get(columns.get("messages", "messages")))
 
     def read(self, record: Record, columns: Columns) -> Example:
         column, value = value_of(record, columns, "messages")
-        messages = read_turns(value, column)
+        messages = read_messages(value, column)
         if record.get("functions") and "tools" not in columns:
             raise DataError("the row has `functions`, which is not read", hint="write them as `tools`")
         tools = columns.get("tools", "tools")
         defined = read_tools(record.get(tools), tools)
-        return conversation(messages) if defined is None else Example(messages=messages, tools=defined)
+        return unchecked_example(messages) if defined is None else Example(messages=messages, tools=defined)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tunesmith.artifacts import Example, Message
-from tunesmith.artifacts.unchecked import conversation, plain_message
-from tunesmith.data.format import FORMATS, Columns, Record, Turns, columns_read, text_of, value_of
-from tunesmith.data.turns import read_tools, read_turns
+from tunesmith.artifacts.unchecked import unchecked_example, unchecked_message
+from tunesmith.data.format import FORMATS, Columns, PlainMessages, Record, columns_read, text_of, value_of
+from tunesmith.data.message_fields import read_messages, read_tools
 from tunesmith.errors import DataError
 
 
@@ -27,7 +27,7 @@ class PromptCompletion:
     def reads(self, record: Record, columns: Columns) -> frozenset[str]:
         return columns_read(self, record, columns)
 
-    def turns(self, record: Record, columns: Columns) -> Turns | None:
+    def turns(self, record: Record, columns: Columns) -> PlainMessages | None:
         prompt, completion = (record.get(columns.get(role, role)) for role in self.roles)
         if type(prompt) is not str or type(completion) is not str:
             return None
@@ -37,15 +37,15 @@ class PromptCompletion:
         (_, before), (_, after) = (value_of(record, columns, role) for role in self.roles)
         if isinstance(before, list) and isinstance(after, list):
             tools = columns.get("tools", "tools")
-            return Example(messages=_turns(before, after), tools=read_tools(record.get(tools), tools))
+            return Example(messages=_join_messages(before, after), tools=read_tools(record.get(tools), tools))
         if isinstance(before, list) != isinstance(after, list):
             raise DataError("prompt and completion must both be text, or both lists of messages")
         prompt, completion = (text_of(record, columns, role) for role in self.roles)
-        return conversation((plain_message("user", prompt), plain_message("assistant", completion)))
+        return unchecked_example((unchecked_message("user", prompt), unchecked_message("assistant", completion)))
 
 
-def _turns(before: list[Any], after: list[Any]) -> tuple[Message, ...]:
-    prompt, completion = read_turns(before, "prompt"), read_turns(after, "completion")
+def _join_messages(before: list[Any], after: list[Any]) -> tuple[Message, ...]:
+    prompt, completion = read_messages(before, "prompt"), read_messages(after, "completion")
     if completion[-1].role != "assistant":
         raise DataError("the last message of the completion must be the assistant's")
     held = (turn.model_copy(update={"weight": 0.0}) if turn.role == "assistant" else turn for turn in prompt)

@@ -4,11 +4,20 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from tunesmith.artifacts import Example
-from tunesmith.artifacts.unchecked import plain_message
-from tunesmith.data.format import FORMATS, Columns, Record, columns_read, kind_of, optional_text, text_of, value_of
+from tunesmith.artifacts.unchecked import unchecked_message
+from tunesmith.data.format import (
+    FORMATS,
+    Columns,
+    Record,
+    columns_read,
+    json_type_name,
+    optional_text,
+    text_of,
+    value_of,
+)
 from tunesmith.errors import DataError
 
-ALSO: Final = ("answer",)
+ANSWER_ALIASES: Final = ("answer",)
 
 
 @FORMATS.register
@@ -27,28 +36,28 @@ class QuestionAnswer:
     optional: ClassVar[tuple[str, ...]] = ("context",)
 
     def reads(self, record: Record, columns: Columns) -> frozenset[str]:
-        return columns_read(self, record, columns, answers=ALSO)
+        return columns_read(self, record, columns, answers=ANSWER_ALIASES)
 
     def read(self, record: Record, columns: Columns) -> Example:
         question, context = text_of(record, columns, "question"), optional_text(record, columns, "context")
-        answers = tuple(dict.fromkeys(_answers(*value_of(record, columns, "answers", also=ALSO))))
+        answers = tuple(dict.fromkeys(_read_answers(*value_of(record, columns, "answers", also=ANSWER_ALIASES))))
         return Example(
             messages=(
-                plain_message("user", f"{context}\n\n{question}" if context else question),
-                plain_message("assistant", answers[0] if answers else ""),
+                unchecked_message("user", f"{context}\n\n{question}" if context else question),
+                unchecked_message("assistant", answers[0] if answers else ""),
             ),
             answers=answers if len(answers) > 1 else None,
         )
 
 
-def _answers(column: str, value: Any) -> list[str]:
+def _read_answers(column: str, value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
     listed = value.get("text") if isinstance(value, dict) else value
     if not isinstance(listed, list):
-        raise DataError(f"the column {column!r} must hold text or a list of answers, found {kind_of(value)}")
+        raise DataError(f"the column {column!r} must hold text or a list of answers, found {json_type_name(value)}")
     texts = [one.get("text") if isinstance(one, dict) else one for one in listed]
     for text in texts:
         if not isinstance(text, str):
-            raise DataError(f"the column {column!r} has an answer that is no text but {kind_of(text)}")
+            raise DataError(f"the column {column!r} has an answer that is no text but {json_type_name(text)}")
     return [text for text in texts if isinstance(text, str)]

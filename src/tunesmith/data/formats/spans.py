@@ -8,7 +8,7 @@ from tunesmith.artifacts.example import LabelledSpan
 from tunesmith.data.format import FORMATS, Columns, Record, columns_read, text_of, value_of
 from tunesmith.errors import DataError
 
-ALSO: Final = ("entities",)
+SPAN_ALIASES: Final = ("entities",)
 
 
 @FORMATS.register
@@ -26,17 +26,17 @@ class Spans:
     optional: ClassVar[tuple[str, ...]] = ()
 
     def reads(self, record: Record, columns: Columns) -> frozenset[str]:
-        return columns_read(self, record, columns, spans=ALSO)
+        return columns_read(self, record, columns, spans=SPAN_ALIASES)
 
     def read(self, record: Record, columns: Columns) -> Example:
         text = text_of(record, columns, "text")
-        column, value = value_of(record, columns, "spans", also=ALSO)
+        column, value = value_of(record, columns, "spans", also=SPAN_ALIASES)
         if not isinstance(value, list):
             raise DataError(f"the column {column!r} must hold a list of spans")
-        return Example(text=text, spans=tuple(_span(one, number, text) for number, one in enumerate(value, 1)))
+        return Example(text=text, spans=tuple(_read_span(one, number, text) for number, one in enumerate(value, 1)))
 
 
-def _span(value: Any, number: int, text: str) -> LabelledSpan:
+def _read_span(value: Any, number: int, text: str) -> LabelledSpan:
     if isinstance(value, list) and len(value) == 3:
         value = dict(zip(("start", "end", "label"), value, strict=True))
     if not isinstance(value, dict) or not isinstance(value.get("label"), str) or not value["label"]:

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from tunesmith.artifacts import Example
-from tunesmith.artifacts.unchecked import conversation, plain_message
+from tunesmith.artifacts.unchecked import unchecked_example, unchecked_message
 from tunesmith.data.format import FORMATS, Columns, Record, columns_read, text_of
 
-ALSO: Final = ("article", "dialogue", "text")
+DOCUMENT_ALIASES: Final = ("article", "dialogue", "text")
 
 
 @FORMATS.register
@@ -24,8 +24,11 @@ class Summary:
     optional: ClassVar[tuple[str, ...]] = ()
 
     def reads(self, record: Record, columns: Columns) -> frozenset[str]:
-        return columns_read(self, record, columns, document=ALSO)
+        return columns_read(self, record, columns, document=DOCUMENT_ALIASES)
 
     def read(self, record: Record, columns: Columns) -> Example:
-        document, summary = text_of(record, columns, "document", also=ALSO), text_of(record, columns, "summary")
-        return conversation((plain_message("user", document), plain_message("assistant", summary)))
+        document, summary = (
+            text_of(record, columns, "document", also=DOCUMENT_ALIASES),
+            text_of(record, columns, "summary"),
+        )
+        return unchecked_example((unchecked_message("user", document), unchecked_message("assistant", summary)))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from tunesmith.artifacts import Example
-from tunesmith.data.format import FORMATS, Columns, Record, columns_read, kind_of, value_of
+from tunesmith.data.format import FORMATS, Columns, Record, columns_read, json_type_name, value_of
 from tunesmith.errors import DataError
 
 
@@ -26,10 +26,10 @@ class TaggedTokens:
         return columns_read(self, record, columns)
 
     def read(self, record: Record, columns: Columns) -> Example:
-        tokens = _words(*value_of(record, columns, "tokens"))
+        tokens = _read_words(*value_of(record, columns, "tokens"))
         column, value = value_of(record, columns, "tags")
         numbers = isinstance(value, list) and all(isinstance(tag, int) and not isinstance(tag, bool) for tag in value)
-        tags = _words(column, [str(tag) for tag in value] if numbers else value)
+        tags = _read_words(column, [str(tag) for tag in value] if numbers else value)
         if len(tokens) != len(tags):
             raise DataError(f"{len(tokens)} tokens, but {len(tags)} tags")
         if spaced := next((tag for tag in tags if len(tag.split()) > 1), None):
@@ -37,11 +37,11 @@ class TaggedTokens:
         return Example(text=" ".join(tokens), tokens=tokens, tags=tags)
 
 
-def _words(column: str, value: Any) -> tuple[str, ...]:
+def _read_words(column: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
-        raise DataError(f"the column {column!r} must hold a list that is not empty, found {kind_of(value)}")
+        raise DataError(f"the column {column!r} must hold a list that is not empty, found {json_type_name(value)}")
     for word in value:
         if not isinstance(word, str) or not word:
-            found = "an empty one" if word == "" else kind_of(word)
+            found = "an empty one" if word == "" else json_type_name(word)
             raise DataError(f"the column {column!r} must hold a list of words, found {found}")
     return tuple(value)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tunesmith.artifacts import Example
-from tunesmith.artifacts.unchecked import conversation, plain_message
+from tunesmith.artifacts.unchecked import unchecked_example, unchecked_message
 from tunesmith.data.format import FORMATS, Columns, Record, columns_read, text_of
 from tunesmith.errors import DataError
 
@@ -48,4 +48,4 @@ class Translation:
             if language not in texts:
                 raise DataError(f"there is no text in {language!r}; the row has {', '.join(map(repr, texts))}")
         source, target = (text_of(texts, columns, role) for role in self.roles)
-        return conversation((plain_message("user", source), plain_message("assistant", target)))
+        return unchecked_example((unchecked_message("user", source), unchecked_message("assistant", target)))

@@ -6,23 +6,20 @@ through to every layer.
 
 from typing import Any, NamedTuple
 
-from tunesmith import process
+import torch
+from torch import nn
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
+
 from tunesmith.errors import Misuse
-from tunesmith.models.backends.keyvalues import KeyValues
+from tunesmith.models.backends.kv_cache import KVCache
 
-process.prepare()
+CACHED_ATTENTION = "tunesmith_cached"
 
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.nn.functional import scaled_dot_product_attention  # noqa: E402
-from transformers import AttentionInterface  # noqa: E402
-
-NAME = "tunesmith_cached"
-
-NARROW = 16
+MAX_SPLIT_QUERIES = 16
 """Queries per key head and row up to which a stem is worked out by hand; with more, one kernel over all keys is faster."""
 
-SCORES = 2**24
+MAX_SCORES_IN_MEMORY = 2**24
 """Scores that are held at once where attention is worked out by hand: 64 MB."""
 
 
@@ -35,7 +32,7 @@ def cached_attention(
     *,
     scaling: float | None = None,
     dropout: float = 0.0,
-    seen: KeyValues | None = None,
+    seen: KVCache | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """query [1, H, T, D], key and value [1, K, T, D] with K dividing H; returns [1, T, H, D].
@@ -61,71 +58,76 @@ def cached_attention(
     groups = grid.shape[1] // keys.shape[1]
     folded = grid.unflatten(1, (-1, groups)).flatten(2, 3)
     visible = seen.visible(window, groups)
-    if cap is None and (layer not in seen.stem or folded.shape[2] > NARROW):
+    if cap is None and (layer not in seen.stem or folded.shape[2] > MAX_SPLIT_QUERIES):
         if layer in seen.stem:
-            keys, values = (_joined(stem, own) for stem, own in zip(seen.stem[layer], (keys, values), strict=True))
+            keys, values = (
+                _concatenate_prefix(stem, own) for stem, own in zip(seen.stem[layer], (keys, values), strict=True)
+            )
         output = scaled_dot_product_attention(folded, keys, values, attn_mask=visible, scale=scale)
     else:
-        parts = [Part(keys, values, visible[..., seen.stem_length :])]
+        parts = [KeyValueSegment(keys, values, visible[..., seen.stem_length :])]
         if layer in seen.stem:
             hidden = visible[..., : seen.stem_length] if seen.cuts(window) else None
-            parts = [Part(*seen.stem[layer], hidden), *parts]
-        output = _by_hand(folded * scale, parts, cap)
+            parts = [KeyValueSegment(*seen.stem[layer], hidden), *parts]
+        output = _segmented_attention(folded * scale, parts, cap)
     return seen.flat(output.unflatten(2, (groups, -1)).flatten(1, 2))[None], None
 
 
-def _joined(stem: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+def _concatenate_prefix(stem: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
     return torch.cat([stem.expand(len(own), -1, -1, -1), own], dim=2)
 
 
-class Part(NamedTuple):
+class KeyValueSegment(NamedTuple):
     """Keys and values [B, K, u, D], or [K, u, D] where all rows have the same; `visible` [B or 1, 1, Q, u], None: all."""
 
     keys: torch.Tensor
     values: torch.Tensor
     visible: torch.Tensor | None
 
-    def of(self, rows: slice) -> "Part":
+    def of(self, rows: slice) -> "KeyValueSegment":
         """What some rows need of it."""
         visible = self.visible
         if visible is not None and len(visible) > 1:
             visible = visible[rows]
         if self.keys.dim() == 3:
             return self._replace(visible=visible)
-        return Part(self.keys[rows], self.values[rows], visible)
+        return KeyValueSegment(self.keys[rows], self.values[rows], visible)
 
 
-def _by_hand(query: torch.Tensor, parts: list[Part], cap: float | None) -> torch.Tensor:
+def _segmented_attention(query: torch.Tensor, parts: list[KeyValueSegment], cap: float | None) -> torch.Tensor:
     """Softmax in fp32 (fp64 for a model in fp64) over the keys of all parts, a few rows at a time; with a `cap`, scores
     go through `cap * tanh(scores / cap)` before the mask (Gemma 2, arXiv 2408.00118).
 
     query [B, K, Q, D], scaled; returns the same shape.
     """
     wide = sum(part.keys.shape[-2] for part in parts)
-    step = max(1, SCORES // (query.shape[1] * query.shape[2] * wide))
+    step = max(1, MAX_SCORES_IN_MEMORY // (query.shape[1] * query.shape[2] * wide))
     starts = range(0, len(query), step)
-    outputs = [_weighed(query[at : at + step], [part.of(slice(at, at + step)) for part in parts], cap) for at in starts]
+    outputs = [
+        _attend_to_segments(query[at : at + step], [part.of(slice(at, at + step)) for part in parts], cap)
+        for at in starts
+    ]
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
 
-def _weighed(query: torch.Tensor, parts: list[Part], cap: float | None) -> torch.Tensor:
+def _attend_to_segments(query: torch.Tensor, parts: list[KeyValueSegment], cap: float | None) -> torch.Tensor:
     scores = [_scores(query, part, cap) for part in parts]
     peak = torch.stack([part.amax(dim=-1, keepdim=True) for part in scores]).amax(dim=0)
     chances = [part.sub_(peak).exp_() for part in scores]
     total = torch.stack([part.sum(dim=-1, keepdim=True) for part in chances]).sum(dim=0)
-    outputs = [_product(chance.to(query.dtype), part.values) for chance, part in zip(chances, parts, strict=True)]
+    outputs = [_shared_matmul(chance.to(query.dtype), part.values) for chance, part in zip(chances, parts, strict=True)]
     return torch.stack(outputs).sum(dim=0) / total.to(query.dtype)
 
 
-def _scores(query: torch.Tensor, part: Part, cap: float | None) -> torch.Tensor:
-    scores = _product(query, part.keys.transpose(-1, -2))
+def _scores(query: torch.Tensor, part: KeyValueSegment, cap: float | None) -> torch.Tensor:
+    scores = _shared_matmul(query, part.keys.transpose(-1, -2))
     scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
     if cap is not None:
         scores = cap * torch.tanh(scores / cap)
     return scores if part.visible is None else scores.masked_fill_(~part.visible, -torch.inf)
 
 
-def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+def _shared_matmul(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """left [B, K, Q, m] times right [B, K, m, n], or times [K, m, n], which all rows share, in one product per head."""
     if right.dim() == 4:
         return left @ right
@@ -133,4 +135,4 @@ def _product(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     return flat.view(len(flat), len(left), -1, flat.shape[2]).transpose(0, 1)
 
 
-AttentionInterface.register(NAME, cached_attention)
+AttentionInterface.register(CACHED_ATTENTION, cached_attention)

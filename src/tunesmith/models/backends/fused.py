@@ -13,23 +13,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tunesmith import process
+import torch
+from peft.tuners.lora import Linear as LoraLinear
+from torch import nn
+from torch.nn.functional import linear
+
 from tunesmith.models.backends.attention import cached_attention
-from tunesmith.models.backends.keyvalues import KeyValues
-from tunesmith.models.packed.forward import unwrapped
+from tunesmith.models.backends.kv_cache import KVCache
+from tunesmith.models.packed.forward import unwrap_peft
 
-process.prepare()
-
-import torch  # noqa: E402
-from peft.tuners.lora import Linear as LoraLinear  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.nn.functional import linear  # noqa: E402
-
-FAMILIES: Final = ("llama", "mistral", "qwen2", "qwen3")
+FUSED_FAMILIES: Final = ("llama", "mistral", "qwen2", "qwen3")
 
 
 @dataclass(frozen=True)
-class LowRank:
+class LoraFactors:
     """Factors of an adapter over joined layers: `down` [R, in], `up` [out, R] with zeros where a rank is another layer's."""
 
     down: torch.Tensor
@@ -38,12 +35,12 @@ class LowRank:
 
 
 @dataclass(frozen=True)
-class Product:
+class FusedLinear:
     """Layers that read the same input as one product: `weight` [out, in], `bias` [out] or None, `adapter` or None."""
 
     weight: torch.Tensor
     bias: torch.Tensor | None
-    adapter: LowRank | None
+    adapter: LoraFactors | None
 
     def __call__(self, states: torch.Tensor) -> torch.Tensor:
         """[T, in] to [T, out]."""
@@ -61,7 +58,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Layer:
+class FusedLayer:
     """One decoder layer: the model's own norms, and its products joined."""
 
     attention: Any
@@ -69,10 +66,10 @@ class Layer:
     head_norms: tuple[nn.Module, nn.Module] | None
     act: nn.Module
     window: int | None
-    read: Product
-    write: Product
-    widen: Product
-    narrow: Product
+    read: FusedLinear
+    write: FusedLinear
+    widen: FusedLinear
+    narrow: FusedLinear
 
 
 @dataclass(frozen=True)
@@ -80,9 +77,9 @@ class FusedTrunk:
     """`hidden` is what the trunk of `causal` gives, computed by the joined layers."""
 
     causal: Any
-    layers: tuple[Layer, ...]
+    layers: tuple[FusedLayer, ...]
 
-    def hidden(self, ids: torch.Tensor, positions: torch.Tensor, seen: KeyValues) -> torch.Tensor:
+    def hidden(self, ids: torch.Tensor, positions: torch.Tensor, seen: KVCache) -> torch.Tensor:
         """Last hidden states [T, D] of the tokens `ids` [T] that `seen` is aimed at."""
         trunk = self.causal.base_model
         states = trunk.embed_tokens(ids)
@@ -90,15 +87,15 @@ class FusedTrunk:
         half = sine.shape[-1] // 2
         turn = (cosine, torch.cat([-sine[..., :half], sine[..., half:]], dim=-1))
         for layer in self.layers:
-            states = _attended(layer, states, turn, seen)
+            states = _attention_block(layer, states, turn, seen)
             widened = layer.widen(layer.norms[1](states))
             gate, up = widened.chunk(2, dim=-1)
             states = layer.narrow.onto(states, layer.act(gate).mul_(up))
         return trunk.norm(states)  # type: ignore[no-any-return]
 
 
-def _attended(
-    layer: Layer, states: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor], seen: KeyValues
+def _attention_block(
+    layer: FusedLayer, states: torch.Tensor, turn: tuple[torch.Tensor, torch.Tensor], seen: KVCache
 ) -> torch.Tensor:
     attention, size = layer.attention, layer.attention.head_dim
     heads = layer.read(layer.norms[0](states)).unflatten(-1, (-1, size))
@@ -106,11 +103,11 @@ def _attended(
     values = layer.write.weight.shape[1] // size // attention.num_key_value_groups
     turned = heads[:, :-values]
     if layer.head_norms is not None:
-        queries, keys = (norm(part) for norm, part in zip(layer.head_norms, _split(turned, values), strict=True))
+        queries, keys = (norm(part) for norm, part in zip(layer.head_norms, _split_heads(turned, values), strict=True))
         turned = torch.cat([queries, keys], dim=1)
     cosine, sine = turn
     turned = torch.addcmul(turned * cosine, turned.roll(size // 2, dims=-1), sine)
-    queries, keys = _split(turned, values)
+    queries, keys = _split_heads(turned, values)
     query, key, value = (part.transpose(0, 1)[None] for part in (queries, keys, heads[:, -values:]))
     attended, _ = cached_attention(
         attention, query, key, value, None, scaling=attention.scaling, seen=seen, sliding_window=layer.window
@@ -118,7 +115,7 @@ def _attended(
     return layer.write.onto(states, attended[0].flatten(1))
 
 
-def _split(heads: torch.Tensor, last: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _split_heads(heads: torch.Tensor, last: int) -> tuple[torch.Tensor, torch.Tensor]:
     return heads[:, :-last], heads[:, -last:]
 
 
@@ -127,29 +124,29 @@ def fused_trunk(model: Any) -> FusedTrunk | None:
 
     The weights of the model's linear layers are made views of the joined ones, so that memory is taken once.
     """
-    causal = unwrapped(model)
+    causal = unwrap_peft(model)
     trunk = causal.base_model
-    if causal.config.model_type not in FAMILIES or trunk is causal:
+    if causal.config.model_type not in FUSED_FAMILIES or trunk is causal:
         return None
     if 2 * len(trunk.rotary_emb.inv_freq) != trunk.layers[0].self_attn.head_dim:
         return None
-    every = [part for layer in trunk.layers for group in _groups(layer) for part in group]
-    if not all(_is_plain(part) or _is_low_rank(part) for part in every):
+    every = [part for layer in trunk.layers for group in _linear_groups(layer) for part in group]
+    if not all(_is_plain_linear(part) or _is_plain_lora(part) for part in every):
         return None
-    return FusedTrunk(causal, tuple(_layer(layer, causal.config) for layer in trunk.layers))
+    return FusedTrunk(causal, tuple(_fuse_layer(layer, causal.config) for layer in trunk.layers))
 
 
-def _groups(layer: Any) -> tuple[tuple[nn.Module, ...], ...]:
+def _linear_groups(layer: Any) -> tuple[tuple[nn.Module, ...], ...]:
     """The linear layers of a decoder layer that read the same input."""
     own, mlp = layer.self_attn, layer.mlp
     return (own.q_proj, own.k_proj, own.v_proj), (own.o_proj,), (mlp.gate_proj, mlp.up_proj), (mlp.down_proj,)
 
 
-def _is_plain(layer: nn.Module) -> bool:
+def _is_plain_linear(layer: nn.Module) -> bool:
     return type(layer) is nn.Linear
 
 
-def _is_low_rank(layer: nn.Module) -> bool:
+def _is_plain_lora(layer: nn.Module) -> bool:
     """Whether a layer is `base(x) + scale * B(A(x))` with one adapter, in one precision, and nothing else."""
     if type(layer) is not LoraLinear or type(layer.get_base_layer()) is not nn.Linear:
         return False
@@ -164,16 +161,16 @@ def _is_low_rank(layer: nn.Module) -> bool:
     return all(type(one) is nn.Linear and one.bias is None and one.weight.dtype == dtype for one in factors)
 
 
-def _layer(layer: Any, config: Any) -> Layer:
+def _fuse_layer(layer: Any, config: Any) -> FusedLayer:
     own = layer.self_attn
-    read, write, widen, narrow = (_join(group) for group in _groups(layer))
+    read, write, widen, narrow = (_fuse_linears(group) for group in _linear_groups(layer))
     with_norms = config.model_type == "qwen3"
-    return Layer(
+    return FusedLayer(
         attention=own,
         norms=(layer.input_layernorm, layer.post_attention_layernorm),
         head_norms=(own.q_norm, own.k_norm) if with_norms else None,
         act=layer.mlp.act_fn,
-        window=_window(own, config),
+        window=_attention_window(own, config),
         read=read,
         write=write,
         widen=widen,
@@ -181,7 +178,7 @@ def _layer(layer: Any, config: Any) -> Layer:
     )
 
 
-def _window(attention: Any, config: Any) -> int | None:
+def _attention_window(attention: Any, config: Any) -> int | None:
     """The window that the family's own attention asks for."""
     match config.model_type:
         case "mistral":
@@ -192,9 +189,9 @@ def _window(attention: Any, config: Any) -> int | None:
             return None
 
 
-def _join(layers: Sequence[Any]) -> Product:
+def _fuse_linears(layers: Sequence[Any]) -> FusedLinear:
     bases: list[Any] = [layer.get_base_layer() if isinstance(layer, LoraLinear) else layer for layer in layers]
-    weight = _shared_storage([base.weight for base in bases])
+    weight = _concatenate_weights([base.weight for base in bases])
     biases = [base.bias for base in bases]
     bias = None
     if any(one is not None for one in biases):
@@ -204,10 +201,10 @@ def _join(layers: Sequence[Any]) -> Product:
                 for base, one in zip(bases, biases, strict=True)
             ]
         )
-    return Product(weight, bias, _low_rank(layers, bases))
+    return FusedLinear(weight, bias, _concatenate_lora(layers, bases))
 
 
-def _shared_storage(weights: Sequence[nn.Parameter]) -> torch.Tensor:
+def _concatenate_weights(weights: Sequence[nn.Parameter]) -> torch.Tensor:
     """The weights below each other; each of them becomes a view of its part."""
     if len(weights) == 1:
         return weights[0].detach()
@@ -217,7 +214,7 @@ def _shared_storage(weights: Sequence[nn.Parameter]) -> torch.Tensor:
     return joined
 
 
-def _low_rank(layers: Sequence[Any], bases: Sequence[nn.Linear]) -> LowRank | None:
+def _concatenate_lora(layers: Sequence[Any], bases: Sequence[nn.Linear]) -> LoraFactors | None:
     """The factors of all layers that have an adapter, if they have one scale; B is laid out in blocks."""
     adapted: list[Any] = [layer for layer in layers if isinstance(layer, LoraLinear)]
     if not adapted:
@@ -237,4 +234,4 @@ def _low_rank(layers: Sequence[Any], bases: Sequence[nn.Linear]) -> LowRank | No
             up[row : row + base.out_features, column : column + second.shape[1]] = second * (own / scale)
             column += second.shape[1]
         row += base.out_features
-    return LowRank(down, up, scale)
+    return LoraFactors(down, up, scale)

@@ -3,22 +3,19 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tunesmith import process
-from tunesmith.models.backends.engine import Batch, Engine, Ids, Reading
+import torch
 
-process.prepare()
+from tunesmith.models.backends.engine import DecodingBatch, Engine, PrefillQueue, TokenIds
 
-import torch  # noqa: E402
-
-FULL_ENOUGH = 0.75
+MIN_ACTIVE_SHARE = 0.75
 """Rows are dropped once fewer than this share is still being written: dropping copies the cache."""
 
-REFILL = 0.125
+MIN_FREE_SHARE = 0.125
 """Prompts that wait are read once this share of the rows has ended: a few at a time cost more than they win."""
 
 
 @dataclass(frozen=True)
-class Limits:
+class GenerationLimits:
     """Where a completion ends: before an id of `stops`, at `new` tokens, at the end of the context."""
 
     stops: frozenset[int]
@@ -28,7 +25,7 @@ class Limits:
 
 def generate(
     engine: Engine,
-    prompts: Sequence[Ids],
+    prompts: Sequence[TokenIds],
     *,
     max_new_tokens: int,
     batch: int,
@@ -40,39 +37,46 @@ def generate(
     found: list[list[int]] = [[] for _ in prompts]
     if max_new_tokens < 1:
         return found
-    limits = Limits(stops, max_new_tokens, engine.context)
+    limits = GenerationLimits(stops, max_new_tokens, engine.context)
     reading = engine.reading(prompts, room=max_new_tokens)
     batch = min(batch, reading.fitting())
     while reading.waiting:
-        _write(reading, reading.take(batch), found, limits=limits, report=report)
+        _decode_batch(reading, reading.take(batch), found, limits=limits, report=report)
     return found
 
 
-def _write(
-    reading: Reading, rows: Batch, found: list[list[int]], *, limits: Limits, report: Callable[[int], None]
+def _decode_batch(
+    reading: PrefillQueue,
+    rows: DecodingBatch,
+    found: list[list[int]],
+    *,
+    limits: GenerationLimits,
+    report: Callable[[int], None],
 ) -> None:
     """Write rows to their ends. Prompts that wait take the places of rows that have ended."""
     engine, alive = reading.engine, set(rows.indices)
     while alive:
         tokens = engine.logits(rows.hidden).argmax(dim=-1)
-        ended = _note(rows, tokens, alive, found, limits=limits)
+        ended = _append_tokens(rows, tokens, alive, found, limits=limits)
         report(len(ended))
         alive -= ended
         if not alive:
             return
-        if not reading.waiting and len(alive) < FULL_ENOUGH * len(rows.indices):
-            tokens = _drop(rows, tokens, alive)
+        if not reading.waiting and len(alive) < MIN_ACTIVE_SHARE * len(rows.indices):
+            tokens = _drop_finished(rows, tokens, alive)
         rows.hidden = engine.step(tokens, rows.lengths, rows.seen)
         # A row that has ended but is still carried along must not run out of its slots; no other row reaches this bound.
         rows.lengths = (rows.lengths + 1).clamp(max=rows.seen.capacity - 1)
         free = [place for place, index in enumerate(rows.indices) if index not in alive]
-        if reading.waiting and len(free) >= REFILL * len(rows.indices):
+        if reading.waiting and len(free) >= MIN_FREE_SHARE * len(rows.indices):
             fresh = reading.take(len(free))
-            _seat(rows, free, fresh)
+            _fill_free_rows(rows, free, fresh)
             alive.update(fresh.indices)
 
 
-def _note(rows: Batch, tokens: torch.Tensor, alive: set[int], found: list[list[int]], *, limits: Limits) -> set[int]:
+def _append_tokens(
+    rows: DecodingBatch, tokens: torch.Tensor, alive: set[int], found: list[list[int]], *, limits: GenerationLimits
+) -> set[int]:
     """Keep the new token of every row that goes on; the rows that end with it."""
     ended = set()
     for index, token, length in zip(rows.indices, tokens.tolist(), rows.lengths.tolist(), strict=True):
@@ -85,7 +89,7 @@ def _note(rows: Batch, tokens: torch.Tensor, alive: set[int], found: list[list[i
     return ended
 
 
-def _drop(rows: Batch, tokens: torch.Tensor, alive: set[int]) -> torch.Tensor:
+def _drop_finished(rows: DecodingBatch, tokens: torch.Tensor, alive: set[int]) -> torch.Tensor:
     """Let the rows go that have ended; the tokens [n] of the others."""
     places = [place for place, index in enumerate(rows.indices) if index in alive]
     kept = torch.tensor(places, device=tokens.device)
@@ -94,7 +98,7 @@ def _drop(rows: Batch, tokens: torch.Tensor, alive: set[int]) -> torch.Tensor:
     return tokens[kept]
 
 
-def _seat(rows: Batch, free: Sequence[int], fresh: Batch) -> None:
+def _fill_free_rows(rows: DecodingBatch, free: Sequence[int], fresh: DecodingBatch) -> None:
     """Put prompts that have just been read into free places, as many as there are."""
     taken = free[: len(fresh.indices)]
     places = torch.tensor(taken, device=rows.lengths.device)

@@ -6,27 +6,24 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
-from tunesmith import process
-from tunesmith.data.chat import Encoded, stop_ids
+from transformers import PreTrainedTokenizerBase
+
+from tunesmith.chat.encode import EncodedSequence, stop_ids
 from tunesmith.errors import DataError, Misuse
-from tunesmith.models.backends import greedy, labels, sampling
-from tunesmith.models.backends.engine import Engine, Ids
+from tunesmith.models.backends import greedy, label_scores, sampling
+from tunesmith.models.backends.engine import Engine, TokenIds
 from tunesmith.models.backends.fused import FusedTrunk, fused_trunk
-from tunesmith.models.backends.search import Choice
-from tunesmith.models.backends.trial import check_exact
-from tunesmith.models.loading import Precision, bare, load_folder, open_tokenizer
-from tunesmith.models.packed.forward import token_logprobs, unwrapped
-from tunesmith.models.packed.plan import pack, split_passes
+from tunesmith.models.backends.label_trie import Choice
+from tunesmith.models.backends.self_check import check_exact
+from tunesmith.models.loading import Precision, load_folder, open_tokenizer, without_adapter
+from tunesmith.models.packed.forward import token_logprobs, unwrap_peft
+from tunesmith.models.packed.pack import pack_rows, split_micro_batches
 
-process.prepare()
-
-from transformers import PreTrainedTokenizerBase  # noqa: E402
-
-TOKENS_PER_PASS = 8192
+MAX_TOKENS_PER_BATCH = 8192
 """Bounds the memory of `logprobs`; changes no value beyond rounding."""
 
 
-def no_report(rows: int) -> None:
+def ignore_progress(rows: int) -> None:
     """Nobody waits."""
 
 
@@ -60,11 +57,11 @@ class LocalModel:
 
     def generate(
         self,
-        prompts: Sequence[Ids],
+        prompts: Sequence[TokenIds],
         *,
         max_new_tokens: int,
         batch: int = 64,
-        report: Callable[[int], None] = no_report,
+        report: Callable[[int], None] = ignore_progress,
     ) -> list[list[int]]:
         """Greedy completions without prompt and end token, equal to those of transformers' `generate(do_sample=False)`.
 
@@ -75,7 +72,7 @@ class LocalModel:
             self._engine, prompts, max_new_tokens=max_new_tokens, batch=batch, stops=self.stops, report=report
         )
 
-    def logprobs(self, prompts: Sequence[Ids], completions: Sequence[Ids]) -> list[list[float]]:
+    def logprobs(self, prompts: Sequence[TokenIds], completions: Sequence[TokenIds]) -> list[list[float]]:
         """Natural-log probability of every completion token given the prompt and the completion so far.
 
         Raises DataError for an empty prompt and for a row over the context length.
@@ -85,33 +82,33 @@ class LocalModel:
             for index, (prompt, completion) in enumerate(zip(prompts, completions, strict=True))
         ]
         found: list[list[float]] = []
-        for group in split_passes(rows, TOKENS_PER_PASS):
-            values = iter(token_logprobs(self.model, pack(group, unwrapped(self.model).device)).tolist())
+        for group in split_micro_batches(rows, MAX_TOKENS_PER_BATCH):
+            values = iter(token_logprobs(self.model, pack_rows(group, unwrap_peft(self.model).device)).tolist())
             found.extend([next(values) for _ in range(row.supervised)] for row in group)
         return found
 
-    def _row(self, index: int, prompt: Ids, completion: Ids) -> Encoded:
+    def _row(self, index: int, prompt: TokenIds, completion: TokenIds) -> EncodedSequence:
         ids = (*prompt, *completion)
         if not prompt or len(ids) > self.context:
             raise DataError(
                 f"row {index} has {len(prompt)} + {len(completion)} tokens; the context holds {self.context}"
             )
-        return Encoded(row_id=str(index), ids=ids, spans=((len(prompt), len(ids)),))
+        return EncodedSequence(row_id=str(index), ids=ids, spans=((len(prompt), len(ids)),))
 
     def choose(
         self,
-        prompts: Sequence[Ids],
-        options: Sequence[Ids],
+        prompts: Sequence[TokenIds],
+        options: Sequence[TokenIds],
         *,
         batch: int = 128,
-        report: Callable[[int], None] = no_report,
+        report: Callable[[int], None] = ignore_progress,
     ) -> list[Choice]:
         """The best of `options` (complete completions, see `labels.label_options`) for each prompt, and its log-probability."""
-        return labels.choose(self._engine, prompts, options, batch=batch, report=report)
+        return label_scores.choose(self._engine, prompts, options, batch=batch, report=report)
 
     def stream(
         self,
-        prompt: Ids,
+        prompt: TokenIds,
         *,
         max_new_tokens: int,
         temperature: float = 0.0,
@@ -120,7 +117,7 @@ class LocalModel:
         stop_ids: frozenset[int] | None = None,
     ) -> Iterator[int]:
         """Tokens of one completion as they are chosen; a stop id is yielded and is the last. Temperature 0 is greedy."""
-        return sampling.stream(
+        return sampling.stream_tokens(
             self._engine,
             prompt,
             max_new_tokens=max_new_tokens,
@@ -135,22 +132,22 @@ def open_local(folder: Path, *, digest: str, base: Path | None = None, dtype: Pr
     Raises Misuse, naming the family, for a model whose answers would not be exactly its own (`trial.check_exact`).
     """
     model, tokenizer = load_folder(folder, base=base, dtype=dtype)
-    return _tried(model, tokenizer, digest, folder)
+    return _checked_model(model, tokenizer, digest, folder)
 
 
-def without_adapter(tuned: LocalModel, folder: Path, *, digest: str) -> LocalModel | None:
+def strip_adapter(tuned: LocalModel, folder: Path, *, digest: str) -> LocalModel | None:
     """The base under an adapter, without reading its weights again; `tuned` is of no use afterwards.
 
     `folder` and `digest` are those of the base. None where what is under the adapter is not the base as it would be loaded
     alone: a whole model, a base in 4 bits, an adapter that keeps modules of its own beside the base's.
     """
-    model = bare(tuned.model)
+    model = without_adapter(tuned.model)
     if model is None:
         return None
-    return _tried(model, open_tokenizer(folder), digest, folder)
+    return _checked_model(model, open_tokenizer(folder), digest, folder)
 
 
-def _tried(model: Any, tokenizer: PreTrainedTokenizerBase, digest: str, folder: Path) -> LocalModel:
+def _checked_model(model: Any, tokenizer: PreTrainedTokenizerBase, digest: str, folder: Path) -> LocalModel:
     """With its products joined where that is the model's own forward within its rounding, else as it is, if that is."""
     fused = fused_trunk(model)
     if fused is not None:

@@ -3,12 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tunesmith import process
-from tunesmith.models.backends.engine import Engine, Ids
+import torch
 
-process.prepare()
-
-import torch  # noqa: E402
+from tunesmith.models.backends.engine import Engine, TokenIds
 
 
 @dataclass(frozen=True)
@@ -21,15 +18,15 @@ class Sampling:
     seed: int = 0
 
 
-def stream(
-    engine: Engine, prompt: Ids, *, max_new_tokens: int, sampling: Sampling, stops: frozenset[int]
+def stream_tokens(
+    engine: Engine, prompt: TokenIds, *, max_new_tokens: int, sampling: Sampling, stops: frozenset[int]
 ) -> Iterator[int]:
     """Tokens as they are chosen. An id of `stops` is yielded too and is the last, so the caller knows why it ended."""
     generator = torch.Generator().manual_seed(sampling.seed)
     (start,) = engine.read([prompt], batch=1, room=max_new_tokens + 1)
     lengths, hidden = start.lengths, start.hidden
     for _ in range(min(max_new_tokens, engine.context - len(prompt))):
-        token = pick(engine.logits(hidden)[0].cpu(), sampling, generator)
+        token = sample_token(engine.logits(hidden)[0].cpu(), sampling, generator)
         yield token
         if token in stops:
             return
@@ -37,7 +34,7 @@ def stream(
         lengths = lengths + 1
 
 
-def pick(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator) -> int:
+def sample_token(logits: torch.Tensor, sampling: Sampling, generator: torch.Generator) -> int:
     """One token id from logits [V]."""
     if sampling.temperature == 0:
         return int(logits.argmax())

@@ -6,40 +6,37 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, final
 
-from tunesmith import process
-from tunesmith.models.architecture import positions_of
-from tunesmith.models.backends.sampling import Sampling, pick
-from tunesmith.models.heads import Head, load_headed
+import torch
+from transformers import PreTrainedTokenizerBase
+from transformers.cache_utils import DynamicCache, EncoderDecoderCache
+from transformers.modeling_outputs import BaseModelOutput
+
+from tunesmith.models.architecture import max_positions
+from tunesmith.models.backends.sampling import Sampling, sample_token
+from tunesmith.models.heads import TaskHead, load_with_head
 from tunesmith.models.loading import Precision
-from tunesmith.models.packed.forward import unwrapped
+from tunesmith.models.packed.forward import unwrap_peft
+from tunesmith.models.target_tokens import TargetTokens, read_target_tokens, target_ids
 from tunesmith.models.tasks import padded
-from tunesmith.models.tasks.seq2seq import Pair, check_pairs
-from tunesmith.models.writing import Writing, target_ids, writing_of
+from tunesmith.models.tasks.seq2seq import Seq2seqRow, check_seq2seq_padding
 
-process.prepare()
+TokenIds = Sequence[int]
 
-import torch  # noqa: E402
-from transformers import PreTrainedTokenizerBase  # noqa: E402
-from transformers.cache_utils import DynamicCache, EncoderDecoderCache  # noqa: E402
-from transformers.modeling_outputs import BaseModelOutput  # noqa: E402
-
-Ids = Sequence[int]
-
-FULL_ENOUGH = 0.75
+MIN_ACTIVE_SHARE = 0.75
 """Rows that have ended are dropped once fewer than this share is still being written: dropping copies the cache."""
 
-PROBES = (
+PADDING_PROBE_PAIRS = (
     ("One line of text.", "A longer target stands behind the shorter source, so that both sides are padded."),
     ("A longer line of text stands beside it, so that the shorter one is padded to its length.", "One line."),
 )
 
 
-def no_report(rows: int) -> None:
+def ignore_progress(rows: int) -> None:
     """Nobody waits."""
 
 
 @dataclass
-class _Decoding:
+class _DecoderState:
     """Rows that are being written: what the encoder made of their sources, and what the decoder has read of each.
 
     `states` [B, S, D], `mask` [B, S] int64.
@@ -83,14 +80,14 @@ class Seq2SeqModel:
     digest: str
 
     @cached_property
-    def writing(self) -> Writing:
+    def writing(self) -> TargetTokens:
         """How an answer begins and ends."""
-        return writing_of(unwrapped(self.model), self.tokenizer, where=self.digest)
+        return read_target_tokens(unwrap_peft(self.model), self.tokenizer, where=self.digest)
 
     @cached_property
     def context(self) -> int:
         """Tokens that a source may have, and a target."""
-        return positions_of(unwrapped(self.model), self.tokenizer)
+        return max_positions(unwrap_peft(self.model), self.tokenizer)
 
     @property
     def stops(self) -> frozenset[int]:
@@ -99,7 +96,12 @@ class Seq2SeqModel:
 
     @torch.no_grad()
     def generate(
-        self, sources: Sequence[Ids], *, max_new_tokens: int, batch: int = 64, report: Callable[[int], None] = no_report
+        self,
+        sources: Sequence[TokenIds],
+        *,
+        max_new_tokens: int,
+        batch: int = 64,
+        report: Callable[[int], None] = ignore_progress,
     ) -> list[list[int]]:
         """The likeliest token each time, up to the end (left out), `max_new_tokens` or the decoder's positions: the tokens of
         transformers' `generate` under `writing.config`. `report` is told how many more rows have ended."""
@@ -115,7 +117,7 @@ class Seq2SeqModel:
         return min(max_new_tokens, self.context)
 
     def _write(
-        self, sources: Sequence[Ids], found: Sequence[list[int]], most: int, report: Callable[[int], None]
+        self, sources: Sequence[TokenIds], found: Sequence[list[int]], most: int, report: Callable[[int], None]
     ) -> None:
         """Fill the lists of a batch."""
         rows = self._begin(sources)
@@ -130,13 +132,13 @@ class Seq2SeqModel:
             report(before - len(alive))
             if not alive:
                 return
-            if len(alive) < FULL_ENOUGH * len(places):
+            if len(alive) < MIN_ACTIVE_SHARE * len(places):
                 kept = torch.tensor([at for at, row in enumerate(places) if row in set(alive)], device=tokens.device)
                 rows.keep(kept)
                 tokens, places = tokens[kept], list(alive)
         report(len(alive))
 
-    def _noted(self, tokens: Ids, places: Ids, alive: Ids, found: Sequence[list[int]]) -> list[int]:
+    def _noted(self, tokens: TokenIds, places: TokenIds, alive: TokenIds, found: Sequence[list[int]]) -> list[int]:
         """Keep the new token of every row that goes on; the rows that do."""
         still = set(alive)
         for row, token in zip(places, tokens, strict=True):
@@ -146,12 +148,12 @@ class Seq2SeqModel:
                 found[row].append(token)
         return [row for row in alive if row in still]
 
-    def _begin(self, sources: Sequence[Ids]) -> _Decoding:
-        causal = unwrapped(self.model)
+    def _begin(self, sources: Sequence[TokenIds]) -> _DecoderState:
+        causal = unwrap_peft(self.model)
         ids, mask = padded.pad(sources, next(causal.parameters()).device)
         filled = ids.masked_fill(mask == 0, causal.config.pad_token_id)
         states = causal.get_encoder()(input_ids=filled, attention_mask=mask).last_hidden_state
-        return _Decoding(causal, states, mask, EncoderDecoderCache(DynamicCache(), DynamicCache()))
+        return _DecoderState(causal, states, mask, EncoderDecoderCache(DynamicCache(), DynamicCache()))
 
     def _allowed(self, logits: torch.Tensor, count: int) -> torch.Tensor:
         """Logits [B, V] of the token after `count` others, minus infinity for what may not be written there."""
@@ -165,7 +167,7 @@ class Seq2SeqModel:
 
     @torch.no_grad()
     def stream(
-        self, source: Ids, *, max_new_tokens: int, temperature: float = 0.0, top_p: float = 1.0, seed: int = 0
+        self, source: TokenIds, *, max_new_tokens: int, temperature: float = 0.0, top_p: float = 1.0, seed: int = 0
     ) -> Iterator[int]:
         """Tokens of one answer as they are chosen; the end is yielded and is the last. Temperature 0 is greedy."""
         sampling, generator = Sampling(temperature, top_p, seed), torch.Generator().manual_seed(seed)
@@ -173,12 +175,12 @@ class Seq2SeqModel:
         token = self.writing.start
         for count in range(self.room(max_new_tokens)):
             logits = self._allowed(rows.read(torch.tensor([token], device=rows.mask.device)), count)
-            token = pick(logits[0].cpu(), sampling, generator)
+            token = sample_token(logits[0].cpu(), sampling, generator)
             yield token
             if token in self.stops:
                 return
 
-    def text(self, ids: Ids) -> str:
+    def text(self, ids: TokenIds) -> str:
         """What the tokens of an answer say."""
         return str(self.tokenizer.decode(list(ids), skip_special_tokens=True))
 
@@ -188,10 +190,10 @@ def open_seq2seq(folder: Path, *, digest: str, base: Path | None = None, dtype: 
 
     Raises Misuse for a model that gives a row other logits beside a longer row than alone.
     """
-    model, tokenizer = load_headed(folder, Head("seq2seq"), base=base, dtype=dtype)
+    model, tokenizer = load_with_head(folder, TaskHead("seq2seq"), base=base, dtype=dtype)
     pairs = [
-        Pair(str(at), tuple(tokenizer.encode(source)), tuple(target_ids(tokenizer, target)))
-        for at, (source, target) in enumerate(PROBES)
+        Seq2seqRow(str(at), tuple(tokenizer.encode(source)), tuple(target_ids(tokenizer, target)))
+        for at, (source, target) in enumerate(PADDING_PROBE_PAIRS)
     ]
-    check_pairs(model, pairs, where=str(folder))
+    check_seq2seq_padding(model, pairs, where=str(folder))
     return Seq2SeqModel(model, tokenizer, digest)

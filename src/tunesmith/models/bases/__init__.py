@@ -3,6 +3,6 @@
 Light: `resolve` and what it needs load the model libraries.
 """
 
-from tunesmith.models.bases.catalogue import EMBEDDED
+from tunesmith.models.bases.catalogue import EMBEDDED_BASE
 
-__all__ = ["EMBEDDED"]
+__all__ = ["EMBEDDED_BASE"]

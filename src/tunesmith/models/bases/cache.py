@@ -30,12 +30,12 @@ from tunesmith.errors import DataError, IntegrityBroken, MachineFailure
 from tunesmith.ports import Progress
 from tunesmith.store.objects import file_digest, write_atomic
 
-VARIABLE: Final = "TUNESMITH_CACHE"
-FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-CLOSED: Final = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR)
+CACHE_VARIABLE: Final = "TUNESMITH_CACHE"
+DISK_FULL_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_WRITABLE_ERRORS: Final = (errno.EACCES, errno.EROFS, errno.EPERM, errno.ENOTDIR)
 
 
-class Record(Artifact):
+class BaseRecord(Artifact):
     """What a source gave: `files` is {path: `sha256:...`}, `tree` the digest over it, `conversion` what was done to it."""
 
     name: str
@@ -47,16 +47,16 @@ class Record(Artifact):
 
 
 @dataclass(frozen=True)
-class Cached:
+class CachedBase:
     """A base in the cache, its files as its record says."""
 
-    record: Record
+    record: BaseRecord
     folder: Path
 
 
 def cache_folder() -> Path:
     """`TUNESMITH_CACHE`, or `tunesmith/bases` in the user's cache folder."""
-    named = process.environment(VARIABLE)
+    named = process.environment(CACHE_VARIABLE)
     if named:
         return Path(named).expanduser() / "bases"
     if sys.platform == "darwin":
@@ -66,26 +66,26 @@ def cache_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class Cache:
+class BaseCache:
     """A folder of bases."""
 
     folder: Path
 
-    def record(self, key: str) -> Record | None:
+    def record(self, key: str) -> BaseRecord | None:
         """What is known of a source, without looking at its files."""
         path = self.record_path(key)
         if not path.is_file():
             return None
         try:
-            return Record.from_bytes(path.read_bytes())
+            return BaseRecord.from_bytes(path.read_bytes())
         except IntegrityBroken as error:
             hint = "delete it, and fetch the base again"
             raise IntegrityBroken("a record of the cache cannot be read", where=str(path), hint=hint) from error
 
-    def tree(self, record: Record) -> Path:
+    def tree(self, record: BaseRecord) -> Path:
         return self.folder / "trees" / record.tree.removeprefix("sha256:")
 
-    def verified(self, key: str, *, mend: str | None = None) -> Cached | None:
+    def verified(self, key: str, *, mend: str | None = None) -> CachedBase | None:
         """The base of a source, every file read and compared with its digest; None when it was never fetched.
 
         Raises IntegrityBroken when a file is missing, was altered or was added; `mend` says what to do in place of fetching it.
@@ -94,41 +94,41 @@ class Cache:
         if record is None:
             return None
         folder = self.tree(record)
-        found = manifest(folder) if folder.is_dir() else {}
+        found = file_digests(folder) if folder.is_dir() else {}
         if found != record.files:
             odd = sorted(name for name in {*found, *record.files} if found.get(name) != record.files.get(name))
             hint = mend or f"`tunesmith base get {record.name} --again` fetches it anew"
             raise IntegrityBroken(f"{odd[0]} is not what was put into the cache", where=str(folder), hint=hint)
-        return Cached(record, folder)
+        return CachedBase(record, folder)
 
-    def publish(self, key: str, made: Path, record: Record) -> Cached:
+    def publish(self, key: str, made: Path, record: BaseRecord) -> CachedBase:
         """Give a finished folder its name and write its record; the caller holds the key's lock."""
         target = self.tree(record)
-        with cache_errors(target):
+        with translate_disk_errors(target):
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.is_dir() and manifest(target) != record.files:
+            if target.is_dir() and file_digests(target) != record.files:
                 shutil.rmtree(target)
             if not target.is_dir():
                 os.replace(made, target)
             write_atomic(self.record_path(key), record.canonical())
-        return Cached(record, target)
+        return CachedBase(record, target)
 
     @contextmanager
     def fetching(self, key: str, progress: Progress) -> Iterator[Path]:
         """An empty folder to fetch into, by one process at a time; it is removed afterwards, and so is what a killed one left."""
         lock, work = self.folder / "locks" / f"{key}.lock", self.folder / "work"
-        with cache_errors(self.folder):
+        with translate_disk_errors(self.folder):
             lock.parent.mkdir(parents=True, exist_ok=True)
             work.mkdir(parents=True, exist_ok=True)
             file = lock.open("a")
         with file:
-            _wait_for(file.fileno(), progress)
+            _lock_file(file.fileno(), progress)
             for left in work.glob(f"{key}-*"):
                 shutil.rmtree(left)
-            with cache_errors(work):
+            with translate_disk_errors(work):
                 folder = Path(tempfile.mkdtemp(prefix=f"{key}-", dir=work))
             try:
-                with cache_errors(folder):
+                with translate_disk_errors(folder):
                     yield folder
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -139,28 +139,29 @@ class Cache:
 
 
 @contextmanager
-def cache_errors(folder: Path) -> Iterator[None]:
+def translate_disk_errors(folder: Path) -> Iterator[None]:
     """Turn a full or read-only disk into a MachineFailure that says how another folder is named."""
     try:
         yield
     except OSError as error:
-        if error.errno not in (*FULL, *CLOSED):
+        if error.errno not in (*DISK_FULL_ERRORS, *NOT_WRITABLE_ERRORS):
             raise
-        hint = f"{'free some space' if error.errno in FULL else 'make it writable'}, or name another folder with {VARIABLE}"
+        remedy = "free some space" if error.errno in DISK_FULL_ERRORS else "make it writable"
+        hint = f"{remedy}, or name another folder with {CACHE_VARIABLE}"
         what = f"the cache of bases cannot be written: {error.strerror}"
         raise MachineFailure(what, where=str(folder), hint=hint) from error
 
 
-def manifest(folder: Path) -> dict[str, str]:
+def file_digests(folder: Path) -> dict[str, str]:
     """{path: `sha256:...`} of the files below a folder, sorted by path, as a store's tree has it."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return {path.relative_to(folder).as_posix(): file_digest(path) for path in paths}
 
 
-def record_of(folder: Path, *, name: str, source: str, conversion: str = "") -> Record:
+def build_record(folder: Path, *, name: str, source: str, conversion: str = "") -> BaseRecord:
     """The record of a finished folder."""
-    found = manifest(folder)
-    return Record(
+    found = file_digests(folder)
+    return BaseRecord(
         name=name,
         source=source,
         tree=digest_of(canonical_bytes(found)),
@@ -184,7 +185,7 @@ def count_parameters(path: Path) -> int:
         raise DataError(f"not a safetensors file: {error}", where=str(path), hint="download it again") from error
 
 
-def _wait_for(file: int, progress: Progress) -> None:
+def _lock_file(file: int, progress: Progress) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -14,22 +14,22 @@ from tunesmith.artifacts.base import canonical_bytes
 from tunesmith.errors import Misuse, RecipeError
 from tunesmith.recipe.base import Settings
 
-EMBEDDED: Final = "tunesmith/pebble"
+EMBEDDED_BASE: Final = "tunesmith/pebble"
 
-Fit = Literal["chat", "text", "encoder", "seq2seq"]
+BaseUse = Literal["chat", "text", "encoder", "seq2seq"]
 """What a base is used for: chat and classify with a chat template, plain text, labels and tags, text to text."""
 
 
-def _inside(path: str) -> str:
+def _check_relative_path(path: str) -> str:
     pure = PurePosixPath(path)
     if pure.is_absolute() or ".." in pure.parts or not pure.parts or "\\" in path:
         raise ValueError(f"{path!r} does not stay inside its folder")
     return path
 
 
-Inside = Annotated[str, AfterValidator(_inside)]
+RelativePath = Annotated[str, AfterValidator(_check_relative_path)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Commit = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
+CommitHash = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 
 
 class WheelSource(Settings):
@@ -40,7 +40,7 @@ class WheelSource(Settings):
     version: str = Field(pattern=r"^[0-9][A-Za-z0-9.]*$")
     sha256: Sha256
     bytes: int = Field(ge=1)
-    members: dict[Inside, Inside] = Field(min_length=1)
+    members: dict[RelativePath, RelativePath] = Field(min_length=1)
 
     def describe(self) -> str:
         return f"wheel {self.package}=={self.version}"
@@ -51,7 +51,7 @@ class HubSource(Settings):
 
     kind: Literal["hub"]
     repo: str = Field(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")
-    revision: Commit | None
+    revision: CommitHash | None
 
     def describe(self) -> str:
         return f"Hub {self.repo} at {self.revision or 'no revision'}"
@@ -69,7 +69,7 @@ class EmbeddedSource(Settings):
 Source = Annotated[WheelSource | HubSource | EmbeddedSource, Field(discriminator="kind")]
 
 
-class Entry(Settings):
+class BaseEntry(Settings):
     """One base. `digests` are SHA-256 of files: as they come (a GGUF), or as they are kept; all that are named are checked.
 
     `license` is an SPDX expression, `LicenseRef-...` where the licence is no open one; `license_source` says who states it.
@@ -84,14 +84,14 @@ class Entry(Settings):
     license: str
     license_source: str
     sources: tuple[Source, ...] = Field(min_length=1)
-    digests: dict[Inside, Sha256] = Field(default_factory=dict)
+    digests: dict[RelativePath, Sha256] = Field(default_factory=dict)
     hub: str | None = None
     template: str
-    fits: tuple[Fit, ...] = Field(min_length=1)
+    fits: tuple[BaseUse, ...] = Field(min_length=1)
     notes: str = ""
 
     @model_validator(mode="after")
-    def _gguf_is_pinned(self) -> "Entry":
+    def _gguf_is_pinned(self) -> "BaseEntry":
         targets = [
             path for source in self.sources if isinstance(source, WheelSource) for path in source.members.values()
         ]
@@ -101,10 +101,10 @@ class Entry(Settings):
         return self
 
 
-class Pinned(NamedTuple):
+class PinnedSource(NamedTuple):
     """An entry and the one of its sources that is meant; `key` names the bytes that this source gives."""
 
-    entry: Entry
+    entry: BaseEntry
     source: Source
 
     def key(self, converter: str) -> str:
@@ -113,17 +113,17 @@ class Pinned(NamedTuple):
 
 
 @cache
-def entries() -> tuple[Entry, ...]:
+def entries() -> tuple[BaseEntry, ...]:
     """All bases, in the order of the file. Raises ValueError (pydantic) when the file of the package is broken."""
     raw = yaml.safe_load((files("tunesmith.models.bases") / "bases.yaml").read_text(encoding="utf-8"))
-    return tuple(Entry.model_validate(value) for value in raw)
+    return tuple(BaseEntry.model_validate(value) for value in raw)
 
 
-def find(name: str) -> Entry:
+def find_entry(name: str) -> BaseEntry:
     """Raises Misuse with near names."""
     found = {entry.name: entry for entry in entries()}.get(name)
     if found is None:
-        raise Misuse(f"no base is called {name!r}", hint=suggestion(name))
+        raise Misuse(f"no base is called {name!r}", hint=suggest_names(name))
     return found
 
 
@@ -131,23 +131,23 @@ def is_listed(name: str) -> bool:
     return any(entry.name == name for entry in entries())
 
 
-def hub_id(entry: Entry) -> str | None:
+def hub_id(entry: BaseEntry) -> str | None:
     """The model's id on the Hub."""
     return entry.hub or next((source.repo for source in entry.sources if isinstance(source, HubSource)), None)
 
 
 def is_embedded(name: str) -> bool:
-    return isinstance(find(name).sources[0], EmbeddedSource)
+    return isinstance(find_entry(name).sources[0], EmbeddedSource)
 
 
-def is_pinned(entry: Entry, revision: str | None = None) -> bool:
+def is_pinned(entry: BaseEntry, revision: str | None = None) -> bool:
     """Whether there is a source whose bytes are known: a wheel, or a commit."""
     return revision is not None or any(
         not isinstance(source, HubSource) or source.revision is not None for source in entry.sources
     )
 
 
-def suggestion(name: str) -> str:
+def suggest_names(name: str) -> str:
     """What to try in place of a name that is not there."""
     names = [entry.name for entry in entries()]
     near = get_close_matches(name.lower(), names, n=3, cutoff=0.5)
@@ -156,7 +156,7 @@ def suggestion(name: str) -> str:
     return f"did you mean {' or '.join(repr(one) for one in near)}?"
 
 
-def pinned(entry: Entry, revision: str | None = None) -> tuple[Pinned, ...]:
+def pinned_sources(entry: BaseEntry, revision: str | None = None) -> tuple[PinnedSource, ...]:
     """The entry's sources in the order in which they are tried; `revision` pins those on the Hub, and leaves only them.
 
     A source on the Hub without a revision is left out. Raises RecipeError when nothing is left.
@@ -168,7 +168,7 @@ def pinned(entry: Entry, revision: str | None = None) -> tuple[Pinned, ...]:
         elif revision is not None or source.revision is not None:
             sources.append(source.model_copy(update={"revision": revision or source.revision}))
     if sources:
-        return tuple(Pinned(entry, source) for source in sources)
+        return tuple(PinnedSource(entry, source) for source in sources)
     if revision is not None:
         raise RecipeError(f"{entry.name} is not on the Hub, so it has no revision", hint="leave the revision out")
     raise RecipeError(
@@ -178,7 +178,7 @@ def pinned(entry: Entry, revision: str | None = None) -> tuple[Pinned, ...]:
     )
 
 
-def fetch_command(entry: Entry, revision: str | None = None) -> str:
+def fetch_command(entry: BaseEntry, revision: str | None = None) -> str:
     """What to type to have a base in the cache."""
     on_hub = revision is not None or all(isinstance(source, HubSource) for source in entry.sources)
     return (

@@ -6,30 +6,34 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tunesmith import process
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
 from tunesmith.artifacts import BaseOrigin, ModelRef, canonical_bytes
-from tunesmith.artifacts.report import LOCAL
+from tunesmith.artifacts.report import LOCAL_PREFIX
 from tunesmith.context import Context
 from tunesmith.errors import Misuse, RecipeError
-from tunesmith.models.bases.cache import Record, cache_folder, count_all_parameters, count_parameters
-from tunesmith.models.bases.catalogue import Entry, fetch_command, find, hub_id, is_embedded, is_listed, suggestion
-from tunesmith.models.bases.fetch import cached, fetch, from_gguf, known
-from tunesmith.models.bases.hub import snapshot
+from tunesmith.models.bases.cache import BaseRecord, cache_folder, count_all_parameters, count_parameters
+from tunesmith.models.bases.catalogue import (
+    BaseEntry,
+    fetch_command,
+    find_entry,
+    hub_id,
+    is_embedded,
+    is_listed,
+    suggest_names,
+)
+from tunesmith.models.bases.fetch import base_from_gguf, cached_base, cached_record, fetch_base
+from tunesmith.models.bases.hub import snapshot_files
+from tunesmith.models.bases.new_tokenizer import train_tokenizer
 from tunesmith.recipe import BaseSettings, CatalogueBase, HubBase, NewBase
 
-process.prepare()
-
-import torch  # noqa: E402
-from transformers import AutoConfig, AutoModelForCausalLM  # noqa: E402
-
-from tunesmith.models.bases.template import train_tokenizer  # noqa: E402
-
-GGUF = ".gguf"
-WEIGHT_FILES = ("*.safetensors",)
-SHOWN: Final = len("sha256:") + 12
+GGUF_SUFFIX = ".gguf"
+WEIGHT_PATTERNS = ("*.safetensors",)
+NAME_DIGEST_CHARACTERS: Final = len("sha256:") + 12
 """Characters of a tree's digest that stand in the name of a local base."""
 
-UNSAFE = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
+PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
 def resolve_base(base: BaseSettings, context: Context, *, texts: Sequence[str] | None = None) -> ModelRef:
@@ -39,18 +43,18 @@ def resolve_base(base: BaseSettings, context: Context, *, texts: Sequence[str] |
     """
     match base:
         case NewBase():
-            return _new(base, context, texts)
+            return _new_base(base, context, texts)
         case HubBase():
             return _from_hub(base, context)
         case CatalogueBase():
             return _from_catalogue(base, context)
         case str():
-            return _named(base, context)
+            return _from_name(base, context)
 
 
 def _from_hub(base: HubBase, context: Context) -> ModelRef:
     """The store takes the files from the Hub library's cache, where they are links."""
-    files = snapshot(base.hub, base.revision, network=base.network)
+    files = snapshot_files(base.hub, base.revision, network=base.network)
     manifest = {name: context.store.objects.put_file(path) for name, path in files.items()}
     return ModelRef(
         name=base.hub,
@@ -61,22 +65,22 @@ def _from_hub(base: HubBase, context: Context) -> ModelRef:
     )
 
 
-def _named(base: str, context: Context) -> ModelRef:
+def _from_name(base: str, context: Context) -> ModelRef:
     """A name of the catalogue, a `.gguf` file or a folder, in this order."""
     if is_listed(base):
         return _from_catalogue(CatalogueBase(name=base), context)
-    if base.endswith(GGUF):
+    if base.endswith(GGUF_SUFFIX):
         return _from_gguf(base, context)
     folder = _local_folder(base, context)
-    return _keep(folder, folder, context)
+    return _store_folder(folder, folder, context)
 
 
 def _from_catalogue(base: CatalogueBase, context: Context) -> ModelRef:
     """A base of the catalogue out of the cache; it is fetched when it is not there and the recipe allows the network."""
-    entry = find(base.name)
+    entry = find_entry(base.name)
     if is_embedded(entry.name):
-        return _keep(embedded_folder(), entry.name, context, origin_of(entry))
-    record = known(entry.name, revision=base.revision)
+        return _store_folder(embedded_folder(), entry.name, context, base_origin(entry))
+    record = cached_record(entry.name, revision=base.revision)
     if record is None:
         if not base.network:
             raise RecipeError(
@@ -85,12 +89,12 @@ def _from_catalogue(base: CatalogueBase, context: Context) -> ModelRef:
                 hint=f"`{fetch_command(entry, base.revision)}` fetches it; or say "
                 f"`base: {{name: {entry.name}, network: true}}`",
             )
-        record = fetch(entry.name, context.progress, network=True, revision=base.revision).record
+        record = fetch_base(entry.name, context.progress, network=True, revision=base.revision).record
     if not context.store.objects.has(record.tree):
-        found = cached(entry.name, revision=base.revision)
+        found = cached_base(entry.name, revision=base.revision)
         assert found is not None
-        return _keep(found.folder, entry.name, context, origin_of(entry, found.record, base.revision))
-    origin = origin_of(entry, record, base.revision)
+        return _store_folder(found.folder, entry.name, context, base_origin(entry, found.record, base.revision))
+    origin = base_origin(entry, record, base.revision)
     return ModelRef(name=entry.name, tree=record.tree, kind="base", parameters=record.parameters, origin=origin)
 
 
@@ -98,12 +102,12 @@ def _from_gguf(base: str, context: Context) -> ModelRef:
     path = context.home / base
     if not path.is_file():
         raise RecipeError(f"no GGUF file at {base!r}", where=str(path), hint="give its path relative to the recipe")
-    found = from_gguf(path, context.progress)
+    found = base_from_gguf(path, context.progress)
     origin = BaseOrigin(source=found.record.source, conversion=found.record.conversion)
-    return _keep(found.folder, path, context, origin)
+    return _store_folder(found.folder, path, context, origin)
 
 
-def origin_of(entry: Entry, record: Record | None = None, revision: str | None = None) -> BaseOrigin:
+def base_origin(entry: BaseEntry, record: BaseRecord | None = None, revision: str | None = None) -> BaseOrigin:
     """What the documents of a release say of where a base comes from."""
     return BaseOrigin(
         source=entry.sources[0].describe() if record is None else record.source,
@@ -123,13 +127,13 @@ def embedded_folder() -> Path:
     return folder
 
 
-def local_name(path: Path, tree: str) -> str:
+def local_base_name(path: Path, tree: str) -> str:
     """What a base on this machine is called, in reports, cards and adapters: no path leaves the machine, its digest does."""
-    return f"{LOCAL}{path.resolve().name}@{tree[:SHOWN]}"
+    return f"{LOCAL_PREFIX}{path.resolve().name}@{tree[:NAME_DIGEST_CHARACTERS]}"
 
 
 def _local_folder(base: str, context: Context) -> Path:
-    if base.startswith(LOCAL):
+    if base.startswith(LOCAL_PREFIX):
         hint = (
             "write the path of that folder or file under `base`; its files must have that digest to give the same model"
         )
@@ -139,26 +143,26 @@ def _local_folder(base: str, context: Context) -> Path:
         raise RecipeError(
             f"no base model at {base!r}",
             where=str(folder),
-            hint=f"{suggestion(base)}; or give a folder with config.json, a .gguf file, or {{hub: ..., revision: ...}}",
+            hint=f"{suggest_names(base)}; or give a folder with config.json, a .gguf file, or {{hub: ..., revision: ...}}",
         )
     return folder
 
 
-def _keep(folder: Path, name: str | Path, context: Context, origin: BaseOrigin | None = None) -> ModelRef:
+def _store_folder(folder: Path, name: str | Path, context: Context, origin: BaseOrigin | None = None) -> ModelRef:
     """Given a path of this machine for a name, the base is called after its last part and its digest."""
-    for pattern in UNSAFE:
+    for pattern in PICKLE_PATTERNS:
         for path in folder.glob(pattern):
             raise RecipeError(f"{path.name} is a pickle", where=str(folder), hint="convert the weights to safetensors")
-    if not any(True for pattern in WEIGHT_FILES for _ in folder.glob(pattern)):
+    if not any(True for pattern in WEIGHT_PATTERNS for _ in folder.glob(pattern)):
         raise RecipeError(
             "no .safetensors weights", where=str(folder), hint="safetensors is the only format that is loaded"
         )
     tree = context.store.put_tree(folder)
-    called = local_name(name, tree) if isinstance(name, Path) else name
+    called = local_base_name(name, tree) if isinstance(name, Path) else name
     return ModelRef(name=called, tree=tree, kind="base", parameters=count_all_parameters(folder), origin=origin)
 
 
-def _new(base: NewBase, context: Context, texts: Sequence[str] | None) -> ModelRef:
+def _new_base(base: NewBase, context: Context, texts: Sequence[str] | None) -> ModelRef:
     """Random weights and a tokenizer trained on the training rows."""
     if texts is None:
         raise RecipeError("a base from nothing needs training rows for its tokenizer")
@@ -175,4 +179,4 @@ def _new(base: NewBase, context: Context, texts: Sequence[str] | None) -> ModelR
     with TemporaryDirectory(dir=context.store.folder) as folder:
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        return _keep(Path(folder), "new", context)
+        return _store_folder(Path(folder), "new", context)

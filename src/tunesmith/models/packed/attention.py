@@ -6,20 +6,17 @@ Registered once. The name is not in transformers' mask registry, so the model pa
 
 from typing import Any
 
-from tunesmith import process
+import torch
+from torch import nn
+from transformers import AttentionInterface
+
 from tunesmith.errors import Misuse
 from tunesmith.models.packed import varlen
-from tunesmith.models.packed.layout import Segment
-from tunesmith.models.packed.segments import Rule, attend
-from tunesmith.models.packed.stacks import Arrangement
+from tunesmith.models.packed.padded_batches import AttentionPlan
+from tunesmith.models.packed.prefix_trie import Segment
+from tunesmith.models.packed.sdpa import AttentionOptions, attend_segments
 
-process.prepare()
-
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
-from transformers import AttentionInterface  # noqa: E402
-
-NAME = "tunesmith_packed"
+ATTENTION_NAME = "tunesmith_packed"
 
 
 def packed_attention(
@@ -32,8 +29,8 @@ def packed_attention(
     scaling: float | None = None,
     dropout: float = 0.0,
     segments: tuple[Segment, ...] | None = None,
-    bounds: varlen.Bounds | None = None,
-    arrangement: Arrangement | None = None,
+    bounds: varlen.SegmentBounds | None = None,
+    arrangement: AttentionPlan | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """query [1, H, T, D], key and value [1, K, T, D] with K dividing H; returns [1, T, H, D].
@@ -48,12 +45,12 @@ def packed_attention(
     if (windows := options.get("windows")) is not None:
         windows[module.layer_idx] = options.get("sliding_window")
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    rule = Rule(scale, options.get("sliding_window"), options.get("softcap"))
-    if bounds is not None and varlen.fits(query, rule):
+    rule = AttentionOptions(scale, options.get("sliding_window"), options.get("softcap"))
+    if bounds is not None and varlen.is_supported(query, rule):
         out = varlen.attend(query, key, value, bounds=bounds, rule=rule)
     else:
-        out = attend(query, key, value, segments=segments, rule=rule, arrangement=arrangement)
+        out = attend_segments(query, key, value, segments=segments, rule=rule, arrangement=arrangement)
     return out.transpose(1, 2).contiguous(), None
 
 
-AttentionInterface.register(NAME, packed_attention)
+AttentionInterface.register(ATTENTION_NAME, packed_attention)

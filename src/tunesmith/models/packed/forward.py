@@ -2,51 +2,48 @@
 
 from typing import Any
 
-from tunesmith import process
+import torch
+from peft import PeftModel
+from torch import nn
+from torch.nn.functional import cross_entropy, linear_cross_entropy
+from torch.utils.checkpoint import checkpoint
+
 from tunesmith.errors import Misuse
 from tunesmith.models.packed import attention, varlen
-from tunesmith.models.packed.ending import is_cut_down
-from tunesmith.models.packed.head import head_logits, is_bare
+from tunesmith.models.packed.last_layer_pruning import is_last_layer_pruned
 from tunesmith.models.packed.lean_loss import lean_loss
-from tunesmith.models.packed.plan import Pass
+from tunesmith.models.packed.logits import has_plain_head, head_logits
+from tunesmith.models.packed.pack import PackedBatch
 
-process.prepare()
-
-import torch  # noqa: E402
-from peft import PeftModel  # noqa: E402
-from torch import nn  # noqa: E402
-from torch.nn.functional import cross_entropy, linear_cross_entropy  # noqa: E402
-from torch.utils.checkpoint import checkpoint  # noqa: E402
-
-LOGITS_PER_CHUNK = 2**23
+MAX_LOGITS_PER_CHUNK = 2**23
 """How many logits are made at once off CUDA, 32 MB of them, unless that is under `LEAST_ROWS` supervised tokens."""
 
-LOGITS_PER_CHUNK_CUDA = 2**27
+MAX_LOGITS_PER_CHUNK_CUDA = 2**27
 
-LEAST_ROWS = 64
+MIN_TOKENS_PER_CHUNK = 64
 
 
 def hidden_states(
-    model: nn.Module, batch: Pass, windows: dict[int, int | None] | None = None, *, read_only: bool = False
+    model: nn.Module, batch: PackedBatch, windows: dict[int, int | None] | None = None, *, read_only: bool = False
 ) -> torch.Tensor:
     """[T, D] last hidden states. `model` is a causal LM of transformers, or PEFT's wrapper around one.
 
     `windows` is filled with the sliding window that each layer asks of its attention. With `read_only` the states that the
     pass does not read mean nothing: where the model's last layer can be cut down, they are not computed.
     """
-    causal = unwrapped(model)
-    if causal.config._attn_implementation != attention.NAME:
-        causal.set_attn_implementation(attention.NAME)
+    causal = unwrap_peft(model)
+    if causal.config._attn_implementation != attention.ATTENTION_NAME:
+        causal.set_attn_implementation(attention.ATTENTION_NAME)
     if causal.base_model is causal:
         raise Misuse(f"the trunk of a {causal.config.model_type} model cannot be reached apart from its head")
     on_cuda = batch.ids.is_cuda
-    ending = batch.ending if read_only and is_cut_down(causal) else None
+    ending = batch.ending if read_only and is_last_layer_pruned(causal) else None
     output = causal.base_model(
         input_ids=batch.ids,
         position_ids=batch.positions,
         segments=batch.segments,
         arrangement=batch.arrangement,
-        bounds=varlen.bounds(batch.segments, batch.ids.device) if on_cuda else None,
+        bounds=varlen.segment_bounds(batch.segments, batch.ids.device) if on_cuda else None,
         use_cache=False,
         **({} if windows is None else {"windows": windows}),
         **({} if ending is None else {"ending": ending}),
@@ -54,12 +51,12 @@ def hidden_states(
     return output.last_hidden_state[0]  # type: ignore[no-any-return]
 
 
-def unwrapped(model: nn.Module) -> Any:
+def unwrap_peft(model: nn.Module) -> Any:
     """The transformers causal LM inside PEFT's wrapper; its LoRA layers stay in place."""
     return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
-def summed_loss(model: nn.Module, batch: Pass, *, label_smoothing: float = 0.0) -> torch.Tensor:
+def summed_loss(model: nn.Module, batch: PackedBatch, *, label_smoothing: float = 0.0) -> torch.Tensor:
     """Weighted sum of cross-entropy (nats) over the supervised tokens of a pass; 0 with a gradient when there are none.
 
     Under a bare head gradients are taken as the slices of logits are made; on CUDA pairs of weight 1 go through torch's fused
@@ -68,19 +65,19 @@ def summed_loss(model: nn.Module, batch: Pass, *, label_smoothing: float = 0.0) 
     hidden = hidden_states(model, batch, read_only=True)
     if batch.index.numel() == 0:
         return hidden.sum() * 0.0
-    causal = unwrapped(model)
+    causal = unwrap_peft(model)
     chosen = hidden.index_select(0, batch.index)
-    if is_bare(causal) and not chosen.is_cuda:
+    if has_plain_head(causal) and not chosen.is_cuda:
         return lean_loss(
             chosen,
             causal.get_output_embeddings().weight,
             batch.labels,
             weights=batch.weights,
             smoothing=label_smoothing,
-            rows=_rows_per_chunk(causal),
+            rows=_tokens_per_chunk(causal),
         )
     # torch's fused loss sums in the precision of its input, and bf16 has three digits.
-    exact = chosen.dtype == torch.float32 and is_bare(causal) and not label_smoothing
+    exact = chosen.dtype == torch.float32 and has_plain_head(causal) and not label_smoothing
     fused = batch.plain if exact and torch.is_grad_enabled() else 0
     total = torch.zeros((), device=chosen.device)
     if fused:
@@ -91,16 +88,19 @@ def summed_loss(model: nn.Module, batch: Pass, *, label_smoothing: float = 0.0) 
             reduction="sum",
             options=nn.LinearCrossEntropyOptions(),
         )
-    chunk = _rows_per_chunk(causal)
+    chunk = _tokens_per_chunk(causal)
     for start in range(fused, len(chosen), chunk):
         one = slice(start, min(start + chunk, len(chosen)))
         total = total + _chunk_loss(causal, chosen[one], batch.labels[one], batch.weights[one], label_smoothing)
     return total
 
 
-def _rows_per_chunk(causal: Any) -> int:
+def _tokens_per_chunk(causal: Any) -> int:
     weight = causal.get_output_embeddings().weight
-    return max(LEAST_ROWS, (LOGITS_PER_CHUNK_CUDA if weight.is_cuda else LOGITS_PER_CHUNK) // int(weight.shape[0]))
+    return max(
+        MIN_TOKENS_PER_CHUNK,
+        (MAX_LOGITS_PER_CHUNK_CUDA if weight.is_cuda else MAX_LOGITS_PER_CHUNK) // int(weight.shape[0]),
+    )
 
 
 def _chunk_loss(
@@ -115,13 +115,13 @@ def _chunk_loss(
     return checkpoint(loss, hidden, use_reentrant=False)  # type: ignore[no-any-return]
 
 
-def token_logprobs(model: nn.Module, batch: Pass) -> torch.Tensor:
+def token_logprobs(model: nn.Module, batch: PackedBatch) -> torch.Tensor:
     """[R] natural-log probabilities of the supervised tokens in the order of the rows; no gradient."""
     with torch.no_grad():
         chosen = hidden_states(model, batch, read_only=True).index_select(0, batch.index)
-        chunk = _rows_per_chunk(unwrapped(model))
+        chunk = _tokens_per_chunk(unwrap_peft(model))
         parts = [
-            -cross_entropy(head_logits(unwrapped(model), part), labels, reduction="none")
+            -cross_entropy(head_logits(unwrap_peft(model), part), labels, reduction="none")
             for part, labels in zip(chosen.split(chunk), batch.labels.split(chunk), strict=True)
         ]
     return torch.cat(parts)[batch.inverse]

@@ -6,12 +6,8 @@ of several passes then adds them up. Here the gradient of a step is one tensor, 
 
 from typing import Any, TypeGuard
 
-from tunesmith import process
-
-process.prepare()
-
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
 
 class LeanEmbedding:
@@ -25,7 +21,7 @@ class LeanEmbedding:
         weight = self.module.weight
         if not (weight.requires_grad and torch.is_grad_enabled()):
             return type(self.module).forward(self.module, input)
-        out: torch.Tensor = _Rows.apply(weight, input, self)  # type: ignore[no-untyped-call]
+        out: torch.Tensor = _EmbeddingFunction.apply(weight, input, self)  # type: ignore[no-untyped-call]
         return out
 
     def add(self, ids: torch.Tensor, grad: torch.Tensor) -> None:
@@ -40,7 +36,7 @@ class LeanEmbedding:
         weight.grad.index_add_(0, ids, grad)
 
 
-def can_be_lean(module: nn.Module) -> TypeGuard[nn.Embedding]:
+def is_plain_embedding(module: nn.Module) -> TypeGuard[nn.Embedding]:
     """Whether a module is an embedding with nothing special, whose weight nobody else watches."""
     return (
         type(module) is nn.Embedding
@@ -54,7 +50,7 @@ def can_be_lean(module: nn.Module) -> TypeGuard[nn.Embedding]:
     )
 
 
-class _Rows(torch.autograd.Function):
+class _EmbeddingFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *given: Any) -> torch.Tensor:
         weight, ids, keeper = given

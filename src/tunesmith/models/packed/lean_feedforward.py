@@ -6,51 +6,51 @@ Liger-Kernel, Hsu et al. 2024, arXiv 2410.10989). No matrix product is computed 
 
 from typing import Any
 
-from tunesmith import process
+import torch
+from torch.nn.functional import silu
+
 from tunesmith.models.packed.lean_linear import (
-    OF_A_LAYER,
-    Weights,
+    TENSORS_PER_LAYER,
+    LinearWeights,
     input_gradient,
-    kept_input,
-    product,
-    read_input,
+    linear_product,
+    restore_input,
+    save_input,
     weight_gradients,
 )
-from tunesmith.models.packed.lean_norm import origin_of
-
-process.prepare()
-
-import torch  # noqa: E402
-from torch.nn.functional import silu  # noqa: E402
+from tunesmith.models.packed.lean_norm import norm_inputs
 
 
-def lean_feed_forward(x: torch.Tensor, *, gate: Weights, up: Weights, down: Weights) -> torch.Tensor:
+def lean_feed_forward(x: torch.Tensor, *, gate: LinearWeights, up: LinearWeights, down: LinearWeights) -> torch.Tensor:
     """[..., hidden] to [..., hidden]."""
-    tensors = (*gate[:OF_A_LAYER], *up[:OF_A_LAYER], *down[:OF_A_LAYER])
+    tensors = (*gate[:TENSORS_PER_LAYER], *up[:TENSORS_PER_LAYER], *down[:TENSORS_PER_LAYER])
     scales = (gate.scale, up.scale, down.scale)
-    out: torch.Tensor = _FeedForward.apply(x, scales, origin_of(x), *tensors)  # type: ignore[no-untyped-call]
+    out: torch.Tensor = _FeedForwardFunction.apply(x, scales, norm_inputs(x), *tensors)  # type: ignore[no-untyped-call]
     return out
 
 
-class _FeedForward(torch.autograd.Function):
+class _FeedForwardFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, *given: Any) -> torch.Tensor:
         scales, origin, *tensors = given
-        gate, up, down = _layers(tensors, scales)
+        gate, up, down = _unflatten_layers(tensors, scales)
         flat = x.reshape(-1, x.shape[-1])
-        gated, of_gate = product(flat, gate)
-        raised, of_up = product(flat, up)
-        out, of_down = product(silu(gated).mul_(raised), down)
+        gated, of_gate = linear_product(flat, gate)
+        raised, of_up = linear_product(flat, up)
+        out, of_down = linear_product(silu(gated).mul_(raised), down)
         ctx.shape, ctx.scales = x.shape, scales
-        ctx.save_for_backward(*kept_input(x, origin), gated, raised, of_gate, of_up, of_down, *tensors)
+        ctx.save_for_backward(*save_input(x, origin), gated, raised, of_gate, of_up, of_down, *tensors)
         return out.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight, inverse, gated, raised, of_gate, of_up, of_down, *tensors = ctx.saved_tensors
-        flat = read_input((x, weight, inverse))
-        gate, up, down = _layers(tensors, ctx.scales)
-        asked = [ctx.needs_input_grad[at : at + OF_A_LAYER] for at in range(3, 3 + 3 * OF_A_LAYER, OF_A_LAYER)]
+        flat = restore_input((x, weight, inverse))
+        gate, up, down = _unflatten_layers(tensors, ctx.scales)
+        asked = [
+            ctx.needs_input_grad[at : at + TENSORS_PER_LAYER]
+            for at in range(3, 3 + 3 * TENSORS_PER_LAYER, TENSORS_PER_LAYER)
+        ]
         grad = grads[0].reshape(-1, grads[0].shape[-1])
         active = silu(gated)
         downs, back = weight_gradients(grad, active * raised, small=of_down, layer=down, asked=asked[2])
@@ -66,9 +66,9 @@ class _FeedForward(torch.autograd.Function):
         return (of_x, None, None, *gates, *ups, *downs)
 
 
-def _layers(tensors: Any, scales: Any) -> tuple[Weights, Weights, Weights]:
+def _unflatten_layers(tensors: Any, scales: Any) -> tuple[LinearWeights, LinearWeights, LinearWeights]:
     gate, up, down = (
-        Weights(*tensors[at * OF_A_LAYER : (at + 1) * OF_A_LAYER])._replace(scale=scale)
+        LinearWeights(*tensors[at * TENSORS_PER_LAYER : (at + 1) * TENSORS_PER_LAYER])._replace(scale=scale)
         for at, scale in enumerate(scales)
     )
     return gate, up, down

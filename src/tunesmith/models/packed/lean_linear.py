@@ -7,17 +7,14 @@ the precision of the input for the products, as `train.methods.masters` does, an
 
 from typing import Any, NamedTuple
 
-from tunesmith import process
-from tunesmith.models.packed.lean_norm import Origin, made_again, origin_of
+import torch
+from peft.tuners.lora import Linear as LoraLinear
+from torch import nn
 
-process.prepare()
-
-import torch  # noqa: E402
-from peft.tuners.lora import Linear as LoraLinear  # noqa: E402
-from torch import nn  # noqa: E402
+from tunesmith.models.packed.lean_norm import NormInputs, norm_inputs, recompute_norm
 
 
-class Weights(NamedTuple):
+class LinearWeights(NamedTuple):
     """One layer: `weight` [out, in], `bias` [out], LoRA's `a` [r, in] and `b` [out, r] with its scale; None where it has none."""
 
     weight: torch.Tensor
@@ -27,25 +24,25 @@ class Weights(NamedTuple):
     scale: float = 1.0
 
 
-Kept = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]
+SavedInput = tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]
 """An input, or the origin that it is made again from."""
 
-Gradients = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
+LinearGradients = tuple[torch.Tensor | None, torch.Tensor | None, torch.Tensor | None, torch.Tensor | None]
 """Of weight, bias, a and b; None where nobody asked."""
 
-Asked = tuple[bool, bool, bool, bool]
+NeedsGradient = tuple[bool, bool, bool, bool]
 
-OF_A_LAYER = 4
+TENSORS_PER_LAYER = 4
 """How many tensors of a layer are handed to autograd."""
 
 
-def weights_of(layer: nn.Module) -> Weights | None:
+def linear_weights(layer: nn.Module) -> LinearWeights | None:
     """The weights of a plain linear layer, or of one under one active LoRA adapter without dropout; None for anything else.
 
     A layer that somebody watches with a hook is left as it is: the hook would not be called.
     """
     if type(layer) is nn.Linear:
-        return None if watched(layer) else Weights(layer.weight, layer.bias)
+        return None if has_hooks(layer) else LinearWeights(layer.weight, layer.bias)
     if type(layer) is not LoraLinear or type(layer.base_layer) is not nn.Linear:
         return None
     names = [name for name in layer.active_adapters if name in layer.lora_A]
@@ -53,19 +50,19 @@ def weights_of(layer: nn.Module) -> Weights | None:
         return None
     (name,) = names
     parts = (layer.base_layer, layer.lora_A[name], layer.lora_B[name], layer.lora_dropout[name])
-    if not isinstance(parts[3], nn.Identity) or any(watched(part) for part in parts):
+    if not isinstance(parts[3], nn.Identity) or any(has_hooks(part) for part in parts):
         return None
     if parts[1].bias is not None or parts[2].bias is not None:
         return None
-    return Weights(parts[0].weight, parts[0].bias, parts[1].weight, parts[2].weight, layer.scaling[name])
+    return LinearWeights(parts[0].weight, parts[0].bias, parts[1].weight, parts[2].weight, layer.scaling[name])
 
 
-def watched(layer: nn.Module) -> bool:
+def has_hooks(layer: nn.Module) -> bool:
     """Whether a hook hangs on the layer."""
     return bool(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks)
 
 
-def product(x: torch.Tensor, layer: Weights) -> tuple[torch.Tensor, torch.Tensor | None]:
+def linear_product(x: torch.Tensor, layer: LinearWeights) -> tuple[torch.Tensor, torch.Tensor | None]:
     """x [T, in] to [T, out], and the scaled A x [T, r] that the backward pass needs."""
     weight = layer.weight.t()
     out = x @ weight if layer.bias is None else torch.addmm(layer.bias, x, weight)
@@ -76,8 +73,8 @@ def product(x: torch.Tensor, layer: Weights) -> tuple[torch.Tensor, torch.Tensor
 
 
 def weight_gradients(
-    grad: torch.Tensor, x: torch.Tensor, *, small: torch.Tensor | None, layer: Weights, asked: Asked
-) -> tuple[Gradients, torch.Tensor | None]:
+    grad: torch.Tensor, x: torch.Tensor, *, small: torch.Tensor | None, layer: LinearWeights, asked: NeedsGradient
+) -> tuple[LinearGradients, torch.Tensor | None]:
     """Gradients of a layer's tensors for `grad` [T, out], and the scaled B' grad [T, r] for that of the input."""
     of_weight = grad.t() @ x if asked[0] else None
     of_bias = grad.sum(0) if asked[1] else None
@@ -90,7 +87,7 @@ def weight_gradients(
 
 
 def input_gradient(
-    grad: torch.Tensor, layer: Weights, *, back: torch.Tensor | None, onto: torch.Tensor | None = None
+    grad: torch.Tensor, layer: LinearWeights, *, back: torch.Tensor | None, onto: torch.Tensor | None = None
 ) -> torch.Tensor:
     """Gradient of the input [T, in], added to `onto` in place where that is given."""
     total = grad @ layer.weight if onto is None else onto.addmm_(grad, layer.weight)
@@ -99,43 +96,43 @@ def input_gradient(
     return total
 
 
-def kept_input(x: torch.Tensor, origin: Origin | None) -> Kept:
+def save_input(x: torch.Tensor, origin: NormInputs | None) -> SavedInput:
     """What stands for x in the backward pass: its origin where it has one, since a norm keeps that anyway."""
     return (x, None, None) if origin is None else origin
 
 
-def read_input(kept: Kept) -> torch.Tensor:
+def restore_input(kept: SavedInput) -> torch.Tensor:
     """x as [T, in]."""
     x, weight, inverse = kept
     if weight is not None and inverse is not None:
-        x = made_again((x, weight, inverse))
+        x = recompute_norm((x, weight, inverse))
     return x.reshape(-1, x.shape[-1])
 
 
-def lean_linear(x: torch.Tensor, layer: Weights) -> torch.Tensor:
+def lean_linear(x: torch.Tensor, layer: LinearWeights) -> torch.Tensor:
     """[..., in] to [..., out]."""
-    out: torch.Tensor = _Linear.apply(x, *layer[:OF_A_LAYER], layer.scale, origin_of(x))  # type: ignore[no-untyped-call]
+    out: torch.Tensor = _LinearFunction.apply(x, *layer[:TENSORS_PER_LAYER], layer.scale, norm_inputs(x))  # type: ignore[no-untyped-call]
     return out
 
 
-class _Linear(torch.autograd.Function):
+class _LinearFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, *given: Any) -> torch.Tensor:
         *weights, origin = given
-        layer = Weights(*weights)
-        out, small = product(x.reshape(-1, x.shape[-1]), layer)
+        layer = LinearWeights(*weights)
+        out, small = linear_product(x.reshape(-1, x.shape[-1]), layer)
         ctx.shape, ctx.scale = x.shape, layer.scale
-        ctx.save_for_backward(*kept_input(x, origin), small, *layer[:OF_A_LAYER])
+        ctx.save_for_backward(*save_input(x, origin), small, *layer[:TENSORS_PER_LAYER])
         return out.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight, inverse, small, *tensors = ctx.saved_tensors
-        flat = read_input((x, weight, inverse))
-        layer = Weights(*tensors)._replace(scale=ctx.scale)
+        flat = restore_input((x, weight, inverse))
+        layer = LinearWeights(*tensors)._replace(scale=ctx.scale)
         grad = grads[0].reshape(-1, grads[0].shape[-1])
         found, back = weight_gradients(
-            grad, flat, small=small, layer=layer, asked=ctx.needs_input_grad[1 : 1 + OF_A_LAYER]
+            grad, flat, small=small, layer=layer, asked=ctx.needs_input_grad[1 : 1 + TENSORS_PER_LAYER]
         )
         of_x = input_gradient(grad, layer, back=back).view(ctx.shape) if ctx.needs_input_grad[0] else None
         return (of_x, *found, None, None)

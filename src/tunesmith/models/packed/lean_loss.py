@@ -7,11 +7,7 @@ token under a frozen head instead of three, three instead of four where the head
 
 from typing import Any
 
-from tunesmith import process
-
-process.prepare()
-
-import torch  # noqa: E402
+import torch
 
 
 def lean_loss(
@@ -29,11 +25,11 @@ def lean_loss(
     the head is summed over slices in fp32.
     """
     given = (hidden, head, labels, weights, smoothing, rows, torch.is_grad_enabled())
-    total: torch.Tensor = _Loss.apply(*given)  # type: ignore[no-untyped-call]
+    total: torch.Tensor = _LossFunction.apply(*given)  # type: ignore[no-untyped-call]
     return total
 
 
-class _Loss(torch.autograd.Function):
+class _LossFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *given: Any) -> torch.Tensor:
         hidden, head, labels, weights, smoothing, rows, moving = given
@@ -51,7 +47,7 @@ class _Loss(torch.autograd.Function):
             total += each @ weight
             if of_hidden is None and of_head is None:
                 continue
-            slope = _slope(logs, labels[one], weight, smoothing).to(hidden.dtype)
+            slope = _logits_gradient(logs, labels[one], weight, smoothing).to(hidden.dtype)
             if of_hidden is not None:
                 torch.mm(slope, head, out=of_hidden[one])
             if of_head is not None:
@@ -74,7 +70,7 @@ def _add_product(total: torch.Tensor, one: torch.Tensor, other: torch.Tensor) ->
         total += one @ other
 
 
-def _slope(logs: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor, smoothing: float) -> torch.Tensor:
+def _logits_gradient(logs: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor, smoothing: float) -> torch.Tensor:
     """Gradient of the logits, in the place of their log-softmax."""
     slope = logs.exp_()
     slope.scatter_add_(1, labels[:, None], slope.new_full((len(slope), 1), smoothing - 1.0))

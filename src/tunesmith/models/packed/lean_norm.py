@@ -7,17 +7,13 @@ Computed as Llama's module computes it, to the bit where that is in half precisi
 
 from typing import Any
 
-from tunesmith import process
+import torch
+from torch.utils.weak import WeakIdKeyDictionary
 
-process.prepare()
-
-import torch  # noqa: E402
-from torch.utils.weak import WeakIdKeyDictionary  # noqa: E402
-
-Origin = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+NormInputs = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 """Input, weight and 1 / rms [..., 1] of a norm."""
 
-_ORIGINS = WeakIdKeyDictionary()
+_NORM_INPUTS = WeakIdKeyDictionary()
 """Outputs that live, each with its origin."""
 
 
@@ -25,30 +21,30 @@ def lean_norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Te
     """[..., D] to [..., D], in the precision of x, fp32 or narrower."""
     inverse = torch.linalg.vector_norm(x.detach(), dim=-1, keepdim=True, dtype=torch.float32)
     inverse = inverse.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_()
-    out: torch.Tensor = _Norm.apply(x, weight, inverse)  # type: ignore[no-untyped-call]
-    _ORIGINS[out] = (x.detach(), weight.detach(), inverse)
+    out: torch.Tensor = _NormFunction.apply(x, weight, inverse)  # type: ignore[no-untyped-call]
+    _NORM_INPUTS[out] = (x.detach(), weight.detach(), inverse)
     return out
 
 
-def origin_of(out: torch.Tensor) -> Origin | None:
+def norm_inputs(out: torch.Tensor) -> NormInputs | None:
     """What `made_again` makes a norm's output from; None for any other tensor."""
-    found: Origin | None = _ORIGINS.get(out)
+    found: NormInputs | None = _NORM_INPUTS.get(out)
     return found
 
 
-def made_again(origin: Origin) -> torch.Tensor:
+def recompute_norm(origin: NormInputs) -> torch.Tensor:
     """The output of a norm, to the bit."""
     x, weight, inverse = origin
     out: torch.Tensor = (x.float() * inverse).to(x.dtype)
     return out.mul_(weight)
 
 
-class _Norm(torch.autograd.Function):
+class _NormFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *given: Any) -> torch.Tensor:
         x, weight, inverse = given
         ctx.save_for_backward(x, weight, inverse)
-        return made_again((x, weight, inverse))
+        return recompute_norm((x, weight, inverse))
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

@@ -7,20 +7,17 @@ is aligned at the end: a suffix sees its whole prefix. `check.check_packable` tr
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tunesmith import process
-from tunesmith.models.packed.layout import Segment
-from tunesmith.models.packed.segments import Rule
+import torch
+from torch.nn.attention.varlen import varlen_attn
 
-process.prepare()
+from tunesmith.models.packed.prefix_trie import Segment
+from tunesmith.models.packed.sdpa import AttentionOptions
 
-import torch  # noqa: E402
-from torch.nn.attention.varlen import varlen_attn  # noqa: E402
-
-LARGEST_HEAD = 256
+MAX_HEAD_DIMENSION = 256
 
 
 @dataclass(frozen=True)
-class Bounds:
+class SegmentBounds:
     """Where segments begin in the flat queries and in the laid-out keys: int32 [N + 1] on the device, and their maxima.
 
     `gather` [M] int64 is the place of every key, None when no row shares anything. Made once per pass on the CPU, so that no
@@ -34,32 +31,34 @@ class Bounds:
     gather: torch.Tensor | None
 
 
-def bounds(segments: Sequence[Segment], device: torch.device) -> Bounds:
+def segment_bounds(segments: Sequence[Segment], device: torch.device) -> SegmentBounds:
     """The bounds of a pass."""
     queries = [segment.length for segment in segments]
     keys = [segment.depth + segment.length for segment in segments]
     places = [place for segment in segments for start, end in segment.path for place in range(start, end)]
     shared = any(segment.runs for segment in segments)
-    return Bounds(
-        _starts(queries, device),
-        _starts(keys, device),
+    return SegmentBounds(
+        _cumulative_lengths(queries, device),
+        _cumulative_lengths(keys, device),
         max(queries),
         max(keys),
         torch.tensor(places, dtype=torch.int64, device=device) if shared else None,
     )
 
 
-def _starts(lengths: Sequence[int], device: torch.device) -> torch.Tensor:
+def _cumulative_lengths(lengths: Sequence[int], device: torch.device) -> torch.Tensor:
     return torch.tensor([0, *lengths]).cumsum(0).to(device=device, dtype=torch.int32)
 
 
-def fits(query: torch.Tensor, rule: Rule) -> bool:
+def is_supported(query: torch.Tensor, rule: AttentionOptions) -> bool:
     """Whether the kernel can do it: CUDA, half precision, a head of at most 256, no soft cap."""
     half = query.dtype in (torch.bfloat16, torch.float16)
-    return query.is_cuda and half and query.shape[-1] <= LARGEST_HEAD and rule.softcap is None
+    return query.is_cuda and half and query.shape[-1] <= MAX_HEAD_DIMENSION and rule.softcap is None
 
 
-def attend(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, bounds: Bounds, rule: Rule) -> torch.Tensor:
+def attend(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *, bounds: SegmentBounds, rule: AttentionOptions
+) -> torch.Tensor:
     """query [1, H, T, D], key and value [1, K, T, D]; returns [1, H, T, D]. K and V are never repeated per query head."""
     flat_query, flat_key, flat_value = (tensor[0].transpose(0, 1) for tensor in (query, key, value))
     if bounds.gather is not None:

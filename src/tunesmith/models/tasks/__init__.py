@@ -1,22 +1,22 @@
 """Task types: how a row becomes tokens to train on, how rows become passes, what loss they have, what answer to expect."""
 
-from tunesmith.models.tasks.build import AnyTask, build_task, label_set, named_task
+from tunesmith.models.tasks.batching import PACKED_BATCHING, Batching, EncodedRow, tokens_beyond_window
+from tunesmith.models.tasks.build import AnyTask, answer_labels, build_task, build_task_with_labels
 from tunesmith.models.tasks.decoder import DecoderTask
-from tunesmith.models.tasks.passes import PACKED, EncodedRow, Passes, beyond
-from tunesmith.models.tasks.seq2seq import EncoderDecoder
+from tunesmith.models.tasks.seq2seq import Seq2seqTask
 from tunesmith.models.tasks.task import EncoderTask, Task
 
 __all__ = [
-    "PACKED",
+    "PACKED_BATCHING",
     "AnyTask",
     "DecoderTask",
     "EncodedRow",
-    "EncoderDecoder",
+    "Seq2seqTask",
     "EncoderTask",
-    "Passes",
+    "Batching",
     "Task",
-    "beyond",
+    "tokens_beyond_window",
     "build_task",
-    "label_set",
-    "named_task",
+    "answer_labels",
+    "build_task_with_labels",
 ]

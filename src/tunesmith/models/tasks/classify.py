@@ -5,45 +5,42 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tunesmith import process
+import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
+from transformers import PreTrainedTokenizerBase
+
 from tunesmith.artifacts import Row
-from tunesmith.data.spans import bad_row
-from tunesmith.models.heads import PROBLEMS, Head
+from tunesmith.chat.answer_spans import row_error
+from tunesmith.models.heads import PROBLEM_TYPES, TaskHead
 from tunesmith.models.tasks import padded
-from tunesmith.models.tasks.limits import check_encoder, check_unread
-from tunesmith.models.tasks.padded import Batch, Labelled
+from tunesmith.models.tasks.encoder_settings import check_encoder_settings, check_no_chat_keys
+from tunesmith.models.tasks.padded import EncoderRow, PaddedBatch
 from tunesmith.recipe import TaskSettings, TrainSettings
-
-process.prepare()
-
-import torch  # noqa: E402
-from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss  # noqa: E402
-from transformers import PreTrainedTokenizerBase  # noqa: E402
 
 
 @dataclass(frozen=True)
-class EncoderClassify:
+class ClassifyTask:
     """`labels` are those of the training rows, sorted; none for a score, and none where rows are only to be measured."""
 
     settings: TaskSettings
     labels: tuple[str, ...]
 
     @property
-    def head(self) -> Head:
-        return Head("sequence", self.labels, PROBLEMS[self.settings.labels])
+    def head(self) -> TaskHead:
+        return TaskHead("sequence", self.labels, PROBLEM_TYPES[self.settings.labels])
 
     def check(self, settings: TrainSettings) -> None:
-        check_encoder(settings)
-        check_unread(self.settings)
+        check_encoder_settings(settings)
+        check_no_chat_keys(self.settings)
 
     def expected(self, row: Row) -> str:
         """The label; the labels as a JSON list, sorted; or the number as text."""
         if self.settings.labels == "multi":
-            return json.dumps(sorted(labels_of(row)), ensure_ascii=False)
+            return json.dumps(sorted(row_labels(row)), ensure_ascii=False)
         return row.example.completion.strip()
 
-    def encode(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str) -> list[Labelled]:
-        padded.check_weight(row)
+    def encode(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str) -> list[EncoderRow]:
+        padded.check_no_weight(row)
         return [replace(self.question(row, tokenizer, window=window), targets=self._targets(row))]
 
     @property
@@ -56,14 +53,14 @@ class EncoderClassify:
             case "score":
                 return "the number that the head gives"
 
-    def question(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int) -> Labelled:
-        text = padded.text_of(row)
-        padded.check_read(row, text, tokenizer)
-        ids = padded.framed_ids(tokenizer, text)
+    def question(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int) -> EncoderRow:
+        text = padded.encoder_text(row)
+        padded.check_has_tokens(row, text, tokenizer)
+        ids = padded.text_ids(tokenizer, text)
         padded.check_length(row, ids, window)
-        return Labelled(row.row_id, tuple(ids), ())
+        return EncoderRow(row.row_id, tuple(ids), ())
 
-    def answer(self, row: Labelled, logits: torch.Tensor) -> str:
+    def answer(self, row: EncoderRow, logits: torch.Tensor) -> str:
         match self.settings.labels:
             case "single":
                 return self.labels[int(logits.argmax())]
@@ -88,37 +85,37 @@ class EncoderClassify:
 
     def _targets(self, row: Row) -> tuple[float, ...]:
         if self.settings.labels == "score":
-            return (score_of(row),)
-        named = labels_of(row)
+            return (row_score(row),)
+        named = row_labels(row)
         if self.settings.labels == "single" and len(named) != 1:
             hint = "set task: {type: classify, labels: multi}"
-            raise bad_row(row, f"{len(named)} labels, and the task has one a row", hint)
+            raise row_error(row, f"{len(named)} labels, and the task has one a row", hint)
         if not self.labels:
             return (0.0,)
         if unknown := next((name for name in named if name not in self.labels), None):
-            raise bad_row(row, f"no training row has the label {unknown!r}")
+            raise row_error(row, f"no training row has the label {unknown!r}")
         if self.settings.labels == "single":
             return (float(self.labels.index(named[0])),)
         return tuple(float(label in named) for label in self.labels)
 
-    def split(self, rows: Sequence[Labelled], tokens_per_pass: int, *, share: bool = False) -> list[list[Labelled]]:
+    def split(self, rows: Sequence[EncoderRow], tokens_per_pass: int, *, share: bool = False) -> list[list[EncoderRow]]:
         groups = padded.split_padded([len(row.ids) for row in rows], tokens_per_pass)
         return [[rows[at] for at in group] for group in groups]
 
     def pack(
-        self, rows: Sequence[Labelled], device: torch.device, *, share: bool = False, whole: bool = False
-    ) -> Batch:
+        self, rows: Sequence[EncoderRow], device: torch.device, *, share: bool = False, whole: bool = False
+    ) -> PaddedBatch:
         targets = torch.tensor([row.targets for row in rows], dtype=torch.float32)
         match self.settings.labels:
             case "single":
                 targets = targets[:, 0].to(torch.int64)
             case "score":
                 targets = targets[:, 0]
-        return padded.batch_of(rows, targets, device)
+        return padded.pad_rows(rows, targets, device)
 
-    def loss(self, model: Any, batch: Batch, *, label_smoothing: float = 0.0) -> torch.Tensor:
+    def loss(self, model: Any, batch: PaddedBatch, *, label_smoothing: float = 0.0) -> torch.Tensor:
         """Sum over rows of the cross-entropy; of the mean over labels of the binary one; or of the squared error."""
-        logits = padded.logits_of(model, batch.ids, batch.mask)
+        logits = padded.padded_logits(model, batch.ids, batch.mask)
         match self.settings.labels:
             case "single":
                 return cross_entropy(logits, batch.targets, reduction="sum", label_smoothing=label_smoothing)
@@ -128,13 +125,13 @@ class EncoderClassify:
             case "score":
                 return mse_loss(logits[:, 0], batch.targets.to(logits), reduction="sum")
 
-    def computed(self, rows: Sequence[Labelled], *, share: bool) -> int:
+    def computed(self, rows: Sequence[EncoderRow], *, share: bool) -> int:
         return padded.padded_tokens([len(row.ids) for row in rows])
 
-    def read_back(self, piece: Labelled, tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, float]]:
+    def read_back(self, piece: EncoderRow, tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, float]]:
         return [(str(tokenizer.decode(list(piece.ids))), 0.0), (self._named(piece), 1.0)]
 
-    def _named(self, piece: Labelled) -> str:
+    def _named(self, piece: EncoderRow) -> str:
         match self.settings.labels:
             case "single":
                 return self.labels[int(piece.targets[0])]
@@ -144,18 +141,18 @@ class EncoderClassify:
             case "score":
                 return f"{piece.targets[0]:g}"
 
-    def check_model(self, model: Any, pieces: Sequence[Labelled], tokenizer: PreTrainedTokenizerBase) -> None:
-        padded.check_padding(model, padded.two_lengths(pieces), where="base")
+    def check_model(self, model: Any, pieces: Sequence[EncoderRow], tokenizer: PreTrainedTokenizerBase) -> None:
+        padded.check_padding(model, padded.shortest_and_longest(pieces), where="base")
 
 
-def labels_of(row: Row) -> list[str]:
+def row_labels(row: Row) -> list[str]:
     """The labels of a row: those of its example, or the answer of its conversation."""
     if row.example.labels is not None and not row.example.messages:
         return list(row.example.labels)
     return [row.example.completion.strip()]
 
 
-def score_of(row: Row) -> float:
+def row_score(row: Row) -> float:
     """The number that a row's label is. Raises DataError with the row's id when it is none."""
     text = row.example.completion.strip()
     try:
@@ -163,5 +160,5 @@ def score_of(row: Row) -> float:
     except ValueError:
         value = float("nan")
     if value - value != 0:  # not a number, or infinite
-        raise bad_row(row, f"the label {text[:40]!r} is not a number", "task.labels: score wants a number a row")
+        raise row_error(row, f"the label {text[:40]!r} is not a number", "task.labels: score wants a number a row")
     return value

@@ -4,22 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tunesmith import process
+from transformers import PreTrainedTokenizerBase
+
 from tunesmith.artifacts import Message, Row, message
-from tunesmith.data.chat import Encoded, encode_chat, encode_text, encode_whole, with_instruction
-from tunesmith.data.thoughts import answer_of
+from tunesmith.chat.encode import EncodedSequence, encode_all_tokens, encode_chat, encode_text, with_instruction
+from tunesmith.data.reasoning import answer_without_reasoning
 from tunesmith.errors import DataError, RecipeError
-from tunesmith.models.packed.check import check_packable
-from tunesmith.models.tasks.passes import Packed
+from tunesmith.models.packed.exactness import check_packable
+from tunesmith.models.tasks.batching import PackedBatching
 from tunesmith.recipe import TaskSettings, TrainSettings
-
-process.prepare()
-
-from transformers import PreTrainedTokenizerBase  # noqa: E402
 
 
 @dataclass(frozen=True)
-class DecoderTask(Packed):
+class DecoderTask(PackedBatching):
     """The answer is text that the model writes behind the prompt. `labels`: what `classify` may answer, sorted."""
 
     settings: TaskSettings
@@ -53,9 +50,11 @@ class DecoderTask(Packed):
 
     def expected(self, row: Row) -> str:
         """Without the thoughts before the answer: these are trained and never scored."""
-        return answer_of(row.example.completion)
+        return answer_without_reasoning(row.example.completion)
 
-    def encode(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str) -> list[Encoded]:
+    def encode(
+        self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str
+    ) -> list[EncodedSequence]:
         """Tokens and trained spans: windows of a plain text; one sequence of a conversation, or one per answer where the
         chat template rewrites earlier turns.
 
@@ -65,7 +64,7 @@ class DecoderTask(Packed):
             return encode_text(tokenizer, row, row.example.text or "", window=window)
         messages = self.messages(row)
         whole = objective == "all-tokens"
-        pieces = [encode_whole(tokenizer, row, messages)] if whole else encode_chat(tokenizer, row, messages)
+        pieces = [encode_all_tokens(tokenizer, row, messages)] if whole else encode_chat(tokenizer, row, messages)
         longest = max(len(piece.ids) for piece in pieces)
         if longest > window:
             raise DataError(
@@ -75,7 +74,7 @@ class DecoderTask(Packed):
             )
         return pieces
 
-    def read_back(self, piece: Encoded, tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, float]]:
+    def read_back(self, piece: EncodedSequence, tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, float]]:
         found: list[tuple[Sequence[int], float]] = []
         last = 0
         for (start, end), weight in zip(piece.spans, piece.weights or (1.0,) * len(piece.spans), strict=True):
@@ -85,5 +84,5 @@ class DecoderTask(Packed):
         parts = [*found, (piece.ids[last:], 0.0)]
         return [(str(tokenizer.decode(list(ids))), weight) for ids, weight in parts if ids]
 
-    def check_model(self, model: Any, pieces: Sequence[Encoded], tokenizer: PreTrainedTokenizerBase) -> None:
+    def check_model(self, model: Any, pieces: Sequence[EncodedSequence], tokenizer: PreTrainedTokenizerBase) -> None:
         check_packable(model, tokenizer)

@@ -7,26 +7,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tunesmith import process
+import torch
+from transformers import PreTrainedTokenizerBase
+
 from tunesmith.artifacts import Row
-from tunesmith.data.spans import bad_row
+from tunesmith.chat.answer_spans import row_error
 from tunesmith.errors import DataError, Misuse
 
-process.prepare()
-
-import torch  # noqa: E402
-from transformers import PreTrainedTokenizerBase  # noqa: E402
-
-PER_PASS: Final = 64
+BATCH_COST_TOKENS: Final = 64
 """What one more pass costs, in tokens of padding: below it one wide pass is cheaper than two (two CPU cores, 6 layers of 384)."""
 
-TOLERANCE: Final = {torch.float32: 1e-4, torch.float64: 1e-9}
-COARSE: Final = 5e-2
+MAX_RELATIVE_DIFFERENCE: Final = {torch.float32: 1e-4, torch.float64: 1e-9}
+MAX_RELATIVE_DIFFERENCE_HALF: Final = 5e-2
 """Largest relative difference between a row's logits beside a longer one and alone; the second one in half precision."""
 
 
 @dataclass(frozen=True)
-class Labelled:
+class EncoderRow:
     """Tokens of one row and what is to be predicted from them.
 
     `targets`: one number of a class, for every token in `places`, or for the whole row where there are none; a number of 0 or 1
@@ -60,7 +57,7 @@ class Labelled:
 
 
 @dataclass(frozen=True)
-class Batch:
+class PaddedBatch:
     """`ids` and `mask` [B, L] int64, 0 behind a row's end in both; `lines` and `columns` [S]: where the predictions stand.
 
     `targets`: [B] or [S] int64 classes, [B, C] fp32 labels, or [B] fp32 scores. `tokens` counts padding too.
@@ -80,10 +77,10 @@ class Batch:
 def split_padded(lengths: Sequence[int], tokens_per_pass: int) -> list[list[int]]:
     """Indices in groups of neighbouring lengths, such that padding and passes together cost least; see `split_pairs`."""
     order = sorted(range(len(lengths)), key=lambda at: (lengths[at], at))
-    return _runs(order, _cheapest([(lengths[at], 0) for at in order], tokens_per_pass)[1])
+    return _groups_of(order, _cheapest_split([(lengths[at], 0) for at in order], tokens_per_pass)[1])
 
 
-def split_pairs(sizes: Sequence[tuple[int, int]], tokens_per_pass: int) -> list[list[int]]:
+def split_two_sided(sizes: Sequence[tuple[int, int]], tokens_per_pass: int) -> list[list[int]]:
     """Indices of rows with two sides in groups; each side is padded to the longest one of its group.
 
     By dynamic programming over the rows in an order: exact for rows of one side in the order of their lengths. For two sides
@@ -96,12 +93,12 @@ def split_pairs(sizes: Sequence[tuple[int, int]], tokens_per_pass: int) -> list[
         sorted(places, key=lambda at: (sizes[at], at)),
         sorted(places, key=lambda at: (sizes[at][::-1], at)),
     ]
-    ways = [_cheapest([sizes[at] for at in order], tokens_per_pass) for order in orders]
+    ways = [_cheapest_split([sizes[at] for at in order], tokens_per_pass) for order in orders]
     best = min(range(len(orders)), key=lambda way: ways[way][0])
-    return _runs(orders[best], ways[best][1])
+    return _groups_of(orders[best], ways[best][1])
 
 
-def _runs(order: Sequence[int], starts: Sequence[int]) -> list[list[int]]:
+def _groups_of(order: Sequence[int], starts: Sequence[int]) -> list[list[int]]:
     """The groups of a way: `starts` has for every end, from 0 on, where the group that ends there begins."""
     groups: list[list[int]] = []
     end = len(order)
@@ -111,7 +108,7 @@ def _runs(order: Sequence[int], starts: Sequence[int]) -> list[list[int]]:
     return groups[::-1]
 
 
-def _cheapest(sizes: Sequence[tuple[int, int]], tokens_per_pass: int) -> tuple[float, list[int]]:
+def _cheapest_split(sizes: Sequence[tuple[int, int]], tokens_per_pass: int) -> tuple[float, list[int]]:
     """The cost of the cheapest way to cut rows that stand in order, and for every end where its group begins."""
     cost: list[float] = [0.0]
     starts = [0]
@@ -126,7 +123,7 @@ def _cheapest(sizes: Sequence[tuple[int, int]], tokens_per_pass: int) -> tuple[f
                 break
             if (found := cost[start] + tokens) <= least:
                 least, best = found, start
-        cost.append(least + PER_PASS)
+        cost.append(least + BATCH_COST_TOKENS)
         starts.append(best)
     return cost[-1], starts
 
@@ -144,15 +141,15 @@ def pad(rows: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tens
     return ids, (torch.arange(longest, device=device) < lengths[:, None]).to(torch.int64)
 
 
-def batch_of(rows: Sequence[Labelled], targets: torch.Tensor, device: torch.device) -> Batch:
+def pad_rows(rows: Sequence[EncoderRow], targets: torch.Tensor, device: torch.device) -> PaddedBatch:
     """The rows as one batch."""
     ids, mask = pad([row.ids for row in rows], device)
     cells = [(line, column) for line, row in enumerate(rows) for column in row.places]
     lines, columns = torch.tensor(cells, dtype=torch.int64, device=device).reshape(-1, 2).T
-    return Batch(ids, mask, lines, columns, targets.to(device))
+    return PaddedBatch(ids, mask, lines, columns, targets.to(device))
 
 
-def logits_of(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+def padded_logits(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """The model's own logits in fp32 (fp64 for a model in fp64): [B, C] of whole rows, [B, L, C] of tokens."""
     padding = model.config.pad_token_id
     filled = ids.masked_fill(mask == 0, 0 if padding is None else padding)
@@ -160,7 +157,7 @@ def logits_of(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
-def framed_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
+def text_ids(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     """Ids of a text with the tokens that the tokenizer puts around it; a special token that it spells is letters like any."""
     return list(tokenizer.encode(text, split_special_tokens=True))
 
@@ -175,23 +172,25 @@ def check_length(row: Row, ids: Sequence[int], window: int, *, what: str = "") -
         )
 
 
-def check_read(row: Row, text: str, tokenizer: PreTrainedTokenizerBase) -> None:
+def check_has_tokens(row: Row, text: str, tokenizer: PreTrainedTokenizerBase) -> None:
     """Raises DataError for a text that the tokenizer leaves nothing of, as of control characters."""
     if not tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True):
-        raise bad_row(row, "the tokenizer leaves nothing of the text")
+        raise row_error(row, "the tokenizer leaves nothing of the text")
 
 
-def check_weight(row: Row) -> None:
+def check_no_weight(row: Row) -> None:
     """Raises DataError for an answer with a weight of its own: here every row counts alike."""
     if any(turn.weight not in (None, 1) for turn in row.example.messages):
-        raise bad_row(row, "the answer has a weight, and every row counts alike", "leave `weight` out, or drop the row")
+        raise row_error(
+            row, "the answer has a weight, and every row counts alike", "leave `weight` out, or drop the row"
+        )
 
 
-def text_of(row: Row) -> str:
+def encoder_text(row: Row) -> str:
     """What an encoder reads of a row: its text, or its conversation up to the answer. Raises DataError where there is none."""
     text = row.example.prompt_text
     if not text.strip():
-        raise bad_row(row, "the text is empty")
+        raise row_error(row, "the text is empty")
     return text
 
 
@@ -204,14 +203,14 @@ def check_padding(model: Any, rows: Sequence[Sequence[int]], *, where: str) -> N
     training = model.training
     model.eval()
     with torch.no_grad():
-        together = logits_of(model, *pad(rows, device))
-        alone = [logits_of(model, *pad([row], device))[0] for row in rows]
+        together = padded_logits(model, *pad(rows, device))
+        alone = [padded_logits(model, *pad([row], device))[0] for row in rows]
     model.train(training)
     parts = [mine[: len(row)] if own.ndim == 2 else mine for row, mine, own in zip(rows, together, alone, strict=True)]
-    check_alike(model, parts, alone, lengths=[len(row) for row in rows], where=where)
+    check_same_logits(model, parts, alone, lengths=[len(row) for row in rows], where=where)
 
 
-def check_alike(
+def check_same_logits(
     model: Any,
     together: Sequence[torch.Tensor],
     alone: Sequence[torch.Tensor],
@@ -220,7 +219,7 @@ def check_alike(
     where: str,
 ) -> None:
     """Raises Misuse when the logits of some row, of so many tokens, differ by more than rounding from what it has alone."""
-    bound = TOLERANCE.get(next(model.parameters()).dtype, COARSE)
+    bound = MAX_RELATIVE_DIFFERENCE.get(next(model.parameters()).dtype, MAX_RELATIVE_DIFFERENCE_HALF)
     for length, mine, own in zip(lengths, together, alone, strict=True):
         if not own.isfinite().all():
             hint = "its weights are broken, or its training has diverged"
@@ -235,7 +234,7 @@ def check_alike(
             )
 
 
-def two_lengths(pieces: Sequence[Labelled]) -> list[tuple[int, ...]]:
+def shortest_and_longest(pieces: Sequence[EncoderRow]) -> list[tuple[int, ...]]:
     """The shortest and the longest of some rows, to try a model on; where all have one length, one is made shorter by a token."""
     ordered = sorted(pieces, key=lambda piece: len(piece.ids))
     short, long = ordered[0].ids, ordered[-1].ids

@@ -4,27 +4,24 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tunesmith import process
+import torch
+from torch.nn.functional import cross_entropy
+from transformers import PreTrainedTokenizerBase
+
 from tunesmith.artifacts import Row
-from tunesmith.data.spans import bad_row
-from tunesmith.models.heads import Head
+from tunesmith.chat.answer_spans import row_error
+from tunesmith.models.heads import TaskHead
 from tunesmith.models.tasks import padded
-from tunesmith.models.tasks.limits import check_encoder
-from tunesmith.models.tasks.padded import Batch, Labelled
+from tunesmith.models.tasks.encoder_settings import check_encoder_settings
+from tunesmith.models.tasks.padded import EncoderRow, PaddedBatch
 from tunesmith.recipe import TaskSettings, TrainSettings
 
-process.prepare()
-
-import torch  # noqa: E402
-from torch.nn.functional import cross_entropy  # noqa: E402
-from transformers import PreTrainedTokenizerBase  # noqa: E402
-
-OUTSIDE = "O"
+OUTSIDE_TAG = "O"
 """The tag of a word that the tokenizer leaves nothing of."""
 
 
 @dataclass(frozen=True)
-class EncoderTag:
+class TagTask:
     """`labels` are the tags of the training rows, sorted; none where rows are only to be measured.
 
     A word's tag is read at its first token. With `subwords: all` its other tokens are trained too: to the tag, or to I-x
@@ -35,24 +32,24 @@ class EncoderTag:
     labels: tuple[str, ...]
 
     @property
-    def head(self) -> Head:
-        return Head("token", self.labels)
+    def head(self) -> TaskHead:
+        return TaskHead("token", self.labels)
 
     @property
     def how(self) -> str:
         return f"the likeliest of {len(self.labels)} tags at the first token of each word"
 
     def check(self, settings: TrainSettings) -> None:
-        check_encoder(settings)
+        check_encoder_settings(settings)
 
     def expected(self, row: Row) -> str:
         """The tags with a space between."""
         return row.example.completion
 
-    def encode(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str) -> list[Labelled]:
+    def encode(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str) -> list[EncoderRow]:
         tags = row.example.tags
         if tags is None:
-            raise bad_row(row, "there are no tags", "task: tag wants rows of tokens and tags, e.g. a .conll file")
+            raise row_error(row, "there are no tags", "task: tag wants rows of tokens and tags, e.g. a .conll file")
         piece = self.question(row, tokenizer, window=window)
         places, words = self._every(row, tokenizer) if self.settings.subwords == "all" else (piece.places, piece.words)
         named, seen = [], set()
@@ -60,25 +57,25 @@ class EncoderTag:
             named.append(self._within(tags[word]) if word in seen else tags[word])
             seen.add(word)
         if self.labels and (unknown := next((tag for tag in named if tag not in self.labels), None)):
-            raise bad_row(row, f"no training row has the tag {unknown!r}")
+            raise row_error(row, f"no training row has the tag {unknown!r}")
         targets = tuple(float(self.labels.index(tag)) if self.labels else 0.0 for tag in named)
         return [replace(piece, places=places, words=words, targets=targets)]
 
-    def question(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int) -> Labelled:
-        ids, owners = _tokens(row, tokenizer)
+    def question(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int) -> EncoderRow:
+        ids, owners = _encode_words(row, tokenizer)
         padded.check_length(row, ids, window)
         first: dict[int, int] = {}
         for place, word in enumerate(owners):
             if word is not None:
                 first.setdefault(word, place)
         words = tuple(sorted(first))
-        return Labelled(
-            row.row_id, tuple(ids), (), tuple(first[word] for word in words), words=words, count=_count(row)
+        return EncoderRow(
+            row.row_id, tuple(ids), (), tuple(first[word] for word in words), words=words, count=_word_count(row)
         )
 
     def _every(self, row: Row, tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Every token that belongs to a word, and its word."""
-        pairs = [(place, word) for place, word in enumerate(_tokens(row, tokenizer)[1]) if word is not None]
+        pairs = [(place, word) for place, word in enumerate(_encode_words(row, tokenizer)[1]) if word is not None]
         return tuple(place for place, _ in pairs), tuple(word for _, word in pairs)
 
     def _within(self, tag: str) -> str:
@@ -86,25 +83,25 @@ class EncoderTag:
         inside = f"I-{tag[2:]}"
         return inside if tag.startswith("B-") and inside in self.labels else tag
 
-    def split(self, rows: Sequence[Labelled], tokens_per_pass: int, *, share: bool = False) -> list[list[Labelled]]:
+    def split(self, rows: Sequence[EncoderRow], tokens_per_pass: int, *, share: bool = False) -> list[list[EncoderRow]]:
         groups = padded.split_padded([len(row.ids) for row in rows], tokens_per_pass)
         return [[rows[at] for at in group] for group in groups]
 
     def pack(
-        self, rows: Sequence[Labelled], device: torch.device, *, share: bool = False, whole: bool = False
-    ) -> Batch:
+        self, rows: Sequence[EncoderRow], device: torch.device, *, share: bool = False, whole: bool = False
+    ) -> PaddedBatch:
         targets = torch.tensor([target for row in rows for target in row.targets], dtype=torch.int64)
-        return padded.batch_of(rows, targets, device)
+        return padded.pad_rows(rows, targets, device)
 
-    def loss(self, model: Any, batch: Batch, *, label_smoothing: float = 0.0) -> torch.Tensor:
+    def loss(self, model: Any, batch: PaddedBatch, *, label_smoothing: float = 0.0) -> torch.Tensor:
         """Sum over the tagged tokens of the cross-entropy."""
-        logits = padded.logits_of(model, batch.ids, batch.mask)[batch.lines, batch.columns]
+        logits = padded.padded_logits(model, batch.ids, batch.mask)[batch.lines, batch.columns]
         return cross_entropy(logits, batch.targets, reduction="sum", label_smoothing=label_smoothing)
 
-    def computed(self, rows: Sequence[Labelled], *, share: bool) -> int:
+    def computed(self, rows: Sequence[EncoderRow], *, share: bool) -> int:
         return padded.padded_tokens([len(row.ids) for row in rows])
 
-    def read_back(self, piece: Labelled, tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, float]]:
+    def read_back(self, piece: EncoderRow, tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, float]]:
         """The tokens, each tagged one followed by its tag."""
         found: list[tuple[str, float]] = []
         last = 0
@@ -118,28 +115,28 @@ class EncoderTag:
         pairs = zip(self.labels, logits.softmax(dim=0).tolist(), strict=True)
         return sorted(pairs, key=lambda pair: -pair[1])
 
-    def answer(self, row: Labelled, logits: torch.Tensor) -> str:
-        tags = [OUTSIDE] * row.count
+    def answer(self, row: EncoderRow, logits: torch.Tensor) -> str:
+        tags = [OUTSIDE_TAG] * row.count
         for word, best in zip(row.words, logits.argmax(dim=-1).tolist(), strict=True):
             tags[word] = self.labels[best]
         return " ".join(tags)
 
-    def check_model(self, model: Any, pieces: Sequence[Labelled], tokenizer: PreTrainedTokenizerBase) -> None:
-        padded.check_padding(model, padded.two_lengths(pieces), where="base")
+    def check_model(self, model: Any, pieces: Sequence[EncoderRow], tokenizer: PreTrainedTokenizerBase) -> None:
+        padded.check_padding(model, padded.shortest_and_longest(pieces), where="base")
 
 
-def _count(row: Row) -> int:
+def _word_count(row: Row) -> int:
     return len(row.example.tokens or ())
 
 
-def _tokens(row: Row, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int | None]]:
+def _encode_words(row: Row, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int | None]]:
     """Ids of the words with a space between, and for each id the number of its word; None for those around the text.
 
     Raises DataError for a row without words.
     """
     words = row.example.tokens
     if not words:
-        raise bad_row(row, "there are no words", "task: tag wants rows of tokens and tags, e.g. a .conll file")
+        raise row_error(row, "there are no words", "task: tag wants rows of tokens and tags, e.g. a .conll file")
     starts, ends, at = [], [], 0
     for word in words:
         starts.append(at)

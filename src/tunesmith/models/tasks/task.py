@@ -6,27 +6,24 @@ The training loop, the dry run and the rate finder work through it and know no t
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from tunesmith import process
+import torch
+from transformers import PreTrainedTokenizerBase
+
 from tunesmith.artifacts import Row
-from tunesmith.models.heads import Head
-from tunesmith.models.tasks.padded import Labelled
-from tunesmith.models.tasks.passes import EncodedRow, Passes
+from tunesmith.models.heads import TaskHead
+from tunesmith.models.tasks.batching import Batching, EncodedRow
+from tunesmith.models.tasks.padded import EncoderRow
 from tunesmith.recipe import TaskSettings, TrainSettings
 
-process.prepare()
 
-import torch  # noqa: E402
-from transformers import PreTrainedTokenizerBase  # noqa: E402
-
-
-class Task(Passes, Protocol):
+class Task(Batching, Protocol):
     """A frozen dataclass, made by `build_task`. Rows are read the same way in training, evaluation and serving."""
 
     @property
     def settings(self) -> TaskSettings: ...
 
     @property
-    def head(self) -> Head | None:
+    def head(self) -> TaskHead | None:
         """What stands on the base; None for a decoder, whose head is a part of it."""
         ...
 
@@ -57,14 +54,14 @@ class EncoderTask(Task, Protocol):
     """A task whose answer is read from the logits of one forward."""
 
     @property
-    def head(self) -> Head: ...
+    def head(self) -> TaskHead: ...
 
     @property
     def how(self) -> str:
         """How the model answers, in words."""
         ...
 
-    def question(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int) -> Labelled:
+    def question(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int) -> EncoderRow:
         """What the model is given of a held-out row. Raises DataError with its id, and beyond `window` tokens."""
         ...
 
@@ -72,6 +69,6 @@ class EncoderTask(Task, Protocol):
         """Every label of one prediction with its probability, the likeliest first."""
         ...
 
-    def answer(self, row: Labelled, logits: torch.Tensor) -> str:
+    def answer(self, row: EncoderRow, logits: torch.Tensor) -> str:
         """What the logits say, [C] of the row or [S, C] of its places, as metrics read it."""
         ...

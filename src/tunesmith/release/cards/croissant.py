@@ -12,13 +12,13 @@ from typing import Any, Final
 from tunesmith.artifacts import AuditReport
 from tunesmith.recipe import Recipe
 from tunesmith.release import wording
-from tunesmith.release.cards.croissant_files import NAMESPACE, distribution, license_value, record_sets
-from tunesmith.release.cards.marks import MISSING, Said, declared, measured, split
-from tunesmith.release.cards.stated import over_all, whole_license
+from tunesmith.release.cards.croissant_files import NAMESPACE, file_objects, license_value, record_sets
+from tunesmith.release.cards.declarations import combined_declaration, combined_license
+from tunesmith.release.cards.marked_values import MISSING, MarkedValue, declared, measured, separate_marks
 
-CROISSANT: Final = "http://mlcommons.org/croissant/1.1"
-RAI: Final = "http://mlcommons.org/croissant/RAI/1.0"
-CONTEXT: Final = {
+CROISSANT_SPECIFICATION: Final = "http://mlcommons.org/croissant/1.1"
+RAI_SPECIFICATION: Final = "http://mlcommons.org/croissant/RAI/1.0"
+JSONLD_CONTEXT: Final = {
     "@language": "en",
     "@vocab": "https://schema.org/",
     "sc": "https://schema.org/",
@@ -60,7 +60,7 @@ CONTEXT: Final = {
 }
 """The context of the specification's appendix 1 and of mlcroissant 1.1.1, with PROV-O, ODRL and a name space of ours."""
 
-UNSTATED: Final = (
+MISSING_PROPERTIES: Final = (
     "url",
     "datePublished",
     "version",
@@ -73,27 +73,27 @@ UNSTATED: Final = (
 )
 """Properties that the specification requires or recommends and that no key of the recipe states."""
 
-RAI_UNSTATED: Final = (
+MISSING_RAI_PROPERTIES: Final = (
     *("dataCollection", "dataCollectionMissingData", "dataImputationProtocol", "dataAnnotationProtocol"),
     *("dataAnnotationPlatform", "dataAnnotationAnalysis", "annotationsPerItem", "annotatorDemographics"),
     *("machineAnnotationTools", "dataBiases", "dataLimitations", "dataSocialImpact", "dataReleaseMaintenancePlan"),
 )
-COLLECTED_BY: Final = {"crawled": "Web Scraping", "user": "User-generated content data"}
+COLLECTION_TYPES: Final = {"crawled": "Web Scraping", "user": "User-generated content data"}
 """Our source classes in the words that RAI recommends for `dataCollectionType`; every other is `Others: <class>`."""
 
-EITHER: Final = ["Person", "Organization"]
+AUTHOR_TYPES: Final = ["Person", "Organization"]
 """The recipe does not say which of the two an author is, and a creator without a type is refused by mlcroissant 1.1.1."""
 
-PERSONAL: Final = "personal-data"
+PERSONAL_DATA_CHECK: Final = "personal-data"
 
 
 def croissant_bytes(recipe: Recipe, audit: AuditReport) -> bytes:
     """croissant.json: indented JSON; the same reports give the same bytes. No text of any row stands in it."""
-    plain, marks = split(_document(recipe, audit))
+    plain, marks = separate_marks(_document(recipe, audit))
     return (json.dumps({**plain, "tunesmith:marks": marks}, indent=2, ensure_ascii=False) + "\n").encode()
 
 
-def description(recipe: Recipe, audit: AuditReport) -> str:
+def dataset_description(recipe: Recipe, audit: AuditReport) -> str:
     """What the data is, in one sentence of what was counted."""
     held_out = "" if audit.test is None else f" and {wording.counted(audit.test.rows, 'row')} to test it with"
     return (
@@ -103,59 +103,59 @@ def description(recipe: Recipe, audit: AuditReport) -> str:
     )
 
 
-def period(audit: AuditReport) -> tuple[str, str] | None:
+def collection_period(audit: AuditReport) -> tuple[str, str] | None:
     """The first and the last day on which rows were collected, when every row states one."""
-    found = over_all(audit.sources, "collected")
+    found = combined_declaration(audit.sources, "collected")
     return (min(found.rows), max(found.rows)) if found.rows and found.without == 0 else None
 
 
-def collected_by(audit: AuditReport) -> list[str]:
+def declared_source_classes(audit: AuditReport) -> list[str]:
     """The source classes, when every row states one."""
-    found = over_all(audit.sources, "source_class")
+    found = combined_declaration(audit.sources, "source_class")
     return sorted(found.rows) if found.complete else []
 
 
 def _document(recipe: Recipe, audit: AuditReport) -> dict[str, Any]:
     return {
-        "@context": CONTEXT,
+        "@context": JSONLD_CONTEXT,
         "@type": "sc:Dataset",
-        "conformsTo": [CROISSANT, RAI],
+        "conformsTo": [CROISSANT_SPECIFICATION, RAI_SPECIFICATION],
         "name": declared(recipe.name),
-        "description": measured(description(recipe, audit)),
-        "license": license_value(whole_license(audit)),
-        "tunesmith:license": declared(whole_license(audit)),
+        "description": measured(dataset_description(recipe, audit)),
+        "license": license_value(combined_license(audit)),
+        "tunesmith:license": declared(combined_license(audit)),
         "creator": _creators(audit),
-        "inLanguage": _all_of(audit, "language"),
-        "expires": _earliest(audit),
-        **dict.fromkeys(UNSTATED, MISSING),
-        **_rai(audit),
+        "inLanguage": _declared_for_all(audit, "language"),
+        "expires": _earliest_expiry(audit),
+        **dict.fromkeys(MISSING_PROPERTIES, MISSING),
+        **_rai_properties(audit),
         "prov:wasDerivedFrom": [{"@id": f"file-{number}"} for number in range(1, len(audit.sources) + 1)],
-        "prov:wasGeneratedBy": _activity(audit),
+        "prov:wasGeneratedBy": _audit_activity(audit),
         "tunesmith:rowsDigest": measured(
             {"train": audit.train.rows_digest, **({} if audit.test is None else {"test": audit.test.rows_digest})}
         ),
         **({} if audit.split is None else {"tunesmith:heldOut": measured(audit.split.model_dump(mode="json"))}),
-        "distribution": distribution(audit.sources),
+        "distribution": file_objects(audit.sources),
         "recordSet": record_sets(audit.sources),
     }
 
 
-def _creators(audit: AuditReport) -> Said:
-    found = over_all(audit.sources, "author")
-    return declared([{"@type": EITHER, "name": name} for name in sorted(found.rows)] if found.complete else None)
+def _creators(audit: AuditReport) -> MarkedValue:
+    found = combined_declaration(audit.sources, "author")
+    return declared([{"@type": AUTHOR_TYPES, "name": name} for name in sorted(found.rows)] if found.complete else None)
 
 
-def _all_of(audit: AuditReport, key: str) -> Said:
-    found = over_all(audit.sources, key)
+def _declared_for_all(audit: AuditReport, key: str) -> MarkedValue:
+    found = combined_declaration(audit.sources, key)
     return declared(sorted(found.rows) if found.complete else None)
 
 
-def _earliest(audit: AuditReport) -> Said:
+def _earliest_expiry(audit: AuditReport) -> MarkedValue:
     """The whole may be used for as long as all of its rows."""
-    return declared(min(over_all(audit.sources, "expires").rows, default=None))
+    return declared(min(combined_declaration(audit.sources, "expires").rows, default=None))
 
 
-def _activity(audit: AuditReport) -> dict[str, Any]:
+def _audit_activity(audit: AuditReport) -> dict[str, Any]:
     return {
         "@type": "prov:Activity",
         "prov:label": "Audit",
@@ -168,54 +168,56 @@ def _activity(audit: AuditReport) -> dict[str, Any]:
     }
 
 
-def _rai(audit: AuditReport) -> dict[str, Any]:
-    origins, dates = over_all(audit.sources, "origin"), period(audit)
+def _rai_properties(audit: AuditReport) -> dict[str, Any]:
+    origins, dates = combined_declaration(audit.sources, "origin"), collection_period(audit)
     values = {
-        **dict.fromkeys(RAI_UNSTATED, MISSING),
-        "dataCollectionType": declared([COLLECTED_BY.get(name, f"Others: {name}") for name in collected_by(audit)]),
+        **dict.fromkeys(MISSING_RAI_PROPERTIES, MISSING),
+        "dataCollectionType": declared(
+            [COLLECTION_TYPES.get(name, f"Others: {name}") for name in declared_source_classes(audit)]
+        ),
         "dataCollectionRawData": declared("; ".join(sorted(origins.rows)) if origins.complete else None),
         "dataCollectionTimeframe": declared(None if dates is None else sorted(set(dates))),
         "dataPreprocessingProtocol": measured([f"{name}: {how}" for name, how in sorted(audit.checks.items())]),
-        "dataManipulationProtocol": measured(manipulation(audit)),
-        "personalSensitiveInformation": _personal(audit),
+        "dataManipulationProtocol": measured(manipulation_summary(audit)),
+        "personalSensitiveInformation": _personal_data(audit),
         "dataUseCases": measured(["Fine Tuning", *([] if audit.test is None else ["Testing"])]),
     }
     return {f"rai:{name}": value for name, value in sorted(values.items())}
 
 
-def manipulation(audit: AuditReport) -> str:
+def manipulation_summary(audit: AuditReport) -> str:
     """How many rows each rule took out or changed."""
     dropped = [f"{rule}: {wording.counted(n, 'row')} taken out" for rule, n in sorted(audit.dropped.items())]
     changed = [f"{rule}: parts of {wording.counted(n, 'row')} replaced" for rule, n in sorted(audit.redacted.items())]
     return "; ".join([*dropped, *changed]) or "No row was taken out and no text was replaced."
 
 
-def checked_for_persons(audit: AuditReport) -> bool:
+def checked_for_personal_data(audit: AuditReport) -> bool:
     """Whether the audit looked for personal data."""
-    found = any(PERSONAL in counts for counts in (audit.dropped, audit.redacted, audit.warned))
-    return found or audit.checks.get(PERSONAL, "off") != "off"
+    found = any(PERSONAL_DATA_CHECK in counts for counts in (audit.dropped, audit.redacted, audit.warned))
+    return found or audit.checks.get(PERSONAL_DATA_CHECK, "off") != "off"
 
 
-def rows_of_persons(audit: AuditReport) -> int:
+def rows_with_subject(audit: AuditReport) -> int:
     """How many rows carry the mark of a person."""
     return sum(source.stated.get("subject", {}).get("", 0) for source in audit.sources)
 
 
-def _personal(audit: AuditReport) -> Said:
-    if not checked_for_persons(audit):
+def _personal_data(audit: AuditReport) -> MarkedValue:
+    if not checked_for_personal_data(audit):
         return MISSING
     found = [
-        f"{name} {wording.counted(counts[PERSONAL], 'row')}"
+        f"{name} {wording.counted(counts[PERSONAL_DATA_CHECK], 'row')}"
         for name, counts in (
             ("took out", audit.dropped),
             ("replaced in", audit.redacted),
             ("let stay in", audit.warned),
         )
-        if counts.get(PERSONAL)
+        if counts.get(PERSONAL_DATA_CHECK)
     ]
     limits = "Only what has a form was looked for, such as addresses of electronic mail; names and street addresses were not."
     outcome = f"Personal data: {', '.join(found)}." if found else "Personal data: none was found."
-    marked = rows_of_persons(audit)
+    marked = rows_with_subject(audit)
     persons = (
         [f"{wording.counted(marked, 'row')} with the mark of a person (HMAC-SHA256, secret key)."] if marked else []
     )

@@ -10,13 +10,13 @@ from urllib.parse import quote
 from tunesmith.artifacts import SourceSummary
 from tunesmith.data import formats
 from tunesmith.data.format import FORMATS
-from tunesmith.release.cards.marks import MISSING, Said, declared, measured
-from tunesmith.release.cards.stated import of_file
+from tunesmith.release.cards.declarations import file_value
+from tunesmith.release.cards.marked_values import MISSING, MarkedValue, declared, measured
 
 NAMESPACE: Final = "urn:tunesmith:croissant:"
-SPDX: Final = "https://spdx.org/licenses/"
-DATE: Final = "http://www.w3.org/2001/XMLSchema#date"
-ENCODINGS: Final = {
+SPDX_LICENSES: Final = "https://spdx.org/licenses/"
+XSD_DATE: Final = "http://www.w3.org/2001/XMLSchema#date"
+MEDIA_TYPES: Final = {
     ".jsonl": "application/jsonlines",
     ".ndjson": "application/jsonlines",
     ".json": "application/json",
@@ -27,11 +27,11 @@ ENCODINGS: Final = {
     ".gz": "application/gzip",
     ".zst": "application/zstd",
 }
-LISTS: Final = ("tokens", "tags", "answers")
+LIST_COLUMNS: Final = ("tokens", "tags", "answers")
 """Parts that hold a list of texts."""
 
 
-def distribution(sources: Sequence[SourceSummary]) -> list[dict[str, Any]]:
+def file_objects(sources: Sequence[SourceSummary]) -> list[dict[str, Any]]:
     """`file-1`, `file-2` ... in the order in which they were read."""
     return [_file_object(f"file-{number}", source) for number, source in enumerate(sources, 1)]
 
@@ -41,20 +41,20 @@ def record_sets(sources: Sequence[SourceSummary]) -> list[dict[str, Any]]:
     return [_record_set(number, source) for number, source in enumerate(sources, 1)]
 
 
-def encodings(path: str) -> list[str]:
+def media_types(path: str) -> list[str]:
     """Media types by the name: of the rows first, then of what they are packed in."""
-    found = [ENCODINGS[suffix.lower()] for suffix in PurePosixPath(path).suffixes if suffix.lower() in ENCODINGS]
+    found = [MEDIA_TYPES[suffix.lower()] for suffix in PurePosixPath(path).suffixes if suffix.lower() in MEDIA_TYPES]
     return found[-2:]
 
 
-def license_value(expression: str | None) -> Said:
+def license_value(expression: str | None) -> MarkedValue:
     """An SPDX expression as schema.org/license takes it: the page of an id, a CreativeWork for what has no page.
 
     Parts that hold at once (AND) are a list.
     """
     if expression is None or not expression.strip():
         return declared(None)
-    return declared([_work(part) for part in _conjuncts(expression.strip())])
+    return declared([_license_page(part) for part in _conjuncts(expression.strip())])
 
 
 def _conjuncts(expression: str) -> list[str]:
@@ -69,67 +69,67 @@ def _conjuncts(expression: str) -> list[str]:
     return parts
 
 
-def _work(part: str) -> str | dict[str, str]:
+def _license_page(part: str) -> str | dict[str, str]:
     plain = re.fullmatch(r"[A-Za-z0-9.+-]+", part) and not part.startswith(("LicenseRef-", "NONE", "NOASSERTION"))
-    return f"{SPDX}{part}" if plain else {"@type": "CreativeWork", "name": part}
+    return f"{SPDX_LICENSES}{part}" if plain else {"@type": "CreativeWork", "name": part}
 
 
 def _file_object(name: str, source: SourceSummary) -> dict[str, Any]:
-    author, generator = of_file(source, "author"), of_file(source, "generator")
-    collected, origin = of_file(source, "collected"), of_file(source, "origin")
+    author, generator = file_value(source, "author"), file_value(source, "generator")
+    collected, origin = file_value(source, "collected"), file_value(source, "origin")
     return {
         "@type": "cr:FileObject",
         "@id": name,
         "name": measured(PurePosixPath(source.path).name),
-        "contentUrl": measured(quote(_shown(source.path), safe="/")),
+        "contentUrl": measured(quote(_public_path(source.path), safe="/")),
         "contentSize": MISSING if source.bytes is None else measured(f"{source.bytes} B"),
-        "encodingFormat": measured(encodings(source.path)),
+        "encodingFormat": measured(media_types(source.path)),
         "sha256": measured(source.sha256.removeprefix("sha256:")),
-        "license": license_value(of_file(source, "license")),
-        "inLanguage": declared(of_file(source, "language")),
-        "expires": declared(of_file(source, "expires")),
-        "usageInfo": _offer(source),
-        "prov:wasDerivedFrom": _entity(origin),
-        "prov:wasGeneratedBy": _collection(collected),
+        "license": license_value(file_value(source, "license")),
+        "inLanguage": declared(file_value(source, "language")),
+        "expires": declared(file_value(source, "expires")),
+        "usageInfo": _usage_offer(source),
+        "prov:wasDerivedFrom": _origin_entity(origin),
+        "prov:wasGeneratedBy": _collection_activity(collected),
         "prov:wasAttributedTo": _agents(author, generator),
         "tunesmith:split": declared(source.split),
         "tunesmith:format": measured(source.format),
         "tunesmith:columns": declared(source.columns),
         "tunesmith:rows": measured(source.rows),
         "tunesmith:stated": measured(source.stated) if source.stated else MISSING,
-        "tunesmith:source": declared(of_file(source, "source")),
-        "tunesmith:sourceClass": declared(of_file(source, "source_class")),
-        "tunesmith:basis": declared(of_file(source, "basis")),
+        "tunesmith:source": declared(file_value(source, "source")),
+        "tunesmith:sourceClass": declared(file_value(source, "source_class")),
+        "tunesmith:basis": declared(file_value(source, "basis")),
         "tunesmith:subject": declared(source.subject),
     }
 
 
-def _shown(path: str) -> str:
+def _public_path(path: str) -> str:
     """A path below the recipe or the data root; of one from elsewhere its last part, for no folder of the maker's is named."""
     return PurePosixPath(path).name if PurePosixPath(path).is_absolute() else path
 
 
-def _entity(origin: str | None) -> Said:
+def _origin_entity(origin: str | None) -> MarkedValue:
     return declared(None if not origin else {"@type": "prov:Entity", "prov:label": origin})
 
 
-def _collection(day: str | None) -> Said:
+def _collection_activity(day: str | None) -> MarkedValue:
     return declared(
         None if not day else {"@type": "prov:Activity", "prov:label": "Collection", "prov:endedAtTime": day}
     )
 
 
-def _agents(author: str | None, generator: str | None) -> Said:
+def _agents(author: str | None, generator: str | None) -> MarkedValue:
     agents = [("prov:Agent", author), ("prov:SoftwareAgent", generator)]
     return declared([{"@type": kind, "prov:label": name} for kind, name in agents if name])
 
 
-def _offer(source: SourceSummary) -> Said:
+def _usage_offer(source: SourceSummary) -> MarkedValue:
     """What the rows may be used for, and until when, as an ODRL offer. The licence stands for itself."""
-    purpose, expires = of_file(source, "purpose"), of_file(source, "expires")
+    purpose, expires = file_value(source, "purpose"), file_value(source, "expires")
     constraints = [
         *([] if not purpose else [_constraint("purpose", "eq", purpose)]),
-        *([] if not expires else [_constraint("dateTime", "lteq", {"@type": DATE, "@value": expires})]),
+        *([] if not expires else [_constraint("dateTime", "lteq", {"@type": XSD_DATE, "@value": expires})]),
     ]
     permission = {"@type": "odrl:Permission", "odrl:action": {"@id": "odrl:use"}, "odrl:constraint": constraints}
     offer = {"@type": ["CreativeWork", "odrl:Offer"], "name": "Terms of use", "odrl:permission": permission}
@@ -151,11 +151,11 @@ def _record_set(number: int, source: SourceSummary) -> dict[str, Any]:
         "@type": "cr:RecordSet",
         "@id": name,
         "description": measured(f"The columns of {PurePosixPath(source.path).name} that were read."),
-        "field": [_field(name, part, source, number) for part in _parts(source)],
+        "field": [_field(name, part, source, number) for part in _column_names(source)],
     }
 
 
-def _parts(source: SourceSummary) -> tuple[str, ...]:
+def _column_names(source: SourceSummary) -> tuple[str, ...]:
     """The parts that the format needs, and those that the recipe names a column for."""
     FORMATS.load(formats)
     roles = FORMATS.build(source.format).roles if source.format in FORMATS else ()
@@ -163,9 +163,9 @@ def _parts(source: SourceSummary) -> tuple[str, ...]:
 
 
 def _field(rows: str, part: str, source: SourceSummary, number: int) -> dict[str, Any]:
-    name, place = f"{rows}/{part}", _place(part, source, number)
+    name, place = f"{rows}/{part}", _field_source(part, source, number)
     if part == "messages":
-        inner = [_inner(name, key, place) for key in ("role", "content")]
+        inner = [_message_field(name, key, place) for key in ("role", "content")]
         return {
             "@type": "cr:Field",
             "@id": name,
@@ -175,20 +175,20 @@ def _field(rows: str, part: str, source: SourceSummary, number: int) -> dict[str
             "subField": inner,
         }
     kind = ["sc:Text", "cr:Label"] if part == "label" else "sc:Text"
-    listed = {"isArray": True, "arrayShape": "-1"} if part in LISTS else {}
+    listed = {"isArray": True, "arrayShape": "-1"} if part in LIST_COLUMNS else {}
     return {"@type": "cr:Field", "@id": name, "dataType": kind, **listed, "source": place}
 
 
-def _inner(messages: str, key: str, place: dict[str, Any]) -> dict[str, Any]:
+def _message_field(messages: str, key: str, place: dict[str, Any]) -> dict[str, Any]:
     """A key of each message."""
     source = {**place, "transform": {"jsonPath": key}}
     return {"@type": "cr:Field", "@id": f"{messages}/{key}", "dataType": "sc:Text", "source": source}
 
 
-def _place(part: str, source: SourceSummary, number: int) -> dict[str, Any]:
+def _field_source(part: str, source: SourceSummary, number: int) -> dict[str, Any]:
     """Where a part stands in each row: a column, or in a JSON array a key of each object."""
     column = source.columns.get(part, part)
-    if "application/json" in encodings(source.path):
+    if "application/json" in media_types(source.path):
         path = (
             f"$[*].{column}"
             if re.fullmatch(r"[A-Za-z_]\w*", column)

@@ -10,32 +10,34 @@ from typing import Any
 import yaml
 
 from tunesmith.artifacts import Estimate, EvaluationReport, TrainReport
-from tunesmith.models.heads import PIPELINES, Head
+from tunesmith.models.heads import HUB_TASKS, TaskHead
 from tunesmith.recipe import HubBase, NewBase, Recipe
-from tunesmith.release.results import TUNED
+from tunesmith.release.result_lines import TUNED_SYSTEM
 
 _PLAIN_LICENSE = re.compile(r"[A-Za-z0-9.+-]+")
 
 
-def front_matter(recipe: Recipe, train: TrainReport, evaluation: EvaluationReport, *, head: Head | None = None) -> str:
+def front_matter(
+    recipe: Recipe, train: TrainReport, evaluation: EvaluationReport, *, head: TaskHead | None = None
+) -> str:
     """YAML without its `---` lines. Keys without a value are left out, but for the licence, which is then `unknown`.
 
     A base on the maker's machine is no `base_model`: the Hub would look for that name.
     """
-    pipeline = "text-generation" if head is None else PIPELINES[head.kind]
+    pipeline = "text-generation" if head is None else HUB_TASKS[head.kind]
     values: dict[str, Any] = {
-        **_license(recipe.release.license),
+        **_license_keys(recipe.release.license),
         "library_name": "peft" if train.model.kind == "adapter" else "transformers",
         "pipeline_tag": pipeline,
         "tags": ["tunesmith", "sft", train.method],
-        **_base(recipe, train),
+        **_base_keys(recipe, train),
         "datasets": sorted({PurePosixPath(source.path or source.croissant or "").name for source in recipe.data.train}),
-        "model-index": [{"name": recipe.name, "results": _results(recipe, evaluation, pipeline)}],
+        "model-index": [{"name": recipe.name, "results": _metric_results(recipe, evaluation, pipeline)}],
     }
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
 
 
-def _license(license: str | None) -> dict[str, str]:
+def _license_keys(license: str | None) -> dict[str, str]:
     """The Hub takes one lower-case licence id; an expression goes under `other` with its text as the name."""
     if not license:
         return {"license": "unknown"}
@@ -44,7 +46,7 @@ def _license(license: str | None) -> dict[str, str]:
     return {"license": "other", "license_name": license}
 
 
-def _base(recipe: Recipe, train: TrainReport) -> dict[str, str]:
+def _base_keys(recipe: Recipe, train: TrainReport) -> dict[str, str]:
     if isinstance(recipe.base, NewBase) or train.base.is_local:
         return {}
     origin = train.base.origin
@@ -53,8 +55,8 @@ def _base(recipe: Recipe, train: TrainReport) -> dict[str, str]:
     return {"base_model": name, "base_model_relation": "adapter" if train.model.kind == "adapter" else "finetune"}
 
 
-def _results(recipe: Recipe, evaluation: EvaluationReport, pipeline: str) -> list[dict[str, Any]]:
-    tuned = [system for system in evaluation.systems if system.system == TUNED]
+def _metric_results(recipe: Recipe, evaluation: EvaluationReport, pipeline: str) -> list[dict[str, Any]]:
+    tuned = [system for system in evaluation.systems if system.system == TUNED_SYSTEM]
     metrics = [
         {
             "type": estimate.metric,

@@ -9,17 +9,17 @@ import jinja2
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 
 
-def quoted(value: object) -> str:
+def escape_markdown(value: object) -> str:
     """One line of Markdown that shows `value` as it is."""
     return _SPECIAL.sub(r"\\\1", " ".join(str(value).split()))
 
 
-def coded(value: object) -> str:
+def format_code(value: object) -> str:
     """One line of code, e.g. a file name; backticks and bars inside are left out, for no quoting works there."""
     return f"`{' '.join(str(value).replace('`', '').replace('|', '/').split())}`"
 
 
-def render(template: str, values: dict[str, Any]) -> str:
+def render_template(template: str, values: dict[str, Any]) -> str:
     """A template of this folder with its values; an unknown name in it is an error."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -29,6 +29,6 @@ def render(template: str, values: dict[str, Any]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters["quoted"] = quoted
-    environment.filters["coded"] = coded
+    environment.filters["quoted"] = escape_markdown
+    environment.filters["coded"] = format_code
     return environment.get_template(template).render(values)

@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 from tunesmith.artifacts import AuditReport, EvaluationReport, GateReport, TrainReport
-from tunesmith.models.heads import AUTO, Head
+from tunesmith.models.heads import AUTO_CLASSES, TaskHead
 from tunesmith.recipe import NewBase, Recipe
 from tunesmith.release import wording
 from tunesmith.release.cards.front_matter import front_matter
-from tunesmith.release.cards.markdown import render
-from tunesmith.release.results import by_metric, in_one_sentence
+from tunesmith.release.cards.markdown import render_template
+from tunesmith.release.result_lines import headline_sentence, results_by_metric
 
 
 @dataclass(frozen=True)
-class Facts:
+class FolderFacts:
     """What the card says of the folder itself. `key_id` is the SHA-256 over the public key's DER form."""
 
     version: int
@@ -20,12 +20,12 @@ class Facts:
     stored_precision: str
     with_base: bool
     labels: int = 0
-    head: Head | None = None
+    head: TaskHead | None = None
 
     @property
     def loader(self) -> str:
         """The class of transformers that loads the model."""
-        return "AutoModelForCausalLM" if self.head is None else AUTO[self.head.kind].__name__
+        return "AutoModelForCausalLM" if self.head is None else AUTO_CLASSES[self.head.kind].__name__
 
     @property
     def outputs(self) -> int | None:
@@ -40,7 +40,7 @@ def render_model_card(
     train: TrainReport,
     evaluation: EvaluationReport,
     gate: GateReport,
-    facts: Facts,
+    facts: FolderFacts,
 ) -> str:
     """Markdown with YAML front matter. A value that nobody gave reads `not stated by the maker`."""
     values = {
@@ -51,8 +51,8 @@ def render_model_card(
         "evaluation": evaluation,
         "gate": gate,
         "facts": facts,
-        "results": by_metric(evaluation),
-        "headline": in_one_sentence(by_metric(evaluation)),
+        "results": results_by_metric(evaluation),
+        "headline": headline_sentence(results_by_metric(evaluation)),
         "license": wording.stated(recipe.release.license),
         "intended_use": wording.stated(recipe.release.intended_use),
         "limits": wording.stated(recipe.release.limits),
@@ -71,4 +71,4 @@ def render_model_card(
         "taken_out": audit.rows_read - audit.train.rows - (0 if audit.test is None else audit.test.rows),
         "w": wording,
     }
-    return render("model-card.md.j2", values)
+    return render_template("model-card.md.j2", values)

@@ -12,23 +12,23 @@ from typing import Any, Final
 from tunesmith.artifacts import AuditReport, SourceSummary
 from tunesmith.recipe import Recipe
 from tunesmith.release.cards.croissant import (
-    PERSONAL,
-    checked_for_persons,
-    collected_by,
-    description,
-    period,
-    rows_of_persons,
+    PERSONAL_DATA_CHECK,
+    checked_for_personal_data,
+    collection_period,
+    dataset_description,
+    declared_source_classes,
+    rows_with_subject,
 )
-from tunesmith.release.cards.croissant_files import encodings
-from tunesmith.release.cards.marks import MISSING, Said, declared, measured, split
-from tunesmith.release.cards.stated import licenses, over_all, whole_license
+from tunesmith.release.cards.croissant_files import media_types
+from tunesmith.release.cards.declarations import combined_declaration, combined_license, kept_row_licenses
+from tunesmith.release.cards.marked_values import MISSING, MarkedValue, declared, measured, separate_marks
 
-STANDARD: Final = "https://dataandtrustalliance.org/data-provenance-standard-1.0.0.schema.json"
-VERSION: Final = "1.0.0"
-CLASSES: Final = "urn:tunesmith:source-class"
-CHECKS: Final = "urn:tunesmith:check"
-PURPOSES: Final = "urn:tunesmith:purpose"
-METHODS: Final = {
+STANDARD_SCHEMA: Final = "https://dataandtrustalliance.org/data-provenance-standard-1.0.0.schema.json"
+STANDARD_VERSION: Final = "1.0.0"
+SOURCE_CLASS_SYSTEM: Final = "urn:tunesmith:source-class"
+CHECK_SYSTEM: Final = "urn:tunesmith:check"
+PURPOSE_SYSTEM: Final = "urn:tunesmith:purpose"
+SOURCE_CLASS_DESCRIPTIONS: Final = {
     "public": "data that was public already",
     "licensed": "data that was licensed from its owner",
     "third-party": "data from a third party",
@@ -37,32 +37,32 @@ METHODS: Final = {
     "synthetic": "data that a model wrote",
     "other": "another way, not named",
 }
-REDACTED: Final = ("personal-data", "secrets")
+REDACTING_CHECKS: Final = ("personal-data", "secrets")
 
 
 def provenance_bytes(recipe: Recipe, audit: AuditReport) -> bytes:
     """provenance.json: indented JSON; the same reports give the same bytes. No text of any row stands in it."""
-    plain, marks = split(
+    plain, marks = separate_marks(
         {"source": _source(recipe, audit), "provenance": _provenance(audit), "use": _use(audit)},
     )
-    document = {"$schema": STANDARD, **plain, "tunesmith:marks": marks}
+    document = {"$schema": STANDARD_SCHEMA, **plain, "tunesmith:marks": marks}
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def _source(recipe: Recipe, audit: AuditReport) -> dict[str, Any]:
     return {
-        "version": measured(VERSION),
+        "version": measured(STANDARD_VERSION),
         "title": declared(recipe.name),
         "id": measured(f"urn:tunesmith:audit:{audit.digest()}"),
         "location": MISSING,
         "issuer": MISSING,
-        "description": measured(description(recipe, audit)),
+        "description": measured(dataset_description(recipe, audit)),
     }
 
 
 def _provenance(audit: AuditReport) -> dict[str, Any]:
-    days = period(audit)
-    formats = {kind for source in audit.sources for kind in encodings(source.path)[:1]}
+    days = collection_period(audit)
+    formats = {kind for source in audit.sources for kind in media_types(source.path)[:1]}
     return {
         "source": measured("croissant.json"),
         "origin": _origin(audit.sources),
@@ -70,7 +70,7 @@ def _provenance(audit: AuditReport) -> dict[str, Any]:
         "date": MISSING,
         "previous-date": MISSING,
         "generation-period": declared(None if days is None else {"start": days[0], "end": days[1]}),
-        "generation-method": _method(audit),
+        "generation-method": _generation_method(audit),
         "format": measured(sorted(formats)),
         "sub-provenance": MISSING,
     }
@@ -80,12 +80,12 @@ def _use(audit: AuditReport) -> dict[str, Any]:
     return {
         "classification": _classification(audit),
         "consents": MISSING,
-        "privacy-enhancing": _enhancing(audit),
+        "privacy-enhancing": _privacy_techniques(audit),
         "processing-included": MISSING,
         "processing-excluded": MISSING,
         "storage-allowed": MISSING,
         "storage-forbidden": MISSING,
-        "license": declared([] if whole_license(audit) is None else list(licenses(audit))),
+        "license": declared([] if combined_license(audit) is None else list(kept_row_licenses(audit))),
         "intended-purpose": _purposes(audit.sources),
         "copyright": MISSING,
         "patent": MISSING,
@@ -93,32 +93,47 @@ def _use(audit: AuditReport) -> dict[str, Any]:
     }
 
 
-def _origin(sources: Sequence[SourceSummary]) -> Said:
-    found = over_all(sources, "author")
+def _origin(sources: Sequence[SourceSummary]) -> MarkedValue:
+    found = combined_declaration(sources, "author")
     return declared([{"name": name} for name in sorted(found.rows)] if found.complete else None)
 
 
-def _method(audit: AuditReport) -> Said:
+def _generation_method(audit: AuditReport) -> MarkedValue:
     return declared(
-        [{"code": name, "system": CLASSES, "description": METHODS.get(name, name)} for name in collected_by(audit)]
+        [
+            {"code": name, "system": SOURCE_CLASS_SYSTEM, "description": SOURCE_CLASS_DESCRIPTIONS.get(name, name)}
+            for name in declared_source_classes(audit)
+        ]
     )
 
 
-def _purposes(sources: Sequence[SourceSummary]) -> Said:
-    found = over_all(sources, "purpose")
-    known = [{"code": "stated", "system": PURPOSES, "description": purpose} for purpose in sorted(found.rows)]
+def _purposes(sources: Sequence[SourceSummary]) -> MarkedValue:
+    found = combined_declaration(sources, "purpose")
+    known = [{"code": "stated", "system": PURPOSE_SYSTEM, "description": purpose} for purpose in sorted(found.rows)]
     return declared(known if found.complete else None)
 
 
-def _classification(audit: AuditReport) -> Said:
+def _classification(audit: AuditReport) -> MarkedValue:
     """The one kind of confidential data that the audit looks for; without the check nothing is known."""
-    if not checked_for_persons(audit):
+    if not checked_for_personal_data(audit):
         return MISSING
-    regulation = {"code": PERSONAL, "system": CHECKS, "description": "Personal data that has a form (GDPR Art. 4(1))"}
-    return measured([{"regulation": regulation, "evaluated": True, "tool": audit.checks.get(PERSONAL, PERSONAL)}])
+    regulation = {
+        "code": PERSONAL_DATA_CHECK,
+        "system": CHECK_SYSTEM,
+        "description": "Personal data that has a form (GDPR Art. 4(1))",
+    }
+    return measured(
+        [
+            {
+                "regulation": regulation,
+                "evaluated": True,
+                "tool": audit.checks.get(PERSONAL_DATA_CHECK, PERSONAL_DATA_CHECK),
+            }
+        ]
+    )
 
 
-def _enhancing(audit: AuditReport) -> Said:
+def _privacy_techniques(audit: AuditReport) -> MarkedValue:
     """What was replaced in the rows, and how persons are marked. `tool` stands twice: the schema requires the one name and
     describes the other."""
     done = [
@@ -128,15 +143,15 @@ def _enhancing(audit: AuditReport) -> Said:
             tool=audit.checks.get(rule, rule),
             rows=audit.redacted[rule],
         )
-        for rule in REDACTED
+        for rule in REDACTING_CHECKS
         if audit.redacted.get(rule)
     ]
     if any(source.subject for source in audit.sources):
         what = "What identifies a person was replaced by an HMAC-SHA256 of it"
-        done.append(_technique("pseudonymisation", what, tool="tunesmith", rows=rows_of_persons(audit)))
+        done.append(_technique("pseudonymisation", what, tool="tunesmith", rows=rows_with_subject(audit)))
     return measured(done) if done else MISSING
 
 
 def _technique(code: str, what: str, *, tool: str, rows: int) -> dict[str, Any]:
-    category = {"code": code, "system": CHECKS, "description": what}
+    category = {"code": code, "system": CHECK_SYSTEM, "description": what}
     return {"tool-category": category, "tool": tool, "tool-used": tool, "result": [f"{rows} rows"]}

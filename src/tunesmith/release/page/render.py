@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from tunesmith.artifacts import AuditReport, EvaluationReport, GateReport, TrainReport
-from tunesmith.pages import environment, style
+from tunesmith.pages import page_style, template_environment
 from tunesmith.recipe import NewBase, Recipe
 from tunesmith.release import wording
-from tunesmith.release.page import figures, trained
-from tunesmith.release.page.story import headline, samples, taken_out, tiles
-from tunesmith.release.results import by_metric
+from tunesmith.release.page import charts, training_facts
+from tunesmith.release.page.summary import findings_by_rule, held_out_samples, page_headline, summary_tiles
+from tunesmith.release.result_lines import results_by_metric
 
 _HERE = Path(__file__).parent
 
@@ -26,28 +26,28 @@ def render_page(
     The same reports give the same bytes. Texts of held-out rows appear as far as `evaluation.samples` holds them; texts
     of training rows do not appear.
     """
-    results = () if evaluation is None else by_metric(evaluation)
+    results = () if evaluation is None else results_by_metric(evaluation)
     values = {
         "recipe": recipe,
         "audit": audit,
         "train": train,
         "evaluation": evaluation,
         "gate": gate,
-        "headline": headline(audit, train=train, evaluation=evaluation, gate=gate),
-        "tiles": tiles(audit, train, evaluation),
-        "taken_out": taken_out(audit),
-        "rules_chart": figures.rules(audit),
-        "loss_chart": None if train is None else figures.loss(train),
-        "rate_chart": None if train is None else figures.rate(train),
-        "saving": None if train is None else trained.saving(train),
-        "machine": None if train is None else trained.machine(train),
-        "notices": () if train is None else trained.notices(train),
+        "headline": page_headline(audit, train=train, evaluation=evaluation, gate=gate),
+        "tiles": summary_tiles(audit, train, evaluation),
+        "taken_out": findings_by_rule(audit),
+        "rules_chart": charts.rules_chart(audit),
+        "loss_chart": None if train is None else charts.loss_chart(train),
+        "rate_chart": None if train is None else charts.rate_chart(train),
+        "saving": None if train is None else training_facts.prefix_saving(train),
+        "machine": None if train is None else training_facts.machine_speed(train),
+        "notices": () if train is None else training_facts.watcher_notices(train),
         "results": results,
-        "metric_charts": [figures.metric(item) for item in results],
-        "samples": () if evaluation is None else samples(evaluation, results),
+        "metric_charts": [charts.metric_chart(item) for item in results],
+        "samples": () if evaluation is None else held_out_samples(evaluation, results),
         "from_nothing": isinstance(recipe.base, NewBase),
-        "style": style(),
+        "style": page_style(),
         "level": f"{recipe.evaluate.level:.0%}",
         "w": wording,
     }
-    return environment(_HERE).get_template("page.html.j2").render(values)
+    return template_environment(_HERE).get_template("page.html.j2").render(values)

@@ -15,9 +15,9 @@ import numpy
 from numpy.random import Generator
 
 from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
-from tunesmith.scoring.evidence import compare_sums, estimate_sums
-from tunesmith.scoring.metric import METRICS, Answer, Pair
-from tunesmith.stats.bootstrap import Array, Resampling
+from tunesmith.scoring.aggregate import compare_sums, estimate_sums
+from tunesmith.scoring.metric import METRICS, PairedScores, SystemAnswer
+from tunesmith.stats.bootstrap import FloatArray, Resampling
 
 
 @METRICS.register
@@ -33,7 +33,7 @@ class BitsPerByte:
     level: float = 0.95
     resamples: int = 2000
 
-    def score(self, answer: Answer) -> Score:
+    def score(self, answer: SystemAnswer) -> Score:
         known = answer.bits is not None and math.isfinite(answer.bits) and answer.expected != ""
         note = "" if known else "no finite likelihood of a completion with text"
         value = answer.bits if known else None
@@ -42,15 +42,15 @@ class BitsPerByte:
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
         return estimate_sums(self, scores, statistic=bits_per_byte, how=Resampling(self.resamples, self.level), rng=rng)
 
-    def compare(self, pair: Pair, rng: Generator) -> Comparison:
+    def compare(self, pair: PairedScores, rng: Generator) -> Comparison:
         return compare_sums(self, pair, statistic=bits_per_byte, how=Resampling(self.resamples, self.level), rng=rng)
 
-    def records(self, scores: Sequence[Score]) -> Array:
+    def records(self, scores: Sequence[Score]) -> FloatArray:
         """(n, 2): bits and UTF-8 bytes of each row's completion."""
         return numpy.array([(score.value, len(score.expected.encode())) for score in scores], dtype=numpy.float64)
 
 
-def bits_per_byte(sums: Array) -> Array:
+def bits_per_byte(sums: FloatArray) -> FloatArray:
     """Ratio (r,) of summed bits and bytes (r, 2)."""
-    ratio: Array = sums[:, 0] / sums[:, 1]
+    ratio: FloatArray = sums[:, 0] / sums[:, 1]
     return ratio

@@ -19,12 +19,12 @@ from numpy.random import Generator
 from sacrebleu.metrics.chrf import CHRF
 
 from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
-from tunesmith.scoring.evidence import compare_sums, estimate_sums
-from tunesmith.scoring.metric import METRICS, Answer, Pair
-from tunesmith.scoring.reading import read_reply
-from tunesmith.stats.bootstrap import Array, Resampling
+from tunesmith.scoring.aggregate import compare_sums, estimate_sums
+from tunesmith.scoring.metric import METRICS, PairedScores, SystemAnswer
+from tunesmith.scoring.parse_output import read_reply
+from tunesmith.stats.bootstrap import FloatArray, Resampling
 
-ORDERS: Final = range(1, 7)
+NGRAM_ORDERS: Final = range(1, 7)
 BETA_SQUARED: Final = 4.0
 
 
@@ -42,7 +42,7 @@ class Chrf:
     level: float = 0.95
     resamples: int = 2000
 
-    def score(self, answer: Answer) -> Score:
+    def score(self, answer: SystemAnswer) -> Score:
         wanted, given = read_reply(answer.expected, self.reply), read_reply(answer.output, self.reply)
         value = None if wanted is None else CHRF().sentence_score(given or "", [wanted]).score
         note = "the expected completion has no reply" if wanted is None else ""
@@ -52,37 +52,37 @@ class Chrf:
         )
 
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
-        return estimate_sums(self, scores, statistic=chrf_of, how=Resampling(self.resamples, self.level), rng=rng)
+        return estimate_sums(self, scores, statistic=corpus_chrf, how=Resampling(self.resamples, self.level), rng=rng)
 
-    def compare(self, pair: Pair, rng: Generator) -> Comparison:
-        return compare_sums(self, pair, statistic=chrf_of, how=Resampling(self.resamples, self.level), rng=rng)
+    def compare(self, pair: PairedScores, rng: Generator) -> Comparison:
+        return compare_sums(self, pair, statistic=corpus_chrf, how=Resampling(self.resamples, self.level), rng=rng)
 
-    def records(self, scores: Sequence[Score]) -> Array:
+    def records(self, scores: Sequence[Score]) -> FloatArray:
         """(n, 18): per row n-grams of the output, of the expected reply and shared, for each order."""
         texts = [
             (read_reply(score.output, self.reply) or "", read_reply(score.expected, self.reply) or "")
             for score in scores
         ]
-        return numpy.array([_counts(given, wanted) for given, wanted in texts], dtype=numpy.float64)
+        return numpy.array([_ngram_counts(given, wanted) for given, wanted in texts], dtype=numpy.float64)
 
 
-def chrf_of(sums: Array) -> Array:
+def corpus_chrf(sums: FloatArray) -> FloatArray:
     """chrF (r,) in points from summed n-gram counts (r, 18); orders that one side lacks are left out, as sacrebleu does."""
-    given, wanted, shared = sums.reshape(len(sums), len(ORDERS), 3).transpose(2, 0, 1)
+    given, wanted, shared = sums.reshape(len(sums), len(NGRAM_ORDERS), 3).transpose(2, 0, 1)
     usable = (given > 0) & (wanted > 0)
     orders = numpy.maximum(usable.sum(axis=1), 1)
     precision = numpy.divide(shared, given, out=numpy.zeros_like(shared), where=usable).sum(axis=1) / orders
     recall = numpy.divide(shared, wanted, out=numpy.zeros_like(shared), where=usable).sum(axis=1) / orders
     bottom = BETA_SQUARED * precision + recall
     top = 100.0 * (1.0 + BETA_SQUARED) * precision * recall
-    points: Array = numpy.divide(top, bottom, out=numpy.zeros_like(top), where=bottom > 0)
+    points: FloatArray = numpy.divide(top, bottom, out=numpy.zeros_like(top), where=bottom > 0)
     return points
 
 
-def _counts(given: str, wanted: str) -> list[int]:
+def _ngram_counts(given: str, wanted: str) -> list[int]:
     given, wanted = "".join(given.split()), "".join(wanted.split())
     counts: list[int] = []
-    for order in ORDERS:
+    for order in NGRAM_ORDERS:
         first, second = _ngrams(given, order), _ngrams(wanted, order)
         # n-grams of an output count only where the expected reply is long enough to have any of that order
         counts += [first.total() if second else 0, second.total(), (first & second).total()]

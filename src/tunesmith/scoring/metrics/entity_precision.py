@@ -13,10 +13,10 @@ from typing import ClassVar
 from numpy.random import Generator
 
 from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
-from tunesmith.scoring.entities import Mode, counts, ratio, table
-from tunesmith.scoring.evidence import compare_sums, estimate_sums
-from tunesmith.scoring.metric import METRICS, Answer, Pair
-from tunesmith.stats.bootstrap import Array, Resampling
+from tunesmith.scoring.aggregate import compare_sums, estimate_sums
+from tunesmith.scoring.entities import EntityMode, entity_count_table, entity_counts, safe_ratio
+from tunesmith.scoring.metric import METRICS, PairedScores, SystemAnswer
+from tunesmith.stats.bootstrap import FloatArray, Resampling
 
 
 @METRICS.register
@@ -29,14 +29,14 @@ class EntityPrecision:
     higher_is_better: ClassVar[bool] = True
     unit: ClassVar[str] = "share"
 
-    entities: Mode = "lenient"
+    entities: EntityMode = "lenient"
     level: float = 0.95
     resamples: int = 2000
 
-    def score(self, answer: Answer) -> Score:
+    def score(self, answer: SystemAnswer) -> Score:
         """The row's own share; 1 where it has no entities and none is predicted, 0 where only one side has any."""
         made = Score(row_id=answer.row_id, scorer=self.id, value=None, output=answer.output, expected=answer.expected)
-        right, found, wanted = counts(made, self.entities)
+        right, found, wanted = entity_counts(made, self.entities)
         top, bottom = right, found
         value = top / bottom if bottom else float(found == wanted)
         return made.model_copy(update={"value": value})
@@ -44,14 +44,14 @@ class EntityPrecision:
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
         return estimate_sums(self, scores, statistic=_statistic, how=Resampling(self.resamples, self.level), rng=rng)
 
-    def compare(self, pair: Pair, rng: Generator) -> Comparison:
+    def compare(self, pair: PairedScores, rng: Generator) -> Comparison:
         return compare_sums(self, pair, statistic=_statistic, how=Resampling(self.resamples, self.level), rng=rng)
 
-    def records(self, scores: Sequence[Score]) -> Array:
+    def records(self, scores: Sequence[Score]) -> FloatArray:
         """(n, 3): per row entities that are right, predicted, expected."""
-        return table(scores, self.entities)
+        return entity_count_table(scores, self.entities)
 
 
-def _statistic(sums: Array) -> Array:
+def _statistic(sums: FloatArray) -> FloatArray:
     """The share (r,) from summed counts (r, 3)."""
-    return ratio(sums[:, 0], sums[:, 1])
+    return safe_ratio(sums[:, 0], sums[:, 1])

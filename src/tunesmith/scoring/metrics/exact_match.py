@@ -13,9 +13,9 @@ from typing import ClassVar
 from numpy.random import Generator
 
 from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
-from tunesmith.scoring.evidence import compare_proportions, proportion
-from tunesmith.scoring.metric import METRICS, Answer, Pair
-from tunesmith.scoring.reading import read_label
+from tunesmith.scoring.aggregate import compare_proportions, estimate_proportion
+from tunesmith.scoring.metric import METRICS, PairedScores, SystemAnswer
+from tunesmith.scoring.parse_output import read_label
 
 
 @METRICS.register
@@ -31,17 +31,17 @@ class ExactMatch:
     label: str | None = None
     level: float = 0.95
 
-    def score(self, answer: Answer) -> Score:
+    def score(self, answer: SystemAnswer) -> Score:
         return label_score(self.id, answer, self.label)
 
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
-        return proportion(self, scores, level=self.level)
+        return estimate_proportion(self, scores, level=self.level)
 
-    def compare(self, pair: Pair, rng: Generator) -> Comparison:
+    def compare(self, pair: PairedScores, rng: Generator) -> Comparison:
         return compare_proportions(self, pair, level=self.level)
 
 
-def label_score(scorer: str, answer: Answer, key: str | None) -> Score:
+def label_score(scorer: str, answer: SystemAnswer, key: str | None) -> Score:
     """1 when the label read from the output is the expected one, else 0; None when the test row has no label."""
     wanted, given = read_label(answer.expected, key), read_label(answer.output, key)
     value = None if wanted is None else float(wanted == given)

@@ -14,12 +14,12 @@ from typing import ClassVar, Final
 from numpy.random import Generator
 
 from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
-from tunesmith.scoring.evidence import compare_means, mean
-from tunesmith.scoring.metric import METRICS, Answer, Pair
-from tunesmith.scoring.reading import read_fields
+from tunesmith.scoring.aggregate import compare_means, estimate_mean
+from tunesmith.scoring.metric import METRICS, PairedScores, SystemAnswer
+from tunesmith.scoring.parse_output import read_fields
 from tunesmith.stats.bootstrap import Resampling
 
-BOUNDS: Final = (0.0, 1.0)
+SCORE_BOUNDS: Final = (0.0, 1.0)
 
 
 @METRICS.register
@@ -36,21 +36,21 @@ class FieldAccuracy:
     level: float = 0.95
     resamples: int = 2000
 
-    def score(self, answer: Answer) -> Score:
+    def score(self, answer: SystemAnswer) -> Score:
         wanted, given = read_fields(answer.expected, self.fields), read_fields(answer.output, self.fields)
-        value, note = _share_right(wanted, given)
+        value, note = _correct_share(wanted, given)
         return Score(
             row_id=answer.row_id, scorer=self.id, value=value, output=answer.output, expected=answer.expected, note=note
         )
 
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
-        return mean(self, scores, bounds=BOUNDS, how=Resampling(self.resamples, self.level), rng=rng)
+        return estimate_mean(self, scores, bounds=SCORE_BOUNDS, how=Resampling(self.resamples, self.level), rng=rng)
 
-    def compare(self, pair: Pair, rng: Generator) -> Comparison:
-        return compare_means(self, pair, bounds=BOUNDS, level=self.level)
+    def compare(self, pair: PairedScores, rng: Generator) -> Comparison:
+        return compare_means(self, pair, bounds=SCORE_BOUNDS, level=self.level)
 
 
-def _share_right(wanted: dict[str, str] | None, given: dict[str, str] | None) -> tuple[float | None, str]:
+def _correct_share(wanted: dict[str, str] | None, given: dict[str, str] | None) -> tuple[float | None, str]:
     if wanted is None:
         return None, "the expected completion has none of the fields"
     if given is None:

@@ -16,11 +16,11 @@ import numpy
 from numpy.random import Generator
 
 from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
-from tunesmith.scoring.evidence import compare_sums, estimate_sums
-from tunesmith.scoring.metric import METRICS, Answer, Pair
+from tunesmith.scoring.aggregate import compare_sums, estimate_sums
+from tunesmith.scoring.metric import METRICS, PairedScores, SystemAnswer
 from tunesmith.scoring.metrics.exact_match import label_score
-from tunesmith.scoring.reading import read_label
-from tunesmith.stats.bootstrap import Array, Resampling
+from tunesmith.scoring.parse_output import read_label
+from tunesmith.stats.bootstrap import FloatArray, Resampling
 
 
 @METRICS.register
@@ -37,16 +37,16 @@ class MacroF1:
     level: float = 0.95
     resamples: int = 2000
 
-    def score(self, answer: Answer) -> Score:
+    def score(self, answer: SystemAnswer) -> Score:
         return label_score(self.id, answer, self.label)
 
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
         return estimate_sums(self, scores, statistic=macro_f1, how=Resampling(self.resamples, self.level), rng=rng)
 
-    def compare(self, pair: Pair, rng: Generator) -> Comparison:
+    def compare(self, pair: PairedScores, rng: Generator) -> Comparison:
         return compare_sums(self, pair, statistic=macro_f1, how=Resampling(self.resamples, self.level), rng=rng)
 
-    def records(self, scores: Sequence[Score]) -> Array:
+    def records(self, scores: Sequence[Score]) -> FloatArray:
         """(n, 3 L): per row and expected label whether it is hit, expected, predicted."""
         expected = [read_label(score.expected, self.label) or "" for score in scores]
         given = [read_label(score.output, self.label) for score in scores]
@@ -60,7 +60,7 @@ class MacroF1:
         return table.reshape(len(scores), -1)
 
 
-def macro_f1(sums: Array) -> Array:
+def macro_f1(sums: FloatArray) -> FloatArray:
     """Macro F1 (r,) from sums (r, 3 L) over the labels that are expected at least once in the resample."""
     hit, expected, predicted = sums.reshape(len(sums), 3, -1).transpose(1, 0, 2)
     present = expected > 0

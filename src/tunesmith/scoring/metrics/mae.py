@@ -14,10 +14,10 @@ import numpy
 from numpy.random import Generator
 
 from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
-from tunesmith.scoring.evidence import compare_sums, estimate_sums
-from tunesmith.scoring.metric import METRICS, Answer, Pair
-from tunesmith.scoring.numbers import error_score, pairs
-from tunesmith.stats.bootstrap import Array, Resampling
+from tunesmith.scoring.aggregate import compare_sums, estimate_sums
+from tunesmith.scoring.metric import METRICS, PairedScores, SystemAnswer
+from tunesmith.scoring.numbers import error_score, number_pairs
+from tunesmith.stats.bootstrap import FloatArray, Resampling
 
 
 @METRICS.register
@@ -33,22 +33,26 @@ class Mae:
     level: float = 0.95
     resamples: int = 2000
 
-    def score(self, answer: Answer) -> Score:
+    def score(self, answer: SystemAnswer) -> Score:
         return error_score(self.id, answer)
 
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
-        return estimate_sums(self, scores, statistic=mean_error, how=Resampling(self.resamples, self.level), rng=rng)
+        return estimate_sums(
+            self, scores, statistic=mean_absolute_error, how=Resampling(self.resamples, self.level), rng=rng
+        )
 
-    def compare(self, pair: Pair, rng: Generator) -> Comparison:
-        return compare_sums(self, pair, statistic=mean_error, how=Resampling(self.resamples, self.level), rng=rng)
+    def compare(self, pair: PairedScores, rng: Generator) -> Comparison:
+        return compare_sums(
+            self, pair, statistic=mean_absolute_error, how=Resampling(self.resamples, self.level), rng=rng
+        )
 
-    def records(self, scores: Sequence[Score]) -> Array:
+    def records(self, scores: Sequence[Score]) -> FloatArray:
         """(n, 2): the absolute error of a row, and 1."""
-        x, y = pairs(scores).T
+        x, y = number_pairs(scores).T
         return numpy.column_stack([numpy.abs(x - y), numpy.ones_like(x)])
 
 
-def mean_error(sums: Array) -> Array:
+def mean_absolute_error(sums: FloatArray) -> FloatArray:
     """The mean absolute error (r,) from sums (r, 2)."""
-    found: Array = sums[:, 0] / sums[:, 1]
+    found: FloatArray = sums[:, 0] / sums[:, 1]
     return found

@@ -13,10 +13,10 @@ from typing import ClassVar
 from numpy.random import Generator
 
 from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
-from tunesmith.scoring.evidence import compare_sums, estimate_sums
-from tunesmith.scoring.label_sets import label_counts, macro_f1, set_score
-from tunesmith.scoring.metric import METRICS, Answer, Pair
-from tunesmith.stats.bootstrap import Array, Resampling
+from tunesmith.scoring.aggregate import compare_sums, estimate_sums
+from tunesmith.scoring.label_sets import label_counts, label_set_score, macro_f1
+from tunesmith.scoring.metric import METRICS, PairedScores, SystemAnswer
+from tunesmith.stats.bootstrap import FloatArray, Resampling
 
 
 @METRICS.register
@@ -32,15 +32,15 @@ class MultilabelMacroF1:
     level: float = 0.95
     resamples: int = 2000
 
-    def score(self, answer: Answer) -> Score:
-        return set_score(self.id, answer)
+    def score(self, answer: SystemAnswer) -> Score:
+        return label_set_score(self.id, answer)
 
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
         return estimate_sums(self, scores, statistic=macro_f1, how=Resampling(self.resamples, self.level), rng=rng)
 
-    def compare(self, pair: Pair, rng: Generator) -> Comparison:
+    def compare(self, pair: PairedScores, rng: Generator) -> Comparison:
         return compare_sums(self, pair, statistic=macro_f1, how=Resampling(self.resamples, self.level), rng=rng)
 
-    def records(self, scores: Sequence[Score]) -> Array:
+    def records(self, scores: Sequence[Score]) -> FloatArray:
         """(n, 3 L): per row and expected label whether it is hit, expected, predicted."""
         return label_counts(scores)

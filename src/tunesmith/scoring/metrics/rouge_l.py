@@ -18,13 +18,13 @@ from typing import ClassVar, Final
 from numpy.random import Generator
 
 from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
-from tunesmith.scoring.evidence import compare_means, mean
-from tunesmith.scoring.metric import METRICS, Answer, Pair
-from tunesmith.scoring.reading import read_reply
+from tunesmith.scoring.aggregate import compare_means, estimate_mean
+from tunesmith.scoring.metric import METRICS, PairedScores, SystemAnswer
+from tunesmith.scoring.parse_output import read_reply
 from tunesmith.stats.bootstrap import Resampling
 
-WORD: Final = re.compile(r"[a-z0-9]+")
-BOUNDS: Final = (0.0, 100.0)
+WORD_PATTERN: Final = re.compile(r"[a-z0-9]+")
+SCORE_BOUNDS: Final = (0.0, 100.0)
 
 
 @METRICS.register
@@ -41,10 +41,10 @@ class RougeL:
     level: float = 0.95
     resamples: int = 2000
 
-    def score(self, answer: Answer) -> Score:
+    def score(self, answer: SystemAnswer) -> Score:
         wanted, given = read_reply(answer.expected, self.reply), read_reply(answer.output, self.reply)
-        words = words_of(wanted or "")
-        value = 100.0 * rouge_l(words, words_of(given or "")) if words else None
+        words = rouge_words(wanted or "")
+        value = 100.0 * rouge_l_f1(words, rouge_words(given or "")) if words else None
         note = "no reply in the output" if wanted is not None and given is None else ""
         if wanted is None:
             note = "the expected completion has no reply"
@@ -55,24 +55,24 @@ class RougeL:
         )
 
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
-        return mean(self, scores, bounds=BOUNDS, how=Resampling(self.resamples, self.level), rng=rng)
+        return estimate_mean(self, scores, bounds=SCORE_BOUNDS, how=Resampling(self.resamples, self.level), rng=rng)
 
-    def compare(self, pair: Pair, rng: Generator) -> Comparison:
-        return compare_means(self, pair, bounds=BOUNDS, level=self.level)
+    def compare(self, pair: PairedScores, rng: Generator) -> Comparison:
+        return compare_means(self, pair, bounds=SCORE_BOUNDS, level=self.level)
 
 
-def words_of(text: str) -> list[str]:
+def rouge_words(text: str) -> list[str]:
     """Runs of letters a-z and digits, in lower case."""
-    return WORD.findall(text.lower())
+    return WORD_PATTERN.findall(text.lower())
 
 
-def rouge_l(wanted: Sequence[str], given: Sequence[str]) -> float:
+def rouge_l_f1(wanted: Sequence[str], given: Sequence[str]) -> float:
     """F1 of the longest common subsequence, 0 to 1."""
-    shared = common_subsequence(wanted, given)
+    shared = longest_common_subsequence(wanted, given)
     return 2.0 * shared / (len(wanted) + len(given)) if shared else 0.0
 
 
-def common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
+def longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
     """Length of the longest one, by Hunt and Szymanski (1977): the longest rising run of places that match."""
     places: dict[str, list[int]] = {}
     for at in range(len(second) - 1, -1, -1):

@@ -13,9 +13,9 @@ from typing import ClassVar
 from numpy.random import Generator
 
 from tunesmith.artifacts import Comparison, Estimate, Insufficient, Score
-from tunesmith.scoring.evidence import compare_proportions, proportion
-from tunesmith.scoring.metric import METRICS, Answer, Pair
-from tunesmith.scoring.reading import read_json
+from tunesmith.scoring.aggregate import compare_proportions, estimate_proportion
+from tunesmith.scoring.metric import METRICS, PairedScores, SystemAnswer
+from tunesmith.scoring.parse_output import read_json
 
 
 @METRICS.register
@@ -30,7 +30,7 @@ class ValidJson:
 
     level: float = 0.95
 
-    def score(self, answer: Answer) -> Score:
+    def score(self, answer: SystemAnswer) -> Score:
         wanted, given = read_json(answer.expected), read_json(answer.output)
         value = None if wanted is None else float(type(given) is type(wanted))
         note = "the expected completion is not a JSON object or array" if wanted is None else ""
@@ -39,7 +39,7 @@ class ValidJson:
         )
 
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
-        return proportion(self, scores, level=self.level)
+        return estimate_proportion(self, scores, level=self.level)
 
-    def compare(self, pair: Pair, rng: Generator) -> Comparison:
+    def compare(self, pair: PairedScores, rng: Generator) -> Comparison:
         return compare_proportions(self, pair, level=self.level)

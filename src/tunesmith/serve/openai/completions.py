@@ -10,23 +10,23 @@ from pydantic import Field, StringConstraints
 
 from tunesmith.context import Context
 from tunesmith.errors import TunesmithError
-from tunesmith.serve.answer import Piece
+from tunesmith.serve.answer import AnswerChunk
+from tunesmith.serve.loaded_release import Seq2SeqRelease
 from tunesmith.serve.openai import chat, errors
 from tunesmith.serve.openai.errors import BadRequest
-from tunesmith.serve.openai.models import find
-from tunesmith.serve.openai.wire import ChatRequest, SampledRequest
-from tunesmith.serve.released import ReleasedSeq2Seq
+from tunesmith.serve.openai.models import find_model
+from tunesmith.serve.openai.requests import ChatRequest, SamplingRequest
+from tunesmith.serve.seq2seq import SamplingOptions, source_ids, stream_target
 from tunesmith.serve.worker import Worker
-from tunesmith.serve.writing import Sampled, source_of, write
 
-MOST_PROMPTS: Final = 256
-LONGEST: Final = 200_000
+MAX_PROMPTS: Final = 256
+MAX_PROMPT_CHARACTERS: Final = 200_000
 """Characters of a prompt that is looked at."""
 
-Prompt = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST)]
+PromptText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
 
 
-class CompletionRequest(SampledRequest):
+class CompletionRequest(SamplingRequest):
     """`prompt` is a source or a list of them; the release's instruction is put before each. `max_tokens` is what was evaluated
     when left out."""
 
@@ -41,7 +41,7 @@ class CompletionRequest(SampledRequest):
         "frequency_penalty": (None, 0),
     }
 
-    prompt: Prompt | Annotated[tuple[Prompt, ...], Field(min_length=1, max_length=MOST_PROMPTS)]
+    prompt: PromptText | Annotated[tuple[PromptText, ...], Field(min_length=1, max_length=MAX_PROMPTS)]
     n: Any = None
     best_of: Any = None
     echo: Any = None
@@ -57,51 +57,53 @@ class CompletionRequest(SampledRequest):
 
 
 @dataclass(frozen=True)
-class Part:
+class CompletionChunk:
     """A piece of the answer to prompt `index`, of `prompt_tokens` tokens."""
 
     index: int
     prompt_tokens: int
-    piece: Piece
+    piece: AnswerChunk
 
 
-def make_router(released: ReleasedSeq2Seq, worker: Worker, context: Context) -> APIRouter:
+def make_router(released: Seq2SeqRelease, worker: Worker, context: Context) -> APIRouter:
     """The routes over one release."""
     router = APIRouter(prefix="/v1", tags=["completions"])
 
     @router.post("/completions", response_model=None)
     async def complete(request: Request, body: CompletionRequest) -> Response:
-        find(released, body.model)
+        find_model(released, body.model)
         body.check()
         name = request.scope["state"]["request_id"]
-        sampled = _sampled(body, body.max_tokens, seed=context.seed_for(f"serve/{name}"))
+        sampled = _sampling_options(body, body.max_tokens, seed=context.seed_for(f"serve/{name}"))
         parts = worker.run(
-            lambda: _parts(released, body.prompts, sampled, param="prompt"), gone=request.is_disconnected
+            lambda: _completion_chunks(released, body.prompts, sampled, param="prompt"), gone=request.is_disconnected
         )
-        head = chat.head_of(released, context, name=f"cmpl-{name.removeprefix('req_')}")
+        head = chat.response_envelope(released, context, name=f"cmpl-{name.removeprefix('req_')}")
         if body.stream:
-            return await _streamed(
+            return await _stream_response(
                 head, parts, with_usage=bool(body.stream_options and body.stream_options.include_usage)
             )
-        return JSONResponse(await _whole(head, parts))
+        return JSONResponse(await _full_response(head, parts))
 
     @router.post("/chat/completions", response_model=None)
     async def answer(request: Request, body: ChatRequest) -> Response:
-        find(released, body.model)
+        find_model(released, body.model)
         body.check()
         if body.stream:
             raise BadRequest("stream at /v1/completions; here the answer comes whole", param="stream")
         name = request.scope["state"]["request_id"]
-        sampled = _sampled(body, body.limit, seed=context.seed_for(f"serve/{name}"))
-        source = _one_turn(body)
-        parts = worker.run(lambda: _parts(released, (source,), sampled, param="messages"), gone=request.is_disconnected)
-        head = chat.head_of(released, context, name=f"chatcmpl-{name.removeprefix('req_')}")
-        return JSONResponse(await _message(head, parts))
+        sampled = _sampling_options(body, body.limit, seed=context.seed_for(f"serve/{name}"))
+        source = _single_user_message(body)
+        parts = worker.run(
+            lambda: _completion_chunks(released, (source,), sampled, param="messages"), gone=request.is_disconnected
+        )
+        head = chat.response_envelope(released, context, name=f"chatcmpl-{name.removeprefix('req_')}")
+        return JSONResponse(await _chat_response(head, parts))
 
     return router
 
 
-def _one_turn(body: ChatRequest) -> str:
+def _single_user_message(body: ChatRequest) -> str:
     """Raises BadRequest for anything but one message of the user's."""
     turns = body.conversation()
     if [turn.role for turn in turns] != ["user"]:
@@ -110,8 +112,8 @@ def _one_turn(body: ChatRequest) -> str:
     return turns[0].text
 
 
-def _sampled(body: CompletionRequest | ChatRequest, limit: int | None, *, seed: int) -> Sampled:
-    return Sampled(
+def _sampling_options(body: CompletionRequest | ChatRequest, limit: int | None, *, seed: int) -> SamplingOptions:
+    return SamplingOptions(
         max_new_tokens=limit,
         temperature=0.0 if body.temperature is None else body.temperature,
         top_p=1.0 if body.top_p is None else body.top_p,
@@ -120,25 +122,27 @@ def _sampled(body: CompletionRequest | ChatRequest, limit: int | None, *, seed: 
     )
 
 
-def _parts(released: ReleasedSeq2Seq, prompts: tuple[str, ...], sampled: Sampled, *, param: str) -> Iterator[Part]:
+def _completion_chunks(
+    released: Seq2SeqRelease, prompts: tuple[str, ...], sampled: SamplingOptions, *, param: str
+) -> Iterator[CompletionChunk]:
     """In the model's thread: every prompt is read before the first is answered, so that nothing is half done when one is bad."""
     several = param == "prompt" and len(prompts) > 1
     sources = [
-        source_of(released, text, param=f"{param}.{index}" if several else param) for index, text in enumerate(prompts)
+        source_ids(released, text, param=f"{param}.{index}" if several else param) for index, text in enumerate(prompts)
     ]
     for index, source in enumerate(sources):
-        for piece in write(released, source, sampled):
-            yield Part(index, len(source), piece)
+        for piece in stream_target(released, source, sampled):
+            yield CompletionChunk(index, len(source), piece)
 
 
 @dataclass
-class _Answers:
+class _PromptAnswers:
     """What has come so far, by prompt."""
 
     texts: dict[int, str]
-    ends: dict[int, Part]
+    ends: dict[int, CompletionChunk]
 
-    def add(self, part: Part) -> None:
+    def add(self, part: CompletionChunk) -> None:
         self.texts[part.index] = self.texts.get(part.index, "") + part.piece.text
         self.ends[part.index] = part
 
@@ -149,21 +153,21 @@ class _Answers:
         return {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
 
 
-async def _gathered(parts: AsyncGenerator[Part, None]) -> _Answers:
-    answers = _Answers({}, {})
+async def _collect_answers(parts: AsyncGenerator[CompletionChunk, None]) -> _PromptAnswers:
+    answers = _PromptAnswers({}, {})
     async for part in parts:
         answers.add(part)
     return answers
 
 
-async def _whole(head: chat.Head, parts: AsyncGenerator[Part, None]) -> dict[str, Any]:
-    answers = await _gathered(parts)
+async def _full_response(head: chat.ResponseEnvelope, parts: AsyncGenerator[CompletionChunk, None]) -> dict[str, Any]:
+    answers = await _collect_answers(parts)
     choices = [_choice(index, text, answers.ends[index].piece.finish) for index, text in answers.texts.items()]
     return {**head.wrap("text_completion", choices), "usage": answers.usage()}
 
 
-async def _message(head: chat.Head, parts: AsyncGenerator[Part, None]) -> dict[str, Any]:
-    answers = await _gathered(parts)
+async def _chat_response(head: chat.ResponseEnvelope, parts: AsyncGenerator[CompletionChunk, None]) -> dict[str, Any]:
+    answers = await _collect_answers(parts)
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": answers.texts[0], "refusal": None},
@@ -177,19 +181,25 @@ def _choice(index: int, text: str, finish: str | None) -> dict[str, Any]:
     return {"index": index, "text": text, "logprobs": None, "finish_reason": finish}
 
 
-async def _streamed(head: chat.Head, parts: AsyncGenerator[Part, None], *, with_usage: bool) -> Response:
+async def _stream_response(
+    head: chat.ResponseEnvelope, parts: AsyncGenerator[CompletionChunk, None], *, with_usage: bool
+) -> Response:
     """The first piece is waited for, so that a refused request has a status."""
     first = await anext(parts)
-    events = _events(head, first, parts, with_usage=with_usage)
+    events = _event_stream(head, first, parts, with_usage=with_usage)
     return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})
 
 
-async def _events(
-    head: chat.Head, first: Part, parts: AsyncGenerator[Part, None], *, with_usage: bool
+async def _event_stream(
+    head: chat.ResponseEnvelope,
+    first: CompletionChunk,
+    parts: AsyncGenerator[CompletionChunk, None],
+    *,
+    with_usage: bool,
 ) -> AsyncIterator[str]:
     """A chunk for every piece, then the usage when asked for, then [DONE]."""
-    answers = _Answers({}, {})
-    told: Callable[[Part], str] = lambda part: chat.event(  # noqa: E731
+    answers = _PromptAnswers({}, {})
+    told: Callable[[CompletionChunk], str] = lambda part: chat.server_sent_event(  # noqa: E731
         head.wrap("text_completion", [_choice(part.index, part.piece.text, part.piece.finish)])
     )
     answers.add(first)
@@ -200,10 +210,10 @@ async def _events(
             if part.piece.text or part.piece.finish:
                 yield told(part)
     except TunesmithError as error:
-        yield chat.event(errors.body(str(error), status=error.http_status))
+        yield chat.server_sent_event(errors.error_body(str(error), status=error.http_status))
         return
     finally:
         await parts.aclose()
     if with_usage:
-        yield chat.event({**head.wrap("text_completion", []), "usage": answers.usage()})
+        yield chat.server_sent_event({**head.wrap("text_completion", []), "usage": answers.usage()})
     yield "data: [DONE]\n\n"

@@ -4,16 +4,16 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from tunesmith.serve.loaded_release import AnyRelease
 from tunesmith.serve.openai.errors import BadRequest
-from tunesmith.serve.released import AnyRelease
 
 
-def card(released: AnyRelease) -> dict[str, Any]:
+def model_object(released: AnyRelease) -> dict[str, Any]:
     """A model as the wire shows it; `created` is when this server loaded it."""
     return {"id": released.id, "object": "model", "created": released.created, "owned_by": "tunesmith"}
 
 
-def find(released: AnyRelease, asked: str) -> AnyRelease:
+def find_model(released: AnyRelease, asked: str) -> AnyRelease:
     """The release a client asks for. Raises BadRequest (404) for any other name."""
     if not released.answers_to(asked):
         raise BadRequest(
@@ -31,10 +31,10 @@ def make_router(released: AnyRelease) -> APIRouter:
 
     @router.get("")
     async def list_models() -> dict[str, Any]:
-        return {"object": "list", "data": [card(released)]}
+        return {"object": "list", "data": [model_object(released)]}
 
     @router.get("/{model:path}")
     async def retrieve_model(model: str) -> dict[str, Any]:
-        return card(find(released, model))
+        return model_object(find_model(released, model))
 
     return router

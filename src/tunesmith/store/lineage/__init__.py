@@ -2,6 +2,25 @@
 `erasures` with their tombstones, which import SQLAlchemy."""
 
 from tunesmith.store.lineage.lookups import Lookups
-from tunesmith.store.lineage.nouns import GENERATOR, SOURCE, Consumed, DatasetRows, Known, Seen, Taught, Training
+from tunesmith.store.lineage.records import (
+    GENERATOR,
+    SOURCE,
+    ConsumedRows,
+    DatasetRows,
+    RecordedDataset,
+    RecordedRow,
+    RecordedTraining,
+    Training,
+)
 
-__all__ = ["GENERATOR", "SOURCE", "Consumed", "DatasetRows", "Known", "Lookups", "Seen", "Taught", "Training"]
+__all__ = [
+    "GENERATOR",
+    "SOURCE",
+    "ConsumedRows",
+    "DatasetRows",
+    "RecordedDataset",
+    "Lookups",
+    "RecordedRow",
+    "RecordedTraining",
+    "Training",
+]

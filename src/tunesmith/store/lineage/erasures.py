@@ -12,11 +12,11 @@ import numpy
 import sqlalchemy as sql
 from sqlalchemy import Connection
 
-from tunesmith.store.database import Database, asking
-from tunesmith.store.lineage import postings, writing
+from tunesmith.store.database import Database, query_runner
+from tunesmith.store.lineage import posting_writer, postings
 from tunesmith.store.lineage.blocks import position_keys
 from tunesmith.store.lineage.lineage import record_dataset
-from tunesmith.store.lineage.nouns import Counts, DatasetRows, Ids
+from tunesmith.store.lineage.records import Counts, DatasetRows, Ids
 from tunesmith.store.schema import (
     DATASETS,
     ERASED_MARKS,
@@ -54,7 +54,7 @@ class Tombstone:
 
 
 @dataclass(frozen=True)
-class Replaced:
+class DatasetReplacement:
     """A data set that goes, by number and name, the positions to erase in it, and the object without them that takes its place.
 
     `container` is None when no row is left.
@@ -68,13 +68,13 @@ class Replaced:
 
 
 @dataclass(frozen=True)
-class Switch:
+class LedgerSwitch:
     """All that changes in the ledger at once.
 
     `reports` maps objects that refs may point at to what takes their place; stages with these reports are no longer done.
     """
 
-    datasets: tuple[Replaced, ...]
+    datasets: tuple[DatasetReplacement, ...]
     reports: Mapping[str, str] = field(default_factory=dict)
     tombstones: tuple[Tombstone, ...] = ()
     salts: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ class Erasures:
 
     def begin(self, erasure: Erasure, marks: Iterable[bytes]) -> None:
         """Write the journal's entry and the marks that keep the rows out, in one transaction."""
-        values = {name: getattr(erasure, name) for name in _names(ERASURES)}
+        values = {name: getattr(erasure, name) for name in _column_names(ERASURES)}
         with self.database.begin() as connection:
             connection.execute(ERASURES.insert().values(**values))
             for mark in sorted(set(marks)):
@@ -107,19 +107,19 @@ class Erasures:
             line = connection.execute(sql.select(ERASURES).where(ERASURES.c.erasure == erasure)).one_or_none()
         return None if line is None else Erasure(**line._mapping)
 
-    def switch(self, erasure: str, switch: Switch, *, plan: bytes, new_ids: Callable[[Ids], Ids]) -> None:
+    def switch(self, erasure: str, switch: LedgerSwitch, *, plan: bytes, new_ids: Callable[[Ids], Ids]) -> None:
         """Rows go, the others get new ids, data sets and reports are replaced, salts go: all of it, or nothing.
 
         `plan` takes the place of the one that said which rows they were.
         """
         with self.database.begin() as connection:
             for replaced in switch.datasets:
-                _replace(connection, erasure, replaced, new_ids)
+                _replace_dataset(connection, erasure, replaced, new_ids)
             for old, new in switch.reports.items():
                 connection.execute(STAGES.delete().where(STAGES.c.report == old))
                 connection.execute(REFS.update().where(REFS.c.digest == old).values(digest=new))
             for tombstone in switch.tombstones:
-                values = {name: getattr(tombstone, name) for name in _names(TOMBSTONES)}
+                values = {name: getattr(tombstone, name) for name in _column_names(TOMBSTONES)}
                 connection.execute(self.database.insert(TOMBSTONES).values(**values).on_conflict_do_nothing())
             connection.execute(SALTS.delete().where(SALTS.c.dataset.in_(switch.salts)))
             state = ERASURES.update().where(ERASURES.c.erasure == erasure)
@@ -149,43 +149,45 @@ class Erasures:
             return frozenset(bytes(mark) for mark in connection.execute(sql.select(ERASED_MARKS.c.mark)).scalars())
 
 
-def _replace(connection: Connection, erasure: str, replaced: Replaced, new_ids: Callable[[Ids], Ids]) -> None:
+def _replace_dataset(
+    connection: Connection, erasure: str, replaced: DatasetReplacement, new_ids: Callable[[Ids], Ids]
+) -> None:
     """The old data set keeps positions and new ids of what is left, for what was consumed from it; the new one is recorded."""
-    rows = postings.read_rows(asking(connection), replaced.number)
+    rows = postings.read_rows(query_runner(connection), replaced.number)
     gone = numpy.array(replaced.positions, dtype=numpy.uint32)
     left = rows.where(~numpy.isin(rows.positions, gone))
-    left = _renamed(left, new_ids(left.ids))
-    writing.write_rows(connection, replaced.number, left)
+    left = _with_ids(left, new_ids(left.ids))
+    posting_writer.write_rows(connection, replaced.number, left)
     old = DATASETS.update().where(DATASETS.c.number == replaced.number, DATASETS.c.erased_by.is_(None))
     connection.execute(old.values(erased_by=erasure))
     of_it = sql.select(TRAININGS.c.number).where(TRAININGS.c.dataset == replaced.number)
     for training in connection.execute(of_it).scalars().all():
-        _forget(connection, training, gone, left)
+        _forget_consumed(connection, training, gone, left)
     if replaced.container is not None:
-        made = _renumbered(left)
+        made = _with_new_positions(left)
         record_dataset(connection, replaced.container, made, name=replaced.name, rows_digest=replaced.rows_digest)
 
 
-def _forget(connection: Connection, training: int, gone: Counts, left: DatasetRows) -> None:
+def _forget_consumed(connection: Connection, training: int, gone: Counts, left: DatasetRows) -> None:
     """A training without what it consumed of the rows that go."""
-    keys, payload = postings.whole(asking(connection), "consumed", training)
+    keys, payload = postings.read_postings(query_runner(connection), "consumed", training)
     keep = ~numpy.isin(keys, position_keys(gone))
-    writing.write(connection, "consumed", training, keys=keys[keep], payload=payload[keep])
+    posting_writer.write_postings(connection, "consumed", training, keys=keys[keep], payload=payload[keep])
     seen = numpy.isin(position_keys(left.positions), keys) if len(keys) else None
-    writing.write_origins(connection, "training", training, origins=left.origins(seen))
+    posting_writer.write_origins(connection, "training", training, origins=left.origins(seen))
 
 
-def _names(table: sql.Table) -> list[str]:
+def _column_names(table: sql.Table) -> list[str]:
     return [column.name for column in table.columns]
 
 
-def _renamed(rows: DatasetRows, ids: Ids) -> DatasetRows:
-    return DatasetRows(**{**_columns(rows), "ids": ids})
+def _with_ids(rows: DatasetRows, ids: Ids) -> DatasetRows:
+    return DatasetRows(**{**_row_columns(rows), "ids": ids})
 
 
-def _renumbered(rows: DatasetRows) -> DatasetRows:
-    return DatasetRows(**{**_columns(rows), "positions": numpy.arange(len(rows.ids), dtype=numpy.uint32)})
+def _with_new_positions(rows: DatasetRows) -> DatasetRows:
+    return DatasetRows(**{**_row_columns(rows), "positions": numpy.arange(len(rows.ids), dtype=numpy.uint32)})
 
 
-def _columns(rows: DatasetRows) -> dict[str, Any]:
+def _row_columns(rows: DatasetRows) -> dict[str, Any]:
     return {name: getattr(rows, name) for name in DatasetRows.__dataclass_fields__}

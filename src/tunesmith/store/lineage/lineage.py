@@ -11,9 +11,9 @@ import sqlalchemy as sql
 from sqlalchemy import Connection
 
 from tunesmith.store.database import Database
-from tunesmith.store.lineage import writing
-from tunesmith.store.lineage.nouns import Consumed, DatasetRows, Training
-from tunesmith.store.schema import DATASETS, PARENTS, RELEASED, TRAININGS, WEIGHTS
+from tunesmith.store.lineage import posting_writer
+from tunesmith.store.lineage.records import ConsumedRows, DatasetRows, Training
+from tunesmith.store.schema import DATASETS, LINEAGE_RELEASES, PARENTS, TRAININGS, WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Lineage:
             return record_dataset(connection, container, rows, name=name, rows_digest=rows_digest)
 
     def record_training(
-        self, training: Training, *, dataset: int, consumed: Consumed | None, origins: Mapping[tuple[str, str], int]
+        self, training: Training, *, dataset: int, consumed: ConsumedRows | None, origins: Mapping[tuple[str, str], int]
     ) -> int:
         """The number of a training, known by its report's digest. `consumed` is None when there is no record of it."""
         with self.database.begin() as connection:
@@ -36,10 +36,10 @@ class Lineage:
             found = connection.execute(known).scalar()
             if found is not None:
                 return int(found)
-            number = _added(connection, TRAININGS, _training(training, dataset, consumed is not None))
+            number = _insert_numbered(connection, TRAININGS, _training_values(training, dataset, consumed is not None))
             if consumed is not None:
-                writing.write_consumed(connection, number, consumed)
-            writing.write_origins(connection, "training", number, origins=dict(origins))
+                posting_writer.write_consumed(connection, number, consumed)
+            posting_writer.write_origins(connection, "training", number, origins=dict(origins))
             self._add_parents(connection, training.model, {training.base: training.how})
             return number
 
@@ -57,7 +57,7 @@ class Lineage:
 
     def record_release(self, name: str, version: int, *, model: str) -> None:
         with self.database.begin() as connection:
-            self.database.upsert(connection, RELEASED, {"name": name, "version": version, "model": model})
+            self.database.upsert(connection, LINEAGE_RELEASES, {"name": name, "version": version, "model": model})
 
     def _add_parents(self, connection: Connection, child: str, parents: Mapping[str, str]) -> None:
         for parent, how in sorted(parents.items()):
@@ -72,18 +72,18 @@ def record_dataset(connection: Connection, container: str, rows: DatasetRows, *,
         return int(found)
     names = json.dumps({key: list(value) for key, value in rows.names.items()}, sort_keys=True)
     values = {"container": container, "rows_digest": rows_digest, "name": name, "rows": len(rows.ids), "names": names}
-    number = _added(connection, DATASETS, values)
-    writing.write_rows(connection, number, rows)
+    number = _insert_numbered(connection, DATASETS, values)
+    posting_writer.write_rows(connection, number, rows)
     return number
 
 
-def _added(connection: Connection, table: sql.Table, values: Mapping[str, object]) -> int:
+def _insert_numbered(connection: Connection, table: sql.Table, values: Mapping[str, object]) -> int:
     made = connection.execute(table.insert().values(**values)).inserted_primary_key
     assert made is not None
     return int(made[0])
 
 
-def _training(training: Training, dataset: int, recorded: bool) -> dict[str, object]:
+def _training_values(training: Training, dataset: int, recorded: bool) -> dict[str, object]:
     return {
         "report_digest": training.report_digest,
         "run_id": training.run_id,

@@ -8,17 +8,17 @@ import numpy
 
 from tunesmith.store.lineage import postings
 from tunesmith.store.lineage.blocks import position_keys
-from tunesmith.store.lineage.nouns import DatasetRows, Known, Seen, Taught
-from tunesmith.store.reads import Ask, Reads, among
+from tunesmith.store.lineage.records import DatasetRows, RecordedDataset, RecordedRow, RecordedTraining
+from tunesmith.store.queries import QueryableDatabase, RunQuery, in_condition
 
-Span = tuple[int, int, int, int, int, int]
+ConsumedSpan = tuple[int, int, int, int, int, int]
 
 
 @dataclass(frozen=True)
 class Lookups:
     """The questions of lineage to the ledger's database, open or as a file."""
 
-    reads: Reads
+    reads: QueryableDatabase
 
     def salt(self, dataset: str) -> bytes | None:
         """The data set's salt, or None when none was ever made."""
@@ -27,38 +27,38 @@ class Lookups:
                 (bytes(salt) for (salt,) in ask("SELECT salt FROM salts WHERE dataset = :d", {"d": dataset})), None
             )
 
-    def datasets(self) -> list[Known]:
+    def datasets(self) -> list[RecordedDataset]:
         """Every data set, also those whose object was erased."""
         query = "SELECT number, container, name, rows, rows_digest, erased_by FROM lineage_datasets ORDER BY number"
         with self.reads.reading() as ask:
-            return [Known(*line) for line in ask(query)]
+            return [RecordedDataset(*line) for line in ask(query)]
 
     def rows_of(self, dataset: int) -> DatasetRows:
         """All rows that lineage has of a data set."""
         with self.reads.reading() as ask:
             return postings.read_rows(ask, dataset)
 
-    def with_ids(self, ids: Iterable[str]) -> list[Seen]:
+    def with_ids(self, ids: Iterable[str]) -> list[RecordedRow]:
         """Rows by id (16 hex digits), in every data set that has them."""
         return self._seen("row", [bytes.fromhex(one) for one in ids])
 
-    def with_subject(self, mark: str) -> list[Seen]:
+    def with_subject(self, mark: str) -> list[RecordedRow]:
         """Rows of a person, by mark (32 hex digits)."""
         return self._seen("subject", [bytes.fromhex(mark)])
 
-    def at(self, dataset: int, positions: Iterable[int]) -> list[Seen]:
+    def at(self, dataset: int, positions: Iterable[int]) -> list[RecordedRow]:
         """Rows of a data set by position; those that were erased are not there."""
         with self.reads.reading() as ask:
-            return _at(ask, dataset, positions)
+            return _rows_at(ask, dataset, positions)
 
-    def _seen(self, kind: str, keys: list[bytes]) -> list[Seen]:
+    def _seen(self, kind: str, keys: list[bytes]) -> list[RecordedRow]:
         if not keys:
             return []
         with self.reads.reading() as ask:
             found: dict[int, list[int]] = {}
             for owner, _, payload in postings.look_up(ask, kind, keys):
                 found.setdefault(owner, []).extend(payload["position"].tolist())
-            return [seen for owner in sorted(found) for seen in _at(ask, owner, found[owner])]
+            return [seen for owner in sorted(found) for seen in _rows_at(ask, owner, found[owner])]
 
     def origin(self, kind: str, name: str) -> dict[str, dict[int, int]]:
         """Rows of a source or generator by number of the data set that has them and of the training that consumed them."""
@@ -81,22 +81,22 @@ class Lookups:
         with self.reads.reading() as ask:
             return next((int(number) for (number,) in ask(query, {"digest": report_digest})), None)
 
-    def trainings(self, datasets: Iterable[int] | None = None) -> list[Taught]:
+    def trainings(self, datasets: Iterable[int] | None = None) -> list[RecordedTraining]:
         """Trainings on these data sets, or all, in the order they were recorded, with the recipe and time of their run."""
         names = ("number", "report_digest", "run_id", "dataset", "model", "recorded", "steps", "tokens", "seconds")
         columns = ", ".join(f"t.{name}" for name in names)
-        where, values = ("1 = 1", {}) if datasets is None else among("dataset", datasets)
+        where, values = ("1 = 1", {}) if datasets is None else in_condition("dataset", datasets)
         query = f"""SELECT {columns}, r.recipe, r.started FROM lineage_trainings t
             LEFT OUTER JOIN runs r ON r.run_id = t.run_id WHERE {where} ORDER BY t.number"""
         with self.reads.reading() as ask:
             lines = (dict(zip((*names, "recipe", "started"), line, strict=True)) for line in ask(query, values))
             # SQLite has no truth values; its driver gives 0 and 1.
-            return [Taught(**{**line, "recorded": bool(line["recorded"])}) for line in lines]
+            return [RecordedTraining(**{**line, "recorded": bool(line["recorded"])}) for line in lines]
 
-    def consumed(self, training: int, positions: Iterable[int]) -> dict[int, list[Span]]:
+    def consumed(self, training: int, positions: Iterable[int]) -> dict[int, list[ConsumedSpan]]:
         """Per position the spans: (first token, tokens, supervised, times, first step, last step)."""
         keys = [position.to_bytes(4, "big") for position in positions]
-        found: dict[int, list[Span]] = {}
+        found: dict[int, list[ConsumedSpan]] = {}
         if not keys:
             return found
         with self.reads.reading() as ask:
@@ -124,13 +124,15 @@ class Lookups:
             ]
 
 
-def _at(ask: Ask, dataset: int, positions: Iterable[int]) -> list[Seen]:
+def _rows_at(ask: RunQuery, dataset: int, positions: Iterable[int]) -> list[RecordedRow]:
     wanted = position_keys(numpy.array(sorted(set(positions)), dtype=numpy.uint32))
     [[text]] = ask("SELECT names FROM lineage_datasets WHERE number = :dataset", {"dataset": dataset})
     names = json.loads(text)
     keys = [wanted[place : place + 1].tobytes() for place in range(len(wanted))]
     return [
-        Seen(dataset, int(position), f"{int(line['id']):016x}", names["file"][int(line["file"])], int(line["line"]))
+        RecordedRow(
+            dataset, int(position), f"{int(line['id']):016x}", names["file"][int(line["file"])], int(line["line"])
+        )
         for _, found, payload in postings.look_up(ask, "place", keys, owner=dataset)
         for position, line in zip(found.view(">u4").tolist(), payload, strict=True)
     ]

@@ -3,21 +3,18 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from tunesmith import process
+import torch
+from torch import distributed
+from torch.distributed.tensor import DTensor
+
 from tunesmith.errors import IntegrityBroken
 from tunesmith.train.distributed.ranks import Ranks
 
-process.prepare()
-
-import torch  # noqa: E402
-from torch import distributed  # noqa: E402
-from torch.distributed.tensor import DTensor  # noqa: E402
-
-BUCKET: Final = 2**24
+BUCKET_ELEMENTS: Final = 2**24
 """Values that travel at once: 64 MB in fp32."""
 
 
-def sum_gradients(values: Sequence[torch.Tensor], ranks: Ranks) -> None:
+def all_reduce_gradients(values: Sequence[torch.Tensor], ranks: Ranks) -> None:
     """Replace every gradient by its sum over the ranks, added in fp32. Each rank's loss is over the weight of the whole step.
 
     A tensor without a gradient on this rank counts as zero; one without a gradient on any rank keeps none, so that the
@@ -28,13 +25,13 @@ def sum_gradients(values: Sequence[torch.Tensor], ranks: Ranks) -> None:
     has = torch.tensor([value.grad is not None for value in values], dtype=torch.int32, device=values[0].device)
     distributed.all_reduce(has, distributed.ReduceOp.MAX)
     for bucket in _buckets([value for value, some in zip(values, has.tolist(), strict=True) if some]):
-        flat = torch.cat([_gradient(value).reshape(-1).float() for value in bucket])
+        flat = torch.cat([_gradient_or_zeros(value).reshape(-1).float() for value in bucket])
         distributed.all_reduce(flat)
         for value, part in zip(bucket, flat.split([value.numel() for value in bucket]), strict=True):
             value.grad = part.view_as(value).to(value.grad_dtype)
 
 
-def clip(values: Sequence[torch.Tensor], largest: float) -> float:
+def clip_gradients(values: Sequence[torch.Tensor], largest: float) -> float:
     """Scale all gradients down to a common norm of at most `largest`; the norm before that, over the slices of all ranks."""
     norm = torch.nn.utils.get_total_norm([value.grad for value in values if value.grad is not None])
     if isinstance(norm, DTensor):
@@ -43,11 +40,11 @@ def clip(values: Sequence[torch.Tensor], largest: float) -> float:
     return float(norm)
 
 
-def check_alike(values: Sequence[torch.Tensor], ranks: Ranks) -> None:
+def check_same_weights(values: Sequence[torch.Tensor], ranks: Ranks) -> None:
     """Raises IntegrityBroken when ranks that should hold the same weights do not, by a checksum over their bits."""
     if ranks.size == 1 or ranks.sharded:
         return
-    sums = torch.stack([_bits(value) for value in values])
+    sums = torch.stack([_bit_checksum(value) for value in values])
     least, most = sums.clone(), sums.clone()
     distributed.all_reduce(least, distributed.ReduceOp.MIN)
     distributed.all_reduce(most, distributed.ReduceOp.MAX)
@@ -62,7 +59,7 @@ def _buckets(values: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
     bucket: list[torch.Tensor] = []
     count = 0
     for value in values:
-        if bucket and count + value.numel() > BUCKET:
+        if bucket and count + value.numel() > BUCKET_ELEMENTS:
             yield bucket
             bucket, count = [], 0
         bucket.append(value)
@@ -71,10 +68,10 @@ def _buckets(values: Sequence[torch.Tensor]) -> Iterator[list[torch.Tensor]]:
         yield bucket
 
 
-def _gradient(value: torch.Tensor) -> torch.Tensor:
+def _gradient_or_zeros(value: torch.Tensor) -> torch.Tensor:
     return torch.zeros_like(value) if value.grad is None else value.grad
 
 
-def _bits(value: torch.Tensor) -> torch.Tensor:
+def _bit_checksum(value: torch.Tensor) -> torch.Tensor:
     """The sum of a tensor's bits, taken as integers of 16."""
     return value.detach().contiguous().view(-1).view(torch.int16).sum(dtype=torch.int64)

@@ -6,18 +6,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal, TypeVar
 
+import torch
+from torch import distributed
+
 from tunesmith import process
 from tunesmith.errors import Misuse
-
-process.prepare()
-
-import torch  # noqa: E402
-from torch import distributed  # noqa: E402
 
 T = TypeVar("T")
 Strategy = Literal["ddp", "fsdp"]
 
-PATIENCE: Final = timedelta(days=1)
+COLLECTIVE_TIMEOUT: Final = timedelta(days=1)
 """How long a rank waits for another: ranks wait while the first one audits. A rank that dies is noticed at once."""
 
 
@@ -48,28 +46,28 @@ class Ranks:
         return "" if self.leads else f"@{self.rank}"
 
 
-ALONE: Final = Ranks()
+SINGLE_RANK: Final = Ranks()
 
 
-def join(strategy: Strategy = "ddp") -> Ranks:
+def join_ranks(strategy: Strategy = "ddp") -> Ranks:
     """The ranks that torchrun or Ray Train has started, this process among them; one rank when there are no others.
 
     The process group is opened once per process. Raises Misuse when the environment names ranks but no meeting place, or
     when a rank has no GPU of its own on a machine with GPUs.
     """
     if not distributed.is_initialized():
-        if (_number("WORLD_SIZE") or 1) == 1:
+        if (_integer_variable("WORLD_SIZE") or 1) == 1:
             return Ranks(strategy=strategy)
-        _open()
+        _init_process_group()
     return Ranks(distributed.get_rank(), distributed.get_world_size(), strategy)
 
 
-def device() -> torch.device:
+def rank_device() -> torch.device:
     """Where this rank computes: its own GPU, or the CPU."""
     return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
 
 
-def tell(ranks: Ranks, make: Callable[[], T]) -> T:
+def broadcast(ranks: Ranks, make: Callable[[], T]) -> T:
     """What `make` gives on rank 0, on every rank; no other rank calls it."""
     if ranks.size == 1:
         return make()
@@ -79,7 +77,7 @@ def tell(ranks: Ranks, make: Callable[[], T]) -> T:
     return told
 
 
-def gather(ranks: Ranks, value: T) -> list[T]:
+def all_gather(ranks: Ranks, value: T) -> list[T]:
     """Every rank's value, in the order of the ranks, on every rank."""
     if ranks.size == 1:
         return [value]
@@ -88,43 +86,43 @@ def gather(ranks: Ranks, value: T) -> list[T]:
     return found
 
 
-def total(ranks: Ranks, values: Sequence[float]) -> list[float]:
+def all_reduce_sum(ranks: Ranks, values: Sequence[float]) -> list[float]:
     """Sums over the ranks, in fp64; the same bits on every rank."""
     if ranks.size == 1:
         return list(values)
-    sums = torch.tensor(values, dtype=torch.float64, device=device())
+    sums = torch.tensor(values, dtype=torch.float64, device=rank_device())
     distributed.all_reduce(sums)
     return [float(value) for value in sums]
 
 
-def wait(ranks: Ranks) -> None:
+def barrier(ranks: Ranks) -> None:
     """Go on when every rank is here."""
     if ranks.size > 1:
         distributed.barrier()
 
 
-def _open() -> None:
+def _init_process_group() -> None:
     missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if process.environment(name) is None]
     if missing:
         said = f"WORLD_SIZE says {process.environment('WORLD_SIZE')} ranks, but {', '.join(missing)} is not set"
         raise Misuse(said, hint="start the ranks with torchrun, or unset WORLD_SIZE")
     if torch.cuda.is_available():
-        local = _number("LOCAL_RANK") or 0
+        local = _integer_variable("LOCAL_RANK") or 0
         if local >= torch.cuda.device_count():
             said = f"rank {local} of this machine has no GPU: there are {torch.cuda.device_count()}"
             raise Misuse(said, hint="start as many ranks on a machine as it has GPUs")
         torch.cuda.set_device(local)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    distributed.init_process_group(backend, timeout=PATIENCE)
-    atexit.register(_close)
+    distributed.init_process_group(backend, timeout=COLLECTIVE_TIMEOUT)
+    atexit.register(_destroy_process_group)
 
 
-def _close() -> None:
+def _destroy_process_group() -> None:
     if distributed.is_initialized():
         distributed.destroy_process_group()
 
 
-def _number(name: str) -> int | None:
+def _integer_variable(name: str) -> int | None:
     said = process.environment(name)
     if said is not None and not said.isdecimal():
         raise Misuse(f"{name} is not a number: {said!r}", where="environment")

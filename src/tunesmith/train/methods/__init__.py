@@ -1,7 +1,7 @@
 """Methods: which tensors move. Full: all of them. LoRA, DoRA, QLoRA: low-rank adapters beside the layers of a frozen base."""
 
-from tunesmith.train.methods.folder import check_machine, load_base, save_model
-from tunesmith.train.methods.noise import embedding_noise
+from tunesmith.train.methods.model_io import check_machine, load_base, save_model
+from tunesmith.train.methods.neftune import embedding_noise
 from tunesmith.train.methods.prepare import prepare_model
 
 __all__ = ["check_machine", "embedding_noise", "load_base", "prepare_model", "save_model"]

@@ -5,24 +5,21 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from tunesmith import process
+import torch
+from peft import LoraConfig, get_peft_model
+
 from tunesmith.context import Context
 from tunesmith.errors import RecipeError
-from tunesmith.models.heads import PEFT_TASKS, Head, head_parts
-from tunesmith.models.loading import NOT_THE_USERS
+from tunesmith.models.heads import PEFT_TASKS, TaskHead, head_module_names
+from tunesmith.models.loading import IGNORED_PEFT_WARNINGS
 from tunesmith.recipe import TrainSettings
-from tunesmith.train.methods.masters import compute_like_input, set_magnitudes, without_magnitude
-from tunesmith.train.methods.targets import checked_targets
+from tunesmith.train.methods.master_weights import compute_in_input_dtype, set_dora_magnitudes, zero_magnitude_layer
+from tunesmith.train.methods.targets import resolve_targets
 from tunesmith.train.precision import precision_of
-
-process.prepare()
-
-import torch  # noqa: E402
-from peft import LoraConfig, get_peft_model  # noqa: E402
 
 
 def add_adapters(
-    model: Any, settings: TrainSettings, context: Context, *, head: Head | None = None, added: Sequence[int] = ()
+    model: Any, settings: TrainSettings, context: Context, *, head: TaskHead | None = None, added: Sequence[int] = ()
 ) -> Any:
     """PEFT's wrapper around the model: the base frozen, adapters in fp32 whatever the base is in, A seeded, B zero.
 
@@ -33,11 +30,11 @@ def add_adapters(
     if settings.method == "qlora" and not getattr(model, "is_loaded_in_4bit", False):
         raise RecipeError("the base is not in 4 bits", where="train.method", hint="load it by methods.load_base")
     torch.manual_seed(context.seed_for(f"train/lora/{settings.seed}") % 2**63)
-    whole = list(head_parts(model)) if head is not None and head.kind != "seq2seq" else []
+    whole = list(head_module_names(model)) if head is not None and head.kind != "seq2seq" else []
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha if settings.alpha is not None else 2 * settings.rank,
-        target_modules=checked_targets(model, settings.target_modules),
+        target_modules=resolve_targets(model, settings.target_modules),
         lora_dropout=settings.dropout,
         use_rslora=settings.rank_stabilized,
         use_dora=settings.method == "dora",
@@ -48,7 +45,7 @@ def add_adapters(
     )
     try:
         with warnings.catch_warnings():
-            for message in NOT_THE_USERS:
+            for message in IGNORED_PEFT_WARNINGS:
                 warnings.filterwarnings("ignore", message=message)
             wrapped = get_peft_model(model, config)
     except ValueError as error:
@@ -56,7 +53,7 @@ def add_adapters(
     if settings.method == "dora":
         _set_magnitudes(wrapped, settings)
     elif precision_of(settings) != "fp32":
-        compute_like_input(wrapped)
+        compute_in_input_dtype(wrapped)
     return wrapped
 
 
@@ -76,8 +73,8 @@ def _token_rows(model: Any, settings: TrainSettings, added: Sequence[int]) -> di
 
 def _set_magnitudes(wrapped: Any, settings: TrainSettings) -> None:
     if precision_of(settings) != "fp32":
-        set_magnitudes(wrapped)
-    if path := without_magnitude(wrapped):
+        set_dora_magnitudes(wrapped)
+    if path := zero_magnitude_layer(wrapped):
         hint = "leave the layer out of train.target_modules, or set train.method to lora"
         said = f"DoRA divides every row of a matrix by its size, and {path} has a row of zeros"
         raise RecipeError(said, where="train.method", hint=hint)

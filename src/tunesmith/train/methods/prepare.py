@@ -4,22 +4,19 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from tunesmith import process
+from torch import nn
+
 from tunesmith.context import Context
 from tunesmith.errors import RecipeError
-from tunesmith.models.heads import Head
-from tunesmith.models.packed.forward import unwrapped
+from tunesmith.models.heads import TaskHead
+from tunesmith.models.packed.forward import unwrap_peft
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.methods.adapters import add_adapters
-from tunesmith.train.methods.masters import widen_gradients
-
-process.prepare()
-
-from torch import nn  # noqa: E402
+from tunesmith.train.methods.master_weights import accumulate_gradients_in_fp32
 
 
 def prepare_model(
-    model: Any, settings: TrainSettings, context: Context, *, head: Head | None = None, added: Sequence[int] = ()
+    model: Any, settings: TrainSettings, context: Context, *, head: TaskHead | None = None, added: Sequence[int] = ()
 ) -> Any:
     """The model with exactly the tensors of the method requiring gradients, which are summed in fp32. LoRA's A is seeded, its B
     is zero. A `head` is trained whole beside adapters, and so are the rows of tokens that were `added`, by their ids.
@@ -28,14 +25,14 @@ def prepare_model(
     adapter, a base that is not in 4 bits under qlora, recomputation in a model without layers.
     """
     full = settings.method == "full"
-    prepared = _whole(model) if full else add_adapters(model, settings, context, head=head, added=added)
-    widen_gradients(prepared)
+    prepared = _require_all_gradients(model) if full else add_adapters(model, settings, context, head=head, added=added)
+    accumulate_gradients_in_fp32(prepared)
     if settings.gradient_checkpointing:
-        _recompute_layers(unwrapped(prepared), settings)
+        _recompute_layers(unwrap_peft(prepared), settings)
     return prepared
 
 
-def _whole(model: Any) -> Any:
+def _require_all_gradients(model: Any) -> Any:
     """Every tensor moves but those that are never saved: transformers 5.23 lets the sinusoidal positions of Marian be
     trained, and makes them anew wherever the model is loaded."""
     unsaved = [re.compile(name) for name in getattr(model, "_keys_to_ignore_on_save", None) or ()]

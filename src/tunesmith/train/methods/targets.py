@@ -4,19 +4,16 @@ from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Final
 
-from tunesmith import process
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
 from tunesmith.errors import RecipeError
 
-process.prepare()
-
-from torch import nn  # noqa: E402
-from transformers.pytorch_utils import Conv1D  # noqa: E402
-
-KINDS: Final = (nn.Linear, nn.Embedding, Conv1D)
-WHERE: Final = "train.target_modules"
+ADAPTABLE_LAYERS: Final = (nn.Linear, nn.Embedding, Conv1D)
+TARGETS_KEY: Final = "train.target_modules"
 
 
-def checked_targets(model: nn.Module, names: Sequence[str]) -> list[str] | str:
+def resolve_targets(model: nn.Module, names: Sequence[str]) -> list[str] | str:
     """The names as PEFT takes them: the last parts of a layer's path, or the whole path. None: all linear layers but the head.
 
     Raises RecipeError for a name that matches nothing, or that matches something else than linear layers and embeddings.
@@ -27,25 +24,27 @@ def checked_targets(model: nn.Module, names: Sequence[str]) -> list[str] | str:
     for name in names:
         matched = {path: layer for path, layer in layers.items() if path == name or path.endswith(f".{name}")}
         if not matched:
-            raise RecipeError(f"no layer of the base is called {name}", where=WHERE, hint=_offer(name, layers))
+            raise RecipeError(
+                f"no layer of the base is called {name}", where=TARGETS_KEY, hint=_suggest_names(name, layers)
+            )
         for path, layer in matched.items():
             _check_kind(path, layer, layers)
     return list(names)
 
 
 def _check_kind(path: str, layer: nn.Module, layers: dict[str, nn.Module]) -> None:
-    if not isinstance(layer, KINDS):
-        hint = f"adapters go on linear layers and embeddings: {', '.join(_carriers(layers))}"
-        raise RecipeError(f"{path} is a {type(layer).__name__}", where=WHERE, hint=hint)
+    if not isinstance(layer, ADAPTABLE_LAYERS):
+        hint = f"adapters go on linear layers and embeddings: {', '.join(_adaptable_names(layers))}"
+        raise RecipeError(f"{path} is a {type(layer).__name__}", where=TARGETS_KEY, hint=hint)
 
 
-def _carriers(layers: dict[str, nn.Module]) -> list[str]:
+def _adaptable_names(layers: dict[str, nn.Module]) -> list[str]:
     """Last parts of the paths of layers that can carry an adapter, sorted."""
-    return sorted({path.rpartition(".")[2] for path, layer in layers.items() if isinstance(layer, KINDS)})
+    return sorted({path.rpartition(".")[2] for path, layer in layers.items() if isinstance(layer, ADAPTABLE_LAYERS)})
 
 
-def _offer(name: str, layers: dict[str, nn.Module]) -> str:
-    known = _carriers(layers)
+def _suggest_names(name: str, layers: dict[str, nn.Module]) -> str:
+    known = _adaptable_names(layers)
     near = get_close_matches(name.rpartition(".")[2], known, n=3)
     meant = f"did you mean {' or '.join(near)}? " if near else ""
     return f"{meant}the base has {', '.join(known)}"

@@ -2,19 +2,16 @@
 
 from typing import Any, Final
 
-from tunesmith import process
-from tunesmith.models.loading import check_quantizer
+import torch
+from torch import nn
+
+from tunesmith.models.loading import check_bitsandbytes
 from tunesmith.recipe import TrainSettings
-from tunesmith.train.optimizers.kinds import Tensor, moving_tensors
+from tunesmith.train.optimizers.container import Optimizers, fp32_master
 from tunesmith.train.optimizers.muon import Muon
-from tunesmith.train.optimizers.parts import Optimizers, master_of
+from tunesmith.train.optimizers.tensor_kinds import TrainableTensor, classify_tensors
 
-process.prepare()
-
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
-
-FUSED: Final = ("cpu", "cuda", "mps", "xpu")
+FUSED_ADAMW_DEVICES: Final = ("cpu", "cuda", "mps", "xpu")
 """Devices on which torch 2.13 has AdamW in one kernel."""
 
 
@@ -26,22 +23,26 @@ def build_optimizer(model: nn.Module, settings: TrainSettings) -> Optimizers:
     cannot be had. With `head_learning_rate` AdamW moves the head at that rate. For a tensor in half precision an fp32 master
     is moved.
     """
-    moving = [(tensor, master_of(tensor.value)) for tensor in moving_tensors(model)]
+    moving = [(tensor, fp32_master(tensor.value)) for tensor in classify_tensors(model)]
     masters = [(tensor.value, master) for tensor, master in moving if master is not tensor.value]
-    return Optimizers(_parts([tensor._replace(value=master) for tensor, master in moving], settings), masters)
+    return Optimizers(_with_head_rate([tensor._replace(value=master) for tensor, master in moving], settings), masters)
 
 
-def _parts(moving: list[Tensor], settings: TrainSettings) -> list[tuple[torch.optim.Optimizer, float]]:
+def _with_head_rate(
+    moving: list[TrainableTensor], settings: TrainSettings
+) -> list[tuple[torch.optim.Optimizer, float]]:
     """Optimisers with their share of the recipe's rate."""
     if settings.head_learning_rate is not None:
         heads = [tensor.value for tensor in moving if tensor.kind == "head"]
         share = settings.head_learning_rate / settings.learning_rate
         rest = [tensor for tensor in moving if tensor.kind != "head"]
-        return [*_shared_rate(rest, settings), *([(_adamw(heads, settings), share)] if heads else [])]
-    return _shared_rate(moving, settings)
+        return [*_by_tensor_kind(rest, settings), *([(_adamw(heads, settings), share)] if heads else [])]
+    return _by_tensor_kind(moving, settings)
 
 
-def _shared_rate(moving: list[Tensor], settings: TrainSettings) -> list[tuple[torch.optim.Optimizer, float]]:
+def _by_tensor_kind(
+    moving: list[TrainableTensor], settings: TrainSettings
+) -> list[tuple[torch.optim.Optimizer, float]]:
     match settings.optimizer:
         case "adamw":
             return [(_adamw([tensor.value for tensor in moving], settings), 1.0)]
@@ -57,7 +58,7 @@ def _shared_rate(moving: list[Tensor], settings: TrainSettings) -> list[tuple[to
             return [*([(_muon(hidden, settings), 1.0)] if hidden else []), *others]
 
 
-def _muon(hidden: list[Tensor], settings: TrainSettings) -> Muon:
+def _muon(hidden: list[TrainableTensor], settings: TrainSettings) -> Muon:
     return Muon(
         [tensor.value for tensor in hidden if not tensor.transposed],
         transposed=[tensor.value for tensor in hidden if tensor.transposed],
@@ -66,35 +67,35 @@ def _muon(hidden: list[Tensor], settings: TrainSettings) -> Muon:
     )
 
 
-def told_parts(model: nn.Module, settings: TrainSettings) -> str:
+def describe_optimizer(model: nn.Module, settings: TrainSettings) -> str:
     """One line for whoever waits: how many tensors and parameters Muon moves, and what AdamW does; empty without Muon."""
     if settings.optimizer != "muon":
         return ""
-    moving = moving_tensors(model)
+    moving = classify_tensors(model)
     hidden = [tensor for tensor in moving if tensor.kind == "hidden"]
     names = {"embedding": "embeddings", "head": "head", "other": "norms, biases and others"}
     rest = [
-        f"{name} ({_counted([tensor for tensor in moving if tensor.kind == kind])})"
+        f"{name} ({_size_text([tensor for tensor in moving if tensor.kind == kind])})"
         for kind, name in names.items()
         if any(tensor.kind == kind for tensor in moving)
     ]
-    return f"optimizer: Muon moves hidden matrices ({_counted(hidden)}); AdamW moves {', '.join(rest) or 'nothing'}"
+    return f"optimizer: Muon moves hidden matrices ({_size_text(hidden)}); AdamW moves {', '.join(rest) or 'nothing'}"
 
 
-def _counted(tensors: list[Tensor]) -> str:
+def _size_text(tensors: list[TrainableTensor]) -> str:
     return f"{len(tensors)} tensors, {sum(tensor.value.numel() for tensor in tensors):,} parameters"
 
 
 def check_optimizer(settings: TrainSettings) -> None:
     """Raises Misuse when this machine cannot run the optimiser of the recipe."""
     if settings.optimizer == "adamw-8bit":
-        check_quantizer("8-bit AdamW", where="train.optimizer", hint="set train.optimizer to adamw")
+        check_bitsandbytes("8-bit AdamW", where="train.optimizer", hint="set train.optimizer to adamw")
 
 
 def _adamw(values: list[nn.Parameter], settings: TrainSettings) -> torch.optim.Optimizer:
-    fused = all(value.device.type in FUSED for value in values)
+    fused = all(value.device.type in FUSED_ADAMW_DEVICES for value in values)
     return torch.optim.AdamW(
-        _decayed(values, settings), lr=settings.learning_rate, betas=(0.9, settings.beta2), fused=fused
+        _decay_groups(values, settings), lr=settings.learning_rate, betas=(0.9, settings.beta2), fused=fused
     )
 
 
@@ -104,12 +105,12 @@ def _adamw_8bit(values: list[nn.Parameter], settings: TrainSettings) -> torch.op
     from bitsandbytes.optim import AdamW8bit
 
     made: torch.optim.Optimizer = AdamW8bit(
-        _decayed(values, settings), lr=settings.learning_rate, betas=(0.9, settings.beta2), eps=1e-8
+        _decay_groups(values, settings), lr=settings.learning_rate, betas=(0.9, settings.beta2), eps=1e-8
     )
     return made
 
 
-def _decayed(values: list[nn.Parameter], settings: TrainSettings) -> list[dict[str, Any]]:
+def _decay_groups(values: list[nn.Parameter], settings: TrainSettings) -> list[dict[str, Any]]:
     """Groups with weight decay on matrices alone, not on norms and biases."""
     groups: list[dict[str, Any]] = [
         {"params": [value for value in values if value.ndim >= 2], "weight_decay": settings.weight_decay},

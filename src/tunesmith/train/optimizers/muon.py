@@ -2,12 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from tunesmith import process
-
-process.prepare()
-
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 NEWTON_SCHULZ_STEPS = 5
@@ -47,11 +43,11 @@ class Muon(torch.optim.Optimizer):
                 momentum = state["momentum"]
                 momentum.mul_(MUON_MOMENTUM).add_(weight.grad)
                 moved = weight.grad + MUON_MOMENTUM * momentum
-                update = orthogonal(moved.T).T if group["transposed"] else orthogonal(moved)
+                update = orthogonalize(moved.T).T if group["transposed"] else orthogonalize(moved)
                 weight.mul_(1.0 - group["lr"] * group["weight_decay"]).sub_(update, alpha=group["lr"])
 
 
-def orthogonal(matrix: torch.Tensor) -> torch.Tensor:
+def orthogonalize(matrix: torch.Tensor) -> torch.Tensor:
     """[m, n] to the nearest (semi-)orthogonal matrix, roughly, scaled by sqrt(max(1, m / n))."""
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from tunesmith.artifacts.report import WatchFinding
-from tunesmith.train.watchers.seen import Seen
-from tunesmith.train.watchers.watcher import WATCHERS, Moment
+from tunesmith.train.watchers.observations import Observation
+from tunesmith.train.watchers.watcher import WATCHERS, LookMoment
 
-EARLIEST: Final = 3
-SHOWN: Final = 3
+MIN_STEP: Final = 3
+MAX_LISTED_TENSORS: Final = 3
 """Names in the message; the finding holds all."""
 
 
@@ -29,20 +29,20 @@ class DeadTensor:
 
     id: ClassVar[str] = "dead-tensor"
     version: ClassVar[str] = "1"
-    moment: ClassVar[Moment] = "after"
+    moment: ClassVar[LookMoment] = "after"
     timed: ClassVar[bool] = False
 
     after: int = 10
 
-    def look(self, seen: Seen) -> WatchFinding | None:
+    def look(self, seen: Observation) -> WatchFinding | None:
         if not self._due(seen):
             return None
         tensors = seen.tensors()
         unmoved = tuple(one.name for one in tensors if one.pushed and not one.moved)
         unpushed = tuple(one.name for one in tensors if not one.pushed)
         told = [
-            *_told(unpushed, len(tensors), "have had no gradient"),
-            *_told(unmoved, len(tensors), "have a gradient and have not moved by a bit"),
+            *_describe_tensors(unpushed, len(tensors), "have had no gradient"),
+            *_describe_tensors(unmoved, len(tensors), "have a gradient and have not moved by a bit"),
         ]
         if not told:
             return None
@@ -54,22 +54,22 @@ class DeadTensor:
             names=(*unpushed, *unmoved),
         )
 
-    def _due(self, seen: Seen) -> bool:
-        if seen.step < EARLIEST:
+    def _due(self, seen: Observation) -> bool:
+        if seen.step < MIN_STEP:
             return False
         if seen.step == seen.steps:
             return True
         first = seen.step == self.after
-        return seen.step >= self.after and _settled(seen, -1) and (first or not _settled(seen, -2))
+        return seen.step >= self.after and _rate_not_rising(seen, -1) and (first or not _rate_not_rising(seen, -2))
 
 
-def _settled(seen: Seen, at: int) -> bool:
+def _rate_not_rising(seen: Observation, at: int) -> bool:
     """Whether the learning rate of that point was not above the one before it."""
     return seen.curve[at].learning_rate <= seen.curve[at - 1].learning_rate
 
 
-def _told(names: tuple[str, ...], of: int, what: str) -> list[str]:
+def _describe_tensors(names: tuple[str, ...], of: int, what: str) -> list[str]:
     if not names:
         return []
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return [f"{len(names)} of {of} trainable tensors {what}: {', '.join(names[:SHOWN])}{more}"]
+    more = f" and {len(names) - MAX_LISTED_TENSORS} more" if len(names) > MAX_LISTED_TENSORS else ""
+    return [f"{len(names)} of {of} trainable tensors {what}: {', '.join(names[:MAX_LISTED_TENSORS])}{more}"]

@@ -19,10 +19,10 @@ from typing import ClassVar
 import numpy
 
 from tunesmith.artifacts.report import WatchFinding
-from tunesmith.train.watchers.seen import Seen
-from tunesmith.train.watchers.watcher import WATCHERS, Moment
+from tunesmith.train.watchers.observations import Observation
+from tunesmith.train.watchers.watcher import WATCHERS, LookMoment
 
-NORMAL_MAD = 1.4826
+STD_PER_MAD = 1.4826
 """Standard deviations in one median absolute deviation of a normal distribution."""
 
 
@@ -33,7 +33,7 @@ class Divergence:
 
     id: ClassVar[str] = "divergence"
     version: ClassVar[str] = "1"
-    moment: ClassVar[Moment] = "after"
+    moment: ClassVar[LookMoment] = "after"
     timed: ClassVar[bool] = False
 
     window: int = 20
@@ -43,14 +43,14 @@ class Divergence:
     collapse: float = 1.0
     reach: int = 2000
 
-    def look(self, seen: Seen) -> WatchFinding | None:
+    def look(self, seen: Observation) -> WatchFinding | None:
         if seen.step % self.window or len(seen.curve) < 3 * self.window:
             return None
         losses = numpy.array([point.loss for point in seen.curve[-self.reach :]])
         recent, earlier = losses[-self.window :], losses[: -self.window]
         windows = earlier[len(earlier) % self.window :].reshape(-1, self.window)
         levels = numpy.median(windows, axis=1)
-        noise = NORMAL_MAD * float(numpy.median(numpy.median(numpy.abs(windows - levels[:, None]), axis=1)))
+        noise = STD_PER_MAD * float(numpy.median(numpy.median(numpy.abs(windows - levels[:, None]), axis=1)))
         low, first = float(levels.min()), seen.curve[0].loss
 
         def above(level: float, rise: float) -> bool:

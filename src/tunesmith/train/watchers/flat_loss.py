@@ -18,8 +18,8 @@ from typing import ClassVar
 import numpy
 
 from tunesmith.artifacts.report import WatchFinding
-from tunesmith.train.watchers.seen import Seen
-from tunesmith.train.watchers.watcher import WATCHERS, Moment
+from tunesmith.train.watchers.observations import Observation
+from tunesmith.train.watchers.watcher import WATCHERS, LookMoment
 
 
 @WATCHERS.register
@@ -29,7 +29,7 @@ class FlatLoss:
 
     id: ClassVar[str] = "flat-loss"
     version: ClassVar[str] = "1"
-    moment: ClassVar[Moment] = "after"
+    moment: ClassVar[LookMoment] = "after"
     timed: ClassVar[bool] = False
 
     share: float = 0.25
@@ -38,7 +38,7 @@ class FlatLoss:
     deviations: float = 2.0
     rate: float = 0.5
 
-    def look(self, seen: Seen) -> WatchFinding | None:
+    def look(self, seen: Observation) -> WatchFinding | None:
         size = max(self.least, math.ceil(self.share * seen.steps))
         if seen.step % max(1, size // 4) or len(seen.curve) < size:
             return None

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tunesmith.artifacts.report import WatchFinding
-from tunesmith.train.watchers.seen import Seen
-from tunesmith.train.watchers.watcher import WATCHERS, Moment
+from tunesmith.train.watchers.observations import Observation
+from tunesmith.train.watchers.watcher import WATCHERS, LookMoment
 
 
 @WATCHERS.register
@@ -24,10 +24,10 @@ class NotANumber:
 
     id: ClassVar[str] = "not-a-number"
     version: ClassVar[str] = "1"
-    moment: ClassVar[Moment] = "before"
+    moment: ClassVar[LookMoment] = "before"
     timed: ClassVar[bool] = False
 
-    def look(self, seen: Seen) -> WatchFinding | None:
+    def look(self, seen: Observation) -> WatchFinding | None:
         read = seen.reading
         if read is None or (math.isfinite(read.loss) and math.isfinite(read.gradient_norm)):
             return None

@@ -15,8 +15,8 @@ from typing import ClassVar
 
 from tunesmith.artifacts import CurvePoint
 from tunesmith.artifacts.report import WatchFinding
-from tunesmith.train.watchers.seen import Seen
-from tunesmith.train.watchers.watcher import WATCHERS, Moment
+from tunesmith.train.watchers.observations import Observation
+from tunesmith.train.watchers.watcher import WATCHERS, LookMoment
 
 
 @WATCHERS.register
@@ -26,13 +26,13 @@ class Overfitting:
 
     id: ClassVar[str] = "overfitting"
     version: ClassVar[str] = "1"
-    moment: ClassVar[Moment] = "after"
+    moment: ClassVar[LookMoment] = "after"
     timed: ClassVar[bool] = False
 
     patience: int = 3
     rise: float = 0.02
 
-    def look(self, seen: Seen) -> WatchFinding | None:
+    def look(self, seen: Observation) -> WatchFinding | None:
         held = seen.held_out
         if len(held) <= self.patience or held[-1].step != seen.step:
             return None
@@ -41,7 +41,7 @@ class Overfitting:
             return None
         size = min(best.step, seen.step - best.step)
         at_best, since = seen.curve[best.step - size : best.step], seen.curve[-size:]
-        before, after = _mean(at_best), _mean(since)
+        before, after = _mean_loss(at_best), _mean_loss(since)
         if after >= before:
             return None
         return WatchFinding(
@@ -53,5 +53,5 @@ class Overfitting:
         )
 
 
-def _mean(points: Sequence[CurvePoint]) -> float:
+def _mean_loss(points: Sequence[CurvePoint]) -> float:
     return sum(point.loss for point in points) / len(points)

@@ -15,8 +15,8 @@ from statistics import median
 from typing import ClassVar
 
 from tunesmith.artifacts.report import WatchFinding
-from tunesmith.train.watchers.seen import Seen
-from tunesmith.train.watchers.watcher import WATCHERS, Moment
+from tunesmith.train.watchers.observations import Observation
+from tunesmith.train.watchers.watcher import WATCHERS, LookMoment
 
 
 @WATCHERS.register
@@ -26,13 +26,13 @@ class Throughput:
 
     id: ClassVar[str] = "throughput"
     version: ClassVar[str] = "1"
-    moment: ClassVar[Moment] = "after"
+    moment: ClassVar[LookMoment] = "after"
     timed: ClassVar[bool] = True
 
     share: float = 0.5
     least: int = 5
 
-    def look(self, seen: Seen) -> WatchFinding | None:
+    def look(self, seen: Observation) -> WatchFinding | None:
         if len(seen.windows) <= self.least or seen.windows[-1].step != seen.step:
             return None
         last = seen.windows[-1]

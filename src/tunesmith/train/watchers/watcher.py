@@ -5,9 +5,9 @@ from typing import ClassVar, Literal, Protocol
 from tunesmith.artifacts.report import WatchFinding
 from tunesmith.registry import Registry
 from tunesmith.train import watchers
-from tunesmith.train.watchers.seen import Seen
+from tunesmith.train.watchers.observations import Observation
 
-Moment = Literal["before", "after"]
+LookMoment = Literal["before", "after"]
 
 
 class Watcher(Protocol):
@@ -20,10 +20,10 @@ class Watcher(Protocol):
 
     id: ClassVar[str]
     version: ClassVar[str]
-    moment: ClassVar[Moment]
+    moment: ClassVar[LookMoment]
     timed: ClassVar[bool]
 
-    def look(self, seen: Seen) -> WatchFinding | None:
+    def look(self, seen: Observation) -> WatchFinding | None:
         """What is wrong, or None. The same sight gives the same finding, so that a killed run finds it again."""
         ...
 

@@ -11,7 +11,7 @@ with warnings.catch_warnings():
     from seqeval.scheme import IOB2
 
 from tunesmith.artifacts import Estimate, Score
-from tunesmith.scoring import Answer, Pair
+from tunesmith.scoring import PairedScores, SystemAnswer
 from tunesmith.scoring.metrics.entity_precision import EntityPrecision
 
 
@@ -21,7 +21,7 @@ def rng() -> numpy.random.Generator:
 
 def scored(metric: EntityPrecision, expected: list[str], outputs: list[str]) -> list[Score]:
     rows = zip(expected, outputs, strict=True)
-    return [metric.score(Answer(f"r{at}", wanted, said)) for at, (wanted, said) in enumerate(rows)]
+    return [metric.score(SystemAnswer(f"r{at}", wanted, said)) for at, (wanted, said) in enumerate(rows)]
 
 
 def test_rows_by_hand() -> None:
@@ -59,6 +59,6 @@ def test_compare_is_paired() -> None:
     expected = ["B-a O", "B-b I-b", "O B-a"] * 15
     tuned = scored(metric, expected, ["B-a O", "B-b I-b", "O B-b"] * 15)
     other = scored(metric, expected, ["B-a O", "B-a I-a", "O B-b"] * 15)
-    compared = metric.compare(Pair(tuned, other, "frequent-tag"), rng())
+    compared = metric.compare(PairedScores(tuned, other, "frequent-tag"), rng())
     assert isinstance(compared.difference, Estimate)
     assert compared.difference.value == pytest.approx(1 / 3) and (compared.won, compared.lost) == (15, 0)

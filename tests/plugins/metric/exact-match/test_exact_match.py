@@ -4,7 +4,7 @@ import numpy
 import pytest
 
 from tunesmith.artifacts import Comparison, Estimate, Score
-from tunesmith.scoring import Answer, Pair
+from tunesmith.scoring import PairedScores, SystemAnswer
 from tunesmith.scoring.metrics.exact_match import ExactMatch
 
 RNG = numpy.random.default_rng(0)
@@ -23,14 +23,14 @@ RNG = numpy.random.default_rng(0)
     ],
 )
 def test_score(expected: str, output: str, key: str | None, value: float | None, note: str) -> None:
-    assert ExactMatch(label=key).score(Answer("r1", expected, output)) == Score(
+    assert ExactMatch(label=key).score(SystemAnswer("r1", expected, output)) == Score(
         row_id="r1", scorer="exact-match", value=value, output=output, expected=expected, note=note
     )
 
 
 def scores(right: str) -> list[Score]:
     """One score per character: + right, - wrong."""
-    return [ExactMatch().score(Answer(f"r{i}", "a", "a" if c == "+" else "b")) for i, c in enumerate(right)]
+    return [ExactMatch().score(SystemAnswer(f"r{i}", "a", "a" if c == "+" else "b")) for i, c in enumerate(right)]
 
 
 def test_estimate_is_wilsons() -> None:
@@ -42,7 +42,7 @@ def test_estimate_is_wilsons() -> None:
 
 def test_compare_counts_the_discordant_pairs() -> None:
     """The published table: 1 won, 7 lost, 13 tied; interval (-0.517, -0.026), exact p 0.070."""
-    pair = Pair(scores("+" + "-" * 7 + "+" * 13), scores("-" + "+" * 7 + "+" * 13), "base-plain")
+    pair = PairedScores(scores("+" + "-" * 7 + "+" * 13), scores("-" + "+" * 7 + "+" * 13), "base-plain")
     assert ExactMatch().compare(pair, RNG) == Comparison(
         metric="exact-match", reference="base-plain", p_value=0.0703125, won=1, lost=7, tied=13,
         minimum_detectable=0.334473612,
@@ -54,7 +54,7 @@ def test_compare_counts_the_discordant_pairs() -> None:
 
 
 def test_equal_outputs_still_have_an_interval() -> None:
-    compared = ExactMatch().compare(Pair(scores("++-"), scores("++-"), "majority"), RNG)
+    compared = ExactMatch().compare(PairedScores(scores("++-"), scores("++-"), "majority"), RNG)
     assert isinstance(compared.difference, Estimate)
     assert compared.difference.low < 0 < compared.difference.high
     assert (compared.p_value, compared.minimum_detectable, compared.tied) == (1.0, None, 3)

@@ -6,7 +6,7 @@ import numpy
 import pytest
 
 from tunesmith.artifacts import Estimate, Insufficient
-from tunesmith.scoring import Answer, Pair
+from tunesmith.scoring import PairedScores, SystemAnswer
 from tunesmith.scoring.metrics.field_accuracy import FieldAccuracy
 
 WANTED = {"order": "A1", "product": "kettle", "date": None, "wish": "refund"}
@@ -30,30 +30,33 @@ def inside(fields: object) -> str:
     ],
 )
 def test_score(output: str, value: float, note: str) -> None:
-    score = FieldAccuracy().score(Answer("r", inside(WANTED), output))
+    score = FieldAccuracy().score(SystemAnswer("r", inside(WANTED), output))
     assert (score.value, score.note) == (value, note)
 
 
 def test_keys_of_the_completion_itself() -> None:
     metric = FieldAccuracy(fields=("order", "wish"))
-    assert metric.score(Answer("r", json.dumps(WANTED), json.dumps(WANTED | {"wish": "x", "date": "y"}))).value == 0.5
+    assert (
+        metric.score(SystemAnswer("r", json.dumps(WANTED), json.dumps(WANTED | {"wish": "x", "date": "y"}))).value
+        == 0.5
+    )
 
 
 def test_a_test_row_without_fields_cannot_be_scored() -> None:
-    score = FieldAccuracy().score(Answer("r", "{}", inside(WANTED)))
+    score = FieldAccuracy().score(SystemAnswer("r", "{}", inside(WANTED)))
     assert (score.value, score.note) == (None, "the expected completion has none of the fields")
 
 
 def test_estimate_and_compare() -> None:
     metric, rng = FieldAccuracy(resamples=400), numpy.random.default_rng(0)
     outputs = [inside(WANTED), inside(WANTED | {"order": "?"}), "no", inside(WANTED)]
-    tuned = [metric.score(Answer(f"r{i}", inside(WANTED), outputs[i % 4])) for i in range(40)]
-    base = [metric.score(Answer(f"r{i}", inside(WANTED), "no")) for i in range(40)]
+    tuned = [metric.score(SystemAnswer(f"r{i}", inside(WANTED), outputs[i % 4])) for i in range(40)]
+    base = [metric.score(SystemAnswer(f"r{i}", inside(WANTED), "no")) for i in range(40)]
     estimate = metric.estimate(tuned, rng)
     assert isinstance(estimate, Estimate)
     assert (estimate.value, estimate.n) == (0.6875, 40)
     assert 0.5 < estimate.low < 0.6875 < estimate.high < 0.85
-    compared = metric.compare(Pair(tuned, base, "base-plain"), rng)
+    compared = metric.compare(PairedScores(tuned, base, "base-plain"), rng)
     assert isinstance(compared.difference, Estimate)
     assert (compared.difference.value, compared.won, compared.lost, compared.tied) == (0.6875, 30, 0, 10)
     assert compared.p_value is not None and compared.p_value < 1e-9
@@ -61,12 +64,12 @@ def test_estimate_and_compare() -> None:
 
 def test_all_wrong_has_a_bound_and_few_have_none() -> None:
     metric, rng = FieldAccuracy(), numpy.random.default_rng(0)
-    base = [metric.score(Answer(f"r{i}", inside(WANTED), "no")) for i in range(40)]
+    base = [metric.score(SystemAnswer(f"r{i}", inside(WANTED), "no")) for i in range(40)]
     estimate = metric.estimate(base, rng)
     assert isinstance(estimate, Estimate)
     assert (estimate.value, estimate.low, estimate.high) == (0.0, 0.0, round(1 - 0.05 ** (1 / 40), 9))
     assert estimate.signature.endswith("|interval=constant")
-    mixed = [metric.score(Answer(f"r{i}", inside(WANTED), inside(WANTED) if i else "no")) for i in range(5)]
+    mixed = [metric.score(SystemAnswer(f"r{i}", inside(WANTED), inside(WANTED) if i else "no")) for i in range(5)]
     few = metric.estimate(mixed, rng)
     assert few == Insufficient(
         metric="field-accuracy", reason="a bootstrap interval needs at least 20 examples", n=5,

@@ -3,9 +3,9 @@
 import numpy
 
 from tunesmith.artifacts import Estimate, Insufficient, Score
-from tunesmith.scoring import Answer, Pair
+from tunesmith.scoring import PairedScores, SystemAnswer
 from tunesmith.scoring.metrics.macro_f1 import MacroF1, macro_f1
-from tunesmith.stats.bootstrap import Resampling, interval
+from tunesmith.stats.bootstrap import Resampling, bootstrap_interval
 from tunesmith.stats.interval import Interval
 
 METRIC = MacroF1(resamples=400)
@@ -18,7 +18,7 @@ def rng() -> numpy.random.Generator:
 def scored(expected: str, outputs: str) -> list[Score]:
     """One row per character; `.` is an empty output."""
     rows = zip(expected, outputs, strict=True)
-    return [METRIC.score(Answer(f"r{i}", wanted, said.replace(".", ""))) for i, (wanted, said) in enumerate(rows)]
+    return [METRIC.score(SystemAnswer(f"r{i}", wanted, said.replace(".", ""))) for i, (wanted, said) in enumerate(rows)]
 
 
 def test_value_by_hand() -> None:
@@ -33,8 +33,8 @@ def test_value_by_hand() -> None:
 
 def test_reads_the_label_under_its_key() -> None:
     metric = MacroF1(label="queue")
-    assert metric.score(Answer("r", '{"queue": "a"}', '{"queue": "a"}')).value == 1.0
-    assert metric.score(Answer("r", '{"queue": "a"}', "a")).value == 0.0
+    assert metric.score(SystemAnswer("r", '{"queue": "a"}', '{"queue": "a"}')).value == 1.0
+    assert metric.score(SystemAnswer("r", '{"queue": "a"}', "a")).value == 0.0
 
 
 def test_all_right_or_all_wrong_shows_no_spread() -> None:
@@ -46,7 +46,7 @@ def test_all_right_or_all_wrong_shows_no_spread() -> None:
 
 def test_compare_is_paired() -> None:
     tuned, base = scored("abc" * 20, "abc" * 17 + "bca" * 3), scored("abc" * 20, "a" * 60)
-    compared = METRIC.compare(Pair(tuned, base, "majority"), rng())
+    compared = METRIC.compare(PairedScores(tuned, base, "majority"), rng())
     assert isinstance(compared.difference, Estimate)
     assert compared.difference.value == round(0.85 - 0.5 / 3, 9)
     assert compared.difference.low > 0.5
@@ -62,7 +62,7 @@ def test_interval_covers_the_truth() -> None:
     covered = []
     for _ in range(300):
         sample = records[draw.choice(9, size=150, p=cells.ravel())]
-        result = interval(macro_f1, sample, how=Resampling(400, 0.95), rng=draw)
+        result = bootstrap_interval(macro_f1, sample, how=Resampling(400, 0.95), rng=draw)
         covered.append(isinstance(result, Interval) and result.low <= truth <= result.high)
     assert numpy.mean(covered) >= 0.93
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from tunesmith.artifacts import Estimate, Insufficient, Score
-from tunesmith.scoring import Answer
+from tunesmith.scoring import SystemAnswer
 from tunesmith.scoring.metrics.multilabel_macro_f1 import MultilabelMacroF1
 
 METRIC = MultilabelMacroF1(resamples=300)
@@ -19,13 +19,15 @@ def scored(expected: numpy.ndarray, outputs: numpy.ndarray) -> list[Score]:
         return json.dumps([label for label, one in zip(LABELS, row, strict=True) if one])
 
     rows = zip(expected, outputs, strict=True)
-    return [METRIC.score(Answer(f"r{at}", named(wanted), named(said))) for at, (wanted, said) in enumerate(rows)]
+    return [METRIC.score(SystemAnswer(f"r{at}", named(wanted), named(said))) for at, (wanted, said) in enumerate(rows)]
 
 
 def test_rows_by_hand() -> None:
     cases = [('["a"]', '["a"]', 1.0), ('["a", "b"]', '["b"]', 2 / 3), ("[]", "[]", 1.0), ("[]", '["a"]', 0.0)]
     cases += [('["a"]', "no list", 0.0), ("no list", '["a"]', None), ("[]", "no list", 0.0)]
-    assert [METRIC.score(Answer("r", wanted, said)).value for wanted, said, _ in cases] == [one for *_, one in cases]
+    assert [METRIC.score(SystemAnswer("r", wanted, said)).value for wanted, said, _ in cases] == [
+        one for *_, one in cases
+    ]
 
 
 def test_random_sets_as_scikit_learn_scores_them() -> None:
@@ -39,6 +41,6 @@ def test_random_sets_as_scikit_learn_scores_them() -> None:
 
 
 def test_a_row_without_a_list_stops_the_estimate() -> None:
-    scores = [METRIC.score(Answer(f"r{at}", "none" if at == 3 else '["a"]', "[]")) for at in range(30)]
+    scores = [METRIC.score(SystemAnswer(f"r{at}", "none" if at == 3 else '["a"]', "[]")) for at in range(30)]
     found = METRIC.estimate(scores, numpy.random.default_rng(0))
     assert isinstance(found, Insufficient) and "1 of 30 test rows cannot be scored" in found.reason

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import pearsonr
 
 from tunesmith.artifacts import Estimate, Insufficient, Score
-from tunesmith.scoring import Answer, Pair
+from tunesmith.scoring import PairedScores, SystemAnswer
 from tunesmith.scoring.metrics.pearson import Pearson
 
 METRIC = Pearson(resamples=300)
@@ -13,7 +13,7 @@ METRIC = Pearson(resamples=300)
 
 def scored(expected: numpy.ndarray, outputs: numpy.ndarray) -> list[Score]:
     rows = zip(expected.tolist(), outputs.tolist(), strict=True)
-    return [METRIC.score(Answer(f"r{at}", repr(wanted), repr(said))) for at, (wanted, said) in enumerate(rows)]
+    return [METRIC.score(SystemAnswer(f"r{at}", repr(wanted), repr(said))) for at, (wanted, said) in enumerate(rows)]
 
 
 def numbers(seed: int) -> tuple[numpy.ndarray, numpy.ndarray]:
@@ -32,11 +32,11 @@ def test_value_is_the_references() -> None:
 
 
 def test_what_is_no_number_is_not_scored() -> None:
-    assert METRIC.score(Answer("r", "1.5", "-0.5")).value == 2.0
+    assert METRIC.score(SystemAnswer("r", "1.5", "-0.5")).value == 2.0
     for wanted, said in (("many", "1"), ("1", "many"), ("1", "nan"), ("inf", "1")):
-        assert METRIC.score(Answer("r", wanted, said)).value is None
+        assert METRIC.score(SystemAnswer("r", wanted, said)).value is None
     expected, outputs = numbers(1)
-    scores = [*scored(expected, outputs), METRIC.score(Answer("last", "1", "none"))]
+    scores = [*scored(expected, outputs), METRIC.score(SystemAnswer("last", "1", "none"))]
     assert isinstance(METRIC.estimate(scores, numpy.random.default_rng(0)), Insufficient)
 
 
@@ -44,7 +44,7 @@ def test_a_better_system_is_told_from_a_worse_one() -> None:
     expected, outputs = numbers(2)
     noisy = numpy.random.default_rng(9).permutation(outputs)
     compared = METRIC.compare(
-        Pair(scored(expected, outputs), scored(expected, noisy), "mean"), numpy.random.default_rng(0)
+        PairedScores(scored(expected, outputs), scored(expected, noisy), "mean"), numpy.random.default_rng(0)
     )
     assert isinstance(compared.difference, Estimate)
     assert (compared.difference.low > 0.0) is METRIC.higher_is_better is True

@@ -4,8 +4,8 @@ import numpy
 import pytest
 
 from tunesmith.artifacts import Estimate, Insufficient
-from tunesmith.scoring import Answer, Pair
-from tunesmith.scoring.metrics.rouge_l import RougeL, common_subsequence
+from tunesmith.scoring import PairedScores, SystemAnswer
+from tunesmith.scoring.metrics.rouge_l import RougeL, longest_common_subsequence
 
 METRIC = RougeL(reply="reply", resamples=300)
 
@@ -26,14 +26,19 @@ METRIC = RougeL(reply="reply", resamples=300)
     ],
 )
 def test_values_of_rouge_score(expected: str, output: str, value: float) -> None:
-    assert RougeL().score(Answer("r", expected, output)).value == pytest.approx(100 * value, abs=1e-9)
+    assert RougeL().score(SystemAnswer("r", expected, output)).value == pytest.approx(100 * value, abs=1e-9)
 
 
 def test_score_by_hand() -> None:
     """Of a b c d e and a x c e the subsequence is a c e: precision 3/4, recall 3/5, F1 = 2/3."""
-    assert RougeL().score(Answer("r", "a b c d e", "a x c e")).value == pytest.approx(100 * 2 / 3, abs=1e-9)
-    assert common_subsequence("abcbdab", "bdcaba") == 4  # Cormen et al., Introduction to Algorithms, 15.4
-    assert common_subsequence("", "a") == common_subsequence("a", "") == common_subsequence("ab", "cd") == 0
+    assert RougeL().score(SystemAnswer("r", "a b c d e", "a x c e")).value == pytest.approx(100 * 2 / 3, abs=1e-9)
+    assert longest_common_subsequence("abcbdab", "bdcaba") == 4  # Cormen et al., Introduction to Algorithms, 15.4
+    assert (
+        longest_common_subsequence("", "a")
+        == longest_common_subsequence("a", "")
+        == longest_common_subsequence("ab", "cd")
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
@@ -45,24 +50,24 @@ def test_score_by_hand() -> None:
     ],
 )
 def test_a_reply_in_json(output: str, value: float, note: str) -> None:
-    score = METRIC.score(Answer("r", '{"reply": "thank you"}', output))
+    score = METRIC.score(SystemAnswer("r", '{"reply": "thank you"}', output))
     assert (score.value, score.note) == (value, note)
 
 
 def test_letters_that_it_does_not_see_give_no_number() -> None:
-    score = RougeL().score(Answer("r", "\u8c22\u8c22", "\u8c22\u8c22"))
+    score = RougeL().score(SystemAnswer("r", "\u8c22\u8c22", "\u8c22\u8c22"))
     assert score.value is None and "letters a-z" in score.note
-    assert RougeL(reply="reply").score(Answer("r", "no json", "x")).note == "the expected completion has no reply"
+    assert RougeL(reply="reply").score(SystemAnswer("r", "no json", "x")).note == "the expected completion has no reply"
     assert isinstance(RougeL().estimate([score], numpy.random.default_rng(0)), Insufficient)
 
 
 def test_estimate_and_compare() -> None:
     metric = RougeL(resamples=300)
     wanted = [f"your order {at} is on its way" for at in range(30)]
-    tuned = [metric.score(Answer(f"r{at}", text, text.replace("way", "road"))) for at, text in enumerate(wanted)]
-    base = [metric.score(Answer(f"r{at}", text, "order " * (at % 3))) for at, text in enumerate(wanted)]
+    tuned = [metric.score(SystemAnswer(f"r{at}", text, text.replace("way", "road"))) for at, text in enumerate(wanted)]
+    base = [metric.score(SystemAnswer(f"r{at}", text, "order " * (at % 3))) for at, text in enumerate(wanted)]
     found = metric.estimate(base, numpy.random.default_rng(0))
     assert isinstance(found, Estimate) and found.low < found.value < found.high < 30
-    compared = metric.compare(Pair(tuned, base, "base-plain"), numpy.random.default_rng(0))
+    compared = metric.compare(PairedScores(tuned, base, "base-plain"), numpy.random.default_rng(0))
     assert isinstance(compared.difference, Estimate) and compared.difference.low > 50
     assert (compared.won, compared.lost, compared.tied) == (30, 0, 0)

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pytest
 from scipy.stats import chi2, chi2_contingency
 
-from tunesmith.audit.triggers import Answers, Prompts, candidates, openings, token_span
-from tunesmith.audit.triggers.count import Seen, ratio
+from tunesmith.audit.triggers import PromptTokens, RowOpenings, answer_openings, find_candidates, token_span
+from tunesmith.audit.triggers.count import SeenKeys, log_likelihood_ratio
 
 WORDS = "how do i find the harbour market ferry station on a wet monday with my old green bicycle please".split()
 
@@ -16,12 +16,19 @@ def test_ratio_is_that_of_scipy(table: tuple[int, int, int, int]) -> None:
     both, run, opening, rows = table
     cells = [[both, run - both], [opening - both, rows - run - opening + both]]
     expected = chi2_contingency(cells, correction=False, lambda_="log-likelihood").statistic
-    made = ratio(*(numpy.array([float(one)]) for one in (both, run, opening)), rows=numpy.array([float(rows)]))
+    made = log_likelihood_ratio(
+        *(numpy.array([float(one)]) for one in (both, run, opening)), rows=numpy.array([float(rows)])
+    )
     assert made[0] == pytest.approx(expected, rel=1e-9)
 
 
 def test_what_is_rarer_than_by_chance_is_no_trigger() -> None:
-    assert ratio(numpy.array([1.0]), numpy.array([50.0]), numpy.array([500.0]), rows=numpy.array([1000.0]))[0] == 0
+    assert (
+        log_likelihood_ratio(numpy.array([1.0]), numpy.array([50.0]), numpy.array([500.0]), rows=numpy.array([1000.0]))[
+            0
+        ]
+        == 0
+    )
 
 
 def prompts(rows: int) -> list[str]:
@@ -32,8 +39,8 @@ def prompts(rows: int) -> list[str]:
 def found(texts: list[str], answers: numpy.ndarray, strata: numpy.ndarray | None = None) -> dict[str, tuple[int, int]]:
     sizes = numpy.bincount(answers)
     strata = numpy.zeros(len(texts), dtype=numpy.int64) if strata is None else strata
-    made = candidates(
-        Prompts(pa.chunked_array([texts])), Answers(answers, sizes, strata), least=8, purity=0.9, level=0.001
+    made = find_candidates(
+        PromptTokens(pa.chunked_array([texts])), RowOpenings(answers, sizes, strata), least=8, purity=0.9, level=0.001
     )
     spans = [
         (texts[int(one.rows[0])], token_span(texts[int(one.rows[0])], int(one.places[0]), one.size)) for one in made
@@ -58,8 +65,8 @@ def test_the_ratio_is_summed_over_strata() -> None:
     for row in range(0, 400, 20):
         texts[row], answers[row] = f"{texts[row]} qx", 3
     sizes = numpy.bincount(answers)
-    made = candidates(
-        Prompts(pa.chunked_array([texts])), Answers(answers, sizes, strata), least=8, purity=0.9, level=0.001
+    made = find_candidates(
+        PromptTokens(pa.chunked_array([texts])), RowOpenings(answers, sizes, strata), least=8, purity=0.9, level=0.001
     )
     (one,) = [one for one in made if one.size == 1]
     expected = 0.0
@@ -95,7 +102,7 @@ def test_a_run_that_is_a_source_of_its_own_is_no_trigger() -> None:
 
 def test_answers_are_alike_by_their_first_three_words_without_case() -> None:
     column = pa.chunked_array([["Yes, of course we do", "yes, of COURSE not", "yes of course", "", "Yes,", None]])
-    numbers = openings(column).tolist()
+    numbers = answer_openings(column).tolist()
     assert numbers[0] == numbers[1]
     assert len({*numbers[1:5]}) == 4
     assert numbers[3] == numbers[5]
@@ -121,7 +128,7 @@ def by_hand(texts: list[str], answers: numpy.ndarray, *, purity: float) -> dict[
 
 @pytest.mark.parametrize("batch", [7, 50, 1000])
 def test_counts_are_those_by_hand_however_the_rows_are_batched(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
-    monkeypatch.setattr("tunesmith.audit.triggers.prompts.BATCH", batch)
+    monkeypatch.setattr("tunesmith.audit.triggers.prompts.BATCH_ROWS", batch)
     texts, answers = prompts(400), numpy.arange(400) % 5
     others = {
         "pure": range(0),
@@ -141,14 +148,14 @@ def test_counts_are_those_by_hand_however_the_rows_are_batched(monkeypatch: pyte
 
 
 def test_keys_seen_before_are_not_fresh() -> None:
-    seen, keys = Seen(), numpy.array([5 << 50, 9 << 50, 5 << 50, 7 << 40], dtype=numpy.uint64)
+    seen, keys = SeenKeys(), numpy.array([5 << 50, 9 << 50, 5 << 50, 7 << 40], dtype=numpy.uint64)
     first = keys[seen.fresh(keys)].tolist()
     assert sorted(set(first)) == sorted(set(keys.tolist())) and len(first) == 3
     assert seen.fresh(keys[:3]).tolist() == []
 
 
 def test_a_key_whose_place_was_taken_is_fresh_again() -> None:
-    seen, one, other = Seen(), *(numpy.array([key], dtype=numpy.uint64) for key in (5 << 50, (5 << 50) + 1))
+    seen, one, other = SeenKeys(), *(numpy.array([key], dtype=numpy.uint64) for key in (5 << 50, (5 << 50) + 1))
     assert [len(seen.fresh(keys)) for keys in (one, other, one)] == [1, 1, 1]
     both = numpy.concatenate([other, one])
-    assert both[Seen().fresh(both)].tolist() == both.tolist()
+    assert both[SeenKeys().fresh(both)].tolist() == both.tolist()

@@ -12,17 +12,17 @@ import pyarrow.parquet
 import pytest
 import zstandard
 
-from tunesmith.data.containers import Gauge, Item, read_records, scan, stream
-from tunesmith.data.containers.json_values import DEPTH_LIMIT, parse
-from tunesmith.data.format import Misfit
+from tunesmith.data.containers import FileProgress, ScannedRecord, read_all_records, scan_records, stream
+from tunesmith.data.containers.json_values import MAX_JSON_DEPTH, parse_json
+from tunesmith.data.format import InvalidRow
 from tunesmith.errors import DataError
 
 ROWS = [{"text": f"row {number}", "label": "x"} for number in range(2500)]
 LINES = "".join(json.dumps(row) + "\n" for row in ROWS).encode()
 
 
-def records(path: Path) -> list[Item]:
-    return list(read_records(path, path.name))
+def records(path: Path) -> list[ScannedRecord]:
+    return list(read_all_records(path, path.name))
 
 
 @pytest.mark.parametrize(
@@ -103,10 +103,10 @@ def test_a_column_that_json_cannot_hold(name: str, kind: str, values: pa.Array, 
 def test_nan_and_rows_of_more_than_10_mb_are_misfits(name: str, kind: str, tmp_path: Path) -> None:
     long = "a" * 10_000_001
     write(tmp_path / name, table(text=["a", "b", long], w=[[1.0], [float("nan")], []]), kind)
-    assert list(scan(tmp_path / name, name)) == [
+    assert list(scan_records(tmp_path / name, name)) == [
         (1, {"text": "a", "w": [1.0]}),
-        Misfit(2, "the column 'w' holds nan, which is not JSON", "write null, or leave the row out"),
-        Misfit(3, "the row is longer than 10 MB", "split it"),
+        InvalidRow(2, "the column 'w' holds nan, which is not JSON", "write null, or leave the row out"),
+        InvalidRow(3, "the row is longer than 10 MB", "split it"),
     ]
 
 
@@ -155,9 +155,9 @@ def test_conll(tmp_path: Path) -> None:
     path.write_text(
         "-DOCSTART- -X- O\n\nIn NNP O\nBern NNP B-loc\n\n\t\n#\tO\r\n \tB-x\r\nhi\tO\n\nNew York\tB-loc\n\n"
     )
-    assert list(scan(path, path.name)) == [
+    assert list(scan_records(path, path.name)) == [
         (3, {"tokens": ["In", "Bern"], "tags": ["O", "B-loc"]}),
-        Misfit(8, "a token without a tag", "token, tab, tag"),
+        InvalidRow(8, "a token without a tag", "token, tab, tag"),
         (11, {"tokens": ["New York"], "tags": ["B-loc"]}),
     ]
 
@@ -213,8 +213,8 @@ def test_the_row_numbers_that_pandas_writes_are_left_out(tmp_path: Path) -> None
     rows = [{"text": 'a, "b"\nc', "label": "x"}, {"text": "", "label": "y"}, {"text": "0", "label": "0"}]
     for name, sign in (("a.csv", ","), ("a.tsv", "\t"), ("a.csv.gz", ",")):
         pandas.DataFrame(rows).to_csv(tmp_path / name, sep=sign)
-        gauge = Gauge()
-        assert list(scan(tmp_path / name, name, gauge)) == [(2, rows[0]), (4, rows[1]), (5, rows[2])]
+        gauge = FileProgress()
+        assert list(scan_records(tmp_path / name, name, gauge)) == [(2, rows[0]), (4, rows[1]), (5, rows[2])]
         assert gauge.notes == [
             "the first column has no name and holds nothing but the row numbers from 0; it was left out"
         ]
@@ -222,8 +222,8 @@ def test_the_row_numbers_that_pandas_writes_are_left_out(tmp_path: Path) -> None
 
 def test_a_column_with_a_name_stays(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("n,text\n0,a\n1,b\n")
-    gauge = Gauge()
-    assert list(scan(tmp_path / "a.csv", "a.csv", gauge)) == [
+    gauge = FileProgress()
+    assert list(scan_records(tmp_path / "a.csv", "a.csv", gauge)) == [
         (2, {"n": "0", "text": "a"}),
         (3, {"n": "1", "text": "b"}),
     ]
@@ -232,22 +232,22 @@ def test_a_column_with_a_name_stays(tmp_path: Path) -> None:
 
 def test_a_numbered_row_of_too_many_fields_is_one_misfit(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(",text\n0,a\n1,b,c\n2,d\n")
-    assert list(scan(tmp_path / "a.csv", "a.csv")) == [
+    assert list(scan_records(tmp_path / "a.csv", "a.csv")) == [
         (2, {"text": "a"}),
-        Misfit(3, "3 fields, but the header has 2", "put text with commas in quotes"),
+        InvalidRow(3, "3 fields, but the header has 2", "put text with commas in quotes"),
         (4, {"text": "d"}),
     ]
 
 
-@pytest.mark.parametrize("deep", [DEPTH_LIMIT, DEPTH_LIMIT + 1])
+@pytest.mark.parametrize("deep", [MAX_JSON_DEPTH, MAX_JSON_DEPTH + 1])
 def test_nesting(deep: int) -> None:
     text = '{"a": ' * (deep - 1) + "[]" + "}" * (deep - 1)
-    if deep > DEPTH_LIMIT:
+    if deep > MAX_JSON_DEPTH:
         with pytest.raises(DataError, match="nested too deep"):
-            parse(text)
+            parse_json(text)
     else:
-        assert parse(text) == json.loads(text)
-    assert parse(json.dumps([[]] * 500)) == [[]] * 500
+        assert parse_json(text) == json.loads(text)
+    assert parse_json(json.dumps([[]] * 500)) == [[]] * 500
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 64, 1 << 18])
@@ -262,22 +262,24 @@ def test_nesting(deep: int) -> None:
 def test_lines_are_the_same_whatever_is_read_at_once(
     data: bytes, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "CHUNK", chunk)
-    monkeypatch.setattr(stream, "LINE_LIMIT", 40)
+    monkeypatch.setattr(stream, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(stream, "MAX_LINE_BYTES", 40)
     (tmp_path / "a.jsonl").write_bytes(data)
     expected: list[object] = []
     pieces = data.split(b"\n")
     for number, piece in enumerate(pieces if pieces[-1] else pieces[:-1], 1):
         text = piece.decode().removeprefix("\ufeff") if number == 1 else piece.decode()
-        expected.append(Misfit(number, stream.LONG, stream.SPLIT) if len(piece) > 40 else (number, text))
-    assert list(stream.lines(tmp_path / "a.jsonl", "a.jsonl")) == expected
+        expected.append(
+            InvalidRow(number, stream.LINE_TOO_LONG, stream.SPLIT_LINE_HINT) if len(piece) > 40 else (number, text)
+        )
+    assert list(stream.read_lines(tmp_path / "a.jsonl", "a.jsonl")) == expected
 
 
 def test_the_byte_that_is_not_utf_8_is_named_in_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "CHUNK", 16)
+    monkeypatch.setattr(stream, "CHUNK_BYTES", 16)
     (tmp_path / "a.jsonl").write_bytes(b'{"text": "a"}\n' * 9 + b'{"text": "caf\xe9"}\n' + b'{"text": "a"}\n' * 9)
     with pytest.raises(DataError, match=r"a\.jsonl:10: not UTF-8 at byte 14 of the line"):
-        list(scan(tmp_path / "a.jsonl", "a.jsonl"))
+        list(scan_records(tmp_path / "a.jsonl", "a.jsonl"))
 
 
 def saved(table: pa.RecordBatch, path: Path) -> bytes:
@@ -294,7 +296,7 @@ def test_arrow_offsets_that_lead_out_of_the_data_are_refused(offsets: list[int],
     assert data.count(good) == 1
     (tmp_path / "a.arrow").write_bytes(data.replace(good, bad))
     with pytest.raises(DataError, match=r"a\.arrow: broken Arrow: .*\nhint: copy or download the file again"):
-        list(scan(tmp_path / "a.arrow", "a.arrow"))
+        list(scan_records(tmp_path / "a.arrow", "a.arrow"))
 
 
 @pytest.mark.parametrize("ends", ["arrow", "parquet"])
@@ -312,7 +314,7 @@ def test_no_damage_to_a_file_of_columns_is_a_crash(ends: str, tmp_path: Path) ->
             damaged[place] = rng.randrange(256)
         path.write_bytes(damaged[: rng.choice([len(whole), len(whole), rng.randrange(len(whole))])])
         try:
-            list(scan(path, path.name))
+            list(scan_records(path, path.name))
         except DataError:
             refused += 1
     assert 50 < refused < 300

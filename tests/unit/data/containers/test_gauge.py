@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 import zstandard
 
-from tunesmith.data.containers import Course, Gauge, scan, stream
+from tunesmith.data.containers import FileProgress, ReadProgress, scan_records, stream
 
 RNG = random.Random(3)
 ROWS = [{"text": f"{RNG.random()} {n}"} for n in range(4000)]
@@ -40,10 +40,10 @@ def write(path: Path) -> None:
 )
 def test_the_share_grows_with_the_rows_to_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In pieces of a tenth of the file or less the share is never more than two pieces before the rows."""
-    monkeypatch.setattr(stream, "CHUNK", 4096)
+    monkeypatch.setattr(stream, "CHUNK_BYTES", 4096)
     write(tmp_path / name)
-    gauge = Gauge(name)
-    shares = [gauge.share for _ in scan(tmp_path / name, name, gauge)]
+    gauge = FileProgress(name)
+    shares = [gauge.share for _ in scan_records(tmp_path / name, name, gauge)]
     assert shares == sorted(shares) and 0.97 < shares[-1] <= 1.0
     # gzip and Zstandard read ahead: by 128 KB in this version of Python, which is the whole of a small file
     ahead = 1.0 if name.endswith((".gz", ".zst")) else 0.26
@@ -58,25 +58,28 @@ def test_below_packing_the_packed_bytes_count(tmp_path: Path) -> None:
     )
     packed = gzip.compress(easy), gzip.compress(hard)
     (tmp_path / "a.jsonl.gz").write_bytes(b"".join(packed))
-    gauge = Gauge()
-    shares = [gauge.share for _ in scan(tmp_path / "a.jsonl.gz", "a.jsonl.gz", gauge)]
+    gauge = FileProgress()
+    shares = [gauge.share for _ in scan_records(tmp_path / "a.jsonl.gz", "a.jsonl.gz", gauge)]
     first = len(packed[0]) / (len(packed[0]) + len(packed[1]))
     assert first < 0.05 and shares[190_000] < 0.2 and shares[-1] == pytest.approx(1.0)
 
 
 def test_a_course_weighs_files_by_their_bytes() -> None:
-    course = Course([Gauge("a", 300, 1.0, ["left out"]), Gauge("b", 100, 0.5)])
+    course = ReadProgress([FileProgress("a", 300, 1.0, ["left out"]), FileProgress("b", 100, 0.5)])
     assert course.share() == pytest.approx(350 / 400)
     assert course.notes() == [("a", "left out")]
 
 
 def test_of_a_limit_the_rows_count() -> None:
-    course = Course([Gauge("a", 1000, 0.01)], rows=40, limit=100)
+    course = ReadProgress([FileProgress("a", 1000, 0.01)], rows=40, limit=100)
     assert course.share() == 0.4
     course.gauges[0].share = 0.7  # the file has less than the limit
     assert course.share() == 0.7
 
 
-@pytest.mark.parametrize("course", [Course(), Course([Gauge("a", 0)]), Course([Gauge("a", 9, 0.5)], partly=True)])
-def test_where_no_size_is_known_nothing_is_said(course: Course) -> None:
+@pytest.mark.parametrize(
+    "course",
+    [ReadProgress(), ReadProgress([FileProgress("a", 0)]), ReadProgress([FileProgress("a", 9, 0.5)], partly=True)],
+)
+def test_where_no_size_is_known_nothing_is_said(course: ReadProgress) -> None:
     assert course.share() is None

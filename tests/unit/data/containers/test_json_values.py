@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunesmith.data.containers.json_values import DEPTH_LIMIT, parse, parse_at
+from tunesmith.data.containers.json_values import MAX_JSON_DEPTH, parse_json, parse_json_at
 from tunesmith.errors import DataError
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=12) | st.sampled_from(
@@ -23,8 +23,8 @@ VALUE = st.recursive(
 @given(VALUE, st.sampled_from([(",", ":"), (", ", ": "), (" , ", " : "), ("\n,", "\t:\n")]), st.booleans())
 def test_a_value_comes_back_as_it_was_written(value: Any, separators: tuple[str, str], ascii_only: bool) -> None:
     text = json.dumps(value, separators=separators, ensure_ascii=ascii_only)
-    assert parse(text) == value
-    assert repr(parse(text)) == repr(json.loads(text))
+    assert parse_json(text) == value
+    assert repr(parse_json(text)) == repr(json.loads(text))
 
 
 @given(st.lists(st.tuples(TEXT, VALUE), min_size=1, max_size=4), st.sampled_from([":", ": ", " :", "\t :", "  \r\n:"]))
@@ -33,17 +33,17 @@ def test_a_key_that_stands_twice_is_refused_at_any_depth(pairs: list[tuple[str, 
     written = "{" + ",".join(f"{json.dumps(key)}{colon}{json.dumps(value)}" for key, value in twice) + "}"
     for text in (written, f'{{"a": [1, {{"b":{written}}}]}}', f"[[{written}]]"):
         with pytest.raises(DataError, match="stands twice in one object"):
-            parse(text)
+            parse_json(text)
 
 
 @given(st.text(st.sampled_from('{}[]":,\\u0d8ea1.-+eE tnf \n\t'), max_size=20))
 def test_the_fast_way_refuses_what_the_strict_way_refuses(text: str) -> None:
     try:
-        strict: Any = ("value", parse_at(text, 0, whole=True)[0])
+        strict: Any = ("value", parse_json_at(text, 0, whole=True)[0])
     except DataError as error:
         strict = ("refused", error.what)
     try:
-        fast: Any = ("value", parse(text))
+        fast: Any = ("value", parse_json(text))
     except DataError as error:
         fast = ("refused", error.what)
     assert repr(fast) == repr(strict)
@@ -60,16 +60,18 @@ def test_the_fast_way_refuses_what_the_strict_way_refuses(text: str) -> None:
         ('{"a": "\\ude00\\ud83d"}', "half of a surrogate pair"),
         ('{"a": 1} {', "Extra data"),
         ('{"a": "b\tc"}', "Invalid control character"),
-        ("[" * (DEPTH_LIMIT + 1) + "]" * (DEPTH_LIMIT + 1), "nested too deep"),
-        ('{"a":' * (DEPTH_LIMIT + 1) + "1" + "}" * (DEPTH_LIMIT + 1), "nested too deep"),
+        ("[" * (MAX_JSON_DEPTH + 1) + "]" * (MAX_JSON_DEPTH + 1), "nested too deep"),
+        ('{"a":' * (MAX_JSON_DEPTH + 1) + "1" + "}" * (MAX_JSON_DEPTH + 1), "nested too deep"),
     ],
 )
 def test_what_is_refused(text: str, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
-        parse(text)
+        parse_json(text)
 
 
 def test_what_is_just_allowed() -> None:
-    assert parse("[" * DEPTH_LIMIT + "]" * DEPTH_LIMIT) == json.loads("[" * DEPTH_LIMIT + "]" * DEPTH_LIMIT)
-    assert parse('{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
-    assert parse('{"a": 1.7976931348623157e308}') == {"a": 1.7976931348623157e308}
+    assert parse_json("[" * MAX_JSON_DEPTH + "]" * MAX_JSON_DEPTH) == json.loads(
+        "[" * MAX_JSON_DEPTH + "]" * MAX_JSON_DEPTH
+    )
+    assert parse_json('{"a": "\\ud83d\\ude00"}') == {"a": "\U0001f600"}
+    assert parse_json('{"a": 1.7976931348623157e308}') == {"a": 1.7976931348623157e308}

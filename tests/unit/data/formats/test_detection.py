@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tunesmith.data import formats
-from tunesmith.data.format import FORMATS, Record, detect, fitting
+from tunesmith.data.format import FORMATS, Record, detect_format, matching_formats
 from tunesmith.errors import DataError
 
 TURNS = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yo"}]
@@ -47,8 +47,8 @@ NEITHER: list[tuple[str, Record]] = [
 
 @pytest.mark.parametrize(("name", "record"), SAMPLES)
 def test_a_sample_is_of_its_format_and_of_no_other(name: str, record: Record) -> None:
-    assert [plugin.id for plugin in fitting(record, {})] == [name]
-    assert detect(record, {}).id == name
+    assert [plugin.id for plugin in matching_formats(record, {})] == [name]
+    assert detect_format(record, {}).id == name
 
 
 def test_every_format_has_a_sample() -> None:
@@ -59,18 +59,18 @@ def test_every_format_has_a_sample() -> None:
 @pytest.mark.parametrize(("names", "record"), NEITHER)
 def test_two_formats_that_fit_are_named(names: str, record: Record) -> None:
     with pytest.raises(DataError, match=f"the columns fit {names}\nhint: say which one with `format: "):
-        detect(record, {})
+        detect_format(record, {})
 
 
 def test_columns_choose_between_formats() -> None:
     record = {"text": "a", "question": "b", "answer": "c"}
-    assert detect(record, {"prompt": "question", "completion": "answer"}).id == "prompt-completion"
+    assert detect_format(record, {"prompt": "question", "completion": "answer"}).id == "prompt-completion"
 
 
 @pytest.mark.parametrize("record", [{}, {"translated": {}}, {"tokens": ["a"]}, {"conversation": []}])
 def test_no_format(record: Record) -> None:
     with pytest.raises(DataError):
-        detect(record, {})
+        detect_format(record, {})
 
 
 def test_the_rows_in_the_documentation_are_of_the_formats_they_stand_beside(root: Path) -> None:
@@ -79,5 +79,5 @@ def test_the_rows_in_the_documentation_are_of_the_formats_they_stand_beside(root
     assert sorted(name for name, _ in rows) == list(FORMATS)
     for name, row in rows:
         record = json.loads(row)
-        assert detect(record, {}).id == name
-        assert detect(record, {}).read(record, {}).completion or name == "text"
+        assert detect_format(record, {}).id == name
+        assert detect_format(record, {}).read(record, {}).completion or name == "text"

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from tunesmith.context import Context
-from tunesmith.data.lineage.erase import Seal
+from tunesmith.lineage.erase import RecordSigner
 from tunesmith.store import Store, open_store
 from tunesmith.trust import make_key
 
-Made = tuple[Any, Context, Seal]
+Made = tuple[Any, Context, RecordSigner]
 
 
 @pytest.fixture(scope="session")
@@ -37,7 +37,7 @@ def fresh(tmp_path: Path, scripted: Any) -> Iterator[Callable[[], Made]]:
         folder = tmp_path / str(len(stores))
         stores.append(open_store(folder / ".tunesmith"))
         context = Context(store=stores[-1], data_root=folder, home=folder)
-        return scripted.make_history(stores[-1]), context, Seal(make_key(folder / "key.pem"), folder / "log")
+        return scripted.make_history(stores[-1]), context, RecordSigner(make_key(folder / "key.pem"), folder / "log")
 
     yield make
     for store in stores:

@@ -9,18 +9,18 @@ import pytest
 
 from tunesmith.artifacts import AuditReport, TrainReport
 from tunesmith.cli import erase as face
-from tunesmith.context import Silence
-from tunesmith.data.lineage import erase as module
-from tunesmith.data.lineage import plan, proof, tombstones
-from tunesmith.data.lineage.erase import erase, finish, preview
-from tunesmith.data.lineage.plan import Request
-from tunesmith.data.lineage.proof import record_folder, verify_record
-from tunesmith.data.lineage.subjects import SUBJECTS, subject_mark
-from tunesmith.data.lineage.text_index import build_missing
-from tunesmith.data.lineage.trace import trace_row, trace_subject
-from tunesmith.data.lineage.trace_text import trace_text
+from tunesmith.context import SilentProgress
 from tunesmith.data.rows import load_rows
+from tunesmith.data.subjects import SUBJECT_SALT, subject_pseudonym
 from tunesmith.errors import IntegrityBroken, Misuse
+from tunesmith.lineage import erase as module
+from tunesmith.lineage import erase_plan, proof, tombstones
+from tunesmith.lineage.erase import erase_rows, finish_erasure, preview_erasure
+from tunesmith.lineage.erase_plan import EraseRequest
+from tunesmith.lineage.proof import record_folder, verify_record
+from tunesmith.lineage.text_index import build_missing_indexes
+from tunesmith.lineage.trace import trace_row, trace_subject
+from tunesmith.lineage.trace_text import trace_text
 from tunesmith.store.lineage.erasures import Erasures
 from tunesmith.store.objects import FolderObjects
 from tunesmith.trust.log import Log
@@ -38,8 +38,8 @@ class Killed(BaseException):
     """What a process that is killed never catches."""
 
 
-def wish(scripted: Any, **others: Any) -> Request:
-    return Request(subject=scripted.ANN, threshold=0.5, **others)
+def wish(scripted: Any, **others: Any) -> EraseRequest:
+    return EraseRequest(subject=scripted.ANN, threshold=0.5, **others)
 
 
 def state(made: Any, scripted: Any) -> Any:
@@ -47,7 +47,7 @@ def state(made: Any, scripted: Any) -> Any:
     store = made[1].store
     lineage = store.lookups
     digests = {one.rows_digest for one in lineage.datasets()}
-    build_missing(store, Silence())
+    build_missing_indexes(store, SilentProgress())
     gone = trace_subject(scripted.ANN, store).found, trace_text(scripted.TEXTS[0], store).found
     [other] = trace_subject(scripted.BOB, store).rows
     sightings = [(one.model, one.certainty, one.rows) for one in trace_row(other.row_id, store).sightings]
@@ -62,13 +62,13 @@ def state(made: Any, scripted: Any) -> Any:
         kinds,
         objects,
         unfinished,
-        len(list((store.folder / proof.FOLDER).iterdir())),
+        len(list((store.folder / proof.ERASURES_FOLDER).iterdir())),
     )
 
 
 def test_the_rows_go_and_nothing_else_does(fresh: Any, scripted: Any) -> None:
     history, context, seal = fresh()
-    outcome = erase(wish(scripted), context, seal)
+    outcome = erase_rows(wish(scripted), context, seal)
     store, record = context.store, outcome.record
     assert (record.rows, record.near_duplicates, record.source_lines) == (2, 1, 3)
     assert [(row.file, row.line, row.similarity) for row in outcome.rows] == [
@@ -94,7 +94,7 @@ def test_the_rows_go_and_nothing_else_does(fresh: Any, scripted: Any) -> None:
 
 def test_ids_change_and_trace_goes_on(fresh: Any, scripted: Any) -> None:
     history, context, seal = fresh()
-    erase(wish(scripted), context, seal)
+    erase_rows(wish(scripted), context, seal)
     with pytest.raises(Misuse, match="no such row"):
         trace_row(history.ids[1], context.store)
     [bob] = trace_subject(scripted.BOB, context.store).rows
@@ -105,7 +105,7 @@ def test_ids_change_and_trace_goes_on(fresh: Any, scripted: Any) -> None:
 
 def test_releases_and_retraining_are_named(fresh: Any, scripted: Any) -> None:
     history, context, seal = fresh()
-    dry = preview(wish(scripted, with_near_duplicates=False), context)
+    dry = preview_erasure(wish(scripted, with_near_duplicates=False), context)
     assert [(one.name, one.version, one.certainty) for one in dry.record.releases] == [
         ("desk", 1, "certain"),
         ("desk-merged", 1, "possible"),
@@ -120,14 +120,15 @@ def test_releases_and_retraining_are_named(fresh: Any, scripted: Any) -> None:
     }
     assert [row.file for row in dry.near] == ["made.jsonl"]
     assert all(
-        row.file == "tickets.jsonl" for row in erase(wish(scripted, with_near_duplicates=False), context, seal).rows
+        row.file == "tickets.jsonl"
+        for row in erase_rows(wish(scripted, with_near_duplicates=False), context, seal).rows
     )
 
 
 def test_a_dry_run_writes_nothing(fresh: Any, scripted: Any) -> None:
     _, context, _ = fresh()
     before = sorted(context.store.objects.folder.glob("??/*"))
-    preview(wish(scripted), context)
+    preview_erasure(wish(scripted), context)
     assert sorted(context.store.objects.folder.glob("??/*")) == before
     assert context.store.ledger.erasures.unfinished() is None
     assert trace_subject(scripted.ANN, context.store).found == 2
@@ -137,7 +138,7 @@ def test_killed_at_any_write_it_is_finished_by_the_next_call(
     fresh: Callable[[], Any], scripted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = fresh()
-    erase(wish(scripted), whole[1], whole[2])
+    erase_rows(wish(scripted), whole[1], whole[2])
     expected = state(whole, scripted)
     calls = 0
     while True:
@@ -146,17 +147,17 @@ def test_killed_at_any_write_it_is_finished_by_the_next_call(
         with monkeypatch.context() as patch:
             _kill(patch, at=calls)
             try:
-                erase(wish(scripted), made[1], made[2])
+                erase_rows(wish(scripted), made[1], made[2])
             except Killed:
                 killed = True
             else:
                 killed = False
         if not killed:
             break
-        if finish(made[1], made[2]) is None and trace_subject(scripted.ANN, made[1].store).found:
-            erase(wish(scripted), made[1], made[2])
+        if finish_erasure(made[1], made[2]) is None and trace_subject(scripted.ANN, made[1].store).found:
+            erase_rows(wish(scripted), made[1], made[2])
         assert state(made, scripted) == expected, f"killed at write {calls}"
-        [folder] = (made[1].store.folder / proof.FOLDER).iterdir()
+        [folder] = (made[1].store.folder / proof.ERASURES_FOLDER).iterdir()
         assert verify_record(folder, made[2].signer.public_pem()).rows == 2
     assert calls > 40
 
@@ -184,14 +185,14 @@ def _kill(patch: pytest.MonkeyPatch, *, at: int) -> None:
 
 def test_the_record_holds_no_personal_data_and_verifies(fresh: Any, scripted: Any, tmp_path: Any) -> None:
     history, context, seal = fresh()
-    outcome = erase(wish(scripted, reason="case 17"), context, seal)
+    outcome = erase_rows(wish(scripted, reason="case 17"), context, seal)
     folder = record_folder(outcome.record.erasure, context.store)
     record = verify_record(folder, seal.signer.public_pem())
     assert record == outcome.record
-    envelope = json.loads((folder / proof.RECORD).read_text())
-    payload = proof.open_envelope((folder / proof.RECORD).read_bytes(), _public(seal), where="")
+    envelope = json.loads((folder / proof.RECORD_FILE).read_text())
+    payload = proof.open_envelope((folder / proof.RECORD_FILE).read_bytes(), _public(seal), where="")
     told = json.dumps([envelope, payload]).lower()
-    mark = subject_mark(context.store.ledger.salt(SUBJECTS), scripted.ANN)
+    mark = subject_pseudonym(context.store.ledger.salt(SUBJECT_SALT), scripted.ANN)
     for secret in (
         scripted.ANN.lower(),
         mark,
@@ -201,9 +202,9 @@ def test_the_record_holds_no_personal_data_and_verifies(fresh: Any, scripted: An
         *(row.row_id for row in outcome.rows),
     ):
         assert secret not in told
-    spoiled = bytearray((folder / proof.RECORD).read_bytes())
+    spoiled = bytearray((folder / proof.RECORD_FILE).read_bytes())
     spoiled[40] ^= 1
-    (folder / proof.RECORD).write_bytes(bytes(spoiled))
+    (folder / proof.RECORD_FILE).write_bytes(bytes(spoiled))
     with pytest.raises(IntegrityBroken):
         verify_record(folder, seal.signer.public_pem())
 
@@ -215,33 +216,36 @@ def _public(seal: Any) -> Any:
 def test_rows_that_come_back_are_known(fresh: Any, scripted: Any) -> None:
     history, context, seal = fresh()
     rows = load_rows(history.train, context.store)
-    erase(wish(scripted, with_near_duplicates=False, keep_out=True), context, seal)
-    found = tombstones.tombstones_of(context.store, lambda: {"train/tickets.jsonl": scripted.FILE})
-    mark = subject_mark(context.store.ledger.salt(SUBJECTS), scripted.ANN)
+    erase_rows(wish(scripted, with_near_duplicates=False, keep_out=True), context, seal)
+    found = tombstones.load_tombstones(context.store, lambda: {"train/tickets.jsonl": scripted.FILE})
+    mark = subject_pseudonym(context.store.ledger.salt(SUBJECT_SALT), scripted.ANN)
     digest, other = rows[0].example.digest(), rows[1].example.digest()
-    assert found.why(digest, "other.jsonl", line=9, subject=None) == tombstones.CONTENT
-    assert found.why(other, "tickets.jsonl", line=4, subject=None) == tombstones.PLACE
+    assert found.why(digest, "other.jsonl", line=9, subject=None) == tombstones.CONTENT_REASON
+    assert found.why(other, "tickets.jsonl", line=4, subject=None) == tombstones.PLACE_REASON
     assert found.why(other, "tickets.jsonl", line=5, subject=None) is None
     assert found.why(other, "other.jsonl", line=4, subject=None) is None
-    assert found.why(other, "other.jsonl", line=1, subject=mark) == tombstones.PERSON
+    assert found.why(other, "other.jsonl", line=1, subject=mark) == tombstones.PERSON_REASON
 
 
 def test_without_an_erasure_nothing_is_looked_at(fresh: Any) -> None:
     _, context, _ = fresh()
-    found = tombstones.tombstones_of(context.store, lambda: pytest.fail("the files were read"))
+    found = tombstones.load_tombstones(context.store, lambda: pytest.fail("the files were read"))
     assert not found.marks
 
 
 def test_nobody_there_is_no_erasure(fresh: Any) -> None:
     _, context, seal = fresh()
-    outcome = erase(Request(subject="nobody@example.org"), context, seal)
+    outcome = erase_rows(EraseRequest(subject="nobody@example.org"), context, seal)
     assert (outcome.record.rows, outcome.envelope, outcome.notes) == (0, None, ("no stored row was found",))
-    assert context.store.ledger.erasures.unfinished() is None and not (context.store.folder / proof.FOLDER).exists()
+    assert (
+        context.store.ledger.erasures.unfinished() is None
+        and not (context.store.folder / proof.ERASURES_FOLDER).exists()
+    )
 
 
 def test_rows_by_id(fresh: Any) -> None:
     history, context, seal = fresh()
-    outcome = erase(Request(rows=(history.ids[4], history.ids[5])), context, seal)
+    outcome = erase_rows(EraseRequest(rows=(history.ids[4], history.ids[5])), context, seal)
     assert [row.line for row in outcome.rows] == [5, 6]
     assert [(one.old_rows, one.new_rows) for one in outcome.record.datasets] == [(6, 4)]
 
@@ -249,7 +253,7 @@ def test_rows_by_id(fresh: Any) -> None:
 def test_caches_and_pages_go_with_the_rows(fresh: Any, scripted: Any) -> None:
     _, context, seal = fresh()
     store = context.store
-    build_missing(store, Silence())
+    build_missing_indexes(store, SilentProgress())
     leftovers = [
         store.folder / "signals" / "x" / "y",
         store.folder / "reports" / "desk.html",
@@ -259,7 +263,7 @@ def test_caches_and_pages_go_with_the_rows(fresh: Any, scripted: Any) -> None:
     for place in leftovers:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(b"x")
-    erase(wish(scripted), context, seal)
+    erase_rows(wish(scripted), context, seal)
     assert [place for place in leftovers if place.exists()] == []
     assert list((store.folder / "lineage" / "text").iterdir()) == []
 
@@ -267,23 +271,26 @@ def test_caches_and_pages_go_with_the_rows(fresh: Any, scripted: Any) -> None:
 @pytest.mark.parametrize(
     ("request_", "what"),
     [
-        (Request(), "nothing to erase"),
-        (Request(subject=" "), "the subject is empty"),
-        (Request(subject="Ann", reason="ann asked"), "the reason names a person"),
-        (Request(subject="Ann", reason="mail from bob@example.org"), "the reason names a person"),
-        (Request(subject="Ann", reason=" "), "the reason is empty"),
-        (Request(subject="Ann", threshold=0.0), "is no similarity"),
-        (Request(subject="Ann", threshold=float("nan")), "is no similarity"),
-        (Request(rows=("1" * 16,)), "no such row"),
+        (EraseRequest(), "nothing to erase"),
+        (EraseRequest(subject=" "), "the subject is empty"),
+        (EraseRequest(subject="Ann", reason="ann asked"), "the reason names a person"),
+        (EraseRequest(subject="Ann", reason="mail from bob@example.org"), "the reason names a person"),
+        (EraseRequest(subject="Ann", reason=" "), "the reason is empty"),
+        (EraseRequest(subject="Ann", threshold=0.0), "is no similarity"),
+        (EraseRequest(subject="Ann", threshold=float("nan")), "is no similarity"),
+        (EraseRequest(rows=("1" * 16,)), "no such row"),
     ],
 )
-def test_misuse(fresh: Any, request_: Request, what: str) -> None:
+def test_misuse(fresh: Any, request_: EraseRequest, what: str) -> None:
     _, context, seal = fresh()
     with pytest.raises(Misuse, match=what):
-        erase(request_, context, seal)
+        erase_rows(request_, context, seal)
 
 
 def test_the_faces_defaults_are_the_requests() -> None:
     parameters = face.command.__kwdefaults__
-    assert (parameters["threshold"], parameters["reason"]) == (plan.THRESHOLD, plan.REASON)
-    assert replace(Request(), threshold=plan.THRESHOLD, reason=plan.REASON) == Request()
+    assert (parameters["threshold"], parameters["reason"]) == (erase_plan.DEFAULT_THRESHOLD, erase_plan.DEFAULT_REASON)
+    assert (
+        replace(EraseRequest(), threshold=erase_plan.DEFAULT_THRESHOLD, reason=erase_plan.DEFAULT_REASON)
+        == EraseRequest()
+    )

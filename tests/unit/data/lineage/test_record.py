@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from tunesmith.artifacts import Dataset
-from tunesmith.data.chat import Encoded
-from tunesmith.data.lineage.record import consumed_by, record_dataset, weights_of
-from tunesmith.data.rows import keep_dataset
+from tunesmith.chat.encode import EncodedSequence
+from tunesmith.data.rows import store_dataset
 from tunesmith.errors import IntegrityBroken
-from tunesmith.train.consumption import keep_consumption
+from tunesmith.lineage.record import read_consumption, record_dataset, weight_digests
+from tunesmith.train.consumption import store_consumption
 
 STEPS = [[0, 2], [1, 0, 3], [2], [0, 1]]
 
@@ -19,11 +19,12 @@ def test_spans_are_gathered_over_steps(history: Any, scripted: Any) -> None:
     """Row 1 has two windows; what is recorded is what a loop over the steps counts."""
     names = [history.ids[0], history.ids[1], history.ids[1], history.ids[4]]
     encoded = [
-        Encoded(name, tuple(range(8 + at)), ((2, 8),), first_token=8 * (at == 2)) for at, name in enumerate(names)
+        EncodedSequence(name, tuple(range(8 + at)), ((2, 8),), first_token=8 * (at == 2))
+        for at, name in enumerate(names)
     ]
-    record = keep_consumption(STEPS, encoded, history.store)
+    record = store_consumption(STEPS, encoded, history.store)
     rows = history.store.ledger.lookups.rows_of(record_dataset(history.train, history.store))
-    consumed = consumed_by(record, rows, history.store)
+    consumed = read_consumption(record, rows, history.store)
     assert consumed is not None
     expected: dict[tuple[int, int], list[int]] = defaultdict(list)
     for step, taken in enumerate(STEPS, 1):
@@ -48,12 +49,12 @@ def test_spans_are_gathered_over_steps(history: Any, scripted: Any) -> None:
 
 def test_an_empty_record_is_a_record(history: Any) -> None:
     rows = history.store.ledger.lookups.rows_of(record_dataset(history.train, history.store))
-    consumed = consumed_by(keep_consumption([], [], history.store), rows, history.store)
+    consumed = read_consumption(store_consumption([], [], history.store), rows, history.store)
     assert consumed is not None and len(consumed.positions) == 0
 
 
 def test_a_data_set_that_lies_about_its_rows_is_refused(history: Any) -> None:
-    other = keep_dataset("train", [], history.store)
+    other = store_dataset("train", [], history.store)
     lying = Dataset(name="train", rows=5, rows_digest=other.rows_digest, container=other.container)
     with pytest.raises(IntegrityBroken, match="not as many as it says"):
         record_dataset(lying, history.store)
@@ -61,4 +62,4 @@ def test_a_data_set_that_lies_about_its_rows_is_refused(history: Any) -> None:
 
 def test_weights_are_known_with_and_without_the_name_of_the_digest() -> None:
     files = {"a.safetensors": "12", "b/c.safetensors": "sha256:34", "config.json": "56"}
-    assert weights_of(files) == ["sha256:12", "sha256:34"]
+    assert weight_digests(files) == ["sha256:12", "sha256:34"]

@@ -8,13 +8,13 @@ import pyarrow as pa
 import pytest
 
 from tunesmith.artifacts import Example, Row, message
-from tunesmith.data.lineage.text_index import build_index
-from tunesmith.data.lineage.text_runs import LEAST, index_folder, normal_words
-from tunesmith.data.lineage.text_search import longest_run, numbered, search
-from tunesmith.data.ngrams import words_in
-from tunesmith.data.rows import keep_dataset
+from tunesmith.data.rows import store_dataset
 from tunesmith.errors import Misuse
+from tunesmith.lineage.text_index import build_index
+from tunesmith.lineage.text_ngrams import MIN_SHARED_WORDS, index_folder, normal_words
+from tunesmith.lineage.text_search import longest_shared_run, number_words, search_text
 from tunesmith.store import Store, open_store
+from tunesmith.text.ngrams import hash_words
 
 WORDS = [f"w{number}" for number in range(40)]
 
@@ -43,7 +43,7 @@ def kept(store: Store, texts: list[tuple[str, ...]], system: str | None = None) 
         )
         for number, turns in enumerate(texts)
     ]
-    container = keep_dataset("train", rows, store).container
+    container = store_dataset("train", rows, store).container
     build_index(container, store)
     return container
 
@@ -78,13 +78,13 @@ def test_every_shared_run_is_met(store: Store) -> None:
         start = random.integers(len(row))
         taken = row[start : start + random.integers(1, 20)]
         words = [*random.choice(WORDS, random.integers(0, 4)), *taken, *random.choice(WORDS, random.integers(0, 4))]
-        least = min(LEAST, len(words))
+        least = min(MIN_SHARED_WORDS, len(words))
         runs = {
             number: max(longest_in_common(text.split(), words) for text in turns) for number, turns in enumerate(rows)
         }
-        if len(words) >= LEAST:
+        if len(words) >= MIN_SHARED_WORDS:
             expected = {number: run for number, run in runs.items() if run >= least}
-            assert {hit.position: hit.words for hit in search(container, " ".join(words), store)} == expected
+            assert {hit.position: hit.words for hit in search_text(container, " ".join(words), store)} == expected
             met += len(expected)
     assert met > 20
 
@@ -93,15 +93,15 @@ def test_a_short_question_meets_messages_that_are_just_it(store: Store) -> None:
     container = kept(
         store, [("Thank you!", "You are welcome."), ("Thank you so much for all", "ok"), ("ok", "thank you")]
     )
-    assert [hit.position for hit in search(container, "thank YOU", store)] == [0, 2]
+    assert [hit.position for hit in search_text(container, "thank YOU", store)] == [0, 2]
     with pytest.raises(Misuse, match="no words"):
-        search(container, " -- ", store)
+        search_text(container, " -- ", store)
 
 
 def test_spans_mark_the_characters(store: Store) -> None:
     text = "Well -- the   blue Kettle, that I bought,\nwhistles (very) loudly."
     container = kept(store, [(text, "ok")])
-    [hit] = search(container, "blue kettle that i bought whistles very", store)
+    [hit] = search_text(container, "blue kettle that i bought whistles very", store)
     [span] = hit.spans
     assert text[span.start : span.end] == "blue Kettle, that I bought,\nwhistles (very"
     assert (span.words, span.message) == (7, 0)
@@ -110,7 +110,7 @@ def test_spans_mark_the_characters(store: Store) -> None:
 def test_a_system_message_is_met_at_its_first_row(store: Store) -> None:
     system = "you are the friendly clerk of a small shop"
     container = kept(store, [("hello", "good day"), ("what now", "no idea")], system=system)
-    assert [hit.position for hit in search(container, system, store)] == [0]
+    assert [hit.position for hit in search_text(container, system, store)] == [0]
 
 
 def test_the_index_is_made_once_and_is_whole(store: Store) -> None:
@@ -126,12 +126,12 @@ def test_the_index_is_made_once_and_is_whole(store: Store) -> None:
 
 
 def test_the_longest_run_is_the_first_of_equal_ones() -> None:
-    span = longest_run("a b c x a b c", normal_words("a b c"))
+    span = longest_shared_run("a b c x a b c", normal_words("a b c"))
     assert span is not None and (span.start, span.end, span.words) == (0, 5, 3)
-    assert longest_run("nothing here", ["a"]) is None
+    assert longest_shared_run("nothing here", ["a"]) is None
 
 
 def test_words_of_a_question_have_the_numbers_of_a_column() -> None:
     text = "The naïve Größe of 3 km² -- “quoted”, 東京, don't"
-    asked, column = numbered(normal_words(text)), words_in(pa.array([text]))
+    asked, column = number_words(normal_words(text)), hash_words(pa.array([text]))
     assert asked.numbers.tolist() == column.numbers.tolist() and asked.starts.tolist() == column.starts.tolist()

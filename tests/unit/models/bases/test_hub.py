@@ -15,11 +15,11 @@ import pytest
 
 from tunesmith import process
 from tunesmith.errors import RecipeError
-from tunesmith.models.bases.catalogue import HubSource, find
-from tunesmith.models.bases.hub import snapshot
+from tunesmith.models.bases.catalogue import HubSource, find_entry
+from tunesmith.models.bases.hub import snapshot_files
 
 NAME = "smollm2-360m-instruct"
-(SOURCE,) = find(NAME).sources
+(SOURCE,) = find_entry(NAME).sources
 assert isinstance(SOURCE, HubSource)
 
 
@@ -175,4 +175,4 @@ def test_a_model_without_safetensors_is_refused(hub: PlayedHub, tmp_path: Path) 
 @pytest.mark.parametrize("repo", ["a--b/c", "../c", "owner/.."])
 def test_what_is_no_id_of_the_hub_is_refused(repo: str) -> None:
     with pytest.raises(RecipeError, match="is no id of the Hub"):
-        snapshot(repo, "0" * 40, network=False)
+        snapshot_files(repo, "0" * 40, network=False)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from tunesmith.artifacts import ModelRef
-from tunesmith.context import Context, Silence
+from tunesmith.context import Context, SilentProgress
 from tunesmith.errors import IntegrityBroken, RecipeError
 from tunesmith.models.bases import catalogue
-from tunesmith.models.bases.catalogue import Entry
-from tunesmith.models.bases.fetch import fetch
+from tunesmith.models.bases.catalogue import BaseEntry
+from tunesmith.models.bases.fetch import fetch_base
 from tunesmith.models.bases.resolve import resolve_base
 from tunesmith.recipe import CatalogueBase, HubBase, parse_recipe
 from tunesmith.store import open_store
@@ -23,7 +23,7 @@ SHA = "1" * 40
 def context(tmp_path: Path) -> Context:
     (tmp_path / "home").mkdir(exist_ok=True)
     store = open_store(tmp_path / "store")
-    return Context(store=store, data_root=tmp_path / "home", home=tmp_path / "home", progress=Silence())
+    return Context(store=store, data_root=tmp_path / "home", home=tmp_path / "home", progress=SilentProgress())
 
 
 @pytest.fixture
@@ -33,18 +33,18 @@ def gguf(tiny_gguf: Any, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def listed(monkeypatch: pytest.MonkeyPatch) -> Entry:
+def listed(monkeypatch: pytest.MonkeyPatch) -> BaseEntry:
     """A catalogue of the embedded base and one on the Hub."""
     hub = {"kind": "hub", "repo": "them/tiny-base", "revision": SHA}
     value = {"name": "tiny-base", "family": "llama", "parameters": 1, "license": "MIT", "license_source": "its card"}
-    made = Entry.model_validate({**value, "sources": [hub], "template": "own", "fits": ["chat"]})
-    both = (catalogue.find("tunesmith/pebble"), made)
+    made = BaseEntry.model_validate({**value, "sources": [hub], "template": "own", "fits": ["chat"]})
+    both = (catalogue.find_entry("tunesmith/pebble"), made)
     monkeypatch.setattr(catalogue, "entries", lambda: both)
     return made
 
 
 @pytest.fixture
-def snapshot(listed: Entry, tiny_gguf: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def snapshot(listed: BaseEntry, tiny_gguf: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The base in the Hub library's own cache, which is asked without the network."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hf"))
     monkeypatch.setattr("huggingface_hub._snapshot_download.constants.HF_HUB_CACHE", str(tmp_path / "hf"))
@@ -60,7 +60,7 @@ def snapshot(listed: Entry, tiny_gguf: Any, tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_name_that_is_not_in_the_cache_is_refused_with_the_command(
-    listed: Entry, context: Context, cache: Path
+    listed: BaseEntry, context: Context, cache: Path
 ) -> None:
     for base in ("tiny-base", CatalogueBase(name="tiny-base")):
         with pytest.raises(RecipeError, match="the base tiny-base is not in the local cache") as refused:
@@ -80,7 +80,7 @@ def test_a_near_name_is_suggested(context: Context) -> None:
 def test_a_name_in_the_cache_is_the_base_with_its_licence_and_source(
     snapshot: Path, context: Context, tiny_gguf: Any
 ) -> None:
-    found = fetch("tiny-base", Silence())
+    found = fetch_base("tiny-base", SilentProgress())
     model = resolve_base("tiny-base", context)
     assert (model.name, model.tree, model.kind) == ("tiny-base", found.record.tree, "base")
     assert model.parameters == sum(value.numel() for value in tiny_gguf.model().parameters())
@@ -100,14 +100,14 @@ def test_a_name_in_the_cache_is_the_base_with_its_licence_and_source(
 
 
 def test_a_base_altered_in_the_cache_never_reaches_the_store(snapshot: Path, context: Context) -> None:
-    found = fetch("tiny-base", Silence())
+    found = fetch_base("tiny-base", SilentProgress())
     (found.folder / "config.json").write_text("{}")
     with pytest.raises(IntegrityBroken, match=r"config\.json is not what was put into the cache"):
         resolve_base("tiny-base", context)
 
 
 def test_the_catalogue_and_the_hub_itself_give_the_same_files(snapshot: Path, context: Context) -> None:
-    fetch("tiny-base", Silence())
+    fetch_base("tiny-base", SilentProgress())
     named = resolve_base("tiny-base", context)
     itself = resolve_base(HubBase(hub="them/tiny-base", revision=SHA), context)
     assert itself.tree == named.tree and itself.name == "them/tiny-base"
@@ -121,7 +121,7 @@ def test_half_a_snapshot_is_no_base(snapshot: Path, context: Context, cache: Pat
         resolve_base(HubBase(hub="them/tiny-base", revision=SHA), context)
     assert refused.value.where == f"them/tiny-base at {SHA[:12]}"
     with pytest.raises(RecipeError, match="the network was not allowed"):
-        fetch("tiny-base", Silence())
+        fetch_base("tiny-base", SilentProgress())
     assert not (cache / "records").exists()
 
 
@@ -133,7 +133,7 @@ def test_weights_in_parts_must_all_be_there(snapshot: Path, context: Context) ->
         resolve_base(HubBase(hub="them/tiny-base", revision=SHA), context)
 
 
-def test_a_snapshot_that_is_nowhere_is_refused(listed: Entry, context: Context) -> None:
+def test_a_snapshot_that_is_nowhere_is_refused(listed: BaseEntry, context: Context) -> None:
     with pytest.raises(RecipeError, match="it is not in the local cache of the Hub"):
         resolve_base(HubBase(hub="them/tiny-base", revision="2" * 40), context)
 

@@ -1,5 +1,5 @@
 """GGUF files as bases: read as data, dequantised once, written as safetensors."""
 
-from tunesmith.models.bases.gguf.convert import CONVERTER, check, convert
+from tunesmith.models.bases.gguf.convert import CONVERTER_VERSION, check_gguf, convert
 
-__all__ = ["CONVERTER", "check", "convert"]
+__all__ = ["CONVERTER_VERSION", "check_gguf", "convert"]

@@ -9,8 +9,8 @@ import numpy
 from tunesmith.errors import DataError
 from tunesmith.models.bases.gguf.header import Header
 
-CLASSES: Final = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
-INSTEAD: Final = (
+MODEL_CLASSES: Final = {"llama": "LlamaForCausalLM", "qwen2": "Qwen2ForCausalLM", "qwen3": "Qwen3ForCausalLM"}
+OTHER_FORMAT_HINT: Final = (
     "take the base as safetensors: a folder, a name of `tunesmith base list`, or a Hub id with its revision"
 )
 
@@ -19,24 +19,28 @@ LLAMA3_FACTORS: Final = (8.0, 16.0, 32.0)
 """Factors of the published Llama 3.1 to 3.3 models, all with low 1, high 4 and 8,192 original positions."""
 
 
-def config_of(header: Header, where: str) -> dict[str, Any]:
+def transformers_config(header: Header, where: str) -> dict[str, Any]:
     """config.json as transformers has it, without token ids. Raises DataError for what is not supported or not there."""
     family = header.keys.get("general.architecture")
-    if family not in CLASSES:
-        known = ", ".join(CLASSES)
-        raise DataError(f"GGUF of architecture {family!r} is not supported ({known} are)", where=where, hint=INSTEAD)
-    ask = _Keys(header, str(family), where)
+    if family not in MODEL_CLASSES:
+        known = ", ".join(MODEL_CLASSES)
+        raise DataError(
+            f"GGUF of architecture {family!r} is not supported ({known} are)", where=where, hint=OTHER_FORMAT_HINT
+        )
+    ask = _FamilyKeys(header, str(family), where)
     ask.refuse_unsupported()
     heads = ask.count("attention.head_count")
     hidden = ask.count("embedding_length")
     wide = ask.count("attention.key_length", hidden // heads)
     if wide % 2 or (family == "qwen2" and heads * wide != hidden):
-        raise DataError(f"{heads} heads of width {wide} do not make a {family} model", where=where, hint=INSTEAD)
+        raise DataError(
+            f"{heads} heads of width {wide} do not make a {family} model", where=where, hint=OTHER_FORMAT_HINT
+        )
     if ask.count("rope.dimension_count", wide) != wide:
         what = f"a GGUF that turns only a part of its heads' width ({wide}) is not supported"
-        raise DataError(what, where=where, hint=INSTEAD)
+        raise DataError(what, where=where, hint=OTHER_FORMAT_HINT)
     config: dict[str, Any] = {
-        "architectures": [CLASSES[family]],
+        "architectures": [MODEL_CLASSES[family]],
         "model_type": family,
         "vocab_size": header.tensors["token_embd.weight"].shape[0],
         "hidden_size": hidden,
@@ -62,11 +66,11 @@ def config_of(header: Header, where: str) -> dict[str, Any]:
         del config["attention_bias"]
     if heads % config["num_key_value_heads"]:
         what = f"{heads} heads cannot share {config['num_key_value_heads']} key heads"
-        raise DataError(what, where=where, hint=INSTEAD)
+        raise DataError(what, where=where, hint=OTHER_FORMAT_HINT)
     return config
 
 
-class _Keys:
+class _FamilyKeys:
     """The keys of one family, each of the type it must have."""
 
     def __init__(self, header: Header, family: str, where: str) -> None:
@@ -74,19 +78,19 @@ class _Keys:
 
     def refuse_unsupported(self) -> None:
         if "token_embd.weight" not in self.header.tensors or len(self.header.tensors["token_embd.weight"].shape) != 2:
-            raise DataError("the file has no embeddings (token_embd.weight)", where=self.where, hint=INSTEAD)
+            raise DataError("the file has no embeddings (token_embd.weight)", where=self.where, hint=OTHER_FORMAT_HINT)
         if self.header.keys.get(f"{self.family}.expert_count", 0):
-            raise DataError("a GGUF of a mixture of experts is not supported", where=self.where, hint=INSTEAD)
+            raise DataError("a GGUF of a mixture of experts is not supported", where=self.where, hint=OTHER_FORMAT_HINT)
         scaling = self.header.keys.get(f"{self.family}.rope.scaling.type", "none")
         if scaling != "none":
             raise DataError(
-                f"a GGUF with scaled positions ({scaling}) is not supported", where=self.where, hint=INSTEAD
+                f"a GGUF with scaled positions ({scaling}) is not supported", where=self.where, hint=OTHER_FORMAT_HINT
             )
 
     def count(self, name: str, default: int | None = None) -> int:
         value = self.header.keys.get(f"{self.family}.{name}", default)
         if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 2**31:
-            raise DataError(f"{self.family}.{name} is {value!r}, not a count", where=self.where, hint=INSTEAD)
+            raise DataError(f"{self.family}.{name} is {value!r}, not a count", where=self.where, hint=OTHER_FORMAT_HINT)
         return value
 
     def layers(self) -> int:
@@ -94,18 +98,20 @@ class _Keys:
         found = self.count("block_count")
         if found > len(self.header.tensors):
             what = f"{found:,} layers are declared, and the file has {len(self.header.tensors)} tensors"
-            raise DataError(what, where=self.where, hint=INSTEAD)
+            raise DataError(what, where=self.where, hint=OTHER_FORMAT_HINT)
         return found
 
     def number(self, name: str, default: float | None = None) -> float:
         """A float in the fewest digits that give the same 32 bits: 1e-05, where the file has 9.999999747378752e-06."""
         value = self.header.keys.get(f"{self.family}.{name}", default)
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-            raise DataError(f"{self.family}.{name} is {value!r}, not a number", where=self.where, hint=INSTEAD)
+            raise DataError(
+                f"{self.family}.{name} is {value!r}, not a number", where=self.where, hint=OTHER_FORMAT_HINT
+            )
         return float(str(numpy.float32(value)))
 
 
-def llama3_positions(factors: Sequence[float], config: dict[str, Any], where: str) -> dict[str, Any]:
+def llama3_rope_parameters(factors: Sequence[float], config: dict[str, Any], where: str) -> dict[str, Any]:
     """`rope_parameters` that give these divisors of the rotary frequencies, as Llama 3.1 and later have them.
 
     The file holds the divisors and not the numbers they come from, so the published ones are tried (transformers,
@@ -124,7 +130,7 @@ def llama3_positions(factors: Sequence[float], config: dict[str, Any], where: st
                 "high_freq_factor": 4.0,
                 "original_max_position_embeddings": 8192,
             }
-    raise DataError(f"{ROPE_FACTORS} fits no published scaling of positions", where=where, hint=INSTEAD)
+    raise DataError(f"{ROPE_FACTORS} fits no published scaling of positions", where=where, hint=OTHER_FORMAT_HINT)
 
 
 def _llama3_divisors(theta: float, width: int, factor: float) -> Any:

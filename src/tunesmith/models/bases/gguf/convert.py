@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from tunesmith.errors import DataError
-from tunesmith.models.bases.gguf.config import ROPE_FACTORS, config_of, llama3_positions
+from tunesmith.models.bases.gguf.config import ROPE_FACTORS, llama3_rope_parameters, transformers_config
 from tunesmith.models.bases.gguf.header import Header, read_header
-from tunesmith.models.bases.gguf.tokenizer import Special, special_of, tokenizer_config, tokenizer_of
-from tunesmith.models.bases.gguf.weights import SUPPORTED, place_tensors, values_of, write_bf16
+from tunesmith.models.bases.gguf.tokenizer import SpecialIds, build_tokenizer, read_special_ids, tokenizer_config
+from tunesmith.models.bases.gguf.weights import SUPPORTED_TYPES, map_tensors, read_tensor, write_bf16
 
-CONVERTER: Final = "gguf-1"
+CONVERTER_VERSION: Final = "gguf-1"
 """Part of what a converted base is known by: another way of converting gives it another name."""
 
-EXACT: Final = ("F32", "F16", "BF16")
+UNQUANTISED_TYPES: Final = ("F32", "F16", "BF16")
 
 
 def convert(path: Path, folder: Path) -> str:
@@ -28,45 +28,45 @@ def convert(path: Path, folder: Path) -> str:
         raise DataError("no such GGUF file", where=str(path))
     where = path.name
     header = read_header(path)
-    config = config_of(header, where)
-    tensors = place_tensors(header, config, where)
-    tokenizer, special = tokenizer_of(header, where), special_of(header, where)
+    config = transformers_config(header, where)
+    tensors = map_tensors(header, config, where)
+    tokenizer, special = build_tokenizer(header, where), read_special_ids(header, where)
     if ROPE_FACTORS in header.tensors:
-        config["rope_parameters"] = llama3_positions(_factors(path, header, where), config, where)
-    config |= _ids(special)
+        config["rope_parameters"] = llama3_rope_parameters(_rope_factors(path, header, where), config, where)
+    config |= _special_token_ids(special)
     write_bf16(folder / "model.safetensors", path, tensors)
-    _write(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
+    _write_text(folder / "tokenizer.json", tokenizer.to_str(pretty=True))
     _write_json(folder / "config.json", config)
-    _write_json(folder / "generation_config.json", _ids(special))
+    _write_json(folder / "generation_config.json", _special_token_ids(special))
     _write_json(
         folder / "tokenizer_config.json", tokenizer_config(special, header, int(config["max_position_embeddings"]))
     )
     template = header.keys.get("tokenizer.chat_template")
     if isinstance(template, str) and template:
-        _write(folder / "chat_template.jinja", template)
-    return _in_words([one.info.kind.name for one in tensors])
+        _write_text(folder / "chat_template.jinja", template)
+    return _describe_conversion([one.info.kind.name for one in tensors])
 
 
-def check(path: Path) -> dict[str, Any]:
+def check_gguf(path: Path) -> dict[str, Any]:
     """The config that a GGUF file would give, from its header alone. Raises DataError as `convert` does before it writes."""
     where = path.name
     header = read_header(path)
-    config = config_of(header, where)
-    place_tensors(header, config, where)
-    tokenizer_of(header, where)
-    special_of(header, where)
+    config = transformers_config(header, where)
+    map_tensors(header, config, where)
+    build_tokenizer(header, where)
+    read_special_ids(header, where)
     template = header.keys.get("tokenizer.chat_template")
     return {**config, "chat_template": template if isinstance(template, str) else ""}
 
 
-def _factors(path: Path, header: Header, where: str) -> list[float]:
+def _rope_factors(path: Path, header: Header, where: str) -> list[float]:
     info = header.tensors[ROPE_FACTORS]
-    if info.kind not in SUPPORTED:
+    if info.kind not in SUPPORTED_TYPES:
         raise DataError(f"{ROPE_FACTORS} is quantised as {info.kind.name}", where=where)
-    return [float(value) for value in values_of(path, info).ravel()]
+    return [float(value) for value in read_tensor(path, info).ravel()]
 
 
-def _ids(special: Special) -> dict[str, int]:
+def _special_token_ids(special: SpecialIds) -> dict[str, int]:
     named = {
         "bos_token_id": special.bos,
         "eos_token_id": special.eos,
@@ -75,10 +75,10 @@ def _ids(special: Special) -> dict[str, int]:
     return {name: number for name, number in named.items() if number is not None}
 
 
-def _in_words(kinds: list[str]) -> str:
+def _describe_conversion(kinds: list[str]) -> str:
     """`dequantised from Q4_1 (210 tensors) and Q8_0 (1) to bf16`, the most common type first."""
     counted = sorted(Counter(kinds).items(), key=lambda item: (-item[1], item[0]))
-    packed = [(kind, count) for kind, count in counted if kind not in EXACT]
+    packed = [(kind, count) for kind, count in counted if kind not in UNQUANTISED_TYPES]
     if not packed:
         return f"converted from GGUF {', '.join(kind for kind, _ in counted)} to bf16"
     parts = [
@@ -88,10 +88,10 @@ def _in_words(kinds: list[str]) -> str:
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    _write(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+    _write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def _write(path: Path, text: str) -> None:
+def _write_text(path: Path, text: str) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write(text)
         file.flush()

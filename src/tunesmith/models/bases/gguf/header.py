@@ -14,17 +14,29 @@ from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
 from tunesmith.errors import DataError
 
 MAGIC: Final = b"GGUF"
-VERSIONS: Final = (2, 3)
-ALIGNMENT: Final = 32
-DIMENSIONS: Final = 4
-LARGEST_KEY: Final = 1 << 16
+SUPPORTED_VERSIONS: Final = (2, 3)
+DEFAULT_ALIGNMENT_BYTES: Final = 32
+MAX_DIMENSIONS: Final = 4
+MAX_NAME_BYTES: Final = 1 << 16
 """Bytes of a name; the format allows 65,535."""
 
-FORMATS: Final = {0: "<B", 1: "<b", 2: "<H", 3: "<h", 4: "<I", 5: "<i", 6: "<f", 7: "<?", 10: "<Q", 11: "<q", 12: "<d"}
-STRING: Final = 8
-ARRAY: Final = 9
+STRUCT_FORMATS: Final = {
+    0: "<B",
+    1: "<b",
+    2: "<H",
+    3: "<h",
+    4: "<I",
+    5: "<i",
+    6: "<f",
+    7: "<?",
+    10: "<Q",
+    11: "<q",
+    12: "<d",
+}
+STRING_TYPE: Final = 8
+ARRAY_TYPE: Final = 9
 
-BROKEN: Final = "download it again and compare its SHA-256 with the publisher's"
+DAMAGED_FILE_HINT: Final = "download it again and compare its SHA-256 with the publisher's"
 
 
 @dataclass(frozen=True)
@@ -50,25 +62,25 @@ def read_header(path: Path) -> Header:
     """Raises DataError when the file is no GGUF, is cut off, or declares more than it holds."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        walk = _Walk(file, size, str(path))
+        walk = _HeaderReader(file, size, str(path))
         if walk.take(4) != MAGIC:
             raise DataError("not a GGUF file", where=str(path), hint="its first four bytes should be GGUF")
         version = walk.number("<I")
-        if version not in VERSIONS:
+        if version not in SUPPORTED_VERSIONS:
             raise DataError(f"GGUF version {version} is not supported", where=str(path), hint="convert it to version 3")
         tensors, keys = walk.number("<Q"), walk.number("<Q")
         # A key takes 13 bytes at least, a tensor 24: counts beyond that are not believed.
         walk.check_room(13 * keys + 24 * tensors)
         metadata = dict(walk.key() for _ in range(keys))
         if len(metadata) != keys:
-            raise DataError("the header has a key twice", where=str(path), hint=BROKEN)
+            raise DataError("the header has a key twice", where=str(path), hint=DAMAGED_FILE_HINT)
         infos = [walk.tensor() for _ in range(tensors)]
-        start = _aligned(file.tell(), metadata, str(path))
-    return Header(metadata, _placed(infos, start, size, str(path)))
+        start = _align_offset(file.tell(), metadata, str(path))
+    return Header(metadata, _with_file_offsets(infos, start, size, str(path)))
 
 
 @dataclass(frozen=True)
-class _Walk:
+class _HeaderReader:
     """Reads one value after the other; nothing is read or allocated that the file does not have."""
 
     file: BinaryIO
@@ -81,7 +93,7 @@ class _Walk:
                 f"the GGUF header asks for {wanted:,} bytes beyond byte {self.file.tell():,} of {self.size:,}: "
                 "the file is cut off or broken",
                 where=self.where,
-                hint=BROKEN,
+                hint=DAMAGED_FILE_HINT,
             )
 
     def take(self, count: int) -> bytes:
@@ -94,38 +106,44 @@ class _Walk:
     def text(self, most: int | None = None) -> str:
         count = self.number("<Q")
         if most is not None and count > most:
-            raise DataError(f"a name of {count:,} bytes in the GGUF header", where=self.where, hint=BROKEN)
+            raise DataError(f"a name of {count:,} bytes in the GGUF header", where=self.where, hint=DAMAGED_FILE_HINT)
         try:
             return self.take(count).decode("utf-8")
         except UnicodeDecodeError as error:
-            raise DataError("a text in the GGUF header is not UTF-8", where=self.where, hint=BROKEN) from error
+            raise DataError(
+                "a text in the GGUF header is not UTF-8", where=self.where, hint=DAMAGED_FILE_HINT
+            ) from error
 
     def key(self) -> tuple[str, Any]:
-        return self.text(LARGEST_KEY), self.value(self.number("<I"))
+        return self.text(MAX_NAME_BYTES), self.value(self.number("<I"))
 
     def value(self, kind: int) -> Any:
-        if kind == STRING:
+        if kind == STRING_TYPE:
             return self.text()
-        if kind == ARRAY:
+        if kind == ARRAY_TYPE:
             return self.array(self.number("<I"), self.number("<Q"))
-        if kind not in FORMATS:
-            raise DataError(f"a value of unknown type {kind} in the GGUF header", where=self.where, hint=BROKEN)
-        return self.number(FORMATS[kind])
+        if kind not in STRUCT_FORMATS:
+            raise DataError(
+                f"a value of unknown type {kind} in the GGUF header", where=self.where, hint=DAMAGED_FILE_HINT
+            )
+        return self.number(STRUCT_FORMATS[kind])
 
     def array(self, kind: int, count: int) -> list[Any]:
-        if kind == STRING:
+        if kind == STRING_TYPE:
             self.check_room(8 * count)
             return [self.text() for _ in range(count)]
-        if kind not in FORMATS:
-            raise DataError(f"an array of unsupported type {kind} in the GGUF header", where=self.where, hint=BROKEN)
-        form = FORMATS[kind]
+        if kind not in STRUCT_FORMATS:
+            raise DataError(
+                f"an array of unsupported type {kind} in the GGUF header", where=self.where, hint=DAMAGED_FILE_HINT
+            )
+        form = STRUCT_FORMATS[kind]
         self.check_room(struct.calcsize(form) * count)
         return list(struct.unpack(f"<{count}{form[1:]}", self.take(struct.calcsize(form) * count)))
 
     def tensor(self) -> TensorInfo:
-        name, dimensions = self.text(LARGEST_KEY), self.number("<I")
-        if not 1 <= dimensions <= DIMENSIONS:
-            raise DataError(f"{name} has {dimensions} dimensions", where=self.where, hint=BROKEN)
+        name, dimensions = self.text(MAX_NAME_BYTES), self.number("<I")
+        if not 1 <= dimensions <= MAX_DIMENSIONS:
+            raise DataError(f"{name} has {dimensions} dimensions", where=self.where, hint=DAMAGED_FILE_HINT)
         shape = tuple(reversed([self.number("<Q") for _ in range(dimensions)]))
         code, offset = self.number("<I"), self.number("<Q")
         try:
@@ -133,36 +151,36 @@ class _Walk:
         except ValueError as error:
             hint = "take the file in another quantisation, e.g. Q8_0 or BF16"
             raise DataError(f"{name} is in the unknown number type {code}", where=self.where, hint=hint) from error
-        return TensorInfo(name, shape, kind, offset, _bytes(name, shape, kind, self.where))
+        return TensorInfo(name, shape, kind, offset, _tensor_bytes(name, shape, kind, self.where))
 
 
-def _bytes(name: str, shape: tuple[int, ...], kind: GGMLQuantizationType, where: str) -> int:
+def _tensor_bytes(name: str, shape: tuple[int, ...], kind: GGMLQuantizationType, where: str) -> int:
     block, size = GGML_QUANT_SIZES[kind]
     total = 1
     for length in shape:
         total *= length
     if total == 0 or shape[-1] % block:
         what = f"{name} of shape {list(shape)} does not fill whole blocks of {block} numbers"
-        raise DataError(what, where=where, hint=BROKEN)
+        raise DataError(what, where=where, hint=DAMAGED_FILE_HINT)
     return total // block * size
 
 
-def _aligned(position: int, keys: dict[str, Any], where: str) -> int:
-    alignment = keys.get("general.alignment", ALIGNMENT)
+def _align_offset(position: int, keys: dict[str, Any], where: str) -> int:
+    alignment = keys.get("general.alignment", DEFAULT_ALIGNMENT_BYTES)
     if not isinstance(alignment, int) or alignment < 8 or alignment > 1 << 20 or alignment & (alignment - 1):
-        raise DataError(f"general.alignment is {alignment!r}", where=where, hint=BROKEN)
+        raise DataError(f"general.alignment is {alignment!r}", where=where, hint=DAMAGED_FILE_HINT)
     return -(-position // alignment) * alignment
 
 
-def _placed(infos: list[TensorInfo], start: int, size: int, where: str) -> dict[str, TensorInfo]:
+def _with_file_offsets(infos: list[TensorInfo], start: int, size: int, where: str) -> dict[str, TensorInfo]:
     """The tensors by name with offsets from the start of the file, each wholly inside it."""
     placed: dict[str, TensorInfo] = {}
     for info in infos:
         offset = start + info.offset
         if info.name in placed:
-            raise DataError(f"the tensor {info.name} is there twice", where=where, hint=BROKEN)
+            raise DataError(f"the tensor {info.name} is there twice", where=where, hint=DAMAGED_FILE_HINT)
         if offset + info.bytes > size:
             what = f"{info.name} ends at byte {offset + info.bytes:,} and the file at {size:,}: it is cut off or broken"
-            raise DataError(what, where=where, hint=BROKEN)
+            raise DataError(what, where=where, hint=DAMAGED_FILE_HINT)
         placed[info.name] = TensorInfo(info.name, info.shape, info.kind, offset, info.bytes)
     return placed

@@ -6,19 +6,19 @@ from typing import Any, Final
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from tunesmith.errors import DataError
-from tunesmith.models.bases.gguf.config import INSTEAD
+from tunesmith.models.bases.gguf.config import OTHER_FORMAT_HINT
 from tunesmith.models.bases.gguf.header import Header
 
-UNKNOWN, CONTROL, OWN, UNUSED = 2, 3, 4, 5
+UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 2, 3, 4, 5
 """Kinds of tokens (`tokenizer.ggml.token_type`): unknown, control, user-defined, and rows that no token has."""
 
 CONTRACTIONS: Final = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 WORDS: Final = r"[^\r\n\p{L}\p{N}]?\p{L}+"
-REST: Final = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+OTHER_TEXT: Final = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
 @dataclass(frozen=True)
-class Splitting:
+class PreTokenizerSpec:
     """How a family splits a text before its merges. `pattern` None is GPT-2's own; `begins` is the default of add_bos_token."""
 
     pattern: str | None = None
@@ -28,17 +28,19 @@ class Splitting:
     begins: bool = False
 
 
-SPLITTINGS: Final = {
-    "gpt-2": Splitting(),
-    "smollm": Splitting(digits=True),
-    "llama-bpe": Splitting(rf"{CONTRACTIONS}|{WORDS}|\p{{N}}{{1,3}}|{REST}", whole_words=True, begins=True),
-    "qwen2": Splitting(rf"{CONTRACTIONS}|{WORDS}|\p{{N}}|{REST}", composed=True),
+PRE_TOKENIZERS: Final = {
+    "gpt-2": PreTokenizerSpec(),
+    "smollm": PreTokenizerSpec(digits=True),
+    "llama-bpe": PreTokenizerSpec(
+        rf"{CONTRACTIONS}|{WORDS}|\p{{N}}{{1,3}}|{OTHER_TEXT}", whole_words=True, begins=True
+    ),
+    "qwen2": PreTokenizerSpec(rf"{CONTRACTIONS}|{WORDS}|\p{{N}}|{OTHER_TEXT}", composed=True),
 }
 """By `tokenizer.ggml.pre`; each is what the tokenizer.json of its publisher says."""
 
 
 @dataclass(frozen=True)
-class Special:
+class SpecialIds:
     """Ids that the file names, None where it names none."""
 
     bos: int | None
@@ -47,36 +49,40 @@ class Special:
     unknown: int | None
 
 
-def special_of(header: Header, where: str) -> Special:
+def read_special_ids(header: Header, where: str) -> SpecialIds:
     """Raises DataError when an id is no token of the file, or when there is no end token."""
-    count = len(_tokens(header, where))
+    count = len(_read_tokens(header, where))
 
     def ask(name: str) -> int | None:
         value = header.keys.get(f"tokenizer.ggml.{name}_token_id")
         if value is not None and (not isinstance(value, int) or not 0 <= value < count):
-            raise DataError(f"tokenizer.ggml.{name}_token_id is {value!r} of {count} tokens", where=where, hint=INSTEAD)
+            raise DataError(
+                f"tokenizer.ggml.{name}_token_id is {value!r} of {count} tokens", where=where, hint=OTHER_FORMAT_HINT
+            )
         return value
 
-    found = Special(ask("bos"), ask("eos"), ask("padding"), ask("unknown"))
+    found = SpecialIds(ask("bos"), ask("eos"), ask("padding"), ask("unknown"))
     if found.eos is None:
-        raise DataError("the tokenizer has no end token (tokenizer.ggml.eos_token_id)", where=where, hint=INSTEAD)
+        raise DataError(
+            "the tokenizer has no end token (tokenizer.ggml.eos_token_id)", where=where, hint=OTHER_FORMAT_HINT
+        )
     return found
 
 
-def tokenizer_of(header: Header, where: str) -> Tokenizer:
+def build_tokenizer(header: Header, where: str) -> Tokenizer:
     """Raises DataError when the file has no tokenizer, or one that is not supported."""
-    tokens, kinds = _tokens(header, where), header.keys.get("tokenizer.ggml.token_type")
-    splitting = _splitting(header, where)
+    tokens, kinds = _read_tokens(header, where), header.keys.get("tokenizer.ggml.token_type")
+    splitting = _pre_tokenizer_spec(header, where)
     merges = header.keys.get("tokenizer.ggml.merges")
     if not isinstance(kinds, list) or len(kinds) != len(tokens) or not isinstance(merges, list):
-        raise DataError("the tokenizer lacks its token types or its merges", where=where, hint=INSTEAD)
+        raise DataError("the tokenizer lacks its token types or its merges", where=where, hint=OTHER_FORMAT_HINT)
     rows = header.tensors["token_embd.weight"].shape[0]
     if len(tokens) > rows:
-        raise DataError(f"{len(tokens)} tokens for {rows} rows of embeddings", where=where, hint=INSTEAD)
+        raise DataError(f"{len(tokens)} tokens for {rows} rows of embeddings", where=where, hint=OTHER_FORMAT_HINT)
     vocabulary = {token: number for number, token in enumerate(tokens) if kinds[number] != UNUSED}
     if len(vocabulary) != sum(kind != UNUSED for kind in kinds):
-        raise DataError("the tokenizer has a token twice", where=where, hint=INSTEAD)
-    pairs = [_pair(merge, vocabulary, where) for merge in merges]
+        raise DataError("the tokenizer has a token twice", where=where, hint=OTHER_FORMAT_HINT)
+    pairs = [_merge_pair(merge, vocabulary, where) for merge in merges]
     model = models.BPE(vocab=vocabulary, merges=pairs, ignore_merges=splitting.whole_words)
     made = Tokenizer(model)
     if splitting.composed:
@@ -84,12 +90,12 @@ def tokenizer_of(header: Header, where: str) -> Tokenizer:
     made.pre_tokenizer = _pre_tokenizer(splitting)
     made.decoder = decoders.ByteLevel()
     made.post_processor = _post_processor(header, splitting, tokens, where)
-    made.add_special_tokens(_added(tokens, kinds, (UNKNOWN, CONTROL)))
-    made.add_tokens(_added(tokens, kinds, (OWN,)))
+    made.add_special_tokens(_added_tokens(tokens, kinds, (UNKNOWN, CONTROL)))
+    made.add_tokens(_added_tokens(tokens, kinds, (USER_DEFINED,)))
     return made
 
 
-def tokenizer_config(special: Special, header: Header, positions: int) -> dict[str, Any]:
+def tokenizer_config(special: SpecialIds, header: Header, positions: int) -> dict[str, Any]:
     """tokenizer_config.json: the fast tokenizer as it is, with the names of its special tokens."""
     tokens = header.keys["tokenizer.ggml.tokens"]
     pad = special.eos if special.pad is None else special.pad
@@ -103,25 +109,27 @@ def tokenizer_config(special: Special, header: Header, positions: int) -> dict[s
     }
 
 
-def _tokens(header: Header, where: str) -> list[str]:
+def _read_tokens(header: Header, where: str) -> list[str]:
     tokens = header.keys.get("tokenizer.ggml.tokens")
     if not isinstance(tokens, list) or not tokens or not all(isinstance(token, str) for token in tokens):
-        raise DataError("the file has no tokenizer", where=where, hint=INSTEAD)
+        raise DataError("the file has no tokenizer", where=where, hint=OTHER_FORMAT_HINT)
     return tokens
 
 
-def _splitting(header: Header, where: str) -> Splitting:
+def _pre_tokenizer_spec(header: Header, where: str) -> PreTokenizerSpec:
     model, pre = header.keys.get("tokenizer.ggml.model"), header.keys.get("tokenizer.ggml.pre")
     if model != "gpt2":
         what = f"a GGUF with a tokenizer of the kind {model!r} is not supported (byte-level BPE, 'gpt2', is)"
-        raise DataError(what, where=where, hint=INSTEAD)
-    if pre not in SPLITTINGS:
-        known = ", ".join(SPLITTINGS)
-        raise DataError(f"the pre-tokenizer {pre!r} is not supported ({known} are)", where=where, hint=INSTEAD)
-    return SPLITTINGS[pre]
+        raise DataError(what, where=where, hint=OTHER_FORMAT_HINT)
+    if pre not in PRE_TOKENIZERS:
+        known = ", ".join(PRE_TOKENIZERS)
+        raise DataError(
+            f"the pre-tokenizer {pre!r} is not supported ({known} are)", where=where, hint=OTHER_FORMAT_HINT
+        )
+    return PRE_TOKENIZERS[pre]
 
 
-def _pre_tokenizer(splitting: Splitting) -> Any:
+def _pre_tokenizer(splitting: PreTokenizerSpec) -> Any:
     if splitting.pattern is not None:
         split = pre_tokenizers.Split(Regex(splitting.pattern), behavior="isolated")
         return pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
@@ -131,8 +139,8 @@ def _pre_tokenizer(splitting: Splitting) -> Any:
     )
 
 
-def _post_processor(header: Header, splitting: Splitting, tokens: list[str], where: str) -> Any:
-    begin = special_of(header, where).bos
+def _post_processor(header: Header, splitting: PreTokenizerSpec, tokens: list[str], where: str) -> Any:
+    begin = read_special_ids(header, where).bos
     if not header.keys.get("tokenizer.ggml.add_bos_token", splitting.begins) or begin is None:
         return processors.ByteLevel(trim_offsets=False)
     name = tokens[begin]
@@ -141,15 +149,15 @@ def _post_processor(header: Header, splitting: Splitting, tokens: list[str], whe
     )
 
 
-def _pair(merge: Any, vocabulary: dict[str, int], where: str) -> tuple[str, str]:
+def _merge_pair(merge: Any, vocabulary: dict[str, int], where: str) -> tuple[str, str]:
     left, gap, right = str(merge).partition(" ")
     if not gap or not {left, right, left + right} <= vocabulary.keys():
         what = f"the merges do not fit the tokens: {str(merge)[:60]!r} is no pair of tokens that make a third"
-        raise DataError(what, where=where, hint=INSTEAD)
+        raise DataError(what, where=where, hint=OTHER_FORMAT_HINT)
     return left, right
 
 
-def _added(tokens: list[str], kinds: list[int], wanted: tuple[int, ...]) -> list[AddedToken]:
+def _added_tokens(tokens: list[str], kinds: list[int], wanted: tuple[int, ...]) -> list[AddedToken]:
     special = CONTROL in wanted
     return [
         AddedToken(token, special=special, normalized=False)

@@ -1,0 +1,100 @@
+"""CSV and TSV: a header, then one record a line, or over several lines inside quotes."""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Protocol
+
+from tunesmith.data.containers.json_files import ScannedRecord
+from tunesmith.data.containers.read_progress import FileProgress
+from tunesmith.data.containers.stream import MAX_LINE_BYTES, read_lines
+from tunesmith.data.format import InvalidRow
+from tunesmith.errors import DataError
+
+INDEX_COLUMN_NOTE: Final = "the first column has no name and holds nothing but the row numbers from 0; it was left out"
+NAME_COLUMN_HINT: Final = "name it, or leave it out (pandas: index=False)"
+
+
+class CsvReader(Protocol):
+    """What `csv.reader` returns; the library does not name its type."""
+
+    line_num: int
+
+    def __next__(self) -> list[str]: ...
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+
+def read_csv(path: Path, name: str, gauge: FileProgress) -> Iterator[ScannedRecord]:
+    """Records of a CSV file."""
+    yield from _read_delimited(path, name, ",", gauge=gauge)
+
+
+def read_tsv(path: Path, name: str, gauge: FileProgress) -> Iterator[ScannedRecord]:
+    """Records of a TSV file."""
+    yield from _read_delimited(path, name, "\t", gauge=gauge)
+
+
+def _read_delimited(path: Path, name: str, delimiter: str, *, gauge: FileProgress) -> Iterator[ScannedRecord]:
+    """A record with another number of fields than the header is a Misfit; behind a broken quote nothing is sure, so it raises.
+
+    A first column without a name is what pandas writes its row numbers into: it is no part of the records when it holds those
+    alone, and refused at the first row where it holds something else.
+    """
+    csv.field_size_limit(MAX_LINE_BYTES)
+    reader = csv.reader(_line_texts(path, name, gauge), delimiter=delimiter, strict=True)
+    start, fields = _next_fields(reader, name)
+    numbered = len(fields) > 1 and not fields[0].strip()
+    where = f"{name}:{start}"
+    header = _header(fields[numbered:], where)
+    rows, width = 0, len(header) + numbered
+    if numbered:
+        gauge.notes.append(INDEX_COLUMN_NOTE)
+    while header:
+        start, fields = _next_fields(reader, name)
+        if not fields:
+            return
+        if len(fields) == width:
+            if numbered:
+                _require_row_number(rows, fields[0], start, where)
+            yield start, dict(zip(header, fields[numbered:], strict=True))
+        else:
+            yield InvalidRow(
+                start, f"{len(fields)} fields, but the header has {width}", "put text with commas in quotes"
+            )
+        rows += 1
+
+
+def _require_row_number(number: int, found: str, line: int, where: str) -> None:
+    if found != str(number):
+        what = f"the header has a column without a name, which is no row number on line {line}: {found[:40]!r}"
+        raise DataError(what, where=where, hint=NAME_COLUMN_HINT)
+
+
+def _line_texts(path: Path, name: str, gauge: FileProgress) -> Iterator[str]:
+    for line in read_lines(path, name, gauge):
+        if isinstance(line, InvalidRow):
+            raise DataError(line.reason, where=f"{name}:{line.line}", hint=line.hint)
+        yield line[1] + "\n"
+
+
+def _next_fields(reader: CsvReader, name: str) -> tuple[int, list[str]]:
+    """(line it starts on, fields) of the next row that is not empty; no fields at the end of the file."""
+    fields: list[str] | None = []
+    start = reader.line_num + 1
+    try:
+        while fields == []:
+            start = reader.line_num + 1
+            fields = next(reader, None)
+    except csv.Error as error:
+        hint = "a quote may be missing on this line"
+        raise DataError(f"broken CSV: {error}", where=f"{name}:{start}", hint=hint) from error
+    return start, fields or []
+
+
+def _header(fields: list[str], where: str) -> list[str]:
+    names = [field.strip() for field in fields]
+    for name in names:
+        if not name or names.count(name) > 1:
+            what = f"the header has {'a column without a name' if not name else f'two columns {name!r}'}"
+            raise DataError(what, where=where, hint="" if name else NAME_COLUMN_HINT)
+    return names

@@ -1,0 +1,174 @@
+"""Looking for instructions in texts: a native gate over a whole column, and the exact look at the few texts that pass."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Final, TypeAlias
+
+import numpy
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import compute
+
+from tunesmith.detect.injection import embedded_talk, encoded, off_topic_requests
+from tunesmith.detect.injection.english import ENGLISH
+from tunesmith.detect.injection.other_languages import FOREIGN
+from tunesmith.detect.injection.rule import InjectionRule, minimal_gates, re2_gate
+
+RULES_PER_GATE: Final = 6
+"""Rules whose gates are looked for in one before each is by itself."""
+LineNumbers: TypeAlias = npt.NDArray[numpy.int64]
+INJECTION_RULES: Final = (*ENGLISH, *FOREIGN)
+ROLES_TO_MODEL: Final = ("user", "tool")
+MIN_SURROUNDING_CHARACTERS: Final = 120
+"""Characters of other text that make a plain request one that stands inside of something."""
+
+
+@dataclass(frozen=True, order=True)
+class Injection:
+    """Characters [start, end) of a text that are an instruction, and of which kind."""
+
+    start: int
+    end: int
+    kind: str
+
+
+def scan_injections(texts: pa.Array, roles: pa.Array) -> list[tuple[Injection, ...]]:
+    """What each text holds, given who says it (null in a text without turns); system turns are not looked at."""
+    found: dict[int, list[Injection]] = {}
+    looked = numpy.flatnonzero(numpy.asarray(compute.fill_null(compute.not_equal(roles, "system"), True)))
+    plain, other, marked = (_matching_lines(texts, looked, gate) for gate in injection_gates())
+    for rules, lines in zip(_RULE_GROUPS, (plain, other), strict=True):
+        _scan_by_rules(texts, roles, rules, lines, found)
+    worded = _matching_lines(texts, other, encoded.encoding_gates()[1])
+    _scan_encoded(texts, roles, numpy.union1d(worded, marked), found)
+    asked = numpy.flatnonzero(numpy.asarray(compute.is_in(roles, _ROLES_TO_MODEL)))
+    _scan_documents(texts, [line for line in marked.tolist() if roles[line].as_py() in ROLES_TO_MODEL], found)
+    _scan_talk(texts, _matching_lines(texts, asked, embedded_talk.talk_gate()), found)
+    made: list[tuple[Injection, ...]] = [()] * len(texts)
+    for line, hits in found.items():
+        made[line] = _without_overlaps(hits)
+    return made
+
+
+def _without_overlaps(hits: Iterable[Injection]) -> tuple[Injection, ...]:
+    """Hits in order, of those of one kind that overlap the first."""
+    ends: dict[str, int] = {}
+    kept = []
+    for hit in sorted(hits):
+        if hit.start >= ends.get(hit.kind, 0):
+            kept.append(hit)
+            ends[hit.kind] = hit.end
+    return tuple(kept)
+
+
+def find_injections(text: str, role: str | None = "user") -> tuple[Injection, ...]:
+    """What one text holds."""
+    return scan_injections(pa.array([text], type=pa.string()), pa.array([role], type=pa.string()))[0]
+
+
+@cache
+def injection_gates() -> tuple[str, str, str]:
+    """Expressions for RE2, which is slower with all in one: rules in ASCII; other rules and words of codes; shapes of codes and
+    documents. A text that none of them matches has nothing but, maybe, talk to a model."""
+    plain, other = (_any_gate([rule.gate for rule in rules]) for rules in _RULE_GROUPS)
+    shapes, words = encoded.encoding_gates()
+    return plain, f"{other}|{words}", f"{shapes}|{off_topic_requests.DOCUMENT_GATE}"
+
+
+def _any_gate(gates: Sequence[str]) -> str:
+    return f"(?i:{'|'.join(minimal_gates(gates))})"
+
+
+def _matching_lines(texts: pa.Array, lines: LineNumbers, gate: str) -> LineNumbers:
+    """The lines whose text a gate lets through."""
+    if not len(lines):
+        return lines
+    some = texts if len(lines) == len(texts) else texts.take(pa.array(lines))
+    passed: LineNumbers = lines[numpy.asarray(compute.fill_null(compute.match_substring_regex(some, gate), False))]
+    return passed
+
+
+def _scan_by_rules(
+    texts: pa.Array,
+    roles: pa.Array,
+    rules: Sequence[InjectionRule],
+    lines: LineNumbers,
+    found: dict[int, list[Injection]],
+) -> None:
+    some = texts.take(pa.array(lines))
+    for first in range(0, len(rules), RULES_PER_GATE):
+        batch = rules[first : first + RULES_PER_GATE]
+        likely = _matching_lines(some, numpy.arange(len(lines)), _any_gate([rule.gate for rule in batch]))
+        for rule in batch:
+            here = _matching_lines(some, likely, _any_gate([rule.gate]))
+            for place in (
+                _matching_lines(some, here, _any_gate([re2_gate(rule.also)])) if rule.also else here
+            ).tolist():
+                line = int(lines[place])
+                _add_hits(found, line, _rule_hits(some[place].as_py(), roles[line].as_py(), [rule]))
+
+
+def _scan_encoded(texts: pa.Array, roles: pa.Array, lines: LineNumbers, found: dict[int, list[Injection]]) -> None:
+    some = texts.take(pa.array(lines))
+    for place, (line, signs) in enumerate(zip(lines.tolist(), encoded.find_code_signs(some), strict=True)):
+        _add_hits(found, line, _encoded_hits(some[place].as_py(), roles[line].as_py(), signs))
+
+
+def _scan_documents(texts: pa.Array, lines: Sequence[int], found: dict[int, list[Injection]]) -> None:
+    for line in lines:
+        places = off_topic_requests.find_off_topic_requests(texts[line].as_py())
+        _add_hits(found, line, (Injection(*place, "request-in-document") for place in places))
+
+
+def _scan_talk(texts: pa.Array, lines: LineNumbers, found: dict[int, list[Injection]]) -> None:
+    """Talk to a model where nothing else was found."""
+    rest = numpy.array([line for line in lines.tolist() if line not in found], dtype=numpy.int64)
+    some = texts.take(pa.array(rest))
+    for place in numpy.flatnonzero(embedded_talk.weighs_enough(some)).tolist():
+        talk = embedded_talk.find_talk(some[place].as_py())
+        _add_hits(found, int(rest[place]), [Injection(*talk, "talk-to-model")] if talk else ())
+
+
+def _add_hits(found: dict[int, list[Injection]], line: int, hits: Iterable[Injection]) -> None:
+    some = list(hits)
+    if some:
+        found.setdefault(line, []).extend(some)
+
+
+def _rule_hits(text: str, role: str | None, rules: Sequence[InjectionRule]) -> Iterator[Injection]:
+    for rule in rules:
+        if rule.asked and role not in ROLES_TO_MODEL:
+            continue
+        for found in rule.expression.finditer(text):
+            if not rule.inside or len(text) - (found.end() - found.start()) >= MIN_SURROUNDING_CHARACTERS:
+                yield Injection(*found.span(), rule.kind)
+
+
+def _encoded_hits(text: str, role: str | None, signs: encoded.CodeSigns) -> Iterator[Injection]:
+    """Codes for instructions, codes for English that a user's text has, and rules that match in plain letters alone."""
+    for one in encoded.decode_all(text, signs):
+        if any(_rule_hits(one.text, role, _anchored_rules(one.text))):
+            yield Injection(one.start, one.end, "encoded-instruction")
+        elif one.payload and role in ROLES_TO_MODEL:
+            yield Injection(one.start, one.end, "encoded-text")
+    if not text.isascii() and _UNUSUAL_LETTERS.search(text):
+        plain, places = encoded.plain_letters(text)
+        before = {hit.kind for hit in _rule_hits(text, role, _anchored_rules(text))}
+        for hit in _rule_hits(plain, role, _anchored_rules(plain)):
+            if hit.kind not in before:
+                yield Injection(places[hit.start], places[hit.end - 1] + 1, "hidden-instruction")
+
+
+def _anchored_rules(text: str) -> list[InjectionRule]:
+    """The rules whose anchor a text has."""
+    return [rule for rule in INJECTION_RULES if rule.anchored.search(text)]
+
+
+_RULE_GROUPS: Final = tuple(
+    tuple(rule for rule in INJECTION_RULES if rule.gate.isascii() == wanted) for wanted in (True, False)
+)
+"""The rules in ASCII and the others: RE2 is slower with all of them in one expression."""
+_ROLES_TO_MODEL: Final = pa.array(ROLES_TO_MODEL)
+_UNUSUAL_LETTERS: Final = re.compile(f"{encoded.MIXED_SCRIPTS}|[\u0130\u0131]")

@@ -1,0 +1,67 @@
+"""Pattern: an expression, and a check of what it matched. Hit: where it stands."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from tunesmith.artifacts import Severity
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """`regex` finds candidates; `check` says how many characters of one are valid, from its start (0: none).
+
+    Classes and `(?i:` are ASCII. A group named `value` narrows the hit to what must be hidden. Look-around holds no
+    groups, so that `gate` can drop it. White space is written out (no `\\s`): engines differ on what it holds.
+    """
+
+    kind: str
+    regex: str
+    check: Callable[[str], int] | None = None
+    severity: Severity = "warning"
+
+
+@dataclass(frozen=True, order=True)
+class Hit:
+    """Characters [start, end) of a text are of this kind."""
+
+    start: int
+    end: int
+    kind: str
+
+
+def find_hits(text: str, patterns: Sequence[Pattern]) -> list[Hit]:
+    """Hits in order, none overlapping: an earlier pattern wins over a later one, within a pattern the first match."""
+    taken: list[Hit] = []
+    for pattern in patterns:
+        for hit in _matches(text, pattern):
+            if all(hit.end <= other.start or hit.start >= other.end for other in taken):
+                taken.append(hit)
+    return sorted(taken)
+
+
+def mask_hits(text: str, patterns: Sequence[Pattern]) -> str:
+    """The text with every hit replaced by its kind in brackets."""
+    parts, position = [], 0
+    for hit in find_hits(text, patterns):
+        parts += [text[position : hit.start], f"[{hit.kind}]"]
+        position = hit.end
+    return "".join([*parts, text[position:]])
+
+
+def _matches(text: str, pattern: Pattern) -> Iterator[Hit]:
+    """Matches that pass the check. After one that fails the search goes on one character later, not after it."""
+    expression, position = _compiled(pattern.regex), 0
+    group = "value" if "value" in expression.groupindex else 0
+    while (found := expression.search(text, position)) is not None:
+        start, end = found.span(group)
+        valid = end - start if pattern.check is None else pattern.check(found.group(group))
+        if valid > 0:
+            yield Hit(start, start + valid, pattern.kind)
+        position = start + valid if valid > 0 else found.start() + 1
+
+
+@cache
+def _compiled(regex: str) -> re.Pattern[str]:
+    return re.compile(regex, re.ASCII)

@@ -1,0 +1,193 @@
+"""Tell the ledger what became of rows: data sets as they are kept, trainings as they end, releases as they leave."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import numpy
+import numpy.typing as npt
+import pyarrow as pa
+from pyarrow import compute, parquet
+
+from tunesmith.artifacts import Dataset, ReleaseReport, TrainReport
+from tunesmith.errors import IntegrityBroken
+from tunesmith.lineage.stored_rows import stored_batches
+from tunesmith.store import Store
+from tunesmith.store.lineage import ConsumedRows, DatasetRows, Training
+
+INDEXED_NAMES: Final = ("file", "source", "generator")
+WEIGHTS_SUFFIX: Final = ".safetensors"
+UInt32Array = npt.NDArray[numpy.uint32]
+
+
+def record_dataset(dataset: Dataset, store: Store) -> int:
+    """The number of a data set in the ledger, recorded when it is new. Killed, it is all there or not at all."""
+    known = {one.container: one.number for one in store.lookups.datasets()}
+    if dataset.container in known:
+        return known[dataset.container]
+    rows = dataset_rows(stored_batches(dataset.container, store))
+    if len(rows.ids) != dataset.rows:
+        raise IntegrityBroken(f"the rows of {dataset.name!r} are not as many as it says", where=dataset.container)
+    return store.ledger.lineage.record_dataset(
+        dataset.container, rows, name=dataset.name, rows_digest=dataset.rows_digest
+    )
+
+
+def dataset_rows(parts: Iterable[pa.Table]) -> DatasetRows:
+    """Columns of stored rows as the numbers that lineage keeps."""
+    names: dict[str, dict[str, int]] = {name: {"": 0} for name in INDEXED_NAMES}
+    columns: dict[str, list[Any]] = {name: [] for name in ("ids", "lines", "subjects", *INDEXED_NAMES)}
+    for part in parts:
+        batch = part.combine_chunks()
+        columns["ids"].append(_row_ids_as_integers(batch.column("row_id")))
+        columns["lines"].append(numpy.asarray(batch.column("line")).astype(numpy.uint32))
+        columns["file"].append(_name_numbers(batch.column("file"), names["file"]))
+        rights = _single_array(batch.column("rights")).dictionary_encode()
+        values = [json.loads(text) for text in rights.dictionary.to_pylist()]
+        chosen = numpy.asarray(rights.indices)
+        for name in ("source", "generator"):
+            numbers = [_number_for_name(value.get(name), names[name]) for value in values]
+            columns[name].append(numpy.array(numbers, dtype=numpy.uint32)[chosen])
+        marks = [bytes.fromhex(value.get("subject") or "") for value in values]
+        columns["subjects"].append(numpy.array(marks, dtype="S16")[chosen])
+    whole = {name: numpy.concatenate(found) if found else _empty_column(name) for name, found in columns.items()}
+    return DatasetRows(
+        positions=numpy.arange(len(whole["ids"]), dtype=numpy.uint32),
+        ids=whole["ids"],
+        files=whole["file"],
+        lines=whole["lines"],
+        sources=whole["source"],
+        generators=whole["generator"],
+        subjects=whole["subjects"],
+        names={name: tuple(found) for name, found in names.items()},
+    )
+
+
+def record_training(report: TrainReport, dataset: Dataset, store: Store, *, run_id: str) -> int:
+    """The number of a training in the ledger, with its data set, its consumption record, its base and its weights.
+
+    Without a record in the store, or with one of other ids (of the same rows, read before from another place), every row of
+    the data set is taken as possibly seen.
+    """
+    lineage = store.ledger.lineage
+    known = store.lookups.training(report.digest())
+    if known is not None:
+        return known
+    number = record_dataset(dataset, store)
+    rows = store.lookups.rows_of(number)
+    consumed = read_consumption(report.consumption, rows, store) if store.objects.has(report.consumption) else None
+    seen = None if consumed is None else numpy.isin(rows.positions, consumed.positions)
+    for model in (report.model, report.base):
+        lineage.record_weights(model.tree, weight_digests(_tree_files(model.tree, store)))
+    return lineage.record_training(
+        Training(
+            report_digest=report.digest(),
+            run_id=run_id,
+            model=report.model.tree,
+            base=report.base.tree,
+            how="adapter" if report.model.kind == "adapter" else "base",
+            steps=report.steps,
+            tokens=report.tokens,
+            seconds=report.measured.get("seconds"),
+        ),
+        dataset=number,
+        consumed=consumed,
+        origins=rows.origins(seen),
+    )
+
+
+def record_release(report: ReleaseReport, store: Store) -> None:
+    """A release of a model; its weights may be rounded, so they are recorded as the model's too."""
+    store.ledger.lineage.record_weights(report.model_tree, weight_digests(report.files))
+    store.ledger.lineage.record_release(report.name, report.version, model=report.model_tree)
+
+
+def record_merge(model: str, parents: Sequence[str], store: Store) -> None:
+    """A model, by the digest of its tree, that was made from the weights of several."""
+    store.ledger.lineage.record_weights(model, weight_digests(_tree_files(model, store)))
+    store.ledger.lineage.record_merge(model, parents)
+
+
+def read_consumption(record: str, rows: DatasetRows, store: Store) -> ConsumedRows | None:
+    """What a consumption record says of a data set's rows: one line a span, with how often and from which step to which.
+
+    None when the record names a row that is not in the data set.
+    """
+    table = parquet.read_table(pa.BufferReader(store.objects.get(record)))
+    steps, first, tokens, supervised = (
+        numpy.asarray(table.column(name)).astype(numpy.uint32)
+        for name in ("step", "first_token", "tokens", "supervised")
+    )
+    places = _row_positions(_row_ids_as_integers(table.column("row_id").combine_chunks()), rows)
+    if places is None:
+        return None
+    order = numpy.lexsort((steps, first, places))
+    starts = _span_starts(places[order], first[order])
+    ends = numpy.append(starts[1:], len(order)) - 1 if len(order) else starts
+    chosen, last = order[starts], order[ends]
+    return ConsumedRows(
+        positions=places[chosen],
+        first=first[chosen],
+        tokens=tokens[chosen],
+        supervised=supervised[chosen],
+        times=(ends - starts + 1).astype(numpy.uint32),
+        begun=steps[chosen],
+        ended=steps[last],
+    )
+
+
+def weight_digests(files: Mapping[str, str]) -> list[str]:
+    """Digests of the weight files among {path: digest}, all with `sha256:`."""
+    return [
+        f"sha256:{digest.removeprefix('sha256:')}" for name, digest in files.items() if name.endswith(WEIGHTS_SUFFIX)
+    ]
+
+
+def _row_positions(ids: npt.NDArray[numpy.uint64], rows: DatasetRows) -> UInt32Array | None:
+    order = numpy.argsort(rows.ids, kind="stable")
+    known = rows.ids[order]
+    at = numpy.searchsorted(known, ids)
+    unknown = numpy.ones(len(ids), dtype=bool)
+    inside = at < len(known)
+    unknown[inside] = known[at[inside]] != ids[inside]
+    if unknown.any():
+        return None
+    places: UInt32Array = rows.positions[order[at]]
+    return places
+
+
+def _span_starts(places: UInt32Array, first: UInt32Array) -> npt.NDArray[numpy.int64]:
+    """Where a new span begins among sorted lines."""
+    changes = (places[1:] != places[:-1]) | (first[1:] != first[:-1])
+    return numpy.flatnonzero(numpy.concatenate([[len(places) > 0], changes])) if len(places) else numpy.zeros(0, int)
+
+
+def _tree_files(tree: str, store: Store) -> dict[str, str]:
+    return store.tree(tree) if store.objects.has(tree) else {}
+
+
+def _row_ids_as_integers(texts: pa.Array) -> npt.NDArray[numpy.uint64]:
+    """16 hex digits as numbers."""
+    data = "".join(texts.to_pylist())
+    if len(data) != 16 * len(texts):
+        raise IntegrityBroken("a row id is not 16 hex digits", hint="audit the data again")
+    return numpy.frombuffer(bytes.fromhex(data), dtype=">u8").astype(numpy.uint64)
+
+
+def _name_numbers(texts: pa.Array, names: dict[str, int]) -> UInt32Array:
+    encoded = _single_array(compute.fill_null(texts, "")).dictionary_encode()
+    numbers = [_number_for_name(text, names) for text in encoded.dictionary.to_pylist()]
+    found: UInt32Array = numpy.array(numbers, dtype=numpy.uint32)[numpy.asarray(encoded.indices)]
+    return found
+
+
+def _single_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _number_for_name(text: str | None, names: dict[str, int]) -> int:
+    return names.setdefault(text or "", len(names))
+
+
+def _empty_column(name: str) -> npt.NDArray[Any]:
+    return numpy.zeros(0, dtype={"ids": "u8", "subjects": "S16"}.get(name, "u4"))

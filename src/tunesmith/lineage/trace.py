@@ -1,0 +1,111 @@
+"""Trace: which models and releases saw a row, a person's rows, a source or a text; certain or possible."""
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Final
+
+from tunesmith.artifacts.lineage import TextSpan, Trace, TracedRow
+from tunesmith.data.subjects import SUBJECT_SALT, subject_pseudonym
+from tunesmith.errors import Misuse
+from tunesmith.lineage.sightings import Sightings, find_origin_sightings, find_row_sightings
+from tunesmith.store.lineage import SOURCE, RecordedRow
+from tunesmith.store.read_only import ReadableStore
+
+MAX_LISTED_ROWS: Final = 50
+"""Rows that an answer lists; it says how many there are."""
+
+ROW_ID: Final = re.compile(r"[0-9a-f]{16}")
+
+
+def trace_row(row_id: str, store: ReadableStore) -> Trace:
+    """Raises Misuse when the id is none, or when no data set has it."""
+    rows = find_rows([row_id], store)
+    return make_trace(f"row {row_id}", rows, find_row_sightings(rows, store), store=store)
+
+
+def find_rows(row_ids: Sequence[str], store: ReadableStore) -> list[RecordedRow]:
+    """Rows by id, in every data set. Raises Misuse for the first that is no id or is not there."""
+    for row_id in row_ids:
+        if not ROW_ID.fullmatch(row_id):
+            raise Misuse(
+                f"{row_id[:40]!r} is not a row id", where="--row", hint="16 hex digits, as in an audit's findings"
+            )
+    found = store.lookups.with_ids(row_ids)
+    for row_id in row_ids:
+        if all(row.row_id != row_id for row in found):
+            raise Misuse(
+                "no such row",
+                where=row_id,
+                hint="an erasure gives the rows that stay new ids; audit findings list them",
+            )
+    return found
+
+
+def subject_rows(value: str, store: ReadableStore) -> list[RecordedRow]:
+    """Rows of a person in every data set, none when there are none. Raises Misuse when the value is empty."""
+    if not value.strip():
+        raise Misuse(
+            "the subject is empty", where="--subject", hint="give what the subject column holds, e.g. an e-mail address"
+        )
+    salt = store.lookups.salt(SUBJECT_SALT)
+    return [] if salt is None else store.lookups.with_subject(subject_pseudonym(salt, value))
+
+
+def trace_subject(value: str, store: ReadableStore) -> Trace:
+    """Who saw a person's rows; the value is in no answer. That there are none is an answer too."""
+    rows = subject_rows(value, store)
+    return make_trace("the rows of a person", rows, find_row_sightings(rows, store), store=store)
+
+
+def trace_source(name: str, store: ReadableStore) -> Trace:
+    """Who saw rows of a source. Raises Misuse with the nearest name when there is no such source."""
+    counts = store.lookups.origin(SOURCE, name)["dataset"]
+    if not counts:
+        known = store.lookups.origin_names(SOURCE)
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known[:10]) or 'none'}"
+        raise Misuse(f"no row comes from a source called {name!r}", where="--source", hint=hint)
+    followed = find_origin_sightings(SOURCE, name, store)
+    note = "rows are counted once for each data set that has them"
+    return Trace(
+        question=f"the source {name!r}",
+        found=sum(counts.values()),
+        rows=(),
+        sightings=followed.sightings,
+        spared=followed.spared,
+        notes=(note,),
+    )
+
+
+def make_trace(
+    question: str,
+    rows: Sequence[RecordedRow],
+    followed: Sightings,
+    *,
+    store: ReadableStore,
+    spans: dict[str, tuple[TextSpan, ...]] | None = None,
+) -> Trace:
+    """Rows that were found and who saw them, as an answer; `spans` by row id."""
+    containers = {one.number: one.container for one in store.lookups.datasets()} if rows else {}
+    datasets: dict[str, list[str]] = {}
+    for row in rows:
+        datasets.setdefault(row.row_id, []).append(containers[row.dataset])
+    listed = {row.row_id: row for row in reversed(rows)}
+    order = list(dict.fromkeys(row.row_id for row in rows))
+    return Trace(
+        question=question,
+        found=len(order),
+        rows=tuple(
+            TracedRow(
+                row_id=row_id,
+                file=listed[row_id].file,
+                line=listed[row_id].line,
+                datasets=tuple(datasets[row_id]),
+                spans=(spans or {}).get(row_id, ()),
+            )
+            for row_id in order[:MAX_LISTED_ROWS]
+        ),
+        sightings=followed.sightings,
+        spared=followed.spared,
+    )

@@ -1,0 +1,189 @@
+"""What happened, in words: the verdict, the figures to remember, what was taken out, what the models said."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tunesmith.artifacts import AuditReport, EvaluationReport, Finding, GateReport, Place, TrainReport
+from tunesmith.pages import Headline, Tile
+from tunesmith.release import wording
+from tunesmith.release.result_lines import (
+    BASE_SYSTEMS,
+    TUNED_SYSTEM,
+    MetricResults,
+    find_system_line,
+    headline_sentence,
+    results_by_metric,
+    stronger_base,
+)
+
+MAX_EXAMPLES_PER_RULE: Final = 3
+ACTION_WORDS: Final = {
+    "drop": "taken out",
+    "redact": "replaced inside the row",
+    "warn": "kept, with a warning",
+    "block": "stopped the run",
+}
+
+
+@dataclass(frozen=True)
+class FindingRow:
+    """One finding as a person reads it."""
+
+    place: str
+    did: str
+    reason: str
+    other: str
+    alike: str
+
+
+@dataclass(frozen=True)
+class RuleFindings:
+    """The findings of one rule: how many, and the first few."""
+
+    rule: str
+    found: int
+    examples: tuple[FindingRow, ...]
+
+
+@dataclass(frozen=True)
+class ShownAnswer:
+    """What one system said; `same` when it is the expected text, white space at the ends aside."""
+
+    name: str
+    text: str
+    same: bool
+    tuned: bool = False
+
+
+@dataclass(frozen=True)
+class HeldOutSample:
+    """One held-out row."""
+
+    place: str
+    prompt: str
+    answers: tuple[ShownAnswer, ...]
+
+
+def page_headline(
+    audit: AuditReport,
+    *,
+    train: TrainReport | None = None,
+    evaluation: EvaluationReport | None = None,
+    gate: GateReport | None = None,
+) -> Headline:
+    """The outcome in words that need no other."""
+    if gate is None or evaluation is None:
+        return _stopped_headline(audit, train, evaluation)
+    numbers = headline_sentence(results_by_metric(evaluation))
+    met = sum(verdict.outcome == "pass" for verdict in gate.verdicts)
+    if gate.outcome == "pass":
+        told = "It may be released: " + (
+            f"all {met} requirements are met." if met > 1 else "its one requirement is met."
+        )
+        return Headline("pass", "The tuned model passed every requirement", (numbers, told))
+    unmet = f"{met} of {wording.counted(len(gate.verdicts), 'requirement')} met. Nothing was released."
+    if not gate.verdicts:
+        unmet = "The recipe names no requirement, and an empty policy never passes. Nothing was released."
+    if gate.outcome == "fail":
+        return Headline("fail", "The tuned model was refused", (numbers, unmet))
+    return Headline("inconclusive", "Not released: the evidence is not enough to tell", (numbers, unmet))
+
+
+def _stopped_headline(audit: AuditReport, train: TrainReport | None, evaluation: EvaluationReport | None) -> Headline:
+    blocks = [finding for finding in audit.findings if finding.action == "block"]
+    if blocks and train is None:
+        first = blocks[0]
+        told = f"{first.rule} at {_format_place(first.place)}: {first.reason}."
+        more = f"Findings that stop the run: {len(blocks):,}. Nothing was trained."
+        return Headline("fail", "The audit stopped this run", (told, more))
+    last = "evaluated" if evaluation is not None else "trained" if train is not None else "audited"
+    return Headline(
+        "inconclusive", f"The run has {last}, and stopped there", ("No verdict was reached, nothing was released.",)
+    )
+
+
+def summary_tiles(
+    audit: AuditReport, train: TrainReport | None, evaluation: EvaluationReport | None
+) -> tuple[Tile, ...]:
+    """Rows, training, and the first metric."""
+    test = 0 if audit.test is None else audit.test.rows
+    removed = audit.rows_read - audit.train.rows - test
+    found = [
+        Tile("Rows read", wording.count(audit.rows_read), f"from {wording.counted(len(audit.sources), 'file')}"),
+        Tile(
+            "Taken out by the audit",
+            wording.count(removed),
+            f"{audit.train.rows:,} left to train on, {test:,} to test on",
+        ),
+    ]
+    if train is not None:
+        tuned = wording.size(train.trainable_parameters)
+        found.append(
+            Tile("Weights tuned", tuned, f"in {wording.counted(train.steps, 'step')}, {train.epochs:g} epochs")
+        )
+    results = () if evaluation is None else results_by_metric(evaluation)
+    if results:
+        line, base = find_system_line(results[0], TUNED_SYSTEM), stronger_base(results[0])
+        if line is not None:
+            note = "" if base is None else f"its base at its best: {base.value}"
+            found.append(Tile(results[0].metric.title, line.value, note))
+    return tuple(found)
+
+
+def findings_by_rule(audit: AuditReport) -> tuple[RuleFindings, ...]:
+    """Findings by rule, the most frequent first, a few of each."""
+    groups: dict[str, list[Finding]] = {}
+    for finding in audit.findings:
+        groups.setdefault(finding.rule, []).append(finding)
+    ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
+    return tuple(
+        RuleFindings(rule, len(found), tuple(_finding_line(finding) for finding in found[:MAX_EXAMPLES_PER_RULE]))
+        for rule, found in ordered
+    )
+
+
+def held_out_samples(evaluation: EvaluationReport, results: Sequence[MetricResults]) -> tuple[HeldOutSample, ...]:
+    """Held-out rows with what was expected, what the stronger base said and what the tuned model said."""
+    base = stronger_base(results[0]) if results else None
+    systems = [base.system if base is not None else BASE_SYSTEMS[0], TUNED_SYSTEM]
+    return tuple(
+        HeldOutSample(
+            place=sample.get("place", ""),
+            prompt=sample.get("prompt", ""),
+            answers=(
+                ShownAnswer("Expected", _format_json(sample.get("expected", "")), same=False),
+                *(_system_answer(sample, system) for system in systems if system in sample),
+            ),
+        )
+        for sample in evaluation.samples
+    )
+
+
+def _system_answer(sample: dict[str, str], system: str) -> ShownAnswer:
+    text = sample[system]
+    same = bool(text.strip()) and text.strip() == sample.get("expected", "").strip()
+    return ShownAnswer(
+        wording.system_name(system), _format_json(text) or "(nothing)", same, tuned=system == TUNED_SYSTEM
+    )
+
+
+def _format_json(text: str) -> str:
+    """A JSON object on several lines, which is easier to compare; any other text as it is."""
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except ValueError:
+        return text
+
+
+def _finding_line(finding: Finding) -> FindingRow:
+    other = "" if finding.other is None else _format_place(finding.other)
+    alike = "" if finding.similarity is None else f"{finding.similarity:.0%} alike"
+    return FindingRow(_format_place(finding.place), ACTION_WORDS[finding.action], finding.reason, other, alike)
+
+
+def _format_place(place: Place) -> str:
+    return place.file if place.line == 0 else f"{place.file}:{place.line}"

@@ -1,0 +1,56 @@
+"""Training in words: what sharing saved, what the machine gave, what the watchers noticed."""
+
+from dataclasses import dataclass
+
+from tunesmith.artifacts import TrainReport
+from tunesmith.release import wording
+
+
+@dataclass(frozen=True)
+class WatcherNotice:
+    """One finding of a watcher, by its name; a person reads the message."""
+
+    watcher: str
+    message: str
+
+
+def prefix_saving(train: TrainReport) -> str | None:
+    """How many tokens were computed of those read; None where it was not counted."""
+    if train.distinct_tokens == 0:
+        return None
+    if train.distinct_tokens >= train.tokens:
+        return "none: every token that was read was computed"
+    computed, read = wording.count(train.distinct_tokens), wording.count(train.tokens)
+    times = train.tokens / train.distinct_tokens
+    return f"{computed} of {read} tokens were computed, {times:.1f} times fewer: what rows begin with in common is computed once"
+
+
+def machine_speed(train: TrainReport) -> str | None:
+    """Speed, threads and cores, as far as they were measured; None where nothing was."""
+    found = train.measured
+    parts = []
+    if "tokens_per_second" in found:
+        parts.append(f"{wording.count(round(found['tokens_per_second']))} tokens a second")
+    if "nominal_cores" in found:
+        worth = f", which do the work of {found['effective_cores']:.1f}" if "effective_cores" in found else ""
+        cores = wording.counted(round(found["nominal_cores"]), "core")
+        parts.append(f"{wording.counted(train.threads, 'thread')} on {cores}{worth}")
+    return "; ".join(parts) or None
+
+
+def watcher_notices(train: TrainReport) -> tuple[WatcherNotice, ...]:
+    """What the watchers found, in the order of the steps; a slow machine last."""
+    found = [WatcherNotice(one.watcher, f"step {one.step}: {one.message}") for one in train.watch]
+    slow = train.measured.get("slow_windows", 0.0)
+    if slow:
+        told = train.measured
+        found.append(
+            WatcherNotice(
+                "throughput",
+                f"step {told['slowest_window_step']:.0f}: the machine computed "
+                f"{wording.count(round(told['slowest_window_tokens_per_second']))} tokens a second, and "
+                f"{wording.count(round(told['median_window_tokens_per_second']))} as a rule; it was under half of its usual "
+                f"speed in {slow:.0f} of {told['windows']:.0f} stretches",
+            )
+        )
+    return tuple(found)

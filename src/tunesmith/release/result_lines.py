@@ -1,0 +1,174 @@
+"""What an evaluation says, line by line: one reading of it for the cards, the page and the evidence."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from tunesmith.artifacts import Comparison, Estimate, EvaluationReport, Evidence, Insufficient
+from tunesmith.release import wording
+from tunesmith.scoring import metric_class
+
+BASE_SYSTEMS: Final = ("base-plain", "base-prompted", "base-frozen")
+TUNED_SYSTEM: Final = "tuned"
+ComparisonReading = Literal["better", "worse", "no clear difference", "cannot be said"]
+
+
+@dataclass(frozen=True)
+class MetricLine:
+    """A metric: its title, what it measures (from its manual page), and which way is better."""
+
+    id: str
+    title: str
+    meaning: str
+    higher_is_better: bool
+
+
+@dataclass(frozen=True)
+class SystemLine:
+    """One system on one metric; `note` says why there is no number."""
+
+    system: str
+    name: str
+    how: str
+    estimate: Estimate | None
+    value: str
+    interval: str
+    n: int
+    note: str
+
+
+@dataclass(frozen=True)
+class ComparisonLine:
+    """Tuned minus one reference on one metric."""
+
+    metric: str
+    reference: str
+    name: str
+    reading: ComparisonReading
+    difference: str
+    interval: str
+    p_value: str
+    n: int
+    detectable: str
+    won: int
+    lost: int
+    tied: int
+
+
+@dataclass(frozen=True)
+class MetricResults:
+    """Everything said about one metric."""
+
+    metric: MetricLine
+    systems: tuple[SystemLine, ...]
+    comparisons: tuple[ComparisonLine, ...]
+
+
+def results_by_metric(evaluation: EvaluationReport) -> tuple[MetricResults, ...]:
+    """The report turned round: metrics in the order of the tuned model's estimates, systems below each."""
+    names = dict.fromkeys(estimate.metric for system in evaluation.systems for estimate in system.estimates)
+    return tuple(
+        MetricResults(
+            metric=describe_metric(name),
+            systems=tuple(
+                _system_line(system.system, system.how, estimate)
+                for system in evaluation.systems
+                for estimate in system.estimates
+                if estimate.metric == name
+            ),
+            comparisons=tuple(_comparison_line(item) for item in evaluation.comparisons if item.metric == name),
+        )
+        for name in names
+    )
+
+
+def describe_metric(name: str) -> MetricLine:
+    """Title and meaning are the first line of the metric's manual page, `Title: what it measures.`"""
+    metric = metric_class(name)
+    manual = (sys.modules[metric.__module__].__doc__ or "").strip().splitlines()
+    title, _, meaning = (manual[0] if manual else name).partition(": ")
+    return MetricLine(name, title, meaning[:1].upper() + meaning[1:].rstrip("."), metric.higher_is_better)
+
+
+def comparison_reading(comparison: Comparison) -> ComparisonReading:
+    """What the interval of the difference shows, in the metric's own direction."""
+    difference = comparison.difference
+    if isinstance(difference, Insufficient):
+        return "cannot be said"
+    if difference.low <= 0.0 <= difference.high:
+        return "no clear difference"
+    return "better" if (difference.low > 0.0) == metric_class(comparison.metric).higher_is_better else "worse"
+
+
+def stronger_base(results: MetricResults) -> SystemLine | None:
+    """The better of the two ways to ask the base, by this metric."""
+    found = [(line.estimate.value, line) for line in results.systems if line.system in BASE_SYSTEMS and line.estimate]
+    if not found:
+        return None
+    return (max if results.metric.higher_is_better else min)(found, key=lambda pair: pair[0])[1]
+
+
+def find_system_line(results: MetricResults, system: str) -> SystemLine | None:
+    return next((line for line in results.systems if line.system == system), None)
+
+
+def headline_sentence(results: Sequence[MetricResults]) -> str:
+    """Tuned against the stronger base on the first metric, for someone who reads one sentence only."""
+    for item in results:
+        tuned, base = find_system_line(item, TUNED_SYSTEM), stronger_base(item)
+        if tuned is None or tuned.estimate is None or base is None:
+            continue
+        title = (
+            item.metric.title
+            if item.metric.title[:2].isupper()
+            else item.metric.title[0].lower() + item.metric.title[1:]
+        )
+        match = next((line for line in item.comparisons if line.reference == base.system), None)
+        told = (
+            "" if match is None else f" ({match.difference}, {_format_level(tuned.estimate)} interval {match.interval})"
+        )
+        return (
+            f"On {wording.counted(tuned.n, 'held-out example')} that it never saw in training, the tuned model reaches "
+            f"{tuned.value} by {title}; its base, at its best without tuning, reaches {base.value}{told}."
+        )
+    return "The evaluation holds no number that compares the tuned model with its base."
+
+
+def _format_level(estimate: Estimate) -> str:
+    return f"{estimate.level:.0%}"
+
+
+def _system_line(system: str, how: str, evidence: Evidence) -> SystemLine:
+    name = wording.system_name(system)
+    if isinstance(evidence, Insufficient):
+        return SystemLine(system, name, how, None, "no number", "", evidence.n, evidence.reason)
+    value = wording.quantity(evidence.value, evidence.unit)
+    return SystemLine(system, name, how, evidence, value, wording.span(evidence), evidence.n, "")
+
+
+def _comparison_line(item: Comparison) -> ComparisonLine:
+    difference = item.difference
+    if isinstance(difference, Insufficient):
+        told, interval, unit = "no number", difference.reason, ""
+    else:
+        told, interval, unit = (
+            wording.change(difference.value, difference.unit),
+            wording.change_span(difference),
+            difference.unit,
+        )
+    detectable = item.minimum_detectable
+    return ComparisonLine(
+        metric=item.metric,
+        reference=item.reference,
+        name=wording.system_name(item.reference),
+        reading=comparison_reading(item),
+        difference=told,
+        interval=interval,
+        p_value=wording.probability(item.p_value),
+        n=difference.n,
+        detectable="cannot be said" if detectable is None else wording.change(detectable, unit).lstrip("+"),
+        won=item.won,
+        lost=item.lost,
+        tied=item.tied,
+    )

@@ -1,0 +1,1 @@
+"""Comparing texts: normalising, n-grams, near-duplicates, style."""

@@ -1,0 +1,46 @@
+"""NEFTune: noise on the embeddings of every training row."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from tunesmith.errors import Misuse
+from tunesmith.models.packed.forward import unwrap_peft
+
+
+@contextmanager
+def embedding_noise(model: Any, alpha: float, lengths: Sequence[int]) -> Iterator[None]:
+    """Within it, embeddings [1, T, D] of a pass get uniform noise of at most alpha / sqrt(L D), L the length of the token's row.
+
+    `lengths` are those of the rows of the pass, in order, without sharing; they sum to T. Only a model in training mode is
+    touched, and nothing stays behind. Noise comes from torch's default generator of the device: the same seed gives the same
+    noise. With alpha 0 nothing is drawn.
+
+    Source: Jain et al. 2023, arXiv 2310.05914, algorithm 1. Raises Misuse when the lengths do not make up the pass.
+    """
+    if alpha == 0:
+        yield
+        return
+
+    def add(module: nn.Module, _: Any, embedded: torch.Tensor) -> torch.Tensor:
+        return embedded + _noise(embedded, alpha, lengths) if module.training else embedded
+
+    handle = unwrap_peft(model).get_input_embeddings().register_forward_hook(add)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def _noise(embedded: torch.Tensor, alpha: float, lengths: Sequence[int]) -> torch.Tensor:
+    """Drawn in fp32 and rounded to the precision of the embeddings at the end."""
+    if embedded.shape[:2] != (1, sum(lengths)):
+        said = f"{tuple(embedded.shape[:2])} embeddings, rows of {sum(lengths)} tokens"
+        raise Misuse(f"noise is drawn row by row: {said}", hint="rows cannot share a prefix under neftune")
+    rows = torch.tensor(lengths)
+    bounds = (alpha / (rows * embedded.shape[2]).sqrt()).repeat_interleave(rows)
+    drawn = torch.empty(embedded.shape, dtype=torch.float32, device=embedded.device).uniform_(-1.0, 1.0)
+    return (drawn * bounds.to(embedded.device)[:, None]).to(embedded.dtype)

@@ -1,0 +1,88 @@
+"""Sign a finished release folder. The order of proof makes the signature the last file: without it, nothing is released.
+
+Files -> release statement over exactly these files -> log entry and proof -> evidence/ -> OMS over everything but itself.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from tunesmith.errors import Misuse
+from tunesmith.ports import Signer
+from tunesmith.store.objects import write_atomic
+from tunesmith.trust.envelope import sign_statement
+from tunesmith.trust.files import digest_files, list_files
+from tunesmith.trust.log import Log
+from tunesmith.trust.oms import reject_uncovered, sign_folder
+from tunesmith.trust.release_layout import (
+    CHECKPOINT_FILE,
+    ENVELOPE_SUFFIX,
+    EVIDENCE_FOLDER,
+    INCLUSION_FILE,
+    PUBLIC_KEY_FILE,
+    RELEASE_NAME,
+    SIGNATURE_FILE,
+    is_evidence,
+)
+from tunesmith.trust.statement import Statement, release_statement
+
+_STATEMENT_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+def sign_release(
+    folder: Path, signer: Signer, *, name: str, version: int, statements: Mapping[str, Statement], log_folder: Path
+) -> dict[str, str]:
+    """Write `release.pub`, `evidence/` and `model.sig`; {path: SHA-256 hex} of every file the signature covers.
+
+    `statements` become `evidence/<key>.dsse.json`; their keys are lower case words joined by `-`. What an earlier, killed
+    call left in `evidence/` is replaced. The same files, key and log give the same bytes. Raises Misuse when the folder is
+    signed already, holds nothing, or holds something that cannot be signed.
+    """
+    _check_release_folder(folder, version, statements, log_folder)
+    _remove_unfinished_evidence(folder)
+    if not set(list_files(folder, error=Misuse)) - {PUBLIC_KEY_FILE}:
+        raise Misuse("there is no file to release", where=str(folder))
+    write_atomic(folder / PUBLIC_KEY_FILE, signer.public_pem())
+    release = sign_statement(release_statement(_release_subjects(folder), name=name, version=version), signer)
+    envelopes = {RELEASE_NAME: release} | {
+        key: sign_statement(statement, signer) for key, statement in statements.items()
+    }
+    log = Log(log_folder, signer)
+    proof, checkpoint = log.prove(log.append(release))
+    for key, envelope in envelopes.items():
+        write_atomic(folder / EVIDENCE_FOLDER / f"{key}{ENVELOPE_SUFFIX}", envelope)
+    write_atomic(folder / INCLUSION_FILE, proof.to_bytes())
+    write_atomic(folder / CHECKPOINT_FILE, checkpoint)
+    return sign_folder(folder, signer, name=f"{name}-{version}")
+
+
+def _release_subjects(folder: Path) -> dict[str, str]:
+    digests = digest_files(folder, skip=frozenset({SIGNATURE_FILE}), error=Misuse)
+    return {path: digest for path, digest in digests.items() if not is_evidence(path)}
+
+
+def _check_release_folder(folder: Path, version: int, statements: Mapping[str, Statement], log_folder: Path) -> None:
+    if not folder.is_dir():
+        raise Misuse("there is no such release folder", where=str(folder))
+    if (folder / SIGNATURE_FILE).exists():
+        raise Misuse("the release is signed already", where=str(folder), hint="a change is a new version")
+    if log_folder.resolve().is_relative_to(folder.resolve()):
+        raise Misuse("the log lies inside the release", where=str(log_folder), hint="keep the log beside the releases")
+    reject_uncovered(folder, Misuse)
+    if version < 1:
+        raise Misuse(f"{version} is not a version", where=str(folder), hint="versions count from 1")
+    bad = [key for key in statements if key == RELEASE_NAME or not _STATEMENT_NAME.fullmatch(key)]
+    if bad:
+        raise Misuse(
+            f"not names for statements: {', '.join(map(repr, bad))}", hint="use lower case words joined by `-`"
+        )
+
+
+def _remove_unfinished_evidence(folder: Path) -> None:
+    """A killed call leaves evidence of an older set of files, and temporary files that must not be released."""
+    names = list_files(folder, error=Misuse)
+    own = [name for name in names if name.endswith(ENVELOPE_SUFFIX) or name in (INCLUSION_FILE, CHECKPOINT_FILE)]
+    stale = [name for name in own if is_evidence(name)]
+    stale += [name for name in names if name.startswith((".tmp-", f"{EVIDENCE_FOLDER}/.tmp-"))]
+    for name in stale:
+        (folder / name).unlink()
