@@ -74,7 +74,7 @@ def handlers(tree: ast.AST) -> list[ast.ExceptHandler]:
 
 
 def is_face(name: str) -> bool:
-    return name.startswith(("tunesmith.cli", "tunesmith.api", "tunesmith.studio"))
+    return name.startswith("tunesmith.cli")
 
 
 def offenders(modules: dict[str, Any], find: Any, allowed: Any = lambda name: False) -> dict[str, Any]:

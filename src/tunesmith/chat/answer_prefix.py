@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from transformers import PreTrainedTokenizerBase
 
 from tunesmith.chat.templates import template_traits
-from tunesmith.data.reasoning import CLOSE_TAG, ReasoningStream
+from tunesmith.text.reasoning import CLOSE_TAG, ReasoningStream
 
 
 @dataclass

@@ -20,8 +20,8 @@ from tunesmith.chat.templates import (
     token_ids,
 )
 from tunesmith.chat.tool_calls import missing_call, missing_tool
-from tunesmith.data.reasoning import CLOSE_TAG, REASONING_FIELDS
 from tunesmith.errors import DataError
+from tunesmith.text.reasoning import CLOSE_TAG, REASONING_FIELDS
 
 PROMPT_IS_NO_PREFIX = "the prompt's tokens are not a prefix of the conversation's"
 TOOLS_HINT = "take a base whose template writes tools, or write calls and tools into the texts"

@@ -10,8 +10,8 @@ from tunesmith.artifacts import Message, Row, message
 from tunesmith.chat.answer_spans import AnswerSpan, TemplateConversation, conversation_ids, find_answers, row_error
 from tunesmith.chat.templates import TemplateMessage, render_template, template_traits, token_ids
 from tunesmith.chat.tool_calls import template_messages, template_texts, template_tools
-from tunesmith.data.reasoning import reasoning_as_fields
 from tunesmith.errors import DataError
+from tunesmith.text.reasoning import reasoning_as_fields
 
 __all__ = [
     "EncodedSequence",

@@ -12,8 +12,8 @@ from transformers import PreTrainedTokenizerBase
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from tunesmith.chat.vetted_templates import template_names
-from tunesmith.data.reasoning import OPEN_TAG, REASONING_FIELDS
 from tunesmith.errors import DataError
+from tunesmith.text.reasoning import OPEN_TAG, REASONING_FIELDS
 
 TemplateMessage = dict[str, Any]
 ToolDefinitions = tuple[dict[str, Any], ...]

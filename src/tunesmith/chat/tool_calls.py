@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tunesmith.artifacts import Message
 from tunesmith.chat.templates import TemplateMessage, ToolDefinitions
-from tunesmith.data.reasoning import REASONING_FIELDS
+from tunesmith.text.reasoning import REASONING_FIELDS
 
 PYTHON_LITERALS: Final = {"true": "True", "false": "False", "null": "None"}
 

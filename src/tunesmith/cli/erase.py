@@ -31,9 +31,7 @@ def command(
     row: Annotated[
         list[str] | None, typer.Option("--row", help="A row, by its id; may be given again.", show_default=False)
     ] = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Erase. Without it, what would go is outcome_lines, and stays.")
-    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Erase. Without it, what would go is shown, and stays.")] = False,
     keep_near_duplicates: Annotated[
         bool, typer.Option("--keep-near-duplicates", help="Leave near-duplicates where they are; they are listed.")
     ] = False,

@@ -12,7 +12,7 @@ from tunesmith.errors import Misuse
 def command(
     target: Annotated[
         str | None,
-        typer.Argument(metavar="RECIPE | DIGEST_PATTERN", help="Whose reports, or which one.", show_default=False),
+        typer.Argument(metavar="RECIPE | DIGEST", help="Whose reports, or which one.", show_default=False),
     ] = None,
     *,
     stage: Annotated[

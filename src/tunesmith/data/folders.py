@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from tunesmith.data.containers import refuse_missing
-from tunesmith.data.containers.read_all_records import COLUMNAR_READERS, TEXT_READERS, data_suffix
+from tunesmith.data.containers.read_records import COLUMNAR_READERS, TEXT_READERS, data_suffix
 from tunesmith.errors import DataError
 
 DATA_SUFFIXES: Final = tuple(suffix for suffix in (*TEXT_READERS, *COLUMNAR_READERS) if suffix not in (".txt", ".md"))

@@ -8,8 +8,8 @@ from tunesmith.artifacts import Message, Role, Text, canonical_bytes
 from tunesmith.artifacts.example import ToolCall
 from tunesmith.artifacts.unchecked import unchecked_message
 from tunesmith.data.containers.json_values import parse_json
-from tunesmith.data.reasoning import REASONING_FIELDS, add_reasoning, reasoning_field
 from tunesmith.errors import DataError
+from tunesmith.text.reasoning import REASONING_FIELDS, add_reasoning, reasoning_field
 
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 MESSAGE_KEYS: Final[Mapping[str, frozenset[str]]] = {

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute
 
-from tunesmith.data.reasoning import CLOSE_TAG, OPEN_TAG
+from tunesmith.text.reasoning import CLOSE_TAG, OPEN_TAG
 
 TextEnding = Literal["unjudged", "marked", "unmarked", "hanging", "fence", "bracket", "json", "broken-json", "thought"]
 TEXT_ENDINGS: Final[tuple[TextEnding, ...]] = (

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tunesmith.chat.answer_prefix import AnswerPrefixFilter, answer_prefix_filter, reasoning_stream
-from tunesmith.data.reasoning import ReasoningStream
 from tunesmith.serve.detokenize import IncrementalDetokenizer, StopStrings
 from tunesmith.serve.loaded_release import DecoderRelease
+from tunesmith.text.reasoning import ReasoningStream
 
 FinishReason = Literal["stop", "length"]
 

@@ -15,15 +15,15 @@ from tunesmith.chat.encode import encode_chat, render_conversation, stop_ids
 from tunesmith.chat.templates import template_traits
 from tunesmith.chat.vetted_templates import VETTED_TEMPLATES
 from tunesmith.data.formats.messages import Messages
-from tunesmith.data.reasoning import (
+from tunesmith.errors import DataError
+from tunesmith.models.bases.prepare import JINJA_TAG, QUOTED_STRING, THINKING_SWITCH
+from tunesmith.text.reasoning import (
     REASONING_FIELDS,
     ReasoningStream,
     answer_without_reasoning,
     join_reasoning,
     split_reasoning,
 )
-from tunesmith.errors import DataError
-from tunesmith.models.bases.prepare import JINJA_TAG, QUOTED_STRING, THINKING_SWITCH
 
 FOLDER = Path(__file__).parent / "templates"
 CHATML = ["<|im_start|>", "<|im_end|>", "<|endoftext|>"]

@@ -1,4 +1,4 @@
-"""The switches are set before a heavy import or not at all, and never in silence. Each case is a process of its own."""
+"""Switches are set when the package is imported; a warning names those that come too late. Each case is a process of its own."""
 
 import subprocess
 import sys
@@ -24,17 +24,34 @@ def test_all_switches_are_set_and_twice_is_fine() -> None:
     assert SWITCHES.items() <= eval(done.stdout).items()
 
 
-@pytest.mark.parametrize("name", ["torch", "daft", "ray", "transformers"])
-def test_too_late_is_said(name: str) -> None:
-    done = run(f"{FAKE_TORCH.replace('torch', name)}from tunesmith import process; process.prepare()")
-    assert done.returncode == 1
-    assert f"RuntimeError: {name} was imported before tunesmith could set DAFT_ANALYTICS_ENABLED" in done.stderr
-    assert "hint: call `tunesmith.process.prepare()` before that import" in done.stderr
+@pytest.mark.parametrize(
+    ("name", "late"), [("torch", "OMP_WAIT_POLICY, GOMP_SPINCOUNT"), ("transformers", "TRANSFORMERS_VERBOSITY")]
+)
+def test_switches_that_come_too_late_are_named(name: str, late: str) -> None:
+    done = run(f"{FAKE_TORCH.replace('torch', name)}import os, tunesmith; print(dict(os.environ))")
+    assert done.returncode == 0
+    assert SWITCHES.items() <= eval(done.stdout).items()
+    assert done.stderr.count("RuntimeWarning") == 1
+    assert f"come too late for this process: {late} (read when {name} is imported)." in done.stderr
+    assert f"hint: write `import tunesmith` above `import {name}`, or set them in the environment." in done.stderr
+
+
+@pytest.mark.parametrize("name", ["daft", "ray"])
+def test_libraries_that_read_switches_at_use_come_in_any_order(name: str) -> None:
+    done = run(f"{FAKE_TORCH.replace('torch', name)}import tunesmith; print('fine')")
+    assert (done.stdout, done.stderr) == ("fine\n", "")
 
 
 def test_an_early_import_is_fine_where_the_switches_are_set() -> None:
-    done = run(f"{FAKE_TORCH}from tunesmith import process; process.prepare(); print('fine')", **SWITCHES)
-    assert done.stdout == "fine\n", done.stderr
+    done = run(f"{FAKE_TORCH}import tunesmith; print('fine')", **SWITCHES)
+    assert (done.stdout, done.stderr) == ("fine\n", "")
+
+
+def test_the_hub_goes_offline_even_where_its_library_was_imported_first() -> None:
+    done = run(
+        "import huggingface_hub as hub; print(hub.is_offline_mode()); import tunesmith; print(hub.is_offline_mode())"
+    )
+    assert (done.stdout, done.stderr) == ("False\nTrue\n", "")
 
 
 def test_network_is_allowed_even_after_the_hub_library_was_imported() -> None:
