@@ -19,7 +19,7 @@ Made = tuple[Any, Context, RecordSigner]
 @pytest.fixture(scope="session")
 def scripted() -> Any:
     """The module of fixtures."""
-    path = Path(__file__).parents[3] / "fixtures_lineage.py"
+    path = Path(__file__).parents[2] / "fixtures_lineage.py"
     spec = spec_from_file_location("fixtures_lineage", path)
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)
