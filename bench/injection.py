@@ -36,7 +36,7 @@ from tunesmith.stats.interval import Interval
 from tunesmith.stats.wilson import wilson
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
-OWN = Path(__file__).resolve().parents[1] / "tests/unit/data/injection/ordinary.jsonl"
+OWN = Path(__file__).resolve().parents[1] / "tests/unit/detect/injection/ordinary.jsonl"
 """Ordinary texts of our own that come near: support, code, verse, instructions, and texts about injection."""
 DEVELOPMENT, HELD_OUT, UNSEEN = "development", "held-out", "unseen family"
 ALIKE, CLOSELY_ALIKE = 0.3, 0.6
