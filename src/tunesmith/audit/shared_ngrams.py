@@ -65,7 +65,7 @@ def decode_runs(value: Sequence[int]) -> list[NgramRun]:
 
 def _encode_runs(found: Sequence[NgramMatches], lines: int) -> pa.Array:
     """For each line the four numbers of each of its runs, one after the other."""
-    columns = ("lines", "places", "texts", "ats", "lengths")
+    columns = ("lines", "positions", "texts", "text_positions", "lengths")
     joined = [numpy.concatenate([getattr(runs, name) for runs in found]) for name in columns]
     order = numpy.lexsort(joined[::-1])
     counts = numpy.bincount(joined[0], minlength=lines)

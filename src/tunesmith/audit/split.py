@@ -130,7 +130,7 @@ def _near_duplicate_codes(normals: pa.ChunkedArray, codes: Numbers, threshold: f
     for bucket in candidate_buckets(bands):
         for one, other in _bucket_pairs(bucket):
             apart = joined.of(one) != joined.of(other)
-            if apart and (len(bucket) > MAX_COMPARED_BUCKET or likeness.between(one, other) is not None):
+            if apart and (len(bucket) > MAX_COMPARED_BUCKET or likeness.similarity(one, other) is not None):
                 joined.join(one, other)
     roots = numpy.array([joined.of(one) for one in range(len(first))] or [0], dtype=numpy.int64)
     return numpy.where(codes >= 0, roots[codes], -1)

@@ -60,7 +60,7 @@ def find_near_duplicate_rows(
 
 def _nearest_text(row: int, others: Sequence[int], likeness: PairSimilarity) -> tuple[float, int]:
     """(similarity, minus the text's number) of the text that a row is nearest to, the first of equal ones; or NONE."""
-    found = ((likeness.between(row, other), -other) for other in others)
+    found = ((likeness.similarity(row, other), -other) for other in others)
     return max(((similarity, other) for similarity, other in found if similarity is not None), default=NO_MATCH)
 
 

@@ -1,6 +1,6 @@
-"""Tables: two verbs over an embedded engine, a signature it computes at native speed, and pairs compared in columns.
+"""Table operations on an embedded engine (Daft), MinHash signatures, and pairs of texts compared column by column.
 
-Arrow tables go in and come out, sorted by the column that identifies a row, so that no answer depends on the engine's order.
+Functions take and return Arrow tables, sorted by the row column, so that no result depends on the engine's order.
 """
 
 from tunesmith.tables.operations import group_min_count, map_batches

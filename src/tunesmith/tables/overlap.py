@@ -1,4 +1,4 @@
-"""Which pairs of texts may share a part of their word triples: counted in columns, so that few are compared word by word."""
+"""Prefilter for pairs of texts: an upper bound on the share of common word triples, computed column by column."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,22 +11,22 @@ import pyarrow as pa
 from pyarrow import compute
 
 MIN_TRIPLE_TEXT_WORDS: Final = 5
-"""A text of fewer words has no triples but itself: it is like another only when both are equal."""
+"""A text of fewer words counts as a single shingle, so it is similar only to an equal text."""
 MAX_SLICE_BYTES: Final = 1 << 21
-"""Bytes of text that are looked at at once."""
+"""Bytes of text processed in one block."""
 MAX_SINGLE_READS_PER_CHUNK: Final = 20
-"""Lines of a chunk up to which they are fetched one by one: that is faster than to take them together."""
+"""Rows per chunk up to which values are read one by one, which is faster than `take` for few rows."""
 MIN_SLOTS_PER_TRIPLE: Final = 16
-"""Slots at least for each triple of the longest text, so that few triples meet in a slot by chance."""
+"""Slots per triple of the longest text, so that few triples collide."""
 MAX_SLOTS: Final = 1 << 20
-"""Slots in use at once, a byte each: few enough for the processor's cache, unless one pair of texts needs more."""
+"""Slots in use at once, one byte each, few enough for the CPU cache unless one pair of texts needs more."""
 HASH_BASE: Final = 0x9E3779B1
 """Odd, so that its powers have inverses modulo 2^32."""
 HASH_MIX: Final = numpy.uint32(0x85EBCA6B)
 ONE: Final = numpy.uint64(1)
 SPACE_BYTE: Final = 32
 LOW_BITS: Final = numpy.uint64(0x0101010101010101)
-"""The lowest bit of each of eight slots; a slot has one bit for either text of a pair."""
+"""The lowest bit of each of eight slots. Bit 0 of a slot is set by the first text of a pair, bit 1 by the second."""
 
 Int64Array = npt.NDArray[numpy.int64]
 UInt32Array = npt.NDArray[numpy.uint32]
@@ -35,10 +35,10 @@ BoolArray = npt.NDArray[numpy.bool_]
 
 @dataclass(frozen=True)
 class WordTriples:
-    """The lines of a column of texts, to be compared by their word triples.
+    """A column of texts, to be compared by their word triples; a line is a row of the column.
 
-    Words stand one space apart, or `form` makes it so; null counts as empty. `starts` has the first line of each chunk and
-    the number of lines, `sizes` the bytes of each text.
+    Words must be separated by one space; `form` normalises texts where they are not. Null counts as empty. `starts` (chunks
+    + 1,) has the first line of each chunk and the number of lines, `sizes` (lines,) the bytes of each text.
     """
 
     column: pa.ChunkedArray
@@ -48,60 +48,61 @@ class WordTriples:
 
     @classmethod
     def of(cls, column: pa.ChunkedArray, form: Callable[[str], str] | None = None) -> "WordTriples":
-        """Those of a column of strings."""
+        """The triples of a column of strings."""
         lengths = compute.fill_null(compute.binary_length(column), 0)
         starts = numpy.cumsum([0, *(len(chunk) for chunk in column.chunks)], dtype=numpy.int64)
         return cls(column, form, starts, numpy.asarray(lengths, dtype=numpy.int32))
 
-    def may_share(self, ones: Int64Array, others: Int64Array, share: float) -> BoolArray:
-        """Which pairs of lines may have a Jaccard similarity of `share`: all that have it, and few others."""
-        sizes = self.sizes[ones].astype(numpy.int64) + self.sizes[others] + 1
+    def may_share(self, lines: Int64Array, others: Int64Array, share: float) -> BoolArray:
+        """Which pairs of lines may have a Jaccard similarity of at least `share`: all that have it, and few others."""
+        sizes = self.sizes[lines].astype(numpy.int64) + self.sizes[others] + 1
         order = numpy.argsort(sizes, kind="stable")
         ends = numpy.cumsum(sizes[order])
         cuts = numpy.searchsorted(ends, numpy.arange(MAX_SLICE_BYTES, ends[-1] if len(ends) else 0, MAX_SLICE_BYTES))
-        found = numpy.zeros(len(ones), dtype=numpy.bool_)
-        # Pairs of like length together, so that the slots of a slice are as many as its texts need.
-        for some in numpy.split(order, numpy.unique(cuts)):
-            if len(some):
-                found[some] = self._may_share(ones[some], others[some], share)
-        return found
+        candidates = numpy.zeros(len(lines), dtype=numpy.bool_)
+        # Pairs are grouped by length, because the longest text of a block sets its number of slots.
+        for block in numpy.split(order, numpy.unique(cuts)):
+            if len(block):
+                candidates[block] = self._may_share(lines[block], others[block], share)
+        return candidates
 
-    def _may_share(self, ones: Int64Array, others: Int64Array, share: float) -> BoolArray:
-        lines, places = numpy.unique(numpy.concatenate([ones, others]), return_inverse=True)
-        counts, hashes = hash_triples(self.texts(lines))
-        one, other = places[: len(ones)], places[len(ones) :]
-        mine, theirs, shared = _count_slots(counts, hashes, one, other)
-        # Triples that meet in one slot are counted once. What is shared is more by what either side lost so, at most.
-        lost = numpy.minimum(counts[one] - mine, counts[other] - theirs)
+    def _may_share(self, lines: Int64Array, others: Int64Array, share: float) -> BoolArray:
+        distinct, places = numpy.unique(numpy.concatenate([lines, others]), return_inverse=True)
+        counts, hashes = hash_triples(self.texts(distinct))
+        first, second = places[: len(lines)], places[len(lines) :]
+        mine, theirs, shared = _count_slots(counts, hashes, first, second)
+        # Triples that collide in a slot count once, so up to `lost` more triples may be shared: an upper bound.
+        lost = numpy.minimum(counts[first] - mine, counts[second] - theirs)
         reached: BoolArray = shared + lost >= share * (mine + theirs - shared)
         return reached
 
     def texts(self, lines: Int64Array) -> pa.Array:
-        """The texts of lines, which ascend."""
-        texts = compute.fill_null(self._taken(lines), "")
+        """The texts of the given lines, which must be in ascending order."""
+        texts = compute.fill_null(self._take(lines), "")
         if self.form is None:
             return texts
-        coded = texts.dictionary_encode()
-        return pa.array([self.form(text) for text in coded.dictionary.to_pylist()], texts.type).take(coded.indices)
+        encoded = texts.dictionary_encode()
+        return pa.array([self.form(text) for text in encoded.dictionary.to_pylist()], texts.type).take(encoded.indices)
 
-    def _taken(self, lines: Int64Array) -> pa.Array:
+    def _take(self, lines: Int64Array) -> pa.Array:
         if len(lines) < MAX_SINGLE_READS_PER_CHUNK * self.column.num_chunks:
             return pa.array([self.column[line].as_py() for line in lines.tolist()], self.column.type)
         cuts = numpy.searchsorted(lines, self.starts).tolist()
-        pieces = zip(self.column.chunks, self.starts.tolist(), cuts, cuts[1:], strict=False)
-        taken = [chunk.take(pa.array(lines[at:end] - start)) for chunk, start, at, end in pieces if end > at]
-        return pa.concat_arrays(taken)
+        chunks = zip(self.column.chunks, self.starts.tolist(), cuts, cuts[1:], strict=False)
+        return pa.concat_arrays(
+            [chunk.take(pa.array(lines[at:end] - start)) for chunk, start, at, end in chunks if end > at]
+        )
 
 
 def hash_triples(texts: pa.Array) -> tuple[Int64Array, UInt32Array]:
-    """How many word triples each text has, and a hash of each, text after text; repeated triples are repeated.
+    """(texts,) number of word triples of each text, and (triples,) a hash of each, text after text, repeats included.
 
-    The hash is a polynomial in the bytes of the triple (Karp and Rabin 1987), from sums over the whole column. A text of
-    fewer than SHORT words is hashed as one.
+    The hash is a polynomial in the bytes of the triple (Karp and Rabin 1987), taken from cumulative sums over the whole
+    column. A text of fewer than MIN_TRIPLE_TEXT_WORDS words is hashed as one.
     """
     texts = texts.cast(pa.large_string())
-    _, places, values = texts.buffers()
-    offsets = numpy.frombuffer(places, dtype=numpy.int64)[texts.offset : texts.offset + len(texts) + 1]
+    _, offset_buffer, values = texts.buffers()
+    offsets = numpy.frombuffer(offset_buffer, dtype=numpy.int64)[texts.offset : texts.offset + len(texts) + 1]
     data = numpy.frombuffer(values or b"", dtype=numpy.uint8)[offsets[0] : offsets[-1]]
     starts, ends = offsets[:-1] - offsets[0], offsets[1:] - offsets[0]
     powers, inverses = _base_powers(max(len(data), 1).bit_length())
@@ -114,14 +115,14 @@ def hash_triples(texts: pa.Array) -> tuple[Int64Array, UInt32Array]:
     long = words[text] >= MIN_TRIPLE_TEXT_WORDS
     word = (_positions_in_groups(counts) + numpy.repeat(numpy.cumsum(words) - words, counts))[long]
     begin[long], stop[long] = begins[word], stops[word + 2]
-    made = (sums[stop] - sums[begin]) * inverses[begin]
-    return counts, (made ^ (made >> numpy.uint32(15))) * HASH_MIX
+    hashes = (sums[stop] - sums[begin]) * inverses[begin]
+    return counts, (hashes ^ (hashes >> numpy.uint32(15))) * HASH_MIX
 
 
 def _word_bounds(
     data: npt.NDArray[numpy.uint8], starts: Int64Array, ends: Int64Array
 ) -> tuple[Int64Array, Int64Array, Int64Array]:
-    """How many words each text has; the first byte of each word, and the byte after its last."""
+    """Number of words of each text (texts,); first byte of each word, and the byte after its last (words,)."""
     spaces = numpy.flatnonzero(data == SPACE_BYTE)
     filled = ends > starts
     words = numpy.searchsorted(spaces, ends) - numpy.searchsorted(spaces, starts) + filled
@@ -135,27 +136,28 @@ def _word_bounds(
     return words, begins, stops
 
 
-def _count_slots(counts: Int64Array, hashes: UInt32Array, one: Int64Array, other: Int64Array) -> Int64Array:
-    """Three lines: for each pair of texts the slots that the triples of the one take, of the other, and of both."""
+def _count_slots(counts: Int64Array, hashes: UInt32Array, first: Int64Array, second: Int64Array) -> Int64Array:
+    """(3, pairs): slots that the triples of the first text of each pair occupy, of the second, and of both."""
     bits = max(int(counts.max() * MIN_SLOTS_PER_TRIPLE - 1).bit_length(), 3)
     starts = numpy.cumsum(counts) - counts
-    found = numpy.empty((3, len(one)), dtype=numpy.int64)
+    occupied = numpy.empty((3, len(first)), dtype=numpy.int64)
     slots = numpy.empty(max(MAX_SLOTS >> bits, 1) << bits, dtype=numpy.uint8)
-    for first in range(0, len(one), len(slots) >> bits):
-        some = slice(first, first + (len(slots) >> bits))
+    for start in range(0, len(first), len(slots) >> bits):
+        block = slice(start, start + (len(slots) >> bits))
         slots[:] = 0
-        for texts, mark in ((one[some], 1), (other[some], 2)):
+        for texts, mark in ((first[block], 1), (second[block], 2)):
             sizes = counts[texts]
             places = hashes[_positions_in_groups(sizes) + numpy.repeat(starts[texts], sizes)] >> numpy.uint32(32 - bits)
             slots[numpy.repeat(numpy.arange(len(texts)) << bits, sizes) + places] |= numpy.uint8(mark)
+        # (pairs in the block, slots / 8): eight slots are counted in one 64-bit number
         eight = slots.view(numpy.uint64).reshape(-1, 1 << (bits - 3))[: len(texts)]
         for line, bit in enumerate((eight, eight >> ONE, eight & (eight >> ONE))):
-            found[line, some] = numpy.bitwise_count(bit & LOW_BITS).sum(axis=1, dtype=numpy.int64)
-    return found
+            occupied[line, block] = numpy.bitwise_count(bit & LOW_BITS).sum(axis=1, dtype=numpy.int64)
+    return occupied
 
 
 def _positions_in_groups(sizes: Int64Array) -> Int64Array:
-    """0, 1, ... size - 1 for each of the sizes, one after another."""
+    """0, 1, ... size - 1 for each of the sizes, concatenated."""
     ends = numpy.cumsum(sizes)
     return numpy.arange(ends[-1] if len(ends) else 0) - numpy.repeat(ends - sizes, sizes)
 

@@ -1,4 +1,4 @@
-"""Where the engine runs: in this process, or on a Ray cluster. Daft takes one place for the life of a process."""
+"""Where the table engine (Daft) runs: in this process or on a Ray cluster. The choice holds for the life of a process."""
 
 import logging
 from importlib.util import find_spec
@@ -14,9 +14,9 @@ DAFT_RUNNERS: Final = {"local": "native", "ray": "ray"}
 
 
 def use_runner(runner: Literal["local", "ray"]) -> None:
-    """Make sure that the engine runs where the recipe says: `ray` is the cluster of RAY_ADDRESS, or a Ray of this machine alone.
+    """Run the engine where the recipe says: `ray` joins the cluster at RAY_ADDRESS, or starts a local Ray when it is unset.
 
-    Raises Misuse when Ray is not installed or this process was set up for another place, MachineFailure when the cluster
+    Raises Misuse when Ray is not installed or this process already uses another runner, MachineFailure when the cluster
     cannot be reached.
     """
     if runner == "ray":
@@ -24,31 +24,35 @@ def use_runner(runner: Literal["local", "ray"]) -> None:
     try:
         daft.set_runner_ray(noop_if_initialized=True) if runner == "ray" else daft.set_runner_native()
     except DaftCoreException as error:
-        # The engine takes a place once; asked again for the same one, it has it already.
-        found = daft.get_or_infer_runner_type()
-        if found != DAFT_RUNNERS[runner]:
+        # Daft refuses a second call, also for the runner that it already uses.
+        current = daft.get_or_infer_runner_type()
+        if current != DAFT_RUNNERS[runner]:
             raise Misuse(
-                f"the table engine of this process runs on {found!r}, the recipe says {runner!r}",
+                f"the table engine of this process already runs on {current!r}, but the recipe sets {runner!r}",
                 where="audit.runner",
-                hint="start a new process: the engine has one place for the life of a process",
+                hint="start a new process: the runner cannot be changed within one",
             ) from error
 
 
 def _join_cluster() -> None:
     if find_spec("ray") is None:
-        raise Misuse("Ray is not installed", where="audit.runner", hint="install tunesmith[ray], or set it to local")
+        raise Misuse(
+            "Ray is not installed",
+            where="audit.runner",
+            hint="run `pip install 'tunesmith[ray]'`, or set `audit: {runner: local}`",
+        )
     import ray
 
     if ray.is_initialized():
         return
     address = process.environment("RAY_ADDRESS") or "local"
-    alone: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+    options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
     environment = {"env_vars": dict(process.SWITCHES)}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment, **alone)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, runtime_env=environment, **options)
     except ConnectionError as error:
         raise MachineFailure(
             f"the Ray cluster cannot be reached: {error}",
             where="audit.runner",
-            hint="look at RAY_ADDRESS; without it a Ray of this machine alone is started",
+            hint="check RAY_ADDRESS; when it is unset, a local Ray is started",
         ) from error

@@ -1,4 +1,4 @@
-"""Likeness of normal texts: candidates meet under MinHash band keys and are verified by exact Jaccard similarity."""
+"""Near-duplicate texts: candidate pairs share a MinHash band key and are verified by exact Jaccard similarity."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -16,16 +16,16 @@ from tunesmith.tables import MIN_TRIPLE_TEXT_WORDS, WordTriples
 from tunesmith.text.normalize import normalize
 
 SHINGLE_WORDS: Final = 3
-"""Words of a shingle; a text of fewer words than SHORT is like another only when both are equal."""
+"""Words per shingle. A text of fewer than MIN_TRIPLE_TEXT_WORDS words is similar only to an equal text."""
 MIN_SHARED_PART_WORDS: Final = 20
-"""Words of a part from which on it is set aside when two prompts share it."""
+"""Words that a part of a prompt must have to be set aside when two prompts share it."""
 MAX_LEADERS: Final = 64
-"""Texts of one bucket that a newcomer is compared with at most; more unlike texts under one key do not occur in practice."""
+"""Texts of one bucket that a row is compared with at most; a key shared by more dissimilar texts does not occur in practice."""
 
 MAX_CACHED_PAIRS: Final = 20_000_000
-"""Pairs whose answer is remembered at once, 8 bytes each."""
+"""Pairs whose result is cached, 8 bytes each."""
 MAX_CACHED_TEXTS: Final = 20_000
-"""Texts whose word triples are remembered at once."""
+"""Texts whose word triples are cached."""
 
 _BLANK_LINE: Final = re.compile(r"\n\s*\n")
 
@@ -34,14 +34,14 @@ BoolArray = npt.NDArray[numpy.bool_]
 
 
 class IndexedTexts(Protocol):
-    """Texts by number."""
+    """Texts by index."""
 
     def __getitem__(self, number: int, /) -> str: ...
 
 
 @dataclass(frozen=True)
 class ColumnTexts:
-    """A column as texts, made into Python strings one at a time."""
+    """A column whose values become Python strings one at a time."""
 
     column: pa.ChunkedArray
 
@@ -52,64 +52,67 @@ class ColumnTexts:
 
 @dataclass(frozen=True)
 class PairSimilarity:
-    """Similarity of rows of a corpus at or above a threshold; that of pairs which reach it is remembered.
+    """Jaccard similarity of pairs of rows; similarities at or above `threshold` are cached.
 
-    `beside` are further texts of each row, in normal form, that must be alike too. With `prompts`, the texts as they were
-    written, what two rows say beside a document that both have must be alike as well: see `besides`.
+    `others` are further normalised texts of each row, which `other_texts_match` compares. With `prompts`, the raw texts, two
+    rows must also be similar outside a document that both contain: see `without_shared_parts`.
     """
 
     normals: IndexedTexts | Sequence[str]
-    beside: tuple[IndexedTexts | Sequence[str], ...]
+    others: tuple[IndexedTexts | Sequence[str], ...]
     threshold: float
     prompts: IndexedTexts | Sequence[str] | None = None
     _shingles: dict[str, frozenset[tuple[str, ...]]] = field(default_factory=dict)
-    _known: dict[tuple[int, int], float] = field(default_factory=dict)
-    _said: dict[int, "PromptParts"] = field(default_factory=dict)
+    _similarities: dict[tuple[int, int], float] = field(default_factory=dict)
+    _prompt_parts: dict[int, "PromptParts"] = field(default_factory=dict)
 
-    def between(self, row: int, other: int) -> float | None:
-        """Jaccard similarity of the word 3-grams of two normal texts, 1.0 when equal; None when below the threshold."""
+    def similarity(self, row: int, other: int) -> float | None:
+        """Jaccard similarity of the word triples of two normalised texts, 1.0 when equal; None when below the threshold."""
         pair = (min(row, other), max(row, other))
-        if pair in self._known:
-            return self._known[pair]
-        similarity = self._similarity(self.normals[row], self.normals[other])
-        if similarity is not None and (similarity == 1.0 or self._asks_the_same(row, other)):
-            self._known[pair] = similarity
+        if pair in self._similarities:
+            return self._similarities[pair]
+        similarity = self._jaccard(self.normals[row], self.normals[other])
+        if similarity is not None and (similarity == 1.0 or self._questions_match(row, other)):
+            self._similarities[pair] = similarity
             return similarity
         return None
 
-    def same_elsewhere(self, row: int, other: int) -> bool:
-        """Whether what stands beside the two texts is alike too: another instruction or answer makes another example."""
-        return all(self._similarity(texts[row], texts[other]) is not None for texts in self.beside)
+    def other_texts_match(self, row: int, other: int) -> bool:
+        """Whether all further texts are similar too: another instruction or answer makes another example."""
+        return all(self._jaccard(texts[row], texts[other]) is not None for texts in self.others)
 
-    def _asks_the_same(self, row: int, other: int) -> bool:
-        """Whether two rows are alike without the document that they share; an addition to it alone is no difference.
+    def _questions_match(self, row: int, other: int) -> bool:
+        """Whether two rows are similar outside a document that they share; an addition on one side only is no difference.
 
-        Words are counted, not triples: a question is short, and one word of eight that is replaced takes half of its triples.
+        Words are compared, not triples: a question is short, and replacing one word of eight changes half of its triples.
         """
         if self.prompts is None or not any("\n" in self.prompts[number] for number in (row, other)):
             return True
-        one, two = (set(text.split()) for text in without_shared_parts(self._parts(row), self._parts(other)))
-        return not one or not two or len(one & two) >= (1 + self.threshold) / 2 * len(one | two)
+        texts = without_shared_parts(self._parts(row), self._parts(other))
+        words, other_words = (set(text.split()) for text in texts)
+        if not words or not other_words:
+            return True
+        return len(words & other_words) >= (1 + self.threshold) / 2 * len(words | other_words)
 
     def _parts(self, row: int) -> "PromptParts":
-        if row not in self._said:
-            if len(self._said) >= MAX_CACHED_TEXTS:
-                self._said.clear()
-            self._said[row] = split_prompt(self.prompts[row] if self.prompts is not None else "")
-        return self._said[row]
+        if row not in self._prompt_parts:
+            if len(self._prompt_parts) >= MAX_CACHED_TEXTS:
+                self._prompt_parts.clear()
+            self._prompt_parts[row] = split_prompt(self.prompts[row] if self.prompts is not None else "")
+        return self._prompt_parts[row]
 
-    def _similarity(self, one: str, two: str) -> float | None:
-        if one == two:
+    def _jaccard(self, text: str, other: str) -> float | None:
+        if text == other:
             return 1.0
-        first, second = self._grams(one), self._grams(two)
+        first, second = self._triples(text), self._triples(other)
         if not first or not second:
             return None
         shared = len(first & second)
         similarity = shared / (len(first) + len(second) - shared)
         return similarity if similarity >= self.threshold else None
 
-    def _grams(self, text: str) -> frozenset[tuple[str, ...]]:
-        """Word 3-grams; none for a short text."""
+    def _triples(self, text: str) -> frozenset[tuple[str, ...]]:
+        """Word triples; none for a short text."""
         if text not in self._shingles:
             if len(self._shingles) >= MAX_CACHED_TEXTS:
                 self._shingles.clear()
@@ -121,9 +124,9 @@ class PairSimilarity:
 
 @dataclass(frozen=True)
 class PromptParts:
-    """A prompt in normal form: its blocks, which blank lines part, each with its lines; and what may be set aside.
+    """A prompt in normal form: `blocks`, separated by blank lines, each with its lines.
 
-    That are the blocks, and the lines of LONG words or more.
+    `apart` are the parts that may be set aside: all blocks, and lines of MIN_SHARED_PART_WORDS words or more.
     """
 
     blocks: tuple[tuple[str, tuple[str, ...]], ...]
@@ -131,7 +134,7 @@ class PromptParts:
 
 
 def split_prompt(prompt: str) -> PromptParts:
-    """The parts of a prompt as it was written."""
+    """The parts of a raw prompt."""
     blocks = tuple(map(_split_block, _BLANK_LINE.split(prompt)))
     long = (line for _, lines in blocks for line in lines if _word_count(line) >= MIN_SHARED_PART_WORDS)
     return PromptParts(blocks, frozenset((*(block for block, _ in blocks), *long)) - {""})
@@ -142,20 +145,21 @@ def _split_block(text: str) -> tuple[str, tuple[str, ...]]:
     return whole, tuple(map(normalize, text.split("\n"))) if "\n" in text else (whole,)
 
 
-def without_shared_parts(one: PromptParts, two: PromptParts) -> tuple[str, str]:
-    """What each of two prompts says beside the long part that they share; empty when they share none.
+def without_shared_parts(prompt: PromptParts, other: PromptParts) -> tuple[str, str]:
+    """What each of two prompts says outside the parts that they share; two empty texts when they share too little.
 
-    Long are parts that have LONG words or more together. So many questions to one document are told apart by the questions.
+    The shared parts must have MIN_SHARED_PART_WORDS words in total. So questions about one document are compared by the
+    questions alone.
     """
-    shared = one.apart & two.apart
+    shared = prompt.apart & other.apart
     if sum(map(_word_count, shared)) < MIN_SHARED_PART_WORDS:
         return "", ""
-    return _remove_parts(one, shared), _remove_parts(two, shared)
+    return _remove_parts(prompt, shared), _remove_parts(other, shared)
 
 
 def _remove_parts(parts: PromptParts, shared: frozenset[str]) -> str:
-    left = (lines for block, lines in parts.blocks if block not in shared)
-    return " ".join(line for lines in left for line in lines if line and line not in shared)
+    blocks = (lines for block, lines in parts.blocks if block not in shared)
+    return " ".join(line for lines in blocks for line in lines if line and line not in shared)
 
 
 def _word_count(text: str) -> int:
@@ -163,8 +167,8 @@ def _word_count(text: str) -> int:
 
 
 def candidate_buckets(bands: tables.MinHashBands) -> Iterator[list[int]]:
-    """Rows that share a band key, each bucket of at least two in ascending order, band by band."""
-    for buckets, places in bands.sharing():
+    """Rows that share a band key, band by band; each bucket has at least two rows, in ascending order."""
+    for buckets, places in bands.shared_keys():
         starts = numpy.flatnonzero(_bucket_starts(buckets))
         yield from (bucket.tolist() for bucket in numpy.split(bands.rows[places], starts[1:]) if len(bucket))
 
@@ -172,7 +176,7 @@ def candidate_buckets(bands: tables.MinHashBands) -> Iterator[list[int]]:
 def filter_pairs(
     columns: Sequence[WordTriples], rows: Int64Array, others: Int64Array, *, threshold: float
 ) -> BoolArray:
-    """Which pairs of rows may be alike in every column: all that are, and few others."""
+    """Which pairs of rows may be similar in every column: all that are, and few others."""
     near = numpy.ones(len(rows), dtype=numpy.bool_)
     for column in columns:
         near[near] = column.may_share(rows[near], others[near], threshold)
@@ -180,55 +184,56 @@ def filter_pairs(
 
 
 def find_near_duplicates(
-    bands: tables.MinHashBands, alike: Callable[[Int64Array, Int64Array], BoolArray], *, threshold: float
+    bands: tables.MinHashBands, are_similar: Callable[[Int64Array, Int64Array], BoolArray], *, threshold: float
 ) -> Iterator[tuple[int, int]]:
-    """(row, lower row that it is like) of rows that share a band key.
+    """(row, lower row that it is similar to) for rows that share a band key, by leader clustering within each bucket.
 
-    In each bucket the lowest row leads. A row goes with the first leader that it is like; the lowest of those that are like
-    none leads next, LEADERS at most. `alike` is asked once of each pair whose signatures may reach the threshold.
+    The lowest row of a bucket leads. Rows similar to the leader are done; the lowest of the others leads next, MAX_LEADERS
+    times at most. `are_similar` is called once for each pair whose signatures may reach the threshold.
     """
-    answers = SimilarityCache(alike)
-    for buckets, places in bands.sharing():
-        left = numpy.arange(len(places))
+    cache = SimilarityCache(are_similar)
+    for buckets, places in bands.shared_keys():
+        remaining = numpy.arange(len(places))
         for _ in range(MAX_LEADERS):
-            first = _bucket_starts(buckets[left])
+            first = _bucket_starts(buckets[remaining])
             if first.all():
                 break
-            leaders = places[left[first]][numpy.cumsum(first) - 1]
-            met, leader = left[~first], leaders[~first]
-            near = bands.may_reach(places[met], leader, threshold, among=bands)
-            rows, others = bands.rows[places[met[near]]], bands.rows[leader[near]]
-            found = answers.of(rows, others)
-            yield from zip(rows[found].tolist(), others[found].tolist(), strict=True)
-            near[near] = found
-            left = met[~near]
-        answers.settle()
+            leaders = places[remaining[first]][numpy.cumsum(first) - 1]
+            followers, leader = remaining[~first], leaders[~first]
+            near = bands.may_reach(places[followers], leader, threshold, among=bands)
+            rows, others = bands.rows[places[followers[near]]], bands.rows[leader[near]]
+            similar = cache.similar(rows, others)
+            yield from zip(rows[similar].tolist(), others[similar].tolist(), strict=True)
+            near[near] = similar
+            remaining = followers[~near]
+        cache.merge()
 
 
 class SimilarityCache:
-    """What was said of pairs of rows, which meet in more than one band. A pair and its answer are one number, kept sorted."""
+    """Results for pairs of rows, which meet in more than one band. A pair and its result are one number, kept sorted."""
 
-    def __init__(self, alike: Callable[[Int64Array, Int64Array], BoolArray]) -> None:
-        self._alike = alike
-        self._known = numpy.empty(0, dtype=numpy.uint64)
+    def __init__(self, are_similar: Callable[[Int64Array, Int64Array], BoolArray]) -> None:
+        self._are_similar = are_similar
+        self._sorted = numpy.empty(0, dtype=numpy.uint64)
         self._new: list[npt.NDArray[numpy.uint64]] = []
 
-    def of(self, rows: Int64Array, others: Int64Array) -> BoolArray:
-        """Whether each pair is alike; no pair comes twice before `settle`."""
+    def similar(self, rows: Int64Array, others: Int64Array) -> BoolArray:
+        """Whether each pair is similar; no pair may come twice before `merge`."""
+        # 31 bits for the row, 32 for the other row, the lowest for the result
         pairs = (rows.astype(numpy.uint64) << numpy.uint64(33)) | (others.astype(numpy.uint64) << numpy.uint64(1))
-        known = self._known
-        places = numpy.searchsorted(known, pairs)
-        held = known[numpy.minimum(places, max(len(known) - 1, 0))] if len(known) else ~pairs
-        met = (held | numpy.uint64(1)) == (pairs | numpy.uint64(1))
-        found: BoolArray = met & (held == (pairs | numpy.uint64(1)))
-        found[~met] = self._alike(rows[~met], others[~met])
-        self._new.append((pairs | found)[~met])
-        return found
+        stored = self._sorted
+        places = numpy.searchsorted(stored, pairs)
+        nearest = stored[numpy.minimum(places, max(len(stored) - 1, 0))] if len(stored) else ~pairs
+        cached = (nearest | numpy.uint64(1)) == (pairs | numpy.uint64(1))
+        similar: BoolArray = cached & (nearest == (pairs | numpy.uint64(1)))
+        similar[~cached] = self._are_similar(rows[~cached], others[~cached])
+        self._new.append((pairs | similar)[~cached])
+        return similar
 
-    def settle(self) -> None:
-        """Sort in what is new; of more than ASKED all is forgotten, and worked out again."""
-        known = numpy.concatenate([self._known, *self._new])
-        self._known = numpy.sort(known, kind="stable") if len(known) <= MAX_CACHED_PAIRS else known[:0]
+    def merge(self) -> None:
+        """Merge the new results; beyond MAX_CACHED_PAIRS the cache is emptied and pairs are compared again."""
+        stored = numpy.concatenate([self._sorted, *self._new])
+        self._sorted = numpy.sort(stored, kind="stable") if len(stored) <= MAX_CACHED_PAIRS else stored[:0]
         self._new = []
 
 
@@ -236,8 +241,8 @@ def candidates_across(
     bands: tables.MinHashBands, others: tables.MinHashBands, *, threshold: float
 ) -> Iterator[tuple[int, list[int]]]:
     """(row of `bands`, rows of `others` under one of its keys that may reach the threshold), band by band."""
-    for rows, found in candidate_pairs_across(bands, others, threshold=threshold):
-        for row, group in groupby(zip(rows.tolist(), found.tolist(), strict=True), key=itemgetter(0)):
+    for rows, partners in candidate_pairs_across(bands, others, threshold=threshold):
+        for row, group in groupby(zip(rows.tolist(), partners.tolist(), strict=True), key=itemgetter(0)):
             yield row, [other for _, other in group]
 
 
@@ -245,9 +250,9 @@ def candidate_pairs_across(
     bands: tables.MinHashBands, others: tables.MinHashBands, *, threshold: float
 ) -> Iterator[tuple[Int64Array, Int64Array]]:
     """Pairs (row of `bands`, row of `others`) under one key that may reach the threshold, band by band."""
-    for places, met in bands.shared_with(others, most=MAX_LEADERS):
-        near = bands.may_reach(places, met, threshold, among=others)
-        yield bands.rows[places[near]], others.rows[met[near]]
+    for places, other_places in bands.shared_with(others, limit=MAX_LEADERS):
+        near = bands.may_reach(places, other_places, threshold, among=others)
+        yield bands.rows[places[near]], others.rows[other_places[near]]
 
 
 def _bucket_starts(buckets: Int64Array) -> npt.NDArray[numpy.bool_]:

@@ -1,4 +1,4 @@
-"""Normal form of a text, in which copies that differ in case, signs or spaces are equal."""
+"""Normal form of a text: copies that differ only in case, punctuation or white space become equal."""
 
 import re
 import unicodedata
@@ -17,26 +17,26 @@ UNSPACED_SCRIPT_RANGES: Final = (
     (0x3400, 0x9FFF),
     (0xF900, 0xFAFF),
 )
-"""Thai and Lao, Myanmar, Khmer, kana, Han: written without spaces, so each character counts as a word."""
+"""Code points of scripts written without spaces (Thai and Lao, Myanmar, Khmer, kana, Han): each character counts as a word."""
 MIN_AFFIX_ROWS: Final = 20
 MIN_AFFIX_WORDS: Final = 4
-"""A beginning or end of this many words that all rows of a file of at least this many rows share is a template."""
+"""A prefix or suffix of MIN_AFFIX_WORDS words that all rows of a file share is a template, in files of MIN_AFFIX_ROWS rows."""
 
 
 class _CharacterTable(dict[int, str]):
-    """What becomes of a character; worked out once for each."""
+    """Replacement text of each code point after case folding, computed on first use."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
         category = unicodedata.category(character)
         if category == "Cf" or character in APOSTROPHES:
-            made = ""
+            replacement = ""
         elif any(low <= code <= high for low, high in UNSPACED_SCRIPT_RANGES):
-            made = f" {character} "
+            replacement = f" {character} "
         else:
-            made = character if category[0] in "LMN" else " "
-        self[code] = made
-        return made
+            replacement = character if category[0] in "LMN" else " "
+        self[code] = replacement
+        return replacement
 
 
 _CHARACTER_TABLE = _CharacterTable()
@@ -47,45 +47,45 @@ _REMOVED_ASCII: Final = bytes(code for code in range(128) if not _CHARACTER_TABL
 _ASCII_TABLE: Final = bytes(
     ord(_CHARACTER_TABLE[ord(chr(code).lower())] or " ") if code < 128 else code for code in range(256)
 )
-"""What becomes of ASCII, byte by byte, several times as fast as text by text; the bytes of other characters stay."""
+"""Replacements of ASCII bytes, several times faster than character by character; bytes of other characters are kept."""
 
 
 def normalize(text: str) -> str:
-    """Compatibility form (NFKC), case folded, without punctuation, symbols and hidden characters, words one space apart."""
+    """NFKC, case folded, without punctuation, symbols and invisible characters; words separated by one space."""
     if not text.isascii():
         folded = unicodedata.normalize("NFKC", text).casefold()
-        text = _NON_ASCII.sub(lambda found: _CHARACTER_TABLE[ord(found[0])], folded)
+        text = _NON_ASCII.sub(lambda match: _CHARACTER_TABLE[ord(match[0])], folded)
     return b" ".join(text.encode().translate(_ASCII_TABLE, _REMOVED_ASCII).split()).decode()
 
 
 def strip_shared_affixes(texts: pa.ChunkedArray, files: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Normal texts without the template of their files: a shared instruction would make all rows near-duplicates.
+    """Normalised texts without the template of their file: a shared instruction would make all rows near-duplicates.
 
-    Frames are gathered from all files and taken off every text that has one, so equal texts stay equal across files. A
-    text that is nothing but frame is left as it is.
+    Affixes are collected from all files and removed from every text that has one, so equal texts stay equal across files.
+    A text that consists of affixes only is left unchanged.
     """
     starts = _longest_first(_shared_prefixes(texts, files))
-    ends = _longest_first(frame[::-1] for frame in _shared_prefixes(compute.utf8_reverse(texts), files))
+    ends = _longest_first(affix[::-1] for affix in _shared_prefixes(compute.utf8_reverse(texts), files))
     if not starts and not ends:
         return texts
     return pa.chunked_array([_strip_chunk(chunk, starts, ends) for chunk in texts.chunks], type=texts.type)
 
 
 def _shared_prefixes(texts: pa.ChunkedArray, files: pa.ChunkedArray) -> Iterator[str]:
-    """The whole words that all texts of a file begin with: what the least and the greatest in order have in common."""
+    """The whole words that all texts of a file begin with: the common prefix of the first and last text in sorted order."""
     groups = pa.table({"file": files, "text": texts}).group_by("file")
-    found = groups.aggregate([("text", "min"), ("text", "max"), ("text", "count")])
-    for least, greatest, count in zip(
-        *(found.column(f"text_{name}").to_pylist() for name in ("min", "max", "count")), strict=True
+    summary = groups.aggregate([("text", "min"), ("text", "max"), ("text", "count")])
+    for first, last, count in zip(
+        *(summary.column(f"text_{name}").to_pylist() for name in ("min", "max", "count")), strict=True
     ):
-        words, others = least.split(), greatest.split()
+        words, others = first.split(), last.split()
         same = next((at for at, word in enumerate(words) if at >= len(others) or word != others[at]), len(words))
         if count >= MIN_AFFIX_ROWS and same >= MIN_AFFIX_WORDS:
             yield " ".join(words[:same])
 
 
-def _longest_first(frames: Iterable[str]) -> list[str]:
-    return sorted(set(frames), key=lambda frame: (-len(frame), frame))
+def _longest_first(affixes: Iterable[str]) -> list[str]:
+    return sorted(set(affixes), key=lambda affix: (-len(affix), affix))
 
 
 def _strip_chunk(texts: pa.Array, starts: list[str], ends: list[str]) -> pa.Array:
@@ -94,7 +94,7 @@ def _strip_chunk(texts: pa.Array, starts: list[str], ends: list[str]) -> pa.Arra
 
 def _strip_text(text: str, starts: list[str], ends: list[str]) -> str:
     inner = text
-    start = next((frame for frame in starts if inner.startswith(f"{frame} ")), "")
+    start = next((affix for affix in starts if inner.startswith(f"{affix} ")), "")
     inner = inner[len(start) :].strip()
-    end = next((frame for frame in ends if inner.endswith(f" {frame}")), "")
+    end = next((affix for affix in ends if inner.endswith(f" {affix}")), "")
     return inner[: len(inner) - len(end)].strip() or text

@@ -1,8 +1,8 @@
-"""Style of writing as the frequencies of function words, and Burrows's Delta between texts.
+"""Writing style as frequencies of function words, and Burrows's Delta between texts.
 
 Delta is the mean difference, in standard deviations over the texts compared, of how often each text uses each word (Burrows
-2002, Literary and Linguistic Computing 17:3). Who wrote what it alone cannot say: translations, genre and period weigh as
-much as the author, and below about 5,000 words it is unreliable (Eder 2015, Digital Scholarship in the Humanities 30:2).
+2002, Literary and Linguistic Computing 17:3). It does not prove authorship: translation, genre and period weigh as much as
+the author, and below about 5,000 words it is unreliable (Eder 2015, Digital Scholarship in the Humanities 30:2).
 """
 
 from typing import Final
@@ -22,7 +22,7 @@ FUNCTION_WORDS: Final = tuple(
     away even still too without yet own between while because until most off against under whom nor whose since
     """.split()  # noqa: SIM905
 )
-"""Frequent English words that say little about the matter; each counts once."""
+"""Frequent English words that carry little content; each counts once."""
 
 Frequencies = npt.NDArray[numpy.float64]
 
@@ -30,23 +30,23 @@ Frequencies = npt.NDArray[numpy.float64]
 def function_word_counts(
     texts: pa.Array, groups: npt.NDArray[numpy.int64], number: int
 ) -> tuple[Frequencies, Frequencies]:
-    """(function words in each group, a column each; all words in each group): `groups` has the group of each text, or -1."""
+    """Function words (number, words) and all words (number,) of each group; `groups` (texts,) has each text's group, or -1."""
     words = hash_words(texts)
-    known = numpy.unique(_word_hashes(FUNCTION_WORDS))
+    vocabulary = numpy.unique(_word_hashes(FUNCTION_WORDS))
     lengths = numpy.diff(words.starts)
     of_word = numpy.repeat(groups, lengths)
-    place = numpy.minimum(numpy.searchsorted(known, words.numbers), len(known) - 1)
-    counted = (known[place] == words.numbers) & (of_word >= 0)
-    cells = numpy.bincount(of_word[counted] * len(known) + place[counted], minlength=number * len(known))
+    place = numpy.minimum(numpy.searchsorted(vocabulary, words.numbers), len(vocabulary) - 1)
+    counted = (vocabulary[place] == words.numbers) & (of_word >= 0)
+    cells = numpy.bincount(of_word[counted] * len(vocabulary) + place[counted], minlength=number * len(vocabulary))
     sizes = numpy.bincount(groups[groups >= 0], weights=lengths[groups >= 0], minlength=number)
-    return cells.reshape(number, len(known)).astype(numpy.float64), sizes.astype(numpy.float64)
+    return cells.reshape(number, len(vocabulary)).astype(numpy.float64), sizes.astype(numpy.float64)
 
 
 def burrows_delta(counts: Frequencies, sizes: Frequencies) -> Frequencies:
-    """Burrows's Delta of every pair of texts: a symmetric square with zeros on its diagonal.
+    """Burrows's Delta of every pair of texts: (texts, texts), symmetric with a zero diagonal.
 
-    Words that no text has, or all have equally often, say nothing and are left out. Raises ValueError for fewer than three
-    texts, between which a standard deviation means nothing, and for a text without words.
+    `counts` (texts, words) and `sizes` (texts,) are those of `function_word_counts`. Words with equal frequency in all texts
+    are left out. Raises ValueError for fewer than three texts, and for a text without words.
     """
     if len(sizes) < 3:
         raise ValueError("Delta needs three texts or more")
@@ -54,14 +54,14 @@ def burrows_delta(counts: Frequencies, sizes: Frequencies) -> Frequencies:
         raise ValueError("a text has no words")
     shares = counts / sizes[:, None]
     spread = shares.std(axis=0, ddof=1)
-    telling = spread > 0
-    scores = (shares[:, telling] - shares[:, telling].mean(axis=0)) / spread[telling]
-    if not telling.any():
+    varying = spread > 0
+    scores = (shares[:, varying] - shares[:, varying].mean(axis=0)) / spread[varying]
+    if not varying.any():
         return numpy.zeros((len(sizes), len(sizes)))
-    made: Frequencies = numpy.abs(scores[:, None, :] - scores[None, :, :]).mean(axis=2)
-    return made
+    distances: Frequencies = numpy.abs(scores[:, None, :] - scores[None, :, :]).mean(axis=2)
+    return distances
 
 
 def _word_hashes(words: tuple[str, ...]) -> npt.NDArray[numpy.uint64]:
-    found: HashedWords = hash_words(pa.array(words))
-    return found.numbers
+    hashed: HashedWords = hash_words(pa.array(words))
+    return hashed.numbers

@@ -1,4 +1,4 @@
-"""Where the words of the normal form stand in the text itself."""
+"""Character offsets of normalised words in the original text."""
 
 from functools import cache
 
@@ -6,10 +6,9 @@ from tunesmith.text.normalize import normalize
 
 
 def word_offsets(text: str) -> list[tuple[int, int]]:
-    """First character and end of every word that the text has in normal form.
+    """(first character, end) in `text` of every word of its normal form.
 
-    Characters are looked at one by one; where marks that combine across them make another number of words, every word has
-    the whole text as its place.
+    Characters are normalised one by one. Where combining marks give another number of words, every word gets the whole text.
     """
     starts: list[int] = []
     ends: list[int] = []
@@ -30,6 +29,6 @@ def word_offsets(text: str) -> list[tuple[int, int]]:
 
 @cache
 def _normalized_character(character: str) -> str:
-    """What the normal form makes of a character within a word: nothing, letters, or a space where words part."""
-    made = normalize(f"x{character}x")
-    return made[1:-1] if len(made) > 1 and made[0] == made[-1] == "x" else character
+    """The normal form of a character within a word: empty, letters, or a space where it separates words."""
+    framed = normalize(f"x{character}x")
+    return framed[1:-1] if len(framed) > 1 and framed[0] == framed[-1] == "x" else character

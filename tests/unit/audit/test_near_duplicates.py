@@ -126,7 +126,7 @@ def test_ten_thousand_unlike_rows_stay() -> None:
 def test_four_words_must_be_equal_and_five_may_be_alike() -> None:
     texts = ["how is the hat", "how is the coat", "how is the old hat", "how is the old coat"]
     likeness = PairSimilarity(texts, (), 0.3)
-    assert [likeness.between(0, 1), likeness.between(2, 3)] == [None, 0.5]
+    assert [likeness.similarity(0, 1), likeness.similarity(2, 3)] == [None, 0.5]
 
 
 def test_a_run_that_many_held_out_rows_have_is_a_template() -> None:

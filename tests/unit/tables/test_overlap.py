@@ -1,4 +1,4 @@
-"""Pairs that share word triples, counted in columns, against sets of triples."""
+"""Pairs that share word triples, counted column by column, against sets of triples."""
 
 from collections.abc import Iterator
 
@@ -40,7 +40,7 @@ def pairs(count: int) -> Iterator[tuple[int, int]]:
     return ((one, other) for one in range(count) for other in range(one))
 
 
-def test_a_hash_for_each_triple_the_same_wherever_it_stands() -> None:
+def test_equal_triples_have_equal_hashes_in_every_text() -> None:
     made = ["a b c d e", "", "c d e", "x c d e y", "a b c d e"]
     counts, hashes = hash_triples(pa.array(made))
     assert counts.tolist() == [3, 1, 1, 3, 3]
@@ -53,7 +53,7 @@ def test_a_hash_for_each_triple_the_same_wherever_it_stands() -> None:
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.8, 1.0])
-def test_no_pair_is_lost_when_many_triples_meet_in_a_slot(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_pair_is_lost_when_many_triples_collide_in_a_slot(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(overlap, "MIN_SLOTS_PER_TRIPLE", 1)
     rng, made = numpy.random.default_rng(2), []
     for size in rng.integers(8, 60, size=400):
@@ -77,10 +77,16 @@ def test_every_pair_that_shares_enough_is_kept_and_few_others(share: float) -> N
     assert found[exact < share - 0.15].mean() < 0.02
 
 
-@pytest.mark.parametrize(("name", "value"), [("SLICE", 64), ("SLICE", 10_000), ("FEW", 0), ("FEW", 1_000)])
-def test_the_answer_does_not_depend_on_how_much_is_looked_at_at_once(
-    name: str, value: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MAX_SLICE_BYTES", 64),
+        ("MAX_SLICE_BYTES", 10_000),
+        ("MAX_SINGLE_READS_PER_CHUNK", 0),
+        ("MAX_SINGLE_READS_PER_CHUNK", 1_000),
+    ],
+)
+def test_the_result_does_not_depend_on_the_block_size(name: str, value: int, monkeypatch: pytest.MonkeyPatch) -> None:
     made = [*texts(40), " ".join(f"w{n}" for n in range(3_000))]
     ones, others = (numpy.array(side) for side in zip(*pairs(41), strict=True))
     whole = WordTriples.of(column(made, 41)).may_share(ones, others, 1.0)
@@ -91,7 +97,7 @@ def test_the_answer_does_not_depend_on_how_much_is_looked_at_at_once(
     assert (parted != whole).mean() < 0.02
 
 
-def test_a_form_is_given_to_each_text_and_null_counts_as_empty() -> None:
+def test_texts_are_normalised_by_form_and_null_counts_as_empty() -> None:
     asked: list[str] = []
 
     def form(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The verbs against answers worked out by hand, and the signature against the probability that theory gives."""
+"""Table operations against hand-made results, and signatures against the probability that theory gives."""
 
 import numpy
 import pyarrow as pa
@@ -65,7 +65,7 @@ def test_signature_agreement_estimates_the_jaccard_similarity() -> None:
     assert abs((one == two).mean() - true) < 4 * (true * (1 - true) / 128) ** 0.5
 
 
-def test_band_keys_meet_exactly_where_four_hashes_agree() -> None:
+def test_band_keys_are_equal_exactly_where_four_hashes_are() -> None:
     made = minhash_signatures(
         pa.table({"row": [7, 9], "text": ["a b c d e f g h", "a b c d e f g x"]}), column="text", row="row"
     )
@@ -77,7 +77,7 @@ def test_band_keys_meet_exactly_where_four_hashes_agree() -> None:
     assert sum(agree) not in (0, 32)
 
 
-def test_bands_are_the_same_however_many_rows_are_signed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bands_do_not_depend_on_the_block_size(monkeypatch: pytest.MonkeyPatch) -> None:
     table = pa.table({"row": list(range(5)), "text": [f"a b c d {n} f" if n != 3 else "" for n in range(5)]})
     whole = minhash_bands(table, column="text", row="row")
     monkeypatch.setattr(signatures, "MAX_SIGNATURE_ROWS", 2)
@@ -89,7 +89,7 @@ def test_bands_are_the_same_however_many_rows_are_signed_at_once(monkeypatch: py
 
 
 @pytest.mark.parametrize("similarity", [0.3, 0.5, 0.7, 1.0])
-def test_pairs_at_the_threshold_are_not_passed_over(similarity: float) -> None:
+def test_pairs_at_the_threshold_are_not_skipped(similarity: float) -> None:
     rng, count = numpy.random.default_rng(3), 2_000
     share = numpy.arange(200) < 200 * 2 * similarity / (1 + similarity)
     ones, others = [], []
@@ -112,20 +112,20 @@ def bands_with(keys: list[list[int]]) -> MinHashBands:
     return MinHashBands(rows, whole.T, numpy.zeros((len(keys), 128), dtype=numpy.uint8))
 
 
-def test_rows_under_one_key_are_found_band_by_band() -> None:
+def test_rows_that_share_a_key_are_found_band_by_band() -> None:
     found = [
         (buckets.tolist(), places.tolist())
-        for buckets, places in bands_with([[7, 1], [3, 1], [7, 2], [5, 1]]).sharing()
+        for buckets, places in bands_with([[7, 1], [3, 1], [7, 2], [5, 1]]).shared_keys()
     ]
     assert found == [([0, 0, 0], [0, 1, 3]), *[([0, 0], [0, 2])] * 31]
-    assert [len(places) for _, places in bands_with([]).sharing()] == [0] * 32
+    assert [len(places) for _, places in bands_with([]).shared_keys()] == [0] * 32
 
 
-def test_rows_under_a_key_of_others_are_found_and_no_more_than_asked_for() -> None:
+def test_rows_that_share_a_key_with_others_are_found_up_to_the_limit() -> None:
     mine, others = bands_with([[7, 1], [9, 4]]), bands_with([[7, 4], [7, 4], [7, 4], [8, 0]])
-    found = [list(zip(places.tolist(), met.tolist(), strict=True)) for places, met in mine.shared_with(others, most=2)]
+    found = [list(zip(places.tolist(), met.tolist(), strict=True)) for places, met in mine.shared_with(others, limit=2)]
     assert found == [[(1, 0), (1, 1)], *[[(0, 0), (0, 1)]] * 31]
-    assert [len(places) for places, _ in mine.shared_with(bands_with([]), most=2)] == [0] * 32
+    assert [len(places) for places, _ in mine.shared_with(bands_with([]), limit=2)] == [0] * 32
 
 
 def test_another_runner_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Near rows: what is left beside a shared document, pairs that are asked once, and answers that no batch size changes."""
+"""Near-duplicates: prompts about a shared document, pairs that are compared once, and findings that no block size changes."""
 
 from itertools import combinations
 
@@ -51,7 +51,7 @@ def rows_of(texts: list[str], file: str) -> list[Row]:
     ],
     ids=["block", "all", "line", "addition", "short", "within a line", "empty"],
 )
-def test_what_two_prompts_say_beside_the_long_part_that_they_share(one: str, two: str, left: tuple[str, str]) -> None:
+def test_what_two_prompts_say_outside_the_long_part_that_they_share(one: str, two: str, left: tuple[str, str]) -> None:
     assert without_shared_parts(split_prompt(one), split_prompt(two)) == left
     assert without_shared_parts(split_prompt(two), split_prompt(one)) == left[::-1]
 
@@ -65,35 +65,35 @@ def test_what_two_prompts_say_beside_the_long_part_that_they_share(one: str, two
         ("Who", "When", False),
     ],
 )
-def test_three_quarters_of_the_words_beside_a_document_must_be_shared(one: str, two: str, alike: bool) -> None:
+def test_three_quarters_of_the_words_outside_a_document_must_be_shared(one: str, two: str, alike: bool) -> None:
     prompts = [f"{DOCUMENT}\n\n{question}?" for question in (one, two)]
     normals = [normalize(prompt) for prompt in prompts]
-    assert PairSimilarity(normals, (), 0.5).between(0, 1) is not None
-    assert (PairSimilarity(normals, (), 0.5, prompts=prompts).between(0, 1) is not None) is alike
+    assert PairSimilarity(normals, (), 0.5).similarity(0, 1) is not None
+    assert (PairSimilarity(normals, (), 0.5, prompts=prompts).similarity(0, 1) is not None) is alike
 
 
-def test_a_pair_is_asked_once_and_again_when_it_was_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, int]] = []
+def test_a_pair_is_compared_once_and_again_when_the_cache_is_emptied(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared: list[tuple[int, int]] = []
 
     def alike(rows: Int64Array, others: Int64Array) -> BoolArray:
-        asked.extend(zip(rows.tolist(), others.tolist(), strict=True))
+        compared.extend(zip(rows.tolist(), others.tolist(), strict=True))
         even: BoolArray = (rows + others) % 2 == 0
         return even
 
-    answers = SimilarityCache(alike)
+    cache = SimilarityCache(alike)
     for pairs in ([(5, 1), (4, 1), (9, 0)], [(9, 0), (5, 1), (2**30, 2)], [(4, 1), (2**30, 2)]):
         rows, others = (numpy.array(side) for side in zip(*pairs, strict=True))
-        assert answers.of(rows, others).tolist() == [(row + other) % 2 == 0 for row, other in pairs]
-        answers.settle()
-    assert asked == [(5, 1), (4, 1), (9, 0), (2**30, 2)]
+        assert cache.similar(rows, others).tolist() == [(row + other) % 2 == 0 for row, other in pairs]
+        cache.merge()
+    assert compared == [(5, 1), (4, 1), (9, 0), (2**30, 2)]
     monkeypatch.setattr(near_duplicates, "MAX_CACHED_PAIRS", 3)
-    answers.settle()
-    assert answers.of(numpy.array([5]), numpy.array([1])).tolist() == [True]
-    assert asked[4:] == [(5, 1)]
+    cache.merge()
+    assert cache.similar(numpy.array([5]), numpy.array([1])).tolist() == [True]
+    assert compared[4:] == [(5, 1)]
 
 
 def texts(count: int) -> list[str]:
-    """Stock sentences, so that many rows are a little alike, and copies among them."""
+    """Texts of stock sentences, so that many rows are slightly similar, with near copies among them."""
     rng = numpy.random.default_rng(7)
     stock = [" ".join(f"w{n}" for n in rng.integers(0, 60, size=6)) for _ in range(40)]
     made = [" ".join(rng.choice(stock, size=int(size))) for size in rng.integers(1, 6, size=count)]
@@ -102,7 +102,7 @@ def texts(count: int) -> list[str]:
     return made
 
 
-def test_no_pair_that_meets_is_lost_by_the_sieves() -> None:
+def test_no_candidate_pair_is_lost_by_the_prefilters() -> None:
     made = texts(300)
     normals = pa.chunked_array([pa.array(made[:128]), pa.array(made[128:])])
     bands = tables.minhash_bands(pa.table({"row": list(range(300)), "normal": normals}), column="normal", row="row")
@@ -113,14 +113,15 @@ def test_no_pair_that_meets_is_lost_by_the_sieves() -> None:
         near = filter_pairs(columns, rows, others, threshold=0.5)
         sieved.append(len(near) - int(near.sum()))
         exact = [
-            likeness.between(row, other) is not None for row, other in zip(rows.tolist(), others.tolist(), strict=True)
+            likeness.similarity(row, other) is not None
+            for row, other in zip(rows.tolist(), others.tolist(), strict=True)
         ]
         assert near[exact].all()
         near[:] = exact
         return near
 
     found = set(find_near_duplicates(bands, alike, threshold=0.5))
-    true = {(two, one) for one, two in combinations(range(300), 2) if likeness.between(one, two) is not None}
+    true = {(two, one) for one, two in combinations(range(300), 2) if likeness.similarity(one, two) is not None}
     assert found <= true
     assert {row for row, _ in true} - {row for row, _ in found} == set()
     assert sum(sieved) >= 50
@@ -129,17 +130,17 @@ def test_no_pair_that_meets_is_lost_by_the_sieves() -> None:
 @pytest.mark.parametrize(
     ("module", "name", "value"),
     [
-        (signatures, "SIGNED", 37),
-        (signatures, "COMPARED", 5),
-        (overlap, "SLICE", 300),
-        (overlap, "SLOTS", 64),
-        (overlap, "SPARSE", 1),
-        (overlap, "FEW", 0),
-        (near_duplicates, "ASKED", 0),
-        (near_duplicates, "HELD", 2),
+        (signatures, "MAX_SIGNATURE_ROWS", 37),
+        (signatures, "MAX_COMPARED_PAIRS", 5),
+        (overlap, "MAX_SLICE_BYTES", 300),
+        (overlap, "MAX_SLOTS", 64),
+        (overlap, "MIN_SLOTS_PER_TRIPLE", 1),
+        (overlap, "MAX_SINGLE_READS_PER_CHUNK", 0),
+        (near_duplicates, "MAX_CACHED_PAIRS", 0),
+        (near_duplicates, "MAX_CACHED_TEXTS", 2),
     ],
 )
-def test_findings_are_the_same_however_much_is_looked_at_at_once(
+def test_findings_do_not_depend_on_block_and_cache_sizes(
     module: object, name: str, value: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = [f"{LINE}\n{text}" if number % 4 == 0 else text for number, text in enumerate(texts(240))]
@@ -158,7 +159,7 @@ def test_findings_are_the_same_however_much_is_looked_at_at_once(
     assert found() == whole
 
 
-def test_the_first_of_equal_held_out_prompts_is_named_however_short_or_many() -> None:
+def test_the_first_of_equal_test_prompts_is_named_however_short_or_many() -> None:
     held = [*[f"well {n}" for n in range(70)], "thanks a lot", "Thanks, a lot!", "", *["how is the old hat"] * 70]
     corpus = build_corpus(rows_of(["THANKS a lot", "", "how is the old hat"], "a.jsonl"), rows_of(held, "t.jsonl"))
     found = [(one.place.line, one.other and one.other.line, one.similarity) for one in SplitLeakage().examine(corpus)]

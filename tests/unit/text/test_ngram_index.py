@@ -1,4 +1,4 @@
-"""The index of k-grams against a comparison of the words themselves, one by one."""
+"""The n-gram index against a word-by-word comparison."""
 
 import numpy
 import pyarrow as pa
@@ -14,7 +14,7 @@ TEXTS = st.lists(st.lists(st.sampled_from("a b c D, é".split()), max_size=14).m
 
 
 def by_hand(lines: list[str], texts: list[str], length: int) -> set[tuple[int, int, int, int, int]]:
-    """Every pair of runs that agree, cannot be made longer, and have at least `length` words."""
+    """Every pair of equal word spans that cannot be extended and have at least `length` words."""
     found = set()
     for line, one in enumerate(normalize(text).split() for text in lines):
         for text, other in enumerate(normalize(text).split() for text in texts):
@@ -30,8 +30,8 @@ def by_hand(lines: list[str], texts: list[str], length: int) -> set[tuple[int, i
     return found
 
 
-def unique_runs(texts: list[str], length: int) -> bool:
-    """Whether no text repeats a run: the index holds the first of each text only."""
+def ngrams_are_unique(texts: list[str], length: int) -> bool:
+    """Whether no text repeats an n-gram: the index holds the first occurrence in each text only."""
     for words in (normalize(text).split() for text in texts):
         grams = [tuple(words[at : at + length]) for at in range(len(words) - length + 1)]
         if len(set(grams)) < len(grams):
@@ -40,17 +40,17 @@ def unique_runs(texts: list[str], length: int) -> bool:
 
 
 @given(TEXTS, TEXTS, st.integers(1, 5))
-def test_runs_are_those_that_a_comparison_word_by_word_finds(lines: list[str], texts: list[str], length: int) -> None:
+def test_matches_equal_those_of_a_word_by_word_comparison(lines: list[str], texts: list[str], length: int) -> None:
     index = build_index(pa.array(texts), length, digest="x")
     (runs,) = find_matches(pa.array(lines), [index])
     found, expected = set(runs), by_hand(lines, texts, length)
     assert found <= expected
-    if unique_runs(texts, length):
+    if ngrams_are_unique(texts, length):
         assert found == expected
 
 
 @given(TEXTS, TEXTS)
-def test_the_first_of_repeated_runs_still_gives_every_line_that_has_one(lines: list[str], texts: list[str]) -> None:
+def test_repeated_ngrams_still_match_every_line_that_has_one(lines: list[str], texts: list[str]) -> None:
     (runs,) = find_matches(pa.array(lines), [build_index(pa.array(texts), 2, digest="x")])
     assert {(line, text) for line, _, text, _, _ in runs} == {(one[0], one[2]) for one in by_hand(lines, texts, 2)}
 
@@ -63,7 +63,7 @@ def test_only_whole_texts_of_given_sizes() -> None:
     assert list(runs) == [(0, 1, 0, 0, 3), (1, 0, 0, 0, 3), (1, 1, 1, 0, 5)]
 
 
-def test_runs_of_too_many_texts_are_passed_over_and_named() -> None:
+def test_common_ngrams_are_left_out_and_listed() -> None:
     frame = "this is how every question of the set begins"
     texts = [f"{frame} {word}" for word in ("red", "blue", "green", "grey")]
     index = build_index(pa.array(texts), 5, digest="x", common_share=0.5)
@@ -73,11 +73,11 @@ def test_runs_of_too_many_texts_are_passed_over_and_named() -> None:
     assert [(line, text, size) for line, _, text, _, size in runs] == [(1, 1, 10)]
 
 
-def test_an_index_is_known_by_its_digest() -> None:
+def test_indexes_with_equal_digests_are_equal() -> None:
     one, two = (build_index(pa.array([text]), 2, digest=text) for text in ("a b c", "a b d"))
     assert one != two and one == build_index(pa.array(["a b c"]), 2, digest="a b c")
     assert hash(one) == hash(build_index(pa.array(["a b c"]), 2, digest="a b c"))
-    assert repr(one) == "KgramIndex(digest='a b c', length=2, whole=False)"
+    assert repr(one) == "NgramIndex(digest='a b c', length=2, whole=False)"
 
 
 @pytest.mark.parametrize("texts", [[], [""], ["", None, "one"]])

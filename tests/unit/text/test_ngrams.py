@@ -1,4 +1,4 @@
-"""Runs of words as numbers, against the runs themselves."""
+"""Hashes of words and n-grams, against the words themselves."""
 
 import numpy
 import pyarrow as pa
@@ -25,11 +25,13 @@ TEXTS = st.lists(
 
 
 @given(TEXTS, st.integers(1, 4))
-def test_runs_are_equal_exactly_when_their_words_are(texts: list[str | None], length: int) -> None:
+def test_ngram_hashes_are_equal_exactly_when_their_words_are(texts: list[str | None], length: int) -> None:
     grams = ngram_hashes(hash_normalized_words(pa.array(texts, type=pa.string())), length)
     found = [
         (number, " ".join((texts[text] or "").split(" ")[place : place + length]))
-        for number, text, place in zip(grams.numbers.tolist(), grams.texts.tolist(), grams.places.tolist(), strict=True)
+        for number, text, place in zip(
+            grams.numbers.tolist(), grams.texts.tolist(), grams.positions.tolist(), strict=True
+        )
     ]
     expected = [
         " ".join(words[at : at + length])
@@ -40,7 +42,7 @@ def test_runs_are_equal_exactly_when_their_words_are(texts: list[str | None], le
     assert len(set(found)) == len({number for number, _ in found}) == len(set(expected))
 
 
-def test_numbers_are_the_same_in_every_process() -> None:
+def test_hashes_are_the_same_in_every_process() -> None:
     grams = ngram_hashes(hash_normalized_words(pa.array(["one two three"])), 2)
     assert [hex(number) for number in grams.numbers.tolist()] == ["0xf485c4291fa12c80", "0x519ea2604d0c4add"]
 
@@ -51,7 +53,7 @@ ANY = st.lists(
 
 
 @given(ANY)
-def test_words_of_texts_as_they_stand_are_those_of_their_normal_forms(texts: list[str | None]) -> None:
+def test_words_of_raw_texts_are_those_of_their_normal_forms(texts: list[str | None]) -> None:
     words = hash_words(pa.array(texts, type=pa.string()))
     normals = [normalize(text or "").split() for text in texts]
     assert numpy.diff(words.starts).tolist() == [len(one) for one in normals]
@@ -61,12 +63,12 @@ def test_words_of_texts_as_they_stand_are_those_of_their_normal_forms(texts: lis
 
 
 @pytest.mark.parametrize("sign", SEPARATOR_CHARACTERS)
-def test_signs_that_are_taken_for_spaces_part_words_in_the_normal_form_too(sign: str) -> None:
+def test_separator_characters_separate_words_in_the_normal_form_too(sign: str) -> None:
     assert normalize(f"a{sign}b") == "a b"
 
 
 @given(st.lists(st.text("ab c", max_size=12), max_size=8), st.integers(1, 40))
-def test_chunks_do_not_show(texts: list[str], chunk: int) -> None:
+def test_hashes_do_not_depend_on_the_chunk_size(texts: list[str], chunk: int) -> None:
     whole = hash_words(pa.array(texts, type=pa.string()))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ngrams, "MAX_CHUNK_BYTES", chunk)
@@ -74,7 +76,7 @@ def test_chunks_do_not_show(texts: list[str], chunk: int) -> None:
     assert (whole.numbers.tolist(), whole.starts.tolist()) == (cut.numbers.tolist(), cut.starts.tolist())
 
 
-def test_tokens_keep_signs_and_strange_characters_apart_from_words() -> None:
+def test_signs_and_non_ascii_characters_are_tokens_of_their_own() -> None:
     words = hash_tokens(pa.array(["a|| b, ||É😀x", "A ||"]), WORDS_AND_SIGNS)
     assert numpy.diff(words.starts).tolist() == [7, 2]
     first = words.numbers.tolist()
@@ -83,7 +85,7 @@ def test_tokens_keep_signs_and_strange_characters_apart_from_words() -> None:
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=20), st.integers(1, 13))
-def test_rolled_numbers_are_the_polynomial(numbers: list[int], length: int) -> None:
+def test_rolling_hashes_are_the_polynomial(numbers: list[int], length: int) -> None:
     made = rolling_hashes(numpy.array(numbers, dtype=numpy.uint64), length).tolist()
     expected = []
     for at in range(len(numbers) - length + 1):

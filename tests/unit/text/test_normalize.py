@@ -1,4 +1,4 @@
-"""The normal form, and templates that are taken off."""
+"""The normal form, and the removal of shared prefixes and suffixes."""
 
 import pyarrow as pa
 import pytest
@@ -9,7 +9,7 @@ from tunesmith.text.normalize import _CHARACTER_TABLE, normalize, strip_shared_a
 
 
 def stripped(texts: list[str], files: list[str]) -> list[str]:
-    """In chunks, as large tables come."""
+    """The texts without affixes, given in chunks as large tables are."""
     chunks = [pa.array(part, type=pa.string()) for part in (texts[:7], texts[7:])]
     made: list[str] = strip_shared_affixes(pa.chunked_array(chunks), pa.chunked_array([pa.array(files)])).to_pylist()
     return made
@@ -29,19 +29,19 @@ def stripped(texts: list[str], files: list[str]) -> list[str]:
         ("Straße", "strasse"),
     ],
 )
-def test_normal(text: str, expected: str) -> None:
+def test_normalize(text: str, expected: str) -> None:
     assert normalize(text) == expected
     assert normalize(expected) == expected
 
 
-def test_a_template_of_a_whole_file_is_taken_off_in_every_file() -> None:
+def test_a_template_of_a_whole_file_is_stripped_in_every_file() -> None:
     framed = [f"sort this message of a customer {n} {n * n} answer with one word only" for n in range(25)]
     other = ["sort this message of a customer 7 49 answer with one word only", "sort this other thing"]
     made = stripped([*framed, *other], ["a"] * 25 + ["b"] * 2)
     assert made == [*(f"{n} {n * n}" for n in range(25)), "7 49", "sort this other thing"]
 
 
-def test_few_rows_short_beginnings_and_pure_frames_stay() -> None:
+def test_affixes_of_few_rows_or_few_words_and_whole_texts_are_kept() -> None:
     few = [f"sort this message of a customer {n}" for n in range(19)]
     assert stripped(few, ["a"] * 19) == few
     short = [f"please tell me {n}" for n in range(30)]
@@ -51,5 +51,5 @@ def test_few_rows_short_beginnings_and_pure_frames_stay() -> None:
 
 
 @given(st.text(st.characters(max_codepoint=127)))
-def test_the_short_way_for_ascii_is_the_long_way(text: str) -> None:
+def test_the_fast_path_for_ascii_gives_the_same_result(text: str) -> None:
     assert normalize(text) == " ".join(text.casefold().translate(_CHARACTER_TABLE).split())

@@ -1,4 +1,4 @@
-"""Burrows's Delta, against z-scores by SciPy and words counted one by one."""
+"""Burrows's Delta, against SciPy's z-scores and words counted one by one."""
 
 from collections import Counter
 
@@ -25,14 +25,14 @@ def by_hand(texts: list[str]) -> tuple[numpy.ndarray, numpy.ndarray]:
     )
 
 
-def test_counts() -> None:
+def test_function_words_are_counted() -> None:
     counts, sizes = function_word_counts(pa.array(TEXTS), numpy.arange(4), 4)
     mine, total = by_hand(TEXTS)
     assert sizes.tolist() == total.tolist()
     assert sorted(map(tuple, counts.T.tolist())) == sorted(map(tuple, mine.T.astype(float).tolist()))
 
 
-def test_texts_of_a_group_are_counted_together_and_others_not_at_all() -> None:
+def test_texts_of_a_group_are_counted_together_and_other_texts_are_ignored() -> None:
     counts, sizes = function_word_counts(pa.array(TEXTS), numpy.array([0, -1, 1, 0]), 2)
     alone, lengths = function_word_counts(pa.array(TEXTS), numpy.arange(4), 4)
     assert counts.tolist() == [(alone[0] + alone[3]).tolist(), alone[2].tolist()]
@@ -47,12 +47,12 @@ def test_delta_is_the_mean_difference_of_z_scores() -> None:
     numpy.testing.assert_allclose(burrows_delta(counts, sizes), expected, rtol=1e-12)
 
 
-def test_texts_that_are_alike_are_at_no_distance() -> None:
+def test_equal_texts_have_distance_zero() -> None:
     counts, sizes = by_hand([TEXTS[0]] * 3)
     assert burrows_delta(counts, sizes).tolist() == [[0.0] * 3] * 3
 
 
-def test_what_means_nothing_is_refused() -> None:
+def test_too_few_texts_and_texts_without_words_are_refused() -> None:
     counts, sizes = by_hand(TEXTS)
     with pytest.raises(ValueError, match="three"):
         burrows_delta(counts[:2], sizes[:2])

@@ -146,7 +146,7 @@ class Contamination:
         place = {row: number for number, row in enumerate(rows, len(normals))}
         best: dict[int, tuple[float, int]] = {}
         for row, item in ((row, item) for row, others in met for item in others):
-            similarity = likeness.between(place[row], item)
+            similarity = likeness.similarity(place[row], item)
             if similarity is not None:
                 best[row] = max(best.get(row, (0.0, 0)), (similarity, -item))
         yield from ((row, -item, similarity) for row, (similarity, item) in sorted(best.items()))
@@ -155,7 +155,7 @@ class Contamination:
         """For each file, how many runs stand in too many texts, and one of them."""
         common: dict[str, list[str]] = {}
         for index in indexes:
-            for text, at in index.common_places():
+            for text, at in index.common_ngrams():
                 words = normalize(items[text].text).split()[at : at + index.length]
                 common.setdefault(items[text].reference.name, []).append(" ".join(words))
         for name, runs in common.items():

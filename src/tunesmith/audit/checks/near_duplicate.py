@@ -96,8 +96,8 @@ def _reason(similarity: float) -> str:
 
 
 def _row_similarity(row: int, other: int, likeness: PairSimilarity) -> float | None:
-    similarity = likeness.between(row, other)
-    return similarity if similarity is not None and likeness.same_elsewhere(row, other) else None
+    similarity = likeness.similarity(row, other)
+    return similarity if similarity is not None and likeness.other_texts_match(row, other) else None
 
 
 def _similar_pairs(
@@ -117,7 +117,7 @@ def _resolve_duplicates(edges: dict[int, set[int]], likeness: PairSimilarity) ->
         stays = sorted({kept_for.get(other, other) for other in edges[row]})
         for other in stays:
             found = other in edges[row]
-            similarity = likeness.between(row, other) if found else _row_similarity(row, other, likeness)
+            similarity = likeness.similarity(row, other) if found else _row_similarity(row, other, likeness)
             if similarity is not None:
                 kept_for[row] = other
                 yield row, other, similarity

@@ -73,10 +73,10 @@ class SplitLeakage:
         answers = SimilarityCache(partial(_similar_pairs, column=WordTriples.of(normals), likeness=likeness))
         best: dict[int, tuple[float, int]] = {}
         for rows, others in candidate_pairs_across(corpus.bands(train), corpus.bands(test), threshold=self.threshold):
-            found = answers.of(rows, others)
-            answers.settle()
+            found = answers.similar(rows, others)
+            answers.merge()
             for row, other in zip(rows[found].tolist(), others[found].tolist(), strict=True):
-                best[row] = max(best.get(row, (0.0, 0)), (likeness.between(row, other) or 0.0, -other))
+                best[row] = max(best.get(row, (0.0, 0)), (likeness.similarity(row, other) or 0.0, -other))
         for row, (similarity, other) in sorted(best.items()):
             yield row, -other, similarity
 
@@ -102,5 +102,5 @@ def _similar_pairs(rows: Int64Array, others: Int64Array, column: WordTriples, li
     """Which pairs are alike; few are compared word by word that are not."""
     near = column.may_share(rows, others, likeness.threshold)
     pairs = zip(rows[near].tolist(), others[near].tolist(), strict=True)
-    near[near] = [likeness.between(row, other) is not None for row, other in pairs]
+    near[near] = [likeness.similarity(row, other) is not None for row, other in pairs]
     return near
