@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+import tunesmith  # noqa: F401  (before any test imports torch: it sets the process switches)
+
 # Runs that are compared must sum in the same order; the thread count that a run measures may differ from one to the next.
 os.environ.setdefault("TORCH_NUM_THREADS", "1")
 

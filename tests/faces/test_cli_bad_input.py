@@ -28,7 +28,7 @@ def assert_blocked(outcome: Any, *, what: str, where: str) -> None:
     """The audit reads on to the end, reports, and blocks."""
     assert "Traceback" not in outcome.err
     assert (outcome.code, outcome.out.count("sha256:")) == (3, 1), outcome.err
-    assert f"error: the audit blocks: schema: {what}" in outcome.err
+    assert f"error: audit failed: schema: {what}" in outcome.err
     assert f"where: {where}\n" in outcome.err
 
 

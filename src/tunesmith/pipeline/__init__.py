@@ -1,0 +1,7 @@
+"""audit -> train -> evaluate -> gate -> release: the only package that knows the order of the stages."""
+
+from tunesmith.pipeline.preview import preview
+from tunesmith.pipeline.runner import open_context, run
+from tunesmith.pipeline.stages import STAGE_ORDER, RunResult, StageName
+
+__all__ = ["STAGE_ORDER", "RunResult", "StageName", "open_context", "preview", "run"]
