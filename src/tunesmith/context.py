@@ -1,4 +1,4 @@
-"""Context: what a stage is handed besides its inputs. Store, clock, seeded randomness, progress; nothing else is ambient."""
+"""Context: store, clock, seeded randomness and progress, passed to every stage. Stages use no other global state."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The system clock."""
 
     def now(self) -> datetime:
         return datetime.now(timezone.utc)
@@ -29,7 +29,7 @@ class SystemClock:
 
 
 class SilentProgress:
-    """Progress for libraries and tests: nothing is shown."""
+    """Progress that shows nothing, for library use and tests."""
 
     def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterator[T]:
         yield from items
@@ -43,7 +43,7 @@ class SilentProgress:
 
 @dataclass(frozen=True)
 class Context:
-    """Handed to every stage. `data_root` resolves relative data paths and is not part of any content key."""
+    """Passed to every stage. `data_root` resolves relative data paths and is not part of any content key."""
 
     store: Store
     data_root: Path
@@ -53,16 +53,16 @@ class Context:
     progress: Progress = field(default_factory=SilentProgress)
 
     def seed_for(self, purpose: str) -> int:
-        """A 63-bit seed for one named purpose, e.g. `train/order/0`; the same seed and purpose give the same stream."""
+        """63-bit seed for a named purpose, e.g. `train/order/0`. The same seed and purpose give the same stream."""
         data = f"{self.seed}:{purpose}".encode()
         return int.from_bytes(hashlib.sha256(data).digest()[:8], "big") >> 1
 
     def rng(self, purpose: str) -> numpy.random.Generator:
-        """A random generator for one named purpose."""
+        """Random generator for a named purpose."""
         return numpy.random.default_rng(self.seed_for(purpose))
 
     def provenance(self, stage: str, *, inputs: dict[str, str], settings: Artifact | dict[str, Any]) -> Provenance:
-        """What a report of `stage` is made from and by."""
+        """Provenance of a report: stage, input digests, settings digest, code and library versions, seed."""
         value = settings.model_dump(mode="json") if isinstance(settings, Artifact) else settings
         return Provenance(
             stage=stage,

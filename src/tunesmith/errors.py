@@ -1,14 +1,14 @@
-"""The error tree. A message says what happened and where; `hint` says what to do next.
+"""Error classes. A message says what happened and where; `hint` says how to fix it.
 
-TunesmithError            exit 1    HTTP 500   a fault of ours
-|- Misuse                 exit 2    HTTP 400   the request cannot be carried out as written
-|  |- RecipeError         exit 2    HTTP 422   the recipe file
-|  '- DataError           exit 2    HTTP 422   a data file or a row of it
-|- Refused                exit 3    HTTP 409   an audit rule or the gate said no
-|- IntegrityBroken        exit 4    HTTP 409   bytes are not what their evidence says
-|- MachineFailure         exit 5    HTTP 503   disk full, backend gone
-|  |- StoreLocked         exit 5    HTTP 503   another run holds the store
-|  '- PeerFailed          exit 5    HTTP 503   another rank of the run failed first and says why
+TunesmithError            exit 1    HTTP 500   internal error
+|- Misuse                 exit 2    HTTP 400   invalid request
+|  |- RecipeError         exit 2    HTTP 422   invalid recipe file
+|  '- DataError           exit 2    HTTP 422   invalid data file or row
+|- Refused                exit 3    HTTP 409   refused by an audit rule or the gate
+|- IntegrityBroken        exit 4    HTTP 409   bytes do not match their digest or signature
+|- MachineFailure         exit 5    HTTP 503   disk full, backend unavailable
+|  |- StoreLocked         exit 5    HTTP 503   the store is locked by another run
+|  '- PeerFailed          exit 5    HTTP 503   another rank failed first and reports why
 '- Interrupted            exit 130  HTTP 503   stopped by a signal
 """
 
@@ -16,7 +16,7 @@ from typing import ClassVar
 
 
 class TunesmithError(Exception):
-    """Root of the tree. `where` names a file, line, row or setting; `hint` is one sentence."""
+    """Base class. `where` names a file, line, row or setting; `hint` is one sentence."""
 
     exit_code: ClassVar[int] = 1
     http_status: ClassVar[int] = 500
@@ -32,55 +32,55 @@ class TunesmithError(Exception):
 
 
 class Misuse(TunesmithError):
-    """The request cannot be carried out as written."""
+    """The request is invalid."""
 
     exit_code = 2
     http_status = 400
 
 
 class RecipeError(Misuse):
-    """The recipe file is missing, malformed or asks for something that does not exist."""
+    """The recipe file is missing, malformed or refers to something that does not exist."""
 
     http_status = 422
 
 
 class DataError(Misuse):
-    """A data file, or one row of it, cannot be used."""
+    """A data file or one of its rows cannot be used."""
 
     http_status = 422
 
 
 class Refused(TunesmithError):
-    """An audit rule or the gate said no; an inconclusive verdict counts as no."""
+    """An audit rule or the gate refused. An inconclusive verdict counts as a refusal."""
 
     exit_code = 3
     http_status = 409
 
 
 class IntegrityBroken(TunesmithError):
-    """Bytes are not what their digest or signature says."""
+    """Bytes do not match their digest or signature."""
 
     exit_code = 4
     http_status = 409
 
 
 class MachineFailure(TunesmithError):
-    """The machine cannot go on: disk full, backend gone."""
+    """The machine cannot continue: disk full, backend unavailable."""
 
     exit_code = 5
     http_status = 503
 
 
 class StoreLocked(MachineFailure):
-    """Another run holds the store; the message names it."""
+    """The store is locked by another run, which the message names."""
 
 
 class PeerFailed(MachineFailure):
-    """Another rank failed first, and its own message says why; a face prints nothing for this one."""
+    """Another rank failed first and reports why, so nothing is printed for this error."""
 
 
 class Interrupted(TunesmithError):
-    """Stopped by a signal; what was finished stays finished."""
+    """Stopped by a signal. Finished stages are kept."""
 
     exit_code = 130
     http_status = 503

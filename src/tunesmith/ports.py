@@ -1,4 +1,4 @@
-"""Protocols of the outside world. Final classes stand behind them; tests use fakes that ship with the project."""
+"""Protocols for external dependencies. Tests use the fakes that ship with the project."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -8,33 +8,33 @@ T = TypeVar("T")
 
 
 class Clock(Protocol):
-    """Where the time comes from."""
+    """Source of time."""
 
     def now(self) -> datetime:
-        """The present moment, timezone-aware, UTC."""
+        """Current time, timezone-aware, UTC."""
         ...
 
     def seconds(self) -> float:
-        """A monotonic reading in seconds, for measurements."""
+        """Monotonic clock in seconds, for durations."""
         ...
 
 
 class ObjectStore(Protocol):
-    """Content-addressed bytes: what is put in is found again under its SHA-256, or not at all."""
+    """Content-addressed storage of bytes under their SHA-256."""
 
     def put(self, data: bytes) -> str:
-        """Store `data`, return its digest as `sha256:<64 hex>`."""
+        """Store `data` and return its digest as `sha256:<64 hex>`."""
         ...
 
     def get(self, digest: str) -> bytes:
-        """The bytes of a digest. Raises IntegrityBroken when missing or altered."""
+        """Bytes of a digest. Raises IntegrityBroken when they are missing or altered."""
         ...
 
     def has(self, digest: str) -> bool: ...
 
 
 class Signer(Protocol):
-    """A private key that signs; the key itself never leaves it."""
+    """Signs with a private key without exposing it."""
 
     def sign(self, message: bytes) -> bytes:
         """ECDSA over SHA-256 with a deterministic nonce (RFC 6979), DER encoded."""
@@ -47,39 +47,39 @@ class Signer(Protocol):
 
 @runtime_checkable
 class MeasuredItems(Protocol):
-    """Items whose number nobody knows before the last, of a work whose share is known: rows of files, by their bytes."""
+    """Iterable of unknown length whose progress is known as a share, e.g. rows of files, measured by bytes read."""
 
     def share(self) -> float | None:
-        """From 0 to 1, how much of the work is done by now; None where it cannot be known."""
+        """Share of the work done, from 0 to 1, or None if unknown."""
         ...
 
 
 class Progress(Protocol):
-    """Talk to whoever waits. Silent in libraries, a live line in the CLI."""
+    """Progress reporting. Silent in library use, a live bar in the CLI."""
 
     def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterator[T]:
-        """Yield the items while showing how many are done and how long the rest will take.
+        """Yield the items while showing how many are done and the time left.
 
-        Of items that are Measured the share that is done is shown in place of their number.
+        For MeasuredItems the share done is shown instead of a count.
         """
         ...
 
     def note(self, numbers: Mapping[str, float]) -> None:
-        """Numbers by name that go with the loop being tracked, e.g. its loss; the next note takes their place."""
+        """Set the numbers shown with the tracked loop, e.g. its loss. Each call replaces the previous numbers."""
         ...
 
     def say(self, line: str) -> None: ...
 
 
 class Model(Protocol):
-    """What evaluation and serving need of a language model; prompts are token ids under its own tokenizer."""
+    """Language model interface of evaluation and serving. Prompts are token ids of the model's tokenizer."""
 
     digest: str
 
     def generate(self, prompts: Sequence[Sequence[int]], *, max_new_tokens: int) -> list[list[int]]:
-        """Greedy completions, one per prompt, without the prompt and without the end token."""
+        """Greedy completions, one per prompt, without prompt and end token."""
         ...
 
     def logprobs(self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]) -> list[list[float]]:
-        """Natural-log probability of each completion token given what precedes it."""
+        """Natural-log probability of each completion token given all tokens before it."""
         ...

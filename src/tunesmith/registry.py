@@ -1,4 +1,4 @@
-"""Registry: plugins of one kind, by id. Registering is the only effect an import of a plugin has."""
+"""Registry of plugins of one kind, by id. Importing a plugin module has no effect other than registration."""
 
 import importlib
 import pkgutil
@@ -15,9 +15,9 @@ P = TypeVar("P")
 
 
 class Registry(Generic[P]):
-    """Plugin classes of one kind. A plugin is a frozen dataclass with class attributes `id` and `version`.
+    """Plugin classes of one kind. A plugin is a frozen dataclass with the class attributes `id` and `version`.
 
-    Third parties add theirs through the entry-point group `tunesmith.<kind>`.
+    Third-party plugins are loaded from the entry-point group `tunesmith.<kind>`.
     """
 
     def __init__(self, kind: str) -> None:
@@ -26,19 +26,19 @@ class Registry(Generic[P]):
         self._frozen = False
 
     def register(self, plugin: type[P]) -> type[P]:
-        """Class decorator. Raises Misuse on a second plugin with the same id or after `freeze`."""
+        """Class decorator. Raises Misuse on a duplicate id, or once the registry is loaded."""
         name: str = plugin.id  # type: ignore[attr-defined]
         if self._frozen:
             raise Misuse(
-                f"the {self.kind} registry is frozen", where=name, hint="register plugins before the run starts"
+                f"the {self.kind} registry is already loaded", where=name, hint="register plugins before the run starts"
             )
         if name in self._classes:
-            raise Misuse(f"two {self.kind} plugins are called {name!r}", hint="rename one of them")
+            raise Misuse(f"duplicate {self.kind} plugin {name!r}", hint="rename one of them")
         self._classes[name] = plugin
         return plugin
 
     def load(self, package: ModuleType) -> None:
-        """Import every module of a package folder and the third-party entry points, so that they register; then freeze."""
+        """Import all modules of `package` and the third-party entry points, then close the registry to new plugins."""
         if self._frozen:
             return
         for module in pkgutil.iter_modules(package.__path__):
@@ -48,15 +48,15 @@ class Registry(Generic[P]):
         self._frozen = True
 
     def get(self, name: str) -> type[P]:
-        """The class of an id. Raises Misuse with the nearest name."""
+        """Class of an id. Raises Misuse with a suggestion."""
         if name not in self._classes:
             near = get_close_matches(name, self._classes, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(self._classes))}"
-            raise Misuse(f"no {self.kind} is called {name!r}", hint=hint)
+            hint = f"did you mean {near[0]!r}?" if near else f"use one of: {', '.join(sorted(self._classes))}"
+            raise Misuse(f"unknown {self.kind} {name!r}", hint=hint)
         return self._classes[name]
 
     def build(self, name: str, **options: Any) -> P:
-        """An instance with the given settings. Raises Misuse on a setting that is unknown, or missing and without default."""
+        """Instance with the given settings. Raises Misuse on an unknown setting or a missing required one."""
         plugin = self.get(name)
         known = [field.name for field in fields(plugin)]  # type: ignore[arg-type]
         for option in options:
@@ -79,9 +79,9 @@ class Registry(Generic[P]):
 
 
 def signature(plugin: Any) -> str:
-    """`id=..|version=..|setting=value..` of a plugin instance, read from its class; never typed by hand.
+    """Signature `id=..|version=..|setting=value..` of a plugin instance, derived from its fields.
 
-    A field with `repr=False` is handed in by the run, such as the day, and no setting.
+    Fields with `repr=False` are set by the run, such as the current date, and are not settings.
     """
     settings = [f"{field.name}={getattr(plugin, field.name)!r}" for field in fields(plugin) if field.repr]
     return "|".join([f"id={plugin.id}", f"version={plugin.version}", *settings])

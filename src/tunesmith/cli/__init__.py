@@ -1,1 +1,1 @@
-"""The command line: parse, call, render. One file per verb; no rule and no number is made here."""
+"""Command line. One file per command: parse the arguments, call the library, render the result."""

@@ -1,4 +1,4 @@
-"""`python -m tunesmith.cli`: the same as the console entry."""
+"""`python -m tunesmith.cli`: same as the `tunesmith` console script."""
 
 from tunesmith.cli.main import main
 

@@ -24,17 +24,20 @@ RECIPE_SUFFIXES = (".yaml", ".yml")
 
 def command(
     targets: Annotated[
-        list[Path], typer.Argument(metavar="RECIPE | FILES...", help="A recipe, or data files.", show_default=False)
+        list[Path],
+        typer.Argument(metavar="RECIPE | FILES...", help="A recipe, or one or more data files.", show_default=False),
     ],
     *,
     check: Annotated[
-        list[str] | None, typer.Option("--check", help="Run this check alone; may be given again.", show_default=False)
+        list[str] | None,
+        typer.Option("--check", help="Run only this check. Repeat to run several.", show_default=False),
     ] = None,
     html: Annotated[
-        Path | None, typer.Option("--html", help="Write a report with examples and charts here.", show_default=False)
+        Path | None,
+        typer.Option("--html", help="Write an HTML report with examples and charts.", show_default=False),
     ] = None,
     sarif: Annotated[
-        Path | None, typer.Option("--sarif", help="Write the findings for code hosts (SARIF).", show_default=False)
+        Path | None, typer.Option("--sarif", help="Write the findings as a SARIF file.", show_default=False)
     ] = None,
     store: options.StoreFolder = None,
     database: options.Database = None,
@@ -44,39 +47,45 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Look for defects in the rows of a recipe, or of plain data files."""
-    faces = AuditOutputs(html, sarif)
-    places = Locations(store, database, data_root)
-    wishes = RunOptions(limit=limit, again=again, json=json, quiet=quiet)
+    """Check the rows of a recipe, or of plain data files, for defects."""
+    outputs = AuditOutputs(html, sarif)
+    locations = Locations(store, database, data_root)
+    run_options = RunOptions(limit=limit, again=again, json=json, quiet=quiet)
     recipes = [path for path in targets if path.suffix in RECIPE_SUFFIXES]
     if not recipes:
-        audit_files(targets, tuple(check or ()), places=places, wishes=wishes, faces=faces)
+        audit_files(targets, tuple(check or ()), locations=locations, run_options=run_options, outputs=outputs)
         return
     if len(targets) > 1:
         raise Misuse(
-            "a recipe is audited alone", where=str(recipes[0]), hint="give one recipe, or data files and no recipe"
+            "a recipe cannot be combined with other files",
+            where=str(recipes[0]),
+            hint="pass one recipe, or only data files",
         )
-    audit_recipe(recipes[0], tuple(check or ()), places=places, wishes=wishes, faces=faces)
+    audit_recipe(recipes[0], tuple(check or ()), locations=locations, run_options=run_options, outputs=outputs)
 
 
 def audit_recipe(
-    path: Path, checks: tuple[str, ...], *, places: Locations, wishes: RunOptions, faces: AuditOutputs
+    path: Path, checks: tuple[str, ...], *, locations: Locations, run_options: RunOptions, outputs: AuditOutputs
 ) -> None:
-    """The audit of a recipe's rows as `run` does it; with some checks alone, beside the recipe's history."""
+    """Audit the rows of a recipe as `run` does. With `checks`, only those run and the result is not recorded as the recipe's."""
     from tunesmith.recipe import Limits, limited, load_recipe
 
     if not checks:
         try:
-            run_until("audit", path, places=places, wishes=wishes)
+            run_until("audit", path, locations=locations, run_options=run_options)
         except Refused:
-            write_stored_audit(load_recipe(path).name, path.parent, places=places, wishes=wishes, faces=faces)
+            write_stored_audit(
+                load_recipe(path).name, path.parent, locations=locations, run_options=run_options, outputs=outputs
+            )
             raise
-        write_stored_audit(load_recipe(path).name, path.parent, places=places, wishes=wishes, faces=faces)
+        write_stored_audit(
+            load_recipe(path).name, path.parent, locations=locations, run_options=run_options, outputs=outputs
+        )
         return
 
-    recipe = limited(load_recipe(path), Limits(rows=wishes.limit))
+    recipe = limited(load_recipe(path), Limits(rows=run_options.limit))
 
-    def look(context: "Context") -> "AuditReport":
+    def audit(context: "Context") -> "AuditReport":
         from tunesmith.audit import check_ids, run
         from tunesmith.models.reader import open_reader
 
@@ -84,73 +93,78 @@ def audit_recipe(
         settings = select_checks(recipe.audit, checks, known=check_ids())
         return run(recipe.data, settings, context, task=recipe.task, reader=reader)
 
-    run_audit(look, AuditRequest(path.parent, recipe.name, places, wishes, faces))
+    run_audit(audit, AuditRequest(path.parent, recipe.name, locations, run_options, outputs))
 
 
 def audit_files(
-    files: list[Path], checks: tuple[str, ...], *, places: Locations, wishes: RunOptions, faces: AuditOutputs
+    files: list[Path], checks: tuple[str, ...], *, locations: Locations, run_options: RunOptions, outputs: AuditOutputs
 ) -> None:
-    """The audit of data files without a recipe: checks with their default actions; the store is `.tunesmith` here."""
-    if wishes.limit is not None:
-        raise Misuse("data files are audited whole", where="--limit", hint="leave it out, or write a recipe")
+    """Audit data files without a recipe, with the default action of each check. The store is `./.tunesmith`."""
+    if run_options.limit is not None:
+        raise Misuse(
+            "--limit applies to recipes only", where="--limit", hint="remove it, or write a recipe: `tunesmith init`"
+        )
 
-    def look(context: "Context") -> "AuditReport":
+    def audit(context: "Context") -> "AuditReport":
         from tunesmith.audit import audit_files
 
         return audit_files(files, checks, context)
 
     name = files[0].name if len(files) == 1 else f"{len(files)} files"
-    run_audit(look, AuditRequest(Path(), name, places, wishes, faces))
+    run_audit(audit, AuditRequest(Path(), name, locations, run_options, outputs))
 
 
 @dataclass(frozen=True)
 class AuditRequest:
-    """What an audit by itself is about: the folder of its store, what it is called, and what was asked for."""
+    """An audit outside a pipeline run: the folder of its store, the name in its report, and the options."""
 
     home: Path
     name: str
-    places: Locations
-    wishes: RunOptions
-    faces: AuditOutputs
+    locations: Locations
+    run_options: RunOptions
+    outputs: AuditOutputs
 
 
-def run_audit(look: "Callable[[Context], AuditReport]", asked: AuditRequest) -> None:
-    """Run an audit by itself, holding the store, and show it. Raises Refused when a finding blocks."""
-    wishes = asked.wishes
-    with output.progress(quiet=wishes.quiet) as progress:
+def run_audit(audit: "Callable[[Context], AuditReport]", request: AuditRequest) -> None:
+    """Run an audit while holding the store lock and show its report. Raises Refused when a finding blocks."""
+    run_options = request.run_options
+    with output.progress(quiet=run_options.quiet) as progress:
         from tunesmith.cli.store_access import new_context
 
-        context = new_context(asked.home, places=asked.places, progress=progress)
+        context = new_context(request.home, locations=request.locations, progress=progress)
         with context.store.lock("audit"):
-            report = look(context)
-    show_reports({"audit": report}, wishes=wishes)
-    finish_audit(report, context, asked.faces, name=asked.name, quiet=wishes.quiet)
-    blocks = sum(report.blocking.values())
-    if blocks:
+            report = audit(context)
+    show_reports({"audit": report}, run_options=run_options)
+    finish_audit(report, context, request.outputs, name=request.name, quiet=run_options.quiet)
+    if any(report.blocking.values()):
+        counts = ", ".join(f"{rule} ({count:,} findings)" for rule, count in sorted(report.blocking.items()) if count)
         raise Refused(
-            f"the audit blocks: {blocks} findings", hint="mend the rows, or give the check another action in a recipe"
+            f"audit failed: {counts}",
+            hint="fix the rows, or list the check under `warn:` in the `audit:` section of a recipe",
         )
 
 
-def write_stored_audit(name: str, home: Path, *, places: Locations, wishes: RunOptions, faces: AuditOutputs) -> None:
-    """The examples and files of the audit that a recipe's run has just stored."""
+def write_stored_audit(
+    name: str, home: Path, *, locations: Locations, run_options: RunOptions, outputs: AuditOutputs
+) -> None:
+    """Show examples and write output files for the audit report that a run of the recipe has just stored."""
     from tunesmith.artifacts import AuditReport
     from tunesmith.cli.store_access import latest_reports, new_context
     from tunesmith.context import SilentProgress
 
-    context = new_context(home, places=places, progress=SilentProgress())
+    context = new_context(home, locations=locations, progress=SilentProgress())
     report = latest_reports(name, context.store).get("audit")
     if isinstance(report, AuditReport):
-        finish_audit(report, context, faces, name=name, quiet=wishes.quiet)
+        finish_audit(report, context, outputs, name=name, quiet=run_options.quiet)
 
 
 def select_checks(settings: "AuditSettings", checks: tuple[str, ...], *, known: Sequence[str]) -> "AuditSettings":
-    """The settings with every check off but these; what the recipe says of these stays."""
+    """Settings with every other check off. The selected checks keep the actions and options of the recipe."""
     for check in checks:
         if check not in known:
-            near = get_close_matches(check, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else "`tunesmith show --checks` lists them"
-            raise Misuse(f"no check is called {check!r}", where="--check", hint=hint)
+            similar = get_close_matches(check, known, n=1)
+            hint = f"did you mean {similar[0]!r}?" if similar else "run `tunesmith show --checks` to list all checks"
+            raise Misuse(f"unknown check {check!r}", where="--check", hint=hint)
     lists = {
         action: tuple(item for item in getattr(settings, action) if check_name(item) in checks)
         for action in ("block", "drop", "redact", "warn")
@@ -159,5 +173,5 @@ def select_checks(settings: "AuditSettings", checks: tuple[str, ...], *, known: 
 
 
 def check_name(item: str | dict[str, Any]) -> str:
-    """The check's id in an entry of `block:`, `drop:`, `redact:` or `warn:`, with or without settings."""
+    """Check id of an entry under `block:`, `drop:`, `redact:` or `warn:`, which may carry settings."""
     return item if isinstance(item, str) else next(iter(item))

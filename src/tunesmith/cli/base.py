@@ -8,18 +8,18 @@ from tunesmith.cli import options, output
 from tunesmith.cli.error_handler import handle_errors
 from tunesmith.errors import Misuse
 
-HELP = "List the bases of the catalogue, fetch one into the local cache, or show what is known of one."
-BaseName = Annotated[str, typer.Argument(metavar="NAME", help="A name of `tunesmith base list`.", show_default=False)]
+HELP = "List the base models in the catalogue, download one, or show its details."
+BaseName = Annotated[str, typer.Argument(metavar="NAME", help="A name from `tunesmith base list`.", show_default=False)]
 Revision = Annotated[
     str | None,
     typer.Option(
-        "--revision", help="Commit of the Hub in place of the catalogue's, 40 hex digits.", show_default=False
+        "--revision", help="Hub commit to use instead of the catalogue's, as 40 hex digits.", show_default=False
     ),
 ]
 
 
 def list_bases(*, json: options.Json = False) -> None:
-    """One line per base: name, parameters, context, what it fits, licence, and whether it is in the local cache."""
+    """List base models: name, parameters, context length, tasks, licence, and cache status."""
     from tunesmith.artifacts.base import canonical_bytes
     from tunesmith.models.bases.catalogue import entries
 
@@ -37,26 +37,26 @@ def list_bases(*, json: options.Json = False) -> None:
 def get_base(
     name: BaseName,
     *,
-    network: Annotated[bool, typer.Option("--network", help="Let it be fetched from the Hub.")] = False,
+    network: Annotated[bool, typer.Option("--network", help="Allow the download from the Hugging Face Hub.")] = False,
     revision: Revision = None,
-    again: Annotated[bool, typer.Option("--again", help="Fetch it anew, and replace what the cache has.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Download again and replace the cached copy.")] = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Fetch a base into the local cache and check it; its folder is printed."""
+    """Download a base model into the local cache, verify it and print its folder."""
     from tunesmith.models.bases.catalogue import is_embedded
     from tunesmith.models.bases.fetch import fetch_base
 
     _check_revision(revision)
     if is_embedded(name):
-        output.write_message(f"{name} comes with the package; there is nothing to fetch")
+        output.write_message(f"{name} is included in the package; nothing to download")
         return
     with output.progress(quiet=quiet) as progress:
-        found = fetch_base(name, progress, network=network, revision=revision, again=again)
-    output.write_line(str(found.folder))
+        base = fetch_base(name, progress, network=network, revision=revision, again=again)
+    output.write_line(str(base.folder))
 
 
 def show_base(name: BaseName, *, revision: Revision = None, json: options.Json = False) -> None:
-    """What is known of a base: size, licence, sources with their digests, chat template, notes, and its place in the cache."""
+    """Show a base model: size, licence, sources with digests, chat template, notes and cache status."""
     import yaml
 
     from tunesmith.artifacts.base import canonical_bytes
@@ -72,7 +72,7 @@ def show_base(name: BaseName, *, revision: Revision = None, json: options.Json =
 
 
 def _cache_status(name: str, revision: str | None = None) -> str:
-    """Where a base can be had: `in the cache`, or the command that fetches it."""
+    """`in the package`, `in the cache`, or the command that downloads the base."""
     from tunesmith.models.bases.catalogue import fetch_command, find_entry, is_embedded, is_pinned
     from tunesmith.models.bases.fetch import cached_record
 
@@ -86,8 +86,8 @@ def _cache_status(name: str, revision: str | None = None) -> str:
 
 def _check_revision(revision: str | None) -> None:
     if revision is not None and (len(revision) != 40 or set(revision) - set("0123456789abcdef")):
-        hint = "a branch or a short form can change under you; give the commit in 40 hex digits"
-        raise Misuse(f"{revision!r} is no commit", where="--revision", hint=hint)
+        hint = "branches, tags and short hashes can change; give the full commit hash (40 hex digits)"
+        raise Misuse(f"{revision!r} is not a commit hash", where="--revision", hint=hint)
 
 
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 NEW_CONVERSATION_COMMAND = "/new"
 PROMPT = "> "
 KEPT_CHARACTERS = "\n\t\u200c\u200d"
-"""The last two join letters, or keep them apart, in Persian, in Indian scripts and in emoji."""
+"""Control characters that are printed. The last two are joiners needed by Persian, Indic scripts and emoji."""
 
 
 def command(
@@ -23,30 +23,36 @@ def command(
     key: options.KeyFile,
     message: Annotated[
         str | None,
-        typer.Option("--message", "-m", help="Answer this one message and end.", show_default=False),
+        typer.Option("--message", "-m", help="Answer this message and exit.", show_default=False),
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option("--max-new-tokens", min=1, help="Tokens of an answer at most.")] = 512,
-    temperature: Annotated[float, typer.Option("--temperature", min=0.0, help="0: the likeliest token each time.")] = 0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the sampling, with a temperature.")] = 0,
+    max_new_tokens: Annotated[
+        int, typer.Option("--max-new-tokens", min=1, help="Maximum number of tokens per answer.")
+    ] = 512,
+    temperature: Annotated[
+        float, typer.Option("--temperature", min=0.0, help="Sampling temperature; 0 is greedy decoding.")
+    ] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Random seed for sampling.")] = 0,
     threads: options.Threads = None,
     store: options.StoreFolder = None,
 ) -> None:
-    """Talk to a verified release in the terminal: one message a line; /new begins another conversation, Ctrl-D ends.
+    """Chat with a verified release in the terminal. One message per line; /new starts a new conversation, Ctrl-D exits.
 
-    The base of an adapter is looked for in --store, or in the nearest `.tunesmith` above the release.
+    The base of an adapter is looked up in --store, or in the nearest `.tunesmith` above the release folder.
     """
     from tunesmith.errors import Misuse
 
     if not folder.is_dir():
-        raise Misuse("there is no such release folder", where=str(folder), hint="`tunesmith run` says where it put it")
-    with options.find_base_store(folder, store) as place, output.progress(quiet=False) as progress:
-        progress.say(f"verifying and loading {folder}")
+        raise Misuse(
+            "release folder not found", where=str(folder), hint="`tunesmith run RECIPE` prints the folder it writes"
+        )
+    with options.find_base_store(folder, store) as base_store, output.progress(quiet=False) as progress:
+        progress.say(f"Verifying and loading {folder}")
         from tunesmith.cli.store_access import new_context
         from tunesmith.serve.chat_session import ChatSession
         from tunesmith.serve.loaded_release import open_release
         from tunesmith.trust.keys import load_public_pem
 
-        context = new_context(folder, places=options.Locations(store=place), progress=progress)
+        context = new_context(folder, locations=options.Locations(store=base_store), progress=progress)
         release = open_release(folder, load_public_pem(key), context=context, threads=threads)
         conversation = ChatSession(release, max_new_tokens, temperature, seed)
         if message is not None:
@@ -56,12 +62,12 @@ def command(
 
 
 def _chat_loop(conversation: "ChatSession") -> None:
-    """Read messages until the end of the input; a message that cannot be answered is told, and the next one is read."""
+    """Read messages until end of input. A message that cannot be answered prints its error and the loop continues."""
     from tunesmith.errors import DataError
 
-    shown = sys.stdin.isatty()
+    is_terminal = sys.stdin.isatty()
     while True:
-        if shown:
+        if is_terminal:
             sys.stderr.write(PROMPT)
             sys.stderr.flush()
         line = sys.stdin.readline()
@@ -85,5 +91,5 @@ def _print_answer(conversation: "ChatSession", text: str) -> None:
 
 
 def strip_control_characters(text: str) -> str:
-    """The text without control characters, which a terminal would obey; line ends, tabs, spaces of any width and joiners stay."""
-    return "".join(one for one in text if one in KEPT_CHARACTERS or one.isprintable() or category(one) == "Zs")
+    """Remove control characters, which a terminal would interpret. Newlines, tabs, Unicode spaces and joiners are kept."""
+    return "".join(char for char in text if char in KEPT_CHARACTERS or char.isprintable() or category(char) == "Zs")

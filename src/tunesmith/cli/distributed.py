@@ -1,4 +1,4 @@
-"""Under torchrun: rank 0 runs the recipe and talks, the others take part in its training until they are let go."""
+"""Runs under torchrun: rank 0 runs the recipe and prints; the other ranks only take part in training until released."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def is_distributed() -> bool:
-    """Whether torchrun has started this process as one of its ranks."""
+    """Whether this process was started by torchrun."""
     return process.environment("RANK") is not None
 
 
 def run_as_worker(context: "Context") -> bool:
-    """Whether this process is another rank than 0; then it has done its part when this returns."""
+    """Do the work of a rank other than 0. Returns False on rank 0 and outside torchrun, True once the work is done."""
     if not is_distributed():
         return False
     from tunesmith import train
@@ -29,7 +29,7 @@ def run_as_worker(context: "Context") -> bool:
 
 @contextmanager
 def lead_workers() -> Iterator[None]:
-    """Around what rank 0 does; the others are let go at its end, well or not."""
+    """Context for the work of rank 0. The other ranks are released on exit, also after an error."""
     try:
         yield
     finally:

@@ -19,38 +19,43 @@ if TYPE_CHECKING:
 
 DEFAULT_REASON = "request of the data subject"
 LOGS_FOLDER = Path("releases") / ".log"
-"""Where the logs of the keys lie beside the releases."""
+"""Folder of the transparency logs, one per key, relative to the project folder."""
 
 
 def command(
     *,
     subject: Annotated[
         str | None,
-        typer.Option("--subject", help="The person, by what the subject column holds.", show_default=False),
+        typer.Option("--subject", help="The person, as named in the subject column.", show_default=False),
     ] = None,
     row: Annotated[
-        list[str] | None, typer.Option("--row", help="A row, by its id; may be given again.", show_default=False)
+        list[str] | None, typer.Option("--row", help="A row id. Repeat for several rows.", show_default=False)
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Erase. Without it, what would go is shown, and stays.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Erase. Without this option, only show what would be erased.")
+    ] = False,
     keep_near_duplicates: Annotated[
-        bool, typer.Option("--keep-near-duplicates", help="Leave near-duplicates where they are; they are listed.")
+        bool, typer.Option("--keep-near-duplicates", help="List near-duplicates but do not erase them.")
     ] = False,
     threshold: Annotated[
-        float, typer.Option("--threshold", help="Shared word triples (Jaccard) of a near-duplicate.")
+        float, typer.Option("--threshold", help="Minimum Jaccard similarity of word trigrams for a near-duplicate.")
     ] = 0.7,
     keep_out: Annotated[
-        bool, typer.Option("--keep-out", help="Keep a keyed mark of the person, so that later rows are known.")
+        bool, typer.Option("--keep-out", help="Store a keyed hash of the person, so that later rows are recognised.")
     ] = False,
     reason: Annotated[
-        str, typer.Option("--reason", help="Why; it stays in the record, so it names nobody.")
+        str, typer.Option("--reason", help="Reason, stored in the record. Do not name the person.")
     ] = DEFAULT_REASON,
     key: Annotated[
-        Path, typer.Option("--key", help="Private key that signs the record; with --verify, the public key.")
+        Path, typer.Option("--key", help="Private key that signs the record, or with --verify the public key.")
     ] = Path("release.pem"),
     verify: Annotated[
         Path | None,
         typer.Option(
-            "--verify", help="Check a signed record instead: its folder.", metavar="FOLDER", show_default=False
+            "--verify",
+            help="Verify the signed erasure record in this folder instead.",
+            metavar="FOLDER",
+            show_default=False,
         ),
     ] = None,
     store: options.StoreFolder = None,
@@ -58,10 +63,14 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Show which rows of a person would go and who saw them; with --yes erase them and sign a record of it."""
+    """Show which rows of a person would be erased and which models saw them. With --yes, erase them and sign a record."""
     if verify is not None:
         if subject is not None or row or yes:
-            raise Misuse("--verify stands alone", where="--verify", hint="give it the folder of a record, and --key")
+            raise Misuse(
+                "--verify cannot be combined with --subject, --row or --yes",
+                where="--verify",
+                hint="run `tunesmith erase --verify FOLDER --key release.pub`",
+            )
         _verify_record(verify, key, json=json)
         return
     from tunesmith.lineage.erase_plan import EraseRequest, check_request
@@ -70,22 +79,22 @@ def command(
     check_request(request)
     with output.progress(quiet=quiet) as progress:
         context = _open_context(options.Locations(store, database), progress)
-        outcome = _run_erasure(request, context, key) if yes else _preview_erasure(request, context)
+        result = _run_erasure(request, context, key) if yes else _preview_erasure(request, context)
     if json:
-        output.write_data(outcome.canonical())
+        output.write_data(result.canonical())
         return
-    for line in outcome_lines(outcome):
+    for line in result_lines(result):
         output.write_line(line)
 
 
-def _open_context(places: options.Locations, progress: "Progress") -> "Context":
-    """The store's own folder is home: beside it lie the releases with their logs."""
+def _open_context(locations: options.Locations, progress: "Progress") -> "Context":
+    """Context whose home is the folder that holds the store, since the releases and their logs are there too."""
     from tunesmith.cli.store_access import existing_store, store_folder
     from tunesmith.context import Context
 
-    found = existing_store(places, home=Path())
-    home = store_folder(places.store, home=Path()).resolve().parent
-    return Context(store=found, data_root=home, home=home, progress=progress)
+    store = existing_store(locations, home=Path())
+    home = store_folder(locations.store, home=Path()).resolve().parent
+    return Context(store=store, data_root=home, home=home, progress=progress)
 
 
 def _preview_erasure(request: "EraseRequest", context: "Context") -> "ErasureResult":
@@ -95,19 +104,19 @@ def _preview_erasure(request: "EraseRequest", context: "Context") -> "ErasureRes
 
 
 def _run_erasure(request: "EraseRequest", context: "Context", key: Path) -> "ErasureResult":
-    """An erasure that was killed is finished first, and alone: the rows now asked for may be gone with it."""
+    """Finish an interrupted erasure first, and only that: it may already cover the rows of this request."""
     from tunesmith.lineage.erase import RecordSigner, erase_rows, finish_erasure
     from tunesmith.trust import key_id, load_signer
 
     if not key.is_file():
-        raise Misuse("there is no signing key", where=str(key), hint=f"make one: `tunesmith init --key {key}`")
+        raise Misuse("signing key not found", where=str(key), hint=f"create one with `tunesmith init --key {key}`")
     signer = load_signer(key)
-    seal = RecordSigner(signer, context.home / LOGS_FOLDER / key_id(signer.public_pem())[:16])
+    record_signer = RecordSigner(signer, context.home / LOGS_FOLDER / key_id(signer.public_pem())[:16])
     with context.store.lock("erase"):
-        earlier = finish_erasure(context, seal)
+        earlier = finish_erasure(context, record_signer)
         if earlier is None:
-            return erase_rows(request, context, seal)
-    context.progress.say("an interrupted erasure is finished; if you asked for other rows, run the command again")
+            return erase_rows(request, context, record_signer)
+    context.progress.say("Finished an interrupted erasure. If your request covers other rows, run the command again.")
     return earlier
 
 
@@ -120,10 +129,10 @@ def _verify_record(folder: Path, key: Path, *, json: bool) -> None:
     if json:
         output.write_data(record.canonical())
         return
-    output.write_line(f"good: erasure {record.erasure} of {record.date}, signed by the key {key_id(public)[:16]}")
+    output.write_line(f"Verified: erasure {record.erasure} of {record.date}, signed by key {key_id(public)[:16]}")
     output.write_line(f"  reason: {record.reason}")
     output.write_line(f"  {_row_counts(record)} erased, {len(record.tombstones):,} objects deleted")
-    output.write_line("  the signed log holds it")
+    output.write_line("  recorded in the signed log")
 
 
 def _row_counts(record: "ErasureRecord") -> str:
@@ -135,24 +144,24 @@ def _count_noun(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def outcome_lines(outcome: "ErasureResult") -> "Iterator[str]":
-    """What came of it, for a person."""
-    record = outcome.record
-    verb = "would be erased" if outcome.dry_run else "erased"
-    if not outcome.dry_run and outcome.envelope is None:
-        yield f"nothing was erased: {'; '.join(outcome.notes)}"
+def result_lines(result: "ErasureResult") -> "Iterator[str]":
+    """The result as lines for a person."""
+    record = result.record
+    verb = "Would be erased" if result.dry_run else "Erased"
+    if not result.dry_run and result.envelope is None:
+        yield f"Nothing was erased: {'; '.join(result.notes)}"
         return
     yield f"{verb}: {_row_counts(record)}"
-    yield from _row_table(outcome.rows)
-    if outcome.near:
-        yield f"near-duplicates that stay: {len(outcome.near):,}"
-        yield from _row_table(outcome.near)
+    yield from _row_table(result.rows)
+    if result.near:
+        yield f"Near-duplicates kept: {len(result.near):,}"
+        yield from _row_table(result.near)
     yield from _affected_model_lines(record)
-    if outcome.envelope is not None:
-        yield from _record_lines(outcome)
-    if outcome.dry_run and record.rows:
-        yield "nothing has changed; add --yes to erase"
-    for note in outcome.notes:
+    if result.envelope is not None:
+        yield from _record_lines(result)
+    if result.dry_run and record.rows:
+        yield "Nothing was changed. Add --yes to erase."
+    for note in result.notes:
         yield f"note: {note}"
 
 
@@ -162,24 +171,24 @@ def _row_table(rows: "tuple[ErasedRow, ...]") -> "Iterator[str]":
             (
                 f"{row.file}:{row.line}",
                 row.row_id,
-                "" if row.similarity is None else f"{row.similarity:.2f} like {row.like}",
+                "" if row.similarity is None else f"{row.similarity:.2f} to {row.like}",
             )
             for row in rows
         ]
-        yield from format_columns(("place", "row", "near"), cells)
+        yield from format_columns(("location", "row", "similarity"), cells)
 
 
 def _affected_model_lines(record: "ErasureRecord") -> "Iterator[str]":
     if not record.models:
-        yield "no model that the ledger knows saw them"
+        yield "No recorded model was trained on them"
         return
-    yield f"models that saw them: {', '.join(model[7:19] for model in record.models)}"
+    yield f"Models trained on them: {', '.join(model[7:19] for model in record.models)}"
     if record.releases:
         cells = [(f"{one.name} {one.version}", one.certainty, one.model[7:19]) for one in record.releases]
-        yield "releases that saw them"
+        yield "Releases trained on them:"
         yield from format_columns(("release", "certainty", "model"), cells)
     if record.retraining:
-        yield "retraining would take"
+        yield "Retraining without them:"
         headers = ("recipe", "model", "certainty", "steps", "tokens", "seconds", "stages")
         yield from format_columns(headers, [_retraining_cells(one) for one in record.retraining])
 
@@ -190,9 +199,9 @@ def _retraining_cells(one: "Retraining") -> tuple[str, ...]:
     return (one.recipe or "?", one.model[7:19], one.certainty, *figures, ", ".join(one.stages))
 
 
-def _record_lines(outcome: "ErasureResult") -> "Iterator[str]":
-    record = outcome.record
-    yield f"data sets replaced: {sum(one.new is not None for one in record.datasets):,}"
-    yield f"objects deleted, each with a tombstone: {len(record.tombstones):,}"
-    yield f"salts replaced: {', '.join(record.salts_replaced) or 'none'}"
-    yield f"signed record: erasures/{record.erasure}/ in the store, entry {outcome.log_index} of the log"
+def _record_lines(result: "ErasureResult") -> "Iterator[str]":
+    record = result.record
+    yield f"Datasets replaced: {sum(one.new is not None for one in record.datasets):,}"
+    yield f"Objects deleted, each with a tombstone: {len(record.tombstones):,}"
+    yield f"Salts replaced: {', '.join(record.salts_replaced) or 'none'}"
+    yield f"Signed record: erasures/{record.erasure}/ in the store, log entry {result.log_index}"

@@ -1,4 +1,4 @@
-"""What happens when a verb cannot finish: one clear message on stderr and the right exit code, never a traceback."""
+"""Error handling for all commands: one message on stderr and an exit code, never a traceback."""
 
 import errno
 import os
@@ -15,13 +15,13 @@ from tunesmith.errors import Interrupted, MachineFailure, PeerFailed, TunesmithE
 
 DISK_FULL_ERRORS: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 ACCESS_ERRORS: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
-INTERRUPTED_MESSAGE: Final = "interrupted; finished stages are kept, run the same command to go on"
+INTERRUPTED_MESSAGE: Final = "Interrupted. Finished stages are kept; run the same command to continue."
 TORCH_OUT_OF_MEMORY: Final = "can't allocate memory"
-"""What torch's CPU allocator says, as a RuntimeError, when memory is short."""
+"""Part of the RuntimeError message that torch's CPU allocator raises when memory runs out."""
 
 
 def handle_errors(verb: Callable[..., None]) -> Callable[..., None]:
-    """The verb, with every exception turned into a message and an exit code."""
+    """Wrap a command so that every exception becomes a message and an exit code."""
 
     @wraps(verb)
     def call(**arguments: Any) -> None:
@@ -41,34 +41,36 @@ def handle_errors(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 def report_error(error: BaseException) -> int:
-    """Tell what went wrong, where, and what to do; return the exit code."""
-    known = as_tunesmith_error(error)
-    if isinstance(known, PeerFailed):
-        return known.exit_code
-    if known is None:
+    """Print what went wrong, where, and what to do. Returns the exit code."""
+    tunesmith_error = as_tunesmith_error(error)
+    if isinstance(tunesmith_error, PeerFailed):
+        return tunesmith_error.exit_code
+    if tunesmith_error is None:
         kind = type(error).__name__
         first_line = str(error).strip().partition("\n")[0]
-        _write_stderr(f"error: a fault in tunesmith: {kind}: {first_line}"[:400])
+        _write_stderr(f"error: internal error: {kind}: {first_line}"[:400])
         _write_stderr(_save_traceback(error))
         return 1
-    _write_stderr(f"error: {known.what}")
-    if known.where:
-        _write_stderr(f"where: {known.where}")
-    if known.hint:
-        _write_stderr(f"hint: {known.hint}")
-    return known.exit_code
+    _write_stderr(f"error: {tunesmith_error.what}")
+    if tunesmith_error.where:
+        _write_stderr(f"where: {tunesmith_error.where}")
+    if tunesmith_error.hint:
+        _write_stderr(f"hint: {tunesmith_error.hint}")
+    return tunesmith_error.exit_code
 
 
 def as_tunesmith_error(error: BaseException) -> TunesmithError | None:
-    """The error as one of the tree, or None when it is a fault of ours."""
+    """The error as a TunesmithError, or None when it is a bug in this program."""
     match error:
         case TunesmithError():
             return error
         case OSError() if error.errno in DISK_FULL_ERRORS:
-            return MachineFailure("the disk is full", where=_error_path(error), hint="free some space and run again")
+            return MachineFailure(
+                "disk full", where=_error_path(error), hint="free disk space and run the command again"
+            )
         case OSError() if error.errno in ACCESS_ERRORS:
             return MachineFailure(
-                f"no access: {error.strerror}", where=_error_path(error), hint="check who may read and write there"
+                f"access denied: {error.strerror}", where=_error_path(error), hint="check the permissions of this path"
             )
         case MemoryError():
             return _out_of_memory()
@@ -80,8 +82,8 @@ def as_tunesmith_error(error: BaseException) -> TunesmithError | None:
 
 def _out_of_memory() -> MachineFailure:
     return MachineFailure(
-        "the machine has too little memory",
-        hint="set a smaller `tokens_per_pass` under train, or `batch` under evaluate",
+        "out of memory",
+        hint="lower `tokens_per_pass:` under `train:`, or `batch:` under `evaluate:` in recipe.yaml",
     )
 
 
@@ -96,12 +98,12 @@ def _save_traceback(error: BaseException) -> str:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
     except OSError as failure:
-        return f"hint: the details could not be written ({failure.strerror}); run it again with free disk space"
-    return f"hint: please report it with {name}; finished stages are kept"
+        return f"hint: the traceback could not be saved ({failure.strerror}); free disk space and run the command again"
+    return f"hint: please report this bug and attach {name}; finished stages are kept"
 
 
 def _discard_stdout() -> None:
-    """Whoever read our output has gone; without this the interpreter complains when it flushes at exit."""
+    """The reader of the pipe has closed it. Redirect stdout so that the flush at exit does not raise."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

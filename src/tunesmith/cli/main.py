@@ -1,4 +1,4 @@
-"""The console entry: `tunesmith VERB`. Heavy libraries load inside the verb that needs them."""
+"""Console entry point: `tunesmith COMMAND`. Heavy libraries are imported inside the command that needs them."""
 
 import signal
 import sys
@@ -27,8 +27,9 @@ VERBS = (
 
 app = typer.Typer(
     name="tunesmith",
-    help="Supervised fine-tuning you can stand behind: audit, train, evaluate, gate, sign, verify, serve.",
-    epilog="Exit codes: 0 good, 1 a crash, 2 misuse or bad input, 3 refused, 4 integrity broken, 5 the machine, 130 interrupted.",
+    help="Supervised fine-tuning with evidence: audit, train, evaluate, gate, sign, verify, serve.",
+    epilog="Exit codes: 0 success, 1 internal error, 2 invalid usage or input, 3 refused by audit or gate, 4 integrity "
+    "check failed, 5 machine failure, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,7 +50,7 @@ def _options(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Options that come before the verb."""
+    """Global options."""
 
 
 for _name, _verb in VERBS:
@@ -58,7 +59,7 @@ app.add_typer(base.app, name="base")
 
 
 def main() -> None:
-    """Run the command line. A termination signal ends a run as Ctrl-C does."""
+    """Run the command line. SIGTERM is handled like Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
     app(prog_name="tunesmith")
 

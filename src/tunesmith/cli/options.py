@@ -1,4 +1,4 @@
-"""The options that verbs share, each spelled once."""
+"""Options shared by several commands."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,25 +11,25 @@ import typer
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe file.", show_default=False)]
 StoreFolder = Annotated[
     Path | None,
-    typer.Option(
-        "--store", help="Folder of the store; `.tunesmith` beside the recipe when left out.", show_default=False
-    ),
+    typer.Option("--store", help="Store folder. Default: `.tunesmith` next to the recipe.", show_default=False),
 ]
 Database = Annotated[
     str | None,
     typer.Option(
-        "--database", help="Ledger as an SQLAlchemy URL; SQLite in the store when left out.", show_default=False
+        "--database", help="Ledger database as an SQLAlchemy URL. Default: SQLite in the store.", show_default=False
     ),
 ]
 DataRoot = Annotated[
     Path | None,
     typer.Option(
-        "--data-root", help="Folder that data paths start from; the recipe's own when left out.", show_default=False
+        "--data-root",
+        help="Folder that relative data paths start from. Default: the recipe's folder.",
+        show_default=False,
     ),
 ]
 Limit = Annotated[
     int | None,
-    typer.Option("--limit", min=1, help="Read only this many rows of every source.", show_default=False),
+    typer.Option("--limit", min=1, help="Read at most this many rows per source.", show_default=False),
 ]
 MaxSteps = Annotated[
     int | None,
@@ -40,27 +40,27 @@ Threads = Annotated[
     typer.Option(
         "--threads",
         min=1,
-        help="Processor threads; as many as the release was evaluated with when left out.",
+        help="CPU threads. Default: the number the release was evaluated with.",
         show_default=False,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the report's canonical JSON on stdout.")]
-Again = Annotated[bool, typer.Option("--again", help="Make every stage anew, even those that are done.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the report as canonical JSON on stdout.")]
+Again = Annotated[bool, typer.Option("--again", help="Rerun every stage, including finished ones.")]
 Use = Annotated[
     str | None,
-    typer.Option("--use", help="Training report (digest in the store) to use instead of training.", show_default=False),
+    typer.Option("--use", help="Digest of a stored training report to use instead of training.", show_default=False),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary; errors are still told.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print no progress and no summary, only errors.")]
 KeyFile = Annotated[
     Path,
-    typer.Option("--key", help="Public key of whoever made the release; never taken from the folder.", metavar="PUB"),
+    typer.Option("--key", help="Public key of the publisher. It is never read from the release folder.", metavar="PUB"),
 ]
 ReleaseFolder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The release folder.", show_default=False)]
 
 
 @dataclass(frozen=True)
 class Locations:
-    """Where a run keeps things and finds its rows."""
+    """Store, ledger database and data root of a run."""
 
     store: Path | None = None
     database: str | None = None
@@ -69,7 +69,7 @@ class Locations:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What a run is asked for besides its recipe. `limit` in rows per source, `max_steps` in optimiser steps."""
+    """Options of a run besides its recipe. `limit` is in rows per source, `max_steps` in optimiser steps."""
 
     limit: int | None = None
     max_steps: int | None = None
@@ -80,13 +80,13 @@ class RunOptions:
 
 
 @contextmanager
-def find_base_store(folder: Path, given: Path | None) -> Iterator[Path]:
-    """The store in which the release's base may lie; an empty one for a while when there is none."""
+def find_base_store(folder: Path, store: Path | None) -> Iterator[Path]:
+    """Store to look up the base of a release in: the given one, the nearest `.tunesmith` above, or a temporary empty one."""
     from tempfile import TemporaryDirectory
 
-    near = [parent / ".tunesmith" for parent in folder.resolve().parents if (parent / ".tunesmith").is_dir()]
-    if given is not None or near:
-        yield given or near[0]
+    nearby = [parent / ".tunesmith" for parent in folder.resolve().parents if (parent / ".tunesmith").is_dir()]
+    if store is not None or nearby:
+        yield store or nearby[0]
         return
-    with TemporaryDirectory(prefix="tunesmith-base-") as made:
-        yield Path(made)
+    with TemporaryDirectory(prefix="tunesmith-base-") as temporary:
+        yield Path(temporary)

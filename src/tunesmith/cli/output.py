@@ -1,4 +1,4 @@
-"""The two streams: data goes to stdout, talk to stderr."""
+"""Output streams: data goes to stdout, messages to stderr."""
 
 import sys
 from collections.abc import Iterator
@@ -11,51 +11,66 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PIPE_WIDTH_COLUMNS = 120
-"""Columns of what is written to a file or a pipe."""
+"""Line width when the output is a file or a pipe."""
 
 
 def message_console() -> "Console":
-    """Where talk goes: stderr."""
+    """Console for messages, on stderr."""
     return _console(stderr=True)
 
 
 def data_console() -> "Console":
-    """Where a table that was asked for goes: stdout."""
+    """Console for requested tables, on stdout."""
     return _console(stderr=False)
 
 
 def write_data(data: bytes) -> None:
-    """Bytes and a newline on stdout."""
+    """Write bytes and a newline to stdout."""
     sys.stdout.flush()
     sys.stdout.buffer.write(data + b"\n")
     sys.stdout.buffer.flush()
 
 
 def write_line(line: str) -> None:
-    """One line on stdout."""
+    """Write one line to stdout."""
     write_data(line.encode("utf-8"))
 
 
 def write_message(line: str) -> None:
-    """One line on stderr."""
+    """Write one line to stderr."""
     sys.stderr.write(f"{line}\n")
     sys.stderr.flush()
 
 
+def print_heading(console: "Console", line: str, *, style: str = "bold") -> None:
+    """Print an empty line, then `line` in bold."""
+    from rich.text import Text
+
+    console.print()
+    console.print(Text(line, style=style), soft_wrap=True)
+
+
+def print_indented(console: "Console", line: str) -> None:
+    """Print `line` indented by two spaces, without wrapping."""
+    from rich.text import Text
+
+    console.print(Text(f"  {line}"), soft_wrap=True)
+
+
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Progress]:
-    """A Progress on stderr that leaves no live line behind, however the block ends."""
+    """Progress on stderr for the duration of the block; a live bar is always removed at the end."""
     from tunesmith.cli.progress import TerminalProgress
     from tunesmith.context import SilentProgress, SystemClock
 
     if quiet:
         yield SilentProgress()
         return
-    talk = TerminalProgress(message_console(), SystemClock())
+    terminal = TerminalProgress(message_console(), SystemClock())
     try:
-        yield talk
+        yield terminal
     finally:
-        talk.close()
+        terminal.close()
 
 
 def _console(*, stderr: bool) -> "Console":

@@ -1,7 +1,7 @@
-"""Progress on stderr: a live line on a terminal, plain lines elsewhere; nothing for what takes under two seconds.
+"""Progress on stderr: a live bar on a terminal, plain lines elsewhere, nothing for loops under two seconds.
 
-A loop that tells numbers (training: its loss, its speed) has them in a second line on a terminal, and at the end of its plain
-lines, of which there is then one a minute at least.
+Numbers of a loop, such as training loss and speed, appear below the bar, or at the end of the plain lines. A loop with numbers
+prints at least one plain line per minute.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sized
@@ -17,24 +17,24 @@ from tunesmith.ports import Clock, MeasuredItems
 
 T = TypeVar("T")
 SECONDS_BEFORE_PROGRESS: Final = 2.0
-"""Seconds before anything is shown."""
+"""Loops shorter than this show nothing."""
 
 MIN_SHARE_PER_LINE: Final = 0.1
-"""A plain line is written when at least this share of the work was done since the last one."""
+"""Share of the work between two plain lines."""
 
 MAX_SECONDS_PER_LINE: Final = 60.0
-"""Seconds after which a loop that tells numbers gets a plain line, however little of its work was done."""
+"""A loop with numbers prints a plain line at least this often."""
 
 
 class LoopDisplay(Protocol):
-    """Shows how far one loop has come."""
+    """Progress display of one loop."""
 
     def note(self, numbers: Mapping[str, float]) -> None:
-        """What to show beside it from now on."""
+        """Set the numbers shown next to the progress."""
         ...
 
-    def at(self, done: int, seconds: float, *, share: float | None = None) -> None:
-        """`done` items after `seconds` seconds; `share` of the work, where that is what is known."""
+    def update(self, done: int, seconds: float, *, share: float | None = None) -> None:
+        """Update to `done` items after `seconds` seconds, or to `share` (0 to 1) of the work when the total is unknown."""
         ...
 
     def close(self) -> None: ...
@@ -42,9 +42,8 @@ class LoopDisplay(Protocol):
 
 @dataclass
 class PlainDisplay:
-    """A line after two seconds, then one for every tenth of the work, or whenever the time has doubled if that is unknown.
-
-    With numbers to tell, also one whenever a minute has gone by.
+    """Plain lines: one after two seconds, then one per tenth of the work, or each time the elapsed time doubles if the total is
+    unknown. With numbers, also one per minute.
     """
 
     console: Console
@@ -53,21 +52,23 @@ class PlainDisplay:
     shown_at: float = 0.0
     shown_done: int = 0
     shown_share: float = 0.0
-    noted: str = ""
+    notes: str = ""
 
     def note(self, numbers: Mapping[str, float]) -> None:
-        self.noted = format_notes(numbers)
+        self.notes = format_notes(numbers)
 
-    def at(self, done: int, seconds: float, *, share: float | None = None) -> None:
-        late = bool(self.noted) and seconds - self.shown_at >= MAX_SECONDS_PER_LINE
-        if seconds < SECONDS_BEFORE_PROGRESS or not (self._due(done, seconds, share) or late or self.shown_done == 0):
+    def update(self, done: int, seconds: float, *, share: float | None = None) -> None:
+        minute_passed = bool(self.notes) and seconds - self.shown_at >= MAX_SECONDS_PER_LINE
+        if seconds < SECONDS_BEFORE_PROGRESS or not (
+            self._is_due(done, seconds, share) or minute_passed or self.shown_done == 0
+        ):
             return
         self.shown_at, self.shown_done, self.shown_share = seconds, done, share or 0.0
         line = plain_line(self.label, done, self.total, seconds=seconds, share=share)
-        line = f"{line}; {self.noted}" if self.noted else line
+        line = f"{line}; {self.notes}" if self.notes else line
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    def _due(self, done: int, seconds: float, share: float | None) -> bool:
+    def _is_due(self, done: int, seconds: float, share: float | None) -> bool:
         if share is not None:
             return share - self.shown_share >= MIN_SHARE_PER_LINE
         return done - self.shown_done >= MIN_SHARE_PER_LINE * self.total if self.total else seconds >= 2 * self.shown_at
@@ -78,25 +79,25 @@ class PlainDisplay:
 
 @dataclass
 class BarDisplay:
-    """A bar that appears after two seconds and goes when the loop ends."""
+    """A bar that appears after two seconds and disappears when the loop ends."""
 
     live: RichProgress
     label: str
     total: int | None
     task: TaskID | None = None
-    noted: str = ""
+    notes: str = ""
 
     def note(self, numbers: Mapping[str, float]) -> None:
-        self.noted = format_notes(numbers)
+        self.notes = format_notes(numbers)
 
-    def at(self, done: int, seconds: float, *, share: float | None = None) -> None:
+    def update(self, done: int, seconds: float, *, share: float | None = None) -> None:
         if seconds < SECONDS_BEFORE_PROGRESS:
             return
         if self.task is None:
             self.live.start()
             self.task = self.live.add_task(self.label, total=self.total)
         completed, total = (done, self.total) if share is None else (share, 1.0)
-        self.live.update(self.task, completed=completed, total=total, share=share, seconds=seconds, note=self.noted)
+        self.live.update(self.task, completed=completed, total=total, share=share, seconds=seconds, note=self.notes)
 
     def close(self) -> None:
         if self.task is None:
@@ -108,17 +109,17 @@ class BarDisplay:
 
 
 class AnnotatedBars(RichProgress):
-    """Rich's bars, each with its numbers in a line below."""
+    """Rich progress bars, each with its numbers on the line below."""
 
     def get_renderables(self) -> Iterable[RenderableType]:
         yield self.make_tasks_table(self.tasks)
         for task in self.tasks:
-            if noted := task.fields.get("note"):
-                yield Text(f"  {noted}", style="dim")
+            if notes := task.fields.get("note"):
+                yield Text(f"  {notes}", style="dim")
 
 
 class RateColumn(ProgressColumn):
-    """Items done, items a second since the loop began and the time left; or the share that is done, and the time left."""
+    """Items done, average rate and time left; or share done and time left."""
 
     items: Final = MofNCompleteColumn()
     remaining: Final = TimeRemainingColumn()
@@ -133,12 +134,12 @@ class RateColumn(ProgressColumn):
 
 @dataclass(frozen=True)
 class TerminalProgress:
-    """The Progress of the command line. `close` takes a live line away, so that a message can follow it."""
+    """Progress for the command line. `close` removes a live bar so that a message can follow."""
 
     console: Console
     clock: Clock
     live: RichProgress = field(init=False)
-    meters: list[LoopDisplay] = field(init=False, default_factory=list)
+    displays: list[LoopDisplay] = field(init=False, default_factory=list)
 
     def __post_init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), RateColumn())
@@ -146,26 +147,26 @@ class TerminalProgress:
         object.__setattr__(self, "live", live)
 
     def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterator[T]:
-        """Yield the items; from the third second on, show done, total, rate and time left, or the share done and time left."""
+        """Yield the items and, after two seconds, show how many are done, the rate and the time left."""
         size = len(items) if total is None and isinstance(items, Sized) else total
-        meter = self._meter(label, size)
+        display = self._display(label, size)
         start = self.clock.seconds()
-        self.meters.append(meter)
+        self.displays.append(display)
         try:
             for done, item in enumerate(items, 1):
                 yield item
                 share = items.share() if isinstance(items, MeasuredItems) else None
-                meter.at(done, self.clock.seconds() - start, share=share)
+                display.update(done, self.clock.seconds() - start, share=share)
         finally:
-            self.meters[:] = [other for other in self.meters if other is not meter]
-            meter.close()
+            self.displays[:] = [other for other in self.displays if other is not display]
+            display.close()
 
     def note(self, numbers: Mapping[str, float]) -> None:
-        """Numbers of the innermost loop that is being tracked; without one they are dropped."""
-        if self.meters:
-            self.meters[-1].note(numbers)
+        """Set the numbers of the innermost tracked loop. Ignored when no loop is tracked."""
+        if self.displays:
+            self.displays[-1].note(numbers)
 
-    def _meter(self, label: str, total: int | None) -> LoopDisplay:
+    def _display(self, label: str, total: int | None) -> LoopDisplay:
         if self.console.is_terminal:
             return BarDisplay(self.live, label, total)
         return PlainDisplay(self.console, label, total)
@@ -179,7 +180,7 @@ class TerminalProgress:
 
 
 def plain_line(label: str, done: int, total: int | None, *, seconds: float, share: float | None = None) -> str:
-    """E.g. `train: 120/1200 (10%), 34.2/s, 32 s left`, or of a share `read train: 40%, 12 s left`."""
+    """E.g. `train: 120/1200 (10%), 34.2/s, 32 s left`, or with a share `read train: 40%, 12 s left`."""
     if share is not None:
         return f"{label}: {share_and_time_left(share, seconds)}"
     rate = format_rate(done, seconds)
@@ -190,7 +191,7 @@ def plain_line(label: str, done: int, total: int | None, *, seconds: float, shar
 
 
 def share_and_time_left(share: float, seconds: float) -> str:
-    """E.g. `40%, 12 s left`; no time at 0%, from which nothing follows."""
+    """E.g. `40%, 12 s left`. At 0% the time left is unknown and omitted."""
     return f"{share:.0%}, {format_duration(seconds * (1 - share) / share)} left" if share > 0 else "0%"
 
 
@@ -204,13 +205,13 @@ def _format_number(value: float) -> str:
 
 
 def format_rate(done: float, seconds: float) -> str:
-    """Items a second, or seconds an item when it is less than one a second."""
+    """Items per second, or seconds per item below one item per second."""
     if done <= 0:
         return ""
     return f"{done / seconds:.1f}/s" if done >= seconds else f"{seconds / done:.1f} s each"
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as a person says them."""
+    """E.g. `45 s` or `3 min 05 s`."""
     whole = round(seconds)
     return f"{whole} s" if whole < 120 else f"{whole // 60} min {whole % 60:02d} s"

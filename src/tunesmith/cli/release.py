@@ -3,5 +3,5 @@
 from tunesmith.cli.stage_commands import stage_command
 
 command = stage_command(
-    "release", "Do what is not done yet, then sign and write the release folder, if the gate lets it through."
+    "release", "Run the stages that are not done yet and, if the gate passes, write and sign the release folder."
 )

@@ -1,4 +1,4 @@
-"""What a run came to, for a person at a terminal: tables of what the reports say, and nothing that they do not say."""
+"""Reports as tables for the terminal."""
 
 import os.path
 import shlex
@@ -22,14 +22,15 @@ from tunesmith.artifacts import (
     Report,
     TrainReport,
 )
+from tunesmith.cli.output import print_heading
 from tunesmith.cli.progress import format_duration
 
 OUTCOME_STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
-ACTION_WORDS = {"drop": "quarantined", "redact": "redacted", "warn": "reported", "block": "blocks the run"}
+ACTION_WORDS = {"drop": "quarantined", "redact": "redacted", "warn": "reported", "block": "blocking"}
 
 
 def show_reports_as_tables(reports: dict[str, Report], console: Console) -> None:
-    """Every report that is there, in the order of the stages."""
+    """Print every report, in stage order."""
     for report in reports.values():
         match report:
             case AuditReport():
@@ -41,37 +42,35 @@ def show_reports_as_tables(reports: dict[str, Report], console: Console) -> None
             case GateReport():
                 show_verdicts(report, console)
             case ReleaseReport():
-                _print_heading(console, f"Release {report.name} {report.version}: {display_path(Path(report.folder))}")
+                print_heading(console, f"Release {report.name} {report.version}: {display_path(Path(report.folder))}")
 
 
 def show_audit(report: AuditReport, console: Console) -> None:
-    """How many rows went where, and per rule what was done, with the first case of each."""
-    test = "no held-out rows" if report.test is None else f"{report.test.rows:,} held out"
+    """Print row counts and, per rule, the action taken with its first finding."""
+    test = "no test rows" if report.test is None else f"{report.test.rows:,} for testing"
     dropped = report.rows_read - report.train.rows - (0 if report.test is None else report.test.rows)
-    _print_heading(
+    print_heading(
         console,
-        f"Audit: {report.rows_read:,} rows read, {report.train.rows:,} kept for training, {test}, {dropped:,} quarantined",
+        f"Audit: {report.rows_read:,} rows read, {report.train.rows:,} for training, {test}, {dropped:,} quarantined",
     )
-    cases: dict[tuple[str, str], list[Finding]] = {}
+    first_findings: dict[tuple[str, str], Finding] = {}
     for finding in report.findings:
-        cases.setdefault((finding.rule, finding.action), []).append(finding)
-    if not cases:
-        _print_heading(console, "  no findings")
+        first_findings.setdefault((finding.rule, finding.action), finding)
+    if not first_findings:
+        print_heading(console, "  no findings")
         return
-    table = _table("rule", "rows", "first case", "why", whole=2)
-    for (rule, action), found in sorted(cases.items()):
-        first = found[0]
-        _row(
-            table,
-            (rule, f"{report.found[rule]:,} {ACTION_WORDS[action]}", format_place(first.place), finding_reason(first)),
-        )
+    table = _make_table("rule", "rows", "first finding", "reason", unwrapped=2)
+    for rule, action in sorted(first_findings):
+        first = first_findings[rule, action]
+        count = f"{report.found[rule]:,} {ACTION_WORDS[action]}"
+        _add_row(table, (rule, count, format_place(first.place), finding_reason(first)))
     console.print(table)
 
 
 def show_training(report: TrainReport, console: Console) -> None:
-    """What was tuned and how far."""
+    """Print base, method, trainable parameters, rows, steps and loss."""
     loss = f", loss {report.curve[0].loss:.3f} to {report.curve[-1].loss:.3f}" if report.curve else ""
-    _print_heading(
+    print_heading(
         console,
         f"Training: {report.base.name}, {report.method}, {report.trainable_parameters:,} of {report.base.parameters:,} "
         f"parameters, {report.rows:,} rows, {report.steps:,} steps{loss}",
@@ -79,90 +78,89 @@ def show_training(report: TrainReport, console: Console) -> None:
 
 
 def show_evaluation(report: EvaluationReport, console: Console) -> None:
-    """Systems by metrics with intervals, then tuned against each reference on the same rows."""
-    _print_heading(console, f"Evaluation: {report.test.rows:,} held-out rows")
-    metrics = list(dict.fromkeys(found.metric for system in report.systems for found in system.estimates))
-    scores = _table("system", *metrics, "how")
+    """Print systems by metrics with intervals, then the paired comparison of the tuned model with each reference."""
+    print_heading(console, f"Evaluation: {report.test.rows:,} test rows")
+    metrics = list(dict.fromkeys(estimate.metric for system in report.systems for estimate in system.estimates))
+    scores = _make_table("system", *metrics, "method")
     for system in report.systems:
-        found = {estimate.metric: estimate for estimate in system.estimates}
-        cells = [format_evidence(found[metric]) if metric in found else "-" for metric in metrics]
-        _row(scores, (system.system, *cells, system.how))
+        by_metric = {estimate.metric: estimate for estimate in system.estimates}
+        cells = [format_evidence(by_metric[metric]) if metric in by_metric else "-" for metric in metrics]
+        _add_row(scores, (system.system, *cells, system.how))
     console.print(scores)
     if report.comparisons:
-        differences = _table("tuned minus", "metric", "difference", "better / worse / same", "p", "smallest detectable")
+        differences = _make_table(
+            "tuned minus", "metric", "difference", "better / worse / tied", "p", "minimum detectable"
+        )
         for comparison in report.comparisons:
-            _row(differences, _comparison_cells(comparison))
+            _add_row(differences, _comparison_cells(comparison))
         console.print(differences)
 
 
 def _format_p_value(p_value: float | None) -> str:
-    """Two digits; below what doubles hold, the bound."""
+    """p-value with two digits, or the bound below the range of doubles."""
     if p_value is None:
         return "-"
     return "<1e-300" if p_value < 1e-300 else f"{p_value:.2g}"
 
 
 def show_verdicts(report: GateReport, console: Console) -> None:
-    """Every requirement of the policy and what it came to."""
-    _print_heading(console, f"Gate: {report.outcome}", style=OUTCOME_STYLES.get(report.outcome, ""))
+    """Print the outcome of every gate requirement."""
+    print_heading(console, f"Gate: {report.outcome}", style=OUTCOME_STYLES.get(report.outcome, ""))
     if not report.verdicts:
-        _print_heading(console, "  the policy is empty, and an empty policy passes nothing")
+        print_heading(console, "  the policy is empty; an empty policy never passes")
         return
-    table = _table("requirement", "verdict", "why")
+    table = _make_table("requirement", "outcome", "reason")
     for verdict in report.verdicts:
-        more = (
-            "" if verdict.more_examples is None else f"; about {verdict.more_examples:,} more examples would settle it"
-        )
+        needed = verdict.more_examples
+        more = "" if needed is None else f"; about {needed:,} more examples would settle it"
         outcome = Text(verdict.outcome, style=OUTCOME_STYLES[verdict.outcome])
         table.add_row(Text(verdict.requirement), outcome, Text(verdict.reason + more))
     console.print(table)
 
 
 def show_stage_times(seconds: dict[str, float], reused: tuple[str, ...], console: Console) -> None:
-    """Where the time went, stage by stage."""
-    parts = [
-        f"{name} {'done already' if name in reused else format_duration(value)}" for name, value in seconds.items()
-    ]
-    _print_heading(console, f"Time: {', '.join(parts)}; {format_duration(sum(seconds.values()))} in all")
+    """Print the time per stage."""
+    parts = [f"{name} {'cached' if name in reused else format_duration(value)}" for name, value in seconds.items()]
+    print_heading(console, f"Time: {', '.join(parts)}; {format_duration(sum(seconds.values()))} total")
 
 
 def show_page_path(page: Path | None, console: Console) -> None:
-    """Where everything that was measured can be read."""
+    """Print the path of the HTML report."""
     if page is not None:
-        _print_heading(console, f"All tables, findings and samples: {display_path(page)}")
+        print_heading(console, f"Full report: {display_path(page)}")
 
 
 def show_release(report: ReleaseReport, key: Path, console: Console) -> None:
-    """The release's own report and the next commands. `key` is the private key; its public half lies beside it."""
+    """Print the release folder and the next commands. `key` is the private key; the public key is expected next to it."""
     folder = display_path(Path(report.folder))
     if "report.html" in report.files:
-        _print_heading(console, f"Release: {folder} (its report: report.html)")
+        print_heading(console, f"Release: {folder} (report: report.html)")
     public = key.with_suffix(".pub")
-    known = shlex.quote(display_path(public if public.is_file() else key))
-    _print_heading(console, "Next:")
+    key_argument = shlex.quote(display_path(public if public.is_file() else key))
+    print_heading(console, "Next:")
     for verb in ("verify", "chat", "serve"):
-        console.print(Text(f"  tunesmith {verb} {shlex.quote(folder)} --key {known}"), soft_wrap=True)
+        console.print(Text(f"  tunesmith {verb} {shlex.quote(folder)} --key {key_argument}"), soft_wrap=True)
 
 
-def format_evidence(found: Evidence) -> str:
-    """`0.912 [0.880, 0.938] n=300`, or why there is no number."""
-    if isinstance(found, Estimate):
-        return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}] n={found.n:,}"
-    return f"insufficient: {found.reason}"
+def format_evidence(evidence: Evidence) -> str:
+    """E.g. `0.912 [0.880, 0.938] n=300`, or the reason why there is no estimate."""
+    if isinstance(evidence, Estimate):
+        return f"{evidence.value:.3f} [{evidence.low:.3f}, {evidence.high:.3f}] n={evidence.n:,}"
+    return f"insufficient: {evidence.reason}"
 
 
 def format_place(place: Place) -> str:
-    """`tickets.jsonl:12`; a whole source has no line."""
+    """E.g. `tickets.jsonl:12`. A finding about a whole source has no line number."""
     return f"{place.file}:{place.line}" if place.line else place.file
 
 
 def finding_reason(finding: Finding) -> str:
-    """The reason, with the other row when there is one."""
+    """Reason of a finding, with the location of the other row if there is one."""
     return finding.reason if finding.other is None else f"{finding.reason} ({format_place(finding.other)})"
 
 
 def display_path(path: Path) -> str:
-    """The path from here, when that is not a way up and down."""
+    """Path relative to the working directory, or unchanged when it lies outside it."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
 
@@ -178,19 +176,14 @@ def _comparison_cells(comparison: Comparison) -> tuple[str, ...]:
     )
 
 
-def _table(*headers: str, whole: int = 1) -> Table:
-    """A table whose first `whole` columns are never wrapped and never cut."""
+def _make_table(*headers: str, unwrapped: int = 1) -> Table:
+    """Table whose first `unwrapped` columns are never wrapped."""
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
-    for place, header in enumerate(headers):
-        table.add_column(Text(header), no_wrap=place < whole, overflow="fold")
+    for index, header in enumerate(headers):
+        table.add_column(Text(header), no_wrap=index < unwrapped, overflow="fold")
     return table
 
 
-def _row(table: Table, cells: Iterable[str]) -> None:
-    """Cells are plain text: a bracket in them is no markup."""
+def _add_row(table: Table, cells: Iterable[str]) -> None:
+    """Add a row of plain text: brackets are not interpreted as markup."""
     table.add_row(*[Text(cell) for cell in cells])
-
-
-def _print_heading(console: Console, line: str, *, style: str = "bold") -> None:
-    console.print()
-    console.print(Text(line, style=style), soft_wrap=True)

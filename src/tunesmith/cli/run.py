@@ -1,4 +1,4 @@
-"""`tunesmith run RECIPE`, and a look ahead at it: `--dry-run`."""
+"""`tunesmith run RECIPE`, with `--dry-run`."""
 
 from typing import Annotated
 
@@ -16,7 +16,9 @@ def command(
     *,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Look for all that any stage would refuse, and show what would be trained."),
+        typer.Option(
+            "--dry-run", help="Check what any stage would refuse and preview the training, without running it."
+        ),
     ] = False,
     store: options.StoreFolder = None,
     database: options.Database = None,
@@ -28,12 +30,12 @@ def command(
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Run a recipe from rows to a signed release: audit, train, evaluate, gate, release."""
-    wishes = RunOptions(limit=limit, max_steps=max_steps, again=again, use=use, json=json, quiet=quiet)
-    places = Locations(store, database, data_root)
+    """Run a recipe from data to a signed release: audit, train, evaluate, gate, release."""
+    run_options = RunOptions(limit=limit, max_steps=max_steps, again=again, use=use, json=json, quiet=quiet)
+    locations = Locations(store, database, data_root)
     if dry_run and use is not None:
-        raise Misuse("a look ahead takes no training report", where="--use", hint="leave it out")
+        raise Misuse("--use cannot be combined with --dry-run", where="--use", hint="remove one of the two")
     if dry_run:
-        show_dry_run(recipe, until="release", places=places, wishes=wishes)
+        show_dry_run(recipe, until="release", locations=locations, run_options=run_options)
     else:
-        run_until("release", recipe, places=places, wishes=wishes)
+        run_until("release", recipe, locations=locations, run_options=run_options)

@@ -1,5 +1,7 @@
-"""What a run came to, on one screen: a few sentences, one small table, three rows with their answers. The long tables are in the
-HTML report and behind `tunesmith show RECIPE`."""
+"""One-screen summary of a run: a few sentences, item small table and three sample rows.
+
+The full tables are in the HTML report and in the output of `tunesmith show RECIPE`.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
@@ -24,7 +26,7 @@ from tunesmith.scoring.catalogue import metric_class
 
 TUNED: Final = "tuned"
 BASE_PREFIX: Final = "base-"
-"""What the names of the systems begin with that are the base, asked in one way or another."""
+"""Prefix of the system names that stand for the base under different prompts."""
 
 MAX_NAMED_RULES: Final = 3
 MAX_SAMPLE_ROWS: Final = 3
@@ -34,7 +36,7 @@ R = TypeVar("R", bound=Report)
 
 
 def show_run_summary(reports: Mapping[str, Report], console: Console) -> None:
-    """The reports of a run's stages, by the stage's name; what a stage has not made is left out."""
+    """Print the summary of {stage: report}. Stages without a report are omitted."""
     for sentence in summary_sentences(reports):
         console.print(Text(sentence))
     evaluation = _report_of_type(reports, "evaluate", EvaluationReport)
@@ -46,85 +48,92 @@ def show_run_summary(reports: Mapping[str, Report], console: Console) -> None:
 
 
 def summary_sentences(reports: Mapping[str, Report]) -> list[str]:
-    """What was kept, what was trained, how the tuned model stands by the first metric, what the gate says; in words."""
+    """One sentence per stage: rows kept, training, first metric of the tuned model, gate outcome."""
     audit, train = _report_of_type(reports, "audit", AuditReport), _report_of_type(reports, "train", TrainReport)
     evaluation, gate = (
         _report_of_type(reports, "evaluate", EvaluationReport),
         _report_of_type(reports, "gate", GateReport),
     )
     release = _report_of_type(reports, "release", ReleaseReport)
-    found = []
+    sentences = []
     if audit is not None:
-        found.append(_audit_sentence(audit))
+        sentences.append(_audit_sentence(audit))
     if train is not None:
-        found.append(_training_sentence(train))
+        sentences.append(_training_sentence(train))
     if evaluation is not None:
-        found.append(_comparison_sentence(evaluation, headline_metric(evaluation)))
+        sentences.append(_comparison_sentence(evaluation, headline_metric(evaluation)))
     if gate is not None:
-        found.append(_gate_sentence(gate, release))
-    return found
+        sentences.append(_gate_sentence(gate, release))
+    return sentences
 
 
 def headline_metric(report: EvaluationReport) -> str:
-    """The metric that sentences speak of: the first that the evaluation has."""
+    """The metric used in the sentences: the first of the evaluation."""
     return next(estimate.metric for system in report.systems for estimate in system.estimates)
 
 
 def best_base(report: EvaluationReport, metric: str) -> str | None:
-    """The way of asking the base that does best by a metric; the last of those that do alike."""
-    return _best_system(report, metric, [one.system for one in report.systems if one.system.startswith(BASE_PREFIX)])
+    """The base system with the best value of a metric; the last one on a tie."""
+    return _best_system(report, metric, [item.system for item in report.systems if item.system.startswith(BASE_PREFIX)])
 
 
 def _first_base(report: EvaluationReport) -> str | None:
-    """A way of asking the base, where none has a number: what it writes says why."""
-    return next((one.system for one in report.systems if one.system.startswith(BASE_PREFIX)), None)
+    """The first base system, used for sample rows when none has an estimate: its output shows why."""
+    return next((item.system for item in report.systems if item.system.startswith(BASE_PREFIX)), None)
 
 
 def best_baseline(report: EvaluationReport, metric: str) -> str | None:
-    """The system that is neither tuned nor the base and does best by a metric."""
-    others = [one.system for one in report.systems if one.system != TUNED and not one.system.startswith(BASE_PREFIX)]
+    """The best system by a metric that is neither the tuned model nor the base."""
+    others = [
+        item.system for item in report.systems if item.system != TUNED and not item.system.startswith(BASE_PREFIX)
+    ]
     return _best_system(report, metric, others)
 
 
 def _best_system(report: EvaluationReport, metric: str, names: Sequence[str]) -> str | None:
     values = {name: _metric_value(report, name, metric) for name in reversed(names)}
     sign = 1.0 if metric_class(metric).higher_is_better else -1.0
-    known = {name: sign * value for name, value in values.items() if value is not None}
-    return max(known, key=lambda name: known[name]) if known else None
+    scores = {name: sign * value for name, value in values.items() if value is not None}
+    return max(scores, key=lambda name: scores[name]) if scores else None
 
 
 def _report_of_type(reports: Mapping[str, Report], stage: str, kind: type[R]) -> R | None:
-    found = reports.get(stage)
-    return found if isinstance(found, kind) else None
+    report = reports.get(stage)
+    return report if isinstance(report, kind) else None
 
 
 def _metric_value(report: EvaluationReport, system: str, metric: str) -> float | None:
-    found = _metric_estimate(report, system, metric)
-    return None if found is None else found.value
+    estimate = _metric_estimate(report, system, metric)
+    return None if estimate is None else estimate.value
 
 
 def _metric_estimate(report: EvaluationReport, system: str, metric: str) -> Estimate | None:
-    estimates = next((one.estimates for one in report.systems if one.system == system), ())
-    found = next((one for one in estimates if one.metric == metric), None)
-    return found if isinstance(found, Estimate) else None
+    estimates = next((item.estimates for item in report.systems if item.system == system), ())
+    estimate = next((item for item in estimates if item.metric == metric), None)
+    return estimate if isinstance(estimate, Estimate) else None
 
 
 def _audit_sentence(report: AuditReport) -> str:
     test = 0 if report.test is None else report.test.rows
-    out = report.rows_read - report.train.rows - test
+    removed = report.rows_read - report.train.rows - test
     rules = sorted(report.dropped.items(), key=lambda item: (-item[1], item[0]))
     named = ", ".join(f"{rule} {count:,}" for rule, count in rules[:MAX_NAMED_RULES] if count)
     why = f" ({named}{', and others' if len(rules) > MAX_NAMED_RULES else ''})" if named else ""
-    held = f"{test:,} are held out" if test else "none are held out"
-    return f"The audit read {report.rows_read:,} rows: {report.train.rows:,} are trained on, {held}, {out:,} were taken out{why}."
+    for_testing = f"{test:,} are for testing" if test else "none are for testing"
+    return (
+        f"The audit read {report.rows_read:,} rows: {report.train.rows:,} are for training, {for_testing}, "
+        f"{removed:,} were removed{why}."
+    )
 
 
 def _training_sentence(report: TrainReport) -> str:
-    loss = f"; its loss went from {report.curve[0].loss:.2f} to {report.curve[-1].loss:.2f}" if report.curve else ""
+    loss = (
+        f"; training loss went from {report.curve[0].loss:.2f} to {report.curve[-1].loss:.2f}" if report.curve else ""
+    )
     saved = ""
     if report.distinct_tokens and report.tokens > 1.1 * report.distinct_tokens:
-        saved = f"; shared prefixes saved {1 - report.distinct_tokens / report.tokens:.0%} of the tokens"
-    return f"{report.base.name} was tuned by {report.method} for {epochs_in_words(report.epochs)}{loss}{saved}."
+        saved = f"; prefix sharing saved {1 - report.distinct_tokens / report.tokens:.0%} of the tokens"
+    return f"{report.base.name} was tuned with {report.method} for {epochs_in_words(report.epochs)}{loss}{saved}."
 
 
 def epochs_in_words(epochs: float) -> str:
@@ -137,61 +146,59 @@ def _comparison_sentence(report: EvaluationReport, metric: str) -> str:
     if tuned is None:
         return f"{metric} of the tuned model could not be measured{_missing_estimate_reason(report, metric)}."
     base, other = best_base(report, metric), best_baseline(report, metric)
-    said = f"On {tuned.n:,} held-out rows, {metric} is {tuned.value:.3f} for the tuned model"
+    result = f"On {tuned.n:,} test rows, {metric} is {tuned.value:.3f} for the tuned model"
     parts = [
         _difference_clause(report, name, metric, words)
         for name, words in ((base, "its base"), (other, "the best baseline"))
     ]
-    return f"{said}{''.join(parts)}."
+    return f"{result}{''.join(parts)}."
 
 
 def _missing_estimate_reason(report: EvaluationReport, metric: str) -> str:
-    """Why the tuned model has no number, and what was noted of its answers, e.g. `: no spread; 40 of 40 answers are empty`."""
-    tuned = next((one for one in report.systems if one.system == TUNED), None)
+    """Why the tuned model has no estimate, with notes on its answers, e.g. `: no spread; 40 of 40 answers are empty`."""
+    tuned = next((item for item in report.systems if item.system == TUNED), None)
     if tuned is None:
         return ""
-    reasons = [one.reason for one in tuned.estimates if one.metric == metric and isinstance(one, Insufficient)]
+    reasons = [item.reason for item in tuned.estimates if item.metric == metric and isinstance(item, Insufficient)]
     return "".join([*(f": {reason}" for reason in reasons), *(f"; {note}" for note in tuned.how.split("; ")[1:])])
 
 
 def _difference_clause(report: EvaluationReport, system: str | None, metric: str, words: str) -> str:
-    """`; its base has 0.032: 0.809 more [0.764, 0.851]`, or nothing where there is no such system."""
+    """E.g. `; its base (base-plain) has 0.032, a difference of +0.809 [+0.764, +0.851]`, or empty without such a system."""
     value = None if system is None else _metric_value(report, system, metric)
-    pair = next((one for one in report.comparisons if one.metric == metric and one.reference == system), None)
+    pair = next((item for item in report.comparisons if item.metric == metric and item.reference == system), None)
     if value is None or pair is None or not isinstance(pair.difference, Estimate):
         return ""
-    return f"; {words} ({system}) has {value:.3f}: {difference_in_words(pair.difference)}"
+    return f"; {words} ({system}) has {value:.3f}, a difference of {difference_in_words(pair.difference)}"
 
 
 def difference_in_words(difference: Estimate) -> str:
-    """`0.809 more [0.764, 0.851]`; a difference whose interval has zero in it is called not settled."""
-    size, way = abs(difference.value), "more" if difference.value >= 0 else "less"
-    open_question = difference.low <= 0 <= difference.high
-    settled = ", not settled by these rows" if open_question else ""
-    return f"{size:.3f} {way} [{difference.low:+.3f}, {difference.high:+.3f}]{settled}"
+    """E.g. `+0.809 [+0.764, +0.851]`. An interval that contains zero is marked as not significant."""
+    note = ", not significant" if difference.low <= 0 <= difference.high else ""
+    return f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]{note}"
 
 
 def _gate_sentence(gate: GateReport, release: ReleaseReport | None) -> str:
     if not gate.verdicts:
-        return "Nothing is released: the policy is empty, and an empty policy passes nothing."
+        return "Not released: the gate policy is empty, and an empty policy never passes."
     passed = sum(verdict.outcome == "pass" for verdict in gate.verdicts)
-    count = f"{passed} of {len(gate.verdicts)} requirements of the policy pass"
+    count = f"{passed} of {len(gate.verdicts)} gate requirements passed"
     if release is not None:
-        return f"{count}, and release {release.version} of {release.name} is signed."
-    unmet = [f"\n  {one.outcome}: {one.requirement}" for one in gate.verdicts if one.outcome != "pass"]
-    return f"{count}; the gate says {gate.outcome}.{''.join(unmet)}"
+        return f"{count}; release {release.name} {release.version} was signed."
+    unmet = [f"\n  {item.outcome}: {item.requirement}" for item in gate.verdicts if item.outcome != "pass"]
+    return f"{count}; gate outcome: {gate.outcome}.{''.join(unmet)}"
 
 
 def _metric_table(report: EvaluationReport, headline: str) -> Table:
-    """Metrics by tuned, base and best baseline, and tuned minus base."""
+    """Table of metrics for the tuned model, its base and the best baseline, with the difference tuned - base."""
     base, other = best_base(report, headline), best_baseline(report, headline)
     systems = [name for name in (TUNED, base, other) if name is not None]
     table = Table(show_edge=False, pad_edge=False, header_style="bold")
     last = () if base is None else ("tuned - base",)
-    for place, header in enumerate(("metric", *systems, *last)):
-        table.add_column(Text(header), overflow="fold", no_wrap=place == 0)
+    for index, header in enumerate(("metric", *systems, *last)):
+        table.add_column(Text(header), overflow="fold", no_wrap=index == 0)
     pairs = {(pair.metric, pair.reference): pair for pair in report.comparisons}
-    for metric in dict.fromkeys(one.metric for system in report.systems for one in system.estimates):
+    for metric in dict.fromkeys(item.metric for system in report.systems for item in system.estimates):
         cells = [_format_estimate(_metric_estimate(report, name, metric)) for name in systems]
         against = [] if base is None else [Text(_format_difference(pairs.get((metric, base))))]
         table.add_row(Text(metric), *map(Text, cells), *against)
@@ -205,30 +212,30 @@ def _format_estimate(estimate: Estimate | None) -> str:
 def _format_difference(pair: Comparison | None) -> str:
     if pair is None or not isinstance(pair.difference, Estimate):
         return "-"
-    found = pair.difference
-    return f"{found.value:+.3f} [{found.low:+.3f}, {found.high:+.3f}]"
+    difference = pair.difference
+    return f"{difference.value:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]"
 
 
 def _show_samples(report: EvaluationReport, base: str | None, console: Console) -> None:
-    """The first held-out rows, as they come: what was asked, what the base says, what the tuned model says."""
-    told = [sample for sample in report.samples if TUNED in sample][:MAX_SAMPLE_ROWS]
-    if not told:
+    """Print the first test rows: prompt, answer of the base, answer of the tuned model."""
+    samples = [sample for sample in report.samples if TUNED in sample][:MAX_SAMPLE_ROWS]
+    if not samples:
         return
     console.print()
-    console.print(Text(f"The first {len(told)} held-out rows:"))
-    for sample in told:
+    console.print(Text(f"First {len(samples)} test rows:"))
+    for sample in samples:
         console.print()
         console.print(
             Text(f"{sample.get('place', '')}  {shorten_line(sample.get('prompt', ''), MAX_PROMPT_CHARACTERS)}")
         )
         for name in filter(None, (base, TUNED)):
-            answer = shorten_line(sample.get(name, ""), MAX_ANSWER_CHARACTERS) or "(nothing)"
+            answer = shorten_line(sample.get(name, ""), MAX_ANSWER_CHARACTERS) or "(empty)"
             line = Text.assemble((f"{name}: ", "bold"), answer)
             console.print(Padding(line, (0, 0, 0, 2)))
 
 
 def shorten_line(text: str, limit: int) -> str:
-    """One line without control characters, cut at `limit` characters with an ellipsis."""
+    """One line without control characters, truncated to `limit` characters with an ellipsis."""
     plain = "".join(character if character.isprintable() else " " for character in text)
     line = " ".join(plain.split())
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

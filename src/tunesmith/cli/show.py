@@ -1,4 +1,4 @@
-"""`tunesmith show RECIPE | DIGEST`, and what there is to choose from."""
+"""`tunesmith show RECIPE | DIGEST`, and the lists of checks, metrics and recipe keys."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,15 +12,15 @@ from tunesmith.errors import Misuse
 def command(
     target: Annotated[
         str | None,
-        typer.Argument(metavar="RECIPE | DIGEST", help="Whose reports, or which one.", show_default=False),
+        typer.Argument(metavar="RECIPE | DIGEST", help="A recipe, or the digest of a report.", show_default=False),
     ] = None,
     *,
     stage: Annotated[
-        str | None, typer.Option("--stage", help="Only this stage's report, by its name.", show_default=False)
+        str | None, typer.Option("--stage", help="Show the report of this stage only.", show_default=False)
     ] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print the recipe's JSON Schema.")] = False,
-    checks: Annotated[bool, typer.Option("--checks", help="List the checks of the audit.")] = False,
-    metrics: Annotated[bool, typer.Option("--metrics", help="List the metrics of the evaluation.")] = False,
+    checks: Annotated[bool, typer.Option("--checks", help="List the audit checks.")] = False,
+    metrics: Annotated[bool, typer.Option("--metrics", help="List the evaluation metrics.")] = False,
     store: options.StoreFolder = None,
     database: options.Database = None,
     json: options.Json = False,
@@ -28,7 +28,7 @@ def command(
     """Show the stored reports of a recipe, or one report by its digest."""
     if sum((target is not None, schema, checks, metrics)) != 1:
         raise Misuse(
-            "nothing to show, or too much", hint="give one of RECIPE, DIGEST, --schema, --checks and --metrics"
+            "expected exactly one thing to show", hint="pass one of RECIPE, DIGEST, --schema, --checks, --metrics"
         )
     if schema:
         show_schema()
@@ -37,19 +37,19 @@ def command(
     elif metrics:
         show_metrics()
     else:
-        places = options.Locations(store, database)
-        show_stored_reports(str(target), places=places, stage=stage, json=json)
+        locations = options.Locations(store, database)
+        show_stored_reports(str(target), locations=locations, stage=stage, json=json)
 
 
 def show_schema() -> None:
-    """The JSON Schema of the recipe file."""
+    """Print the JSON Schema of the recipe file."""
     from tunesmith.recipe import recipe_schema
 
     output.write_line(recipe_schema().rstrip("\n"))
 
 
 def show_checks() -> None:
-    """One line per check: id and the first line of its manual page."""
+    """Print one line per check: id and first line of its manual page."""
     from tunesmith.audit import check_class, check_ids
 
     for name in check_ids():
@@ -57,15 +57,15 @@ def show_checks() -> None:
 
 
 def show_metrics() -> None:
-    """One line per metric: id and the first line of its manual page."""
+    """Print one line per metric: id and first line of its manual page."""
     from tunesmith.scoring.catalogue import metric_class, metric_ids
 
     for name in metric_ids():
         output.write_line(f"{name}: {manual_summary(metric_class(name))}")
 
 
-def show_stored_reports(target: str, *, places: options.Locations, stage: str | None, json: bool) -> None:
-    """Reports from a store: as tables, or the last of them as its canonical JSON."""
+def show_stored_reports(target: str, *, locations: options.Locations, stage: str | None, json: bool) -> None:
+    """Print stored reports as tables, or the last one as canonical JSON."""
     from tunesmith.cli import report_tables
     from tunesmith.cli.store_access import (
         DIGEST_PATTERN,
@@ -76,17 +76,17 @@ def show_stored_reports(target: str, *, places: options.Locations, stage: str | 
     )
 
     if DIGEST_PATTERN.fullmatch(target):
-        output.write_data(report_by_digest(target, existing_store(places, home=Path())))
+        output.write_data(report_by_digest(target, existing_store(locations, home=Path())))
         return
     from tunesmith.recipe import load_recipe
 
     if stage is not None and stage not in REPORT_TYPES:
-        raise Misuse(f"no stage is called {stage!r}", where="--stage", hint=f"stages are {', '.join(REPORT_TYPES)}")
+        raise Misuse(f"unknown stage {stage!r}", where="--stage", hint=f"use one of {', '.join(REPORT_TYPES)}")
     recipe = load_recipe(Path(target))
-    found = latest_reports(recipe.name, existing_store(places, home=Path(target).parent))
-    reports = {name: report for name, report in found.items() if stage in (None, name)}
+    stored = latest_reports(recipe.name, existing_store(locations, home=Path(target).parent))
+    reports = {name: report for name, report in stored.items() if stage in (None, name)}
     if not reports:
-        raise Misuse("the store has no report of it", where=target, hint="run the recipe first")
+        raise Misuse("no stored report for this recipe", where=target, hint=f"run it first: `tunesmith run {target}`")
     if json:
         output.write_data(list(reports.values())[-1].canonical())
     else:
@@ -94,7 +94,7 @@ def show_stored_reports(target: str, *, places: options.Locations, stage: str | 
 
 
 def manual_summary(plugin: type) -> str:
-    """What a plugin's manual page, the docstring of its module, begins with."""
+    """First line of a plugin's manual page, which is the docstring of its module."""
     from importlib import import_module
 
     manual = import_module(plugin.__module__).__doc__ or ""

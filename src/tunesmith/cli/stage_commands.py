@@ -1,4 +1,4 @@
-"""Verbs that run the pipeline up to a stage: the same arguments, the same rendering."""
+"""Commands that run the pipeline up to a stage. They share arguments and output."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ StageName = Literal["audit", "train", "evaluate", "gate", "release"]
 
 
 def stage_command(until: StageName, manual: str) -> Callable[..., None]:
-    """A verb `VERB RECIPE [options]`; `manual` is its help text."""
+    """Build the command `NAME RECIPE [options]`. `manual` is its help text."""
 
     def command(
         recipe: options.RecipePath,
@@ -31,26 +31,26 @@ def stage_command(until: StageName, manual: str) -> Callable[..., None]:
         json: options.Json = False,
         quiet: options.Quiet = False,
     ) -> None:
-        wishes = RunOptions(limit=limit, max_steps=max_steps, again=again, use=use, json=json, quiet=quiet)
-        run_until(until, recipe, places=Locations(store, database, data_root), wishes=wishes)
+        run_options = RunOptions(limit=limit, max_steps=max_steps, again=again, use=use, json=json, quiet=quiet)
+        run_until(until, recipe, locations=Locations(store, database, data_root), run_options=run_options)
 
     command.__doc__ = manual
     return command
 
 
-def run_until(until: StageName, path: Path, *, places: Locations, wishes: RunOptions) -> None:
-    """Run a recipe up to a stage and show what came of it; where a stage fails, first what the stages before it came to."""
+def run_until(until: StageName, path: Path, *, locations: Locations, run_options: RunOptions) -> None:
+    """Run a recipe up to a stage and show the result. If a stage fails, the reports of the stages before it are shown first."""
     from tunesmith.recipe import Limits, limited, load_recipe
 
-    recipe = limited(load_recipe(path), Limits(rows=wishes.limit, steps=wishes.max_steps))
-    check_before_run(recipe, until, path, places=places)
+    recipe = limited(load_recipe(path), Limits(rows=run_options.limit, steps=run_options.max_steps))
+    check_before_run(recipe, until, path, locations=locations)
     reached: list[RunResult] = []
-    with output.progress(quiet=wishes.quiet) as progress:
+    with output.progress(quiet=run_options.quiet) as progress:
         progress.say(f"{recipe.name}: audit to {until}" if until != "audit" else f"{recipe.name}: audit")
         from tunesmith import pipeline
 
         context = pipeline.open_context(
-            path, store=places.store, database=places.database, data_root=places.data_root, progress=progress
+            path, store=locations.store, database=locations.database, data_root=locations.data_root, progress=progress
         )
         if distributed.run_as_worker(context):
             return
@@ -58,25 +58,25 @@ def run_until(until: StageName, path: Path, *, places: Locations, wishes: RunOpt
         try:
             with distributed.lead_workers():
                 result = pipeline.run(
-                    recipe, context, until=until, again=wishes.again, use=wishes.use, report=reached.append
+                    recipe, context, until=until, again=run_options.again, use=run_options.use, report=reached.append
                 )
             finished = True
         finally:
             if not finished and reached:
-                show_partial_result(reached[-1], wishes=wishes)
-    show_result(result, path.parent / recipe.release.key, wishes=wishes)
+                show_partial_result(reached[-1], run_options=run_options)
+    show_result(result, path.parent / recipe.release.key, run_options=run_options)
 
 
-def check_before_run(recipe: "Recipe", until: StageName, path: Path, *, places: Locations) -> None:
-    """What the recipe and the disk alone show to stand against a run, told before a heavy library is loaded."""
+def check_before_run(recipe: "Recipe", until: StageName, path: Path, *, locations: Locations) -> None:
+    """Raise early what the recipe and the files on disk already rule out, before heavy libraries are imported."""
     from tunesmith.preflight import check_recipe
 
     home = path.resolve().parent
-    check_recipe(recipe, until=until, home=home, data_root=(places.data_root or home).resolve())
+    check_recipe(recipe, until=until, home=home, data_root=(locations.data_root or home).resolve())
 
 
 def reports_of(result: "RunResult") -> "dict[str, Report]":
-    """The reports of a run by stage, in the order of the stages."""
+    """{stage: report} of a run, in stage order."""
     stages: dict[str, Report | None] = {
         "audit": result.audit,
         "train": result.train,
@@ -87,27 +87,27 @@ def reports_of(result: "RunResult") -> "dict[str, Report]":
     return {name: report for name, report in stages.items() if report is not None}
 
 
-def show_partial_result(result: "RunResult", *, wishes: RunOptions) -> None:
-    """What a run had come to when a stage failed: nothing that was measured is lost, and no training is done twice."""
+def show_partial_result(result: "RunResult", *, run_options: RunOptions) -> None:
+    """Show the reports of the stages that finished before a failure, and how to continue."""
     blocked = result.audit is not None and sum(result.audit.blocking.values()) > 0
     if result.train is None and not blocked:
         return
-    show_reports(reports_of(result), wishes=wishes)
-    if wishes.quiet:
+    show_reports(reports_of(result), run_options=run_options)
+    if run_options.quiet:
         return
     if result.page is not None:
-        output.write_message(f"report of what there is: {result.page}")
+        output.write_message(f"Partial report: {result.page}")
     if result.train is not None:
         output.write_message(
-            f"the trained model is kept ({result.train.model.tree[:19]}); run the same command again to go on: it is not "
-            "trained again unless its rows, base, task or `train:` change"
+            f"The trained model is kept ({result.train.model.tree[:19]}). Run the same command to continue; training is repeated "
+            "only if the rows, the base, the task or `train:` change."
         )
 
 
-def show_result(result: "RunResult", key: Path, *, wishes: RunOptions) -> None:
-    """What a finished run came to: the reports, where the seconds went, and what to do next."""
-    show_reports(reports_of(result), wishes=wishes)
-    if not wishes.quiet:
+def show_result(result: "RunResult", key: Path, *, run_options: RunOptions) -> None:
+    """Show the reports of a finished run, the time per stage and the next commands."""
+    show_reports(reports_of(result), run_options=run_options)
+    if not run_options.quiet:
         from tunesmith.cli import report_tables
 
         console = output.message_console()
@@ -117,16 +117,16 @@ def show_result(result: "RunResult", key: Path, *, wishes: RunOptions) -> None:
             report_tables.show_release(result.release, key, console)
 
 
-def show_reports(reports: "dict[str, Report]", *, wishes: RunOptions) -> None:
-    """The last report on stdout, as its digest or whole; on stderr what all of them come to, or the audit's tables alone."""
+def show_reports(reports: "dict[str, Report]", *, run_options: RunOptions) -> None:
+    """Print the last report on stdout, as digest or JSON, and a summary of all reports on stderr."""
     if not reports:
         return
     last = list(reports.values())[-1]
-    if wishes.json:
+    if run_options.json:
         output.write_data(last.canonical())
     else:
         output.write_line(last.digest())
-    if not wishes.quiet:
+    if not run_options.quiet:
         from tunesmith.cli import report_tables, run_summary
 
         if set(reports) == {"audit"}:

@@ -1,4 +1,4 @@
-"""Reports that lie in a store: the latest of a recipe, or one by digest."""
+"""Access to a store: opening it, the latest reports of a recipe, or one report by digest."""
 
 import re
 from pathlib import Path
@@ -25,64 +25,68 @@ REPORT_TYPES: Final[dict[str, type[Report]]] = {
 DIGEST_PATTERN: Final = re.compile(r"(sha256:)?[0-9a-f]{64}")
 
 
-def store_folder(given: Path | None, *, home: Path) -> Path:
-    """Where the store lies: as given, as TUNESMITH_STORE says, or `.tunesmith` in a folder."""
-    named = process.environment("TUNESMITH_STORE")
-    return given or (Path(named) if named else home / ".tunesmith")
+def store_folder(folder: Path | None, *, home: Path) -> Path:
+    """Store folder: the given folder, else `$TUNESMITH_STORE`, else `.tunesmith` in `home`."""
+    default = process.environment("TUNESMITH_STORE")
+    return folder or (Path(default) if default else home / ".tunesmith")
 
 
-def existing_store(places: Locations, *, home: Path) -> "Store":
-    """The store that is there already. Raises Misuse when there is none: looking must not make one."""
+def existing_store(locations: Locations, *, home: Path) -> "Store":
+    """Open an existing store. Raises Misuse when there is none, since a lookup must not create one."""
     from tunesmith.store import open_store
 
-    return open_store(_existing_folder(places, home=home), database=places.database)
+    return open_store(_existing_folder(locations, home=home), database=locations.database)
 
 
-def readable_store(places: Locations, *, home: Path) -> "ReadableStore":
-    """The store that is there already, to look things up; its own SQLite ledger is read without SQLAlchemy."""
+def readable_store(locations: Locations, *, home: Path) -> "ReadableStore":
+    """Open an existing store for reading. Its own SQLite ledger is read without importing SQLAlchemy."""
     from tunesmith.store.read_only import open_read_only
 
-    found = open_read_only(_existing_folder(places, home=home)) if places.database is None else None
-    return existing_store(places, home=home) if found is None else found
+    store = open_read_only(_existing_folder(locations, home=home)) if locations.database is None else None
+    return existing_store(locations, home=home) if store is None else store
 
 
-def _existing_folder(places: Locations, *, home: Path) -> Path:
-    folder = store_folder(places.store, home=home)
+def _existing_folder(locations: Locations, *, home: Path) -> Path:
+    folder = store_folder(locations.store, home=home)
     if not folder.is_dir():
-        raise Misuse(
-            "there is no store", where=str(folder), hint="run the recipe first, or name the store with --store"
-        )
+        raise Misuse("store not found", where=str(folder), hint="run the recipe first, or pass the folder with --store")
     return folder
 
 
-def new_context(home: Path, *, places: Locations, progress: Progress) -> "Context":
-    """A context for work in a folder, without a recipe's history."""
+def new_context(home: Path, *, locations: Locations, progress: Progress) -> "Context":
+    """Context for a folder, independent of any recipe."""
     from tunesmith.context import Context
     from tunesmith.store import open_store
 
-    store = open_store(store_folder(places.store, home=home), database=places.database)
-    return Context(store=store, data_root=(places.data_root or home).resolve(), home=home.resolve(), progress=progress)
+    store = open_store(store_folder(locations.store, home=home), database=locations.database)
+    return Context(
+        store=store, data_root=(locations.data_root or home).resolve(), home=home.resolve(), progress=progress
+    )
 
 
 def latest_reports(name: str, store: "Store") -> dict[str, Report]:
-    """The latest report of each stage of a recipe, in the order of the stages."""
+    """{stage: latest report} of a recipe, in stage order."""
     digests = {stage: store.ledger.ref(f"{name}/{stage}") for stage in REPORT_TYPES}
     return {stage: store.get(REPORT_TYPES[stage], digest) for stage, digest in digests.items() if digest is not None}
 
 
 def reports_behind_refusal(name: str, store: "Store") -> dict[str, Report]:
-    """The reports behind a refusal that has just been raised: the audit's when it blocks, else all up to the gate's."""
+    """Reports that explain a refusal just raised: the audit report if it blocks, else all up to the gate."""
     reports = latest_reports(name, store)
     audit = reports.get("audit")
-    blocks = isinstance(audit, AuditReport) and any(finding.action == "block" for finding in audit.findings)
-    wanted = ("audit",) if blocks else ("audit", "train", "evaluate", "gate")
+    audit_blocks = isinstance(audit, AuditReport) and any(finding.action == "block" for finding in audit.findings)
+    wanted = ("audit",) if audit_blocks else ("audit", "train", "evaluate", "gate")
     return {stage: report for stage, report in reports.items() if stage in wanted}
 
 
 def report_by_digest(text: str, store: "Store") -> bytes:
-    """The stored bytes of a report, by its own digest or by that of the stored object. Raises Misuse when unknown."""
+    """Stored bytes of a report, by report digest or object digest. Raises Misuse when the digest is unknown."""
     digest = text if text.startswith("sha256:") else f"sha256:{text}"
-    found = store.ledger.report_of(digest) or digest
-    if not store.objects.has(found):
-        raise Misuse("the store has no such report", where=digest, hint="`tunesmith show RECIPE` lists the latest ones")
-    return store.objects.get(found)
+    object_digest = store.ledger.report_of(digest) or digest
+    if not store.objects.has(object_digest):
+        raise Misuse(
+            "no report with this digest in the store",
+            where=digest,
+            hint="list reports with `tunesmith show RECIPE`",
+        )
+    return store.objects.get(object_digest)

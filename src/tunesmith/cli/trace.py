@@ -18,25 +18,25 @@ if TYPE_CHECKING:
 
 def command(
     *,
-    row: Annotated[str | None, typer.Option("--row", help="A row, by its id.", show_default=False)] = None,
+    row: Annotated[str | None, typer.Option("--row", help="A row id.", show_default=False)] = None,
     subject: Annotated[
         str | None,
-        typer.Option("--subject", help="A person, by what the subject column holds.", show_default=False),
+        typer.Option("--subject", help="A person, as named in the subject column.", show_default=False),
     ] = None,
     source: Annotated[
-        str | None, typer.Option("--source", help="A source, by its name or file name.", show_default=False)
+        str | None, typer.Option("--source", help="The name or file name of a source.", show_default=False)
     ] = None,
     text: Annotated[
-        str | None, typer.Option("--text", help="A text, e.g. what a model has just said.", show_default=False)
+        str | None, typer.Option("--text", help="A text, for example the output of a model.", show_default=False)
     ] = None,
     store: options.StoreFolder = None,
     database: options.Database = None,
     json: options.Json = False,
     quiet: options.Quiet = False,
 ) -> None:
-    """Say which models and releases saw a row, a person's rows, a source or a text: certain or possible."""
+    """Show which models and releases were trained on a row, a person's rows, a source or a text."""
     if sum(one is not None for one in (row, subject, source, text)) != 1:
-        raise Misuse("nothing to trace, or too much", hint="give one of --row, --subject, --source and --text")
+        raise Misuse("expected exactly one thing to trace", hint="pass one of --row, --subject, --source, --text")
     found_store = _open_store(options.Locations(store, database), text, quiet=quiet)
     trace = _trace_rows(row, subject, source, found_store) if text is None else _trace_text(text, found_store)
     if json:
@@ -46,11 +46,11 @@ def command(
             output.write_line(line)
 
 
-def _open_store(places: options.Locations, text: str | None, *, quiet: bool) -> "ReadableStore":
-    """The store, to look things up. For a text the indexes that are missing are made first."""
+def _open_store(locations: options.Locations, text: str | None, *, quiet: bool) -> "ReadableStore":
+    """Open the store for reading. A text search first builds missing indexes."""
     from tunesmith.cli.store_access import existing_store, readable_store
 
-    found = readable_store(places, home=Path())
+    found = readable_store(locations, home=Path())
     if text is None:
         return found
     from tunesmith.lineage.text_ngrams import datasets_without_index
@@ -60,7 +60,7 @@ def _open_store(places: options.Locations, text: str | None, *, quiet: bool) -> 
     from tunesmith.lineage.text_index import build_missing_indexes
 
     with output.progress(quiet=quiet) as progress:
-        build_missing_indexes(existing_store(places, home=Path()), progress)
+        build_missing_indexes(existing_store(locations, home=Path()), progress)
     return found
 
 
@@ -79,22 +79,22 @@ def _trace_rows(row: str | None, subject: str | None, source: str | None, store:
 
 
 def trace_lines(trace: "Trace") -> "Iterator[str]":
-    """The answer for a person."""
+    """The answer as lines for a person."""
     yield f"{trace.question}: {_count_noun(trace.found, 'row')}"
     if trace.rows:
-        spoken = any(row.spans for row in trace.rows)
-        headers = ("row", "place", "longest run") if spoken else ("row", "place")
-        yield from format_columns(headers, [_row_cells(row, spoken) for row in trace.rows])
+        with_spans = any(row.spans for row in trace.rows)
+        headers = ("row", "location", "longest match") if with_spans else ("row", "location")
+        yield from format_columns(headers, [_row_cells(row, with_spans) for row in trace.rows])
     if trace.found > len(trace.rows) > 0:
         yield f"  and {trace.found - len(trace.rows):,} more"
     if trace.sightings:
-        yield f"seen by {_count_noun(len({one.model for one in trace.sightings}), 'model')}"
-        shown_by = ("certainty", "model", "releases", "rows", "training", "because")
+        yield f"Training data of {_count_noun(len({one.model for one in trace.sightings}), 'model')}"
+        shown_by = ("certainty", "model", "releases", "rows", "training", "reason")
         yield from format_columns(shown_by, [_sighting_cells(one) for one in trace.sightings])
     else:
-        yield "seen by no model that the ledger knows"
+        yield "No recorded model was trained on it"
     if trace.spared:
-        yield f"not trained on by {_count_noun(len(trace.spared), 'training')} on these data sets, as the records show"
+        yield f"Not used by {_count_noun(len(trace.spared), 'training run')} on these datasets, according to their records"
     for note in trace.notes:
         yield f"note: {note}"
 
@@ -103,9 +103,9 @@ def _count_noun(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _row_cells(row: "TracedRow", spoken: bool) -> tuple[str, ...]:
+def _row_cells(row: "TracedRow", with_spans: bool) -> tuple[str, ...]:
     cells = (row.row_id, f"{row.file}:{row.line}")
-    if not spoken:
+    if not with_spans:
         return cells
     best = max(row.spans, key=lambda span: span.words)
     return (*cells, f"{best.words} words, message {best.message}, characters {best.start} to {best.end}")

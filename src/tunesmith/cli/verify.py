@@ -4,20 +4,20 @@ from tunesmith.cli import options, output
 
 
 def command(folder: options.ReleaseFolder, key: options.KeyFile, json: options.Json = False) -> None:
-    """Check a release folder with one public key and no network: any changed, added or removed byte is refused."""
+    """Verify a release folder offline with one public key. Any changed, added or missing file is an error."""
     from tunesmith.trust import key_id, load_public_pem, verify_release
 
     public = load_public_pem(key)
-    found = verify_release(folder, public)
+    release = verify_release(folder, public)
     if json:
         from tunesmith.artifacts import canonical_bytes
 
-        statements = {statement.name: statement.predicate_type for statement in found.statements}
-        value = {"name": found.name, "version": found.version, "files": found.files, "statements": statements}
+        statements = {statement.name: statement.predicate_type for statement in release.statements}
+        value = {"name": release.name, "version": release.version, "files": release.files, "statements": statements}
         output.write_data(canonical_bytes({**value, "key": key_id(public)}))
         return
-    output.write_line(f"good: {found.name} {found.version}, signed by the key {key_id(public)[:16]}")
-    output.write_line(f"  model.sig covers {found.files} files, and there is no other file")
-    output.write_line("  the release statement lists exactly these files, and the signed log holds it")
-    for statement in found.statements:
+    output.write_line(f"Verified: {release.name} {release.version}, signed by key {key_id(public)[:16]}")
+    output.write_line(f"  model.sig covers all {release.files} files")
+    output.write_line("  the release statement lists exactly these files and is recorded in the signed log")
+    for statement in release.statements:
         output.write_line(f"  {statement.name}: {statement.predicate_type}")

@@ -1,4 +1,4 @@
-"""Pages: what HTML reports share. One file each, style and charts inside, no script, nothing fetched; text stays text."""
+"""Building blocks of HTML reports: self-contained files with inline style and SVG charts, no scripts, all values escaped."""
 
 from tunesmith.pages.banner import Headline, Tile
 from tunesmith.pages.charts import (

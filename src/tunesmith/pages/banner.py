@@ -1,4 +1,4 @@
-"""Banner: what a page says first, and the figures to remember."""
+"""Banner of a page: headline and key figures."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Headline:
-    """`tone` colours the banner as a gate's outcome does; `lines` are the sentences below its title."""
+    """`tone` sets the colour of the banner; `lines` are the sentences below its title."""
 
     tone: Literal["pass", "fail", "inconclusive"]
     title: str
@@ -15,7 +15,7 @@ class Headline:
 
 @dataclass(frozen=True)
 class Tile:
-    """One figure to remember."""
+    """One key figure with its name and a note."""
 
     name: str
     figure: str

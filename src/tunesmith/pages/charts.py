@@ -1,6 +1,6 @@
-"""Charts as inline SVG: bars with intervals, and a line with its points. No script, no style but the page's own classes.
+"""Charts as inline SVG: bars with intervals, and line charts. Styled by the classes of the page, without scripts.
 
-A chart is 320 units wide and its text is readable at 280 to 420 pixels; wide screens set charts side by side.
+A chart is 320 units wide; its text is readable at 280 to 420 pixels. Wide screens show charts side by side.
 """
 
 import math
@@ -13,20 +13,20 @@ from markupsafe import Markup, escape
 CHART_WIDTH: Final = 320
 BAR_ROW_HEIGHT: Final = 44
 STEP_LINE, MEAN_LINE, VALIDATION_LINE = "line faint", "line", "line held"
-"""Classes of strokes: a noisy line, a line or running mean, joined dots."""
+"""CSS classes of strokes: noisy values, line or running mean, joined dots."""
 
 Projection = Callable[[float, float], tuple[float, float]]
 LEGEND_HEIGHT: Final = 24
 LEGEND_X_POSITIONS: Final = (0, 88, 203)
-"""Units below a chart for the names of its strokes, and where they begin; `rows held back` just ends within the chart."""
+"""Height of the legend below a chart, and the x positions of its entries in units."""
 
 MAX_DRAWN_POINTS: Final = 160
-"""Most points that a line is drawn with; longer curves are averaged in equal runs."""
+"""Longer lines are averaged over equal runs of points."""
 
 
 @dataclass(frozen=True)
 class ChartBar:
-    """One bar from 0 to `value`; `low` and `high` draw the interval, `strong` the one the reader came for."""
+    """One bar from 0 to `value`. `low` and `high` draw the interval; `strong` highlights the bar."""
 
     name: str
     value: float
@@ -38,9 +38,9 @@ class ChartBar:
 
 @dataclass(frozen=True)
 class LineSeries:
-    """Points (x, y) with increasing x; `dots`, e.g. held-out losses, are joined over them. `noisy` adds the running mean.
+    """Points (x, y) with increasing x. `dots`, e.g. validation losses, are drawn over them. `noisy` adds the running mean.
 
-    `keys` name the strokes below the chart: class of the stroke and its name; none for a chart with one line.
+    `keys` are the legend entries (stroke class, name); empty for a chart with one line.
     """
 
     points: tuple[tuple[float, float], ...]
@@ -50,13 +50,13 @@ class LineSeries:
 
 
 def bar_chart(items: Sequence[ChartBar], *, top: float, label: str) -> Markup:
-    """Horizontal bars on the scale 0 to `top`, name and value above each."""
+    """Horizontal bars on the scale 0 to `top`, each with name and value above it."""
     rows = [_bar_row(item, index * BAR_ROW_HEIGHT, top) for index, item in enumerate(items)]
     return _svg(len(items) * BAR_ROW_HEIGHT, label, Markup("").join(rows))
 
 
 def line_chart(data: LineSeries, *, label: str, from_zero: bool) -> Markup:
-    """One line over its steps; a noisy one in light, with its running mean in strong. Ticks at round numbers."""
+    """Line over steps with ticks at round numbers. Noisy lines are drawn light, with a strong running mean."""
     height, left, right, above, below = 200, 46, 8, 10, 24
     points = _downsample(data.points)
     heights = [y for _, y in (*points, *data.dots)]
@@ -153,14 +153,14 @@ def _legend_entry(x: float, y: float, kind: str, name: str) -> Markup:
 
 
 def _downsample(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """At most `POINTS` points, each the mean of a run; the last step keeps its place on the axis."""
+    """Average runs of points down to at most `MAX_DRAWN_POINTS`. Each run takes the x of its last point."""
     size = math.ceil(len(points) / MAX_DRAWN_POINTS)
     runs = [points[start : start + size] for start in range(0, len(points), size)]
     return [(run[-1][0] if size > 1 else run[0][0], sum(y for _, y in run) / len(run)) for run in runs]
 
 
 def _running_mean(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Running mean over a tenth of the curve, centred; short or even curves stay as they are."""
+    """Centred running mean over a tenth of the curve. Curves under 20 points are unchanged."""
     reach = len(points) // 20
     windows = [points[max(0, i - reach) : i + reach + 1] for i in range(len(points))]
     return [(point[0], sum(y for _, y in window) / len(window)) for point, window in zip(points, windows, strict=True)]

@@ -1,4 +1,4 @@
-"""The template environment and the style of a page."""
+"""Template environment and stylesheet of a page."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ _PAGES_FOLDER = Path(__file__).parent
 
 
 def template_environment(folder: Path) -> jinja2.Environment:
-    """Templates of a folder and of this one. Every value is escaped; a name that is not there is an error."""
+    """Environment for templates in `folder` and in this package. Values are escaped; undefined names are errors."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader([folder, _PAGES_FOLDER]),
         undefined=jinja2.StrictUndefined,
@@ -21,6 +21,6 @@ def template_environment(folder: Path) -> jinja2.Environment:
 
 
 def page_style(*more: Path) -> Markup:
-    """The style of all pages, then that of one page's own files. Files of this package alone: nothing here is escaped."""
+    """Shared stylesheet followed by the files in `more`. Contents are trusted and not escaped."""
     files = (_PAGES_FOLDER / "style.css", *more)
     return Markup("").join(Markup(file.read_text(encoding="utf-8")) for file in files)

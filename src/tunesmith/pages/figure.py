@@ -1,4 +1,4 @@
-"""Figure: a chart with its title, a line that says how to read it, and the same numbers as a table."""
+"""Figure: a chart with title, reading aid and, optionally, its numbers as a table."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 @dataclass(frozen=True)
 class Figure:
-    """`headers` and `rows` are the chart as a table, for whoever cannot see it; a chart whose page has one elsewhere has none."""
+    """`headers` and `rows` are the chart as a table for screen readers; empty if the page has that table elsewhere."""
 
     title: str
     reading: str

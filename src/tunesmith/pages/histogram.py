@@ -1,4 +1,4 @@
-"""A histogram as inline SVG: columns that stand side by side on a scale of their own."""
+"""Histogram as inline SVG."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ COLUMN_GAP: Final = 3.0
 
 @dataclass(frozen=True)
 class HistogramColumn:
-    """One column: what it counts, from where to where, and how many."""
+    """One bin: lowest value, highest value (inclusive) and count."""
 
     low: int
     high: int
@@ -23,9 +23,9 @@ class HistogramColumn:
 
 
 def histogram_chart(items: Sequence[HistogramColumn], *, label: str, marked: tuple[float, str] | None = None) -> Markup:
-    """Columns from 0 to the largest count, the first and last value below; `marked` is a value with its name, e.g. the median.
+    """Histogram on the scale 0 to the largest count. `marked` is a value to mark, with its name, e.g. the median.
 
-    Every column that counts anything is at least a hair high, so that what is rare is seen.
+    Columns with a nonzero count have a minimum height, so that rare values stay visible.
     """
     top = max((item.count for item in items), default=0)
     step = CHART_WIDTH / max(len(items), 1)

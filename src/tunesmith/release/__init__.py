@@ -1,4 +1,4 @@
-"""Release: the gate, and the folder that leaves the house."""
+"""Release: the gate, and the signed release folder."""
 
 from tunesmith.release.gate_stage import run_gate
 from tunesmith.release.page.render import render_page

@@ -1,9 +1,9 @@
-"""The gate: each requirement of the policy against the evaluation report. Pure; three outcomes, never two.
+"""The gate: judge each requirement of the policy against the evaluation report. Pure functions, three outcomes.
 
 A difference passes when the near end of its two-sided interval is past the threshold, which is a one-sided test at half the
-interval's error rate, and fails when the far end is short of it; in between it is inconclusive and says how many more
-examples would settle it. All requirements must pass, so no correction for their number is needed (Berger 1982,
-Technometrics 24:295-300, intersection-union tests). Everything is turned so that more is better.
+interval's error rate. It fails when the far end is short of the threshold. Otherwise it is inconclusive, and the verdict says
+how many more examples would decide it. All requirements must pass, so no correction for multiple testing is needed (Berger
+1982, Technometrics 24:295-300, intersection-union tests). Values are oriented so that higher is better.
 """
 
 import math
@@ -18,14 +18,14 @@ from tunesmith.stats.power import deviation_from_interval, examples_needed
 
 TUNED_SYSTEM: Final = "tuned"
 BASE_SYSTEMS: Final = ("base-plain", "base-prompted", "base-frozen")
-"""`base` in a policy means all of these that were evaluated: the model must hold against the stronger one too."""
+"""`base` in a policy stands for all of these that were evaluated, so the strongest one counts."""
 
 OUTCOME_SEVERITY: Final[dict[Outcome, int]] = {"pass": 0, "inconclusive": 1, "fail": 2}
 
 
 @dataclass(frozen=True)
 class JudgedRequirement:
-    """One requirement against one piece of evidence; `gain` is the value turned so that more is better, if there is one."""
+    """Verdict on one requirement and one reference system. `gain` is the difference, oriented so that higher is better."""
 
     verdict: Verdict
     reference: str = ""
@@ -33,19 +33,19 @@ class JudgedRequirement:
 
 
 def decide_requirements(policy: Sequence[Requirement], evaluation: EvaluationReport) -> tuple[Verdict, ...]:
-    """One verdict per requirement, in the policy's order."""
+    """One verdict per requirement, in policy order."""
     return tuple(_requirement_verdict(requirement, evaluation) for requirement in policy)
 
 
 def worst_outcome(verdicts: Sequence[Verdict]) -> Outcome:
-    """Fail if any failed; else inconclusive if any is, or if there is none: an empty policy never passes."""
+    """The worst outcome. No verdicts at all count as inconclusive: an empty policy never passes."""
     if not verdicts:
         return "inconclusive"
     return max((verdict.outcome for verdict in verdicts), key=OUTCOME_SEVERITY.__getitem__)
 
 
 def describe_requirement(requirement: Requirement) -> str:
-    """The requirement in words, e.g. `exact-match better than base by 0.1`."""
+    """E.g. `exact-match better than base by 0.1`. Part of the gate report."""
     if requirement.better_than is not None:
         return f"{requirement.metric} better than {requirement.better_than} by {requirement.by:g}"
     if requirement.no_worse_than is not None:
@@ -76,7 +76,7 @@ def _reference_systems(wanted: str, evaluation: EvaluationReport) -> list[str]:
 
 
 def _worst_verdict(judged: Sequence[JudgedRequirement]) -> Verdict:
-    """The worst outcome; of equal ones that against the stronger reference, which leaves the smallest gain."""
+    """The verdict with the worst outcome; on a tie, the one with the smallest gain, against the strongest reference."""
     gains = [item.gain for item in judged if item.gain is not None]
     worst = max(
         judged, key=lambda item: (OUTCOME_SEVERITY[item.verdict.outcome], math.inf if item.gain is None else -item.gain)
@@ -168,7 +168,7 @@ def _interval_verdict(
 
 
 def _oriented_interval(difference: Estimate) -> tuple[float, float, float]:
-    """Value, low and high, turned so that more is better."""
+    """(value, low, high), oriented so that higher is better."""
     if metric_class(difference.metric).higher_is_better:
         return difference.value, difference.low, difference.high
     return -difference.value, -difference.high, -difference.low

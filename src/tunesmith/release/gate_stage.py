@@ -1,4 +1,4 @@
-"""The gate as a stage: the policy and the evaluation in, a report of verdicts out."""
+"""The gate stage: policy and evaluation report in, gate report out."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from tunesmith.release.gate import decide_requirements, worst_outcome
 
 
 def run_gate(policy: Sequence[Requirement], evaluation: EvaluationReport, context: Context) -> GateReport:
-    """Every requirement's verdict; pass only when there is at least one and all pass."""
+    """Judge every requirement. The outcome is `pass` only if there is at least one requirement and all pass."""
     verdicts = decide_requirements(policy, evaluation)
     provenance = context.provenance(
         "gate",

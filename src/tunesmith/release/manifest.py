@@ -1,20 +1,20 @@
-"""tunesmith.json and recipe.yaml: what a release says of itself to programs.
+"""tunesmith.json and recipe.yaml: the machine-readable description of a release.
 
 tunesmith.json, format 1:
     format      1
-    name        of the release; version: its number; content_key: digest of everything it was made from
+    name        name of the release; version: its number; content_key: digest of all inputs
     task        chat, classify, seq2seq, tag or text
-    task_settings   the recipe's task, every default written out
-    problem     for classify on an encoder: transformers' problem_type; else null
-    instruction the system message before every prompt, or with seq2seq the words before every source; or null
-    labels      for classify with named labels: those there are, in the order of an encoder's logits, sorted; else null
+    task_settings   task section of the recipe with all defaults
+    problem     transformers' problem_type for classify on an encoder; else null
+    instruction system message of every prompt, or for seq2seq the prefix of every source; or null
+    labels      for classify with named labels: the labels, sorted, in the order of an encoder's logits; else null
     kind        model or adapter
-    base        {name, tree}: its name and the digest of its {path: digest} manifest; a small one lies in base/. Of a base
-                prepared for the recipe also what was done to it, `prepared`, and the digest of its own files, `made_from`
-    precision   number types of the weights as their headers say
-    evaluated_in    what the model computed in when it was evaluated, fp32 or bf16; the server takes the same
-    threads     processor threads that it was evaluated with; the server takes as many, for another count changes the last bits
-    max_new_tokens  the longest answer that was evaluated
+    base        {name, tree}: name and digest of the {path: digest} manifest; a small base is included in base/. For a base
+                that was modified for the recipe also `prepared`, the modifications, and `made_from`, the original digest
+    precision   data types of the weights according to their headers
+    evaluated_in    compute precision of the evaluation, fp32 or bf16; the server uses the same
+    threads     CPU threads of the evaluation; the server uses the same number, since another changes the last bits
+    max_new_tokens  answer limit of the evaluation in tokens
 """
 
 import json
@@ -33,7 +33,7 @@ RECIPE_FILE: Final = "recipe.yaml"
 
 
 class WeightPrecisions(NamedTuple):
-    """How the weights are `stored`, as their headers say, and what the model was `evaluated_in`."""
+    """`stored` is the data type of the weight files, `evaluated_in` the compute precision of the evaluation."""
 
     stored: str
     evaluated_in: str
@@ -42,7 +42,7 @@ class WeightPrecisions(NamedTuple):
 def manifest_bytes(
     recipe: Recipe, train: TrainReport, *, version: int, content_key: str, task: AnyTask, precisions: WeightPrecisions
 ) -> bytes:
-    """tunesmith.json: indented, keys sorted."""
+    """tunesmith.json as indented JSON with sorted keys."""
     value = {
         "format": FORMAT_VERSION,
         "name": recipe.name,
@@ -69,10 +69,10 @@ def _base_preparation(train: TrainReport) -> dict[str, Any]:
 
 
 def recipe_bytes(recipe: Recipe, train: TrainReport) -> bytes:
-    """The recipe as run, every default written out, keys sorted: the same recipe gives the same bytes.
+    """recipe.yaml as run, with all defaults and sorted keys, so that the same recipe gives the same bytes.
 
-    A base on the maker's machine stands there by its name and digest: its path means nothing to anybody else. A chat template
-    from a file is the one that lies beside the recipe here.
+    A local base is given by its name, since its path is meaningless elsewhere. A chat template from a file points to the copy
+    in the release.
     """
     value = recipe.model_dump(mode="json")
     if recipe.task.chat_template not in (None, *VETTED_TEMPLATES):

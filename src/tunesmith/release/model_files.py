@@ -1,4 +1,4 @@
-"""The model's own files in a release: copied from the store byte for byte, or rounded to bfloat16."""
+"""Model files of a release: copied from the store unchanged, or rounded to bfloat16."""
 
 import json
 import shutil
@@ -17,10 +17,10 @@ from tunesmith.store.objects import disk_errors, write_atomic
 from tunesmith.trust.files import digest_file
 
 BASE_FOLDER: Final = "base"
-"""Folder of the base's files beside an adapter."""
+"""Folder for the base model's files in the release of an adapter."""
 
 MAX_INCLUDED_BASE_BYTES: Final = 64 * 1024 * 1024
-"""A base below this size goes along with its adapter, so that the release loads with nothing else at hand."""
+"""A base below this size is included with its adapter, so that the release loads without further downloads."""
 
 ADAPTER_CONFIG: Final = "adapter_config.json"
 GENERATION_CONFIG: Final = "generation_config.json"
@@ -30,10 +30,10 @@ WEIGHT_INDEX: Final = "model.safetensors.index.json"
 def copy_model(
     target: Path, model: ModelRef, settings: ReleaseSettings, *, store: Store, longest: int | None = None
 ) -> dict[str, str]:
-    """Put weights, tokenizer and template into `target`; {path: SHA-256 hex} of what lies there now.
+    """Copy weights, tokenizer and template to `target`. Returns {path: SHA-256 hex} of the written files.
 
-    With `precision: bf16` the weights are rounded; with fp32 they stay in the precision they were trained in. `longest` is how
-    many tokens an encoder-decoder may write: with it transformers' `generate` gives what the evaluation had.
+    With `precision: bf16` the weights are rounded; with fp32 they keep their training precision. `longest` is the answer limit
+    of an encoder-decoder in tokens, written to generation_config.json so that `generate` stops where the evaluation did.
     """
     names = copy_tree(store, model.tree, target)
     if settings.precision == "bf16":
@@ -46,7 +46,7 @@ def copy_model(
 
 
 def copy_base(target: Path, base: ModelRef, *, store: Store) -> bool:
-    """Put the files of a small base under `base/`, unchanged; whether it was small enough."""
+    """Copy the files of a small base to `base/`. Returns False, without copying, for a larger base."""
     if (
         sum(store.objects.path(digest).stat().st_size for digest in store.tree(base.tree).values())
         >= MAX_INCLUDED_BASE_BYTES
@@ -57,7 +57,7 @@ def copy_base(target: Path, base: ModelRef, *, store: Store) -> bool:
 
 
 def copy_tree(store: Store, tree: str, target: Path) -> list[str]:
-    """Copy every file of a tree and check each copy; the relative paths. Raises IntegrityBroken on an altered file."""
+    """Copy every file of a tree and verify each copy. Returns relative paths. Raises IntegrityBroken on an altered file."""
     source = store.checkout(tree)
     manifest = store.tree(tree)
     for name, digest in manifest.items():
@@ -66,13 +66,13 @@ def copy_tree(store: Store, tree: str, target: Path) -> list[str]:
             path.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, path)
         if f"sha256:{digest_file(path)}" != digest:
-            hint = "delete the folder and run again; it is made anew from the store's objects"
-            raise IntegrityBroken("a checked-out file was altered", where=str(source / name), hint=hint)
+            hint = "delete this folder and run again; it is rebuilt from the objects in the store"
+            raise IntegrityBroken("a checked-out file was modified", where=str(source / name), hint=hint)
     return list(manifest)
 
 
 def stored_precision(folder: Path) -> str:
-    """The number types of the released weights as their headers say, e.g. `F32` or `BF16`."""
+    """Data types of the released weights according to their safetensors headers, e.g. `F32` or `BF16`."""
     kinds: set[str] = set()
     for path in sorted(folder.glob("*.safetensors")):
         with safe_open(path, framework="pt") as weights:
@@ -109,7 +109,7 @@ def _edit_json(path: Path, edit: Any, folder: Path) -> None:
 
 
 def _declare_bfloat16(config: dict[str, Any], _folder: Path) -> None:
-    """`dtype` is what transformers 5 writes, `torch_dtype` what came before it."""
+    """transformers 5 writes `dtype`; older versions wrote `torch_dtype`."""
     config.pop("torch_dtype", None)
     config["dtype"] = "bfloat16"
 
@@ -122,7 +122,7 @@ def _update_total_size(index: dict[str, Any], folder: Path) -> None:
 
 
 def _set_base_name(path: Path, base: str) -> None:
-    """An adapter names its base, not the folder in which it was trained."""
+    """Replace the path of the training folder by the name of the base."""
 
     def edit(config: dict[str, Any], _folder: Path) -> None:
         config["base_model_name_or_path"] = base

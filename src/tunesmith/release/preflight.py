@@ -1,4 +1,4 @@
-"""What release would refuse, found before training: the key and its log, the folder, and documents that need no model."""
+"""Checks of the release stage that can run before training: signing key, log, and documents that need no model."""
 
 from tunesmith.artifacts import AuditReport
 from tunesmith.context import Context
@@ -9,9 +9,9 @@ from tunesmith.trust.log import Log
 
 
 def check_release(recipe: Recipe, audit: AuditReport, context: Context) -> None:
-    """Raises Misuse for a key that cannot sign or a log of another key, IntegrityBroken for a log that was changed.
+    """Raises Misuse for a key that cannot sign or a log of another key, IntegrityBroken for a modified log.
 
-    The data's documents are made once, and not kept: what in the audit report cannot be written is found now.
+    Renders the data documents and discards them, so that an audit report that cannot be rendered fails here.
     """
     signer = open_signer(recipe.release, context)
     log = Log(log_folder(recipe.release, signer, context), signer)

@@ -1,4 +1,4 @@
-"""What an evaluation says, line by line: one reading of it for the cards, the page and the evidence."""
+"""Evaluation results line by line, shared by the cards, the HTML page and the statements."""
 
 import sys
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ ComparisonReading = Literal["better", "worse", "no clear difference", "cannot be
 
 @dataclass(frozen=True)
 class MetricLine:
-    """A metric: its title, what it measures (from its manual page), and which way is better."""
+    """A metric: title, meaning (from its manual page) and direction."""
 
     id: str
     title: str
@@ -26,7 +26,7 @@ class MetricLine:
 
 @dataclass(frozen=True)
 class SystemLine:
-    """One system on one metric; `note` says why there is no number."""
+    """One system on one metric. `note` says why there is no estimate."""
 
     system: str
     name: str
@@ -40,7 +40,7 @@ class SystemLine:
 
 @dataclass(frozen=True)
 class ComparisonLine:
-    """Tuned minus one reference on one metric."""
+    """The difference tuned minus reference on one metric."""
 
     metric: str
     reference: str
@@ -58,7 +58,7 @@ class ComparisonLine:
 
 @dataclass(frozen=True)
 class MetricResults:
-    """Everything said about one metric."""
+    """All results for one metric."""
 
     metric: MetricLine
     systems: tuple[SystemLine, ...]
@@ -66,7 +66,7 @@ class MetricResults:
 
 
 def results_by_metric(evaluation: EvaluationReport) -> tuple[MetricResults, ...]:
-    """The report turned round: metrics in the order of the tuned model's estimates, systems below each."""
+    """Results grouped by metric, in the order of the first system's estimates."""
     names = dict.fromkeys(estimate.metric for system in evaluation.systems for estimate in system.estimates)
     return tuple(
         MetricResults(
@@ -84,7 +84,7 @@ def results_by_metric(evaluation: EvaluationReport) -> tuple[MetricResults, ...]
 
 
 def describe_metric(name: str) -> MetricLine:
-    """Title and meaning are the first line of the metric's manual page, `Title: what it measures.`"""
+    """Title and meaning from the first line of the metric's manual page, `Title: what it measures.`"""
     metric = metric_class(name)
     manual = (sys.modules[metric.__module__].__doc__ or "").strip().splitlines()
     title, _, meaning = (manual[0] if manual else name).partition(": ")
@@ -92,7 +92,7 @@ def describe_metric(name: str) -> MetricLine:
 
 
 def comparison_reading(comparison: Comparison) -> ComparisonReading:
-    """What the interval of the difference shows, in the metric's own direction."""
+    """Read the interval of a difference in the metric's direction."""
     difference = comparison.difference
     if isinstance(difference, Insufficient):
         return "cannot be said"
@@ -102,7 +102,7 @@ def comparison_reading(comparison: Comparison) -> ComparisonReading:
 
 
 def stronger_base(results: MetricResults) -> SystemLine | None:
-    """The better of the two ways to ask the base, by this metric."""
+    """The best base system by this metric."""
     found = [(line.estimate.value, line) for line in results.systems if line.system in BASE_SYSTEMS and line.estimate]
     if not found:
         return None
@@ -114,7 +114,7 @@ def find_system_line(results: MetricResults, system: str) -> SystemLine | None:
 
 
 def headline_sentence(results: Sequence[MetricResults]) -> str:
-    """Tuned against the stronger base on the first metric, for someone who reads one sentence only."""
+    """The tuned model against the best base on the first metric that compares them, in one sentence."""
     for item in results:
         tuned, base = find_system_line(item, TUNED_SYSTEM), stronger_base(item)
         if tuned is None or tuned.estimate is None or base is None:

@@ -1,7 +1,7 @@
-"""The release stage: a model that the gate let through becomes one signed folder.
+"""The release stage: write and sign the release folder of a model that passed the gate.
 
-Order of proof: model files and documents, then `trust.sign_release` (release statement, log, evidence, signature), then the
-folder gets its name, then the ledger. The folder is made under a name of its own and renamed, so a release is whole or absent.
+Order: model files and documents, `trust.sign_release` (release statement, log, evidence, signature), rename to the final name,
+ledger entry. The folder is built under a temporary name and renamed, so a release is either complete or absent.
 """
 
 import json
@@ -30,12 +30,12 @@ from tunesmith.trust.files import digest_files
 from tunesmith.trust.release_layout import SIGNATURE_FILE
 
 LOGS_FOLDER: Final = ".log"
-"""Folder of the transparency logs beside the releases, one log for each key; no release can have this name."""
+"""Folder of the transparency logs next to the releases, one log per key. No release can have this name."""
 
 
 @dataclass(frozen=True)
 class ReleaseInputs:
-    """Everything a release rests on. `content_key` stands for all of it; `started` is the run's time, RFC 3339."""
+    """Inputs of a release. `content_key` is the digest of all of them; `started` is the time of the run, RFC 3339."""
 
     recipe: Recipe
     audit: AuditReport
@@ -48,7 +48,7 @@ class ReleaseInputs:
 
 @dataclass(frozen=True)
 class _ReleaseJob:
-    """What every step of one call needs."""
+    """Arguments shared by the steps of one release."""
 
     inputs: ReleaseInputs
     settings: ReleaseSettings
@@ -56,7 +56,7 @@ class _ReleaseJob:
     signer: FileSigner
 
     def folder(self, version: int) -> Path:
-        """Relative to `context.home`."""
+        """Release folder, relative to `context.home`."""
         return Path(self.settings.folder) / self.inputs.recipe.name / str(version)
 
     @property
@@ -65,15 +65,15 @@ class _ReleaseJob:
 
 
 def run(inputs: ReleaseInputs, settings: ReleaseSettings, context: Context) -> ReleaseReport:
-    """Make, sign and record the release, or find the one that this content key has already.
+    """Build, sign and record the release, or reuse the one already recorded for this content key.
 
-    Raises Refused when the gate did not pass, Misuse when there is no signing key. The ledger keeps the folder relative to
-    `context.home`, so that a project can be moved; the report says where it lies now.
+    Raises Refused when the gate did not pass, Misuse when there is no signing key. The ledger stores the folder relative to
+    `context.home`, so that a project can be moved; the report holds its current path.
     """
     began = context.clock.seconds()
     if inputs.gate.outcome != "pass":
-        hint = "nothing was released; the report names the requirements that were not met"
-        raise Refused(f"the gate says {inputs.gate.outcome}", where=inputs.recipe.name, hint=hint)
+        hint = "nothing was released; `tunesmith show RECIPE --stage gate` lists the requirements that were not met"
+        raise Refused(f"gate outcome: {inputs.gate.outcome}", where=inputs.recipe.name, hint=hint)
     work = _ReleaseJob(inputs, settings, context, open_signer(settings, context))
     version = _existing_version(work)
     if version is None:
@@ -90,22 +90,22 @@ def run(inputs: ReleaseInputs, settings: ReleaseSettings, context: Context) -> R
 
 
 def open_signer(settings: ReleaseSettings, context: Context) -> FileSigner:
-    """The key of the recipe. Raises Misuse when it is not there or cannot sign."""
+    """Load the signing key of the recipe. Raises Misuse when it is missing or cannot sign."""
     path = context.home / settings.key
     if not path.is_file():
         raise Misuse(
-            "there is no signing key", where=str(path), hint=f"make one: `tunesmith init --key {settings.key}`"
+            "signing key not found", where=str(path), hint=f"create one with `tunesmith init --key {settings.key}`"
         )
     return load_signer(path)
 
 
 def log_folder(settings: ReleaseSettings, signer: FileSigner, context: Context) -> Path:
-    """Where the log of a key lies, beside its releases."""
+    """Transparency log of a key, next to the releases."""
     return context.home / settings.folder / LOGS_FOLDER / key_id(signer.public_pem())[:16]
 
 
 def _existing_version(work: _ReleaseJob) -> int | None:
-    """The version that the ledger has for this content key, if its folder still verifies under today's key."""
+    """The recorded version for this content key, if its folder still verifies with the current key."""
     found = work.context.store.ledger.release_of(work.inputs.content_key)
     if found is None:
         return None
@@ -113,12 +113,12 @@ def _existing_version(work: _ReleaseJob) -> int | None:
     problem = _folder_mismatch(work, work.context.home / folder, version)
     if problem is None:
         return version
-    work.context.progress.say(f"{folder} is not used again, and a new version is made: {problem}")
+    work.context.progress.say(f"Existing release {folder} cannot be reused, writing a new version: {problem}")
     return None
 
 
 def _next_version(work: _ReleaseJob) -> int:
-    """The next free number; a whole folder of this very content key, left by a run that was killed, is taken as it is."""
+    """The next free version. A complete folder with this content key, left by a killed run, is reused."""
     version = work.context.store.ledger.next_version(work.inputs.recipe.name)
     while (folder := work.context.home / work.folder(version)).exists():
         if _folder_mismatch(work, folder, version) is None:
@@ -128,7 +128,7 @@ def _next_version(work: _ReleaseJob) -> int:
 
 
 def _folder_mismatch(work: _ReleaseJob, folder: Path, version: int) -> str | None:
-    """Why a folder is not the signed release of these inputs, or None when it is."""
+    """Why a folder is not the signed release of these inputs, or None if it is."""
     try:
         release = verify_release(folder, work.signer.public_pem())
     except (IntegrityBroken, Misuse) as error:
@@ -136,11 +136,11 @@ def _folder_mismatch(work: _ReleaseJob, folder: Path, version: int) -> str | Non
     if (release.name, release.version) != (work.inputs.recipe.name, version):
         return f"it is signed as {release.name} {release.version}"
     key = json.loads((folder / MANIFEST_FILE).read_bytes())["content_key"]
-    return None if key == work.inputs.content_key else "it was made from something else"
+    return None if key == work.inputs.content_key else "it was built from other inputs"
 
 
 def _build_folder(work: _ReleaseJob, version: int) -> None:
-    """Build and sign beside the target, then rename."""
+    """Build and sign in a temporary folder next to the target, then rename."""
     target = work.context.home / work.folder(version)
     building = target.with_name(f".making-{version}")
     with disk_errors(target):
@@ -154,13 +154,13 @@ def _build_folder(work: _ReleaseJob, version: int) -> None:
 
 
 def _make_readable(folder: Path) -> None:
-    """A release is meant for others: its files are readable by all, whatever the store's are."""
+    """Make all files world-readable, since a release is published; files in the store may be private."""
     for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def _write_files(folder: Path, work: _ReleaseJob, version: int) -> statements.StatementSubjects:
-    """Everything but evidence and signature. The same inputs give the same bytes; no time stands in these files."""
+    """Write everything except evidence and signature. No file contains a time, so the same inputs give the same bytes."""
     inputs, store = work.inputs, work.context.store
     recipe, train = inputs.recipe, inputs.train
     base = store.checkout(train.base.tree)
@@ -186,12 +186,12 @@ def _write_files(folder: Path, work: _ReleaseJob, version: int) -> statements.St
 
 
 def _max_answer_tokens(recipe: Recipe, base: Path) -> int:
-    """Tokens that an answer had room for in the evaluation."""
+    """Answer limit of the evaluation in tokens."""
     return min(recipe.evaluate.max_new_tokens, max_positions_in_folder(base, open_tokenizer(base)))
 
 
 def _documents(inputs: ReleaseInputs, facts: FolderFacts) -> dict[str, bytes]:
-    """What people read, and the data's metadata for programs."""
+    """{file name: bytes} of the cards, the data metadata and the HTML report."""
     recipe, audit, train, evaluation, gate = inputs.recipe, inputs.audit, inputs.train, inputs.evaluation, inputs.gate
     card = render_model_card(recipe, audit, train=train, evaluation=evaluation, gate=gate, facts=facts)
     page = render_page(recipe, audit, train=train, evaluation=evaluation, gate=gate)

@@ -1,13 +1,13 @@
-"""The evidence of a release as in-toto statements: training, evaluation, gate, audit.
+"""Evidence of a release as in-toto statements: training, evaluation, gate, audit.
 
 training    SLSA provenance v1 (slsa.dev/spec/v1.1/build-provenance). Build type `urn:tunesmith:supervised-fine-tuning:v1`: run
             `tunesmith train` on the recipe (externalParameters.recipe, a file of the release) with the base and the data files
-            of resolvedDependencies. Written by the machine that trained, so it claims no SLSA level above 1.
-evaluation  in-toto test-result v0.1. A test is a comparison of the tuned model with another system on one metric.
+            in resolvedDependencies. Written by the training machine itself, so it claims at most SLSA level 1.
+evaluation  in-toto test-result v0.1. Each test compares the tuned model with another system on one metric.
 gate        in-toto simple verification result (SVR) v0.2.
-audit       `urn:tunesmith:audit-summary:v1`: counts by rule, sources with their rights. No row, no excerpt.
+audit       `urn:tunesmith:audit-summary:v1`: counts by rule, sources with their rights; no rows, no excerpts.
 
-Floats are strings and so are integers beyond 2^53: JSON readers differ in both.
+Floats, and integers beyond 2^53, are written as strings, because JSON parsers differ in both.
 """
 
 import re
@@ -42,7 +42,7 @@ MAX_SAFE_INTEGER: Final = 2**53
 
 @dataclass(frozen=True)
 class StatementSubjects:
-    """What the statements are about: {path: SHA-256 hex}. The two differ when weights were rounded after evaluation."""
+    """Subjects of the statements, {path: SHA-256 hex}. The two differ when weights were rounded after the evaluation."""
 
     released: Mapping[str, str]
     evaluated: Mapping[str, str]
@@ -52,7 +52,7 @@ class StatementSubjects:
 
 @dataclass(frozen=True)
 class RunReference:
-    """Which run the statements speak of: its content key and its time (RFC 3339)."""
+    """Content key and time (RFC 3339) of the run."""
 
     content_key: str
     started: str
@@ -61,7 +61,7 @@ class RunReference:
 def training_statement(
     recipe: Recipe, audit: AuditReport, train: TrainReport, *, subjects: StatementSubjects, run: RunReference
 ) -> Statement:
-    """How the released files came about."""
+    """SLSA provenance of the released files."""
     sources = [source for source in audit.sources if source.split == "train"]
     dependencies = [
         {
@@ -106,7 +106,7 @@ def training_statement(
 
 
 def _base_origin(base: ModelRef) -> dict[str, str]:
-    """What is known of where the base comes from."""
+    """Known facts about the origin of the base."""
     if base.origin is None:
         return {}
     known = {
@@ -119,7 +119,7 @@ def _base_origin(base: ModelRef) -> dict[str, str]:
 
 
 def evaluation_statement(report: EvaluationReport, *, subjects: StatementSubjects) -> Statement:
-    """What the evaluated files scored. Worse than a base fails; worse than a baseline, or unclear, warns."""
+    """Test results of the evaluated files. Worse than a base is a failure; worse than a baseline, or unclear, is a warning."""
     passed: list[str] = []
     warned: list[str] = []
     failed: list[str] = []
@@ -144,7 +144,7 @@ def evaluation_statement(report: EvaluationReport, *, subjects: StatementSubject
 
 
 def gate_statement(recipe: Recipe, report: GateReport, *, subjects: StatementSubjects, run: RunReference) -> Statement:
-    """Which requirements of which policy the evaluated files met."""
+    """Requirements of the policy that the evaluated files met."""
     policy = canonical_bytes([requirement.model_dump(mode="json") for requirement in recipe.gate])
     met = [_gate_property(verdict.requirement) for verdict in report.verdicts if verdict.outcome == "pass"]
     predicate = {
@@ -161,7 +161,7 @@ def gate_statement(recipe: Recipe, report: GateReport, *, subjects: StatementSub
 
 
 def audit_statement(report: AuditReport) -> Statement:
-    """What was read, and how much each rule took out, replaced or warned of. Its subjects are the clean data sets."""
+    """Rows read, dropped, redacted and warned about, by rule. The subjects are the cleaned datasets."""
     datasets = {"train": report.train.rows_digest}
     if report.test is not None:
         datasets["test"] = report.test.rows_digest
@@ -183,7 +183,7 @@ def audit_statement(report: AuditReport) -> Statement:
 
 
 def numbers_as_strings(value: Any) -> Any:
-    """The value with floats, and integers that not every JSON reader keeps, as strings."""
+    """Copy of the value with floats, and integers beyond 2^53, as strings."""
     if isinstance(value, dict):
         return {key: numbers_as_strings(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Numbers and missing values in words, the same in cards and page."""
+"""Formatting of numbers and missing values, shared by the cards and the HTML page."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from tunesmith.recipe import TaskSettings
 
 MISSING: Final = "not stated by the maker"
 OWN_LICENSE: Final = "LicenseRef-"
-"""Begins the SPDX id of a licence that is on no list: its publisher's own."""
+"""Prefix of SPDX ids for licences that are not on the SPDX list."""
 
 SYSTEMS: Final = {
     "tuned": "Tuned model",
@@ -34,7 +34,7 @@ OBJECTIVES: Final = {"completion": "the answers alone", "all-tokens": "every tok
 
 
 def learned_from(objective: str, task: TaskSettings, head: TaskHead | None) -> str:
-    """What the loss was over."""
+    """What the loss was computed on, in words."""
     if head is None:
         return OBJECTIVES[objective]
     return {"sequence": f"the {task.labels} label of each row", "token": "the tag of each word"}.get(
@@ -43,12 +43,12 @@ def learned_from(objective: str, task: TaskSettings, head: TaskHead | None) -> s
 
 
 def stated(value: str | None) -> str:
-    """The value, or that the maker left it out."""
+    """The value, or `not stated by the maker` when it is empty."""
     return value.strip() if value is not None and value.strip() else MISSING
 
 
 def base_license(origin: BaseOrigin | None) -> str:
-    """The licence that a base came under and who states it; what is not open or not known is said to be so."""
+    """Licence of the base with its source, and whether it is unknown or not an open licence."""
     if origin is None or origin.license is None:
         return "not known; ask its publisher before you pass this release on"
     said = f"{origin.license}, as stated by {origin.license_source}"
@@ -72,7 +72,7 @@ def counted(value: int, noun: str) -> str:
 
 
 def quantity(value: float, unit: str) -> str:
-    """A metric's value: shares as percentages, anything else with its unit."""
+    """Value of a metric: shares as percentages, others with their unit."""
     if unit == "share":
         return f"{100 * value:.1f}%"
     if unit == "points":
@@ -81,7 +81,7 @@ def quantity(value: float, unit: str) -> str:
 
 
 def change(value: float, unit: str) -> str:
-    """A difference with its sign; a difference of percentages is in points."""
+    """Signed difference; differences of percentages are in points."""
     if unit in ("share", "points"):
         text = f"{100 * value if unit == 'share' else value:+.1f} points"
     else:
@@ -90,12 +90,12 @@ def change(value: float, unit: str) -> str:
 
 
 def span(estimate: Estimate) -> str:
-    """The interval of a value, e.g. `82.9% to 90.7%`."""
+    """Interval of a value, e.g. `82.9% to 90.7%`."""
     return f"{quantity(estimate.low, estimate.unit)} to {quantity(estimate.high, estimate.unit)}"
 
 
 def change_span(estimate: Estimate) -> str:
-    """The interval of a difference; points are not named again."""
+    """Interval of a difference, without the unit `points`."""
     low, high = change(estimate.low, estimate.unit), change(estimate.high, estimate.unit)
     return f"{low} to {high}".replace(" points", "")
 
@@ -107,7 +107,7 @@ def probability(p_value: float | None) -> str:
 
 
 def size(parameters: int) -> str:
-    """A number of parameters, e.g. `7.1 million`."""
+    """Parameter count, e.g. `7.1 million`."""
     for limit, name in ((10**9, "billion"), (10**6, "million")):
         if parameters >= limit:
             return f"{parameters / limit:.3g} {name}"
@@ -115,5 +115,5 @@ def size(parameters: int) -> str:
 
 
 def short(digest: str) -> str:
-    """The first 12 hex digits of a digest, for a line of text."""
+    """First 12 hex digits of a digest."""
     return digest.removeprefix("sha256:")[:12]

@@ -1,4 +1,4 @@
-"""Trust: keys, signed statements, model signature, transparency log, and the offline check of a release folder."""
+"""Trust: keys, signed statements, model signature, transparency log, and offline verification of a release folder."""
 
 from tunesmith.trust.keys import FileSigner, PublicKey, key_id, load_public_pem, load_signer, make_key
 from tunesmith.trust.sign_release import sign_release

@@ -1,4 +1,4 @@
-"""DSSE: a signed envelope around a payload. The signature is checked before anything inside is parsed.
+"""DSSE: signed envelope around a payload. The signature is verified before the payload is parsed.
 
 Source: secure-systems-lab/dsse, protocol.md and envelope.md (v1.0).
 """
@@ -16,7 +16,7 @@ PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 
 
 def pre_authentication_encoding(payload: bytes, *, payload_type: str = PAYLOAD_TYPE) -> bytes:
-    """Pre-authentication encoding: the bytes that are signed, so that the type cannot be swapped."""
+    """Pre-authentication encoding (PAE): the signed bytes, which include the payload type."""
     kind = payload_type.encode("utf-8")
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind, len(payload), payload)
 
@@ -28,9 +28,9 @@ def make_envelope(payload: bytes, signer: Signer, *, keyid: str) -> dict[str, An
 
 
 def sign_statement(statement: Statement, signer: Signer) -> bytes:
-    """The canonical bytes of a signed envelope; the key id is the SHA-256 of the key's DER form.
+    """Canonical bytes of a signed envelope. The key id is the SHA-256 of the key in DER form.
 
-    Raises IntegrityBroken when the dict is not a Statement v1: no verifier would accept it.
+    Raises IntegrityBroken when the dict is not a Statement v1, which no verifier would accept.
     """
     public = PublicKey.from_pem(signer.public_pem())
     payload = statement_bytes(statement)
@@ -39,25 +39,25 @@ def sign_statement(statement: Statement, signer: Signer) -> bytes:
 
 
 def open_envelope(data: bytes, public: PublicKey, *, where: str) -> Statement:
-    """The statement inside, if `public` signed it. Raises IntegrityBroken; signatures of other keys do not matter."""
+    """Verify an envelope and return its statement. Raises IntegrityBroken unless `public` signed it."""
     payload = verified_payload(parse_object(data, where=where), public, where=where)
     return parse_statement(payload, where=where)
 
 
 def verified_payload(envelope: dict[str, Any], public: PublicKey, *, where: str) -> bytes:
-    """The payload bytes of an envelope that `public` signed; a key id is a hint that nobody signed, so it decides nothing.
+    """Payload bytes of an envelope signed by `public`. Key ids are unsigned hints and are not used to select a signature.
 
-    Raises IntegrityBroken on another payload type, on a key id given twice, and when no signature verifies.
+    Raises IntegrityBroken on another payload type, a duplicate key id, or when no signature verifies.
     """
     if envelope.get("payloadType") != PAYLOAD_TYPE:
-        raise IntegrityBroken(f"the payload type is not {PAYLOAD_TYPE}", where=where)
+        raise IntegrityBroken(f"payload type is not {PAYLOAD_TYPE}", where=where)
     payload = decode_base64(require_field(envelope, "payload", str, where=where), where=where)
     signatures = _signatures(envelope, where)
     if not any(public.verifies(signature, pre_authentication_encoding(payload)) for signature in signatures.values()):
         raise IntegrityBroken(
             "not signed by the given key",
             where=where,
-            hint="check that this is the public key of whoever made the release",
+            hint="check that --key is the public key of the publisher",
         )
     return payload
 
@@ -67,6 +67,6 @@ def _signatures(envelope: dict[str, Any], where: str) -> dict[str, bytes]:
     for entry in require_field(envelope, "signatures", list, where=where):
         keyid = require_field({"keyid": "", **entry} if isinstance(entry, dict) else entry, "keyid", str, where=where)
         if keyid in signatures:
-            raise IntegrityBroken("two signatures carry the same key id", where=where)
+            raise IntegrityBroken("two signatures have the same key id", where=where)
         signatures[keyid] = decode_base64(require_field(entry, "sig", str, where=where), where=where)
     return signatures

@@ -1,4 +1,4 @@
-"""The files of a folder and their digests. Symbolic links and special files are refused: no signature can cover them."""
+"""Files of a folder and their digests. Symbolic links and special files are rejected: a signature cannot cover them."""
 
 import hashlib
 import os
@@ -8,40 +8,40 @@ from pathlib import Path, PurePosixPath
 from tunesmith.errors import IntegrityBroken, TunesmithError
 
 MAX_LISTED_FILES = 10
-"""How many differing files a message names before it only counts."""
+"""Differing files listed by name in an error message."""
 
 
 def list_files(folder: Path, *, error: type[TunesmithError]) -> list[str]:
-    """Every file below a folder as a relative POSIX path, ordered by its parts.
+    """Relative POSIX paths of all files below a folder, sorted by path components.
 
-    Raises `error` on a symbolic link, a special file, or a name that is not UTF-8; an empty folder holds no file.
+    Raises `error` on a symbolic link, a special file, or a name that is not UTF-8.
     """
     names = _list_folder(folder, "", error)
     return sorted(names, key=lambda name: PurePosixPath(name).parts)
 
 
 def digest_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 hex digits, read in pieces."""
+    """SHA-256 of a file as 64 hex digits, read in chunks."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_files(folder: Path, *, skip: frozenset[str], error: type[TunesmithError]) -> dict[str, str]:
-    """{path: SHA-256 hex} of every file below a folder but those in `skip`; `error` as in `files_of`."""
+    """{path: SHA-256 hex} of all files below a folder except those in `skip`. Raises `error` like `files_of`."""
     return {name: digest_file(folder / name) for name in list_files(folder, error=error) if name not in skip}
 
 
 def compare_digests(signed: Mapping[str, str], found: Mapping[str, str], *, where: Path, by: str) -> None:
-    """Raise IntegrityBroken, naming the files, unless the digests found are exactly those signed in `by`."""
+    """Raise IntegrityBroken, listing the files, unless the digests equal those signed in the file `by`."""
     lines = [f"changed {name}" for name in signed if name in found and signed[name] != found[name]]
     lines += [f"missing {name}" for name in signed if name not in found]
     lines += [f"added {name}" for name in found if name not in signed]
     if lines:
         rest = f" and {len(lines) - MAX_LISTED_FILES} more" if len(lines) > MAX_LISTED_FILES else ""
         raise IntegrityBroken(
-            f"the files are not those of {by}: {', '.join(lines[:MAX_LISTED_FILES])}{rest}",
+            f"files differ from those signed in {by}: {', '.join(lines[:MAX_LISTED_FILES])}{rest}",
             where=str(where),
-            hint="get the release again from whoever signed it; do not use this copy",
+            hint="do not use this copy; get the release again from its publisher",
         )
 
 
@@ -59,11 +59,11 @@ def _list_folder(folder: Path, prefix: str, error: type[TunesmithError]) -> list
 
 
 def _reject_unsignable(entry: os.DirEntry[str], name: str, error: type[TunesmithError]) -> None:
-    hint = "a signed folder holds plain files only"
+    hint = "remove it: a signed folder may contain regular files only"
     shown = ascii(name)[1:-1]
     if entry.is_symlink():
         raise error("a symbolic link cannot be signed", where=shown, hint=hint)
     if not entry.is_dir(follow_symlinks=False) and not entry.is_file(follow_symlinks=False):
-        raise error("neither a file nor a folder", where=shown, hint=hint)
+        raise error("neither a regular file nor a folder", where=shown, hint=hint)
     if any("\ud800" <= character <= "\udfff" for character in entry.name):
         raise error("a file name is not UTF-8", where=shown, hint=hint)

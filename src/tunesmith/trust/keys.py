@@ -1,4 +1,4 @@
-"""The release key: ECDSA on P-256 with SHA-256 and deterministic nonces (RFC 6979), kept in a PEM file of mode 0600."""
+"""Release key: ECDSA on P-256 with SHA-256 and deterministic nonces (RFC 6979), stored as a PEM file with mode 0600."""
 
 import hashlib
 import os
@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tunesmith.errors import Misuse
 from tunesmith.store.objects import disk_errors
 
-KEY_HINT = "make a key with `tunesmith init --key release.pem`"
+KEY_HINT = "create a key with `tunesmith init --key release.pem`"
 
 
 @dataclass(frozen=True)
 class PublicKey:
-    """A P-256 public key; equal keys have equal PEM, DER and id."""
+    """P-256 public key. Equal keys have equal PEM, DER and id."""
 
     key: ec.EllipticCurvePublicKey = field(repr=False)
 
@@ -34,7 +34,7 @@ class PublicKey:
 
     @property
     def pem(self) -> bytes:
-        """SubjectPublicKeyInfo in PEM, always spelled the same way."""
+        """SubjectPublicKeyInfo in PEM, in one canonical form."""
         return self._spki(serialization.Encoding.PEM)
 
     @property
@@ -48,7 +48,7 @@ class PublicKey:
         return hashlib.sha256(self.der).hexdigest()
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
-        """Whether a DER-encoded ECDSA signature over SHA-256 of the message was made by this key."""
+        """Whether `signature` (DER-encoded ECDSA over SHA-256) of `message` is valid for this key."""
         try:
             self.key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
         except InvalidSignature:
@@ -61,7 +61,7 @@ class PublicKey:
 
 @dataclass(frozen=True)
 class FileSigner:
-    """A Signer whose private key was read from a file. The key is not shown by `repr`."""
+    """Signer with a private key read from a file. `repr` does not show the key."""
 
     key: ec.EllipticCurvePrivateKey = field(repr=False)
 
@@ -79,7 +79,7 @@ class FileSigner:
 
 
 def make_key(path: Path) -> FileSigner:
-    """Make a new P-256 key and write it as PKCS #8 PEM, readable by its owner alone. Raises Misuse when `path` exists."""
+    """Create a P-256 key and write it as PKCS #8 PEM with mode 0600. Raises Misuse when `path` exists."""
     signer = FileSigner(ec.generate_private_key(ec.SECP256R1()))
     pem = signer.key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -103,7 +103,7 @@ def load_signer(path: Path) -> FileSigner:
 
 
 def load_public_pem(path: Path) -> bytes:
-    """The public key of a PEM file, which may hold the public key or the private one. Raises Misuse."""
+    """Public key (PEM) from a PEM file that holds a public or a private key. Raises Misuse."""
     pem = _read_key_file(path)
     if b"PRIVATE KEY-----" in pem:
         return load_signer(path).public_pem()
@@ -117,17 +117,17 @@ def key_id(public_pem: bytes) -> str:
 
 def _read_key_file(path: Path) -> bytes:
     if not path.is_file():
-        raise Misuse("there is no key file", where=str(path), hint=KEY_HINT)
+        raise Misuse("key file not found", where=str(path), hint=KEY_HINT)
     return path.read_bytes()
 
 
 def _write_private_key(path: Path, data: bytes) -> None:
-    """Never replaces a file: O_EXCL leaves no moment in which another process could put one there."""
+    """Write a new file with mode 0600. O_EXCL ensures that an existing file is never replaced, also under races."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError as error:
-        hint = "a key is never overwritten: what it signed could not be followed up; choose another file"
-        raise Misuse("the key file exists already", where=str(path), hint=hint) from error
+        hint = "keys are never overwritten, since their signatures would become unverifiable; choose another path"
+        raise Misuse("key file already exists", where=str(path), hint=hint) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

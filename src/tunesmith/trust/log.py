@@ -1,11 +1,11 @@
-"""Append-only log in a folder: what was ever released under a key, in order, so that nothing can be taken back unseen.
+"""Append-only transparency log in a folder: every release signed with a key, in order, so that removals are detected.
 
-    entries/000000000000.dsse.json   the envelopes, by index
-    checkpoint.txt                   size and root over them, signed; written last
+    entries/000000000000.dsse.json   envelopes, by index
+    checkpoint.txt                   signed size and Merkle root; written last
 
-An entry beyond the checkpoint's size was never signed for (the run was killed); the next append takes its place. Whoever
-holds the key and the folder can still go back to an older copy of both: that shows only against checkpoints kept elsewhere,
-such as those in the releases.
+An entry beyond the size in the checkpoint was never committed (the run was killed) and is overwritten by the next append. The
+owner of key and folder can still roll both back to an older copy. Only checkpoints kept elsewhere, such as those inside
+releases, reveal that.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from tunesmith.trust.strict_json import decode_base64, encode_base64, parse_obje
 
 @dataclass(frozen=True)
 class InclusionProof:
-    """That `leaf` is number `index` of the log when it had `size` entries; `hashes` lead to the root, lowest first."""
+    """Proof that `leaf` is entry `index` of the log with `size` entries. `hashes` lead to the root, lowest first."""
 
     index: int
     size: int
@@ -40,11 +40,11 @@ class InclusionProof:
 
     @classmethod
     def from_bytes(cls, data: bytes, *, where: str) -> "InclusionProof":
-        """Read a proof back. Raises IntegrityBroken when it is malformed."""
+        """Parse a proof. Raises IntegrityBroken when it is malformed."""
         value = parse_object(data, where=where)
         hashes = require_field(value, "hashes", list, where=where)
         if not all(isinstance(entry, str) for entry in hashes):
-            raise IntegrityBroken("a hash of the inclusion proof is not text", where=where)
+            raise IntegrityBroken("a hash of the inclusion proof is not a string", where=where)
         return cls(
             index=require_field(value, "index", int, where=where),
             size=require_field(value, "size", int, where=where),
@@ -55,16 +55,16 @@ class InclusionProof:
 
 @dataclass(frozen=True)
 class Log:
-    """A log folder and the key that signs it. Every read checks the entries against the signed root."""
+    """A log folder and its signing key. Every read verifies the entries against the signed root."""
 
     folder: Path
     signer: Signer
 
     def append(self, envelope: bytes) -> int:
-        """Add an entry and sign the new checkpoint; its index. An entry that is there already keeps its index.
+        """Append an entry, sign the new checkpoint and return the entry's index. An existing entry keeps its index.
 
-        Raises StoreLocked while another process appends, Misuse when the log is another key's, IntegrityBroken when
-        entries were changed or removed since they were signed.
+        Raises StoreLocked while another process appends, Misuse when the log belongs to another key, IntegrityBroken when
+        entries were changed or removed after signing.
         """
         with RunLock(self.folder, "that appends to the log"):
             if not self._read_note():
@@ -79,25 +79,27 @@ class Log:
             return len(leaves) - 1
 
     def prove(self, index: int) -> tuple[InclusionProof, bytes]:
-        """The proof that entry `index` is in the log as it is now, and the checkpoint it leads to."""
+        """Inclusion proof of entry `index` in the current log, and the checkpoint it leads to."""
         note = self._read_note()
         checkpoint = self._open(note)
         leaves = self._leaves(checkpoint)
         if not 0 <= index < len(leaves):
-            raise Misuse(f"the log has no entry {index}; it holds {len(leaves)}", where=str(self.folder))
+            raise Misuse(f"the log has no entry {index}; it has {len(leaves)} entries", where=str(self.folder))
         hashes = tuple(inclusion_proof(index, leaves))
         return InclusionProof(index=index, size=len(leaves), leaf=leaves[index], hashes=hashes), note
 
     def prove_growth(self, old_size: int) -> tuple[bytes, ...]:
-        """The proof that the log when it had `old_size` entries is a prefix of the log as it is now."""
+        """Consistency proof that the log with `old_size` entries is a prefix of the current log."""
         leaves = self._leaves(self._checkpoint())
         if not 0 < old_size <= len(leaves):
-            raise Misuse(f"the log never had {old_size} entries; it holds {len(leaves)}", where=str(self.folder))
+            raise Misuse(
+                f"no consistency proof from size {old_size}; the log has {len(leaves)} entries", where=str(self.folder)
+            )
         return tuple(consistency_proof(old_size, leaves))
 
     @property
     def size(self) -> int:
-        """How many entries are signed for."""
+        """Number of signed entries."""
         return self._checkpoint().size
 
     @property
@@ -108,12 +110,12 @@ class Log:
         return self.folder / "entries" / f"{index:012d}.dsse.json"
 
     def _read_note(self) -> bytes:
-        """The checkpoint's bytes; none for a log that does not exist yet."""
+        """Bytes of the checkpoint; empty for a log that does not exist yet."""
         if self._note.is_file():
             return self._note.read_bytes()
         if self._entry(0).exists():
             raise IntegrityBroken(
-                "the log has entries but no checkpoint", where=str(self._note), hint="restore the log from a copy"
+                "the log has entries but no checkpoint", where=str(self._note), hint="restore the log from a backup"
             )
         return b""
 
@@ -127,22 +129,24 @@ class Log:
             return Checkpoint(origin, 0, root_hash([]))
         if not note.startswith(f"{origin}\n".encode()):
             raise Misuse(
-                "the log belongs to another key", where=str(self.folder), hint="sign with that key, or start a new log"
+                "the log belongs to another key",
+                where=str(self.folder),
+                hint="sign with that key, or use another log folder",
             )
         return open_checkpoint(note, public, where=str(self._note))
 
     def _leaves(self, checkpoint: Checkpoint) -> list[bytes]:
-        """Leaf hashes of the signed entries; a log is never signed on when it contradicts what was signed before."""
+        """Leaf hashes of the signed entries. Raises IntegrityBroken when they do not match the signed root."""
         leaves: list[bytes] = []
         for index in range(checkpoint.size):
             path = self._entry(index)
             if not path.is_file():
-                raise IntegrityBroken("an entry of the log is missing", where=str(path), hint="restore it from a copy")
+                raise IntegrityBroken("a log entry is missing", where=str(path), hint="restore the log from a backup")
             leaves.append(leaf_hash(path.read_bytes()))
         if root_hash(leaves) != checkpoint.root:
             raise IntegrityBroken(
-                "the log's entries are not those of its checkpoint",
+                "the log entries do not match the checkpoint",
                 where=str(self.folder),
-                hint="restore it from a copy",
+                hint="restore the log from a backup",
             )
         return leaves

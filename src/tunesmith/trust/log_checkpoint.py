@@ -1,4 +1,4 @@
-"""Checkpoint of the log: its origin, size and root in a signed note (C2SP tlog-checkpoint over C2SP signed-note).
+"""Log checkpoint: origin, size and root in a signed note (C2SP tlog-checkpoint over C2SP signed-note).
 
     tunesmith/log/<key id>
     <size>
@@ -7,11 +7,11 @@
     — tunesmith/log/<key id> <base64 of key hash (4 bytes) and signature>
 
 The log is signed by the release key, with note signature type 0x02 (ECDSA over SHA-256 of the text, DER encoded). For that
-type C2SP signed-note takes as key hash the first 4 bytes of SHA-256 over the key alone, as SubjectPublicKeyInfo in DER;
-transparency-dev's tools do the same. It only says which key to try and carries no security.
+type C2SP signed-note defines the key hash as the first 4 bytes of SHA-256 over the key as SubjectPublicKeyInfo in DER;
+transparency-dev's tools do the same. The hash only selects the key to try and provides no security.
 
-One key for statements and log is safe because what it signs cannot be mistaken: DSSE bytes begin with `DSSEv1 `,
-the text of a checkpoint with its origin.
+Using one key for statements and log is safe because the signed messages cannot be confused: DSSE bytes begin with `DSSEv1 `,
+a checkpoint with its origin.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ _SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A log's state: `size` entries under `root` (32 bytes)."""
+    """State of a log: `size` entries with Merkle root `root` (32 bytes)."""
 
     origin: str
     size: int
@@ -39,17 +39,17 @@ class Checkpoint:
 
     @property
     def text(self) -> str:
-        """The three lines that are signed."""
+        """The three signed lines."""
         return f"{self.origin}\n{self.size}\n{encode_base64(self.root)}\n"
 
 
 def log_origin(public: PublicKey) -> str:
-    """The name of the log that a key signs; it follows from the key, so a verifier needs nothing else."""
+    """Name of the log of a key. It is derived from the key, so a verifier needs nothing else."""
     return f"tunesmith/log/{public.key_id}"
 
 
 def sign_checkpoint(size: int, root: bytes, signer: Signer) -> bytes:
-    """The signed note, UTF-8."""
+    """Checkpoint as a signed note, UTF-8."""
     public = PublicKey.from_pem(signer.public_pem())
     checkpoint = Checkpoint(log_origin(public), size, root)
     signature = key_hash(public) + signer.sign(checkpoint.text.encode("utf-8"))
@@ -57,9 +57,9 @@ def sign_checkpoint(size: int, root: bytes, signer: Signer) -> bytes:
 
 
 def open_checkpoint(note: bytes, public: PublicKey, *, where: str) -> Checkpoint:
-    """The checkpoint of the log that `public` signs. Signatures of other keys are passed over, as the format asks.
+    """Verify a signed note and return its checkpoint. Signatures of other keys are ignored, as the format requires.
 
-    Raises IntegrityBroken when the note is malformed, is not signed by the key, or is of another log.
+    Raises IntegrityBroken when the note is malformed, is not signed by `public`, or belongs to another log.
     """
     text, signatures = _split_note(note, where)
     ours = [signature for signature in _signatures_of_key(signatures, public, where) if signature is not None]
@@ -69,7 +69,7 @@ def open_checkpoint(note: bytes, public: PublicKey, *, where: str) -> Checkpoint
 
 
 def key_hash(public: PublicKey) -> bytes:
-    """The 4 bytes before a signature that say which key made it."""
+    """The 4 bytes before a signature that identify its key."""
     return hashlib.sha256(public.der).digest()[:4]
 
 
@@ -85,7 +85,7 @@ def _split_note(note: bytes, where: str) -> tuple[str, list[str]]:
 
 
 def _signatures_of_key(lines: list[str], public: PublicKey, where: str) -> list[bytes | None]:
-    """One entry per line: the signature when the line is this key's, else None."""
+    """One entry per line: the signature if it is from this key, else None."""
     found: list[bytes | None] = []
     for line in lines:
         parts = line.split(" ")

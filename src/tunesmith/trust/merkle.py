@@ -1,4 +1,4 @@
-"""Merkle tree of RFC 9162 section 2.1 (hashes as in RFC 6962): proofs that a log holds an entry and that it only grew."""
+"""Merkle tree of RFC 9162 section 2.1 (hashes as in RFC 6962) with inclusion and consistency proofs."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def root_hash(leaves: Sequence[bytes]) -> bytes:
-    """Root over leaf hashes; of no leaves, SHA-256 of nothing."""
+    """Root over leaf hashes. Without leaves, SHA-256 of the empty string."""
     if not leaves:
         return hashlib.sha256(b"").digest()
     if len(leaves) == 1:
@@ -25,7 +25,7 @@ def root_hash(leaves: Sequence[bytes]) -> bytes:
 
 
 def inclusion_proof(index: int, leaves: Sequence[bytes]) -> list[bytes]:
-    """The hashes that lead from leaf `index` to the root, lowest first (2.1.3.1). Raises ValueError out of range."""
+    """Hashes that lead from leaf `index` to the root, lowest first (2.1.3.1). Raises ValueError out of range."""
     if not 0 <= index < len(leaves):
         raise ValueError(f"no leaf {index} in a tree of {len(leaves)}")
     if len(leaves) == 1:
@@ -45,7 +45,7 @@ def consistency_proof(old_size: int, leaves: Sequence[bytes]) -> list[bytes]:
 
 
 def verify_inclusion(index: int, size: int, leaf: bytes, *, proof: Sequence[bytes], root: bytes) -> bool:
-    """Whether `leaf` is number `index` of the tree of `size` leaves with this root (2.1.3.2)."""
+    """Whether `leaf` is leaf `index` of the tree with `size` leaves and root `root` (2.1.3.2)."""
     if not 0 <= index < size:
         return False
     position, last, found = index, size - 1, leaf
@@ -68,7 +68,7 @@ def verify_consistency(sizes: tuple[int, int], roots: tuple[bytes, bytes], *, pr
         return False
     if old_size == new_size:
         return not proof and old_root == new_root
-    # A full old tree is itself the first node of the walk, and the proof leaves it out.
+    # If the old size is a power of two, the old root is the first node of the path and omitted from the proof.
     path = [old_root, *proof] if old_size & (old_size - 1) == 0 else list(proof)
     if not path:
         return False
@@ -94,14 +94,14 @@ def _split_point(size: int) -> int:
 
 
 def _skip_missing_siblings(position: int, last: int) -> tuple[int, int]:
-    """Skip the levels on which the node has no sibling; nothing to skip when `position` is odd."""
+    """Skip levels on which the node has no sibling. Nothing is skipped when `position` is odd."""
     while position and not position & 1:
         position, last = position >> 1, last >> 1
     return position, last
 
 
 def _consistency_subproof(old_size: int, leaves: Sequence[bytes], *, whole: bool) -> list[bytes]:
-    """`whole`: these leaves begin the old tree, so its root is known to the verifier and is left out."""
+    """SUBPROOF of the RFC. With `whole` the verifier knows the root of these leaves, so it is omitted."""
     if old_size == len(leaves):
         return [] if whole else [root_hash(leaves)]
     split = _split_point(len(leaves))

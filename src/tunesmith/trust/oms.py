@@ -1,9 +1,9 @@
-"""OpenSSF Model Signing v1.0: one signature over every file of a folder, in a Sigstore bundle.
+"""OpenSSF Model Signing (OMS) v1.0: one signature over all files of a folder, in a Sigstore bundle.
 
-Written from the OMS v1.0 specification (ossf/model-signing-spec); bundles pass to and from model_signing 1.1.1. Stricter
-than that tool in two ways: a signature cannot exempt files by its own `ignore_paths`, and the names that OMS never covers
-(`.git` and its kin at the root) must not be there at all. The root digest of OMS leaves out the names, so it is
-checked but never used to identify a release.
+Implements the OMS v1.0 specification (ossf/model-signing-spec); bundles are interchangeable with model_signing 1.1.1. Stricter
+than that tool in two ways: a signature cannot exempt files through its own `ignore_paths`, and the names that OMS never covers
+(`.git` and similar at the root) must not exist. The OMS root digest does not include file names, so it is checked but never
+used to identify a release.
 """
 
 import hashlib
@@ -31,14 +31,14 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def sign_folder(folder: Path, signer: Signer, *, name: str) -> dict[str, str]:
-    """Sign every file below `folder` but `model.sig`, which is written last; {path: SHA-256 hex} of what is covered.
+    """Sign all files below `folder` and write `model.sig`. Returns {path: SHA-256 hex} of the signed files.
 
-    `name` is informative. Raises Misuse when the folder is empty or holds something a signature cannot cover.
+    `name` is informative. Raises Misuse when the folder is empty or contains something a signature cannot cover.
     """
     reject_uncovered(folder, Misuse)
     digests = digest_files(folder, skip=frozenset({SIGNATURE_FILE}), error=Misuse)
     if not digests:
-        raise Misuse("there is no file to sign", where=str(folder))
+        raise Misuse("no file to sign", where=str(folder))
     public = PublicKey.from_pem(signer.public_pem())
     envelope = make_envelope(statement_bytes(_signature_statement(digests, name)), signer, keyid="")
     write_atomic(folder / SIGNATURE_FILE, _bundle_bytes(envelope, public))
@@ -48,14 +48,14 @@ def sign_folder(folder: Path, signer: Signer, *, name: str) -> dict[str, str]:
 def verify_folder(
     folder: Path, public: PublicKey, *, signature: Path | None = None, exact: bool = False
 ) -> dict[str, str]:
-    """{path: SHA-256 hex} of every file, if they are exactly those that `public` signed. Raises IntegrityBroken.
+    """Verify that the files are exactly those signed by `public`. Returns {path: SHA-256 hex}. Raises IntegrityBroken.
 
-    `signature` defaults to `model.sig` in the folder. `exact` also refuses a bundle that is spelled in any other way
-    than `sign_folder` spells it, so that no byte of it can change unseen.
+    `signature` defaults to `model.sig` in the folder. With `exact`, the bundle must also have the exact bytes that
+    `sign_folder` writes, so that no byte of it can be changed.
     """
     path = folder / SIGNATURE_FILE if signature is None else signature
     if not path.is_file():
-        raise IntegrityBroken("the signature is missing", where=str(path))
+        raise IntegrityBroken("signature file not found", where=str(path))
     bundle = path.read_bytes()
     resources = _open_bundle(bundle, public, path=path)
     if exact and _bundle_bytes(parse_object(bundle, where=str(path))["dsseEnvelope"], public) != bundle:
@@ -68,18 +68,18 @@ def verify_folder(
 
 
 def uncovered_files(folder: Path) -> list[str]:
-    """The files below a folder that no OMS signature covers, whatever it says."""
+    """Files below a folder that an OMS signature never covers."""
     return [name for name in list_files(folder, error=IntegrityBroken) if name.split("/")[0] in NEVER_COVERED]
 
 
 def reject_uncovered(folder: Path, error: type[Misuse] | type[IntegrityBroken]) -> None:
-    """Raise `error`, listing the files, when the folder holds names that OMS never covers."""
+    """Raise `error`, listing the files, when the folder contains names that OMS never covers."""
     names = sorted(name for name in NEVER_COVERED if (folder / name).exists())
     if names:
         raise error(
-            f"no OMS signature covers these: {', '.join(uncovered_files(folder) or names)}",
+            f"an OMS signature cannot cover these files: {', '.join(uncovered_files(folder) or names)}",
             where=str(folder / names[0]),
-            hint="take them out; they could be changed unseen",
+            hint="remove them; changes to them would go undetected",
         )
 
 
@@ -103,7 +103,7 @@ def _root_digest(digests: Mapping[str, str]) -> str:
 
 
 def _bundle_bytes(envelope: dict[str, Any], public: PublicKey) -> bytes:
-    """`hint` is the SHA-256 of the key's PEM text, as model_signing 1.1.1 writes and compares it."""
+    """`hint` is the SHA-256 of the key's PEM text, as in model_signing 1.1.1."""
     signatures = [{"keyid": "", "sig": entry["sig"]} for entry in envelope["signatures"]]
     hint = hashlib.sha256(public.pem).hexdigest()
     return canonical_bytes(
@@ -120,21 +120,21 @@ def _bundle_bytes(envelope: dict[str, Any], public: PublicKey) -> bytes:
 
 
 def _open_bundle(data: bytes, public: PublicKey, *, path: Path) -> dict[str, str]:
-    """The signed {path: SHA-256 hex}, after the signature was checked."""
+    """Verify the signature and return the signed {path: SHA-256 hex}."""
     where = str(path)
     bundle = parse_object(data, where=where)
     if bundle.get("mediaType") != MEDIA_TYPE:
         raise IntegrityBroken(f"not a bundle of type {MEDIA_TYPE}", where=where)
     envelope: dict[str, Any] = require_field(bundle, "dsseEnvelope", dict, where=where)
     if len(require_field(envelope, "signatures", list, where=where)) != 1:
-        raise IntegrityBroken("a model signature has exactly one signer", where=where)
+        raise IntegrityBroken("a model signature must have exactly one signer", where=where)
     statement = parse_statement(verified_payload(envelope, public, where=where), where=where)
     if statement["predicateType"] != PREDICATE_TYPE:
         raise IntegrityBroken("not an OMS v1.0 signature", where=where)
     _check_serialization(statement["predicate"], path)
     resources = _signed_files(statement["predicate"], where)
     if list(statement_subjects(statement, where=where).values()) != [_root_digest(resources)]:
-        raise IntegrityBroken("the signature contradicts itself: its root digest is not that of its files", where=where)
+        raise IntegrityBroken("the signature is inconsistent: its root digest does not match its files", where=where)
     return resources
 
 
@@ -144,7 +144,7 @@ def _check_serialization(predicate: dict[str, Any], path: Path) -> None:
     for name, value in expected.items():
         if serialization.get(name) != value:
             raise IntegrityBroken(
-                f"the signature uses {name} {serialization.get(name)!r}, not {value!r}", where=str(path)
+                f"unsupported {name} {serialization.get(name)!r} in the signature, expected {value!r}", where=str(path)
             )
     ignored = require_field({"ignore_paths": [], **serialization}, "ignore_paths", list, where=str(path))
     extra = [entry for entry in ignored if entry not in (*NEVER_COVERED, SIGNATURE_FILE, path.name)]
@@ -152,7 +152,7 @@ def _check_serialization(predicate: dict[str, Any], path: Path) -> None:
         raise IntegrityBroken(
             f"the signature exempts files: {', '.join(map(repr, extra))}",
             where=str(path),
-            hint="an exempted file can be replaced unseen; ask for a signature over every file",
+            hint="an exempted file can be replaced undetected; ask the publisher for a signature over all files",
         )
 
 
@@ -162,6 +162,6 @@ def _signed_files(predicate: dict[str, Any], where: str) -> dict[str, str]:
         name = require_field(entry, "name", str, where=where)
         digest = require_field(entry, "digest", str, where=where)
         if name in resources or entry.get("algorithm") != "sha256" or not _SHA256.fullmatch(digest):
-            raise IntegrityBroken(f"the file {name!r} is listed twice or without SHA-256", where=where)
+            raise IntegrityBroken(f"file {name!r} is listed twice or without SHA-256", where=where)
         resources[name] = digest
     return resources

@@ -1,12 +1,12 @@
-"""Where things lie in a release folder. The same names are used to write and to check."""
+"""File names in a release folder, used for both writing and verification."""
 
 from typing import Final
 
 SIGNATURE_FILE: Final = "model.sig"
-"""OMS v1.0 over every other file."""
+"""OMS v1.0 signature over all other files."""
 
 PUBLIC_KEY_FILE: Final = "release.pub"
-"""A copy of the public key, for convenience; verification never reads it as a key."""
+"""Copy of the public key for convenience. Verification never uses it."""
 
 EVIDENCE_FOLDER: Final = "evidence"
 ENVELOPE_SUFFIX: Final = ".dsse.json"
@@ -17,5 +17,5 @@ CHECKPOINT_FILE: Final = f"{EVIDENCE_FOLDER}/checkpoint.txt"
 
 
 def is_evidence(name: str) -> bool:
-    """Whether a relative path lies in evidence/, and so is covered by the signature but is no subject of the release."""
+    """Whether a path is in evidence/, whose files are signed but are not subjects of the release statement."""
     return name.startswith(f"{EVIDENCE_FOLDER}/")

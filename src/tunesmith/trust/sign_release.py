@@ -1,6 +1,6 @@
-"""Sign a finished release folder. The order of proof makes the signature the last file: without it, nothing is released.
+"""Sign a finished release folder. The signature is written last: a folder without it is not a release.
 
-Files -> release statement over exactly these files -> log entry and proof -> evidence/ -> OMS over everything but itself.
+Files -> release statement over exactly these files -> log entry and proof -> evidence/ -> OMS signature over all of it.
 """
 
 import re
@@ -32,16 +32,16 @@ _STATEMENT_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 def sign_release(
     folder: Path, signer: Signer, *, name: str, version: int, statements: Mapping[str, Statement], log_folder: Path
 ) -> dict[str, str]:
-    """Write `release.pub`, `evidence/` and `model.sig`; {path: SHA-256 hex} of every file the signature covers.
+    """Write `release.pub`, `evidence/` and `model.sig`. Returns {path: SHA-256 hex} of the signed files.
 
-    `statements` become `evidence/<key>.dsse.json`; their keys are lower case words joined by `-`. What an earlier, killed
-    call left in `evidence/` is replaced. The same files, key and log give the same bytes. Raises Misuse when the folder is
-    signed already, holds nothing, or holds something that cannot be signed.
+    `statements` are written to `evidence/<key>.dsse.json`; keys are lower-case words joined by `-`. Leftovers of a killed call
+    in `evidence/` are replaced. The same files, key and log give the same bytes. Raises Misuse when the folder is already
+    signed, is empty, or contains something that cannot be signed.
     """
     _check_release_folder(folder, version, statements, log_folder)
     _remove_unfinished_evidence(folder)
     if not set(list_files(folder, error=Misuse)) - {PUBLIC_KEY_FILE}:
-        raise Misuse("there is no file to release", where=str(folder))
+        raise Misuse("no file to release", where=str(folder))
     write_atomic(folder / PUBLIC_KEY_FILE, signer.public_pem())
     release = sign_statement(release_statement(_release_subjects(folder), name=name, version=version), signer)
     envelopes = {RELEASE_NAME: release} | {
@@ -63,23 +63,23 @@ def _release_subjects(folder: Path) -> dict[str, str]:
 
 def _check_release_folder(folder: Path, version: int, statements: Mapping[str, Statement], log_folder: Path) -> None:
     if not folder.is_dir():
-        raise Misuse("there is no such release folder", where=str(folder))
+        raise Misuse("release folder not found", where=str(folder))
     if (folder / SIGNATURE_FILE).exists():
-        raise Misuse("the release is signed already", where=str(folder), hint="a change is a new version")
+        raise Misuse("the release is already signed", where=str(folder), hint="release changed files as a new version")
     if log_folder.resolve().is_relative_to(folder.resolve()):
-        raise Misuse("the log lies inside the release", where=str(log_folder), hint="keep the log beside the releases")
+        raise Misuse(
+            "the log folder is inside the release", where=str(log_folder), hint="put the log next to the releases"
+        )
     reject_uncovered(folder, Misuse)
     if version < 1:
-        raise Misuse(f"{version} is not a version", where=str(folder), hint="versions count from 1")
+        raise Misuse(f"invalid version {version}", where=str(folder), hint="versions start at 1")
     bad = [key for key in statements if key == RELEASE_NAME or not _STATEMENT_NAME.fullmatch(key)]
     if bad:
-        raise Misuse(
-            f"not names for statements: {', '.join(map(repr, bad))}", hint="use lower case words joined by `-`"
-        )
+        raise Misuse(f"invalid statement names: {', '.join(map(repr, bad))}", hint="use lower-case words joined by `-`")
 
 
 def _remove_unfinished_evidence(folder: Path) -> None:
-    """A killed call leaves evidence of an older set of files, and temporary files that must not be released."""
+    """Remove what a killed call left: evidence about an older set of files, and temporary files."""
     names = list_files(folder, error=Misuse)
     own = [name for name in names if name.endswith(ENVELOPE_SUFFIX) or name in (INCLUSION_FILE, CHECKPOINT_FILE)]
     stale = [name for name in own if is_evidence(name)]

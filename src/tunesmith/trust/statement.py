@@ -1,7 +1,7 @@
-"""In-toto Statement v1 as plain dicts: which subjects (name and SHA-256) a predicate is about.
+"""In-toto Statement v1 as plain dicts: a predicate about subjects (name and SHA-256).
 
-Source: in-toto/attestation, spec/v1/statement.md and spec/predicates/release.md. Dicts, because the protobuf classes
-turn 17 into 17.0. RFC 8785 refuses integers beyond 2^53: carry those as strings.
+Source: in-toto/attestation, spec/v1/statement.md and spec/predicates/release.md. Dicts are used because the protobuf classes
+turn 17 into 17.0. RFC 8785 does not allow integers beyond 2^53; write those as strings.
 """
 
 import re
@@ -23,7 +23,7 @@ Statement = dict[str, Any]
 
 
 def make_statement(subjects: Mapping[str, str], *, predicate_type: str, predicate: Mapping[str, Any]) -> Statement:
-    """A statement about `subjects` {name: SHA-256, 64 hex digits, with or without `sha256:`}, ordered by name."""
+    """Statement about `subjects` {name: SHA-256 hex, with or without `sha256:`}, sorted by name."""
     listed = [{"name": name, "digest": {"sha256": subjects[name].removeprefix("sha256:")}} for name in sorted(subjects)]
     return {
         "_type": STATEMENT_TYPE,
@@ -34,18 +34,18 @@ def make_statement(subjects: Mapping[str, str], *, predicate_type: str, predicat
 
 
 def release_statement(subjects: Mapping[str, str], *, name: str, version: int) -> Statement:
-    """Links a release's name and version to exactly the files that make it up, by package URL."""
+    """Statement that binds the package URL (name and version) of a release to its files."""
     purl = f"pkg:generic/{quote(name, safe='')}@{version}"
     return make_statement(subjects, predicate_type=RELEASE_TYPE, predicate={"purl": purl})
 
 
 def statement_bytes(statement: Statement) -> bytes:
-    """RFC 8785 bytes. Raises ValueError on NaN and on integers beyond 2^53."""
+    """RFC 8785 canonical bytes. Raises ValueError on NaN and on integers beyond 2^53."""
     return canonical_bytes(statement)
 
 
 def parse_statement(payload: bytes, *, where: str) -> Statement:
-    """Read a statement whose signature was checked. Raises IntegrityBroken when it is not a Statement v1."""
+    """Parse a statement whose signature was verified. Raises IntegrityBroken when it is not a Statement v1."""
     statement = parse_object(payload, where=where)
     if statement.get("_type") != STATEMENT_TYPE:
         raise IntegrityBroken("not an in-toto Statement v1", where=where)
@@ -56,22 +56,22 @@ def parse_statement(payload: bytes, *, where: str) -> Statement:
 
 
 def statement_subjects(statement: Statement, *, where: str) -> dict[str, str]:
-    """{name: SHA-256 hex} of the subjects. Raises IntegrityBroken on a name given twice or a digest that is not one."""
+    """{name: SHA-256 hex} of the subjects. Raises IntegrityBroken on a duplicate name or an invalid digest."""
     subjects: dict[str, str] = {}
     for subject in require_field(statement, "subject", list, where=where):
         name = require_field(subject, "name", str, where=where)
         digest = require_field(require_field(subject, "digest", dict, where=where), "sha256", str, where=where)
         if name in subjects or not _SHA256.fullmatch(digest):
-            raise IntegrityBroken(f"the subject {name!r} is given twice or has no SHA-256 digest", where=where)
+            raise IntegrityBroken(f"subject {name!r} is listed twice or has no SHA-256 digest", where=where)
         subjects[name] = digest
     return subjects
 
 
 def release_name_and_version(statement: Statement, *, where: str) -> tuple[str, int]:
-    """(name, version) of a release statement. Raises IntegrityBroken when the statement is about something else."""
+    """(name, version) of a release statement. Raises IntegrityBroken for statements of another type."""
     if statement["predicateType"] != RELEASE_TYPE:
         raise IntegrityBroken("not a release statement", where=where)
     found = _PURL.fullmatch(require_field(statement["predicate"], "purl", str, where=where))
     if found is None:
-        raise IntegrityBroken("the release statement has no readable name and version", where=where)
+        raise IntegrityBroken("the release statement has no valid name and version", where=where)
     return unquote(found[1]), int(found[2])

@@ -1,4 +1,4 @@
-"""Strict reading of JSON and base64 that came from outside: what two readers could understand differently is refused."""
+"""Strict parsing of untrusted JSON and base64. Input that two parsers could interpret differently is rejected."""
 
 import base64
 import binascii
@@ -9,20 +9,20 @@ from tunesmith.errors import IntegrityBroken
 
 
 def parse_object(data: bytes, *, where: str) -> dict[str, Any]:
-    """A JSON object from UTF-8 bytes. Raises IntegrityBroken on anything else, on a key given twice and on NaN."""
+    """Parse a JSON object from UTF-8 bytes. Raises IntegrityBroken on other input, duplicate keys and NaN."""
     try:
         value = json.loads(
             data.decode("utf-8"), object_pairs_hook=_reject_duplicate_keys, parse_constant=_reject_constant
         )
     except (ValueError, RecursionError) as error:
-        raise IntegrityBroken(f"not readable as JSON: {error}", where=where) from error
+        raise IntegrityBroken(f"invalid JSON: {error}", where=where) from error
     if not isinstance(value, dict):
         raise IntegrityBroken("not a JSON object", where=where)
     return value
 
 
 def require_field(value: Any, name: str, kind: type, *, where: str) -> Any:
-    """A field of a JSON object. Raises IntegrityBroken when it is missing or not exactly of this type."""
+    """Field of a JSON object. Raises IntegrityBroken when it is missing or not exactly of type `kind`."""
     found = value.get(name) if isinstance(value, dict) else None
     if type(found) is not kind:
         raise IntegrityBroken(f"the field {name!r} is missing or is not a {kind.__name__}", where=where)
@@ -35,22 +35,22 @@ def encode_base64(data: bytes) -> str:
 
 
 def decode_base64(text: str, *, where: str) -> bytes:
-    """Bytes of canonical base64: padded, no other characters, no stray bits. Raises IntegrityBroken."""
+    """Decode canonical base64: padded, no other characters, no stray bits. Raises IntegrityBroken."""
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise IntegrityBroken("not base64", where=where) from error
     if encode_base64(data) != text:
-        raise IntegrityBroken("base64 that has a second spelling", where=where)
+        raise IntegrityBroken("base64 is not in canonical form", where=where)
     return data
 
 
 def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise ValueError("a key is given twice")
+        raise ValueError("duplicate key")
     return value
 
 
 def _reject_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is not valid JSON")

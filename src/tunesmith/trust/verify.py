@@ -1,4 +1,4 @@
-"""Verify a release folder with one public key and no network. The key comes from the caller, never from the folder."""
+"""Offline verification of a release folder with one public key, which comes from the caller, never from the folder."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from tunesmith.trust.statement import Statement, release_name_and_version, state
 
 @dataclass(frozen=True)
 class VerifiedStatement:
-    """A statement of evidence/ whose signature holds; `name` is its file name without `.dsse.json`."""
+    """A verified statement in evidence/. `name` is its file name without `.dsse.json`."""
 
     name: str
     predicate_type: str
@@ -33,7 +33,7 @@ class VerifiedStatement:
 
 @dataclass(frozen=True)
 class VerifiedRelease:
-    """What was found good: `files` files are covered; `statements` are the other attestations, ordered by name."""
+    """A verified release with `files` signed files. `statements` are the other attestations, sorted by name."""
 
     name: str
     version: int
@@ -42,17 +42,17 @@ class VerifiedRelease:
 
 
 def verify_release(folder: Path, public_pem: bytes) -> VerifiedRelease:
-    """Check a release against the key of whoever made it, in the order of `seal.sign_release` backwards.
+    """Verify a release against the public key of its publisher, in the reverse order of `seal.sign_release`.
 
     1. `model.sig` covers every file. 2. The release statement lists exactly the files outside evidence/. 3. The release is
-    in the log that the signed checkpoint describes. 4. Every other statement is signed by the key.
+    in the log of the signed checkpoint. 4. Every other statement is signed by the key.
 
-    Raises IntegrityBroken, naming the file, at the first thing that does not hold; Misuse when there is no such folder or
-    the key is not a P-256 public key.
+    Raises IntegrityBroken, naming the file, at the first check that fails; Misuse when the folder does not exist or the key
+    is not a P-256 public key.
     """
     public = PublicKey.from_pem(public_pem)
     if not folder.is_dir():
-        raise Misuse("there is no such release folder", where=str(folder))
+        raise Misuse("release folder not found", where=str(folder))
     covered = verify_folder(folder, public, exact=True)
     name, version = _verify_release_statement(folder, public, covered)
     _verify_log(folder, public)
@@ -73,11 +73,11 @@ def _verify_log(folder: Path, public: PublicKey) -> None:
     proof = InclusionProof.from_bytes(_read_evidence(folder, INCLUSION_FILE), where=where)
     leaf = leaf_hash(_read_evidence(folder, RELEASE_ENVELOPE))
     if proof.leaf != leaf:
-        raise IntegrityBroken("the inclusion proof is of another release", where=where)
+        raise IntegrityBroken("the inclusion proof belongs to another release", where=where)
     if proof.size != checkpoint.size:
-        raise IntegrityBroken("the inclusion proof does not lead to the checkpoint beside it", where=where)
+        raise IntegrityBroken("the inclusion proof does not match the checkpoint", where=where)
     if not verify_inclusion(proof.index, proof.size, leaf, proof=proof.hashes, root=checkpoint.root):
-        raise IntegrityBroken("the inclusion proof does not lead to the root of the log", where=where)
+        raise IntegrityBroken("the inclusion proof does not match the root of the log", where=where)
 
 
 def _verify_other_statements(folder: Path, public: PublicKey, covered: dict[str, str]) -> tuple[VerifiedStatement, ...]:
@@ -94,5 +94,5 @@ def _verify_other_statements(folder: Path, public: PublicKey, covered: dict[str,
 def _read_evidence(folder: Path, name: str) -> bytes:
     path = folder / name
     if not path.is_file():
-        raise IntegrityBroken("a piece of evidence is missing", where=str(path))
+        raise IntegrityBroken("evidence file not found", where=str(path))
     return path.read_bytes()

@@ -1,4 +1,4 @@
-"""Cards: what a release says of model and data, from the reports and from what the maker declared; for people and programs."""
+"""Cards: documents about model and data in a release, for people and programs, from the reports and the maker's declarations."""
 
 from tunesmith.release.cards.croissant import croissant_bytes
 from tunesmith.release.cards.data_card import render_data_card

@@ -1,8 +1,8 @@
 """croissant.json: the data of a release as Croissant 1.1 with its responsible-AI terms (RAI 1.0), PROV-O lineage and ODRL offers.
 
-Written by hand as plain JSON-LD; no library and no network. Every value is marked measured, declared or missing in the side
-table `tunesmith:marks` of the same file: {JSON Pointer: mark}. A value of the whole stands only where every row states one;
-otherwise it is missing, and stands on the files that state it. See docs/formats/data-provenance.md.
+Written directly as JSON-LD, without a library or network access. Every value is marked measured, declared or missing in the
+table `tunesmith:marks` of the same file: {JSON Pointer: mark}. A value is set for the whole dataset only if every row states
+one; otherwise it is set on the files that state it. See docs/formats/data-provenance.md.
 Source: Croissant format specification 1.1 (MLCommons, 2025-12-10) and Croissant RAI specification 1.0 (2024-03-06).
 """
 
@@ -58,7 +58,7 @@ JSONLD_CONTEXT: Final = {
     "tunesmith:stated": {"@type": "@json"},
     "tunesmith:heldOut": {"@type": "@json"},
 }
-"""The context of the specification's appendix 1 and of mlcroissant 1.1.1, with PROV-O, ODRL and a name space of ours."""
+"""JSON-LD context of the specification's appendix 1 and of mlcroissant 1.1.1, plus PROV-O, ODRL and our namespace."""
 
 MISSING_PROPERTIES: Final = (
     "url",
@@ -71,7 +71,7 @@ MISSING_PROPERTIES: Final = (
     "dateModified",
     "sameAs",
 )
-"""Properties that the specification requires or recommends and that no key of the recipe states."""
+"""Required or recommended properties that no recipe key provides."""
 
 MISSING_RAI_PROPERTIES: Final = (
     *("dataCollection", "dataCollectionMissingData", "dataImputationProtocol", "dataAnnotationProtocol"),
@@ -79,22 +79,22 @@ MISSING_RAI_PROPERTIES: Final = (
     *("machineAnnotationTools", "dataBiases", "dataLimitations", "dataSocialImpact", "dataReleaseMaintenancePlan"),
 )
 COLLECTION_TYPES: Final = {"crawled": "Web Scraping", "user": "User-generated content data"}
-"""Our source classes in the words that RAI recommends for `dataCollectionType`; every other is `Others: <class>`."""
+"""Source classes mapped to the values RAI recommends for `dataCollectionType`; all others become `Others: <class>`."""
 
 AUTHOR_TYPES: Final = ["Person", "Organization"]
-"""The recipe does not say which of the two an author is, and a creator without a type is refused by mlcroissant 1.1.1."""
+"""The recipe does not say which of the two an author is, and mlcroissant 1.1.1 rejects a creator without a type."""
 
 PERSONAL_DATA_CHECK: Final = "personal-data"
 
 
 def croissant_bytes(recipe: Recipe, audit: AuditReport) -> bytes:
-    """croissant.json: indented JSON; the same reports give the same bytes. No text of any row stands in it."""
+    """croissant.json as indented JSON. The same reports give the same bytes. It contains no text of any row."""
     plain, marks = separate_marks(_document(recipe, audit))
     return (json.dumps({**plain, "tunesmith:marks": marks}, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def dataset_description(recipe: Recipe, audit: AuditReport) -> str:
-    """What the data is, in one sentence of what was counted."""
+    """Description of the data from the row and file counts."""
     held_out = "" if audit.test is None else f" and {wording.counted(audit.test.rows, 'row')} to test it with"
     return (
         f"{wording.counted(audit.train.rows, 'row')} that {recipe.name} was tuned on{held_out}, kept by an audit of "
@@ -104,13 +104,13 @@ def dataset_description(recipe: Recipe, audit: AuditReport) -> str:
 
 
 def collection_period(audit: AuditReport) -> tuple[str, str] | None:
-    """The first and the last day on which rows were collected, when every row states one."""
+    """First and last collection date, if every row states one."""
     found = combined_declaration(audit.sources, "collected")
     return (min(found.rows), max(found.rows)) if found.rows and found.without == 0 else None
 
 
 def declared_source_classes(audit: AuditReport) -> list[str]:
-    """The source classes, when every row states one."""
+    """Source classes, sorted; empty unless every row states one."""
     found = combined_declaration(audit.sources, "source_class")
     return sorted(found.rows) if found.complete else []
 
@@ -151,7 +151,7 @@ def _declared_for_all(audit: AuditReport, key: str) -> MarkedValue:
 
 
 def _earliest_expiry(audit: AuditReport) -> MarkedValue:
-    """The whole may be used for as long as all of its rows."""
+    """The dataset expires with the first of its rows."""
     return declared(min(combined_declaration(audit.sources, "expires").rows, default=None))
 
 
@@ -186,20 +186,20 @@ def _rai_properties(audit: AuditReport) -> dict[str, Any]:
 
 
 def manipulation_summary(audit: AuditReport) -> str:
-    """How many rows each rule took out or changed."""
+    """Rows dropped and redacted, by rule."""
     dropped = [f"{rule}: {wording.counted(n, 'row')} taken out" for rule, n in sorted(audit.dropped.items())]
     changed = [f"{rule}: parts of {wording.counted(n, 'row')} replaced" for rule, n in sorted(audit.redacted.items())]
     return "; ".join([*dropped, *changed]) or "No row was taken out and no text was replaced."
 
 
 def checked_for_personal_data(audit: AuditReport) -> bool:
-    """Whether the audit looked for personal data."""
+    """Whether the audit checked for personal data."""
     found = any(PERSONAL_DATA_CHECK in counts for counts in (audit.dropped, audit.redacted, audit.warned))
     return found or audit.checks.get(PERSONAL_DATA_CHECK, "off") != "off"
 
 
 def rows_with_subject(audit: AuditReport) -> int:
-    """How many rows carry the mark of a person."""
+    """Number of rows linked to a person through the subject column."""
     return sum(source.stated.get("subject", {}).get("", 0) for source in audit.sources)
 
 

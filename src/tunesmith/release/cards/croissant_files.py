@@ -1,4 +1,4 @@
-"""The files of croissant.json: a FileObject and a RecordSet for each, with the rights that are stated for it."""
+"""Files in croissant.json: one FileObject and one RecordSet per source, with its stated rights."""
 
 import json
 import re
@@ -28,37 +28,34 @@ MEDIA_TYPES: Final = {
     ".zst": "application/zstd",
 }
 LIST_COLUMNS: Final = ("tokens", "tags", "answers")
-"""Parts that hold a list of texts."""
+"""Columns that hold a list of strings."""
 
 
 def file_objects(sources: Sequence[SourceSummary]) -> list[dict[str, Any]]:
-    """`file-1`, `file-2` ... in the order in which they were read."""
+    """FileObjects `file-1`, `file-2`, ... in reading order."""
     return [_file_object(f"file-{number}", source) for number, source in enumerate(sources, 1)]
 
 
 def record_sets(sources: Sequence[SourceSummary]) -> list[dict[str, Any]]:
-    """`rows-1` of `file-1` and so on: the columns that were read."""
+    """RecordSets `rows-1`, `rows-2`, ... with the columns read from each file."""
     return [_record_set(number, source) for number, source in enumerate(sources, 1)]
 
 
 def media_types(path: str) -> list[str]:
-    """Media types by the name: of the rows first, then of what they are packed in."""
+    """Media types from the file name: of the rows, then of the compression."""
     found = [MEDIA_TYPES[suffix.lower()] for suffix in PurePosixPath(path).suffixes if suffix.lower() in MEDIA_TYPES]
     return found[-2:]
 
 
 def license_value(expression: str | None) -> MarkedValue:
-    """An SPDX expression as schema.org/license takes it: the page of an id, a CreativeWork for what has no page.
-
-    Parts that hold at once (AND) are a list.
-    """
+    """SPDX expression as a schema.org license: the SPDX page of an id, else a CreativeWork. AND terms become a list."""
     if expression is None or not expression.strip():
         return declared(None)
     return declared([_license_page(part) for part in _conjuncts(expression.strip())])
 
 
 def _conjuncts(expression: str) -> list[str]:
-    """The parts of a top-level AND."""
+    """Operands of the top-level AND."""
     parts, depth = [""], 0
     for word in re.split(r"( AND |[()])", expression):
         depth += {"(": 1, ")": -1}.get(word, 0)
@@ -105,7 +102,7 @@ def _file_object(name: str, source: SourceSummary) -> dict[str, Any]:
 
 
 def _public_path(path: str) -> str:
-    """A path below the recipe or the data root; of one from elsewhere its last part, for no folder of the maker's is named."""
+    """Relative paths unchanged, absolute paths reduced to the file name, so that no local folder is published."""
     return PurePosixPath(path).name if PurePosixPath(path).is_absolute() else path
 
 
@@ -125,7 +122,7 @@ def _agents(author: str | None, generator: str | None) -> MarkedValue:
 
 
 def _usage_offer(source: SourceSummary) -> MarkedValue:
-    """What the rows may be used for, and until when, as an ODRL offer. The licence stands for itself."""
+    """Permitted purpose and expiry as an ODRL offer. The licence is a property of its own."""
     purpose, expires = file_value(source, "purpose"), file_value(source, "expires")
     constraints = [
         *([] if not purpose else [_constraint("purpose", "eq", purpose)]),
@@ -156,7 +153,7 @@ def _record_set(number: int, source: SourceSummary) -> dict[str, Any]:
 
 
 def _column_names(source: SourceSummary) -> tuple[str, ...]:
-    """The parts that the format needs, and those that the recipe names a column for."""
+    """Columns required by the format, then those mapped in the recipe."""
     FORMATS.load(formats)
     roles = FORMATS.build(source.format).roles if source.format in FORMATS else ()
     return tuple(dict.fromkeys((*roles, *source.columns)))
@@ -180,13 +177,13 @@ def _field(rows: str, part: str, source: SourceSummary, number: int) -> dict[str
 
 
 def _message_field(messages: str, key: str, place: dict[str, Any]) -> dict[str, Any]:
-    """A key of each message."""
+    """Field for one key of each message."""
     source = {**place, "transform": {"jsonPath": key}}
     return {"@type": "cr:Field", "@id": f"{messages}/{key}", "dataType": "sc:Text", "source": source}
 
 
 def _field_source(part: str, source: SourceSummary, number: int) -> dict[str, Any]:
-    """Where a part stands in each row: a column, or in a JSON array a key of each object."""
+    """Where a field is found: in a column, or in a JSON array under a key of each object."""
     column = source.columns.get(part, part)
     if "application/json" in media_types(source.path):
         path = (

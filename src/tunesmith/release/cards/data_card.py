@@ -1,4 +1,4 @@
-"""The data card: where the rows come from, on what ground, and what became of them. Every field says how it is known."""
+"""The data card: origin, legal basis and processing of the rows. Every field is marked with how its value is known."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ UNANSWERED_QUESTIONS = (
     "How the persons the rows are about were told",
     "Whom to ask to have a row removed",
 )
-"""Questions of Datasheets for Datasets (Gebru et al. 2021, arXiv 1803.09010) that no key of the recipe answers yet."""
+"""Questions from Datasheets for Datasets (Gebru et al. 2021, arXiv 1803.09010) that no recipe key answers yet."""
 
 QUESTIONS = (
     ("license", "Under what licence are the rows?"),
@@ -30,7 +30,7 @@ QUESTIONS = (
     ("expires", "Until when may they be used?"),
     ("language", "In which language are they?"),
 )
-"""Questions that keys of the recipe, or columns of the rows, answer."""
+"""(key, question): questions answered by recipe keys or row columns."""
 
 FIELD_NAMES = (
     *(("license", "Licence"), ("author", "Author"), ("origin", "Origin"), ("source_class", "Class of source")),
@@ -42,12 +42,12 @@ LANGUAGE_CHECK = "language"
 DATE_FIELDS = {name for key, name in (*QUESTIONS, *FIELD_NAMES) if key in ("collected", "expires")}
 
 MAX_LISTED_VALUES = 5
-"""Values that a line lists; the file croissant.json lists more."""
+"""Values listed per field; croissant.json lists more."""
 
 
 @dataclass(frozen=True)
 class CardField:
-    """One line of the card. `missing` has no value of its own: the card says so in words."""
+    """One line of the card. With the mark `missing`, `value` says in words that nothing was stated."""
 
     name: str
     value: str
@@ -56,7 +56,7 @@ class CardField:
 
 @dataclass(frozen=True)
 class RuleLine:
-    """What one rule did: how many rows it took out, replaced something in, or warned of; and its most common reasons."""
+    """One rule: rows dropped, redacted and warned about, and its first distinct reasons."""
 
     rule: str
     dropped: int
@@ -66,7 +66,7 @@ class RuleLine:
 
 
 def render_data_card(recipe: Recipe, audit: AuditReport, *, train: TrainReport) -> str:
-    """Markdown. No text of any row stands in it."""
+    """Render the data card as Markdown. It contains no text of any row."""
     values = {
         "name": recipe.name,
         "audit": audit,
@@ -85,13 +85,13 @@ def render_data_card(recipe: Recipe, audit: AuditReport, *, train: TrainReport) 
 
 
 def declared_field(name: str, value: str | None) -> CardField:
-    """A field that only the maker can know."""
+    """A field whose value only the maker can state."""
     given = value is not None and bool(value.strip())
     return CardField(name, wording.stated(value), "declared" if given else "missing")
 
 
 def rule_lines(audit: AuditReport) -> tuple[RuleLine, ...]:
-    """Every rule that found something, the one that took out most rows first."""
+    """Rules with findings, those that dropped most rows first."""
     rules = {*audit.dropped, *audit.redacted, *audit.warned, *(finding.rule for finding in audit.findings)}
     lines = [
         RuleLine(
@@ -107,12 +107,12 @@ def rule_lines(audit: AuditReport) -> tuple[RuleLine, ...]:
 
 
 def _distinct_reasons(reasons: Iterable[str], most: int = 3) -> list[str]:
-    """The first few different reasons."""
+    """The first distinct reasons, at most `most`."""
     return list(dict.fromkeys(reasons))[:most]
 
 
 def dataset_fields(audit: AuditReport) -> tuple[CardField, ...]:
-    """What is known of all rows together: the combined licence, then what every source was asked, then persons and machines."""
+    """Fields about all rows: combined licence, answers to the questions, machine-written rows, language, personal data."""
     combined = combined_license(audit)
     several = combined_declaration(audit.sources, "license").rows if combined is None else ()
     partial = "cannot be worked out: a row states no licence, or one that is no SPDX expression" if several else None
@@ -124,7 +124,7 @@ def dataset_fields(audit: AuditReport) -> tuple[CardField, ...]:
 
 
 def _declared_answer(name: str, found: Declaration) -> CardField:
-    """What the rows state, most common first, and for how many rows nobody did."""
+    """Values stated for the rows, most common first, with the number of rows without a value."""
     if not found.rows and not found.unnamed:
         return CardField(name, wording.MISSING, "missing")
     if found.only is not None:
@@ -140,14 +140,14 @@ def _declared_answer(name: str, found: Declaration) -> CardField:
 
 
 def _date_range(found: Declaration) -> str:
-    """The first and the last day; dates that are not listed lie between them."""
+    """First and last date, with the number of rows without one."""
     first, last = min(found.rows), max(found.rows)
     rest = f"; {wording.MISSING} ({wording.counted(found.without, 'row')})" if found.without else ""
     return f"{first} to {last}{rest}" if first != last else f"{first}{rest}"
 
 
 def _machine_written_field(audit: AuditReport) -> CardField:
-    """How many rows a model wrote, and which; unknown where a row's class of source is."""
+    """How many rows were written by a model, and by which. Missing when the class of source is unknown."""
     name = "How many rows did a machine write?"
     classes, generators = (
         combined_declaration(audit.sources, "source_class"),
@@ -163,7 +163,7 @@ def _machine_written_field(audit: AuditReport) -> CardField:
 
 
 def _language_check_field(audit: AuditReport) -> CardField:
-    """What the audit itself saw of the rows' languages."""
+    """Result of the audit's language check."""
     name = "Is that their language?"
     if audit.checks.get(LANGUAGE_CHECK, "off") == "off":
         return CardField(name, "not checked", "missing")
@@ -173,7 +173,7 @@ def _language_check_field(audit: AuditReport) -> CardField:
 
 
 def _personal_data_field(audit: AuditReport) -> CardField:
-    """Whether rows are tied to persons, so that one person's rows can be found and erased."""
+    """Whether rows are linked to persons, so that the rows of one person can be found and erased."""
     name = "Can the rows about one person be found?"
     columns = sorted({source.subject for source in audit.sources if source.subject})
     if not columns:
@@ -199,13 +199,13 @@ def _source_fields(source: SourceSummary) -> tuple[CardField, ...]:
 
 
 def _contradiction_fields(source: SourceSummary) -> tuple[CardField, ...]:
-    """Where the Croissant file of a source speaks against the recipe, whose word was taken."""
+    """Values where the Croissant file of a source contradicts the recipe. The recipe wins."""
     said = "; ".join(f"{key}: {value}" for key, value in sorted(source.contradicts.items()))
     return (CardField("The Croissant file says otherwise", said, "declared"),) if said else ()
 
 
 def _split_fields(audit: AuditReport) -> tuple[CardField, ...]:
-    """How rows of the training files were held out, when the recipe asked for it."""
+    """How test rows were split off the training files, if the recipe asks for it."""
     made = audit.split
     if made is None:
         return ()

@@ -1,4 +1,4 @@
-"""What the maker stated of the rows: by file, over all files, and the licence of the whole."""
+"""Declarations of the maker about the rows: per file, over all files, and the combined licence."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ LICENSE_CHECK: Final = "unlicensed-source"
 
 @dataclass(frozen=True)
 class Declaration:
-    """Rows by the value of one key; `unnamed` rows carry a value that is not listed, `without` rows carry none."""
+    """Row counts by the value of one key. `unnamed` counts rows with an unlisted value, `without` rows with none."""
 
     rows: dict[str, int]
     unnamed: int
@@ -25,17 +25,17 @@ class Declaration:
 
     @property
     def complete(self) -> bool:
-        """Whether every row carries a value, and all of them are listed."""
+        """Whether every row has a listed value."""
         return bool(self.rows) and self.unnamed == 0 and self.without == 0
 
     @property
     def only(self) -> str | None:
-        """The one value that all rows carry."""
+        """The value shared by all rows, if there is one."""
         return next(iter(self.rows)) if self.complete and len(self.rows) == 1 else None
 
 
 def file_declaration(source: SourceSummary, key: str) -> Declaration:
-    """What the rows of a file carry; where rows were not counted, what the recipe states for all of them."""
+    """Values of one key in the rows of a file. Without row counts, the value the recipe states for the whole file."""
     given = getattr(source, key)
     counts = source.stated.get(key)
     if counts is None:
@@ -46,7 +46,7 @@ def file_declaration(source: SourceSummary, key: str) -> Declaration:
 
 
 def combined_declaration(sources: Iterable[SourceSummary], key: str) -> Declaration:
-    """What the rows of all files carry, the most common value first."""
+    """Values of one key in the rows of all files, most common first."""
     rows: Counter[str] = Counter()
     unnamed = without = 0
     for source in sources:
@@ -59,18 +59,18 @@ def combined_declaration(sources: Iterable[SourceSummary], key: str) -> Declarat
 
 
 def file_value(source: SourceSummary, key: str) -> str | None:
-    """The value that stands for a file: the one that all its rows carry, else the one its source states."""
+    """Value of one key for a whole file: the one shared by all its rows, else the one its source states."""
     return file_declaration(source, key).only or getattr(source, key)
 
 
 def kept_row_licenses(audit: AuditReport) -> tuple[str, ...]:
-    """The licences on the rows that the audit kept, sorted."""
+    """Licences of the rows kept by the audit, sorted."""
     kept = {*audit.train.licenses, *(() if audit.test is None else audit.test.licenses)}
     return tuple(sorted(kept or combined_declaration(audit.sources, "license").rows))
 
 
 def every_row_licensed(audit: AuditReport) -> bool:
-    """Whether every kept row states a licence: all that were read do, or the check for it took out the others."""
+    """Whether every kept row states a licence, either from the start or because the licence check removed the others."""
     ran = audit.checks.get(LICENSE_CHECK, "")
     if ran.endswith(("|action=drop", "|action=block")):
         return bool(kept_row_licenses(audit))
@@ -78,5 +78,5 @@ def every_row_licensed(audit: AuditReport) -> bool:
 
 
 def combined_license(audit: AuditReport) -> str | None:
-    """The SPDX expression that holds for the kept rows as a whole; None when a row states no licence, or one that is none."""
+    """SPDX expression for all kept rows together. None if a row has no licence or an invalid one."""
     return combine_licenses(kept_row_licenses(audit)) if every_row_licensed(audit) else None

@@ -1,6 +1,6 @@
-"""The YAML head of a model card, in the form that the Hugging Face Hub reads (huggingface_hub 2.4, ModelCardData).
+"""YAML front matter of the model card as the Hugging Face Hub reads it (huggingface_hub 2.4, ModelCardData).
 
-`verified` is never set: anyone can set it. Each value carries n, interval and the digest of its per-example scores.
+`verified` is never set, since anyone can set it. Each value has n, an interval and the digest of its per-example scores.
 """
 
 import re
@@ -20,9 +20,9 @@ _PLAIN_LICENSE = re.compile(r"[A-Za-z0-9.+-]+")
 def front_matter(
     recipe: Recipe, train: TrainReport, evaluation: EvaluationReport, *, head: TaskHead | None = None
 ) -> str:
-    """YAML without its `---` lines. Keys without a value are left out, but for the licence, which is then `unknown`.
+    """YAML without the `---` lines. Keys without a value are omitted, except the licence, which becomes `unknown`.
 
-    A base on the maker's machine is no `base_model`: the Hub would look for that name.
+    A local base is not set as `base_model`, because the Hub would look up that name.
     """
     pipeline = "text-generation" if head is None else HUB_TASKS[head.kind]
     values: dict[str, Any] = {
@@ -38,7 +38,7 @@ def front_matter(
 
 
 def _license_keys(license: str | None) -> dict[str, str]:
-    """The Hub takes one lower-case licence id; an expression goes under `other` with its text as the name."""
+    """The Hub accepts one lower-case licence id. An expression is written as `other` with its text as the name."""
     if not license:
         return {"license": "unknown"}
     if _PLAIN_LICENSE.fullmatch(license) and not license.startswith("LicenseRef-"):

@@ -1,4 +1,4 @@
-"""Templates that become Markdown. Text from outside is quoted so that it stays text: no table, tag or link grows out of it."""
+"""Markdown templates. Values from outside are escaped, so that they cannot become tables, tags or links."""
 
 import re
 from pathlib import Path
@@ -10,21 +10,21 @@ _SPECIAL = re.compile(r"([\\`*_\[\]<>|#~&])")
 
 
 def escape_markdown(value: object) -> str:
-    """One line of Markdown that shows `value` as it is."""
+    """Escape `value` as one line of Markdown text."""
     return _SPECIAL.sub(r"\\\1", " ".join(str(value).split()))
 
 
 def format_code(value: object) -> str:
-    """One line of code, e.g. a file name; backticks and bars inside are left out, for no quoting works there."""
+    """`value` as inline code. Backticks are removed and bars replaced, because neither can be escaped inside code in a table."""
     return f"`{' '.join(str(value).replace('`', '').replace('|', '/').split())}`"
 
 
 def render_template(template: str, values: dict[str, Any]) -> str:
-    """A template of this folder with its values; an unknown name in it is an error."""
+    """Render a template of this folder. Undefined names are errors."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent),
         undefined=jinja2.StrictUndefined,
-        autoescape=False,  # Markdown, not HTML: `quoted` is the escape
+        autoescape=False,  # Markdown, not HTML: the `quoted` filter escapes
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,

@@ -1,8 +1,8 @@
-"""Marks: how each value of a document is known. One way for Croissant and the provenance record.
+"""Marks that say how each value of a document is known, shared by Croissant and the provenance record.
 
 measured  counted, computed or observed by Tunesmith
-declared  stated by the maker, in the recipe or in the rows; believed, not checked
-missing   nobody stated it; there is no value, and none is made up
+declared  stated by the maker in the recipe or in the rows; not verified
+missing   not stated by anyone; the value is omitted, never invented
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ Mark = Literal["measured", "declared", "missing"]
 
 @dataclass(frozen=True)
 class MarkedValue:
-    """A value of a document with its mark; a missing one is None."""
+    """A document value with its mark. A missing value is None."""
 
     value: Any
     mark: Mark
@@ -24,20 +24,20 @@ MISSING: Final = MarkedValue(None, "missing")
 
 
 def measured(value: Any) -> MarkedValue:
-    """A value of ours."""
+    """Mark a value as measured."""
     return MarkedValue(value, "measured")
 
 
 def declared(value: Any) -> MarkedValue:
-    """A value of the maker's; missing when it is None or empty."""
+    """Mark a value as declared, or as missing when it is None or empty."""
     given = value.strip() if isinstance(value, str) else value
     return MISSING if given is None or given in ("", [], {}) else MarkedValue(given, "declared")
 
 
 def separate_marks(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Mark]]:
-    """The document with plain values and without what is missing; and {JSON Pointer (RFC 6901): mark} of every `Said` in it.
+    """Separate a document into plain values, without missing ones, and {JSON Pointer (RFC 6901): mark} of every `Said` in it.
 
-    What is no `Said` is structure: types, ids, names of vocabularies. A pointer stands for everything below it.
+    What is no `Said` is structure: types, ids, vocabulary names. A pointer covers everything below it.
     """
     marks: dict[str, Mark] = {}
     plain = _plain_value(document, "", marks)

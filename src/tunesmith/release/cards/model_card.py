@@ -13,7 +13,7 @@ from tunesmith.release.result_lines import headline_sentence, results_by_metric
 
 @dataclass(frozen=True)
 class FolderFacts:
-    """What the card says of the folder itself. `key_id` is the SHA-256 over the public key's DER form."""
+    """Facts about the release folder. `key_id` is the SHA-256 of the public key in DER form."""
 
     version: int
     key_id: str
@@ -24,12 +24,12 @@ class FolderFacts:
 
     @property
     def loader(self) -> str:
-        """The class of transformers that loads the model."""
+        """Name of the transformers class that loads the model."""
         return "AutoModelForCausalLM" if self.head is None else AUTO_CLASSES[self.head.kind].__name__
 
     @property
     def outputs(self) -> int | None:
-        """Logits that the base is given with a new head, before the adapter brings its own."""
+        """Size of the new head that the base needs before the adapter is loaded."""
         return None if self.head is None else self.head.outputs
 
 
@@ -42,7 +42,7 @@ def render_model_card(
     gate: GateReport,
     facts: FolderFacts,
 ) -> str:
-    """Markdown with YAML front matter. A value that nobody gave reads `not stated by the maker`."""
+    """Render the model card as Markdown with YAML front matter. Missing values read `not stated by the maker`."""
     values = {
         "front_matter": front_matter(recipe, train, evaluation, head=facts.head),
         "recipe": recipe,

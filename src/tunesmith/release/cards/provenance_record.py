@@ -1,8 +1,8 @@
-"""provenance.json: the data of a release by the Data Provenance Standards 1.0.0 of the Data & Trust Alliance, now at OASIS.
+"""provenance.json: the data of a release in the Data Provenance Standards 1.0.0 of the Data & Trust Alliance, now at OASIS.
 
-Groups and element names are those of its JSON schema, `data-provenance-standard-1.0.0.schema.json`, as the Alliance gave it to
-the OASIS Data Provenance Standard committee (repository oasis-tcs/dps, contributions/schema/json). An element that nobody
-stated is not there; `tunesmith:marks` names every element of the standard, as measured, declared or missing.
+Groups and elements follow its JSON schema, `data-provenance-standard-1.0.0.schema.json`, as contributed to the OASIS Data
+Provenance Standard committee (repository oasis-tcs/dps, contributions/schema/json). Elements that nobody stated are omitted;
+`tunesmith:marks` lists every element of the standard as measured, declared or missing.
 """
 
 import json
@@ -41,7 +41,7 @@ REDACTING_CHECKS: Final = ("personal-data", "secrets")
 
 
 def provenance_bytes(recipe: Recipe, audit: AuditReport) -> bytes:
-    """provenance.json: indented JSON; the same reports give the same bytes. No text of any row stands in it."""
+    """provenance.json as indented JSON. The same reports give the same bytes. It contains no text of any row."""
     plain, marks = separate_marks(
         {"source": _source(recipe, audit), "provenance": _provenance(audit), "use": _use(audit)},
     )
@@ -114,7 +114,7 @@ def _purposes(sources: Sequence[SourceSummary]) -> MarkedValue:
 
 
 def _classification(audit: AuditReport) -> MarkedValue:
-    """The one kind of confidential data that the audit looks for; without the check nothing is known."""
+    """Personal data is the only confidential class the audit checks for. Missing when that check did not run."""
     if not checked_for_personal_data(audit):
         return MISSING
     regulation = {
@@ -134,8 +134,8 @@ def _classification(audit: AuditReport) -> MarkedValue:
 
 
 def _privacy_techniques(audit: AuditReport) -> MarkedValue:
-    """What was replaced in the rows, and how persons are marked. `tool` stands twice: the schema requires the one name and
-    describes the other."""
+    """Redaction and pseudonymisation of the rows. The tool is written as `tool` and `tool-used`: the schema requires one name and
+    documents the other."""
     done = [
         _technique(
             "redaction",

@@ -1,4 +1,4 @@
-"""The page: one HTML file that tells a whole run to someone who knows nothing of it."""
+"""HTML report of a run for readers without prior knowledge."""
 
 from tunesmith.release.page.render import render_page
 

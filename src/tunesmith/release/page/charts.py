@@ -1,4 +1,4 @@
-"""Which charts a run has: rows taken out by rule, loss, learning rate, and every metric of every system."""
+"""Charts of a run: removed rows by rule, loss, learning rate, and each metric for every system."""
 
 from tunesmith.artifacts import AuditReport, CurvePoint, TrainReport
 from tunesmith.pages import MEAN_LINE, STEP_LINE, VALIDATION_LINE, ChartBar, Figure, LineSeries, bar_chart, line_chart
@@ -7,7 +7,7 @@ from tunesmith.release.result_lines import TUNED_SYSTEM, MetricResults
 
 
 def rules_chart(audit: AuditReport) -> Figure | None:
-    """Rows taken out by each rule, most first; None when nothing was taken out."""
+    """Removed rows by rule, most first. None if no row was removed."""
     counts = sorted(((rule, n) for rule, n in audit.dropped.items() if n), key=lambda pair: (-pair[1], pair[0]))
     if not counts:
         return None
@@ -21,7 +21,7 @@ def rules_chart(audit: AuditReport) -> Figure | None:
 
 
 def loss_chart(train: TrainReport) -> Figure | None:
-    """Loss over the steps, its running mean, held-out losses as dots; None when no step was recorded."""
+    """Training loss with its running mean, and validation losses as dots. None if no step was recorded."""
     if not train.curve:
         return None
     first, last = train.curve[0].loss, train.curve[-1].loss
@@ -39,7 +39,7 @@ def loss_chart(train: TrainReport) -> Figure | None:
 
 
 def rate_chart(train: TrainReport) -> Figure | None:
-    """Learning rate over the steps; None when no step was recorded."""
+    """Learning rate over the steps. None if no step was recorded."""
     if not train.curve:
         return None
     points = tuple((float(point.step), point.learning_rate) for point in train.curve)
@@ -49,7 +49,7 @@ def rate_chart(train: TrainReport) -> Figure | None:
 
 
 def metric_chart(results: MetricResults) -> Figure:
-    """Every system's value with its interval. Shares are drawn on 0 to 100%, points on 0 to 100."""
+    """Value and interval of every system. Shares use the scale 0 to 100%, points 0 to 100."""
     lines = [line for line in results.systems if line.estimate is not None]
     units = {line.estimate.unit for line in lines if line.estimate}
     fixed = {"share": 1.0, "points": 100.0}

@@ -1,4 +1,4 @@
-"""One self-contained HTML file: style and charts inside, no script, nothing fetched; everything that is text stays text."""
+"""Render the HTML report: one self-contained file, no scripts, no external resources; all values are escaped."""
 
 from pathlib import Path
 
@@ -21,10 +21,9 @@ def render_page(
     evaluation: EvaluationReport | None = None,
     gate: GateReport | None = None,
 ) -> str:
-    """The report of a run. A run that was stopped has no reports after the stage that stopped it; the page says so.
+    """HTML report of a run. Reports after the stage that stopped a run are None, and the page says so.
 
-    The same reports give the same bytes. Texts of held-out rows appear as far as `evaluation.samples` holds them; texts
-    of training rows do not appear.
+    The same reports give the same bytes. The page shows test rows in `evaluation.samples` and no text of training rows.
     """
     results = () if evaluation is None else results_by_metric(evaluation)
     values = {

@@ -1,4 +1,4 @@
-"""What happened, in words: the verdict, the figures to remember, what was taken out, what the models said."""
+"""Summary of a run in words: headline, key figures, removed rows, sample answers."""
 
 import json
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ ACTION_WORDS: Final = {
 
 @dataclass(frozen=True)
 class FindingRow:
-    """One finding as a person reads it."""
+    """One finding as displayed."""
 
     place: str
     did: str
@@ -40,7 +40,7 @@ class FindingRow:
 
 @dataclass(frozen=True)
 class RuleFindings:
-    """The findings of one rule: how many, and the first few."""
+    """Number of findings of one rule, and the first few."""
 
     rule: str
     found: int
@@ -49,7 +49,7 @@ class RuleFindings:
 
 @dataclass(frozen=True)
 class ShownAnswer:
-    """What one system said; `same` when it is the expected text, white space at the ends aside."""
+    """Output of one system. `same` is true if it equals the expected text up to surrounding whitespace."""
 
     name: str
     text: str
@@ -59,7 +59,7 @@ class ShownAnswer:
 
 @dataclass(frozen=True)
 class HeldOutSample:
-    """One held-out row."""
+    """One test row with its answers."""
 
     place: str
     prompt: str
@@ -73,7 +73,7 @@ def page_headline(
     evaluation: EvaluationReport | None = None,
     gate: GateReport | None = None,
 ) -> Headline:
-    """The outcome in words that need no other."""
+    """Title and sentences at the top of the page."""
     if gate is None or evaluation is None:
         return _stopped_headline(audit, train, evaluation)
     numbers = headline_sentence(results_by_metric(evaluation))
@@ -107,7 +107,7 @@ def _stopped_headline(audit: AuditReport, train: TrainReport | None, evaluation:
 def summary_tiles(
     audit: AuditReport, train: TrainReport | None, evaluation: EvaluationReport | None
 ) -> tuple[Tile, ...]:
-    """Rows, training, and the first metric."""
+    """Key figures: rows, training, first metric."""
     test = 0 if audit.test is None else audit.test.rows
     removed = audit.rows_read - audit.train.rows - test
     found = [
@@ -133,7 +133,7 @@ def summary_tiles(
 
 
 def findings_by_rule(audit: AuditReport) -> tuple[RuleFindings, ...]:
-    """Findings by rule, the most frequent first, a few of each."""
+    """Findings grouped by rule, most frequent first, with a few examples each."""
     groups: dict[str, list[Finding]] = {}
     for finding in audit.findings:
         groups.setdefault(finding.rule, []).append(finding)
@@ -145,7 +145,7 @@ def findings_by_rule(audit: AuditReport) -> tuple[RuleFindings, ...]:
 
 
 def held_out_samples(evaluation: EvaluationReport, results: Sequence[MetricResults]) -> tuple[HeldOutSample, ...]:
-    """Held-out rows with what was expected, what the stronger base said and what the tuned model said."""
+    """Test rows with the expected answer, the answer of the best base and that of the tuned model."""
     base = stronger_base(results[0]) if results else None
     systems = [base.system if base is not None else BASE_SYSTEMS[0], TUNED_SYSTEM]
     return tuple(
@@ -170,7 +170,7 @@ def _system_answer(sample: dict[str, str], system: str) -> ShownAnswer:
 
 
 def _format_json(text: str) -> str:
-    """A JSON object on several lines, which is easier to compare; any other text as it is."""
+    """Pretty-print a JSON object, which is easier to compare; other text is unchanged."""
     if not text.lstrip().startswith("{"):
         return text
     try:

@@ -1,4 +1,4 @@
-"""Training in words: what sharing saved, what the machine gave, what the watchers noticed."""
+"""Training facts in words: savings from prefix sharing, machine speed, watcher findings."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from tunesmith.release import wording
 
 @dataclass(frozen=True)
 class WatcherNotice:
-    """One finding of a watcher, by its name; a person reads the message."""
+    """One finding of a watcher."""
 
     watcher: str
     message: str
 
 
 def prefix_saving(train: TrainReport) -> str | None:
-    """How many tokens were computed of those read; None where it was not counted."""
+    """Tokens computed with prefix sharing out of tokens read. None if not counted."""
     if train.distinct_tokens == 0:
         return None
     if train.distinct_tokens >= train.tokens:
@@ -26,7 +26,7 @@ def prefix_saving(train: TrainReport) -> str | None:
 
 
 def machine_speed(train: TrainReport) -> str | None:
-    """Speed, threads and cores, as far as they were measured; None where nothing was."""
+    """Speed, threads and cores, as far as measured. None if nothing was measured."""
     found = train.measured
     parts = []
     if "tokens_per_second" in found:
@@ -39,7 +39,7 @@ def machine_speed(train: TrainReport) -> str | None:
 
 
 def watcher_notices(train: TrainReport) -> tuple[WatcherNotice, ...]:
-    """What the watchers found, in the order of the steps; a slow machine last."""
+    """Watcher findings in step order, then a notice about slow periods of the machine."""
     found = [WatcherNotice(one.watcher, f"step {one.step}: {one.message}") for one in train.watch]
     slow = train.measured.get("slow_windows", 0.0)
     if slow:
