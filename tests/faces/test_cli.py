@@ -25,7 +25,7 @@ def test_init_leaves_a_recipe_as_it_is(call: Call, tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("name: mine\n", encoding="utf-8")
     refused, quiet = call("init", tmp_path), call("init", tmp_path, "--if-missing")
     assert (refused.code, quiet.code) == (2, 0)
-    assert "there is a recipe already" in refused.err
+    assert "the recipe already exists" in refused.err
     assert (quiet.out, quiet.err) == ("", "")
     assert (tmp_path / "recipe.yaml").read_text(encoding="utf-8") == "name: mine\n"
 
@@ -46,7 +46,7 @@ def test_init_never_overwrites_a_key(call: Call, tmp_path: Path) -> None:
     (tmp_path / "release.pub").unlink()
     refused, quiet = call("init", "--key", key), call("init", "--key", key, "--if-missing")
     assert (refused.code, quiet.code, quiet.out, quiet.err) == (2, 0, "", "")
-    assert "the key file exists already" in refused.err
+    assert "key file already exists" in refused.err
     assert key.read_bytes() == before
     assert (tmp_path / "release.pub").read_bytes() == load_signer(key).public_pem()
 
@@ -84,7 +84,7 @@ def test_show_says_what_the_audit_found(call: Call, desk: Path) -> None:
     call("audit", desk / "recipe.yaml", "--quiet")
     outcome = call("show", desk / "recipe.yaml", "--stage", "audit")
     words = " ".join(outcome.out.split())
-    assert "17 rows read, 8 kept for training, 8 held out, 1 quarantined" in words
+    assert "17 rows read, 8 for training, 8 for testing, 1 quarantined" in words
     assert "exact-duplicate" in words and "rows.jsonl:9" in words
 
 
@@ -134,7 +134,7 @@ def signed(tmp_path: Path, call: Call) -> Path:
 def test_verify_says_what_was_verified(call: Call, signed: Path, tmp_path: Path) -> None:
     outcome = call("verify", signed, "--key", tmp_path / "release.pub")
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.startswith("good: tiny 3, signed by the key ")
+    assert outcome.out.startswith("Verified: tiny 3, signed by key ")
     value = json.loads(call("verify", signed, "--key", tmp_path / "release.pub", "--json").out)
     assert (value["name"], value["version"], value["statements"]) == ("tiny", 3, {})
 

@@ -101,7 +101,7 @@ def test_a_missing_file_without_a_recipe(call: Call, tmp_path: Path) -> None:
 
 def test_an_unknown_check(call: Call, desk: Path) -> None:
     outcome = call("audit", desk / "recipe.yaml", "--check", "personal-date")
-    assert_told(outcome, 2, what="no check is called 'personal-date'", where="--check", hint="'personal-data'")
+    assert_told(outcome, 2, what="unknown check 'personal-date'", where="--check", hint="'personal-data'")
 
 
 def test_an_unknown_check_in_the_recipe(call: Call, change: Change) -> None:
@@ -193,17 +193,19 @@ def test_misuse_of_the_command_line(call: Call, arguments: list[str]) -> None:
 
 def test_a_recipe_beside_files_is_misuse(call: Call, desk: Path) -> None:
     outcome = call("audit", desk / "recipe.yaml", desk / "rows.jsonl")
-    assert_told(outcome, 2, what="a recipe is audited alone", where="recipe.yaml", hint="no recipe")
+    assert_told(
+        outcome, 2, what="a recipe cannot be combined with other files", where="recipe.yaml", hint="only data files"
+    )
 
 
 def test_verify_without_a_folder_or_a_key(call: Call, tmp_path: Path) -> None:
     missing = call("verify", tmp_path, "--key", tmp_path / "none.pub")
-    assert_told(missing, 2, what="there is no key file", where="none.pub", hint="tunesmith init --key")
+    assert_told(missing, 2, what="key file not found", where="none.pub", hint="tunesmith init --key")
 
 
 def test_show_without_a_store(call: Call, desk: Path) -> None:
     outcome = call("show", desk / "recipe.yaml")
-    assert_told(outcome, 2, what="there is no store", where=".tunesmith", hint="run the recipe first")
+    assert_told(outcome, 2, what="store not found", where=".tunesmith", hint="run the recipe first")
     assert not (desk / ".tunesmith").exists()
 
 
@@ -221,5 +223,5 @@ def test_an_interrupt_keeps_what_is_finished(change: Change) -> None:
         run.send_signal(2)
         _, rest = run.communicate(timeout=60)
     assert run.returncode == 130, rest
-    assert rest.splitlines()[-1] == "interrupted; finished stages are kept, run the same command to go on"
+    assert rest.splitlines()[-1] == "Interrupted. Finished stages are kept; run the same command to continue."
     assert "Traceback" not in seen + rest

@@ -50,12 +50,12 @@ def test_an_unknown_name_is_misuse_with_a_suggestion(call: Call, verb: str) -> N
 def test_the_embedded_base_needs_no_fetching(call: Call) -> None:
     outcome = call("base", "get", "tunesmith/pebble")
     assert (outcome.code, outcome.out) == (0, "")
-    assert "there is nothing to fetch" in outcome.err
+    assert "nothing to download" in outcome.err
 
 
 def test_a_revision_is_a_commit(call: Call) -> None:
     outcome = call("base", "get", "qwen3-0.6b", "--network", "--revision", "main")
-    assert outcome.code == 2 and "'main' is no commit" in outcome.err
+    assert outcome.code == 2 and "'main' is not a commit hash" in outcome.err
 
 
 def test_the_hub_needs_leave(call: Call, cache: Path) -> None:

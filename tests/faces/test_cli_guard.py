@@ -32,11 +32,11 @@ def ends(error: BaseException) -> int:
         (errors.DataError("bad row", where="a:1", hint="mend it"), 2, "error: bad row\nwhere: a:1\nhint: mend it\n"),
         (errors.Refused("no"), 3, "error: no\n"),
         (errors.IntegrityBroken("torn", where="a"), 4, "error: torn\nwhere: a\n"),
-        (FULL, 5, "error: the disk is full\nwhere: /store/objects\nhint: free some space and run again\n"),
+        (FULL, 5, "error: disk full\nwhere: /store/objects\nhint: free disk space and run the command again\n"),
         (
             CLOSED,
             5,
-            "error: no access: Permission denied\nwhere: /rows.jsonl\nhint: check who may read and write there\n",
+            "error: access denied: Permission denied\nwhere: /rows.jsonl\nhint: check the permissions of this path\n",
         ),
     ],
 )
@@ -50,22 +50,22 @@ def test_known_errors(error: Exception, code: int, told: str, capsys: pytest.Cap
 )
 def test_too_little_memory(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     assert ends(error) == 5
-    assert capsys.readouterr().err.startswith("error: the machine has too little memory\nhint: ")
+    assert capsys.readouterr().err.startswith("error: out of memory\nhint: ")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), errors.Interrupted("stopped")])
 def test_an_interrupt(error: BaseException, capsys: pytest.CaptureFixture[str]) -> None:
     assert ends(error) == 130
-    assert capsys.readouterr().err == "interrupted; finished stages are kept, run the same command to go on\n"
+    assert capsys.readouterr().err == "Interrupted. Finished stages are kept; run the same command to continue.\n"
 
 
 def test_a_fault_of_ours_keeps_its_traceback_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert ends(ValueError("odd\nand more")) == 1
     told = capsys.readouterr().err
-    path = Path(told.split("report it with ")[1].split(";")[0])
+    path = Path(told.split("attach ")[1].split(";")[0])
     text = path.read_text(encoding="utf-8")
     path.unlink()
-    assert told.startswith("error: a fault in tunesmith: ValueError: odd\n")
+    assert told.startswith("error: internal error: ValueError: odd\n")
     assert "Traceback" not in told
     assert text.startswith("Traceback") and text.endswith("ValueError: odd\nand more\n")
 

@@ -126,8 +126,8 @@ def test_a_dry_run_changes_nothing_but_says_all(call: Call, released: Path) -> N
     assert dry["record"]["retraining"][0]["seconds"] > 0
     assert not (released / ".tunesmith" / "erasures").exists()
     shown = call("erase", "--subject", ANN, "--store", released / ".tunesmith")
-    assert "would be erased: 2 rows and 1 near-duplicate\n" in shown.out
-    assert "nothing has changed; add --yes to erase" in shown.out
+    assert "Would be erased: 2 rows and 1 near-duplicate\n" in shown.out
+    assert "Nothing was changed. Add --yes to erase." in shown.out
 
 
 def test_what_is_erased_is_nowhere_in_the_store(call: Call, released: Path) -> None:

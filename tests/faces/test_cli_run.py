@@ -21,10 +21,10 @@ def test_a_run_ends_with_a_release_and_two_commands(call: Call, change: Change) 
     assert (first.code, second.code) == (0, 0), first.err + second.err
     assert f"tunesmith verify {folder} --key {desk / 'release.pub'}" in first.err
     assert f"tunesmith serve {folder} --key {desk / 'release.pub'}" in first.err
-    assert f"Release: {folder} (its report: report.html)" in first.err
-    assert "All tables, findings and samples: " in first.err
-    assert "The first 3 held-out rows:" in first.err
-    assert "Time: audit done already, train done already, evaluate done already" in words(second.err)
+    assert f"Release: {folder} (report: report.html)" in first.err
+    assert "Full report: " in first.err
+    assert "First 3 test rows:" in first.err
+    assert "Time: audit cached, train cached, evaluate cached" in words(second.err)
     assert first.out == second.out
     assert call("verify", folder, "--key", desk / "release.pub").code == 0
     (folder / "config.json").write_text("{}", encoding="utf-8")
@@ -37,8 +37,8 @@ def test_a_refused_release_shows_why(call: Call, desk: Path) -> None:
     shown = words(outcome.err)
     assert outcome.code == 3
     assert "The audit read 16 rows: " in shown
-    assert "the gate says fail. " in shown or "the gate says inconclusive. " in shown
-    assert "error: the gate says" in shown and "hint: nothing was released" in shown
+    assert "gate outcome: fail. " in shown or "gate outcome: inconclusive. " in shown
+    assert "error: gate outcome: " in shown and "hint: nothing was released" in shown
     assert "Traceback" not in outcome.err
     assert not (desk / "releases").exists()
 
@@ -57,7 +57,7 @@ def test_quiet_says_nothing_but_errors(call: Call, desk: Path) -> None:
     call("init", "--key", desk / "release.pem")
     outcome = call("run", desk / "recipe.yaml", "--quiet", "--json")
     assert outcome.code == 3
-    assert outcome.err.startswith("error: the gate says ")
+    assert outcome.err.startswith("error: gate outcome: ")
     assert '"verdicts":' in outcome.out
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import tunesmith
 from tunesmith.artifacts import Place, RatePoint, RateSearch, ShownRow, TrainPreview, TrainReport, WeightedText
-from tunesmith.cli import train as verb
+from tunesmith.cli import dry_run_view, rate_search_view
 
 Call = Callable[..., Any]
 Change = Callable[..., Path]
@@ -30,14 +30,14 @@ def add_rows(desk: Path, *texts: str) -> None:
 def test_a_dry_run_shows_rows_lengths_and_needs(call: Call, desk: Path) -> None:
     outcome = call("train", desk / "recipe.yaml", "--dry-run")
     shown = words(outcome.out)
-    assert (outcome.code, outcome.err) == (0, "tiny: audit, then a look ahead\n")
-    assert "8 rows read, 0 refused, 0 held back; 8 sequences of at most 128 tokens to train on" in shown
+    assert (outcome.code, outcome.err) == (0, "tiny: audit, then training preview\n")
+    assert "8 rows read, 0 rejected, 0 used for validation; 8 training sequences of at most 128 tokens" in shown
     assert "<|user|>kettle number 00 came to house 0<|end|><|assistant|>[[refund<|end|>]]" in outcome.out
-    assert "Tokens a sequence: least " in shown and "####" in outcome.out
-    assert "Steps: 2, 1 epoch; tokens a step: least " in shown
+    assert "Tokens per sequence: min " in shown and "####" in outcome.out
+    assert "Steps: 2, 1 epoch; tokens per step: min " in shown
     assert "shared prefixes: " in shown and "times fewer" in shown
-    assert "memory: weights " in shown and "optimiser " in shown and "activations about " in shown
-    assert "time: about " in shown and "an estimate: the largest pass forward and backward" in shown
+    assert "memory: weights " in shown and "optimizer state " in shown and "activations about " in shown
+    assert "time: about " in shown and "time is estimated: the largest pass forward and backward" in shown
     assert ARROW not in outcome.out
 
 
@@ -72,13 +72,13 @@ def test_rows_that_would_stop_the_run_are_shown_and_refused(call: Call, desk: Pa
     outcome = call("train", desk / "recipe.yaml", "--dry-run")
     shown = words(outcome.out)
     assert outcome.code == 2
-    assert "Refused: 2 rows; training stops at the first" in shown
-    assert "rows.jsonl:9: row " in shown and "the context holds 128; a cut would lose " in shown
+    assert "Rejected: 2 rows; training stops at the first" in shown
+    assert "rows.jsonl:9: row " in shown and "the context holds 128; truncation would lose " in shown
     assert "rows.jsonl:10: row " in shown and "a message spells the control token <|end|>" in shown
-    assert "too long: 1 rows; a cut would lose " in shown
+    assert "too long: 1 rows; truncation would lose " in shown
     assert "Steps: " in shown
-    assert "error: 2 of 10 rows cannot be trained on; the first: row " in outcome.err
-    assert "where: rows.jsonl:9" in outcome.err and "hint: shorten or mend these rows" in outcome.err
+    assert "error: 2 of 10 rows cannot be used for training; first: row " in outcome.err
+    assert "where: rows.jsonl:9" in outcome.err and "hint: shorten or fix these rows" in outcome.err
     assert call("train", desk / "recipe.yaml").code == 2
 
 
@@ -86,7 +86,7 @@ def test_a_search_shows_a_curve_and_keeps_nothing(call: Call, desk: Path) -> Non
     outcome = call("train", desk / "recipe.yaml", "--find-rate", "--quiet")
     assert (outcome.code, outcome.err) == (0, "")
     assert "Learning rates for new, full, adamw; nothing was trained" in outcome.out
-    assert "the recipe says 1.00e-03" in outcome.out
+    assert "rate in the recipe: 1.00e-03" in outcome.out
     assert "rate" in outcome.out and "smoothed" in outcome.out
     assert sum("*" in line for line in outcome.out.splitlines()) >= 3
     first, second = (call("train", desk / "recipe.yaml", "--find-rate", "--json", "-q").out for _ in range(2))
@@ -99,9 +99,9 @@ def test_a_search_shows_a_curve_and_keeps_nothing(call: Call, desk: Path) -> Non
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--dry-run", "--find-rate"), "two looks ahead at once"),
-        (("--dry-run", "--use", "sha256:1"), "a look ahead takes no training report"),
-        (("--find-rate", "--use", "sha256:1"), "a look ahead takes no training report"),
+        (("--dry-run", "--find-rate"), "--dry-run and --find-rate cannot be combined"),
+        (("--dry-run", "--use", "sha256:1"), "--use cannot be combined with --dry-run or --find-rate"),
+        (("--find-rate", "--use", "sha256:1"), "--use cannot be combined with --dry-run or --find-rate"),
     ],
 )
 def test_what_does_not_go_together(call: Call, desk: Path, arguments: tuple[str, ...], message: str) -> None:
@@ -126,14 +126,14 @@ def shown_row(*pieces: tuple[str, float]) -> ShownRow:
 def on_terminal(row: ShownRow) -> str:
     stream = io.StringIO()
     Console(file=stream, force_terminal=True, color_system="standard", width=200).print(
-        verb.mark_trained_text(row, styled=True)
+        dry_run_view.mark_trained_text(row, styled=True)
     )
     return stream.getvalue()
 
 
 def test_trained_runs_are_underlined_on_a_terminal_and_bracketed_elsewhere() -> None:
     row = shown_row(("<|user|>[bold]hi", 0), ("yes<|end|>", 1), ("\n", 0), ("no", 0.5))
-    assert verb.mark_trained_text(row, styled=False).plain == "<|user|>[bold]hi[[yes<|end|>]]\n0.5x [[no]]"
+    assert dry_run_view.mark_trained_text(row, styled=False).plain == "<|user|>[bold]hi[[yes<|end|>]]\n0.5x [[no]]"
     assert (
         on_terminal(row) == f"<|user|>[bold]hi{ARROW}[1;4;32myes<|end|>{ARROW}[0m\n0.5x {ARROW}[1;4;32mno{ARROW}[0m\n"
     )
@@ -141,13 +141,15 @@ def test_trained_runs_are_underlined_on_a_terminal_and_bracketed_elsewhere() -> 
 
 def test_a_row_cannot_write_to_the_terminal() -> None:
     row = shown_row((f"a{ARROW}[2Jb\u200bc\u202ed", 0))
-    assert verb.mark_trained_text(row, styled=True).plain == "a\\x1b[2Jb\\u200bc\\u202ed"
+    assert dry_run_view.mark_trained_text(row, styled=True).plain == "a\\x1b[2Jb\\u200bc\\u202ed"
     assert ARROW not in on_terminal(row)
 
 
 def test_the_middle_of_a_long_piece_is_left_out_and_counted() -> None:
-    assert verb.shorten_piece("a" * 500 + "b" * 1000) == "a" * 400 + " ... 700 characters ... " + "b" * 400
-    assert verb.shorten_piece("a" * 800) == "a" * 800
+    assert (
+        dry_run_view.shorten_piece("a" * 500 + "b" * 1000) == "a" * 400 + " ... 700 characters omitted ... " + "b" * 400
+    )
+    assert dry_run_view.shorten_piece("a" * 800) == "a" * 800
 
 
 @pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def test_the_middle_of_a_long_piece_is_left_out_and_counted() -> None:
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2.5e6, "2.5 MB"), (7e9, "7.0 GB"), (3e15, "3000.0 TB")],
 )
 def test_sizes(count: float, text: str) -> None:
-    assert verb.format_bytes(count) == text
+    assert dry_run_view.format_bytes(count) == text
 
 
 def test_the_plot_has_a_mark_under_the_steepest_point() -> None:
@@ -163,7 +165,7 @@ def test_the_plot_has_a_mark_under_the_steepest_point() -> None:
         RatePoint(rate=10.0 ** (at - 7), loss=0.0, smoothed=value) for at, value in enumerate([4.0, 4.0, 3.0, 1.0, 6.0])
     )
     search = RateSearch.model_construct(points=points, steepest=1e-5)
-    lines = verb.rate_plot(search)
+    lines = rate_search_view.rate_plot(search)
     assert lines[0].startswith("    6.000 |") and lines[11].startswith("    1.000 |")
     assert lines[0][11:].rstrip() == " " * 59 + "*"
     assert [line[11:].rstrip() for line in lines if "^" in line] == [" " * 30 + "^"]

@@ -190,7 +190,7 @@ def test_what_was_measured_is_shown_and_the_model_is_kept_when_evaluation_fails(
     assert failed.exit_code == 1
     told = " ".join(failed.stderr.split())
     assert "The audit read 16 rows" in told and "the disk of the moon is full" in told
-    assert "the trained model is kept (sha256:" in told and "run the same command again to go on" in told
+    assert "The trained model is kept (sha256:" in told and "Run the same command to continue" in told
     assert (desk / ".tunesmith" / "reports" / "tiny.html").is_file()
     again = CliRunner().invoke(app, ["run", str(recipe)])
     assert again.exit_code == 0, again.stderr
@@ -206,6 +206,6 @@ def test_both_dry_runs_look_as_far_as_their_verb(desk: Path) -> None:
     assert shown.exit_code == 0, shown.stderr
     write(desk)
     whole = CliRunner().invoke(app, ["run", str(desk / "recipe.yaml"), "--dry-run"])
-    assert whole.exit_code == 0 and "no step was taken" in whole.stdout, whole.stderr
+    assert whole.exit_code == 0 and "nothing was trained" in whole.stdout, whole.stderr
     assert "prefixes are shared within a pass (tried on this model: logits differ by" in whole.stdout
     assert "trying the base as evaluation and serving will run it" in whole.stderr

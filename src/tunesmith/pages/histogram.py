@@ -45,14 +45,14 @@ def histogram_chart(items: Sequence[HistogramColumn], *, label: str, marked: tup
 def _histogram_column(item: HistogramColumn, x: float, step: float, top: int) -> Markup:
     height = max(item.count / top * COLUMN_AREA_HEIGHT, 1.2) if item.count else 0.0
     shape = Markup('<rect class="bar strong" x="{}" y="{}" width="{}" height="{}" rx="1.5"><title>{}</title></rect>')
-    told = f"{item.low:,} to {item.high:,}: {item.count:,}"
+    tooltip = f"{item.low:,} to {item.high:,}: {item.count:,}"
     place = (
         f"{x + COLUMN_GAP / 2:.1f}",
         f"{TOP_MARGIN + COLUMN_AREA_HEIGHT - height:.1f}",
         f"{step - COLUMN_GAP:.1f}",
         f"{height:.1f}",
     )
-    return shape.format(*place, told)
+    return shape.format(*place, tooltip)
 
 
 def _value_marker(items: Sequence[HistogramColumn], value: float, name: str) -> Markup:

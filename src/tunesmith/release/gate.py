@@ -64,8 +64,8 @@ def _requirement_verdict(requirement: Requirement, evaluation: EvaluationReport)
     references = _reference_systems(wanted, evaluation)
     if not references:
         return _inconclusive(requirement, f"no {wanted} system was evaluated")
-    judged = [_judge_against(requirement, reference, evaluation) for reference in references]
-    return _worst_verdict(judged)
+    judgements = [_judge_against(requirement, reference, evaluation) for reference in references]
+    return _worst_verdict(judgements)
 
 
 def _reference_systems(wanted: str, evaluation: EvaluationReport) -> list[str]:
@@ -75,11 +75,12 @@ def _reference_systems(wanted: str, evaluation: EvaluationReport) -> list[str]:
     return [name for name in BASE_SYSTEMS if name in seen]
 
 
-def _worst_verdict(judged: Sequence[JudgedRequirement]) -> Verdict:
+def _worst_verdict(judgements: Sequence[JudgedRequirement]) -> Verdict:
     """The verdict with the worst outcome; on a tie, the one with the smallest gain, against the strongest reference."""
-    gains = [item.gain for item in judged if item.gain is not None]
+    gains = [item.gain for item in judgements if item.gain is not None]
     worst = max(
-        judged, key=lambda item: (OUTCOME_SEVERITY[item.verdict.outcome], math.inf if item.gain is None else -item.gain)
+        judgements,
+        key=lambda item: (OUTCOME_SEVERITY[item.verdict.outcome], math.inf if item.gain is None else -item.gain),
     )
     if len(gains) < 2 or worst.gain is None or worst.gain > min(gains):
         return worst.verdict
@@ -88,13 +89,13 @@ def _worst_verdict(judged: Sequence[JudgedRequirement]) -> Verdict:
 
 
 def _judge_against(requirement: Requirement, reference: str, evaluation: EvaluationReport) -> JudgedRequirement:
-    found = [c for c in evaluation.comparisons if (c.metric, c.reference) == (requirement.metric, reference)]
-    if len(found) != 1:
-        many = "no comparison" if not found else f"{len(found)} comparisons"
+    matches = [c for c in evaluation.comparisons if (c.metric, c.reference) == (requirement.metric, reference)]
+    if len(matches) != 1:
+        many = "no comparison" if not matches else f"{len(matches)} comparisons"
         return JudgedRequirement(
             _inconclusive(requirement, f"the report has {many} of tuned and {reference} on it"), reference
         )
-    return _judge_comparison(requirement, found[0], evaluation)
+    return _judge_comparison(requirement, matches[0], evaluation)
 
 
 def _judge_comparison(
@@ -114,28 +115,28 @@ def _judge_comparison(
     else:
         threshold = -requirement.margin
         passed = low > threshold
-    said = f"tuned minus {reference}: {_format_estimate(difference)}"
+    summary = f"tuned minus {reference}: {_format_estimate(difference)}"
     verdict = _interval_verdict(
-        requirement, difference, gap=value - threshold, said=said, passed=passed, failed=high < threshold
+        requirement, difference, gap=value - threshold, summary=summary, passed=passed, failed=high < threshold
     )
     return JudgedRequirement(verdict.model_copy(update={"evidence": evidence}), reference, value)
 
 
 def _threshold_verdict(requirement: Requirement, evaluation: EvaluationReport) -> Verdict:
-    found = [
+    matches = [
         estimate
         for system in evaluation.systems
         if system.system == TUNED_SYSTEM
         for estimate in system.estimates
         if estimate.metric == requirement.metric
     ]
-    if len(found) != 1:
+    if len(matches) != 1:
         return _inconclusive(requirement, "the report has no single estimate of it for the tuned model")
-    estimate = found[0]
+    estimate = matches[0]
     evidence = f"estimate {estimate.metric} of tuned in {evaluation.digest()}"
     if isinstance(estimate, Insufficient):
         return _inconclusive(requirement, estimate.reason, evidence)
-    said = f"tuned: {_format_estimate(estimate)}"
+    summary = f"tuned: {_format_estimate(estimate)}"
     if requirement.at_least is not None:
         threshold, passed, failed = (
             requirement.at_least,
@@ -146,24 +147,26 @@ def _threshold_verdict(requirement: Requirement, evaluation: EvaluationReport) -
         threshold = requirement.at_most if requirement.at_most is not None else 0.0
         passed, failed = estimate.high <= threshold, estimate.low > threshold
     verdict = _interval_verdict(
-        requirement, estimate, gap=estimate.value - threshold, said=said, passed=passed, failed=failed
+        requirement, estimate, gap=estimate.value - threshold, summary=summary, passed=passed, failed=failed
     )
     return verdict.model_copy(update={"evidence": evidence})
 
 
 def _interval_verdict(
-    requirement: Requirement, estimate: Estimate, *, gap: float, said: str, passed: bool, failed: bool
+    requirement: Requirement, estimate: Estimate, *, gap: float, summary: str, passed: bool, failed: bool
 ) -> Verdict:
     if passed or failed:
-        return Verdict(requirement=describe_requirement(requirement), outcome="pass" if passed else "fail", reason=said)
+        return Verdict(
+            requirement=describe_requirement(requirement), outcome="pass" if passed else "fail", reason=summary
+        )
     deviation = deviation_from_interval(estimate.low, estimate.high, estimate.n, level=estimate.level)
     needed = examples_needed(gap, deviation, level=estimate.level)
     if needed is None:
         return _inconclusive(
-            requirement, f"{said}; the value lies on the threshold, no number of examples is sure to settle it"
+            requirement, f"{summary}; the value lies on the threshold, no number of examples is sure to settle it"
         )
     more = max(1, needed - estimate.n)
-    verdict = _inconclusive(requirement, f"{said}; about {more} more examples would settle it if the value stays")
+    verdict = _inconclusive(requirement, f"{summary}; about {more} more examples would settle it if the value stays")
     return verdict.model_copy(update={"more_examples": more})
 
 

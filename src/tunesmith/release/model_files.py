@@ -28,20 +28,22 @@ WEIGHT_INDEX: Final = "model.safetensors.index.json"
 
 
 def copy_model(
-    target: Path, model: ModelRef, settings: ReleaseSettings, *, store: Store, longest: int | None = None
+    target: Path, model: ModelRef, settings: ReleaseSettings, *, store: Store, max_answer_tokens: int | None = None
 ) -> dict[str, str]:
     """Copy weights, tokenizer and template to `target`. Returns {path: SHA-256 hex} of the written files.
 
-    With `precision: bf16` the weights are rounded; with fp32 they keep their training precision. `longest` is the answer limit
-    of an encoder-decoder in tokens, written to generation_config.json so that `generate` stops where the evaluation did.
+    With `precision: bf16` the weights are rounded; with fp32 they keep their training precision. `max_answer_tokens`, the answer
+    limit of an encoder-decoder, is written to generation_config.json so that `generate` stops where the evaluation did.
     """
     names = copy_tree(store, model.tree, target)
     if settings.precision == "bf16":
         _round_weights(target, names)
     if model.kind == "adapter":
         _set_base_name(target / ADAPTER_CONFIG, model.name)
-    if longest is not None:
-        _edit_json(target / GENERATION_CONFIG, lambda config, _folder: config.update(max_new_tokens=longest), target)
+    if max_answer_tokens is not None:
+        _edit_json(
+            target / GENERATION_CONFIG, lambda config, _folder: config.update(max_new_tokens=max_answer_tokens), target
+        )
     return {name: digest_file(target / name) for name in names}
 
 

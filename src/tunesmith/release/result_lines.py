@@ -3,14 +3,13 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from tunesmith.artifacts import Comparison, Estimate, EvaluationReport, Evidence, Insufficient
 from tunesmith.release import wording
+from tunesmith.release.gate import BASE_SYSTEMS, TUNED_SYSTEM
 from tunesmith.scoring import metric_class
 
-BASE_SYSTEMS: Final = ("base-plain", "base-prompted", "base-frozen")
-TUNED_SYSTEM: Final = "tuned"
 ComparisonReading = Literal["better", "worse", "no clear difference", "cannot be said"]
 
 
@@ -103,10 +102,12 @@ def comparison_reading(comparison: Comparison) -> ComparisonReading:
 
 def stronger_base(results: MetricResults) -> SystemLine | None:
     """The best base system by this metric."""
-    found = [(line.estimate.value, line) for line in results.systems if line.system in BASE_SYSTEMS and line.estimate]
-    if not found:
+    base_lines = [
+        (line.estimate.value, line) for line in results.systems if line.system in BASE_SYSTEMS and line.estimate
+    ]
+    if not base_lines:
         return None
-    return (max if results.metric.higher_is_better else min)(found, key=lambda pair: pair[0])[1]
+    return (max if results.metric.higher_is_better else min)(base_lines, key=lambda pair: pair[0])[1]
 
 
 def find_system_line(results: MetricResults, system: str) -> SystemLine | None:
@@ -125,12 +126,12 @@ def headline_sentence(results: Sequence[MetricResults]) -> str:
             else item.metric.title[0].lower() + item.metric.title[1:]
         )
         match = next((line for line in item.comparisons if line.reference == base.system), None)
-        told = (
+        text = (
             "" if match is None else f" ({match.difference}, {_format_level(tuned.estimate)} interval {match.interval})"
         )
         return (
             f"On {wording.counted(tuned.n, 'held-out example')} that it never saw in training, the tuned model reaches "
-            f"{tuned.value} by {title}; its base, at its best without tuning, reaches {base.value}{told}."
+            f"{tuned.value} by {title}; its base, at its best without tuning, reaches {base.value}{text}."
         )
     return "The evaluation holds no number that compares the tuned model with its base."
 
@@ -150,9 +151,9 @@ def _system_line(system: str, how: str, evidence: Evidence) -> SystemLine:
 def _comparison_line(item: Comparison) -> ComparisonLine:
     difference = item.difference
     if isinstance(difference, Insufficient):
-        told, interval, unit = "no number", difference.reason, ""
+        text, interval, unit = "no number", difference.reason, ""
     else:
-        told, interval, unit = (
+        text, interval, unit = (
             wording.change(difference.value, difference.unit),
             wording.change_span(difference),
             difference.unit,
@@ -163,7 +164,7 @@ def _comparison_line(item: Comparison) -> ComparisonLine:
         reference=item.reference,
         name=wording.system_name(item.reference),
         reading=comparison_reading(item),
-        difference=told,
+        difference=text,
         interval=interval,
         p_value=wording.probability(item.p_value),
         n=difference.n,

@@ -70,23 +70,23 @@ def run(inputs: ReleaseInputs, settings: ReleaseSettings, context: Context) -> R
     Raises Refused when the gate did not pass, Misuse when there is no signing key. The ledger stores the folder relative to
     `context.home`, so that a project can be moved; the report holds its current path.
     """
-    began = context.clock.seconds()
+    start = context.clock.seconds()
     if inputs.gate.outcome != "pass":
         hint = "nothing was released; `tunesmith show RECIPE --stage gate` lists the requirements that were not met"
         raise Refused(f"gate outcome: {inputs.gate.outcome}", where=inputs.recipe.name, hint=hint)
-    work = _ReleaseJob(inputs, settings, context, open_signer(settings, context))
-    version = _existing_version(work)
+    job = _ReleaseJob(inputs, settings, context, open_signer(settings, context))
+    version = _existing_version(job)
     if version is None:
-        version = _next_version(work)
-        folder = work.folder(version)
+        version = _next_version(job)
+        folder = job.folder(version)
         if not (context.home / folder).exists():
-            _build_folder(work, version)
+            _build_folder(job, version)
         name, key = inputs.recipe.name, inputs.content_key
         context.store.ledger.record_release(
             name, version, content_key=key, folder=folder.as_posix(), created=inputs.started
         )
-    report = _release_report(work, version)
-    return report.model_copy(update={"measured": {"seconds": round(context.clock.seconds() - began, 2)}})
+    report = _release_report(job, version)
+    return report.model_copy(update={"measured": {"seconds": round(context.clock.seconds() - start, 2)}})
 
 
 def open_signer(settings: ReleaseSettings, context: Context) -> FileSigner:
@@ -104,51 +104,51 @@ def log_folder(settings: ReleaseSettings, signer: FileSigner, context: Context) 
     return context.home / settings.folder / LOGS_FOLDER / key_id(signer.public_pem())[:16]
 
 
-def _existing_version(work: _ReleaseJob) -> int | None:
+def _existing_version(job: _ReleaseJob) -> int | None:
     """The recorded version for this content key, if its folder still verifies with the current key."""
-    found = work.context.store.ledger.release_of(work.inputs.content_key)
-    if found is None:
+    recorded = job.context.store.ledger.release_of(job.inputs.content_key)
+    if recorded is None:
         return None
-    version, folder = found
-    problem = _folder_mismatch(work, work.context.home / folder, version)
+    version, folder = recorded
+    problem = _folder_mismatch(job, job.context.home / folder, version)
     if problem is None:
         return version
-    work.context.progress.say(f"Existing release {folder} cannot be reused, writing a new version: {problem}")
+    job.context.progress.say(f"Existing release {folder} cannot be reused, writing a new version: {problem}")
     return None
 
 
-def _next_version(work: _ReleaseJob) -> int:
+def _next_version(job: _ReleaseJob) -> int:
     """The next free version. A complete folder with this content key, left by a killed run, is reused."""
-    version = work.context.store.ledger.next_version(work.inputs.recipe.name)
-    while (folder := work.context.home / work.folder(version)).exists():
-        if _folder_mismatch(work, folder, version) is None:
+    version = job.context.store.ledger.next_version(job.inputs.recipe.name)
+    while (folder := job.context.home / job.folder(version)).exists():
+        if _folder_mismatch(job, folder, version) is None:
             break
         version += 1
     return version
 
 
-def _folder_mismatch(work: _ReleaseJob, folder: Path, version: int) -> str | None:
+def _folder_mismatch(job: _ReleaseJob, folder: Path, version: int) -> str | None:
     """Why a folder is not the signed release of these inputs, or None if it is."""
     try:
-        release = verify_release(folder, work.signer.public_pem())
+        release = verify_release(folder, job.signer.public_pem())
     except (IntegrityBroken, Misuse) as error:
         return error.what
-    if (release.name, release.version) != (work.inputs.recipe.name, version):
+    if (release.name, release.version) != (job.inputs.recipe.name, version):
         return f"it is signed as {release.name} {release.version}"
     key = json.loads((folder / MANIFEST_FILE).read_bytes())["content_key"]
-    return None if key == work.inputs.content_key else "it was built from other inputs"
+    return None if key == job.inputs.content_key else "it was built from other inputs"
 
 
-def _build_folder(work: _ReleaseJob, version: int) -> None:
+def _build_folder(job: _ReleaseJob, version: int) -> None:
     """Build and sign in a temporary folder next to the target, then rename."""
-    target = work.context.home / work.folder(version)
+    target = job.context.home / job.folder(version)
     building = target.with_name(f".making-{version}")
     with disk_errors(target):
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(parents=True)
-        evidence = _statements(work.inputs, _write_files(building, work, version))
-        name = work.inputs.recipe.name
-        sign_release(building, work.signer, name=name, version=version, statements=evidence, log_folder=work.log)
+        evidence = _statements(job.inputs, _write_files(building, job, version))
+        name = job.inputs.recipe.name
+        sign_release(building, job.signer, name=name, version=version, statements=evidence, log_folder=job.log)
         _make_readable(building)
         building.rename(target)
 
@@ -159,17 +159,17 @@ def _make_readable(folder: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def _write_files(folder: Path, work: _ReleaseJob, version: int) -> statements.StatementSubjects:
+def _write_files(folder: Path, job: _ReleaseJob, version: int) -> statements.StatementSubjects:
     """Write everything except evidence and signature. No file contains a time, so the same inputs give the same bytes."""
-    inputs, store = work.inputs, work.context.store
+    inputs, store = job.inputs, job.context.store
     recipe, train = inputs.recipe, inputs.train
     base = store.checkout(train.base.tree)
     task = build_task(recipe.task, architecture_of(base), load_rows(inputs.audit.train, store))
-    longest = _max_answer_tokens(recipe, base) if isinstance(task, Seq2seqTask) else None
-    released = copy_model(folder, train.model, work.settings, store=store, longest=longest)
+    max_answer_tokens = _max_answer_tokens(recipe, base) if isinstance(task, Seq2seqTask) else None
+    released = copy_model(folder, train.model, job.settings, store=store, max_answer_tokens=max_answer_tokens)
     with_base = train.model.kind == "adapter" and copy_base(folder, train.base, store=store)
     precisions = WeightPrecisions(stored_precision(folder), inputs.evaluation.precision)
-    key = key_id(work.signer.public_pem())
+    key = key_id(job.signer.public_pem())
     facts = FolderFacts(version, key, precisions.stored, with_base, len(task.labels), task.head)
     recipe_file = recipe_bytes(recipe, train)
     documents = {
@@ -216,19 +216,19 @@ def _statements(inputs: ReleaseInputs, subjects: statements.StatementSubjects) -
     }
 
 
-def _release_report(work: _ReleaseJob, version: int) -> ReleaseReport:
-    inputs, folder = work.inputs, work.context.home / work.folder(version)
+def _release_report(job: _ReleaseJob, version: int) -> ReleaseReport:
+    inputs, folder = job.inputs, job.context.home / job.folder(version)
     reports = {"audit": inputs.audit, "train": inputs.train, "evaluation": inputs.evaluation, "gate": inputs.gate}
     return ReleaseReport(
-        provenance=work.context.provenance(
+        provenance=job.context.provenance(
             "release",
             inputs={name: report.digest() for name, report in reports.items()},
-            settings=work.settings.model_dump(mode="json"),
+            settings=job.settings.model_dump(mode="json"),
         ),
         name=inputs.recipe.name,
         version=version,
         folder=str(folder),
         model_tree=inputs.train.model.tree,
         files=digest_files(folder, skip=frozenset({SIGNATURE_FILE}), error=IntegrityBroken),
-        public_key=work.signer.public_pem().decode(),
+        public_key=job.signer.public_pem().decode(),
     )

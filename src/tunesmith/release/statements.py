@@ -26,7 +26,8 @@ from tunesmith.artifacts import (
     digest_of,
 )
 from tunesmith.recipe import Recipe
-from tunesmith.release.result_lines import BASE_SYSTEMS, comparison_reading
+from tunesmith.release.gate import BASE_SYSTEMS
+from tunesmith.release.result_lines import comparison_reading
 from tunesmith.trust import Statement, make_statement
 
 PROVENANCE_TYPE: Final = "https://slsa.dev/provenance/v1"
@@ -124,9 +125,9 @@ def evaluation_statement(report: EvaluationReport, *, subjects: StatementSubject
     warned: list[str] = []
     failed: list[str] = []
     for item in report.comparisons:
-        reading = comparison_reading(item)
+        outcome = comparison_reading(item)
         worse = failed if item.reference in BASE_SYSTEMS else warned
-        {"better": passed, "worse": worse}.get(reading, warned).append(f"{item.metric}: better than {item.reference}")
+        {"better": passed, "worse": worse}.get(outcome, warned).append(f"{item.metric}: better than {item.reference}")
     predicate = {
         "result": "FAILED" if failed else "WARNED" if warned or not passed else "PASSED",
         "configuration": [

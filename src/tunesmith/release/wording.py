@@ -51,10 +51,10 @@ def base_license(origin: BaseOrigin | None) -> str:
     """Licence of the base with its source, and whether it is unknown or not an open licence."""
     if origin is None or origin.license is None:
         return "not known; ask its publisher before you pass this release on"
-    said = f"{origin.license}, as stated by {origin.license_source}"
+    statement = f"{origin.license}, as stated by {origin.license_source}"
     if origin.license.startswith(OWN_LICENSE):
-        return f"{said}; it is not an open licence, and its terms go with this release"
-    return said
+        return f"{statement}; it is not an open licence, and its terms go with this release"
+    return statement
 
 
 def system_name(system: str) -> str:

@@ -31,11 +31,11 @@ def digest_files(folder: Path, *, skip: frozenset[str], error: type[TunesmithErr
     return {name: digest_file(folder / name) for name in list_files(folder, error=error) if name not in skip}
 
 
-def compare_digests(signed: Mapping[str, str], found: Mapping[str, str], *, where: Path, by: str) -> None:
+def compare_digests(signed: Mapping[str, str], actual: Mapping[str, str], *, where: Path, by: str) -> None:
     """Raise IntegrityBroken, listing the files, unless the digests equal those signed in the file `by`."""
-    lines = [f"changed {name}" for name in signed if name in found and signed[name] != found[name]]
-    lines += [f"missing {name}" for name in signed if name not in found]
-    lines += [f"added {name}" for name in found if name not in signed]
+    lines = [f"changed {name}" for name in signed if name in actual and signed[name] != actual[name]]
+    lines += [f"missing {name}" for name in signed if name not in actual]
+    lines += [f"added {name}" for name in actual if name not in signed]
     if lines:
         rest = f" and {len(lines) - MAX_LISTED_FILES} more" if len(lines) > MAX_LISTED_FILES else ""
         raise IntegrityBroken(
@@ -60,10 +60,10 @@ def _list_folder(folder: Path, prefix: str, error: type[TunesmithError]) -> list
 
 def _reject_unsignable(entry: os.DirEntry[str], name: str, error: type[TunesmithError]) -> None:
     hint = "remove it: a signed folder may contain regular files only"
-    shown = ascii(name)[1:-1]
+    printable_name = ascii(name)[1:-1]
     if entry.is_symlink():
-        raise error("a symbolic link cannot be signed", where=shown, hint=hint)
+        raise error("a symbolic link cannot be signed", where=printable_name, hint=hint)
     if not entry.is_dir(follow_symlinks=False) and not entry.is_file(follow_symlinks=False):
-        raise error("neither a regular file nor a folder", where=shown, hint=hint)
+        raise error("neither a regular file nor a folder", where=printable_name, hint=hint)
     if any("\ud800" <= character <= "\udfff" for character in entry.name):
-        raise error("a file name is not UTF-8", where=shown, hint=hint)
+        raise error("a file name is not UTF-8", where=printable_name, hint=hint)

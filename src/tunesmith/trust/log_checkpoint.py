@@ -62,8 +62,8 @@ def open_checkpoint(note: bytes, public: PublicKey, *, where: str) -> Checkpoint
     Raises IntegrityBroken when the note is malformed, is not signed by `public`, or belongs to another log.
     """
     text, signatures = _split_note(note, where)
-    ours = [signature for signature in _signatures_of_key(signatures, public, where) if signature is not None]
-    if not ours or not all(public.verifies(signature, text.encode("utf-8")) for signature in ours):
+    own_signatures = [signature for signature in _signatures_of_key(signatures, public, where) if signature is not None]
+    if not own_signatures or not all(public.verifies(signature, text.encode("utf-8")) for signature in own_signatures):
         raise IntegrityBroken("the log's checkpoint is not signed by the given key", where=where)
     return _parse_checkpoint(text, public, where)
 
@@ -86,15 +86,15 @@ def _split_note(note: bytes, where: str) -> tuple[str, list[str]]:
 
 def _signatures_of_key(lines: list[str], public: PublicKey, where: str) -> list[bytes | None]:
     """One entry per line: the signature if it is from this key, else None."""
-    found: list[bytes | None] = []
+    signatures_of_key: list[bytes | None] = []
     for line in lines:
         parts = line.split(" ")
         if len(parts) != 3 or parts[0] != SIGNATURE_DASH or not parts[1]:
             raise IntegrityBroken("a signature line of the log's checkpoint is malformed", where=where)
         data = decode_base64(parts[2], where=where)
-        ours = parts[1] == log_origin(public) and data[:4] == key_hash(public)
-        found.append(data[4:] if ours else None)
-    return found
+        is_own = parts[1] == log_origin(public) and data[:4] == key_hash(public)
+        signatures_of_key.append(data[4:] if is_own else None)
+    return signatures_of_key
 
 
 def _parse_checkpoint(text: str, public: PublicKey, where: str) -> Checkpoint:

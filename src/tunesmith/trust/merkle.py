@@ -48,17 +48,17 @@ def verify_inclusion(index: int, size: int, leaf: bytes, *, proof: Sequence[byte
     """Whether `leaf` is leaf `index` of the tree with `size` leaves and root `root` (2.1.3.2)."""
     if not 0 <= index < size:
         return False
-    position, last, found = index, size - 1, leaf
+    position, last, computed = index, size - 1, leaf
     for sibling in proof:
         if last == 0:
             return False
         if position & 1 or position == last:
-            found = node_hash(sibling, found)
+            computed = node_hash(sibling, computed)
             position, last = _skip_missing_siblings(position, last)
         else:
-            found = node_hash(found, sibling)
+            computed = node_hash(computed, sibling)
         position, last = position >> 1, last >> 1
-    return last == 0 and found == root
+    return last == 0 and computed == root
 
 
 def verify_consistency(sizes: tuple[int, int], roots: tuple[bytes, bytes], *, proof: Sequence[bytes]) -> bool:

@@ -61,10 +61,10 @@ def verify_folder(
     if exact and _bundle_bytes(parse_object(bundle, where=str(path))["dsseEnvelope"], public) != bundle:
         raise IntegrityBroken("the signature file was rewritten", where=str(path))
     reject_uncovered(folder, IntegrityBroken)
-    beside = frozenset({path.name}) if path.parent.resolve() == folder.resolve() else frozenset()
-    found = digest_files(folder, skip=beside, error=IntegrityBroken)
-    compare_digests(resources, found, where=folder, by=path.name)
-    return found
+    signature_itself = frozenset({path.name}) if path.parent.resolve() == folder.resolve() else frozenset()
+    file_digests = digest_files(folder, skip=signature_itself, error=IntegrityBroken)
+    compare_digests(resources, file_digests, where=folder, by=path.name)
+    return file_digests
 
 
 def uncovered_files(folder: Path) -> list[str]:
@@ -147,10 +147,10 @@ def _check_serialization(predicate: dict[str, Any], path: Path) -> None:
                 f"unsupported {name} {serialization.get(name)!r} in the signature, expected {value!r}", where=str(path)
             )
     ignored = require_field({"ignore_paths": [], **serialization}, "ignore_paths", list, where=str(path))
-    extra = [entry for entry in ignored if entry not in (*NEVER_COVERED, SIGNATURE_FILE, path.name)]
-    if extra:
+    exempted = [entry for entry in ignored if entry not in (*NEVER_COVERED, SIGNATURE_FILE, path.name)]
+    if exempted:
         raise IntegrityBroken(
-            f"the signature exempts files: {', '.join(map(repr, extra))}",
+            f"the signature exempts files: {', '.join(map(repr, exempted))}",
             where=str(path),
             hint="an exempted file can be replaced undetected; ask the publisher for a signature over all files",
         )

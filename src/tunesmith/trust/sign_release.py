@@ -73,16 +73,20 @@ def _check_release_folder(folder: Path, version: int, statements: Mapping[str, S
     reject_uncovered(folder, Misuse)
     if version < 1:
         raise Misuse(f"invalid version {version}", where=str(folder), hint="versions start at 1")
-    bad = [key for key in statements if key == RELEASE_NAME or not _STATEMENT_NAME.fullmatch(key)]
-    if bad:
-        raise Misuse(f"invalid statement names: {', '.join(map(repr, bad))}", hint="use lower-case words joined by `-`")
+    invalid_names = [key for key in statements if key == RELEASE_NAME or not _STATEMENT_NAME.fullmatch(key)]
+    if invalid_names:
+        raise Misuse(
+            f"invalid statement names: {', '.join(map(repr, invalid_names))}", hint="use lower-case words joined by `-`"
+        )
 
 
 def _remove_unfinished_evidence(folder: Path) -> None:
     """Remove what a killed call left: evidence about an older set of files, and temporary files."""
     names = list_files(folder, error=Misuse)
-    own = [name for name in names if name.endswith(ENVELOPE_SUFFIX) or name in (INCLUSION_FILE, CHECKPOINT_FILE)]
-    stale = [name for name in own if is_evidence(name)]
-    stale += [name for name in names if name.startswith((".tmp-", f"{EVIDENCE_FOLDER}/.tmp-"))]
-    for name in stale:
+    evidence_files = [
+        name for name in names if name.endswith(ENVELOPE_SUFFIX) or name in (INCLUSION_FILE, CHECKPOINT_FILE)
+    ]
+    leftovers = [name for name in evidence_files if is_evidence(name)]
+    leftovers += [name for name in names if name.startswith((".tmp-", f"{EVIDENCE_FOLDER}/.tmp-"))]
+    for name in leftovers:
         (folder / name).unlink()

@@ -24,10 +24,12 @@ Statement = dict[str, Any]
 
 def make_statement(subjects: Mapping[str, str], *, predicate_type: str, predicate: Mapping[str, Any]) -> Statement:
     """Statement about `subjects` {name: SHA-256 hex, with or without `sha256:`}, sorted by name."""
-    listed = [{"name": name, "digest": {"sha256": subjects[name].removeprefix("sha256:")}} for name in sorted(subjects)]
+    subject_entries = [
+        {"name": name, "digest": {"sha256": subjects[name].removeprefix("sha256:")}} for name in sorted(subjects)
+    ]
     return {
         "_type": STATEMENT_TYPE,
-        "subject": listed,
+        "subject": subject_entries,
         "predicateType": predicate_type,
         "predicate": dict(predicate),
     }
@@ -71,7 +73,7 @@ def release_name_and_version(statement: Statement, *, where: str) -> tuple[str, 
     """(name, version) of a release statement. Raises IntegrityBroken for statements of another type."""
     if statement["predicateType"] != RELEASE_TYPE:
         raise IntegrityBroken("not a release statement", where=where)
-    found = _PURL.fullmatch(require_field(statement["predicate"], "purl", str, where=where))
-    if found is None:
+    purl_match = _PURL.fullmatch(require_field(statement["predicate"], "purl", str, where=where))
+    if purl_match is None:
         raise IntegrityBroken("the release statement has no valid name and version", where=where)
-    return unquote(found[1]), int(found[2])
+    return unquote(purl_match[1]), int(purl_match[2])

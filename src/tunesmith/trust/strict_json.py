@@ -23,10 +23,10 @@ def parse_object(data: bytes, *, where: str) -> dict[str, Any]:
 
 def require_field(value: Any, name: str, kind: type, *, where: str) -> Any:
     """Field of a JSON object. Raises IntegrityBroken when it is missing or not exactly of type `kind`."""
-    found = value.get(name) if isinstance(value, dict) else None
-    if type(found) is not kind:
+    member = value.get(name) if isinstance(value, dict) else None
+    if type(member) is not kind:
         raise IntegrityBroken(f"the field {name!r} is missing or is not a {kind.__name__}", where=where)
-    return found
+    return member
 
 
 def encode_base64(data: bytes) -> str:

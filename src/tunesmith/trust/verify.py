@@ -62,8 +62,8 @@ def verify_release(folder: Path, public_pem: bytes) -> VerifiedRelease:
 def _verify_release_statement(folder: Path, public: PublicKey, covered: dict[str, str]) -> tuple[str, int]:
     where = str(folder / RELEASE_ENVELOPE)
     statement = open_envelope(_read_evidence(folder, RELEASE_ENVELOPE), public, where=where)
-    found = {path: digest for path, digest in covered.items() if not is_evidence(path)}
-    compare_digests(statement_subjects(statement, where=where), found, where=folder, by=RELEASE_ENVELOPE)
+    released_files = {path: digest for path, digest in covered.items() if not is_evidence(path)}
+    compare_digests(statement_subjects(statement, where=where), released_files, where=folder, by=RELEASE_ENVELOPE)
     return release_name_and_version(statement, where=where)
 
 
@@ -82,13 +82,13 @@ def _verify_log(folder: Path, public: PublicKey) -> None:
 
 def _verify_other_statements(folder: Path, public: PublicKey, covered: dict[str, str]) -> tuple[VerifiedStatement, ...]:
     paths = sorted(path for path in covered if is_evidence(path) and path.endswith(ENVELOPE_SUFFIX))
-    found: list[VerifiedStatement] = []
+    statements: list[VerifiedStatement] = []
     for path in paths:
         if path != RELEASE_ENVELOPE:
             statement = open_envelope(_read_evidence(folder, path), public, where=str(folder / path))
             name = path.removeprefix(f"{EVIDENCE_FOLDER}/").removesuffix(ENVELOPE_SUFFIX)
-            found.append(VerifiedStatement(name, statement["predicateType"], statement))
-    return tuple(found)
+            statements.append(VerifiedStatement(name, statement["predicateType"], statement))
+    return tuple(statements)
 
 
 def _read_evidence(folder: Path, name: str) -> bytes:

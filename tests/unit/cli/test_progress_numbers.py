@@ -144,16 +144,16 @@ def test_numbers_belong_to_the_innermost_loop() -> None:
             talk.note({"loss": 1.0})
     assert [line.split(":")[0] for line in stream.getvalue().splitlines() if "loss" in line] == ["inner"]
     talk.note({"loss": 1.0})
-    assert talk.meters == []
+    assert talk.displays == []
 
 
 def test_an_abandoned_loop_takes_no_more_numbers() -> None:
     talk = TerminalProgress(Console(file=io.StringIO(), width=120), Hand())
     loop = talk.track(range(3), label="train")
     next(loop)
-    assert len(talk.meters) == 1
+    assert len(talk.displays) == 1
     loop.close()
-    assert talk.meters == []
+    assert talk.displays == []
 
 
 @pytest.mark.parametrize(

@@ -85,18 +85,18 @@ def test_of_errors_the_smallest_is_best(evaluation: EvaluationReport) -> None:
 def test_a_sentence_says_what_is_settled_and_what_is_not(evaluation: EvaluationReport) -> None:
     (sentence,) = summary_sentences({"evaluate": evaluation})
     assert sentence == (
-        "On 312 held-out rows, exact-match is 0.850 for the tuned model; its base (base-prompted) has 0.030: 0.820 more "
-        "[+0.770, +0.860]; the best baseline (tfidf-characters) has 0.810: 0.040 more [-0.010, +0.090], not settled by "
-        "these rows."
+        "On 312 test rows, exact-match is 0.850 for the tuned model; its base (base-prompted) has 0.030, a difference "
+        "of +0.820 [+0.770, +0.860]; the best baseline (tfidf-characters) has 0.810, a difference of +0.040 "
+        "[-0.010, +0.090], not significant."
     )
 
 
 @pytest.mark.parametrize(
     ("value", "low", "high", "said"),
     [
-        (-0.1, -0.2, -0.05, "0.100 less [-0.200, -0.050]"),
-        (0.0, -0.1, 0.1, "0.000 more [-0.100, +0.100], not settled by these rows"),
-        (0.1, 0.0, 0.2, "0.100 more [+0.000, +0.200], not settled by these rows"),
+        (-0.1, -0.2, -0.05, "-0.100 [-0.200, -0.050]"),
+        (0.0, -0.1, 0.1, "+0.000 [-0.100, +0.100], not significant"),
+        (0.1, 0.0, 0.2, "+0.100 [+0.000, +0.200], not significant"),
     ],
 )
 def test_differences_in_words(value: float, low: float, high: float, said: str) -> None:
@@ -134,7 +134,7 @@ def test_a_base_that_writes_nothing_is_shown_writing_nothing(evaluation: Evaluat
     screen = Console(file=StringIO(), width=120)
     show_run_summary({"evaluate": silent}, screen)
     said = screen.file.getvalue()  # type: ignore[attr-defined]
-    assert "base-plain: (nothing)" in said and "tuned: (nothing)" in said
+    assert "base-plain: (empty)" in said and "tuned: (empty)" in said
 
 
 @pytest.mark.parametrize(("epochs", "said"), [(1.0, "1 epoch"), (2.0, "2 epochs"), (0.8, "0.8 epochs")])

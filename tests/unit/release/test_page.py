@@ -150,7 +150,7 @@ def test_tiles(reports: Any) -> None:
 
 
 def test_findings_are_grouped_by_rule(reports: Any) -> None:
-    groups = [(group.rule, group.found, len(group.examples)) for group in findings_by_rule(reports.audit)]
+    groups = [(group.rule, group.count, len(group.examples)) for group in findings_by_rule(reports.audit)]
     assert groups == [
         ("near-duplicate", 14, 3),
         ("personal-data", 11, 3),

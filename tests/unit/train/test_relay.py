@@ -156,7 +156,7 @@ def test_the_plain_view_of_the_command_line_has_the_lines_of_a_rank() -> None:
     assert lines[0] == "shared prefixes: 10 of 20 tokens"
     assert lines[1].startswith("train: 4/40 (10%)") and lines[-1].startswith("train: 40/40 (100%)")
     assert lines[-1].endswith("; loss 2.5")
-    assert talk.meters == []
+    assert talk.displays == []
 
 
 def test_what_is_told_last_is_shown_though_the_run_has_ended() -> None:

@@ -34,7 +34,7 @@ def test_links_and_special_files_are_refused(tmp_path: Path, error: type[Misuse]
                 entry.symlink_to(tmp_path, target_is_directory=True)
             case "pipe":
                 os.mkfifo(entry)
-        with pytest.raises(error, match="neither a file" if kind == "pipe" else "symbolic link") as caught:
+        with pytest.raises(error, match="neither a regular file" if kind == "pipe" else "symbolic link") as caught:
             list_files(tmp_path, error=error)
         assert caught.value.where == "sub/entry"
         entry.unlink()
@@ -52,7 +52,7 @@ def test_compare_names_each_kind_of_difference(tmp_path: Path) -> None:
     compare_digests({"a": "1"}, {"a": "1"}, where=tmp_path, by="model.sig")
     with pytest.raises(IntegrityBroken) as caught:
         compare_digests({"a": "1", "b": "2", "c": "3"}, {"a": "1", "b": "x", "d": "3"}, where=tmp_path, by="model.sig")
-    assert caught.value.what == "the files are not those of model.sig: changed b, missing c, added d"
+    assert caught.value.what == "files differ from those signed in model.sig: changed b, missing c, added d"
 
 
 def test_compare_counts_what_it_does_not_show(tmp_path: Path) -> None:

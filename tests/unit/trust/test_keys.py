@@ -25,7 +25,7 @@ def test_key_is_never_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "release.pem"
     make_key(path)
     before = path.read_bytes()
-    with pytest.raises(Misuse, match="exists already") as caught:
+    with pytest.raises(Misuse, match="already exists") as caught:
         make_key(path)
     assert caught.value.where == str(path)
     assert path.read_bytes() == before
@@ -33,7 +33,7 @@ def test_key_is_never_overwritten(tmp_path: Path) -> None:
 
 def test_a_dangling_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "release.pem").symlink_to(tmp_path / "elsewhere.pem")
-    with pytest.raises(Misuse, match="exists already"):
+    with pytest.raises(Misuse, match="already exists"):
         make_key(tmp_path / "release.pem")
     assert not (tmp_path / "elsewhere.pem").exists()
 

@@ -35,9 +35,9 @@ def test_the_same_entry_keeps_its_place(tmp_path: Path, signer: FileSigner) -> N
 def test_an_empty_log_has_no_proofs(tmp_path: Path, signer: FileSigner) -> None:
     log = Log(tmp_path / "log", signer)
     assert log.size == 0
-    with pytest.raises(Misuse, match="holds 0"):
+    with pytest.raises(Misuse, match="has 0"):
         log.prove(0)
-    with pytest.raises(Misuse, match="holds 0"):
+    with pytest.raises(Misuse, match="has 0"):
         log.prove_growth(1)
 
 

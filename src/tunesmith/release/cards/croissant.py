@@ -105,14 +105,14 @@ def dataset_description(recipe: Recipe, audit: AuditReport) -> str:
 
 def collection_period(audit: AuditReport) -> tuple[str, str] | None:
     """First and last collection date, if every row states one."""
-    found = combined_declaration(audit.sources, "collected")
-    return (min(found.rows), max(found.rows)) if found.rows and found.without == 0 else None
+    declaration = combined_declaration(audit.sources, "collected")
+    return (min(declaration.rows), max(declaration.rows)) if declaration.rows and declaration.without == 0 else None
 
 
 def declared_source_classes(audit: AuditReport) -> list[str]:
     """Source classes, sorted; empty unless every row states one."""
-    found = combined_declaration(audit.sources, "source_class")
-    return sorted(found.rows) if found.complete else []
+    declaration = combined_declaration(audit.sources, "source_class")
+    return sorted(declaration.rows) if declaration.complete else []
 
 
 def _document(recipe: Recipe, audit: AuditReport) -> dict[str, Any]:
@@ -141,13 +141,15 @@ def _document(recipe: Recipe, audit: AuditReport) -> dict[str, Any]:
 
 
 def _creators(audit: AuditReport) -> MarkedValue:
-    found = combined_declaration(audit.sources, "author")
-    return declared([{"@type": AUTHOR_TYPES, "name": name} for name in sorted(found.rows)] if found.complete else None)
+    declaration = combined_declaration(audit.sources, "author")
+    return declared(
+        [{"@type": AUTHOR_TYPES, "name": name} for name in sorted(declaration.rows)] if declaration.complete else None
+    )
 
 
 def _declared_for_all(audit: AuditReport, key: str) -> MarkedValue:
-    found = combined_declaration(audit.sources, key)
-    return declared(sorted(found.rows) if found.complete else None)
+    declaration = combined_declaration(audit.sources, key)
+    return declared(sorted(declaration.rows) if declaration.complete else None)
 
 
 def _earliest_expiry(audit: AuditReport) -> MarkedValue:
@@ -194,8 +196,8 @@ def manipulation_summary(audit: AuditReport) -> str:
 
 def checked_for_personal_data(audit: AuditReport) -> bool:
     """Whether the audit checked for personal data."""
-    found = any(PERSONAL_DATA_CHECK in counts for counts in (audit.dropped, audit.redacted, audit.warned))
-    return found or audit.checks.get(PERSONAL_DATA_CHECK, "off") != "off"
+    reported = any(PERSONAL_DATA_CHECK in counts for counts in (audit.dropped, audit.redacted, audit.warned))
+    return reported or audit.checks.get(PERSONAL_DATA_CHECK, "off") != "off"
 
 
 def rows_with_subject(audit: AuditReport) -> int:
@@ -206,7 +208,7 @@ def rows_with_subject(audit: AuditReport) -> int:
 def _personal_data(audit: AuditReport) -> MarkedValue:
     if not checked_for_personal_data(audit):
         return MISSING
-    found = [
+    actions = [
         f"{name} {wording.counted(counts[PERSONAL_DATA_CHECK], 'row')}"
         for name, counts in (
             ("took out", audit.dropped),
@@ -216,7 +218,7 @@ def _personal_data(audit: AuditReport) -> MarkedValue:
         if counts.get(PERSONAL_DATA_CHECK)
     ]
     limits = "Only what has a form was looked for, such as addresses of electronic mail; names and street addresses were not."
-    outcome = f"Personal data: {', '.join(found)}." if found else "Personal data: none was found."
+    outcome = f"Personal data: {', '.join(actions)}." if actions else "Personal data: none was found."
     marked = rows_with_subject(audit)
     persons = (
         [f"{wording.counted(marked, 'row')} with the mark of a person (HMAC-SHA256, secret key)."] if marked else []

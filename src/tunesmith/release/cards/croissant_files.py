@@ -43,8 +43,8 @@ def record_sets(sources: Sequence[SourceSummary]) -> list[dict[str, Any]]:
 
 def media_types(path: str) -> list[str]:
     """Media types from the file name: of the rows, then of the compression."""
-    found = [MEDIA_TYPES[suffix.lower()] for suffix in PurePosixPath(path).suffixes if suffix.lower() in MEDIA_TYPES]
-    return found[-2:]
+    types = [MEDIA_TYPES[suffix.lower()] for suffix in PurePosixPath(path).suffixes if suffix.lower() in MEDIA_TYPES]
+    return types[-2:]
 
 
 def license_value(expression: str | None) -> MarkedValue:
@@ -118,7 +118,7 @@ def _collection_activity(day: str | None) -> MarkedValue:
 
 def _agents(author: str | None, generator: str | None) -> MarkedValue:
     agents = [("prov:Agent", author), ("prov:SoftwareAgent", generator)]
-    return declared([{"@type": kind, "prov:label": name} for kind, name in agents if name])
+    return declared([{"@type": data_type, "prov:label": name} for data_type, name in agents if name])
 
 
 def _usage_offer(source: SourceSummary) -> MarkedValue:
@@ -160,30 +160,30 @@ def _column_names(source: SourceSummary) -> tuple[str, ...]:
 
 
 def _field(rows: str, part: str, source: SourceSummary, number: int) -> dict[str, Any]:
-    name, place = f"{rows}/{part}", _field_source(part, source, number)
+    name, source_spec = f"{rows}/{part}", _field_source(part, source, number)
     if part == "messages":
-        inner = [_message_field(name, key, place) for key in ("role", "content")]
+        sub_fields = [_message_field(name, key, source_spec) for key in ("role", "content")]
         return {
             "@type": "cr:Field",
             "@id": name,
             "isArray": True,
             "arrayShape": "-1",
-            "source": place,
-            "subField": inner,
+            "source": source_spec,
+            "subField": sub_fields,
         }
-    kind = ["sc:Text", "cr:Label"] if part == "label" else "sc:Text"
+    data_type = ["sc:Text", "cr:Label"] if part == "label" else "sc:Text"
     listed = {"isArray": True, "arrayShape": "-1"} if part in LIST_COLUMNS else {}
-    return {"@type": "cr:Field", "@id": name, "dataType": kind, **listed, "source": place}
+    return {"@type": "cr:Field", "@id": name, "dataType": data_type, **listed, "source": source_spec}
 
 
-def _message_field(messages: str, key: str, place: dict[str, Any]) -> dict[str, Any]:
+def _message_field(messages: str, key: str, source_spec: dict[str, Any]) -> dict[str, Any]:
     """Field for one key of each message."""
-    source = {**place, "transform": {"jsonPath": key}}
+    source = {**source_spec, "transform": {"jsonPath": key}}
     return {"@type": "cr:Field", "@id": f"{messages}/{key}", "dataType": "sc:Text", "source": source}
 
 
 def _field_source(part: str, source: SourceSummary, number: int) -> dict[str, Any]:
-    """Where a field is found: in a column, or in a JSON array under a key of each object."""
+    """Where a field is stored: in a column, or in a JSON array under a key of each object."""
     column = source.columns.get(part, part)
     if "application/json" in media_types(source.path):
         path = (

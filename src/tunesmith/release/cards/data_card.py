@@ -123,26 +123,28 @@ def dataset_fields(audit: AuditReport) -> tuple[CardField, ...]:
     return (first, *answers, _machine_written_field(audit), _language_check_field(audit), _personal_data_field(audit))
 
 
-def _declared_answer(name: str, found: Declaration) -> CardField:
+def _declared_answer(name: str, declaration: Declaration) -> CardField:
     """Values stated for the rows, most common first, with the number of rows without a value."""
-    if not found.rows and not found.unnamed:
+    if not declaration.rows and not declaration.unnamed:
         return CardField(name, wording.MISSING, "missing")
-    if found.only is not None:
-        return CardField(name, found.only, "declared")
-    if name in DATE_FIELDS and found.rows:
-        return CardField(name, _date_range(found), "declared")
-    more = list(found.rows)[MAX_LISTED_VALUES:]
-    others = found.unnamed + sum(found.rows[value] for value in more)
-    parts = [f"{value} ({wording.counted(n, 'row')})" for value, n in list(found.rows.items())[:MAX_LISTED_VALUES]]
+    if declaration.only is not None:
+        return CardField(name, declaration.only, "declared")
+    if name in DATE_FIELDS and declaration.rows:
+        return CardField(name, _date_range(declaration), "declared")
+    more = list(declaration.rows)[MAX_LISTED_VALUES:]
+    others = declaration.unnamed + sum(declaration.rows[value] for value in more)
+    parts = [
+        f"{value} ({wording.counted(n, 'row')})" for value, n in list(declaration.rows.items())[:MAX_LISTED_VALUES]
+    ]
     parts += [f"others ({wording.counted(others, 'row')})"] if others else []
-    parts += [f"{wording.MISSING} ({wording.counted(found.without, 'row')})"] if found.without else []
+    parts += [f"{wording.MISSING} ({wording.counted(declaration.without, 'row')})"] if declaration.without else []
     return CardField(name, "; ".join(parts), "declared")
 
 
-def _date_range(found: Declaration) -> str:
+def _date_range(declaration: Declaration) -> str:
     """First and last date, with the number of rows without one."""
-    first, last = min(found.rows), max(found.rows)
-    rest = f"; {wording.MISSING} ({wording.counted(found.without, 'row')})" if found.without else ""
+    first, last = min(declaration.rows), max(declaration.rows)
+    rest = f"; {wording.MISSING} ({wording.counted(declaration.without, 'row')})" if declaration.without else ""
     return f"{first} to {last}{rest}" if first != last else f"{first}{rest}"
 
 
@@ -167,9 +169,9 @@ def _language_check_field(audit: AuditReport) -> CardField:
     name = "Is that their language?"
     if audit.checks.get(LANGUAGE_CHECK, "off") == "off":
         return CardField(name, "not checked", "missing")
-    odd = audit.dropped.get(LANGUAGE_CHECK, 0) + audit.warned.get(LANGUAGE_CHECK, 0)
-    told = f"{wording.counted(odd, 'row')} found in another language than stated or expected"
-    return CardField(name, told if odd else "no row in another language was found", "measured")
+    other_language_rows = audit.dropped.get(LANGUAGE_CHECK, 0) + audit.warned.get(LANGUAGE_CHECK, 0)
+    description = f"{wording.counted(other_language_rows, 'row')} found in another language than stated or expected"
+    return CardField(name, description if other_language_rows else "no row in another language was found", "measured")
 
 
 def _personal_data_field(audit: AuditReport) -> CardField:
@@ -206,12 +208,12 @@ def _contradiction_fields(source: SourceSummary) -> tuple[CardField, ...]:
 
 def _split_fields(audit: AuditReport) -> tuple[CardField, ...]:
     """How test rows were split off the training files, if the recipe asks for it."""
-    made = audit.split
-    if made is None:
+    split = audit.split
+    if split is None:
         return ()
-    how = f"{wording.counted(made.held_out, 'row')} of {wording.count(made.rows)} read, before any check"
-    alike = f"; rows alike in {' or '.join(made.by)} on one side" if made.by else ""
-    cut = f"; those collected on {made.cut} or later" if made.cut else ""
+    how = f"{wording.counted(split.held_out, 'row')} of {wording.count(split.rows)} read, before any check"
+    alike = f"; rows alike in {' or '.join(split.by)} on one side" if split.by else ""
+    cut = f"; those collected on {split.cut} or later" if split.cut else ""
     return (CardField("Rows held out of the training files", f"{how}{alike}{cut}", "measured"),)
 
 

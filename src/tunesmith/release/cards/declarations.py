@@ -36,10 +36,10 @@ class Declaration:
 
 def file_declaration(source: SourceSummary, key: str) -> Declaration:
     """Values of one key in the rows of a file. Without row counts, the value the recipe states for the whole file."""
-    given = getattr(source, key)
+    stated_value = getattr(source, key)
     counts = source.stated.get(key)
     if counts is None:
-        counts = {} if given is None or not given.strip() else {given.strip(): source.rows}
+        counts = {} if stated_value is None or not stated_value.strip() else {stated_value.strip(): source.rows}
     rows = {value: n for value, n in counts.items() if value}
     unnamed = counts.get("", 0)
     return Declaration(rows, unnamed, source.rows - sum(rows.values()) - unnamed)
@@ -50,10 +50,10 @@ def combined_declaration(sources: Iterable[SourceSummary], key: str) -> Declarat
     rows: Counter[str] = Counter()
     unnamed = without = 0
     for source in sources:
-        found = file_declaration(source, key)
-        rows.update(found.rows)
-        unnamed += found.unnamed
-        without += found.without
+        declaration = file_declaration(source, key)
+        rows.update(declaration.rows)
+        unnamed += declaration.unnamed
+        without += declaration.without
     common = sorted(rows, key=lambda value: (-rows[value], value))
     return Declaration({value: rows[value] for value in common}, unnamed, without)
 
@@ -65,14 +65,14 @@ def file_value(source: SourceSummary, key: str) -> str | None:
 
 def kept_row_licenses(audit: AuditReport) -> tuple[str, ...]:
     """Licences of the rows kept by the audit, sorted."""
-    kept = {*audit.train.licenses, *(() if audit.test is None else audit.test.licenses)}
-    return tuple(sorted(kept or combined_declaration(audit.sources, "license").rows))
+    kept_licenses = {*audit.train.licenses, *(() if audit.test is None else audit.test.licenses)}
+    return tuple(sorted(kept_licenses or combined_declaration(audit.sources, "license").rows))
 
 
 def every_row_licensed(audit: AuditReport) -> bool:
     """Whether every kept row states a licence, either from the start or because the licence check removed the others."""
-    ran = audit.checks.get(LICENSE_CHECK, "")
-    if ran.endswith(("|action=drop", "|action=block")):
+    check_settings = audit.checks.get(LICENSE_CHECK, "")
+    if check_settings.endswith(("|action=drop", "|action=block")):
         return bool(kept_row_licenses(audit))
     return combined_declaration(audit.sources, "license").complete
 

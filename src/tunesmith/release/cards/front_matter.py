@@ -12,7 +12,7 @@ import yaml
 from tunesmith.artifacts import Estimate, EvaluationReport, TrainReport
 from tunesmith.models.heads import HUB_TASKS, TaskHead
 from tunesmith.recipe import HubBase, NewBase, Recipe
-from tunesmith.release.result_lines import TUNED_SYSTEM
+from tunesmith.release.gate import TUNED_SYSTEM
 
 _PLAIN_LICENSE = re.compile(r"[A-Za-z0-9.+-]+")
 

@@ -30,8 +30,8 @@ def measured(value: Any) -> MarkedValue:
 
 def declared(value: Any) -> MarkedValue:
     """Mark a value as declared, or as missing when it is None or empty."""
-    given = value.strip() if isinstance(value, str) else value
-    return MISSING if given is None or given in ("", [], {}) else MarkedValue(given, "declared")
+    stripped = value.strip() if isinstance(value, str) else value
+    return MISSING if stripped is None or stripped in ("", [], {}) else MarkedValue(stripped, "declared")
 
 
 def separate_marks(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Mark]]:
@@ -49,8 +49,8 @@ def _plain_value(value: Any, pointer: str, marks: dict[str, Mark]) -> Any:
         marks[pointer] = value.mark
         return value.value
     if isinstance(value, Mapping):
-        found = {key: _plain_value(item, f"{pointer}/{_escape_pointer(key)}", marks) for key, item in value.items()}
-        return {key: item for key, item in found.items() if not _is_missing(value[key])}
+        values = {key: _plain_value(item, f"{pointer}/{_escape_pointer(key)}", marks) for key, item in value.items()}
+        return {key: item for key, item in values.items() if not _is_missing(value[key])}
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [_plain_value(item, f"{pointer}/{number}", marks) for number, item in enumerate(value)]
     return value

@@ -94,8 +94,8 @@ def _use(audit: AuditReport) -> dict[str, Any]:
 
 
 def _origin(sources: Sequence[SourceSummary]) -> MarkedValue:
-    found = combined_declaration(sources, "author")
-    return declared([{"name": name} for name in sorted(found.rows)] if found.complete else None)
+    declaration = combined_declaration(sources, "author")
+    return declared([{"name": name} for name in sorted(declaration.rows)] if declaration.complete else None)
 
 
 def _generation_method(audit: AuditReport) -> MarkedValue:
@@ -108,9 +108,11 @@ def _generation_method(audit: AuditReport) -> MarkedValue:
 
 
 def _purposes(sources: Sequence[SourceSummary]) -> MarkedValue:
-    found = combined_declaration(sources, "purpose")
-    known = [{"code": "stated", "system": PURPOSE_SYSTEM, "description": purpose} for purpose in sorted(found.rows)]
-    return declared(known if found.complete else None)
+    declaration = combined_declaration(sources, "purpose")
+    purposes = [
+        {"code": "stated", "system": PURPOSE_SYSTEM, "description": purpose} for purpose in sorted(declaration.rows)
+    ]
+    return declared(purposes if declaration.complete else None)
 
 
 def _classification(audit: AuditReport) -> MarkedValue:
@@ -136,7 +138,7 @@ def _classification(audit: AuditReport) -> MarkedValue:
 def _privacy_techniques(audit: AuditReport) -> MarkedValue:
     """Redaction and pseudonymisation of the rows. The tool is written as `tool` and `tool-used`: the schema requires one name and
     documents the other."""
-    done = [
+    techniques = [
         _technique(
             "redaction",
             "Matched characters were replaced",
@@ -147,11 +149,11 @@ def _privacy_techniques(audit: AuditReport) -> MarkedValue:
         if audit.redacted.get(rule)
     ]
     if any(source.subject for source in audit.sources):
-        what = "What identifies a person was replaced by an HMAC-SHA256 of it"
-        done.append(_technique("pseudonymisation", what, tool="tunesmith", rows=rows_with_subject(audit)))
-    return measured(done) if done else MISSING
+        description = "What identifies a person was replaced by an HMAC-SHA256 of it"
+        techniques.append(_technique("pseudonymisation", description, tool="tunesmith", rows=rows_with_subject(audit)))
+    return measured(techniques) if techniques else MISSING
 
 
-def _technique(code: str, what: str, *, tool: str, rows: int) -> dict[str, Any]:
-    category = {"code": code, "system": CHECK_SYSTEM, "description": what}
+def _technique(code: str, description: str, *, tool: str, rows: int) -> dict[str, Any]:
+    category = {"code": code, "system": CHECK_SYSTEM, "description": description}
     return {"tool-category": category, "tool": tool, "tool-used": tool, "result": [f"{rows} rows"]}

@@ -3,7 +3,8 @@
 from tunesmith.artifacts import AuditReport, CurvePoint, TrainReport
 from tunesmith.pages import MEAN_LINE, STEP_LINE, VALIDATION_LINE, ChartBar, Figure, LineSeries, bar_chart, line_chart
 from tunesmith.release import wording
-from tunesmith.release.result_lines import TUNED_SYSTEM, MetricResults
+from tunesmith.release.gate import TUNED_SYSTEM
+from tunesmith.release.result_lines import MetricResults
 
 
 def rules_chart(audit: AuditReport) -> Figure | None:
@@ -11,11 +12,11 @@ def rules_chart(audit: AuditReport) -> Figure | None:
     counts = sorted(((rule, n) for rule, n in audit.dropped.items() if n), key=lambda pair: (-pair[1], pair[0]))
     if not counts:
         return None
-    told = "; ".join(f"{rule} {n}" for rule, n in counts)
+    description = "; ".join(f"{rule} {n}" for rule, n in counts)
     chart = bar_chart(
         [ChartBar(rule, n, wording.count(n)) for rule, n in counts],
         top=max(n for _, n in counts),
-        label=f"Bar chart of rows taken out by rule: {told}",
+        label=f"Bar chart of rows taken out by rule: {description}",
     )
     return Figure("Rows taken out, by rule", "A row that breaks two rules is counted under both.", chart)
 
@@ -55,8 +56,8 @@ def metric_chart(results: MetricResults) -> Figure:
     fixed = {"share": 1.0, "points": 100.0}
     highest = max((line.estimate.high for line in lines if line.estimate), default=1.0)
     top = fixed.get(next(iter(units)), highest) if len(units) == 1 else highest
-    told = "; ".join(f"{line.name} {line.value}, interval {line.interval}" for line in lines)
-    drawn = [
+    description = "; ".join(f"{line.name} {line.value}, interval {line.interval}" for line in lines)
+    chart_bars = [
         ChartBar(
             line.name,
             line.estimate.value,
@@ -69,7 +70,7 @@ def metric_chart(results: MetricResults) -> Figure:
         if line.estimate
     ]
     better = "Higher is better" if results.metric.higher_is_better else "Lower is better"
-    chart = bar_chart(drawn, top=top, label=f"Bar chart of {results.metric.title}: {told or 'no numbers'}")
+    chart = bar_chart(chart_bars, top=top, label=f"Bar chart of {results.metric.title}: {description or 'no numbers'}")
     return Figure(
         results.metric.title, f"{results.metric.meaning}. {better}." if results.metric.meaning else f"{better}.", chart
     )

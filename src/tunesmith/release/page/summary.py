@@ -8,9 +8,8 @@ from typing import Final
 from tunesmith.artifacts import AuditReport, EvaluationReport, Finding, GateReport, Place, TrainReport
 from tunesmith.pages import Headline, Tile
 from tunesmith.release import wording
+from tunesmith.release.gate import BASE_SYSTEMS, TUNED_SYSTEM
 from tunesmith.release.result_lines import (
-    BASE_SYSTEMS,
-    TUNED_SYSTEM,
     MetricResults,
     find_system_line,
     headline_sentence,
@@ -32,10 +31,10 @@ class FindingRow:
     """One finding as displayed."""
 
     place: str
-    did: str
+    action: str
     reason: str
     other: str
-    alike: str
+    similarity: str
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class RuleFindings:
     """Number of findings of one rule, and the first few."""
 
     rule: str
-    found: int
+    count: int
     examples: tuple[FindingRow, ...]
 
 
@@ -79,10 +78,10 @@ def page_headline(
     numbers = headline_sentence(results_by_metric(evaluation))
     met = sum(verdict.outcome == "pass" for verdict in gate.verdicts)
     if gate.outcome == "pass":
-        told = "It may be released: " + (
+        sentence = "It may be released: " + (
             f"all {met} requirements are met." if met > 1 else "its one requirement is met."
         )
-        return Headline("pass", "The tuned model passed every requirement", (numbers, told))
+        return Headline("pass", "The tuned model passed every requirement", (numbers, sentence))
     unmet = f"{met} of {wording.counted(len(gate.verdicts), 'requirement')} met. Nothing was released."
     if not gate.verdicts:
         unmet = "The recipe names no requirement, and an empty policy never passes. Nothing was released."
@@ -95,9 +94,9 @@ def _stopped_headline(audit: AuditReport, train: TrainReport | None, evaluation:
     blocks = [finding for finding in audit.findings if finding.action == "block"]
     if blocks and train is None:
         first = blocks[0]
-        told = f"{first.rule} at {_format_place(first.place)}: {first.reason}."
+        sentence = f"{first.rule} at {_format_place(first.place)}: {first.reason}."
         more = f"Findings that stop the run: {len(blocks):,}. Nothing was trained."
-        return Headline("fail", "The audit stopped this run", (told, more))
+        return Headline("fail", "The audit stopped this run", (sentence, more))
     last = "evaluated" if evaluation is not None else "trained" if train is not None else "audited"
     return Headline(
         "inconclusive", f"The run has {last}, and stopped there", ("No verdict was reached, nothing was released.",)
@@ -110,7 +109,7 @@ def summary_tiles(
     """Key figures: rows, training, first metric."""
     test = 0 if audit.test is None else audit.test.rows
     removed = audit.rows_read - audit.train.rows - test
-    found = [
+    tiles = [
         Tile("Rows read", wording.count(audit.rows_read), f"from {wording.counted(len(audit.sources), 'file')}"),
         Tile(
             "Taken out by the audit",
@@ -120,7 +119,7 @@ def summary_tiles(
     ]
     if train is not None:
         tuned = wording.size(train.trainable_parameters)
-        found.append(
+        tiles.append(
             Tile("Weights tuned", tuned, f"in {wording.counted(train.steps, 'step')}, {train.epochs:g} epochs")
         )
     results = () if evaluation is None else results_by_metric(evaluation)
@@ -128,8 +127,8 @@ def summary_tiles(
         line, base = find_system_line(results[0], TUNED_SYSTEM), stronger_base(results[0])
         if line is not None:
             note = "" if base is None else f"its base at its best: {base.value}"
-            found.append(Tile(results[0].metric.title, line.value, note))
-    return tuple(found)
+            tiles.append(Tile(results[0].metric.title, line.value, note))
+    return tuple(tiles)
 
 
 def findings_by_rule(audit: AuditReport) -> tuple[RuleFindings, ...]:
@@ -139,8 +138,8 @@ def findings_by_rule(audit: AuditReport) -> tuple[RuleFindings, ...]:
         groups.setdefault(finding.rule, []).append(finding)
     ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[0]))
     return tuple(
-        RuleFindings(rule, len(found), tuple(_finding_line(finding) for finding in found[:MAX_EXAMPLES_PER_RULE]))
-        for rule, found in ordered
+        RuleFindings(rule, len(findings), tuple(_finding_row(finding) for finding in findings[:MAX_EXAMPLES_PER_RULE]))
+        for rule, findings in ordered
     )
 
 
@@ -154,14 +153,14 @@ def held_out_samples(evaluation: EvaluationReport, results: Sequence[MetricResul
             prompt=sample.get("prompt", ""),
             answers=(
                 ShownAnswer("Expected", _format_json(sample.get("expected", "")), same=False),
-                *(_system_answer(sample, system) for system in systems if system in sample),
+                *(_shown_answer(sample, system) for system in systems if system in sample),
             ),
         )
         for sample in evaluation.samples
     )
 
 
-def _system_answer(sample: dict[str, str], system: str) -> ShownAnswer:
+def _shown_answer(sample: dict[str, str], system: str) -> ShownAnswer:
     text = sample[system]
     same = bool(text.strip()) and text.strip() == sample.get("expected", "").strip()
     return ShownAnswer(
@@ -179,10 +178,10 @@ def _format_json(text: str) -> str:
         return text
 
 
-def _finding_line(finding: Finding) -> FindingRow:
+def _finding_row(finding: Finding) -> FindingRow:
     other = "" if finding.other is None else _format_place(finding.other)
-    alike = "" if finding.similarity is None else f"{finding.similarity:.0%} alike"
-    return FindingRow(_format_place(finding.place), ACTION_WORDS[finding.action], finding.reason, other, alike)
+    similarity = "" if finding.similarity is None else f"{finding.similarity:.0%} alike"
+    return FindingRow(_format_place(finding.place), ACTION_WORDS[finding.action], finding.reason, other, similarity)
 
 
 def _format_place(place: Place) -> str:

@@ -27,30 +27,30 @@ def prefix_saving(train: TrainReport) -> str | None:
 
 def machine_speed(train: TrainReport) -> str | None:
     """Speed, threads and cores, as far as measured. None if nothing was measured."""
-    found = train.measured
+    facts = train.measured
     parts = []
-    if "tokens_per_second" in found:
-        parts.append(f"{wording.count(round(found['tokens_per_second']))} tokens a second")
-    if "nominal_cores" in found:
-        worth = f", which do the work of {found['effective_cores']:.1f}" if "effective_cores" in found else ""
-        cores = wording.counted(round(found["nominal_cores"]), "core")
-        parts.append(f"{wording.counted(train.threads, 'thread')} on {cores}{worth}")
+    if "tokens_per_second" in facts:
+        parts.append(f"{wording.count(round(facts['tokens_per_second']))} tokens a second")
+    if "nominal_cores" in facts:
+        effective = f", which do the work of {facts['effective_cores']:.1f}" if "effective_cores" in facts else ""
+        cores = wording.counted(round(facts["nominal_cores"]), "core")
+        parts.append(f"{wording.counted(train.threads, 'thread')} on {cores}{effective}")
     return "; ".join(parts) or None
 
 
 def watcher_notices(train: TrainReport) -> tuple[WatcherNotice, ...]:
     """Watcher findings in step order, then a notice about slow periods of the machine."""
-    found = [WatcherNotice(one.watcher, f"step {one.step}: {one.message}") for one in train.watch]
+    notices = [WatcherNotice(finding.watcher, f"step {finding.step}: {finding.message}") for finding in train.watch]
     slow = train.measured.get("slow_windows", 0.0)
     if slow:
-        told = train.measured
-        found.append(
+        measured = train.measured
+        notices.append(
             WatcherNotice(
                 "throughput",
-                f"step {told['slowest_window_step']:.0f}: the machine computed "
-                f"{wording.count(round(told['slowest_window_tokens_per_second']))} tokens a second, and "
-                f"{wording.count(round(told['median_window_tokens_per_second']))} as a rule; it was under half of its usual "
-                f"speed in {slow:.0f} of {told['windows']:.0f} stretches",
+                f"step {measured['slowest_window_step']:.0f}: the machine computed "
+                f"{wording.count(round(measured['slowest_window_tokens_per_second']))} tokens a second, and "
+                f"{wording.count(round(measured['median_window_tokens_per_second']))} as a rule; it was under half of its usual "
+                f"speed in {slow:.0f} of {measured['windows']:.0f} stretches",
             )
         )
-    return tuple(found)
+    return tuple(notices)
