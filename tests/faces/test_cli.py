@@ -1,4 +1,4 @@
-"""The verbs that need no model: keys, recipes, reports, verification; and that every face gives the same digest."""
+"""Commands that need no model: keys, recipes, reports, verification. CLI and library give the same digest."""
 
 import json
 import stat
@@ -21,7 +21,7 @@ def test_init_writes_a_recipe_that_loads(call: Call, tmp_path: Path) -> None:
     assert tunesmith.load_recipe(tmp_path / "new" / "recipe.yaml").name == "my-model"
 
 
-def test_init_leaves_a_recipe_as_it_is(call: Call, tmp_path: Path) -> None:
+def test_init_keeps_an_existing_recipe(call: Call, tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("name: mine\n", encoding="utf-8")
     refused, quiet = call("init", tmp_path), call("init", tmp_path, "--if-missing")
     assert (refused.code, quiet.code) == (2, 0)
@@ -69,7 +69,7 @@ def test_audit_by_command_line_and_library_gives_one_report(call: Call, desk: Pa
     assert report.digest() == result.audit.digest()
 
 
-def test_the_digest_on_stdout_leads_to_the_report(call: Call, desk: Path) -> None:
+def test_digest_on_stdout_identifies_the_stored_report(call: Call, desk: Path) -> None:
     digest = call("audit", desk / "recipe.yaml", "--quiet").out.strip()
     shown = call("show", digest, "--store", desk / ".tunesmith")
     latest = call("show", desk / "recipe.yaml", "--json")
@@ -78,7 +78,7 @@ def test_the_digest_on_stdout_leads_to_the_report(call: Call, desk: Path) -> Non
     assert latest.out == shown.out
 
 
-def test_show_says_what_the_audit_found(call: Call, desk: Path) -> None:
+def test_show_lists_audit_findings(call: Call, desk: Path) -> None:
     with (desk / "rows.jsonl").open("a", encoding="utf-8") as file:
         file.write((desk / "rows.jsonl").read_text(encoding="utf-8").splitlines()[0] + "\n")
     call("audit", desk / "recipe.yaml", "--quiet")
@@ -88,7 +88,7 @@ def test_show_says_what_the_audit_found(call: Call, desk: Path) -> None:
     assert "exact-duplicate" in words and "rows.jsonl:9" in words
 
 
-def test_one_check_alone(call: Call, desk: Path) -> None:
+def test_a_single_check(call: Call, desk: Path) -> None:
     outcome = call("audit", desk / "recipe.yaml", "--check", "exact-duplicate", "--json", "--quiet")
     checks = json.loads(outcome.out)["checks"]
     assert [name for name, how in checks.items() if how != "off"] == ["exact-duplicate"]
@@ -101,7 +101,7 @@ def test_files_without_a_recipe(call: Call, desk: Path, monkeypatch: pytest.Monk
     assert (report.rows_read, [source.path for source in report.sources]) == (16, ["rows.jsonl", "held-out.jsonl"])
 
 
-def test_show_lists_what_there_is(call: Call) -> None:
+def test_show_lists_schema_checks_and_metrics(call: Call) -> None:
     schema, checks, metrics = call("show", "--schema"), call("show", "--checks"), call("show", "--metrics")
     assert json.loads(schema.out)["title"] == "Recipe"
     assert [line.split(":")[0] for line in checks.out.splitlines()].count("exact-duplicate") == 1
@@ -109,13 +109,13 @@ def test_show_lists_what_there_is(call: Call) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["recipe.yaml", "--schema"], ["--checks", "--metrics"]])
-def test_show_wants_one_thing(call: Call, arguments: list[str]) -> None:
+def test_show_requires_exactly_one_target(call: Call, arguments: list[str]) -> None:
     assert call("show", *arguments).code == 2
 
 
 @pytest.fixture
 def signed(tmp_path: Path, call: Call) -> Path:
-    """A folder signed as a release is."""
+    """A signed release folder."""
     call("init", "--key", tmp_path / "release.pem")
     folder = tmp_path / "release"
     folder.mkdir()
@@ -131,7 +131,7 @@ def signed(tmp_path: Path, call: Call) -> Path:
     return folder
 
 
-def test_verify_says_what_was_verified(call: Call, signed: Path, tmp_path: Path) -> None:
+def test_verify_prints_what_was_verified(call: Call, signed: Path, tmp_path: Path) -> None:
     outcome = call("verify", signed, "--key", tmp_path / "release.pub")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith("Verified: tiny 3, signed by key ")
@@ -140,7 +140,7 @@ def test_verify_says_what_was_verified(call: Call, signed: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("change", ["changed", "added", "missing"])
-def test_verify_names_the_path_that_is_wrong(call: Call, signed: Path, tmp_path: Path, change: str) -> None:
+def test_verify_names_the_modified_path(call: Call, signed: Path, tmp_path: Path, change: str) -> None:
     name = "extra.txt" if change == "added" else "weights.txt"
     if change == "missing":
         (signed / name).unlink()
@@ -152,7 +152,7 @@ def test_verify_names_the_path_that_is_wrong(call: Call, signed: Path, tmp_path:
     assert "where: " in outcome.err and "hint: " in outcome.err and "Traceback" not in outcome.err
 
 
-def test_serve_refuses_what_does_not_verify(call: Call, signed: Path, tmp_path: Path) -> None:
+def test_serve_refuses_a_release_that_does_not_verify(call: Call, signed: Path, tmp_path: Path) -> None:
     (signed / "weights.txt").write_text("other", encoding="utf-8")
     outcome = call("serve", signed, "--key", tmp_path / "release.pub", "--port", "0")
     assert outcome.code == 4

@@ -1,4 +1,4 @@
-"""`tunesmith audit`: examples at the terminal, the page, the file for code hosts, one check alone, a block."""
+"""`tunesmith audit`: terminal examples, HTML report, SARIF file, single checks, blocking findings."""
 
 import json
 from collections.abc import Callable
@@ -80,7 +80,7 @@ def test_a_recipe_in_a_folder_names_its_files_from_here(
     }
 
 
-def test_one_check_alone(call: Call, rows: Path) -> None:
+def test_a_single_check(call: Call, rows: Path) -> None:
     outcome = call("audit", "--check", "near-duplicate", "rows.jsonl", "--json", "--quiet")
     assert outcome.code == 0
     assert json.loads(outcome.out)["found"] == {"near-duplicate": 1}

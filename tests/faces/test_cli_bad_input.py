@@ -1,4 +1,4 @@
-"""Bad input on the command line: one clear message with what, where and hint, the right exit code, never a traceback."""
+"""Invalid input on the command line: one message with what, where and hint, an exit code, no traceback."""
 
 import json
 import subprocess
@@ -15,7 +15,7 @@ Change = Callable[..., Path]
 
 
 def assert_told(outcome: Any, code: int, *, what: str, where: str, hint: str) -> None:
-    """The three lines, each with these words in it."""
+    """The three lines of an error, each containing the given words."""
     lines = dict(line.partition(": ")[::2] for line in outcome.err.splitlines() if ": " in line)
     assert "Traceback" not in outcome.err + outcome.out
     assert (outcome.code, outcome.out) == (code, ""), outcome.err
@@ -25,7 +25,7 @@ def assert_told(outcome: Any, code: int, *, what: str, where: str, hint: str) ->
 
 
 def assert_blocked(outcome: Any, *, what: str, where: str) -> None:
-    """The audit reads on to the end, reports, and blocks."""
+    """The audit reads all rows, prints its report and blocks."""
     assert "Traceback" not in outcome.err
     assert (outcome.code, outcome.out.count("sha256:")) == (3, 1), outcome.err
     assert f"error: audit failed: schema: {what}" in outcome.err
@@ -171,7 +171,7 @@ main()
 
 
 def test_a_full_disk(desk: Path) -> None:
-    """A limit on the size of files makes the kernel refuse writes, as a full disk does."""
+    """A file size limit makes the kernel refuse writes, like a full disk."""
     command = [sys.executable, "-c", FULL_DISK, "audit", "rows.jsonl", "--quiet"]
     run = subprocess.run(command, cwd=desk, capture_output=True, text=True, check=False)
     assert run.returncode == 5, run.stderr
@@ -210,7 +210,7 @@ def test_show_without_a_store(call: Call, desk: Path) -> None:
 
 
 def test_an_interrupt_keeps_what_is_finished(change: Change) -> None:
-    """Ctrl-C while a verb works: exit 130, one line, and the same command goes on."""
+    """Ctrl-C during a command: exit code 130 and one line; the same command continues the run."""
     recipe = change(train={"method": "full", "rows_per_step": 4, "epochs": 50_000})
     command = [*TUNESMITH, "train", str(recipe)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:

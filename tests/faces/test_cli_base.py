@@ -1,4 +1,4 @@
-"""`tunesmith base`: what it lists, shows and refuses. What it fetches is tested beside the function that fetches."""
+"""`tunesmith base`: list, show and refusals. Downloads are tested with `fetch_base`."""
 
 import json
 from collections.abc import Callable
@@ -16,7 +16,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "bases"
 
 
-def test_list_has_a_line_for_every_base_and_how_to_get_it(call: Call) -> None:
+def test_list_has_a_line_and_download_command_per_base(call: Call) -> None:
     outcome = call("base", "list")
     lines = {line.split()[0]: line for line in outcome.out.splitlines()}
     assert (outcome.code, outcome.err) == (0, "")
@@ -27,7 +27,7 @@ def test_list_has_a_line_for_every_base_and_how_to_get_it(call: Call) -> None:
     assert named == list(lines)
 
 
-def test_show_says_all_that_is_known(call: Call) -> None:
+def test_show_prints_all_details(call: Call) -> None:
     outcome = call("base", "show", "all-minilm-l6-v2")
     assert outcome.code == 0
     for part in (
@@ -47,18 +47,18 @@ def test_an_unknown_name_is_misuse_with_a_suggestion(call: Call, verb: str) -> N
     assert outcome.err.startswith("error: no base is called 'smollm2-135m'\nhint: did you mean 'smollm2-135m-instruct'")
 
 
-def test_the_embedded_base_needs_no_fetching(call: Call) -> None:
+def test_the_embedded_base_needs_no_download(call: Call) -> None:
     outcome = call("base", "get", "tunesmith/pebble")
     assert (outcome.code, outcome.out) == (0, "")
     assert "nothing to download" in outcome.err
 
 
-def test_a_revision_is_a_commit(call: Call) -> None:
+def test_a_revision_must_be_a_commit_hash(call: Call) -> None:
     outcome = call("base", "get", "qwen3-0.6b", "--network", "--revision", "main")
     assert outcome.code == 2 and "'main' is not a commit hash" in outcome.err
 
 
-def test_the_hub_needs_leave(call: Call, cache: Path) -> None:
+def test_a_hub_download_needs_network_option(call: Call, cache: Path) -> None:
     outcome = call("base", "get", "qwen3-0.6b")
     assert outcome.code == 2
     assert "qwen3-0.6b is on the Hub, and the network was not allowed" in outcome.err

@@ -1,4 +1,4 @@
-"""Trace and erase by the command line, over a run that ends in a release."""
+"""`tunesmith trace` and `tunesmith erase` on a run that ended in a release."""
 
 import gzip
 import json
@@ -27,9 +27,9 @@ def told(path: Path, records: list[dict[str, Any]]) -> None:
 
 @pytest.fixture
 def released(call: Call, change: Change, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A release trained on 10 rows: Ann's are the first two, and the last is a near-duplicate of her first.
+    """A release trained on 10 rows. Ann's are the first two; the last is a near-duplicate of her first row.
 
-    The audit took out a copy of her first. Made once.
+    The audit removed an exact copy of her first row. Built once and copied.
     """
     if "desk" not in MADE:
         MADE["desk"] = tmp_path_factory.mktemp("made") / "desk"
@@ -75,7 +75,7 @@ def everything(folder: Path) -> dict[str, bytes]:
 
 
 def readable(data: bytes) -> bytes:
-    """What is packed in the bytes of a stored file."""
+    """Uncompressed content of a stored file."""
     if data.startswith(b"PAR1"):
         return json.dumps(parquet.read_table(pa.BufferReader(data)).to_pylist(), default=str).encode()
     return gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
@@ -109,13 +109,13 @@ def test_trace_by_row_person_source_and_text(call: Call, released: Path) -> None
     assert span["first"] == 0 and 0 < span["supervised"] < span["tokens"]
 
 
-def test_the_answer_as_lines(call: Call, released: Path) -> None:
+def test_trace_prints_lines(call: Call, released: Path) -> None:
     outcome = call("trace", "--subject", ANN, "--store", released / ".tunesmith")
     assert "the rows of a person: 2 rows" in outcome.out
     assert re.search(r"certain +[0-9a-f]{12} +tiny 1 +2 +tiny 20", outcome.out)
 
 
-def test_a_dry_run_changes_nothing_but_says_all(call: Call, released: Path) -> None:
+def test_an_erase_preview_changes_nothing_and_lists_everything(call: Call, released: Path) -> None:
     traced(call, released, "--subject", ANN)
     before = everything(released / ".tunesmith" / "objects")
     dry = erased(call, released, "--subject", ANN)
@@ -130,7 +130,7 @@ def test_a_dry_run_changes_nothing_but_says_all(call: Call, released: Path) -> N
     assert "Nothing was changed. Add --yes to erase." in shown.out
 
 
-def test_what_is_erased_is_nowhere_in_the_store(call: Call, released: Path) -> None:
+def test_erased_text_is_nowhere_in_the_store(call: Call, released: Path) -> None:
     store = released / ".tunesmith"
     other = traced(call, released, "--source", "rows.jsonl")
     held = {name for name, data in everything(store).items() if b"elm street" in readable(data).lower()}
@@ -169,7 +169,7 @@ def test_the_record_is_checked_without_the_store(call: Call, released: Path, tmp
     assert call("erase", "--verify", apart, "--key", other.with_suffix(".pub")).code == 4
 
 
-def test_a_release_still_explains_itself(call: Call, released: Path) -> None:
+def test_a_release_still_verifies_after_an_erasure(call: Call, released: Path) -> None:
     erased(call, released, "--subject", ANN, "--yes")
     folder, public = released / "releases" / "tiny" / "1", released / "release.pub"
     assert call("verify", folder, "--key", public).code == 0
@@ -184,8 +184,8 @@ def test_a_release_still_explains_itself(call: Call, released: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("trace",), "nothing to trace, or too much"),
-        (("trace", "--row", "x", "--source", "y"), "nothing to trace, or too much"),
+        (("trace",), "expected exactly one thing to trace"),
+        (("trace", "--row", "x", "--source", "y"), "expected exactly one thing to trace"),
         (("trace", "--row", "zz"), "is not a row id"),
         (("trace", "--row", "0" * 16), "no such row"),
         (("trace", "--source", "rows.json"), "did you mean 'rows.jsonl'?"),
@@ -194,8 +194,8 @@ def test_a_release_still_explains_itself(call: Call, released: Path) -> None:
         (("erase",), "nothing to erase"),
         (("erase", "--subject", ANN, "--reason", f"{ANN} asked"), "the reason names a person"),
         (("erase", "--subject", ANN, "--threshold", "2"), "2.0 is no similarity"),
-        (("erase", "--subject", ANN, "--yes", "--key", "no.pem"), "there is no signing key"),
-        (("erase", "--verify", "nowhere"), "there is no key file"),
+        (("erase", "--subject", ANN, "--yes", "--key", "no.pem"), "signing key not found"),
+        (("erase", "--verify", "nowhere"), "key file not found"),
     ],
 )
 def test_misuse_is_told(call: Call, released: Path, arguments: tuple[str, ...], message: str) -> None:

@@ -1,4 +1,4 @@
-"""`tunesmith run` from rows to a verified release, found done the second time; and what a refusal looks like."""
+"""`tunesmith run` from data to a verified release, cached on the second run; and the output of a refusal."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_a_refused_release_shows_why(call: Call, desk: Path) -> None:
     assert not (desk / "releases").exists()
 
 
-def test_an_empty_policy_releases_nothing(call: Call, change: Change) -> None:
+def test_an_empty_policy_is_refused(call: Call, change: Change) -> None:
     recipe = change(gate=[])
     call("init", "--key", recipe.parent / "release.pem")
     outcome = call("run", recipe)
@@ -53,7 +53,7 @@ def test_an_empty_policy_releases_nothing(call: Call, change: Change) -> None:
     assert not (recipe.parent / ".tunesmith").exists()
 
 
-def test_quiet_says_nothing_but_errors(call: Call, desk: Path) -> None:
+def test_quiet_prints_only_errors(call: Call, desk: Path) -> None:
     call("init", "--key", desk / "release.pem")
     outcome = call("run", desk / "recipe.yaml", "--quiet", "--json")
     assert outcome.code == 3
@@ -61,8 +61,8 @@ def test_quiet_says_nothing_but_errors(call: Call, desk: Path) -> None:
     assert '"verdicts":' in outcome.out
 
 
-def test_show_follows_the_recipe_back(call: Call, change: Change) -> None:
-    """A recipe that is changed and changed back shows its own reports again, though nothing was made anew."""
+def test_show_follows_a_reverted_recipe(call: Call, change: Change) -> None:
+    """A recipe that is changed and changed back shows its first report again, without a new run."""
     recipe = change(audit={"off": ["missing-provenance"]})
     first = call("audit", recipe, "--quiet")
     other = call("audit", change(audit={"off": ["unlicensed-source"]}), "--quiet")

@@ -1,4 +1,4 @@
-"""`tunesmith train --dry-run` and `--find-rate`: what is shown, and that the training after it is the training without it."""
+"""`tunesmith train --dry-run` and `--find-rate`: their output, and that they do not affect later training."""
 
 import io
 import json
@@ -41,7 +41,7 @@ def test_a_dry_run_shows_rows_lengths_and_needs(call: Call, desk: Path) -> None:
     assert ARROW not in outcome.out
 
 
-def test_the_bytes_are_those_of_the_library(call: Call, desk: Path) -> None:
+def test_json_output_is_canonical_and_reproducible(call: Call, desk: Path) -> None:
     outcome = call("train", desk / "recipe.yaml", "--dry-run", "--json", "--quiet")
     preview = TrainPreview.from_bytes(outcome.out.encode())
     again = TrainPreview.from_bytes(call("train", desk / "recipe.yaml", "--dry-run", "--json", "-q").out.encode())
@@ -51,8 +51,8 @@ def test_the_bytes_are_those_of_the_library(call: Call, desk: Path) -> None:
     assert (preview.rows, preview.steps, preview.window) == (8, 2, 128)
 
 
-def test_training_after_looking_ahead_is_training(call: Call, desk: Path, tmp_path: Path) -> None:
-    """The stores differ, and with them the ids of the rows; the model is the same to the last byte."""
+def test_previews_do_not_affect_later_training(call: Call, desk: Path, tmp_path: Path) -> None:
+    """The stores and so the row ids differ; the models are byte-identical."""
     looked, fresh = tmp_path / "looked", tmp_path / "fresh"
     for flag in ("--dry-run", "--find-rate"):
         assert call("train", desk / "recipe.yaml", flag, "--store", looked, "--quiet").code == 0
@@ -67,7 +67,7 @@ def test_training_after_looking_ahead_is_training(call: Call, desk: Path, tmp_pa
     assert one.curve == two.curve
 
 
-def test_rows_that_would_stop_the_run_are_shown_and_refused(call: Call, desk: Path) -> None:
+def test_unusable_rows_are_listed_and_refused(call: Call, desk: Path) -> None:
     add_rows(desk, "7" * 200, "a <|end|> inside")
     outcome = call("train", desk / "recipe.yaml", "--dry-run")
     shown = words(outcome.out)
@@ -82,7 +82,7 @@ def test_rows_that_would_stop_the_run_are_shown_and_refused(call: Call, desk: Pa
     assert call("train", desk / "recipe.yaml").code == 2
 
 
-def test_a_search_shows_a_curve_and_keeps_nothing(call: Call, desk: Path) -> None:
+def test_rate_search_prints_a_curve_and_stores_nothing(call: Call, desk: Path) -> None:
     outcome = call("train", desk / "recipe.yaml", "--find-rate", "--quiet")
     assert (outcome.code, outcome.err) == (0, "")
     assert "Learning rates for new, full, adamw; nothing was trained" in outcome.out
@@ -104,14 +104,14 @@ def test_a_search_shows_a_curve_and_keeps_nothing(call: Call, desk: Path) -> Non
         (("--find-rate", "--use", "sha256:1"), "--use cannot be combined with --dry-run or --find-rate"),
     ],
 )
-def test_what_does_not_go_together(call: Call, desk: Path, arguments: tuple[str, ...], message: str) -> None:
+def test_options_that_cannot_be_combined(call: Call, desk: Path, arguments: tuple[str, ...], message: str) -> None:
     outcome = call("train", desk / "recipe.yaml", *arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert message in outcome.err
     assert not (desk / ".tunesmith").exists()
 
 
-def test_an_audit_that_blocks_comes_first(call: Call, change: Change) -> None:
+def test_a_blocking_audit_is_reported_before_the_preview(call: Call, change: Change) -> None:
     outcome = call("train", change(audit={"block": ["missing-provenance"]}), "--dry-run")
     assert outcome.code == 3
     assert "audit failed" in outcome.err
@@ -131,7 +131,7 @@ def on_terminal(row: ShownRow) -> str:
     return stream.getvalue()
 
 
-def test_trained_runs_are_underlined_on_a_terminal_and_bracketed_elsewhere() -> None:
+def test_trained_text_is_underlined_on_a_terminal_and_bracketed_elsewhere() -> None:
     row = shown_row(("<|user|>[bold]hi", 0), ("yes<|end|>", 1), ("\n", 0), ("no", 0.5))
     assert dry_run_view.mark_trained_text(row, styled=False).plain == "<|user|>[bold]hi[[yes<|end|>]]\n0.5x [[no]]"
     assert (
@@ -139,13 +139,13 @@ def test_trained_runs_are_underlined_on_a_terminal_and_bracketed_elsewhere() -> 
     )
 
 
-def test_a_row_cannot_write_to_the_terminal() -> None:
+def test_control_characters_in_a_row_are_escaped() -> None:
     row = shown_row((f"a{ARROW}[2Jb\u200bc\u202ed", 0))
     assert dry_run_view.mark_trained_text(row, styled=True).plain == "a\\x1b[2Jb\\u200bc\\u202ed"
     assert ARROW not in on_terminal(row)
 
 
-def test_the_middle_of_a_long_piece_is_left_out_and_counted() -> None:
+def test_the_middle_of_a_long_piece_is_omitted_and_counted() -> None:
     assert (
         dry_run_view.shorten_piece("a" * 500 + "b" * 1000) == "a" * 400 + " ... 700 characters omitted ... " + "b" * 400
     )
@@ -156,7 +156,7 @@ def test_the_middle_of_a_long_piece_is_left_out_and_counted() -> None:
     ("count", "text"),
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (2.5e6, "2.5 MB"), (7e9, "7.0 GB"), (3e15, "3000.0 TB")],
 )
-def test_sizes(count: float, text: str) -> None:
+def test_format_bytes(count: float, text: str) -> None:
     assert dry_run_view.format_bytes(count) == text
 
 

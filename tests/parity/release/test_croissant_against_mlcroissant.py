@@ -1,4 +1,4 @@
-"""Both ways with mlcroissant 1.1.1, the reference tool for Croissant: it validates and reads what we write; we read it back.
+"""mlcroissant 1.1.1, the reference tool for Croissant, validates and reads our files, and we read its files.
 
 What it refuses although the specification 1.1 allows it is pinned at the end: when one of these tests fails, it has been mended.
 """
@@ -33,7 +33,7 @@ RECOMMENDED = (
     "https://schema.org/datePublished",
     "https://schema.org/version",
 )
-"""What nobody states, and so the only warnings there may be."""
+"""Properties that nobody stated: the only permitted warnings."""
 
 CHAT = [{"role": "user", "content": "Où est mon colis ?"}, {"role": "assistant", "content": "En route."}]
 FILES: dict[str, tuple[str, str, dict[str, str], bytes]] = {
@@ -95,7 +95,7 @@ def make() -> Any:
 
 
 def export(make: Any, folder: Path, rights: dict[str, Any], **audit: Any) -> Path:
-    """The files of FILES and a croissant.json that describes them."""
+    """Write the files of FILES and a croissant.json that describes them."""
     sources = []
     for name, (split, form, columns, data) in FILES.items():
         (folder / name).write_bytes(data)
@@ -170,7 +170,7 @@ def test_what_we_write_we_read(make: Any, tmp_path: Path, rights: dict[str, Any]
 
 
 def test_columns_are_found_without_our_own_terms(make: Any, tmp_path: Path) -> None:
-    """The fields alone say the same as `tunesmith:columns`."""
+    """The fields contain the same mapping as `tunesmith:columns`."""
     path = export(make, tmp_path, LITTLE)
     document = json.loads(path.read_bytes())
     for file in document["distribution"]:
@@ -182,7 +182,7 @@ def test_columns_are_found_without_our_own_terms(make: Any, tmp_path: Path) -> N
 
 
 def test_what_mlcroissant_writes_we_read(tmp_path: Path) -> None:
-    """A file made with its own classes, as a stranger would."""
+    """A file built with the classes of mlcroissant, as a third party would."""
     data = b"q,a\none,two\n"
     (tmp_path / "rows.csv").write_bytes(data)
     kettles = mlcroissant.FileObject(
@@ -226,7 +226,7 @@ def test_what_mlcroissant_writes_we_read(tmp_path: Path) -> None:
 
 
 class TestExceptions:
-    """Legal by the specification 1.1, refused by mlcroissant 1.1.1; what we write instead is in croissant.py."""
+    """Valid by specification 1.1 but rejected by mlcroissant 1.1.1; croissant.py documents what we write instead."""
 
     def changed(self, make: Any, folder: Path, **changes: Any) -> dict[str, Any]:
         return {**json.loads(export(make, folder, FULL).read_bytes()), **changes}
@@ -242,7 +242,7 @@ class TestExceptions:
             issues(self.changed(make, tmp_path, creator={"name": "Shop & Sons"}))
 
     def test_the_time_frame_under_the_specifications_name(self, make: Any, tmp_path: Path) -> None:
-        """It looks for `rai:dataCollectionTimeFrame`; under the other name the dates are kept and not understood."""
+        """It expects `rai:dataCollectionTimeFrame`; under the other name the dates are kept but not interpreted."""
         document = self.changed(make, tmp_path)
         assert mlcroissant.Dataset(jsonld=document).metadata.data_collection_timeframe is None
         document["rai:dataCollectionTimeFrame"] = document.pop("rai:dataCollectionTimeframe")

@@ -1,4 +1,4 @@
-"""Both ways with model_signing 1.1.1, the reference tool for OMS v1.0: its library and its command line."""
+"""Interoperability with the library and command line of model_signing 1.1.1, the reference tool for OMS v1.0."""
 
 import subprocess
 import sys
@@ -75,7 +75,7 @@ def test_theirs_is_accepted(model: Path, tmp_path: Path, key: Path, signer: File
 def test_a_file_that_their_signer_exempted_is_refused(
     model: Path, tmp_path: Path, key: Path, signer: FileSigner
 ) -> None:
-    """The gap that ours closes: their verifier lets an exempted file be replaced."""
+    """Their verifier accepts a replaced exempted file; ours does not."""
     config = hashing.Config().set_ignored_paths(paths=["a-b"])
     signing.Config().use_elliptic_key_signer(private_key=key).set_hashing_config(config).sign(
         model, tmp_path / "their.sig"

@@ -1,4 +1,4 @@
-"""Progress: silent for what is quick, about ten lines for what is long, and the numbers in a line are right."""
+"""Progress: silent for short loops, about ten lines for long ones, with correct numbers."""
 
 import io
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from tunesmith.cli.progress import TerminalProgress, format_duration, plain_line
 
 @dataclass
 class Steps:
-    """A clock that goes on by a fixed number of seconds at every reading."""
+    """A clock that advances by a fixed number of seconds at every reading."""
 
     step: float
     reading: float = field(default=0.0)
@@ -26,7 +26,7 @@ class Steps:
 
 
 def shown(items: int, *, step: float, sized: bool = True, terminal: bool = False) -> list[str]:
-    """What is written while `items` items go by, `step` seconds each."""
+    """Lines written for `items` items of `step` seconds each."""
     stream = io.StringIO()
     talk = TerminalProgress(Console(file=stream, width=120, force_terminal=terminal), Steps(step))
     source = range(items) if sized else iter(range(items))
@@ -57,7 +57,7 @@ def test_a_few_slow_items_each_get_a_line() -> None:
     ]
 
 
-def test_without_a_total_lines_come_ever_more_rarely() -> None:
+def test_without_a_total_lines_come_at_doubling_times() -> None:
     assert shown(1000, step=1.0, sized=False) == [f"train: {2**n}, 1.0/s" for n in range(1, 10)]
 
 

@@ -1,4 +1,4 @@
-"""A loop that tells numbers: a line a minute with the loss in it, and a second line on a terminal."""
+"""Loops with numbers: one line per minute with the loss, and a second line on a terminal."""
 
 import io
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tunesmith.context import SilentProgress
 
 @dataclass
 class Hand:
-    """A clock that the loop itself moves."""
+    """A clock that the loop advances."""
 
     reading: float = field(default=0.0)
 
@@ -26,7 +26,7 @@ class Hand:
 
 
 def shown(items: int, *, step: float, noted: bool = True) -> list[str]:
-    """What is written while `items` steps of `step` seconds each tell their loss."""
+    """Lines written for `items` steps of `step` seconds each, with their loss."""
     stream, clock = io.StringIO(), Hand()
     talk = TerminalProgress(Console(file=stream, width=120), clock)
     for item in talk.track(range(items), label="train"):
@@ -80,7 +80,7 @@ def test_a_terminal_gets_the_numbers_below_the_bar() -> None:
 
 @dataclass
 class Files:
-    """Batches of rows of files of which a sixteenth is read with each."""
+    """Sixteen batches of rows; each is a sixteenth of the files."""
 
     clock: Hand
     step: float
@@ -104,15 +104,15 @@ def told_of(*, known: bool) -> list[str]:
     return stream.getvalue().splitlines()
 
 
-def test_of_files_the_share_that_is_read_and_the_time_left_are_shown() -> None:
-    """64 seconds in all: after the first four 60 are left."""
+def test_measured_items_show_share_and_time_left() -> None:
+    """64 seconds in total: after the first 4, 60 are left."""
     lines = told_of(known=True)
     assert lines[0] == "read train: 6%, 60 s left; rows 8,192, rows/s 2,048"
     assert lines[1] == "read train: 19%, 52 s left; rows 24,576, rows/s 2,048"
     assert [line.split(";")[0].partition(", ")[2] for line in lines] == [f"{left} s left" for left in range(60, 0, -8)]
 
 
-def test_where_no_size_is_known_no_time_is_left() -> None:
+def test_without_a_known_size_no_time_left_is_shown() -> None:
     lines = told_of(known=False)
     assert lines[0] == "read train: 1, 4.0 s each; rows 8,192, rows/s 2,048"
     assert not any("left" in line for line in lines)
@@ -131,7 +131,7 @@ def test_a_terminal_shows_the_share_and_the_time_left() -> None:
     assert numbers.strip() == "rows 98,304"
 
 
-def test_at_nothing_no_time_is_said() -> None:
+def test_no_time_left_is_shown_at_zero_percent() -> None:
     assert share_and_time_left(0.0, 5.0) == "0%"
 
 
@@ -147,7 +147,7 @@ def test_numbers_belong_to_the_innermost_loop() -> None:
     assert talk.displays == []
 
 
-def test_an_abandoned_loop_takes_no_more_numbers() -> None:
+def test_an_abandoned_loop_is_no_longer_tracked() -> None:
     talk = TerminalProgress(Console(file=io.StringIO(), width=120), Hand())
     loop = talk.track(range(3), label="train")
     next(loop)
@@ -164,5 +164,5 @@ def test_numbers_are_short(value: float, text: str) -> None:
     assert format_notes({"x": value}) == text
 
 
-def test_silence_takes_numbers_too() -> None:
+def test_silent_progress_accepts_numbers() -> None:
     SilentProgress().note({"loss": 1.0})

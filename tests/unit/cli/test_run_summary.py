@@ -1,4 +1,4 @@
-"""The screen at the end of a run: sentences, one table, rows with their answers, from the reports alone."""
+"""Summary at the end of a run: sentences, one table and sample rows, from the reports alone."""
 
 from collections.abc import Callable
 from io import StringIO
@@ -69,20 +69,20 @@ def evaluation() -> EvaluationReport:
     )
 
 
-def test_the_base_and_the_baseline_that_do_best_are_named(evaluation: EvaluationReport) -> None:
+def test_best_base_and_best_baseline(evaluation: EvaluationReport) -> None:
     assert best_base(evaluation, "exact-match") == "base-prompted"
     assert best_baseline(evaluation, "exact-match") == "tfidf-characters"
     assert best_baseline(evaluation, "chrf") is None
 
 
-def test_of_errors_the_smallest_is_best(evaluation: EvaluationReport) -> None:
+def test_for_error_metrics_the_smallest_value_is_best(evaluation: EvaluationReport) -> None:
     systems = (system("tuned", mae=0.5), system("mean", mae=2.0), system("tfidf-ridge", mae=1.0))
     report = evaluation.model_copy(update={"systems": systems, "comparisons": ()})
     assert best_baseline(report, "mae") == "tfidf-ridge"
     assert best_base(report, "mae") is None
 
 
-def test_a_sentence_says_what_is_settled_and_what_is_not(evaluation: EvaluationReport) -> None:
+def test_comparison_sentence_marks_insignificant_differences(evaluation: EvaluationReport) -> None:
     (sentence,) = summary_sentences({"evaluate": evaluation})
     assert sentence == (
         "On 312 test rows, exact-match is 0.850 for the tuned model; its base (base-prompted) has 0.030, a difference "
@@ -126,8 +126,8 @@ def test_a_long_text_is_cut_with_an_ellipsis() -> None:
     assert shorten_line("x" * 11, 10) == "x" * 9 + "…"
 
 
-def test_a_base_that_writes_nothing_is_shown_writing_nothing(evaluation: EvaluationReport) -> None:
-    """All its scores are 0, so it has no interval and no number; what it wrote is what tells why. So with the tuned model."""
+def test_empty_answers_are_shown_as_empty(evaluation: EvaluationReport) -> None:
+    """All its scores are 0, so it has no estimate; its empty output shows why. The same holds for the tuned model."""
     systems = (system("tuned", chrf=26.2), system("base-plain", exact_match=0.0), system("copy", chrf=12.0))
     sample = {"place": "rows.jsonl:1", "prompt": "a", "tuned": "", "base-plain": ""}
     silent = evaluation.model_copy(update={"systems": systems, "comparisons": (), "samples": (sample,)})
@@ -142,7 +142,7 @@ def test_epochs_in_words(epochs: float, said: str) -> None:
     assert epochs_in_words(epochs) == said
 
 
-def test_a_model_without_a_number_is_told_with_the_reason(evaluation: EvaluationReport) -> None:
+def test_a_missing_estimate_is_reported_with_its_reason(evaluation: EvaluationReport) -> None:
     none = Insufficient(metric="chrf", n=40, reason="they show no spread", signature="by hand")
     how = "greedy text; 40 of 40 answers are empty"
     tuned = SystemScores(system="tuned", how=how, estimates=(none,), scores="sha256:0")
@@ -150,8 +150,8 @@ def test_a_model_without_a_number_is_told_with_the_reason(evaluation: Evaluation
     assert said == ("chrf of the tuned model could not be measured: they show no spread; 40 of 40 answers are empty.")
 
 
-def test_a_base_without_an_answer_of_its_own_is_not_shown(evaluation: EvaluationReport) -> None:
-    """An encoder's base has no head: it is frozen under a linear model, or there is no base system at all."""
+def test_a_base_without_answers_is_not_shown(evaluation: EvaluationReport) -> None:
+    """The base of an encoder has no head: it is used frozen under a linear model, or not at all."""
     tuned, baseline = evaluation.systems[0], evaluation.systems[-1]
     frozen = evaluation.model_copy(update={"systems": (tuned, system("base-frozen", exact_match=0.7), baseline)})
     assert best_base(frozen, "exact-match") == "base-frozen"

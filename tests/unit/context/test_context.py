@@ -1,4 +1,4 @@
-"""Named streams from one seed, provenance without the clock, and nothing shown unless somebody asked."""
+"""Named random streams from one seed, provenance without time, silent progress by default."""
 
 import hashlib
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Registering, finding, building; and the nearest name when a name is wrong."""
+"""Register, look up and build plugins; unknown names get a suggestion."""
 
 import sys
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ class Near:
 
 @dataclass(frozen=True)
 class Strict:
-    """A setting that must be given."""
+    """A required setting."""
 
     id: ClassVar[str] = "strict"
     version: ClassVar[str] = "1"

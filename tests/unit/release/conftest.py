@@ -1,4 +1,4 @@
-"""The made-up run of tests/fixtures_reports.py."""
+"""The synthetic run of tests/fixtures_reports.py."""
 
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
@@ -15,11 +15,11 @@ SPEC.loader.exec_module(fixtures_reports)
 
 @pytest.fixture
 def make() -> Any:
-    """The module itself: `make.audit_report(findings=())` and the like."""
+    """The module with report factories, e.g. `make.audit_report(findings=())`."""
     return fixtures_reports
 
 
 @pytest.fixture
 def reports() -> Any:
-    """recipe, audit, train, evaluation and gate of a run that passed."""
+    """Recipe, audit, train, evaluation and gate of a run that passed."""
     return fixtures_reports.all_reports()

@@ -1,4 +1,4 @@
-"""The cards: no empty slot, front matter that huggingface_hub reads, text from outside stays text."""
+"""The cards: no empty fields, front matter that huggingface_hub can read, all outside text escaped."""
 
 import re
 from typing import Any

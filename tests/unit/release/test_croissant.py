@@ -1,4 +1,4 @@
-"""croissant.json: every value marked, nothing made up, the same bytes each time. Whether mlcroissant takes it: tests/parity."""
+"""croissant.json: every value is marked, none is invented, bytes are reproducible. mlcroissant: see tests/parity."""
 
 import json
 from typing import Any
@@ -45,7 +45,7 @@ def exported(make: Any, *sources: SourceSummary, **audit: Any) -> dict[str, Any]
 
 
 def at(document: Any, pointer: str) -> Any:
-    """The value of a JSON Pointer. Raises KeyError or IndexError where there is none."""
+    """Value at a JSON Pointer. Raises KeyError or IndexError if there is none."""
     for part in pointer.split("/")[1:]:
         key = part.replace("~1", "/").replace("~0", "~")
         document = document[int(key)] if isinstance(document, list) else document[key]
@@ -61,7 +61,7 @@ def is_there(document: Any, pointer: str) -> bool:
 
 
 def leaves(value: Any, pointer: str = "") -> list[str]:
-    """Pointers of everything that is no object and no list."""
+    """JSON Pointers of all scalars."""
     if isinstance(value, dict):
         return [leaf for key, item in value.items() for leaf in leaves(item, f"{pointer}/{key.replace('/', '~1')}")]
     if isinstance(value, list):
@@ -202,7 +202,7 @@ def test_the_audit_is_named_by_its_report(make: Any) -> None:
 
 
 def test_every_mark_of_the_data_set(make: Any) -> None:
-    """A recipe that states the licence of one file, and nothing else."""
+    """A recipe that states only the licence of one file."""
     marks = exported(make, source(origin=None, basis=None))["tunesmith:marks"]
     of_the_whole = {key: mark for key, mark in marks.items() if not key.startswith(("/distribution", "/recordSet"))}
     rai_missing = {f"/rai:{name}": "missing" for name in MISSING_RAI_PROPERTIES}
@@ -289,7 +289,7 @@ def test_a_value_of_the_whole_needs_every_row(make: Any) -> None:
 
 
 def test_rows_speak_before_their_source(make: Any) -> None:
-    """900 rows say MIT, 50 what the source says; all say French; one of three authors is the source's own."""
+    """900 rows state MIT, 50 the licence of the source; all state French; one of three authors is that of the source."""
     counts = {
         "license": {"MIT": 900, "CC-BY-4.0": 50},
         "language": {"fr": 950},
@@ -318,7 +318,7 @@ def test_rows_speak_before_their_source(make: Any) -> None:
 
 
 def test_the_context_is_the_one_of_the_specification() -> None:
-    """Appendix 1 of the specification, but https for schema.org: mlcroissant 1.1.1 refuses http."""
+    """Appendix 1 of the specification, but with https for schema.org: mlcroissant 1.1.1 rejects http."""
     assert JSONLD_CONTEXT["@vocab"] == JSONLD_CONTEXT["sc"] == "https://schema.org/"
     assert (JSONLD_CONTEXT["cr"], JSONLD_CONTEXT["dct"]) == (
         "http://mlcommons.org/croissant/",

@@ -1,4 +1,4 @@
-"""The files in croissant.json: licences as addresses, media types, paths that tell nothing of the maker, columns."""
+"""Files in croissant.json: licence URLs, media types, no local paths, columns."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from tunesmith.release.cards.marked_values import MISSING, declared
 
 
 def exported(make: Any, *files: dict[str, Any]) -> dict[str, Any]:
-    """The document of files that state no more than their licence."""
+    """The document for files that state only their licence."""
     stated = {"format": "messages", "rows": 950, "sha256": "sha256:" + "3" * 64, "license": "CC-BY-4.0"}
     nothing = {"origin": None, "basis": None, "split": "train"}
     sources = tuple(SourceSummary(**(stated | nothing | file)) for file in files)

@@ -1,4 +1,4 @@
-"""The data card: what is known of the rows, by whom, and what is not."""
+"""The data card: what is known about the rows, from whom, and what is missing."""
 
 import re
 from typing import Any
@@ -41,7 +41,7 @@ def whole(make: Any, *sources: SourceSummary, **audit: Any) -> dict[str, tuple[s
 
 
 def section(text: str, heading: str) -> list[str]:
-    """The lines of a table below a heading, without its head."""
+    """Rows of the table below a heading, without its header."""
     body = text.split(f"{heading}\n\n", 1)[1].split("\n\n", 1)[0]
     return body.splitlines()[2:]
 

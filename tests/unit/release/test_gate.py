@@ -1,4 +1,4 @@
-"""The gate: every outcome, the values on the boundary, both directions, both bases, and missing evidence."""
+"""The gate: all outcomes, boundary values, both directions, both bases, missing evidence."""
 
 import pytest
 from hypothesis import given

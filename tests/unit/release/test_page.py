@@ -1,4 +1,4 @@
-"""The page stands alone, tells every outcome, and lets no text become markup."""
+"""The page is self-contained, reports every outcome and escapes all text."""
 
 from html.parser import HTMLParser
 from typing import Any
@@ -16,7 +16,7 @@ VOID = {"meta", "br", "link", "img", "hr", "input"}
 
 
 class Reader(HTMLParser):
-    """Collects attributes and text, and checks that every tag is closed in its place."""
+    """Collects attributes and text, and checks that tags are properly nested."""
 
     def __init__(self) -> None:
         HTMLParser.__init__(self)

@@ -1,4 +1,4 @@
-"""provenance.json: every element of the Data Provenance Standards 1.0.0 is named once, and what nobody stated stays empty."""
+"""provenance.json: every element of the Data Provenance Standards 1.0.0 is marked once; unstated elements are omitted."""
 
 import json
 from typing import Any
@@ -19,7 +19,7 @@ ELEMENTS = {
         *("storage-allowed", "storage-forbidden", "license", "intended-purpose", "copyright", "patent", "trademark"),
     ),
 }
-"""The element names of data-provenance-standard-1.0.0.schema.json, by group, in its order."""
+"""Element names of data-provenance-standard-1.0.0.schema.json, by group, in schema order."""
 
 FULL: dict[str, Any] = {
     "author": "Shop & Sons",
@@ -151,7 +151,7 @@ def test_nothing_is_known_where_nobody_looked(make: Any) -> None:
 
 
 def test_part_of_the_rows_is_not_all_of_them(make: Any) -> None:
-    """What only one of two files states is not said of both."""
+    """A value stated by only one of two files is not set for both."""
     other = source(path="b.jsonl", sha256="sha256:" + "4" * 64)
     document = record(make, source(**FULL, license="MIT"), other, train=make.audit_report().train)
     assert "license" not in document["use"] and "intended-purpose" not in document["use"]
@@ -161,7 +161,7 @@ def test_part_of_the_rows_is_not_all_of_them(make: Any) -> None:
 
 @pytest.mark.parametrize("group", ELEMENTS)
 def test_required_elements_of_the_schema_that_no_recipe_states(make: Any, group: str) -> None:
-    """The record is complete by the schema only when its maker adds these."""
+    """The record validates against the schema once the maker adds these elements."""
     required = {
         "source": ("version", "title", "id", "issuer", "description"),
         "provenance": ("origin-geography", "date", "generation-method"),

@@ -1,4 +1,4 @@
-"""Statements: the shapes their predicate types ask for, and nothing in them that a JSON reader could change."""
+"""Statements: the structure of their predicate types, and no numbers that a JSON parser could change."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""A small release folder, signed and unsigned, and keys made once."""
+"""A small release folder, signed and unsigned, and keys that are created once."""
 
 import shutil
 from collections.abc import Callable
@@ -59,7 +59,7 @@ def master(tmp_path_factory: pytest.TempPathFactory, signer: FileSigner) -> Path
 
 @pytest.fixture
 def release(master: Path, tmp_path: Path) -> Path:
-    """A signed release that a test may break."""
+    """A signed release that a test may modify."""
     return Path(shutil.copytree(master, tmp_path / "release"))
 
 

@@ -1,4 +1,4 @@
-"""Against a second, independent reading of RFC 9162: levels paired from below instead of splits from above."""
+"""Compare with a second implementation of RFC 9162 that pairs levels bottom-up instead of splitting top-down."""
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,7 @@ LEAVES = [leaf_hash(b"%d" % number) for number in range(70)]
 
 
 def levels(leaves: list[bytes]) -> list[list[bytes]]:
-    """Pair neighbours; a last node without a neighbour rises as it is."""
+    """Pair neighbours; a last node without a neighbour moves up unchanged."""
     rows = [leaves]
     while len(rows[-1]) > 1:
         row = rows[-1]

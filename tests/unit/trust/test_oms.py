@@ -23,7 +23,7 @@ def model(tmp_path: Path, signer: FileSigner) -> Path:
 
 
 def rewrite(model: Path, signer: FileSigner, **predicate: Any) -> None:
-    """Sign again, with changes to the predicate that an honest signer never makes."""
+    """Sign again, with predicate changes that an honest signer never makes."""
     bundle = json.loads((model / "model.sig").read_bytes())
     statement = json.loads(decode_base64(bundle["dsseEnvelope"]["payload"], where="f"))
     statement["predicate"] |= predicate
@@ -146,7 +146,7 @@ def test_exact_refuses_another_spelling_of_the_same_signature(model: Path, signe
 
 
 def test_an_exempted_name_is_still_looked_at(model: Path, tmp_path: Path, signer: FileSigner) -> None:
-    """The signature exempts `model.sig`, for itself; when it lies elsewhere, a file of that name is an added file."""
+    """The signature exempts itself, `model.sig`. If it is stored elsewhere, a file of that name counts as added."""
     (model / "model.sig").rename(tmp_path / "other.sig")
     (model / "model.sig").write_bytes(b"not the signature")
     with pytest.raises(IntegrityBroken, match=r"added model\.sig"):

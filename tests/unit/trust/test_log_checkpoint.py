@@ -23,7 +23,7 @@ def note(signer: FileSigner) -> bytes:
 
 
 def signed_text(text: str, signer: FileSigner) -> bytes:
-    """A note whose signature is good, whatever the text."""
+    """A note with a valid signature over any text."""
     origin = log_origin(signer.public)
     signature = key_hash(signer.public) + signer.sign(text.encode())
     return f"{text}\n{SIGNATURE_DASH} {origin} {encode_base64(signature)}\n".encode()

@@ -1,4 +1,4 @@
-"""Histograms: heights are shares of the largest count, what is rare is seen, names are text."""
+"""Histograms: heights relative to the largest count, rare bins visible, labels escaped."""
 
 from xml.etree import ElementTree
 

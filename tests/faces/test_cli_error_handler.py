@@ -1,4 +1,4 @@
-"""Whatever a verb raises ends as a message and an exit code."""
+"""Every exception of a command becomes a message and an exit code."""
 
 import errno
 from collections.abc import Callable
@@ -16,7 +16,7 @@ CLOSED = PermissionError(errno.EACCES, "Permission denied", "/rows.jsonl")
 
 
 def ends(error: BaseException) -> int:
-    """The exit code of a verb that raises this."""
+    """Exit code of a command that raises `error`."""
 
     def verb() -> None:
         raise error
@@ -48,7 +48,7 @@ def test_known_errors(error: Exception, code: int, told: str, capsys: pytest.Cap
 @pytest.mark.parametrize(
     "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")]
 )
-def test_too_little_memory(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+def test_out_of_memory(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     assert ends(error) == 5
     assert capsys.readouterr().err.startswith("error: out of memory\nhint: ")
 
@@ -59,7 +59,7 @@ def test_an_interrupt(error: BaseException, capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err == "Interrupted. Finished stages are kept; run the same command to continue.\n"
 
 
-def test_a_fault_of_ours_keeps_its_traceback_in_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_internal_error_saves_its_traceback_to_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert ends(ValueError("odd\nand more")) == 1
     told = capsys.readouterr().err
     path = Path(told.split("attach ")[1].split(";")[0])
@@ -70,7 +70,7 @@ def test_a_fault_of_ours_keeps_its_traceback_in_a_file(capsys: pytest.CaptureFix
     assert text.startswith("Traceback") and text.endswith("ValueError: odd\nand more\n")
 
 
-def test_a_verb_that_ends_well_is_left_alone() -> None:
+def test_a_successful_command_is_unaffected() -> None:
     seen: dict[str, Any] = {}
     verb: Callable[..., None] = handle_errors(lambda **arguments: seen.update(arguments))
     verb(recipe="a")

@@ -1,4 +1,4 @@
-"""Sign a release, then break it in every way we can think of: each is refused, and the message names the path."""
+"""Sign a release, then tamper with it: every change is refused, and the message names the path."""
 
 import dataclasses
 import json
@@ -27,7 +27,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def sign_again(release: Path, signer: FileSigner) -> None:
-    """What only the holder of the key can do: a good model.sig over bad evidence."""
+    """An attack only the key owner can mount: a valid model.sig over invalid evidence."""
     (release / "model.sig").unlink()
     sign_folder(release, signer, name="support-desk-3")
 
@@ -109,7 +109,7 @@ def test_any_changed_byte_of_any_file(master: Path, tmp_path: Path, signer: File
 
 
 def test_any_changed_byte_of_the_signature(release: Path, signer: FileSigner) -> None:
-    """Every tenth byte of model.sig, which nothing else covers; one flipped bit, chosen to keep most bytes printable."""
+    """Flip one bit in every tenth byte of model.sig, chosen so that most bytes stay printable."""
     path = release / "model.sig"
     data = path.read_bytes()
     for place in range(0, len(data), 10):
@@ -162,7 +162,7 @@ def test_a_renamed_file(release: Path, signer: FileSigner) -> None:
 
 
 def test_swapped_files(release: Path, signer: FileSigner) -> None:
-    """The root digest of OMS covers no names; the list of files does."""
+    """The OMS root digest does not cover file names; the file list does."""
     one, two = release / "README.md", release / "bom.cdx.json"
     first, second = one.read_bytes(), two.read_bytes()
     one.write_bytes(second)
@@ -200,7 +200,7 @@ def test_a_wrong_key(release: Path, stranger: FileSigner) -> None:
 def test_the_key_in_the_folder_is_never_used(
     tmp_path: Path, signer: FileSigner, stranger: FileSigner, sealing: Sealing, filling: Filling
 ) -> None:
-    """A release forged as a whole, its own key inside: good for that key, refused for the real one."""
+    """A completely forged release with its own key verifies with that key and is refused with the real one."""
     forged = filling(tmp_path / "forged")
     sealing(forged, stranger, tmp_path / "log")
     assert verify_release(forged, stranger.public_pem()).name == "support-desk"
@@ -269,7 +269,7 @@ def test_another_kind_of_statement_is_no_release(release: Path, signer: FileSign
     assert "not a release statement" in refused(release, signer, "evidence/release.dsse.json").what
 
 
-def test_a_release_that_is_not_in_the_log(release: Path, signer: FileSigner) -> None:
+def test_a_release_missing_from_the_log(release: Path, signer: FileSigner) -> None:
     statement = release_statement(_subjects(release, signer), name="support-desk", version=9)
     (release / "evidence" / "release.dsse.json").write_bytes(sign_statement(statement, signer))
     sign_again(release, signer)
@@ -365,9 +365,7 @@ def test_a_signed_release_is_not_signed_again(
 @pytest.mark.parametrize(
     "problem", ["absent", "nothing", "only a key", "log inside", "git", "link", "version", "name", "statement"]
 )
-def test_what_cannot_be_signed_leaves_no_trace_in_the_log(
-    unsigned: Path, tmp_path: Path, signer: FileSigner, problem: str
-) -> None:
+def test_a_failed_signing_leaves_no_log_entry(unsigned: Path, tmp_path: Path, signer: FileSigner, problem: str) -> None:
     folder, log_folder, version, statements = unsigned, tmp_path / "log", 3, {}
     good = make_statement({}, predicate_type="t", predicate={})
     match problem:
