@@ -67,9 +67,7 @@ def command(
     if verify is not None:
         if subject is not None or row or yes:
             raise Misuse(
-                "--verify cannot be combined with --subject, --row or --yes",
-                where="--verify",
-                hint="run `tunesmith erase --verify FOLDER --key release.pub`",
+                "--verify cannot be combined with --subject, --row or --yes", hint="pass only --verify and --key"
             )
         _verify_record(verify, key, json=json)
         return
