@@ -66,9 +66,7 @@ def command(
     """Show which rows of a person would be erased and which models saw them. With --yes, erase them and sign a record."""
     if verify is not None:
         if subject is not None or row or yes:
-            raise Misuse(
-                "--verify cannot be combined with --subject, --row or --yes", hint="pass only --verify and --key"
-            )
+            raise Misuse("--verify allows no --subject, --row or --yes", hint="pass only --verify FOLDER and --key")
         _verify_record(verify, key, json=json)
         return
     from tunesmith.lineage.erase_plan import EraseRequest, check_request
