@@ -140,7 +140,7 @@ def generated(store: Store, count: int) -> Dataset:
             writer.write(
                 pa.table([pa.array(c, type=t) for c, t in zip(columns, ROW_SCHEMA.types, strict=True)], ROW_SCHEMA)
             )
-    made = writer.keep("train", store)
+    made = writer.finish("train", store)
     path.unlink()
     return made
 

@@ -45,7 +45,7 @@ class ActionApplier:
                 keep[gone] = False
                 writer.write(changed.filter(pa.array(keep)))
                 first += batch.num_rows
-        return writer.keep(name, self.store)
+        return writer.finish(name, self.store)
 
     def dropped(self) -> dict[str, int]:
         """Rows taken out, by the first rule that said so."""

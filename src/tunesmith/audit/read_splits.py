@@ -65,7 +65,7 @@ class SplitReader:
         train = self._read("train", sources.train, columns)
         if sources.split is None or not columns.rows or self.faults:
             test = self._read("test", sources.test, columns)
-            self.faults.refuse(self.misfits)
+            self.faults.raise_any(self.misfits)
             return AllRows(columns, train, test)
         columns, kept, held_out, summary = apply_split(
             columns, train.container, sources.split, into=self.folder, context=self.context
@@ -76,17 +76,19 @@ class SplitReader:
 
     def _read(self, split: str, sources: Sequence[SourceSettings], columns: CorpusBuilder) -> SplitRows:
         files: tuple[SourceSummary, ...] = ()
-        course = ReadProgress()
-        gathered = ReadLog(self.misfits, self.faults, course)
+        progress = ReadProgress()
+        log = ReadLog(self.misfits, self.faults, progress)
 
         def rows() -> Iterator[StreamedRow]:
             nonlocal files
-            files = yield from stream_sources(sources, split=split, context=self.context, gathered=gathered)
+            files = yield from stream_sources(sources, split=split, context=self.context, log=log)
 
         container, encode, told = self.folder / f"{split}.parquet", RowEncoder(), len(self.faults)
         with RowWriter(container) as writer, without_garbage_collection():
-            for found in track_batches(batch_rows(rows()), self.context, label=f"read {split}", share=course.share):
-                course.rows += len(found)
+            for found in track_batches(
+                batch_rows(rows()), self.context, label=f"read {split}", share=progress.fraction
+            ):
+                progress.rows += len(found)
                 if self.faults:
                     told = self._tell_first(told)
                     continue
@@ -94,12 +96,12 @@ class SplitReader:
                 if batch:
                     writer.write(encode.table(batch, [row.example for row in batch]))
                     columns.add(batch, split)
-        return SplitRows(container, writer.rows, files, course.notes())
+        return SplitRows(container, writer.rows, files, progress.notes())
 
     def _tell_first(self, told: int) -> int:
         """Say at once that the audit will not be, for to find what else is wrong may take long; returns how many are told."""
         if not told:
-            first = self.faults.found[0]
+            first = self.faults.errors[0]
             self.context.progress.say(f"{first.where}: {first.what}; the rest is read for its faults alone")
         return len(self.faults)
 

@@ -177,7 +177,7 @@ def _add_rights_findings(files: Sequence[SourceSummary], book: FindingsTable) ->
 
 
 def _no_rows_finding(corpus: AuditTable) -> Finding:
-    misfits = corpus.signals.misfits.kept
+    misfits = corpus.signals.misfits.rows
     file = corpus.signals.place(0).file if corpus.table.num_rows else misfits[0].file if misfits else ""
     return Finding(
         rule=NO_TRAINING_ROWS,
@@ -191,11 +191,11 @@ def _no_rows_finding(corpus: AuditTable) -> Finding:
 def _reject_plain_text(files: Sequence[SourceSummary], task: TaskSettings, misfits: InvalidRows | None) -> None:
     faults = FileErrors()
     for file in files:
-        with faults.taken():
+        with faults.collect():
             if file.format == "text" and task.type != "text":
                 raise DataError(
                     f"the rows have a text and no completion, which the task {task.type!r} needs",
                     where=file.path,
                     hint="write `task: text`, or name the column of the answer with `columns:`",
                 )
-    faults.refuse(misfits)
+    faults.raise_any(misfits)

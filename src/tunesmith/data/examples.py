@@ -66,10 +66,12 @@ class ExampleReader:
             raise
         if self._settled is None:
             self._columns = (
-                plugin.settle(record, self._columns) if isinstance(plugin, ColumnResolvingFormat) else self._columns
+                plugin.resolve_columns(record, self._columns)
+                if isinstance(plugin, ColumnResolvingFormat)
+                else self._columns
             )
             self._settled = (plugin, line)
-        self._good[shape] = plugin.reads(record, self._columns)
+        self._good[shape] = plugin.columns_read(record, self._columns)
         return plugin
 
     def _fitting(self, line: int, record: Record) -> Format:
@@ -87,7 +89,7 @@ class ExampleReader:
 
 
 def _check_named_format(plugin: Format, record: Record, columns: Columns) -> Format:
-    others = [] if plugin.reads(record, columns) else matching_formats(record, columns)
+    others = [] if plugin.columns_read(record, columns) else matching_formats(record, columns)
     if len(others) == 1:
         what = f"mixed formats: this row is {others[0].id}, and the source says {plugin.id}"
         raise DataError(what, hint="one format per file; split the file")

@@ -1,4 +1,4 @@
-"""Format: how one record of a data file becomes an example. The registry, detection and the words for a wrong column."""
+"""Formats: how a record of a data file becomes an Example. The registry, the detection, and the errors for wrong columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,15 +11,17 @@ from tunesmith.errors import DataError
 from tunesmith.registry import Registry
 
 Record = dict[str, Any]
+"""One record of a data file, with JSON values."""
 Columns = Mapping[str, str]
+"""The column of each role, as `columns:` of a source states it."""
 PlainMessages = Sequence[tuple[str, str]]
-"""Text and role of each message of a row."""
+"""(text, role) of each message of a row."""
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 
 
 @dataclass(frozen=True)
 class InvalidRow:
-    """A row that cannot be used, while the rows after it can: its line from 1 (a row number in Parquet), why, what to do."""
+    """A row that cannot be used, while later rows can: its line from 1 (in Parquet its row number), the reason, a hint."""
 
     line: int
     reason: str
@@ -27,37 +29,40 @@ class InvalidRow:
 
 
 class Format(Protocol):
-    """A frozen dataclass. `roles` are the parts a row must have, `optional` those it may; `columns` maps a role to its column."""
+    """A row format, implemented as a frozen dataclass.
+
+    `roles` are the parts that a record must have, `optional` those it may have; `columns` maps a role to the name of its column.
+    """
 
     id: ClassVar[str]
     version: ClassVar[str]
     roles: ClassVar[tuple[str, ...]]
     optional: ClassVar[tuple[str, ...]]
 
-    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
-        """The columns that this format would read of the record; none when one is missing. Says nothing about what is in them."""
+    def columns_read(self, record: Record, columns: Columns) -> frozenset[str]:
+        """The columns of the record that this format reads; empty when a required one is missing. Values are not checked."""
         ...
 
     def read(self, record: Record, columns: Columns) -> Example:
-        """The example. Raises DataError, without a place, when a value cannot be used."""
+        """The example of a record. Raises DataError, without a place, on an invalid value."""
         ...
 
 
 @runtime_checkable
 class ColumnResolvingFormat(Protocol):
-    """A format whose columns are settled by the first row of a file, so that a later row cannot turn their order round."""
+    """A format whose columns are resolved by the first row of a file and then hold for all its rows."""
 
-    def settle(self, record: Record, columns: Columns) -> Columns:
+    def resolve_columns(self, record: Record, columns: Columns) -> Columns:
         """The columns for the whole file."""
         ...
 
 
 @runtime_checkable
 class PlainMessagesFormat(Protocol):
-    """A format most of whose rows are conversations of texts and nothing else; these are read without an Example of each."""
+    """A format whose rows are mostly plain text conversations. These rows are read without building an Example."""
 
-    def turns(self, record: Record, columns: Columns) -> PlainMessages | None:
-        """The messages of the example that `read` would make, when they are all that it would hold; else None."""
+    def plain_messages(self, record: Record, columns: Columns) -> PlainMessages | None:
+        """The messages of the example that `read` returns; None when that example holds anything else, or is invalid."""
         ...
 
 
@@ -65,7 +70,7 @@ FORMATS: Registry[Format] = Registry("format")
 
 
 def format_named(name: str, columns: Columns) -> Format:
-    """The format the recipe names. Raises Misuse on an unknown name, DataError on a role it does not have."""
+    """The format that the recipe names. Raises Misuse on an unknown name, DataError on a role that the format does not have."""
     FORMATS.load(formats)
     plugin = FORMATS.build(name)
     _check_roles(columns, (*plugin.roles, *plugin.optional), f"the format {name!r}")
@@ -73,32 +78,32 @@ def format_named(name: str, columns: Columns) -> Format:
 
 
 def check_columns(columns: Columns) -> None:
-    """Raise DataError when `columns` names a role that no format has."""
+    """Raises DataError when `columns` names a role that no format has."""
     _check_roles(
         columns, sorted({role for plugin in _all_formats() for role in (*plugin.roles, *plugin.optional)}), "no format"
     )
 
 
 def detect_format(record: Record, columns: Columns) -> Format:
-    """The one format that fits a record; one that reads more of the columns goes first (`labelled-text` before `text`).
+    """The format whose columns match a record; one that reads more columns wins (`labelled-text` over `text`).
 
-    Raises DataError when none or several fit.
+    Raises DataError when no format or several formats match.
     """
     check_columns(columns)
-    best = matching_formats(record, columns)
-    if len(best) == 1:
-        return best[0]
-    if best:
-        names = " and ".join(plugin.id for plugin in best)
-        raise DataError(f"the columns fit {names}", hint=f"say which one with `format: {best[0].id}`")
+    matches = matching_formats(record, columns)
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        names = " and ".join(plugin.id for plugin in matches)
+        raise DataError(f"the columns fit {names}", hint=f"say which one with `format: {matches[0].id}`")
     raise _unknown_columns(record, columns)
 
 
 def matching_formats(record: Record, columns: Columns) -> list[Format]:
-    """The formats that fit a record, without those that read only a part of what another one reads."""
-    named = [plugin for plugin in _all_formats() if set(columns) <= {*plugin.roles, *plugin.optional}]
-    reading = [(plugin, read) for plugin in named if (read := plugin.reads(record, columns))]
-    return [plugin for plugin, read in reading if not any(read < other for _, other in reading)]
+    """The formats that match a record, except those that read only a subset of the columns that another one reads."""
+    candidates = [plugin for plugin in _all_formats() if set(columns) <= {*plugin.roles, *plugin.optional}]
+    matches = [(plugin, read) for plugin in candidates if (read := plugin.columns_read(record, columns))]
+    return [plugin for plugin, read in matches if not any(read < other for _, other in matches)]
 
 
 def _all_formats() -> list[Format]:
@@ -107,19 +112,19 @@ def _all_formats() -> list[Format]:
 
 
 def column_of(record: Record, columns: Columns, role: str, *, also: Sequence[str] = ()) -> str:
-    """The column that plays a role: the one `columns` names, else the role's own name, else the first of `also` that is there."""
+    """The column of a role: the one that `columns` names, else the role's own name, else the first of `also` in the record."""
     if role in columns:
         return columns[role]
     return next((name for name in (role, *also) if name in record), role)
 
 
 def columns_read(plugin: Format, record: Record, columns: Columns, **also: Sequence[str]) -> frozenset[str]:
-    """What `Format.reads` gives where each role is a column; `also` has other names for the column of a role."""
-    found = [column_of(record, columns, role, also=also.get(role, ())) for role in plugin.roles]
-    if not all(column in record for column in found):
+    """`Format.columns_read` for a format in which each role is a column; `also` has aliases of a role's column."""
+    required = [column_of(record, columns, role, also=also.get(role, ())) for role in plugin.roles]
+    if not all(column in record for column in required):
         return frozenset()
-    more = (column_of(record, columns, role, also=also.get(role, ())) for role in plugin.optional)
-    return frozenset((*found, *(column for column in more if column in record)))
+    optional = (column_of(record, columns, role, also=also.get(role, ())) for role in plugin.optional)
+    return frozenset((*required, *(column for column in optional if column in record)))
 
 
 def value_of(record: Record, columns: Columns, role: str, *, also: Sequence[str] = ()) -> tuple[str, Any]:
@@ -131,7 +136,7 @@ def value_of(record: Record, columns: Columns, role: str, *, also: Sequence[str]
 
 
 def text_of(record: Record, columns: Columns, role: str, *, also: Sequence[str] = ()) -> str:
-    """The text in a role's column. Raises DataError when the column is missing or holds something else."""
+    """The text in a role's column. Raises DataError when the column is missing or does not hold text."""
     column, value = value_of(record, columns, role, also=also)
     if not isinstance(value, str):
         hint = "put quotes around the value"
@@ -140,13 +145,13 @@ def text_of(record: Record, columns: Columns, role: str, *, also: Sequence[str] 
 
 
 def optional_text(record: Record, columns: Columns, role: str) -> str:
-    """The text in the column of an optional role; empty when it is not there or null."""
+    """The text in the column of an optional role; empty when the column is missing or null."""
     column = column_of(record, columns, role)
     return "" if record.get(column) is None else text_of(record, columns, role)
 
 
 def plain_messages(value: Any) -> PlainMessages | None:
-    """The messages of a list of objects that have a role and a text and nothing else; None when it is another value."""
+    """The messages of a list of objects with `role` and text `content` and nothing else; None for any other value."""
     if type(value) is not list:
         return None
     turns: list[tuple[str, str]] = []
@@ -161,13 +166,13 @@ def plain_messages(value: Any) -> PlainMessages | None:
 
 
 def json_type_name(value: Any) -> str:
-    """What messages call the type of a JSON value."""
+    """The name of a JSON value's type in error messages."""
     return "null" if value is None else type(value).__name__
 
 
 def missing_column(record: Record, column: str, role: str) -> DataError:
-    """The error for a column that is not there, with the nearest one that is."""
-    found = ", ".join(map(repr, record)) or "nothing"
+    """The error for a missing column, with the column of the nearest name as hint."""
+    present = ", ".join(map(repr, record)) or "nothing"
     near = get_close_matches(column, list(record), n=1, cutoff=0.5)
     if len(record) == 1 and ";" in next(iter(record)):
         hint = "the header holds semicolons; save the file with commas, or with tabs as .tsv"
@@ -175,7 +180,7 @@ def missing_column(record: Record, column: str, role: str) -> DataError:
         hint = f"did you mean {near[0]!r}? then write `columns: {{{role}: {near[0]}}}`"
     else:
         hint = f"name the column with `columns: {{{role}: ...}}`"
-    return DataError(f"there is no column {column!r}; the row has {found}", hint=hint)
+    return DataError(f"there is no column {column!r}; the row has {present}", hint=hint)
 
 
 def _check_roles(columns: Columns, roles: Sequence[str], who: str) -> None:
@@ -187,7 +192,7 @@ def _check_roles(columns: Columns, roles: Sequence[str], who: str) -> None:
 
 
 def _unknown_columns(record: Record, columns: Columns) -> DataError:
-    """The missing column of the format that comes nearest: most roles present, then most names nearly right."""
+    """The error for the missing column of the nearest format: most columns of nearly right names, then most columns present."""
 
     def nearness(plugin: Format) -> tuple[int, int]:
         wanted = [columns.get(role, role) for role in plugin.roles]
@@ -201,7 +206,8 @@ def _unknown_columns(record: Record, columns: Columns) -> DataError:
     error = missing_column(record, columns.get(role, role), role)
     if nearness(plugin) > (0, 0) and nearness(plugin)[0] % 10 + nearness(plugin)[1] > 0:
         return error
-    shapes = "; ".join(f"{one.id}: {', '.join(one.roles)}" for one in plugins)
+    roles_by_format = "; ".join(f"{other.id}: {', '.join(other.roles)}" for other in plugins)
     return DataError(
-        f"no format fits the columns {', '.join(map(repr, record)) or 'of an empty row'}", hint=f"formats are {shapes}"
+        f"no format fits the columns {', '.join(map(repr, record)) or 'of an empty row'}",
+        hint=f"formats are {roles_by_format}",
     )

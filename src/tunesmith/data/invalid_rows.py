@@ -1,4 +1,4 @@
-"""Misfits: rows that cannot be used. Faults: files that cannot. Both are gathered while what comes after them is read."""
+"""Invalid rows and unreadable files. Both are collected while reading goes on, so that one run reports all of them."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ from tunesmith.detect.patterns import PERSONAL, SECRETS, mask_hits
 from tunesmith.errors import DataError
 
 MAX_KEPT_ROWS: Final = 10_000
-"""Misfits whose line and reason are held in memory, over all files; the rest are counted."""
+"""Invalid rows whose line and reason are held in memory, over all files; the rest are counted."""
 MAX_LISTED: Final = 10
-"""Faults, and misfits, that an error names one by one."""
+"""Files, and invalid rows, that an error message lists one by one."""
 MAX_REASON_CHARACTERS: Final = 300
-"""Characters of a reason at most; a row of strange keys must not fill the report."""
+"""Limit of a reason's length: a row with strange keys must not fill the report."""
 
 
 class LocatedInvalidRow(NamedTuple):
-    """A row that cannot be used: its file, line and split, why, what to do."""
+    """An invalid row with its file, line and split, the reason, and a hint how to fix it."""
 
     file: str
     line: int
@@ -29,75 +29,79 @@ class LocatedInvalidRow(NamedTuple):
     hint: str
 
     @property
-    def said(self) -> str:
-        """Why and what to do, without personal data and secrets."""
+    def description(self) -> str:
+        """Reason and hint, with personal data and secrets masked."""
         return _masked_reason(f"{self.reason} ({self.hint})" if self.hint else self.reason)
 
 
 @dataclass
 class InvalidRows:
-    """The first KEPT of them in the order of reading, and by file how many more there are."""
+    """The first MAX_KEPT_ROWS invalid rows in reading order; `unlisted` counts the others by file."""
 
-    kept: list[LocatedInvalidRow] = field(default_factory=list)
-    more: Counter[str] = field(default_factory=Counter)
+    rows: list[LocatedInvalidRow] = field(default_factory=list)
+    unlisted: Counter[str] = field(default_factory=Counter)
 
     def __len__(self) -> int:
-        return len(self.kept) + self.more.total()
+        return len(self.rows) + self.unlisted.total()
 
-    def add(self, file: str, misfit: InvalidRow, split: str) -> None:
-        """Take one down."""
-        if len(self.kept) < MAX_KEPT_ROWS:
-            self.kept.append(LocatedInvalidRow(file, misfit.line, split, misfit.reason, misfit.hint))
+    def add(self, file: str, row: InvalidRow, split: str) -> None:
+        """Record one invalid row."""
+        if len(self.rows) < MAX_KEPT_ROWS:
+            self.rows.append(LocatedInvalidRow(file, row.line, split, row.reason, row.hint))
         else:
-            self.more[file] += 1
+            self.unlisted[file] += 1
 
-    def forget(self, file: str) -> None:
-        """Drop those of a file, of which something else is said."""
-        self.kept[:] = [one for one in self.kept if one.file != file]
-        self.more.pop(file, None)
+    def discard_file(self, file: str) -> None:
+        """Remove the rows of a file that is reported as a whole instead."""
+        self.rows[:] = [row for row in self.rows if row.file != file]
+        self.unlisted.pop(file, None)
 
 
 @dataclass
 class FileErrors:
-    """The errors of files that cannot be used, in the order of reading."""
+    """The errors of files that cannot be read, in reading order."""
 
-    found: list[DataError] = field(default_factory=list)
+    errors: list[DataError] = field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self.found)
+        return len(self.errors)
 
     @contextmanager
-    def taken(self) -> Iterator[None]:
-        """Take down a DataError of what is done within, and go on behind it."""
+    def collect(self) -> Iterator[None]:
+        """Record a DataError that the block raises, and continue after the block."""
         try:
             yield
         except DataError as error:
-            self.found.append(error)
+            self.errors.append(error)
 
-    def refuse(self, misfits: InvalidRows | None = None) -> None:
-        """Raise one DataError with every file at fault and the rows that were found not to fit; nothing without a fault."""
-        if not self.found:
+    def raise_any(self, invalid_rows: InvalidRows | None = None) -> None:
+        """Raise one DataError that lists every unreadable file and every invalid row; do nothing when all files were read."""
+        if not self.errors:
             return
-        first, rows = self.found[0], _invalid_row_lines(misfits) if misfits else []
-        if len(self.found) == 1 and not rows:
+        first, row_lines = self.errors[0], _invalid_row_lines(invalid_rows) if invalid_rows else []
+        if len(self.errors) == 1 and not row_lines:
             raise first
-        if len(self.found) == 1:
-            raise DataError("\n".join([first.what, *rows]), where=first.where, hint=first.hint) from first
-        files = [f"  {one.where}: {one.what}{f' ({one.hint})' if one.hint else ''}" for one in self.found[:MAX_LISTED]]
-        told = [f"{len(self.found)} files cannot be used", *files, *_more_line(len(self.found)), *rows]
-        hint = "mend these files or leave them out; nothing was audited"
-        raise DataError("\n".join(told), where=first.where, hint=hint) from first
+        if len(self.errors) == 1:
+            raise DataError("\n".join([first.what, *row_lines]), where=first.where, hint=first.hint) from first
+        file_lines = [
+            f"  {error.where}: {error.what}{f' ({error.hint})' if error.hint else ''}"
+            for error in self.errors[:MAX_LISTED]
+        ]
+        count = len(self.errors)
+        message = "\n".join([f"{count} files cannot be read", *file_lines, *_more_line(count), *row_lines])
+        hint = "fix these files, or remove them from `data:` in the recipe; nothing was audited"
+        raise DataError(message, where=first.where, hint=hint) from first
 
 
-def invalid_row_error(file: str, misfit: InvalidRow) -> DataError:
-    """The error for a row that cannot be used, where nobody gathers them."""
-    return DataError(misfit.reason, where=f"{file}:{misfit.line}", hint=misfit.hint)
+def invalid_row_error(file: str, row: InvalidRow) -> DataError:
+    """The error for an invalid row where invalid rows are not collected."""
+    return DataError(row.reason, where=f"{file}:{row.line}", hint=row.hint)
 
 
-def _invalid_row_lines(misfits: InvalidRows) -> list[str]:
-    count = len(misfits)
-    named = [f"  {one.file}:{one.line}: {one.said}" for one in misfits.kept[:MAX_LISTED]]
-    return [f"and {count:,} {'row does' if count == 1 else 'rows do'} not fit:", *named, *_more_line(count)]
+def _invalid_row_lines(invalid_rows: InvalidRows) -> list[str]:
+    count = len(invalid_rows)
+    listed = [f"  {row.file}:{row.line}: {row.description}" for row in invalid_rows.rows[:MAX_LISTED]]
+    return [f"and {count:,} {'row is' if count == 1 else 'rows are'} invalid:", *listed, *_more_line(count)]
 
 
 def _more_line(count: int) -> list[str]:

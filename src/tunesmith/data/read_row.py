@@ -1,7 +1,7 @@
-"""Lines: rows as they are read, in the values that their columns need, without an object for each message."""
+"""Read one record as a row in the values that the audit table and the store need, without an object for each message."""
 
 from collections.abc import Iterable, Iterator
-from json.encoder import encode_basestring as quoted
+from json.encoder import encode_basestring as json_string
 from typing import NamedTuple
 
 from tunesmith.artifacts import Example, Rights, Row
@@ -11,20 +11,16 @@ from tunesmith.data.row_rights import RowRightsReader
 from tunesmith.data.rows import canonical_example
 from tunesmith.errors import DataError
 
-
-class Content(NamedTuple):
-    """An example: its messages, else its text; the first of its labels; what the model should say (None where its format has
-    no such thing); its canonical text."""
-
-    turns: PlainMessages
-    text: str | None
-    label: str | None
-    completion: str | None
-    example: str
+ExampleColumns = tuple[PlainMessages, str | None, str | None, str | None, str]
+"""The fields `turns`, `text`, `label`, `completion` and `example` of a StreamedRow."""
 
 
 class StreamedRow(NamedTuple):
-    """A row: its identity and place, the fields of its Content, its rights."""
+    """A row while it is read; the columns of the audit table and of the store are built from these values.
+
+    `turns` has (text, role) of each message; `text` is set for examples without messages; `label` is the first label;
+    `completion` is the target text, None for a format without one; `example` is the canonical JSON of the example.
+    """
 
     row_id: str
     file: str
@@ -38,71 +34,71 @@ class StreamedRow(NamedTuple):
 
 
 class RowReader:
-    """Reads the records of one file: their examples as an ExampleReader does, and their rights.
+    """Reads the records of one file as rows.
 
-    Where the rows of a file are plain texts and all have the same rights, there is a shorter way from the second row of the
-    same columns on. A test holds what the two ways give against each other.
+    The first record of each set of columns is read as an Example. When its format is a PlainMessagesFormat and all rows of the
+    file share one Rights value, later records with the same columns take a fast path that builds no Example. A test compares
+    the results of both paths.
     """
 
-    def __init__(self, reader: ExampleReader, rights: RowRightsReader, columns: Columns) -> None:
-        self._reader = reader
+    def __init__(self, file: str, examples: ExampleReader, rights: RowRightsReader, *, columns: Columns) -> None:
+        self._file = file
+        self._examples = examples
         self._rights = rights
         self._columns = columns
-        self._short: dict[tuple[str, ...], tuple[PlainMessagesFormat, Rights] | None] = {}
+        self._fast: dict[tuple[str, ...], tuple[PlainMessagesFormat, Rights] | None] = {}
 
-    def read(self, line: int, record: Record) -> tuple[Content, Rights] | InvalidRow:
-        """The example and the rights of a row, or why there is none."""
-        shape = tuple(record)
-        short = self._short.get(shape)
-        if short is not None:
-            plugin, rights = short
-            turns = plugin.turns(record, self._columns)
+    def read(self, row_id: str, line: int, record: Record) -> StreamedRow | InvalidRow:
+        """The row of a record, or why it is invalid; `line` counts from 1."""
+        keys = tuple(record)
+        fast = self._fast.get(keys)
+        if fast is not None:
+            plugin, shared = fast
+            turns = plugin.plain_messages(record, self._columns)
             if turns is not None:
-                return plain_message_content(turns), rights
-        example = self._reader.read(line, record)
+                return StreamedRow(row_id, self._file, line, *_plain_columns(turns), shared)
+        example = self._examples.read(line, record)
         if isinstance(example, InvalidRow):
             return example
         try:
-            rights = self._rights.of(record, self._reader.columns_read(record))
+            rights = self._rights.of(record, self._examples.columns_read(record))
         except DataError as error:
             return InvalidRow(line, error.what, error.hint)
-        if shape not in self._short:
-            self._short[shape] = self._short_way(record)
-        return example_content(example), rights
+        if keys not in self._fast:
+            self._fast[keys] = self._fast_path(record)
+        return StreamedRow(row_id, self._file, line, *_example_columns(example), rights)
 
-    def _short_way(self, record: Record) -> tuple[PlainMessagesFormat, Rights] | None:
-        """That for rows with the columns of this one, which was read the long way."""
-        rights = self._rights.of_all(record, self._reader.columns_read(record))
-        plugin = FORMATS.build(self._reader.format_id)
+    def _fast_path(self, record: Record) -> tuple[PlainMessagesFormat, Rights] | None:
+        """What reads later records with the same columns as this one; None where each needs an Example."""
+        rights = self._rights.shared(record, self._examples.columns_read(record))
+        plugin = FORMATS.build(self._examples.format_id)
         return (plugin, rights) if rights is not None and isinstance(plugin, PlainMessagesFormat) else None
 
 
-def plain_message_content(turns: PlainMessages) -> Content:
-    """That of a conversation of texts and nothing else; the canonical text as `rows.canonical` writes it."""
-    said = ",".join(
-        [f'{{"content":[{{"text":{quoted(text)},"type":"text"}}],"role":"{role}"}}' for text, role in turns]
+def _plain_columns(turns: PlainMessages) -> ExampleColumns:
+    """The columns of a conversation of plain text; its canonical JSON is written as `rows.canonical_example` writes it."""
+    messages = ",".join(
+        [f'{{"content":[{{"text":{json_string(text)},"type":"text"}}],"role":"{role}"}}' for text, role in turns]
     )
     text, role = turns[-1]
     completion = text if role == "assistant" else ""
-    return Content(turns, None, None, completion, f'{{"labels":null,"messages":[{said}],"text":null}}')
+    return turns, None, None, completion, f'{{"labels":null,"messages":[{messages}],"text":null}}'
 
 
-def example_content(example: Example) -> Content:
-    """That of any example."""
+def _example_columns(example: Example) -> ExampleColumns:
     turns = [(turn.text, turn.role) for turn in example.messages]
     completion = None if not turns and example.labels is None else example.completion
-    return Content(
-        turns, example.text, example.labels[0] if example.labels else None, completion, canonical_example(example)
-    )
+    label = example.labels[0] if example.labels else None
+    return turns, example.text, label, completion, canonical_example(example)
 
 
 def to_streamed_row(row: Row) -> StreamedRow:
-    """A row in memory as a line."""
-    return StreamedRow(row.row_id, row.file, row.line, *example_content(row.example), row.rights)
+    """A Row as a StreamedRow."""
+    return StreamedRow(row.row_id, row.file, row.line, *_example_columns(row.example), row.rights)
 
 
-def to_rows(lines: Iterable[StreamedRow]) -> Iterator[Row]:
-    """Lines as rows in memory."""
-    for one in lines:
-        example = Example.from_bytes(one.example.encode())
-        yield Row(row_id=one.row_id, file=one.file, line=one.line, example=example, rights=one.rights)
+def to_rows(streamed: Iterable[StreamedRow]) -> Iterator[Row]:
+    """StreamedRows as Rows."""
+    for row in streamed:
+        example = Example.from_bytes(row.example.encode())
+        yield Row(row_id=row.row_id, file=row.file, line=row.line, example=example, rights=row.rights)

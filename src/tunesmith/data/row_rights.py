@@ -1,4 +1,4 @@
-"""Own rights: what a row says of its rights itself, else what its source says."""
+"""Rights of a row: the values of its own columns, else those that the recipe states for its source."""
 
 from collections.abc import Callable
 from datetime import date
@@ -16,48 +16,52 @@ RIGHTS_KEYS: Final = (
     *("collected", "expires", "source_class", "generator", "language"),
 )
 MAX_CACHED_RIGHTS: Final = 100_000
-"""Distinct rights of one file that are remembered, so that equal ones are one value."""
+"""Distinct Rights of one file that are cached, so that rows with equal rights share one object."""
 
 
 class RowRightsReader:
-    """A row's own values, else those of its source; the source is called by its file name when nobody named it.
+    """Reads the rights of the rows of one file.
 
-    `mark` is what a person is known by, from what identifies one.
+    A source without a name of its own takes the file's name. `pseudonymize` turns what identifies a person into a pseudonym.
     """
 
-    def __init__(self, name: str, spec: SourceSettings, mark: Callable[[str], str]) -> None:
+    def __init__(self, name: str, spec: SourceSettings, pseudonymize: Callable[[str], str]) -> None:
         self._spec = spec
-        self._mark = mark
-        self._known: dict[tuple[str | None, ...], Rights] = {}
+        self._pseudonymize = pseudonymize
+        self._cache: dict[tuple[str | None, ...], Rights] = {}
         values = {key: getattr(spec, key) for key in RIGHTS_KEYS}
         values.update({key: values[key].isoformat() for key in DATE_KEYS if values[key] is not None})
         values["source"] = spec.source or Path(name).name
-        self._values: dict[str, str | None] = values
-        self._own: dict[tuple[str, ...], list[str]] = {}
-        self._shared = Rights.model_validate(values)
+        self._source_values: dict[str, str | None] = values
+        self._rights_columns_by_keys: dict[tuple[str, ...], list[str]] = {}
+        self._source_rights = Rights.model_validate(values)
 
-    def of_all(self, record: Record, read: frozenset[str]) -> Rights | None:
-        """The rights of every row with the columns of this one, of which those `read` are the example; None where each row
-        has its own."""
-        return None if self._own_columns(record, read) or self._spec.subject is not None else self._shared
+    def shared(self, record: Record, read: frozenset[str]) -> Rights | None:
+        """The rights that all rows with the columns of `record` share, or None where each row has its own.
+
+        `read` are the columns that make the example; they say nothing about rights.
+        """
+        per_row = self._rights_columns(record, read) or self._spec.subject is not None
+        return None if per_row else self._source_rights
 
     def of(self, record: Record, read: frozenset[str]) -> Rights:
-        """The rights of a row, of which the columns `read` are the example. Raises DataError on a value that is none."""
-        own = self._own_columns(record, read)
-        if not own and self._spec.subject is None:
-            return self._shared
-        values = {**self._values, "subject": self._subject(record)}
-        for key in own:
+        """The rights of one row; `read` as in `shared`. Raises DataError, without a place, on an invalid value."""
+        columns = self._rights_columns(record, read)
+        if not columns and self._spec.subject is None:
+            return self._source_rights
+        values = {**self._source_values, "subject": self._subject(record)}
+        for key in columns:
             if (value := _own_text(record[key], key)) is not None:
                 values[key] = value
-        return self._remembered(values)
+        return self._cached(values)
 
-    def _own_columns(self, record: Record, read: frozenset[str]) -> list[str]:
-        shape = tuple(record)
-        own = self._own.get(shape)
-        if own is None:
-            own = self._own[shape] = [key for key in RIGHTS_KEYS if key in record and key not in read]
-        return own
+    def _rights_columns(self, record: Record, read: frozenset[str]) -> list[str]:
+        keys = tuple(record)
+        columns = self._rights_columns_by_keys.get(keys)
+        if columns is None:
+            columns = [key for key in RIGHTS_KEYS if key in record and key not in read]
+            self._rights_columns_by_keys[keys] = columns
+        return columns
 
     def _subject(self, record: Record) -> str | None:
         column = self._spec.subject
@@ -70,24 +74,25 @@ class RowRightsReader:
             return None
         if isinstance(value, bool) or not isinstance(value, str | int):
             raise DataError(f"the column {column!r} must hold text, found {type(value).__name__}")
-        return self._mark(str(value))
+        return self._pseudonymize(str(value))
 
-    def _remembered(self, values: dict[str, str | None]) -> Rights:
-        marks = tuple(values.values())
-        known = self._known.get(marks)
-        if known is None:
-            if len(self._known) >= MAX_CACHED_RIGHTS:
-                self._known.clear()
-            known = self._known[marks] = Rights.model_validate(values)
-        return known
+    def _cached(self, values: dict[str, str | None]) -> Rights:
+        key = tuple(values.values())
+        rights = self._cache.get(key)
+        if rights is None:
+            if len(self._cache) >= MAX_CACHED_RIGHTS:
+                self._cache.clear()
+            rights = self._cache[key] = Rights.model_validate(values)
+        return rights
 
 
-def _own_text(own: object, key: str) -> str | None:
-    if own is None or own == "":
+def _own_text(value: object, key: str) -> str | None:
+    """The value of a rights column; None when it is empty."""
+    if value is None or value == "":
         return None
-    if not isinstance(own, str):
-        raise DataError(f"the column {key!r} must hold text, found {type(own).__name__}")
-    return _iso_date(own, key) if key in DATE_KEYS else _source_class(own) if key == "source_class" else own
+    if not isinstance(value, str):
+        raise DataError(f"the column {key!r} must hold text, found {type(value).__name__}")
+    return _iso_date(value, key) if key in DATE_KEYS else _source_class(value) if key == "source_class" else value
 
 
 def _iso_date(text: str, key: str) -> str:
@@ -98,7 +103,7 @@ def _iso_date(text: str, key: str) -> str:
 
 
 def _source_class(text: str) -> str:
-    known = get_args(SourceClass)
-    if text not in known:
-        raise DataError(f"{text[:40]!r} is no source class", hint=f"known: {', '.join(known)}")
+    classes = get_args(SourceClass)
+    if text not in classes:
+        raise DataError(f"{text[:40]!r} is no source class", hint=f"known: {', '.join(classes)}")
     return text

@@ -124,18 +124,18 @@ def test_every_file_at_fault_is_named_and_what_was_found_before_is_not_lost(cont
     with pytest.raises(DataError) as caught:
         audited_files(context, "a.jsonl", "b.jsonl.gz", "gone.jsonl", "d.jsonl", "e.jsonl")
     assert caught.value.what.splitlines() == [
-        "3 files cannot be used",
+        "3 files cannot be read",
         "  b.jsonl.gz: the gzip data is broken: Compressed file ended before the end-of-stream marker was reached"
         " (copy or download the file again)",
         "  gone.jsonl: no such file (paths are relative to the recipe, or to --data-root)",
         "  e.jsonl:2: not UTF-8 at byte 5 of the line (save the file as UTF-8)",
-        "and 2 rows do not fit:",
+        "and 2 rows are invalid:",
         "  a.jsonl:2: broken JSON: Expecting property name enclosed in double quotes at column 2"
         " (one whole JSON object per row)",
         "  d.jsonl:1: broken JSON: the key 'prompt' stands twice in one object",
     ]
     assert caught.value.where == "b.jsonl.gz"
-    assert caught.value.hint == "mend these files or leave them out; nothing was audited"
+    assert caught.value.hint == "fix these files, or remove them from `data:` in the recipe; nothing was audited"
     assert caught.value.exit_code == 2
 
 
@@ -153,7 +153,7 @@ def test_the_first_fault_is_told_while_the_rest_is_read(context: Context) -> Non
     for name, line in (("a.jsonl", GOOD[0]), ("b.jsonl", GOOD[1]), ("c.jsonl", GOOD[2])):
         put(context, name, [line])
     said = Said()
-    with pytest.raises(DataError, match="2 files cannot be used"):
+    with pytest.raises(DataError, match="2 files cannot be read"):
         audited_files(replace(context, progress=said), "gone.jsonl", "a.jsonl", "lost.jsonl", "b.jsonl", "c.jsonl")
     assert said.lines == ["gone.jsonl: no such file; the rest is read for its faults alone"]
 
@@ -164,7 +164,7 @@ def test_rows_before_the_fault_of_their_own_file_are_named(context: Context) -> 
     with pytest.raises(DataError) as caught:
         audited_files(context, "b.jsonl", "a.jsonl")
     lines = caught.value.what.splitlines()
-    assert lines[:2] == ["not UTF-8 at byte 4 of the line", "and 15 rows do not fit:"]
+    assert lines[:2] == ["not UTF-8 at byte 4 of the line", "and 15 rows are invalid:"]
     assert [line.split(": ")[0].strip() for line in lines[2:12]] == [
         f"b.jsonl:{n}" for n in (1, 2, 3, 5, 6, 7, 9, 10, 11, 13)
     ]
@@ -185,7 +185,7 @@ def test_of_many_files_the_first_are_named(context: Context) -> None:
     with pytest.raises(DataError) as caught:
         audited_files(context, *names)
     lines = caught.value.what.splitlines()
-    assert lines[0] == "13 files cannot be used" and lines[-1] == "  and 3 more"
+    assert lines[0] == "13 files cannot be read" and lines[-1] == "  and 3 more"
     assert [line.split(":")[0].strip() for line in lines[1:-1]] == names[:10]
 
 
@@ -195,7 +195,7 @@ def test_with_the_check_off_the_first_row_is_a_fault_of_its_file(context: Contex
     with pytest.raises(DataError) as caught:
         audited_files(context, "a.jsonl", "b.jsonl", off=("schema",))
     assert [line.split(": ")[0] for line in caught.value.what.splitlines()] == [
-        "2 files cannot be used",
+        "2 files cannot be read",
         "  a.jsonl:2",
         "  b.jsonl:1",
     ]
@@ -216,7 +216,7 @@ def test_columns_that_no_row_has_are_a_fault_without_their_rows(context: Context
         audit.run(DataSettings(train=specs), AuditSettings(), context, task=TaskSettings(type="chat"))
     lines = caught.value.what.splitlines()
     assert lines[0].startswith("there is no column 'question'") and caught.value.where == "a.jsonl:1"
-    assert [line.split(": ")[0] for line in lines[1:]] == ["and 1 row does not fit:", "  b.jsonl:2"]
+    assert [line.split(": ")[0] for line in lines[1:]] == ["and 1 row is invalid:", "  b.jsonl:2"]
 
 
 def test_texts_for_a_task_with_answers_are_named_with_the_rows_that_do_not_fit(context: Context) -> None:
@@ -225,7 +225,7 @@ def test_texts_for_a_task_with_answers_are_named_with_the_rows_that_do_not_fit(c
     with pytest.raises(DataError) as caught:
         audited_files(context, "a.jsonl", "b.jsonl")
     lines = caught.value.what.splitlines()
-    assert lines[0] == "2 files cannot be used" and "needs" in lines[1] and lines[3] == "and 2 rows do not fit:"
+    assert lines[0] == "2 files cannot be read" and "needs" in lines[1] and lines[3] == "and 2 rows are invalid:"
 
 
 def test_a_missing_file_does_not_hide_another_in_the_fingerprint(context: Context) -> None:
@@ -234,7 +234,7 @@ def test_a_missing_file_does_not_hide_another_in_the_fingerprint(context: Contex
         fingerprint(sources, context)
     hint = "(paths are relative to the recipe, or to --data-root)"
     assert caught.value.what.splitlines() == [
-        "2 files cannot be used",
+        "2 files cannot be read",
         f"  a.jsonl: no such file {hint}",
         f"  b-*.jsonl: no file matches {hint}",
     ]

@@ -1,5 +1,6 @@
-"""Rows without an object for each message: what the short way gives is what the long way gives, and it stops where it must."""
+"""The fast path without an object per message gives the same rows as reading Examples, and is left where it does not apply."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from tunesmith.artifacts import Example, Rights, Row, message
 from tunesmith.data.examples import ExampleReader
 from tunesmith.data.format import InvalidRow
-from tunesmith.data.read_row import Content, RowReader, StreamedRow, example_content, plain_message_content, to_rows
+from tunesmith.data.read_row import RowReader, StreamedRow, _example_columns, _plain_columns, to_rows, to_streamed_row
 from tunesmith.data.row_rights import RowRightsReader
 from tunesmith.recipe import SourceSettings
 
@@ -20,24 +21,29 @@ TURN = {"role": "user", "content": "hi"}
 
 def reader(columns: dict[str, str] | None = None) -> RowReader:
     spec = SourceSettings(path="a.jsonl", columns=columns or {}, license="MIT")
-    return RowReader(ExampleReader(None, spec.columns), RowRightsReader("a.jsonl", spec, str), spec.columns)
+    return row_reader(spec)
+
+
+def row_reader(spec: SourceSettings, mark: Callable[[str], str] = str) -> RowReader:
+    rights = RowRightsReader("a.jsonl", spec, mark)
+    return RowReader("a.jsonl", ExampleReader(None, spec.columns), rights, columns=spec.columns)
 
 
 @given(TURNS)
-def test_plain_turns_are_those_of_their_example(turns: list[tuple[str, Any]]) -> None:
+def test_plain_messages_give_the_columns_of_their_example(turns: list[tuple[str, Any]]) -> None:
     example = Example(messages=tuple(message(role, text) for text, role in turns))
-    content = plain_message_content(turns)
-    assert content == example_content(example)
-    assert content.example.encode() == example.canonical()
+    columns = _plain_columns(turns)
+    assert columns == _example_columns(example)
+    assert columns[-1].encode() == example.canonical()
 
 
 def first_and_second(record: dict[str, Any], columns: dict[str, str] | None = None) -> tuple[Any, Any]:
-    """What a record is read as by the long way, as the first of its file, and behind a plain one of the same columns."""
+    """The result for a record as the first of its file (no fast path), and after plain records with the same columns."""
     plain: dict[str, Any] = {"messages": [TURN]} if "messages" in record else {"prompt": "a", "completion": "b"}
-    behind = reader(columns)
+    after_plain = reader(columns)
     for _ in range(2):
-        assert not isinstance(behind.read(1, {**dict.fromkeys(record), **plain}), InvalidRow)
-    return reader(columns).read(7, record), behind.read(7, record)
+        assert not isinstance(after_plain.read("1", 1, {**dict.fromkeys(record), **plain}), InvalidRow)
+    return reader(columns).read("7", 7, record), after_plain.read("7", 7, record)
 
 
 SAYS = {"role": "assistant", "content": "yo"}
@@ -78,34 +84,34 @@ RECORDS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=repr)
-def test_behind_a_plain_row_every_row_is_read_as_it_is_alone(record: dict[str, Any]) -> None:
-    alone, behind = first_and_second(record)
+def test_a_record_after_plain_records_is_read_as_if_it_were_the_first(record: dict[str, Any]) -> None:
+    alone, after_plain = first_and_second(record)
     if isinstance(alone, InvalidRow) and "no format fits" in alone.reason:
-        assert isinstance(behind, InvalidRow)
+        assert isinstance(after_plain, InvalidRow)
     else:
-        assert behind == alone
+        assert after_plain == alone
 
 
 def test_columns_of_other_names() -> None:
     columns = {"prompt": "question", "completion": "reply"}
-    one = reader(columns)
-    for said in ("yo", "ho"):
-        content, rights = one.read(1, {"question": "hi", "reply": said, "prompt": "x"})  # type: ignore[misc]
-        assert content.turns == [("hi", "user"), (said, "assistant")] and content.completion == said
-        assert rights == Rights(license="MIT", source="a.jsonl")
+    rows = reader(columns)
+    for reply in ("yo", "ho"):
+        row = rows.read("1", 1, {"question": "hi", "reply": reply, "prompt": "x"})
+        assert isinstance(row, StreamedRow)
+        assert row.turns == [("hi", "user"), (reply, "assistant")] and row.completion == reply
+        assert row.rights == Rights(license="MIT", source="a.jsonl")
 
 
-def test_the_rights_of_the_short_way_are_one_value() -> None:
-    one = reader()
-    held = [one.read(1, {"messages": [TURN]})[1] for _ in range(3)]  # type: ignore[index]
-    assert held[0] is held[1] is held[2]
+def test_rows_of_the_fast_path_share_one_rights_value() -> None:
+    rows = reader()
+    rights = [rows.read("1", 1, {"messages": [TURN]}).rights for _ in range(3)]  # type: ignore[union-attr]
+    assert rights[0] is rights[1] is rights[2]
 
 
-def test_a_person_is_looked_at_in_every_row() -> None:
-    spec = SourceSettings(path="a.jsonl", subject="who")
-    one = RowReader(ExampleReader(None, {}), RowRightsReader("a.jsonl", spec, str.upper), {})
-    subjects = [one.read(1, {"messages": [TURN], "who": who})[1].subject for who in ("ann", "bo", "")]  # type: ignore[index, union-attr]
-    assert subjects == ["ANN", "BO", None]
+def test_the_subject_is_read_from_every_row() -> None:
+    rows = row_reader(SourceSettings(path="a.jsonl", subject="who"), str.upper)
+    read = [rows.read("1", 1, {"messages": [TURN], "who": who}) for who in ("ann", "bo", "")]
+    assert [row.rights.subject for row in read] == ["ANN", "BO", None]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -117,11 +123,11 @@ def test_a_person_is_looked_at_in_every_row() -> None:
         (Example(messages=(message("user", "q"),)), ([("q", "user")], None, None, "")),
     ],
 )
-def test_what_columns_are_given_of_other_examples(example: Example, content: tuple[Any, ...]) -> None:
-    assert example_content(example) == Content(*content, example.canonical().decode())
+def test_the_columns_of_other_examples(example: Example, content: tuple[Any, ...]) -> None:
+    assert _example_columns(example) == (*content, example.canonical().decode())
 
 
-def test_lines_are_rows_again() -> None:
+def test_a_row_survives_the_round_trip() -> None:
     example = Example(messages=(message("user", "é\n"),))
     row = Row(row_id="1", file="a.jsonl", line=3, example=example, rights=Rights(license="MIT"))
-    assert list(to_rows([StreamedRow("1", "a.jsonl", 3, *example_content(example), row.rights)])) == [row]
+    assert list(to_rows([to_streamed_row(row)])) == [row]

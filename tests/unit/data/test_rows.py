@@ -62,7 +62,7 @@ def test_an_empty_data_set(context: Context) -> None:
 
 def test_what_is_no_container_is_refused(context: Context, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"PAR1 no")
-    with pytest.raises(IntegrityBroken, match="no container of rows"):
+    with pytest.raises(IntegrityBroken, match="not a container of rows"):
         list(read_batches(tmp_path / "x"))
     good = store_dataset("train", rows(3), context.store)
     path = context.store.objects.path(good.container)

@@ -131,7 +131,7 @@ def test_dataset_digest_is_over_the_examples_and_nothing_else(context: Context) 
     assert kept.licenses == ("CC0-1.0", "MIT")
     assert load_rows(kept, context.store) == rows
     assert store_dataset("train", rows, context.store) == kept
-    with pytest.raises(IntegrityBroken, match="not those of its digest"):
+    with pytest.raises(IntegrityBroken, match="do not match its digest"):
         load_rows(kept.model_copy(update={"rows_digest": "sha256:" + "0" * 64}), context.store)
 
 
@@ -172,25 +172,27 @@ def test_the_network_is_used_only_when_the_source_says_so(path: str, context: Co
     assert caught.value.hint == "write `network: true` at the source to let this run fetch it"
 
 
-def test_ids_are_those_of_the_long_way(context: Context) -> None:
-    """Against `hmac` for salts shorter and longer than a block of SHA-256."""
+def test_row_ids_of_a_file_equal_single_row_ids() -> None:
+    """For salts shorter and longer than a block of SHA-256."""
     for salt in (b"", b"a" * 32, b"b" * 64, b"c" * 65):
-        of = sources._row_id_function(salt, "sha256:00")
-        assert [of(number) for number in (1, 10, 10**9)] == [row_id(salt, "sha256:00", n) for n in (1, 10, 10**9)]
+        row_id_of = sources._row_id_function(salt, "sha256:00")
+        assert [row_id_of(number) for number in (1, 10, 10**9)] == [
+            row_id(salt, "sha256:00", n) for n in (1, 10, 10**9)
+        ]
 
 
-def test_misfits_are_gathered_with_their_split(context: Context) -> None:
+def test_invalid_rows_are_collected_with_their_split(context: Context) -> None:
     write(context, "a.jsonl", '{"text": "x"}\n{oops\n{"text": "y", "collected": "soon"}\n{"text": "z"}\n')
-    gathered = InvalidRows()
+    invalid_rows = InvalidRows()
     spec = SourceSettings(path="a.jsonl")
-    rows = list(stream_sources([spec], split="test", context=context, gathered=ReadLog(gathered)))
+    rows = list(stream_sources([spec], split="test", context=context, log=ReadLog(invalid_rows)))
     assert [row.line for row in rows] == [1, 4]
-    assert [(one.file, one.line, one.split) for one in gathered.kept] == [
+    assert [(one.file, one.line, one.split) for one in invalid_rows.rows] == [
         ("a.jsonl", 2, "test"),
         ("a.jsonl", 3, "test"),
     ]
-    assert gathered.kept[1].reason == "the column 'collected' holds 'soon', which is no date"
-    assert len(gathered) == 2
+    assert invalid_rows.rows[1].reason == "the column 'collected' holds 'soon', which is no date"
+    assert len(invalid_rows) == 2
 
 
 def test_a_croissant_file_names_the_files_and_their_rights(context: Context) -> None:

@@ -34,10 +34,10 @@ class Schema:
 
     def examine(self, corpus: AuditTable) -> list[Finding]:
         misfits = corpus.signals.misfits
-        said = [self._finding(one.file, one.line, one.said) for one in misfits.kept]
+        said = [self._finding(one.file, one.line, one.description) for one in misfits.rows]
         rest = [
-            self._finding(file, 0, f"{count:,} more rows do not fit; only the first {len(misfits.kept):,} are listed")
-            for file, count in sorted(misfits.more.items())
+            self._finding(file, 0, f"{count:,} more rows do not fit; only the first {len(misfits.rows):,} are listed")
+            for file, count in sorted(misfits.unlisted.items())
         ]
         return said + rest
 

@@ -41,19 +41,21 @@ LIST_TYPES: Final[tuple[Callable[[pa.DataType], bool], ...]] = (
 ClassNames = Mapping[str, list[str]]
 
 
-def read_parquet(path: Path, name: str, gauge: FileProgress) -> Iterator[ScannedRecord]:
+def read_parquet(path: Path, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
     """Rows of a Parquet file. Raises DataError when it is none, is broken, or has a column that JSON cannot hold."""
     _require_magic(path, name, b"PAR1", "Parquet")
     try:
         with pa.parquet.ParquetFile(path) as file:
             _refuse_oversized(file.metadata, path, name)
             batches = file.iter_batches(batch_size=BATCH_ROWS)
-            yield from _read_rows(file.schema_arrow, _with_progress(batches, gauge, rows=file.metadata.num_rows), name)
+            yield from _read_rows(
+                file.schema_arrow, _with_progress(batches, progress, rows=file.metadata.num_rows), name
+            )
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _broken_file(error, "Parquet", name) from error
 
 
-def read_arrow(path: Path, name: str, gauge: FileProgress) -> Iterator[ScannedRecord]:
+def read_arrow(path: Path, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
     """Rows of an Arrow IPC file or stream, as `datasets` saves them; as `parquet_file`."""
     try:
         with path.open("rb") as head:
@@ -63,31 +65,31 @@ def read_arrow(path: Path, name: str, gauge: FileProgress) -> Iterator[ScannedRe
         # Not as a memory map: a file that is cut off while it is read would end the process.
         with pa.OSFile(str(path), "rb") as source:
             reader = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
-            batches = _file_batches(reader, gauge) if is_file else _stream_batches(reader, source, gauge)
+            batches = _file_batches(reader, progress) if is_file else _stream_batches(reader, source, progress)
             yield from _read_rows(reader.schema, batches, name)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _broken_file(error, "Arrow", name) from error
 
 
-def _with_progress(batches: Iterator[pa.RecordBatch], gauge: FileProgress, *, rows: int) -> Iterator[pa.RecordBatch]:
+def _with_progress(batches: Iterator[pa.RecordBatch], progress: FileProgress, *, rows: int) -> Iterator[pa.RecordBatch]:
     read = 0
     for batch in batches:
         read += batch.num_rows
-        gauge.share = read / rows
+        progress.fraction = read / rows
         yield batch
 
 
-def _file_batches(reader: Any, gauge: FileProgress) -> Iterator[pa.RecordBatch]:
+def _file_batches(reader: Any, progress: FileProgress) -> Iterator[pa.RecordBatch]:
     """The batches of a file with an index of them; these are read at their places, so the file has no position."""
     for number in range(reader.num_record_batches):
-        gauge.share = (number + 1) / reader.num_record_batches
+        progress.fraction = (number + 1) / reader.num_record_batches
         yield reader.get_batch(number)
 
 
-def _stream_batches(batches: Iterator[pa.RecordBatch], source: Any, gauge: FileProgress) -> Iterator[pa.RecordBatch]:
+def _stream_batches(batches: Iterator[pa.RecordBatch], source: Any, progress: FileProgress) -> Iterator[pa.RecordBatch]:
     size = source.size()
     for batch in batches:
-        gauge.share = source.tell() / size
+        progress.fraction = source.tell() / size
         yield batch
 
 

@@ -15,11 +15,11 @@ from tunesmith.data.format import InvalidRow
 DOCUMENT_START = "-DOCSTART-"
 
 
-def read_conll(path: Path, name: str, gauge: FileProgress) -> Iterator[ScannedRecord]:
+def read_conll(path: Path, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
     """A sentence as `{"tokens": [...], "tags": [...]}` under the line of its first token; without a tag on a line, a Misfit."""
     pairs: list[list[str]] = []
     start, wrong = 0, None
-    for line in read_lines(path, name, gauge):
+    for line in read_lines(path, name, progress):
         number, text = (line.line, "") if isinstance(line, InvalidRow) else line
         wrong = line if isinstance(line, InvalidRow) else wrong
         if text.strip():

@@ -24,31 +24,31 @@ class CsvReader(Protocol):
     def __iter__(self) -> Iterator[list[str]]: ...
 
 
-def read_csv(path: Path, name: str, gauge: FileProgress) -> Iterator[ScannedRecord]:
+def read_csv(path: Path, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
     """Records of a CSV file."""
-    yield from _read_delimited(path, name, ",", gauge=gauge)
+    yield from _read_delimited(path, name, ",", progress=progress)
 
 
-def read_tsv(path: Path, name: str, gauge: FileProgress) -> Iterator[ScannedRecord]:
+def read_tsv(path: Path, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
     """Records of a TSV file."""
-    yield from _read_delimited(path, name, "\t", gauge=gauge)
+    yield from _read_delimited(path, name, "\t", progress=progress)
 
 
-def _read_delimited(path: Path, name: str, delimiter: str, *, gauge: FileProgress) -> Iterator[ScannedRecord]:
+def _read_delimited(path: Path, name: str, delimiter: str, *, progress: FileProgress) -> Iterator[ScannedRecord]:
     """A record with another number of fields than the header is a Misfit; behind a broken quote nothing is sure, so it raises.
 
     A first column without a name is what pandas writes its row numbers into: it is no part of the records when it holds those
     alone, and refused at the first row where it holds something else.
     """
     csv.field_size_limit(MAX_LINE_BYTES)
-    reader = csv.reader(_line_texts(path, name, gauge), delimiter=delimiter, strict=True)
+    reader = csv.reader(_line_texts(path, name, progress), delimiter=delimiter, strict=True)
     start, fields = _next_fields(reader, name)
     numbered = len(fields) > 1 and not fields[0].strip()
     where = f"{name}:{start}"
     header = _header(fields[numbered:], where)
     rows, width = 0, len(header) + numbered
     if numbered:
-        gauge.notes.append(INDEX_COLUMN_NOTE)
+        progress.notes.append(INDEX_COLUMN_NOTE)
     while header:
         start, fields = _next_fields(reader, name)
         if not fields:
@@ -70,8 +70,8 @@ def _require_row_number(number: int, found: str, line: int, where: str) -> None:
         raise DataError(what, where=where, hint=NAME_COLUMN_HINT)
 
 
-def _line_texts(path: Path, name: str, gauge: FileProgress) -> Iterator[str]:
-    for line in read_lines(path, name, gauge):
+def _line_texts(path: Path, name: str, progress: FileProgress) -> Iterator[str]:
+    for line in read_lines(path, name, progress):
         if isinstance(line, InvalidRow):
             raise DataError(line.reason, where=f"{name}:{line.line}", hint=line.hint)
         yield line[1] + "\n"

@@ -15,9 +15,9 @@ ScannedRecord = tuple[int, Record] | InvalidRow
 QUESTION_KEY: Final = re.compile(r'(?<!\\)"question"\s*:')
 
 
-def read_json_lines(path: Path, name: str, gauge: FileProgress) -> Iterator[ScannedRecord]:
+def read_json_lines(path: Path, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
     """One object a line; empty lines are passed over, a line that cannot be used is a Misfit."""
-    for line in read_lines(path, name, gauge):
+    for line in read_lines(path, name, progress):
         if isinstance(line, InvalidRow):
             yield line
         elif line[1] and not line[1].isspace():
@@ -31,21 +31,21 @@ def _parse_row(number: int, text: str) -> ScannedRecord:
         return InvalidRow(number, error.what, error.hint)
 
 
-def read_json(path: Path, name: str, gauge: FileProgress) -> Iterator[ScannedRecord]:
+def read_json(path: Path, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
     """A JSON array of objects, JSON lines under the name .json, one object over several lines, or a SQuAD file."""
     first = next((text for chunk in read_chunks(path, name) if (text := _first_character(chunk))), "")
     if first == "{":
         document = _read_document(path, name)
         if document is None:
-            yield from read_json_lines(path, name, gauge)
+            yield from read_json_lines(path, name, progress)
         elif _is_squad(document[0]):
-            yield from _read_squad(*document, name, gauge)
+            yield from _read_squad(*document, name, progress)
         else:
-            gauge.share = 1.0
+            progress.fraction = 1.0
             yield 1, as_record(document[0])
     else:
         hint = "save it as JSON lines (.jsonl)"
-        yield from _read_array(read_whole_text(path, name, limit=MAX_DOCUMENT_BYTES, hint=hint), name, gauge)
+        yield from _read_array(read_whole_text(path, name, limit=MAX_DOCUMENT_BYTES, hint=hint), name, progress)
 
 
 def _first_character(chunk: bytes) -> str:
@@ -72,7 +72,7 @@ def _is_squad(value: Any) -> bool:
     return isinstance(data, list) and all(isinstance(one, dict) and "paragraphs" in one for one in data)
 
 
-def _read_squad(value: Any, text: str, name: str, gauge: FileProgress) -> Iterator[ScannedRecord]:
+def _read_squad(value: Any, text: str, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
     """Questions in order, each with its context; the line is that of its `question`, or its number when they do not tally."""
     try:
         records = [
@@ -91,12 +91,12 @@ def _read_squad(value: Any, text: str, name: str, gauge: FileProgress) -> Iterat
         place = places[number] if tally else 0
         line += text.count("\n", position, place)
         position = max(position, place)
-        gauge.share = (number + 1) / len(records)
+        progress.fraction = (number + 1) / len(records)
         yield (line if tally else number + 1), record
 
 
-def _read_array(text: str, name: str, gauge: FileProgress) -> Iterator[ScannedRecord]:
-    """Items one by one, so that each has its line; the gauge stands where they are read, not where the bytes are."""
+def _read_array(text: str, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
+    """Items one by one, so that each has its line; the progress stands where they are read, not where the bytes are."""
     position, line = _skip_whitespace(text, 0), 1
     if text and text[position : position + 1] not in ("[", ""):
         raise DataError("a JSON file is an array of objects, or one object per line", where=f"{name}:1")
@@ -105,7 +105,7 @@ def _read_array(text: str, name: str, gauge: FileProgress) -> Iterator[ScannedRe
     while (start := _skip_whitespace(text, position)) < len(text) and text[start] != "]":
         line += text.count("\n", position, start)
         item, end = _read_item(text, start, line, name)
-        gauge.share = end / len(text)
+        progress.fraction = end / len(text)
         yield item
         after = _skip_whitespace(text, end)
         line += text.count("\n", start, after)

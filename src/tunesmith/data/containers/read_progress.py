@@ -1,38 +1,38 @@
-"""Gauge: what reading a file tells beside its rows. Course: the same of all files of a split."""
+"""Progress of reading: of one file (FileProgress), and of all files of a split (ReadProgress)."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class FileProgress:
-    """How much of a file is read, from 0 to 1, by its bytes as they lie on disk; and what its reader says of it once."""
+    """The fraction of a file that was read, by its `size` in bytes on disk; `notes` are the reader's remarks on the file."""
 
     name: str = ""
     size: int = 0
-    share: float = 0.0
+    fraction: float = 0.0
     notes: list[str] = field(default_factory=list)
 
 
 @dataclass
 class ReadProgress:
-    """The gauges of the files that are to be read, in order. `rows` are those that came out so far, of at most `limit`.
+    """Progress over all files of a split, in reading order. `rows` counts the rows read so far, of at most `limit`.
 
-    `partly` is true where one of several sources has a limit: how much of its files will be read is not known before.
+    `total_unknown` is set where one of several sources has a limit: how much of its files will be read is not known in advance.
     """
 
-    gauges: list[FileProgress] = field(default_factory=list)
+    files: list[FileProgress] = field(default_factory=list)
     rows: int = 0
     limit: int | None = None
-    partly: bool = False
+    total_unknown: bool = False
 
-    def share(self) -> float | None:
-        """From 0 to 1, how much of the work is done; None where it cannot be known."""
-        size = sum(gauge.size for gauge in self.gauges)
-        if self.partly or not size:
+    def fraction(self) -> float | None:
+        """The part of the work that is done, from 0 to 1; None where the total is unknown."""
+        size = sum(file.size for file in self.files)
+        if self.total_unknown or not size:
             return None
-        read = sum(gauge.size * gauge.share for gauge in self.gauges) / size
+        read = sum(file.size * file.fraction for file in self.files) / size
         return read if self.limit is None else max(read, min(1.0, self.rows / self.limit))
 
     def notes(self) -> list[tuple[str, str]]:
-        """(file, what is said of it) in the order of the files."""
-        return [(gauge.name, note) for gauge in self.gauges for note in gauge.notes]
+        """(file name, note), in the order of the files."""
+        return [(file.name, note) for file in self.files for note in file.notes]

@@ -30,17 +30,17 @@ TEXT_READERS: Final[Mapping[str, RecordSource]] = {
 COLUMNAR_READERS: Final[Mapping[str, RecordSource]] = {".parquet": read_parquet, ".arrow": read_arrow}
 
 
-def scan_records(path: Path, name: str, gauge: FileProgress | None = None) -> Iterator[ScannedRecord]:
+def scan_records(path: Path, name: str, progress: FileProgress | None = None) -> Iterator[ScannedRecord]:
     """(line from 1, record) of every row of a file, and a Misfit for each that is none; `name` gives the kind of file.
 
-    The gauge says how far the reading has come and what the reader has to say of the file.
+    The progress says how far the reading has come and what the reader has to say of the file.
 
     Raises DataError, naming file and line, where the file itself cannot be used: missing, a folder, empty, of an unknown kind,
     binary, not UTF-8, cut off, broken so that the next row cannot be found.
     """
     refuse_missing(path, name)
     found = False
-    for item in reader_for(name)(path, name, gauge or FileProgress()):
+    for item in reader_for(name)(path, name, progress or FileProgress()):
         found = True
         yield item
     if not found:

@@ -72,17 +72,17 @@ def binary_kind(head: bytes) -> str | None:
     return known or ("binary data" if b"\0" in head else None)
 
 
-def read_chunks(path: Path, name: str, gauge: FileProgress | None = None) -> Iterator[bytes]:
+def read_chunks(path: Path, name: str, progress: FileProgress | None = None) -> Iterator[bytes]:
     """The unpacked bytes of a text file. Raises DataError when it is binary, broken, unreadable, or grows without end.
 
-    The gauge stands where the packed file is read.
+    The progress stands where the packed file is read.
     """
-    gauge = gauge or FileProgress()
+    progress = progress or FileProgress()
     with read_errors(name), _open_raw(path, name) as raw, _decompressed(raw, name) as file:
         size = path.stat().st_size
         limit, total = max(EXPANSION_ALLOWANCE_BYTES, size * MAX_EXPANSION_RATIO), 0
         while chunk := file.read(CHUNK_BYTES):
-            gauge.share = raw.tell() / size if size else 1.0
+            progress.fraction = raw.tell() / size if size else 1.0
             if not total:
                 _refuse_binary(chunk[:8192], name)
             total += len(chunk)
@@ -128,13 +128,13 @@ def _refuse_binary(head: bytes, name: str) -> None:
         raise DataError(f"this is not a text file: {kind}", where=name, hint=hint)
 
 
-def read_lines(path: Path, name: str, gauge: FileProgress | None = None) -> Iterator[tuple[int, str] | InvalidRow]:
+def read_lines(path: Path, name: str, progress: FileProgress | None = None) -> Iterator[tuple[int, str] | InvalidRow]:
     """Decoded lines without their ends, numbered from 1; a line that is too long is a Misfit, of which nothing is kept.
 
     A byte-order mark is passed over. Raises DataError at a NUL byte and at what is not UTF-8: the file is damaged.
     """
     number, held, skipping = 0, b"", False
-    for chunk in read_chunks(path, name, gauge):
+    for chunk in read_chunks(path, name, progress):
         block = held + chunk
         end = block.rfind(b"\n") + 1
         held = block[end:]

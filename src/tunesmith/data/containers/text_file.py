@@ -8,9 +8,9 @@ from tunesmith.data.containers.read_progress import FileProgress
 from tunesmith.data.containers.stream import MAX_LINE_BYTES, read_whole_text
 
 
-def read_text_file(path: Path, name: str, gauge: FileProgress) -> Iterator[ScannedRecord]:
+def read_text_file(path: Path, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
     """`{"text": ...}` with the whole text, under line 1; nothing when it holds no letter."""
     text = read_whole_text(path, name, limit=MAX_LINE_BYTES, hint="split it into files of one document each")
     if text.strip():
-        gauge.share = 1.0
+        progress.fraction = 1.0
         yield 1, {"text": text}

@@ -23,7 +23,7 @@ class Alpaca:
     roles: ClassVar[tuple[str, ...]] = ("instruction", "output")
     optional: ClassVar[tuple[str, ...]] = ("input", "system")
 
-    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+    def columns_read(self, record: Record, columns: Columns) -> frozenset[str]:
         return columns_read(self, record, columns)
 
     def read(self, record: Record, columns: Columns) -> Example:

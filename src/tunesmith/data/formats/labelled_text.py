@@ -21,7 +21,7 @@ class LabelledText:
     roles: ClassVar[tuple[str, ...]] = ("text", "label")
     optional: ClassVar[tuple[str, ...]] = ()
 
-    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+    def columns_read(self, record: Record, columns: Columns) -> frozenset[str]:
         return columns_read(self, record, columns, label=LABEL_ALIASES)
 
     def read(self, record: Record, columns: Columns) -> Example:

@@ -27,10 +27,10 @@ class Messages:
     roles: ClassVar[tuple[str, ...]] = ("messages",)
     optional: ClassVar[tuple[str, ...]] = ("tools",)
 
-    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+    def columns_read(self, record: Record, columns: Columns) -> frozenset[str]:
         return columns_read(self, record, columns)
 
-    def turns(self, record: Record, columns: Columns) -> PlainMessages | None:
+    def plain_messages(self, record: Record, columns: Columns) -> PlainMessages | None:
         if len(record) > 1 and (record.get("functions") or record.get(columns.get("tools", "tools")) is not None):
             return None
         return plain_messages(record.get(columns.get("messages", "messages")))

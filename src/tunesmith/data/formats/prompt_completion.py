@@ -24,10 +24,10 @@ class PromptCompletion:
     roles: ClassVar[tuple[str, ...]] = ("prompt", "completion")
     optional: ClassVar[tuple[str, ...]] = ("tools",)
 
-    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+    def columns_read(self, record: Record, columns: Columns) -> frozenset[str]:
         return columns_read(self, record, columns)
 
-    def turns(self, record: Record, columns: Columns) -> PlainMessages | None:
+    def plain_messages(self, record: Record, columns: Columns) -> PlainMessages | None:
         prompt, completion = (record.get(columns.get(role, role)) for role in self.roles)
         if type(prompt) is not str or type(completion) is not str:
             return None

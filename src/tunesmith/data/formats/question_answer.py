@@ -35,7 +35,7 @@ class QuestionAnswer:
     roles: ClassVar[tuple[str, ...]] = ("question", "answers")
     optional: ClassVar[tuple[str, ...]] = ("context",)
 
-    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+    def columns_read(self, record: Record, columns: Columns) -> frozenset[str]:
         return columns_read(self, record, columns, answers=ANSWER_ALIASES)
 
     def read(self, record: Record, columns: Columns) -> Example:

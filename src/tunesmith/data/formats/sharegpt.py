@@ -35,7 +35,7 @@ class ShareGpt:
     roles: ClassVar[tuple[str, ...]] = ("conversations",)
     optional: ClassVar[tuple[str, ...]] = ("system", "tools")
 
-    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+    def columns_read(self, record: Record, columns: Columns) -> frozenset[str]:
         return columns_read(self, record, columns)
 
     def read(self, record: Record, columns: Columns) -> Example:

@@ -25,7 +25,7 @@ class Spans:
     roles: ClassVar[tuple[str, ...]] = ("text", "spans")
     optional: ClassVar[tuple[str, ...]] = ()
 
-    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+    def columns_read(self, record: Record, columns: Columns) -> frozenset[str]:
         return columns_read(self, record, columns, spans=SPAN_ALIASES)
 
     def read(self, record: Record, columns: Columns) -> Example:

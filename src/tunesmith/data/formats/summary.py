@@ -23,7 +23,7 @@ class Summary:
     roles: ClassVar[tuple[str, ...]] = ("document", "summary")
     optional: ClassVar[tuple[str, ...]] = ()
 
-    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+    def columns_read(self, record: Record, columns: Columns) -> frozenset[str]:
         return columns_read(self, record, columns, document=DOCUMENT_ALIASES)
 
     def read(self, record: Record, columns: Columns) -> Example:

@@ -22,7 +22,7 @@ class TaggedTokens:
     roles: ClassVar[tuple[str, ...]] = ("tokens", "tags")
     optional: ClassVar[tuple[str, ...]] = ()
 
-    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+    def columns_read(self, record: Record, columns: Columns) -> frozenset[str]:
         return columns_read(self, record, columns)
 
     def read(self, record: Record, columns: Columns) -> Example:

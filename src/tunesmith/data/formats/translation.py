@@ -23,10 +23,10 @@ class Translation:
     roles: ClassVar[tuple[str, ...]] = ("source", "target")
     optional: ClassVar[tuple[str, ...]] = ()
 
-    def reads(self, record: Record, columns: Columns) -> frozenset[str]:
+    def columns_read(self, record: Record, columns: Columns) -> frozenset[str]:
         return frozenset({"translation"}) if "translation" in record else columns_read(self, record, columns)
 
-    def settle(self, record: Record, columns: Columns) -> Columns:
+    def resolve_columns(self, record: Record, columns: Columns) -> Columns:
         """The languages in the order of this row, unless `columns` names them. Raises DataError unless there are two."""
         pair = record.get("translation")
         if "translation" not in record or set(columns) == set(self.roles):
@@ -40,7 +40,7 @@ class Translation:
         return dict(zip(self.roles, names, strict=True)) | dict(columns)
 
     def read(self, record: Record, columns: Columns) -> Example:
-        columns = self.settle(record, columns)
+        columns = self.resolve_columns(record, columns)
         texts = record.get("translation", record)
         if not isinstance(texts, dict):
             raise DataError("the column 'translation' must hold one text for each of two languages")

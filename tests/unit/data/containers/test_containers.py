@@ -213,21 +213,21 @@ def test_the_row_numbers_that_pandas_writes_are_left_out(tmp_path: Path) -> None
     rows = [{"text": 'a, "b"\nc', "label": "x"}, {"text": "", "label": "y"}, {"text": "0", "label": "0"}]
     for name, sign in (("a.csv", ","), ("a.tsv", "\t"), ("a.csv.gz", ",")):
         pandas.DataFrame(rows).to_csv(tmp_path / name, sep=sign)
-        gauge = FileProgress()
-        assert list(scan_records(tmp_path / name, name, gauge)) == [(2, rows[0]), (4, rows[1]), (5, rows[2])]
-        assert gauge.notes == [
+        progress = FileProgress()
+        assert list(scan_records(tmp_path / name, name, progress)) == [(2, rows[0]), (4, rows[1]), (5, rows[2])]
+        assert progress.notes == [
             "the first column has no name and holds nothing but the row numbers from 0; it was left out"
         ]
 
 
 def test_a_column_with_a_name_stays(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("n,text\n0,a\n1,b\n")
-    gauge = FileProgress()
-    assert list(scan_records(tmp_path / "a.csv", "a.csv", gauge)) == [
+    progress = FileProgress()
+    assert list(scan_records(tmp_path / "a.csv", "a.csv", progress)) == [
         (2, {"n": "0", "text": "a"}),
         (3, {"n": "1", "text": "b"}),
     ]
-    assert gauge.notes == []
+    assert progress.notes == []
 
 
 def test_a_numbered_row_of_too_many_fields_is_one_misfit(tmp_path: Path) -> None:

@@ -42,12 +42,12 @@ def test_the_share_grows_with_the_rows_to_one(name: str, tmp_path: Path, monkeyp
     """In pieces of a tenth of the file or less the share is never more than two pieces before the rows."""
     monkeypatch.setattr(stream, "CHUNK_BYTES", 4096)
     write(tmp_path / name)
-    gauge = FileProgress(name)
-    shares = [gauge.share for _ in scan_records(tmp_path / name, name, gauge)]
-    assert shares == sorted(shares) and 0.97 < shares[-1] <= 1.0
+    progress = FileProgress(name)
+    fractions = [progress.fraction for _ in scan_records(tmp_path / name, name, progress)]
+    assert fractions == sorted(fractions) and 0.97 < fractions[-1] <= 1.0
     # gzip and Zstandard read ahead: by 128 KB in this version of Python, which is the whole of a small file
     ahead = 1.0 if name.endswith((".gz", ".zst")) else 0.26
-    assert all(-0.01 < share - (at + 1) / len(ROWS) < ahead for at, share in enumerate(shares))
+    assert all(-0.01 < share - (at + 1) / len(ROWS) < ahead for at, share in enumerate(fractions))
 
 
 def test_below_packing_the_packed_bytes_count(tmp_path: Path) -> None:
@@ -58,28 +58,32 @@ def test_below_packing_the_packed_bytes_count(tmp_path: Path) -> None:
     )
     packed = gzip.compress(easy), gzip.compress(hard)
     (tmp_path / "a.jsonl.gz").write_bytes(b"".join(packed))
-    gauge = FileProgress()
-    shares = [gauge.share for _ in scan_records(tmp_path / "a.jsonl.gz", "a.jsonl.gz", gauge)]
+    progress = FileProgress()
+    fractions = [progress.fraction for _ in scan_records(tmp_path / "a.jsonl.gz", "a.jsonl.gz", progress)]
     first = len(packed[0]) / (len(packed[0]) + len(packed[1]))
-    assert first < 0.05 and shares[190_000] < 0.2 and shares[-1] == pytest.approx(1.0)
+    assert first < 0.05 and fractions[190_000] < 0.2 and fractions[-1] == pytest.approx(1.0)
 
 
-def test_a_course_weighs_files_by_their_bytes() -> None:
-    course = ReadProgress([FileProgress("a", 300, 1.0, ["left out"]), FileProgress("b", 100, 0.5)])
-    assert course.share() == pytest.approx(350 / 400)
-    assert course.notes() == [("a", "left out")]
+def test_files_are_weighted_by_their_bytes() -> None:
+    progress = ReadProgress([FileProgress("a", 300, 1.0, ["left out"]), FileProgress("b", 100, 0.5)])
+    assert progress.fraction() == pytest.approx(350 / 400)
+    assert progress.notes() == [("a", "left out")]
 
 
-def test_of_a_limit_the_rows_count() -> None:
-    course = ReadProgress([FileProgress("a", 1000, 0.01)], rows=40, limit=100)
-    assert course.share() == 0.4
-    course.gauges[0].share = 0.7  # the file has less than the limit
-    assert course.share() == 0.7
+def test_with_a_limit_the_rows_read_count() -> None:
+    progress = ReadProgress([FileProgress("a", 1000, 0.01)], rows=40, limit=100)
+    assert progress.fraction() == 0.4
+    progress.files[0].fraction = 0.7  # the file has less than the limit
+    assert progress.fraction() == 0.7
 
 
 @pytest.mark.parametrize(
-    "course",
-    [ReadProgress(), ReadProgress([FileProgress("a", 0)]), ReadProgress([FileProgress("a", 9, 0.5)], partly=True)],
+    "progress",
+    [
+        ReadProgress(),
+        ReadProgress([FileProgress("a", 0)]),
+        ReadProgress([FileProgress("a", 9, 0.5)], total_unknown=True),
+    ],
 )
-def test_where_no_size_is_known_nothing_is_said(course: ReadProgress) -> None:
-    assert course.share() is None
+def test_the_fraction_is_none_where_the_total_is_unknown(progress: ReadProgress) -> None:
+    assert progress.fraction() is None
