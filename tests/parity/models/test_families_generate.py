@@ -20,9 +20,9 @@ NEW = 12
 END = trained.SMALL["eos_token_id"]
 
 
-# No common beginning; one that is copied into every row; one that all rows share as their stem.
+# No shared prefix; one copied into every row; one stored once for all rows.
 BEGINNINGS = pytest.mark.parametrize(
-    ("shared", "worth"), [(0, 128), (12, 128), (12, 12)], ids=["none", "copied", "stem"]
+    ("shared", "worth"), [(0, 128), (12, 128), (12, 12)], ids=["none", "copied", "single-copy"]
 )
 
 
@@ -117,7 +117,7 @@ def test_rows_of_a_batch_may_come_in_any_order(model, shared, worth, monkeypatch
     prompts, engine, prefix = prompts_of([3, 20, 11], shared=shared), Engine(model), kv_cache.KVCache(shared)
     if shared:
         engine.append([prompts[0][:shared]], prefix, start=0)
-    hidden = engine.append([prompt[shared:] for prompt in prompts], prefix.expanded(3, 60), start=shared)
+    hidden = engine.append([prompt[shared:] for prompt in prompts], prefix.expand(3, 60), start=shared)
     found = engine.logits(hidden).log_softmax(dim=-1)
     for row, prompt in zip(found.tolist(), prompts, strict=True):
         assert row == pytest.approx(own_logprobs(model, prompt)[-1].tolist(), abs=1e-5)

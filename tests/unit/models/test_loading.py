@@ -72,7 +72,7 @@ def test_a_head_that_is_not_the_model_s_own_is_refused_by_trial(folder):
     """Llama does not know `logit_scale`; we would apply it. Loading is for the trainer too, which has its own trial."""
     edit(folder / "config.json", logit_scale=0.0625)
     load_folder(folder)
-    with pytest.raises(Misuse, match=r"a llama model's answers differ from its own forward's") as caught:
+    with pytest.raises(Misuse, match=r"generation logits of the llama model differ from its eager forward") as caught:
         open_local(folder, digest="sha256:tiny")
     assert caught.value.where == str(folder)
 

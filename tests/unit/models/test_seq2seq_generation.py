@@ -87,7 +87,7 @@ def shaken(path: Path) -> Seq2SeqModel:
 @pytest.mark.parametrize("family", list(fixtures.SEQ2SEQ))
 def test_tokens_are_those_of_transformers(folder: Made, family: str) -> None:
     model = shaken(folder(family))
-    sources, config = sources_of(model), model.writing.config(model.model, max_new_tokens=MOST)
+    sources, config = sources_of(model), model.target_tokens.config(model.model, max_new_tokens=MOST)
     expected = [theirs(model.model, source, config) for source in sources]
     assert len({len(ids) for ids in expected}) > 1
     told: list[int] = []
@@ -97,7 +97,7 @@ def test_tokens_are_those_of_transformers(folder: Made, family: str) -> None:
         assert sum(told) == len(sources)
     for source, ids in zip(sources, expected, strict=True):
         streamed = list(model.stream(source, max_new_tokens=MOST))
-        assert streamed == (ids if len(ids) == MOST else [*ids, model.writing.end])
+        assert streamed == (ids if len(ids) == MOST else [*ids, model.target_tokens.end])
 
 
 @pytest.mark.parametrize("family", ["t5", "bart", "marian"])
@@ -116,8 +116,8 @@ def test_a_saved_model_generates_the_same_by_itself(folder: Made, family: str, t
     asked |= {"max_length": 12, "repetition_penalty": 1.5, "bad_words_ids": [[0], [5, 6]], "early_stopping": True}
     (path / "generation_config.json").write_text(json.dumps(asked))
     model = shaken(path)
-    assert model.writing.never == (0,)
-    model.model.generation_config = model.writing.config(model.model, max_new_tokens=MOST)
+    assert model.target_tokens.never == (0,)
+    model.model.generation_config = model.target_tokens.config(model.model, max_new_tokens=MOST)
     model.model.save_pretrained(tmp_path / "saved")
     model.tokenizer.save_pretrained(tmp_path / "saved")
     alone = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "saved")
@@ -126,7 +126,7 @@ def test_a_saved_model_generates_the_same_by_itself(folder: Made, family: str, t
     assert mine == model.generate(sources, max_new_tokens=MOST)
     for source, ids in zip(sources, mine, strict=True):
         made = alone.generate(input_ids=torch.tensor([source]))[0].tolist()[1:]
-        assert made == (ids if len(ids) == MOST else [*ids, model.writing.end])
+        assert made == (ids if len(ids) == MOST else [*ids, model.target_tokens.end])
 
 
 @pytest.mark.parametrize(
@@ -175,15 +175,15 @@ def test_codes_of_languages_stand_where_the_tokenizer_writes_them(
     tokenizer.save_pretrained(tmp_path)
     model = open_seq2seq(tmp_path, digest="sha256:x")
     names = model.tokenizer.convert_ids_to_tokens
-    assert names(model.writing.start) == starts and model.writing.end == 2
-    assert (None if model.writing.first is None else names(model.writing.first)) == first
+    assert names(model.target_tokens.start) == starts and model.target_tokens.end == 2
+    assert (None if model.target_tokens.first is None else names(model.target_tokens.first)) == first
     task = Seq2seqTask(TaskSettings(type="seq2seq"))
     row = Row(row_id="0" * 16, file="made", line=1, example=Example(text="an order", labels=("eine karte",)))
     (pair,) = task.encode(row, model.tokenizer, window=64, objective="completion")
     assert [name for name in names(pair.source) if "_" in name] == ["en_XX"]
     assert [name for name in names(pair.target) if "_" in name] == ["de_DE"]
     (ids,) = model.generate([pair.source], max_new_tokens=9)
-    assert ids == theirs(model.model, list(pair.source), model.writing.config(model.model, max_new_tokens=9))
+    assert ids == theirs(model.model, list(pair.source), model.target_tokens.config(model.model, max_new_tokens=9))
     told = json.loads((tmp_path / "tokenizer_config.json").read_text())
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(told | {"tgt_lang": None}))
     with pytest.raises(Misuse, match="its tgt_lang is None"):

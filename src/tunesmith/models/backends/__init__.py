@@ -1,1 +1,1 @@
-"""Backends: what stands behind `ports.Model`."""
+"""Backends: implementations of `ports.Model`, and the encoder and encoder-decoder models."""

@@ -1,4 +1,4 @@
-"""An encoder on this machine: logits of whole rows or of their tagged tokens, rows of like length side by side."""
+"""An encoder on this machine: logits of rows or of their tagged tokens, in padded batches of rows of similar length."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from tunesmith.models.packed.forward import unwrap_peft
 from tunesmith.models.tasks.padded import EncoderRow, check_padding, pad, padded_logits, split_padded
 
 MAX_TOKENS_PER_BATCH = 8192
-"""Bounds memory; changes no value beyond rounding."""
+"""Tokens of one padded batch. Bounds memory; changes no value beyond rounding."""
 
 PADDING_PROBE_TEXTS = (
     "One line of text.",
@@ -24,15 +24,15 @@ PADDING_PROBE_TEXTS = (
 
 
 def ignore_progress(rows: int) -> None:
-    """Nobody waits."""
+    """Discard the number of finished rows."""
 
 
 @final
 @dataclass(frozen=True)
 class EncoderModel:
-    """`model` is transformers' model with its head, or PEFT's wrapper around one; `digest` is that of its files.
+    """`model` is a transformers model with its head, or PEFT's wrapper around one; `digest` is the digest of its files.
 
-    Not safe for calls from two threads at once.
+    Not thread-safe.
     """
 
     model: Any
@@ -41,39 +41,41 @@ class EncoderModel:
 
     @property
     def context(self) -> int:
-        """Tokens that a row may have."""
+        """The most tokens that a row may have."""
         return max_positions(unwrap_peft(self.model), self.tokenizer)
 
     @torch.no_grad()
     def logits(
         self, rows: Sequence[EncoderRow], *, report: Callable[[int], None] = ignore_progress
     ) -> list[torch.Tensor]:
-        """For each row [C], or [S, C] of the tokens in its `places`, fp32. `report` is told how many rows each pass has done."""
-        found: list[torch.Tensor] = [torch.empty(0)] * len(rows)
-        for group, ids, mask in self._passes(rows):
-            made = padded_logits(self.model, ids, mask).cpu()
-            for at, mine in zip(group, made, strict=True):
-                found[at] = mine[list(rows[at].places)] if mine.ndim == 2 else mine
+        """Logits in fp32: [C] for each row, or [S, C] for the S tokens in its `places`. `report` receives the number of rows
+        of each finished batch."""
+        outputs: list[torch.Tensor] = [torch.empty(0)] * len(rows)
+        for group, ids, mask in self._padded_batches(rows):
+            logits = padded_logits(self.model, ids, mask).cpu()  # (B, C), or (B, L, C) for tokens
+            for index, values in zip(group, logits, strict=True):
+                outputs[index] = values[list(rows[index].places)] if values.ndim == 2 else values
             report(len(group))
-        return found
+        return outputs
 
     @torch.no_grad()
     def states(self, rows: Sequence[EncoderRow], *, report: Callable[[int], None] = ignore_progress) -> torch.Tensor:
-        """[N, D] fp32: the mean over each row's tokens of the trunk's last hidden states, of length 1."""
+        """Row embeddings [N, D] in fp32: the mean of the trunk's last hidden states over each row's tokens, scaled to length
+        1."""
         trunk = unwrap_peft(self.model).base_model
-        found = torch.zeros(len(rows), trunk.config.hidden_size)
-        for group, ids, mask in self._passes(rows):
-            hidden = trunk(input_ids=ids, attention_mask=mask).last_hidden_state.float()
-            kept = mask[:, :, None].float()
-            found[group] = torch.nn.functional.normalize((hidden * kept).sum(1) / kept.sum(1)).cpu()
+        embeddings = torch.zeros(len(rows), trunk.config.hidden_size)
+        for group, ids, mask in self._padded_batches(rows):
+            hidden = trunk(input_ids=ids, attention_mask=mask).last_hidden_state.float()  # (B, L, D)
+            weights = mask[:, :, None].float()
+            embeddings[group] = torch.nn.functional.normalize((hidden * weights).sum(1) / weights.sum(1)).cpu()
             report(len(group))
-        return found
+        return embeddings
 
-    def _passes(self, rows: Sequence[EncoderRow]) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
-        """(indices of rows, ids, mask) of every pass."""
+    def _padded_batches(self, rows: Sequence[EncoderRow]) -> Iterator[tuple[list[int], torch.Tensor, torch.Tensor]]:
+        """(indices of the rows, ids [B, L], mask [B, L]) of every batch."""
         device = next(self.model.parameters()).device
         for group in split_padded([len(row.ids) for row in rows], MAX_TOKENS_PER_BATCH):
-            yield group, *pad([rows[at].ids for at in group], device)
+            yield group, *pad([rows[index].ids for index in group], device)
 
 
 def open_encoder(
@@ -85,9 +87,9 @@ def open_encoder(
     dtype: Precision = "fp32",
     seed: int | None = None,
 ) -> EncoderModel:
-    """Load a model or adapter folder; see `heads.load_headed` for what is refused, and for `seed`.
+    """Load a model or adapter folder; see `heads.load_with_head` for its errors and for `seed`.
 
-    Raises Misuse for a model that gives a row other logits beside a longer row than alone.
+    Raises Misuse if the logits of a row change when it is padded beside a longer row.
     """
     model, tokenizer = load_with_head(folder, head, base=base, dtype=dtype, seed=seed)
     check_padding(model, [tokenizer.encode(text) for text in PADDING_PROBE_TEXTS], where=str(folder))

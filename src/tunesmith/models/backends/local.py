@@ -1,4 +1,4 @@
-"""The model on this machine: greedy completions, log-probabilities, choice among labels, a stream of tokens."""
+"""A decoder on this machine: greedy completions, log-probabilities, choice among labels, token streaming."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,20 +20,20 @@ from tunesmith.models.packed.forward import token_logprobs, unwrap_peft
 from tunesmith.models.packed.pack import pack_rows, split_micro_batches
 
 MAX_TOKENS_PER_BATCH = 8192
-"""Bounds the memory of `logprobs`; changes no value beyond rounding."""
+"""Tokens of one forward of `logprobs`. Bounds memory; changes no value beyond rounding."""
 
 
 def ignore_progress(rows: int) -> None:
-    """Nobody waits."""
+    """Discard the number of finished rows."""
 
 
 @final
 @dataclass(frozen=True)
 class LocalModel:
-    """Satisfies `ports.Model`. `model` is a causal LM of transformers or PEFT's wrapper, `digest` that of its files.
+    """Implements `ports.Model`. `model` is a causal LM of transformers or PEFT's wrapper, `digest` the digest of its files.
 
-    The same inputs give the same outputs; another batch size can change the last bits of a log-probability. Not safe
-    for calls from two threads at once.
+    The same inputs give the same outputs. Another batch size can change the last bits of a log-probability. Not
+    thread-safe.
     """
 
     model: Any
@@ -43,12 +43,12 @@ class LocalModel:
 
     @cached_property
     def stops(self) -> frozenset[int]:
-        """Ids that end a completion."""
+        """Token ids that end a completion."""
         return stop_ids(self.tokenizer)
 
     @property
     def context(self) -> int:
-        """Positions, prompt and completion together."""
+        """Positions for prompt and completion together."""
         return self._engine.context
 
     @property
@@ -65,33 +65,35 @@ class LocalModel:
     ) -> list[list[int]]:
         """Greedy completions without prompt and end token, equal to those of transformers' `generate(do_sample=False)`.
 
-        A completion stops at the end of the context. `report` is told how many prompts each batch has finished. Raises
-        DataError for an empty prompt and for one that fills the context.
+        A completion stops at the end of the context. `report` receives the number of prompts that finished since the last
+        call. Raises DataError for an empty prompt and for one that fills the context.
         """
         return greedy.generate(
             self._engine, prompts, max_new_tokens=max_new_tokens, batch=batch, stops=self.stops, report=report
         )
 
     def logprobs(self, prompts: Sequence[TokenIds], completions: Sequence[TokenIds]) -> list[list[float]]:
-        """Natural-log probability of every completion token given the prompt and the completion so far.
+        """Natural-log probability of every completion token given the tokens before it.
 
-        Raises DataError for an empty prompt and for a row over the context length.
+        Raises DataError for an empty prompt and for a row longer than the context.
         """
         rows = [
-            self._row(index, prompt, completion)
+            self._encode_row(index, prompt, completion)
             for index, (prompt, completion) in enumerate(zip(prompts, completions, strict=True))
         ]
-        found: list[list[float]] = []
+        logprobs: list[list[float]] = []
         for group in split_micro_batches(rows, MAX_TOKENS_PER_BATCH):
             values = iter(token_logprobs(self.model, pack_rows(group, unwrap_peft(self.model).device)).tolist())
-            found.extend([next(values) for _ in range(row.supervised)] for row in group)
-        return found
+            logprobs.extend([next(values) for _ in range(row.supervised)] for row in group)
+        return logprobs
 
-    def _row(self, index: int, prompt: TokenIds, completion: TokenIds) -> EncodedSequence:
+    def _encode_row(self, index: int, prompt: TokenIds, completion: TokenIds) -> EncodedSequence:
         ids = (*prompt, *completion)
         if not prompt or len(ids) > self.context:
             raise DataError(
-                f"row {index} has {len(prompt)} + {len(completion)} tokens; the context holds {self.context}"
+                f"row {index} has {len(prompt)} + {len(completion)} tokens (prompt + completion); the context holds "
+                f"{self.context}",
+                hint="shorten the row; the prompt must not be empty",
             )
         return EncodedSequence(row_id=str(index), ids=ids, spans=((len(prompt), len(ids)),))
 
@@ -103,7 +105,7 @@ class LocalModel:
         batch: int = 128,
         report: Callable[[int], None] = ignore_progress,
     ) -> list[Choice]:
-        """The best of `options` (complete completions, see `labels.label_options`) for each prompt, and its log-probability."""
+        """For each prompt the most likely of `options` and its log-probability; see `label_scores.label_completions`."""
         return label_scores.choose(self._engine, prompts, options, batch=batch, report=report)
 
     def stream(
@@ -116,7 +118,7 @@ class LocalModel:
         seed: int = 0,
         stop_ids: frozenset[int] | None = None,
     ) -> Iterator[int]:
-        """Tokens of one completion as they are chosen; a stop id is yielded and is the last. Temperature 0 is greedy."""
+        """Yield the tokens of one completion as they are generated, a stop id included. Temperature 0 is greedy."""
         return sampling.stream_tokens(
             self._engine,
             prompt,
@@ -127,19 +129,16 @@ class LocalModel:
 
 
 def open_local(folder: Path, *, digest: str, base: Path | None = None, dtype: Precision = "fp32") -> LocalModel:
-    """Load a model or adapter folder; see `loading.load_folder` for what is refused.
-
-    Raises Misuse, naming the family, for a model whose answers would not be exactly its own (`trial.check_exact`).
-    """
+    """Load a model or adapter folder. Raises the errors of `loading.load_folder` and `self_check.check_exact`."""
     model, tokenizer = load_folder(folder, base=base, dtype=dtype)
     return _checked_model(model, tokenizer, digest, folder)
 
 
 def strip_adapter(tuned: LocalModel, folder: Path, *, digest: str) -> LocalModel | None:
-    """The base under an adapter, without reading its weights again; `tuned` is of no use afterwards.
+    """The base under an adapter, without reading its weights again. `tuned` must not be used afterwards.
 
-    `folder` and `digest` are those of the base. None where what is under the adapter is not the base as it would be loaded
-    alone: a whole model, a base in 4 bits, an adapter that keeps modules of its own beside the base's.
+    `folder` and `digest` are those of the base. Returns None if the weights under the adapter differ from the base loaded
+    alone: a full model, a base in 4 bits, an adapter that replaces modules of the base.
     """
     model = without_adapter(tuned.model)
     if model is None:
@@ -148,7 +147,7 @@ def strip_adapter(tuned: LocalModel, folder: Path, *, digest: str) -> LocalModel
 
 
 def _checked_model(model: Any, tokenizer: PreTrainedTokenizerBase, digest: str, folder: Path) -> LocalModel:
-    """With its products joined where that is the model's own forward within its rounding, else as it is, if that is."""
+    """Run the self-check with fused linear layers; if it fails, run the model unfused and check that."""
     fused = fused_trunk(model)
     if fused is not None:
         try:
