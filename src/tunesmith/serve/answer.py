@@ -1,4 +1,4 @@
-"""An answer as pieces of text with their token count: a chat completion, or the best label of a classifier."""
+"""A decoder's answer as a stream of text chunks with token counts: a chat completion, or the best label of a classifier."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ FinishReason = Literal["stop", "length"]
 
 @dataclass(frozen=True)
 class AnswerRequest:
-    """What is wanted of the model. `max_new_tokens` is at least 1 and leaves the prompt its place in the context."""
+    """A prompt in tokens and how to answer it. `max_new_tokens` is at least 1; prompt and answer together fit the context."""
 
     prompt: tuple[int, ...]
     max_new_tokens: int
@@ -26,60 +26,60 @@ class AnswerRequest:
 
 @dataclass(frozen=True)
 class AnswerChunk:
-    """Text to show, and how many tokens the model has written so far, its end token included. `finish` is set on the last.
+    """The next text of an answer. `tokens` counts all tokens generated so far, end token included. `finish` is set on the last
+    chunk.
 
-    `thoughts` are what the model writes before its answer; stop strings do not end them.
+    `reasoning` is the next text of the reasoning before the answer. Stop strings do not apply to it.
     """
 
     text: str
     tokens: int
     finish: FinishReason | None = None
-    thoughts: str = ""
+    reasoning: str = ""
 
 
-def stream_answer(released: DecoderRelease, ask: AnswerRequest) -> Iterator[AnswerChunk]:
-    """Pieces in order; exactly the last one has `finish`. Pieces without text keep a waiting server responsive."""
-    return _label_chunks(released, ask) if released.options else _completion_chunks(released, ask)
+def stream_answer(released: DecoderRelease, request: AnswerRequest) -> Iterator[AnswerChunk]:
+    """Yield chunks in order; only the last one has `finish`. Chunks without text let the server check for a lost client."""
+    return _label_chunks(released, request) if released.options else _completion_chunks(released, request)
 
 
-def _label_chunks(released: DecoderRelease, ask: AnswerRequest) -> Iterator[AnswerChunk]:
-    """The best label, whatever the sampling settings: a classifier has one answer."""
-    (choice,) = released.model.choose([ask.prompt], released.options)
+def _label_chunks(released: DecoderRelease, request: AnswerRequest) -> Iterator[AnswerChunk]:
+    """The most likely label. Sampling settings do not apply to a classifier."""
+    (choice,) = released.model.choose([request.prompt], released.options)
     yield AnswerChunk(released.labels[choice.index], len(released.options[choice.index]), "stop")
 
 
-def _completion_chunks(released: DecoderRelease, ask: AnswerRequest) -> Iterator[AnswerChunk]:
+def _completion_chunks(released: DecoderRelease, request: AnswerRequest) -> Iterator[AnswerChunk]:
     model = released.model
-    decoder, start, stops = (
-        IncrementalDetokenizer(model.tokenizer),
-        answer_prefix_filter(model.tokenizer),
-        StopStrings(ask.stop),
-    )
-    spoken = reasoning_stream(model.tokenizer)
+    detokenizer, prefix = IncrementalDetokenizer(model.tokenizer), answer_prefix_filter(model.tokenizer)
+    stops, splitter = StopStrings(request.stop), reasoning_stream(model.tokenizer)
     tokens = 0
     stream = model.stream(
-        ask.prompt, max_new_tokens=ask.max_new_tokens, temperature=ask.temperature, top_p=ask.top_p, seed=ask.seed
+        request.prompt,
+        max_new_tokens=request.max_new_tokens,
+        temperature=request.temperature,
+        top_p=request.top_p,
+        seed=request.seed,
     )
     for token in stream:
         tokens += 1
         if token in model.stops:
-            text, thoughts = _flush(decoder, start, spoken, stops)
-            yield AnswerChunk(text, tokens, "stop", thoughts)
+            text, reasoning = _flush(detokenizer, prefix, splitter, stops)
+            yield AnswerChunk(text, tokens, "stop", reasoning)
             return
-        thoughts, words = spoken.add(start.add(decoder.add(token)))
-        text = stops.add(words)
-        if stops.found:
-            yield AnswerChunk(text, tokens, "stop", thoughts)
+        reasoning, answer = splitter.add(prefix.add(detokenizer.add(token)))
+        text = stops.add(answer)
+        if stops.matched:
+            yield AnswerChunk(text, tokens, "stop", reasoning)
             return
-        yield AnswerChunk(text, tokens, None, thoughts)
-    text, thoughts = _flush(decoder, start, spoken, stops)
-    yield AnswerChunk(text, tokens, "stop" if stops.found else "length", thoughts)
+        yield AnswerChunk(text, tokens, None, reasoning)
+    text, reasoning = _flush(detokenizer, prefix, splitter, stops)
+    yield AnswerChunk(text, tokens, "stop" if stops.matched else "length", reasoning)
 
 
 def _flush(
-    decoder: IncrementalDetokenizer, start: AnswerPrefixFilter, spoken: ReasoningStream, stops: StopStrings
+    detokenizer: IncrementalDetokenizer, prefix: AnswerPrefixFilter, splitter: ReasoningStream, stops: StopStrings
 ) -> tuple[str, str]:
-    """(text, thoughts) that were held back, now that nothing follows."""
-    first, last = spoken.add(start.add(decoder.rest()) + start.rest()), spoken.rest()
-    text = stops.add(first.answer + last.answer)
-    return text if stops.found else text + stops.held, first.thoughts + last.thoughts
+    """(answer text, reasoning text) that the filters still held back at the end of the stream."""
+    first, last = splitter.add(prefix.add(detokenizer.flush()) + prefix.rest()), splitter.rest()
+    return stops.add_last(first.answer + last.answer), first.thoughts + last.thoughts

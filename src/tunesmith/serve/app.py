@@ -1,4 +1,4 @@
-"""The HTTP face of one verified release."""
+"""The HTTP application that serves one verified release."""
 
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from contextlib import asynccontextmanager
@@ -21,9 +21,9 @@ from tunesmith.serve.worker import Worker
 
 @dataclass
 class RequestIdMiddleware:
-    """Gives every request an id and writes it into the header that OpenAI's clients report.
+    """Gives every request an id and sends it in the `x-request-id` header, which OpenAI's clients report.
 
-    The ids begin with the moment the server started, so they do not come back after a restart.
+    Ids start with the time the server started, so they do not repeat after a restart.
     """
 
     app: ASGIApp
@@ -57,16 +57,16 @@ def make_app(
     precision: Precision | None = None,
     threads: int | None = None,
 ) -> FastAPI:
-    """Verify and load a release folder; the application that serves it. `precision`, `threads`: see `open_release`.
+    """Verify and load a release folder; returns the application that serves it. See `open_release` for the settings.
 
-    Raises IntegrityBroken when the folder is not what the key signed: an unverified release is never served.
+    Raises IntegrityBroken if the folder differs from what the key signed: an unverified release is never served.
     """
     released = open_release(release, public_pem, context=context, precision=precision, threads=threads)
     return build_app(released, context=context)
 
 
 def build_app(released: AnyRelease, *, context: Context) -> FastAPI:
-    """The application over a loaded release. Pages that fetch scripts from elsewhere (/docs) are off."""
+    """The application for a loaded release. FastAPI's /docs pages are off, because they load scripts from other hosts."""
     worker = Worker()
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""How much of a request is read at all."""
+"""Middleware that limits the size of request bodies."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,34 +7,34 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES: Final = 8 * 2**20
-"""Of one body: 40 texts of the greatest length of ASCII, and far beyond the context of any model that is served here."""
+"""Room for 40 ASCII texts of the maximum length, far beyond the context of any model served here."""
 
 DRAIN_FACTOR: Final = 8
-"""So many times the limit is read and thrown away: most clients read the refusal only once they have sent all."""
+"""Up to this many times the limit is read and discarded: most clients read the response only after sending everything."""
 
 
 @dataclass(frozen=True)
 class BodyLimitMiddleware:
-    """Refuses a longer body with 413 while it is read; no more than `most` bytes of it are kept."""
+    """Answers 413 to a body of more than `max_bytes`, while it is being read; no more than that is kept in memory."""
 
     app: ASGIApp
-    most: int = MAX_BODY_BYTES
+    max_bytes: int = MAX_BODY_BYTES
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        seen = 0
+        received = 0
 
         async def receive_counted() -> Message:
-            nonlocal seen
+            nonlocal received
             message = await receive()
-            seen += len(message.get("body", b""))
-            if seen <= self.most:
+            received += len(message.get("body", b""))
+            if received <= self.max_bytes:
                 return message
-            while message.get("more_body", False) and seen <= DRAIN_FACTOR * self.most:
+            while message.get("more_body", False) and received <= DRAIN_FACTOR * self.max_bytes:
                 message = await receive()
-                seen += len(message.get("body", b""))
-            raise HTTPException(413, f"the body has more than {self.most:,} bytes; send fewer texts at a time")
+                received += len(message.get("body", b""))
+            raise HTTPException(413, f"the body has more than {self.max_bytes:,} bytes; send fewer texts at a time")
 
         await self.app(scope, receive_counted, send)

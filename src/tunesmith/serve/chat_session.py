@@ -1,4 +1,4 @@
-"""A conversation with a loaded release in this process: what `tunesmith chat` reads and writes."""
+"""A chat session with a loaded release in this process, for `tunesmith chat`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +15,13 @@ from tunesmith.serve.loaded_release import AnyRelease, DecoderRelease, EncoderRe
 from tunesmith.serve.seq2seq import SamplingOptions, stream_target
 
 MAX_SHOWN_LABELS: Final = 3
-NEW_CONVERSATION_HINT: Final = "/new begins another conversation"
+NEW_CONVERSATION_HINT: Final = "/new starts a new conversation"
 
 
 @dataclass
 class ChatSession:
-    """Turns so far with a release. A classifier and a model that turns sources into targets have no
-    conversation: every text is answered by itself."""
+    """The turns so far with a release. Classifiers, taggers and encoder-decoders keep no turns: each text is answered
+    independently."""
 
     release: AnyRelease
     max_new_tokens: int
@@ -30,58 +30,57 @@ class ChatSession:
     turns: list[Message] = field(default_factory=list)
 
     def say(self, text: str) -> Iterator[str]:
-        """The answer to the next message, piece by piece; it is kept once it is whole.
+        """Yield the answer to the next message in chunks. The turn is kept once the answer is complete.
 
-        Raises DataError when the message does not fit the context, or spells a control token of the template.
+        Raises DataError if the message does not fit the context or contains a control token of the template.
         """
         if isinstance(self.release, EncoderRelease):
             with _message_errors():
                 yield _labels_line(self.release, text)
             return
         if isinstance(self.release, Seq2SeqRelease):
-            yield from self._written(self.release, text)
+            yield from self._target(self.release, text)
             return
-        said: list[str] = []
-        asked = message("user", text)
-        for piece in stream_answer(self.release, self._ask(self.release, (*self.turns, asked))):
-            said.append(piece.text)
-            yield piece.text
+        texts: list[str] = []
+        question = message("user", text)
+        for chunk in stream_answer(self.release, self._answer_request(self.release, (*self.turns, question))):
+            texts.append(chunk.text)
+            yield chunk.text
         if not self.release.options:
-            self.turns += [asked, message("assistant", "".join(said))]
+            self.turns += [question, message("assistant", "".join(texts))]
 
-    def _written(self, release: Seq2SeqRelease, text: str) -> Iterator[str]:
-        """The target of one source; nothing is kept."""
+    def _target(self, release: Seq2SeqRelease, text: str) -> Iterator[str]:
+        """Yield the target of one source in chunks."""
         row = Row(row_id="0", file="input", line=1, example=Example(text=text))
         with _message_errors():
             source = release.task.question(row, release.model.tokenizer, window=release.model.context).source
-        for piece in stream_target(
-            release, source, SamplingOptions(self.max_new_tokens, self.temperature, seed=self.seed)
-        ):
-            yield piece.text
+        options = SamplingOptions(self.max_new_tokens, self.temperature, seed=self.seed)
+        for chunk in stream_target(release, source, options):
+            yield chunk.text
 
     def forget(self) -> None:
-        """Begin another conversation."""
+        """Drop all turns and start a new conversation."""
         self.turns.clear()
 
-    def _ask(self, release: DecoderRelease, turns: tuple[Message, ...]) -> AnswerRequest:
+    def _answer_request(self, release: DecoderRelease, turns: tuple[Message, ...]) -> AnswerRequest:
         try:
             prompt = prompt_ids(release.model.tokenizer, release.conversation(turns))
         except TemplateError as error:
             raise DataError(
-                f"the chat template refuses this conversation: {error}", hint=NEW_CONVERSATION_HINT
+                f"the chat template rejects this conversation: {error}", hint=NEW_CONVERSATION_HINT
             ) from error
-        room = release.model.context - len(prompt)
-        if room < max(map(len, release.options), default=1):
+        remaining = release.model.context - len(prompt)
+        if remaining < max(map(len, release.options), default=1):
             raise DataError(
-                f"that makes {len(prompt)} tokens; the context holds {release.model.context}",
+                f"the conversation has {len(prompt)} tokens; the context holds {release.model.context}, answer included",
                 hint=NEW_CONVERSATION_HINT,
             )
-        return AnswerRequest(tuple(prompt), min(room, self.max_new_tokens), self.temperature, 1.0, self.seed, ())
+        return AnswerRequest(tuple(prompt), min(remaining, self.max_new_tokens), self.temperature, 1.0, self.seed, ())
 
 
 @contextmanager
 def _message_errors() -> Iterator[None]:
-    """What a task says of a row of a file, said of a message."""
+    """Reword errors about a row of a file as errors about the message."""
     try:
         yield
     except DataError as error:
@@ -89,13 +88,13 @@ def _message_errors() -> Iterator[None]:
 
 
 def _labels_line(release: EncoderRelease, text: str) -> str:
-    """In one line: the answer and the likeliest labels with their probabilities, or every word with its tag."""
+    """One line: the answer and the most likely labels with their probabilities, or every word with its tag."""
     words = tuple(text.split()) if release.task.head.kind == "token" else None
     row = Row(row_id="0", file="input", line=1, example=Example(text=text, tokens=words))
-    asked = release.task.question(row, release.model.tokenizer, window=release.model.context)
-    (logits,) = release.model.logits([asked])
+    encoded = release.task.question(row, release.model.tokenizer, window=release.model.context)
+    (logits,) = release.model.logits([encoded])
     if words is not None:
-        found = release.task.answer(asked, logits).split(" ")
-        return " ".join(f"{word}/{tag}" for word, tag in zip(words, found, strict=True))
+        tags = release.task.answer(encoded, logits).split(" ")
+        return " ".join(f"{word}/{tag}" for word, tag in zip(words, tags, strict=True))
     scores = ", ".join(f"{label} {score:.3f}" for label, score in release.task.scores(logits)[:MAX_SHOWN_LABELS])
-    return f"{release.task.answer(asked, logits)}  ({scores})"
+    return f"{release.task.answer(encoded, logits)}  ({scores})"

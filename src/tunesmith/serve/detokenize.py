@@ -1,65 +1,72 @@
-"""From token ids to text that may be shown: whole characters only, and nothing that could be the start of a stop string."""
+"""Incremental detokenization: text is released once its characters are complete and cannot be part of a stop string."""
 
 from dataclasses import dataclass, field
 
 from transformers import PreTrainedTokenizerBase
 
 REPLACEMENT_CHARACTER = "\ufffd"
-"""What a decoder writes for bytes that are no character, or not yet."""
+"""What a tokenizer decodes to for bytes that are not, or not yet, a character."""
 
 
 @dataclass
 class IncrementalDetokenizer:
-    """Token by token; the pieces joined are the text of all tokens. A character split over tokens waits for its rest.
+    """Decodes token by token; the returned texts joined are the text of all tokens. Text that ends in an incomplete character
+    waits for the next token.
 
-    A window of the last tokens is decoded with and without the new one, because some tokenizers write a token
-    differently at the start of a text.
+    The last tokens are decoded with and without the new one, because some tokenizers decode a token differently at the
+    start of a text.
     """
 
     tokenizer: PreTrainedTokenizerBase
     ids: list[int] = field(default_factory=list)
     start: int = 0
-    shown: int = 0
+    released: int = 0
 
     def add(self, token: int) -> str:
-        """The text that has become certain with this token."""
+        """The text that became complete with this token."""
         self.ids.append(token)
-        before, after = self._text(self.shown), self._text(len(self.ids))
+        before, after = self._decode(self.released), self._decode(len(self.ids))
         if after.endswith(REPLACEMENT_CHARACTER):
             return ""
-        self.start, self.shown = self.shown, len(self.ids)
+        self.start, self.released = self.released, len(self.ids)
         return after[len(before) :]
 
-    def rest(self) -> str:
-        """What is left at the end, broken characters included."""
-        return self._text(len(self.ids))[len(self._text(self.shown)) :]
+    def flush(self) -> str:
+        """The remaining text at the end of the stream, incomplete characters included."""
+        return self._decode(len(self.ids))[len(self._decode(self.released)) :]
 
-    def _text(self, end: int) -> str:
+    def _decode(self, end: int) -> str:
         ids = self.ids[self.start : end]
         return str(self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False))
 
 
 @dataclass
 class StopStrings:
-    """Holds back the shortest ending that could still become a stop string, so none of its characters is ever sent."""
+    """Cuts a stream of text before the first stop string. The shortest ending that could still become a stop string is held
+    back in `pending`, so none of its characters is sent."""
 
     stops: tuple[str, ...]
-    held: str = ""
-    found: bool = False
+    pending: str = ""
+    matched: bool = False
 
-    def add(self, piece: str) -> str:
-        """The text that may be shown now. After `found`, nothing follows."""
-        text = self.held + piece
-        places = [place for place in (text.find(stop) for stop in self.stops) if place >= 0]
-        if places:
-            self.found, self.held = True, ""
-            return text[: min(places)]
-        keep = max((self._overlap(text, stop) for stop in self.stops), default=0)
-        self.held = text[len(text) - keep :]
-        return text[: len(text) - keep]
+    def add(self, text: str) -> str:
+        """The text that can be sent now. After `matched`, nothing follows."""
+        text = self.pending + text
+        starts = [start for start in (text.find(stop) for stop in self.stops) if start >= 0]
+        if starts:
+            self.matched, self.pending = True, ""
+            return text[: min(starts)]
+        held = max((self._overlap(text, stop) for stop in self.stops), default=0)
+        self.pending = text[len(text) - held :]
+        return text[: len(text) - held]
+
+    def add_last(self, text: str) -> str:
+        """The text to send at the end of the stream: what was pending is sent too, unless a stop string matched."""
+        text = self.add(text)
+        return text if self.matched else text + self.pending
 
     @staticmethod
     def _overlap(text: str, stop: str) -> int:
-        """Length of the longest ending of `text` that begins `stop` without completing it."""
+        """Length of the longest ending of `text` that is a proper prefix of `stop`."""
         longest = min(len(stop) - 1, len(text))
         return next((size for size in range(longest, 0, -1) if text.endswith(stop[:size])), 0)

@@ -1,4 +1,4 @@
-"""A release folder as the server needs it: verified first, then loaded."""
+"""Open a release folder for serving: verify it, then load its model."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ BASE_FOLDER = "base"
 
 
 class AdapterBase(BaseModel):
-    """What an adapter was tuned from: its name, and the digest of its files."""
+    """The base of an adapter: its name, and the digest of its files."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -40,12 +40,15 @@ class AdapterBase(BaseModel):
 
     @property
     def trees(self) -> tuple[str, ...]:
-        """What may stand under the adapter, which brings template and tokens: the base as it was prepared, or as it came."""
+        """Digests of the acceptable bases: as prepared for training, or as published.
+
+        Template and added tokens are files of the adapter.
+        """
         return (self.tree,) if self.made_from is None else (self.tree, self.made_from)
 
 
 class TaskFile(BaseModel):
-    """What the server reads of `tunesmith.json`; keys that only other readers need are left alone."""
+    """The keys of `tunesmith.json` that the server reads; others are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -57,20 +60,20 @@ class TaskFile(BaseModel):
     task_settings: TaskSettings | None = None
     max_new_tokens: int = 128
     evaluated_in: Literal["fp32", "bf16"] = "fp32"
-    """Older releases do not say it: all of them were evaluated in fp32."""
+    """Missing in older releases, which were all evaluated in fp32."""
 
     threads: Annotated[int | None, Field(ge=1)] = None
-    """Those of the evaluation; older releases do not say it."""
+    """CPU threads of the evaluation; missing in older releases."""
 
     @property
     def settings(self) -> TaskSettings:
-        """The task as the recipe had it; older releases name its type alone."""
+        """The task settings of the recipe; older releases have only the task type and instruction."""
         return self.task_settings or TaskSettings(type=self.task, instruction=self.instruction)
 
 
 @dataclass(frozen=True)
 class DecoderRelease:
-    """A loaded release. `id` is what clients ask for; `options` are the token ids of the labels, for `classify`."""
+    """A loaded decoder. `id` is the model name for clients; `options` are the token ids of the labels of a classifier."""
 
     id: str
     name: str
@@ -80,18 +83,18 @@ class DecoderRelease:
     model: LocalModel
     created: int
 
-    def answers_to(self, asked: str) -> bool:
-        """`name:version`, or the bare name."""
-        return asked in (self.id, self.name)
+    def answers_to(self, model: str) -> bool:
+        """Whether a client's model name is this release: `name:version`, or the name without a version."""
+        return model in (self.id, self.name)
 
     def conversation(self, messages: tuple[Message, ...]) -> tuple[Message, ...]:
-        """The client's messages, under the task's instruction unless the client brought a system message."""
+        """The client's messages, after the task's instruction unless the client sent a system message."""
         return with_instruction(messages, self.instruction)
 
 
 @dataclass(frozen=True)
 class EncoderRelease:
-    """A loaded release whose answer is read from one forward. `id` is what clients ask for."""
+    """A loaded encoder, which answers with one forward. `id` is the model name for clients."""
 
     id: str
     name: str
@@ -99,14 +102,14 @@ class EncoderRelease:
     model: EncoderModel
     created: int
 
-    def answers_to(self, asked: str) -> bool:
-        """`name:version`, or the bare name."""
-        return asked in (self.id, self.name)
+    def answers_to(self, model: str) -> bool:
+        """Whether a client's model name is this release: `name:version`, or the name without a version."""
+        return model in (self.id, self.name)
 
 
 @dataclass(frozen=True)
 class Seq2SeqRelease:
-    """A loaded release that turns a source into a target. `id` is what clients ask for, `max_new_tokens` what was evaluated."""
+    """A loaded encoder-decoder. `id` is the model name for clients, `max_new_tokens` the limit of the evaluation."""
 
     id: str
     name: str
@@ -115,9 +118,9 @@ class Seq2SeqRelease:
     max_new_tokens: int
     created: int
 
-    def answers_to(self, asked: str) -> bool:
-        """`name:version`, or the bare name."""
-        return asked in (self.id, self.name)
+    def answers_to(self, model: str) -> bool:
+        """Whether a client's model name is this release: `name:version`, or the name without a version."""
+        return model in (self.id, self.name)
 
 
 AnyRelease: TypeAlias = DecoderRelease | EncoderRelease | Seq2SeqRelease
@@ -131,29 +134,32 @@ def open_release(
     precision: Precision | None = None,
     threads: int | None = None,
 ) -> AnyRelease:
-    """Verify, then load. Raises IntegrityBroken before a single weight is read when any byte is not what was signed.
+    """Verify a release folder, then load its model.
 
-    The model computes in what it was evaluated in, or in `precision`: then the release's figures are not its own. It computes
-    with as many threads as it was evaluated with, so that answers have the same bytes, or with `threads`.
+    The model runs in the precision of its evaluation, or in `precision`; the published metrics do not apply to another
+    precision. It runs with the thread count of its evaluation, so that answers are byte-identical, or with `threads`.
+
+    Raises IntegrityBroken, before any weight is read, if a file differs from what was signed; DataError for an unreadable task
+    file; MachineFailure if the base of an adapter is missing.
     """
     verified = verify_release(folder, public_pem)
-    card = _read_task_file(folder / TASK_FILE)
-    _set_threads(card, threads, context)
+    task_file = _read_task_file(folder / TASK_FILE)
+    _set_threads(task_file, threads, context)
     digest = digest_of((folder / SIGNATURE_FILE).read_bytes())
-    base = _base_folder(folder, card, context)
-    labels = card.labels or ()
-    computed_in = precision or card.evaluated_in
-    settings = card.settings
+    base = _base_folder(folder, task_file, context)
+    labels = task_file.labels or ()
+    dtype = precision or task_file.evaluated_in
+    settings = task_file.settings
     if settings.type in ("classify", "tag") and settings.labels != "score" and not labels:
-        raise DataError(f"the task is {settings.type}, and there are no labels", where=str(folder / TASK_FILE))
+        raise DataError(f"the task is {settings.type}, but there are no labels", where=str(folder / TASK_FILE))
     task = build_task_with_labels(settings, architecture_of(base or folder), labels)
     if isinstance(task, Seq2seqTask):
         return Seq2SeqRelease(
             id=f"{verified.name}:{verified.version}",
             name=verified.name,
             task=task,
-            model=open_seq2seq(folder, base=base, digest=digest, dtype=computed_in),
-            max_new_tokens=card.max_new_tokens,
+            model=open_seq2seq(folder, base=base, digest=digest, dtype=dtype),
+            max_new_tokens=task_file.max_new_tokens,
             created=int(context.clock.now().timestamp()),
         )
     if not isinstance(task, DecoderTask):
@@ -161,14 +167,14 @@ def open_release(
             id=f"{verified.name}:{verified.version}",
             name=verified.name,
             task=task,
-            model=open_encoder(folder, task.head, base=base, digest=digest, dtype=computed_in),
+            model=open_encoder(folder, task.head, base=base, digest=digest, dtype=dtype),
             created=int(context.clock.now().timestamp()),
         )
-    model = open_local(folder, base=base, digest=digest, dtype=computed_in)
+    model = open_local(folder, base=base, digest=digest, dtype=dtype)
     return DecoderRelease(
         id=f"{verified.name}:{verified.version}",
         name=verified.name,
-        instruction=card.instruction,
+        instruction=task_file.instruction,
         labels=labels,
         options=tuple(label_completions(model.tokenizer, labels)),
         model=model,
@@ -176,59 +182,70 @@ def open_release(
     )
 
 
-def _set_threads(card: TaskFile, asked: int | None, context: Context) -> None:
-    """Set the threads of this process and say how many and why; they are left alone when nobody says a count."""
-    count = asked or card.threads
+def _set_threads(task_file: TaskFile, requested: int | None, context: Context) -> None:
+    """Set and report the threads of this process; keep them if neither the caller nor the release gives a count."""
+    count = requested or task_file.threads
     if count is None:
         return
     torch.set_num_threads(count)
-    if asked is not None and asked != card.threads:
-        before = "" if card.threads is None else f"; it was evaluated with {card.threads}, and the last bits may differ"
-        context.progress.say(f"threads: {count}, as asked{before}")
+    if requested is not None and requested != task_file.threads:
+        note = "" if task_file.threads is None else f"; evaluated with {task_file.threads}, so the last bits may differ"
+        context.progress.say(f"threads: {count}, as requested{note}")
     else:
-        context.progress.say(f"threads: {count}, as the release was evaluated with")
+        context.progress.say(f"threads: {count}, as in the evaluation of the release")
 
 
 def _read_task_file(path: Path) -> TaskFile:
     if not path.is_file():
         raise DataError("the release has no task file", where=str(path), hint="make the release again")
     try:
-        card = TaskFile.model_validate_json(path.read_bytes())
+        task_file = TaskFile.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise DataError(f"the task file cannot be read: {error}", where=str(path)) from error
-    if card.format != TASK_FILE_FORMAT:
+    if task_file.format != TASK_FILE_FORMAT:
         hint = "upgrade, or make the release again"
         raise DataError(
-            f"the release has format {card.format}; this version reads {TASK_FILE_FORMAT}", where=str(path), hint=hint
+            f"the release has format {task_file.format}; this version reads {TASK_FILE_FORMAT}",
+            where=str(path),
+            hint=hint,
         )
-    return card
+    return task_file
 
 
-def _base_folder(folder: Path, card: TaskFile, context: Context) -> Path | None:
-    """Where the base of an adapter lies: in the release (and so signed), in the store, in the package, or in the cache of bases.
+def _base_folder(folder: Path, task_file: TaskFile, context: Context) -> Path | None:
+    """Folder of an adapter's base: in the release (and so signed), in the store, in the package, or in the cache of bases.
 
-    All but the first are found by the digest the release names, so no other base can take their place.
+    None if the release is a full model. All but the first are looked up by the digest in the release, so no other base can
+    replace them.
     """
     if not is_adapter(folder):
         return None
     if (folder / BASE_FOLDER).is_dir():
         return folder / BASE_FOLDER
     where = str(folder / TASK_FILE)
-    if card.base is None:
-        raise DataError("the release is an adapter and names no base", where=where)
-    if not _stored_tree(card.base, context) and is_listed(card.base.name):
-        found = resolve_base(card.base.name, context)
-        if found.tree not in card.base.trees:
-            need = card.base.made_from or card.base.tree
-            what = f"the {card.base.name} of this version's catalogue is another one"
-            raise IntegrityBroken(what, where=where, hint=f"need {need}")
-    tree = _stored_tree(card.base, context)
+    if task_file.base is None:
+        raise DataError("the release is an adapter but does not name its base", where=where)
+    if not _stored_tree(task_file.base, context) and is_listed(task_file.base.name):
+        ref = resolve_base(task_file.base.name, context)
+        if ref.tree not in task_file.base.trees:
+            expected = task_file.base.made_from or task_file.base.tree
+            what = f"the base {task_file.base.name} in the catalogue of this version differs from the release's base"
+            raise IntegrityBroken(
+                what,
+                where=where,
+                hint=f"install the version of Tunesmith that made the release, whose base has the digest {expected}",
+            )
+    tree = _stored_tree(task_file.base, context)
     if tree is None:
-        hint = "serve from the store that made the release"
-        raise MachineFailure(f"the base {card.base.name} ({card.base.tree[:19]}) is not here", where=where, hint=hint)
+        hint = "give the store that made the release: `--store FOLDER`"
+        raise MachineFailure(
+            f"the base {task_file.base.name} ({task_file.base.tree[:19]}) is not on this machine",
+            where=where,
+            hint=hint,
+        )
     return context.store.checkout(tree)
 
 
 def _stored_tree(base: AdapterBase, context: Context) -> str | None:
-    """The digest under which the store has the base's files, or None."""
+    """Digest of the base's files if the store has them, else None."""
     return next((tree for tree in base.trees if context.store.objects.has(tree)), None)

@@ -1,4 +1,4 @@
-"""POST /v1/classify and /v1/tag: labels of texts and tags of words, by a release whose answer is read from one forward."""
+"""POST /v1/classify and /v1/tag for an encoder: labels of texts, tags of words."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Final
@@ -18,10 +18,10 @@ from tunesmith.serve.worker import Worker
 
 MAX_TEXTS: Final = 256
 MAX_TEXT_CHARACTERS: Final = 200_000
-"""Characters of a text that is looked at; what has more cannot fit the context of any encoder."""
+"""Longer texts are rejected before they are tokenized; they cannot fit the context of any encoder."""
 
 TEXTS_PER_STEP: Final = 32
-"""Texts between two looks whether the client is still there."""
+"""Texts per forward; between forwards the server checks whether the client has disconnected."""
 
 InputText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT_CHARACTERS)]
 
@@ -36,7 +36,7 @@ Sentence = Annotated[tuple[InputText, ...], Field(min_length=1), AfterValidator(
 
 
 class ClassifyRequest(BaseModel):
-    """`input` is a text or a list of them; `top` limits how many labels come back for each. Unknown fields are refused."""
+    """`input` is a text or a list of texts; `top` limits the labels returned for each. Unknown fields are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,7 +50,8 @@ class ClassifyRequest(BaseModel):
 
 
 class TagRequest(BaseModel):
-    """`input` is a list of sentences, each a list of words, or a text that is cut at white space. Unknown fields are refused."""
+    """`input` is a list of sentences, each a list of words or a text that is split at white space. Unknown fields are
+    rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -59,11 +60,11 @@ class TagRequest(BaseModel):
 
     @property
     def sentences(self) -> list[tuple[str, ...]]:
-        return [tuple(one.split()) if isinstance(one, str) else one for one in self.input]
+        return [tuple(item.split()) if isinstance(item, str) else item for item in self.input]
 
 
 def make_router(released: EncoderRelease, worker: Worker) -> APIRouter:
-    """The route over one release: that of its task."""
+    """The route for the task of one release."""
     router = APIRouter(prefix="/v1", tags=["predict"])
     if released.task.settings.type == "tag":
         _add_tag_route(router, released, worker)
@@ -78,9 +79,8 @@ def _add_tag_route(router: APIRouter, released: EncoderRelease, worker: Worker) 
         find_model(released, body.model)
         sentences = body.sentences
         examples = [Example(text=" ".join(words), tokens=words) for words in sentences]
-        found = [
-            one async for one in worker.run(lambda: _tag_sentences(released, examples), gone=request.is_disconnected)
-        ]
+        work = worker.run(lambda: _tag_sentences(released, examples), is_disconnected=request.is_disconnected)
+        results = [result async for result in work]
         data = [
             {
                 "object": "tagging",
@@ -89,18 +89,18 @@ def _add_tag_route(router: APIRouter, released: EncoderRelease, worker: Worker) 
                 **_tags_and_entities(words, tags),
                 "scores": scores,
             }
-            for index, (words, (_, tags, scores)) in enumerate(zip(sentences, found, strict=True))
+            for index, (words, (_, tags, scores)) in enumerate(zip(sentences, results, strict=True))
         ]
-        return _response(released, sum(tokens for tokens, *_ in found), data)
+        return _response(released, sum(tokens for tokens, *_ in results), data)
 
 
 def _tag_sentences(released: EncoderRelease, examples: list[Example]) -> Iterator[tuple[int, list[str], list[float]]]:
-    """Of each sentence its tokens, the tags of its words, and the probability of each; 0 for a word that the tokenizer leaves
-    nothing of."""
-    asked = _encode_inputs(released, examples)
-    for start in range(0, len(asked), TEXTS_PER_STEP):
-        some = asked[start : start + TEXTS_PER_STEP]
-        for row, logits in zip(some, released.model.logits(some), strict=True):
+    """For each sentence: its token count, the tags of its words, and the probability of each tag. The probability is 0 for a
+    word that the tokenizer reduces to nothing."""
+    rows = _encode_inputs(released, examples)
+    for start in range(0, len(rows), TEXTS_PER_STEP):
+        batch = rows[start : start + TEXTS_PER_STEP]
+        for row, logits in zip(batch, released.model.logits(batch), strict=True):
             scores = [0.0] * row.count
             for word, value in zip(row.words, logits.softmax(dim=-1).amax(dim=-1).tolist(), strict=True):
                 scores[word] = value
@@ -108,12 +108,17 @@ def _tag_sentences(released: EncoderRelease, examples: list[Example]) -> Iterato
 
 
 def _tags_and_entities(words: tuple[str, ...], tags: list[str]) -> dict[str, Any]:
-    """Tags, and the entities that they spell, from word `start` to before word `end`."""
-    found = [
-        {"type": one.kind, "start": one.start, "end": one.end, "text": " ".join(words[one.start : one.end])}
-        for one in find_entities(tags, "lenient")
+    """The tags, and the entities that they mark: words `start` to `end`, `end` excluded."""
+    entities = [
+        {
+            "type": entity.kind,
+            "start": entity.start,
+            "end": entity.end,
+            "text": " ".join(words[entity.start : entity.end]),
+        }
+        for entity in find_entities(tags, "lenient")
     ]
-    return {"tags": tags, "entities": found}
+    return {"tags": tags, "entities": entities}
 
 
 def _add_classify_route(router: APIRouter, released: EncoderRelease, worker: Worker) -> None:
@@ -121,42 +126,41 @@ def _add_classify_route(router: APIRouter, released: EncoderRelease, worker: Wor
     async def classify(request: Request, body: ClassifyRequest) -> dict[str, Any]:
         find_model(released, body.model)
         examples = [Example(text=text) for text in body.texts]
-        found = [
-            one async for one in worker.run(lambda: _classify_texts(released, examples), gone=request.is_disconnected)
-        ]
+        work = worker.run(lambda: _classify_texts(released, examples), is_disconnected=request.is_disconnected)
+        results = [result async for result in work]
         data = [
             {"object": "classification", "index": index, "answer": answer, "scores": scores[: body.top]}
-            for index, (_, answer, scores) in enumerate(found)
+            for index, (_, answer, scores) in enumerate(results)
         ]
-        return _response(released, sum(tokens for tokens, *_ in found), data)
+        return _response(released, sum(tokens for tokens, *_ in results), data)
 
 
 def _encode_inputs(released: EncoderRelease, examples: list[Example]) -> list[EncoderRow]:
-    """The inputs in tokens: seconds of work for long ones, so the model's thread does it, before the first forward.
+    """Tokenize the inputs. This can take seconds for long texts, so it runs in the model's thread, before the first forward.
 
-    Raises BadRequest for one that is empty or too long for the context.
+    Raises BadRequest for an input that is empty or does not fit the context.
     """
     model = released.model
-    found = []
+    rows = []
     for index, example in enumerate(examples):
         row = Row(row_id=f"{index}", file="input", line=index, example=example)
         try:
-            found.append(released.task.question(row, model.tokenizer, window=model.context))
+            rows.append(released.task.question(row, model.tokenizer, window=model.context))
         except DataError as error:
             what = error.what.replace(f"row {index}", f"input {index}", 1)
             code = "context_length_exceeded" if "the context holds" in what else None
             raise BadRequest(what, param=f"input.{index}", code=code) from error
-    return found
+    return rows
 
 
 def _classify_texts(
     released: EncoderRelease, examples: list[Example]
 ) -> Iterator[tuple[int, str, list[dict[str, Any]]]]:
-    """Of each text its tokens, the answer, and the labels with their scores."""
-    asked = _encode_inputs(released, examples)
-    for start in range(0, len(asked), TEXTS_PER_STEP):
-        some = asked[start : start + TEXTS_PER_STEP]
-        for row, logits in zip(some, released.model.logits(some), strict=True):
+    """For each text: its token count, the answer, and the labels with their scores."""
+    rows = _encode_inputs(released, examples)
+    for start in range(0, len(rows), TEXTS_PER_STEP):
+        batch = rows[start : start + TEXTS_PER_STEP]
+        for row, logits in zip(batch, released.model.logits(batch), strict=True):
             scores = [{"label": label, "score": score} for label, score in released.task.scores(logits)]
             yield len(row.ids), released.task.answer(row, logits), scores
 

@@ -1,4 +1,4 @@
-"""Run the server on a socket of this machine."""
+"""Run the HTTP server on a local socket."""
 
 import socket
 from pathlib import Path
@@ -13,9 +13,9 @@ SHUTDOWN_GRACE_S = 5
 
 
 def serve(app: FastAPI, release: Path, *, host: str, port: int, context: Context) -> None:
-    """Serve a release's application until the process is told to stop. `port` 0 takes a free one; the real address is said.
+    """Serve a release's application until the process receives a stop signal. Prints the URL; `port` 0 takes a free port.
 
-    Raises MachineFailure when the port is taken.
+    Raises MachineFailure if the address cannot be bound, as when the port is in use.
     """
     with bind_socket(host, port) as listener:
         context.progress.say(f"serving {release} at {listener_url(listener)}/v1")
@@ -23,23 +23,23 @@ def serve(app: FastAPI, release: Path, *, host: str, port: int, context: Context
 
 
 def bind_socket(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises MachineFailure."""
+    """A listening socket. Raises MachineFailure if the address cannot be bound."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        hint = "choose another --port, or 0 for a free one"
+        hint = "choose another port with `--port`; `--port 0` takes a free one"
         raise MachineFailure(f"cannot listen: {error.strerror}", where=f"{host}:{port}", hint=hint) from error
 
 
 def listener_url(listener: socket.socket) -> str:
-    """`http://host:port` as it really is."""
+    """`http://host:port` of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def build_server(app: FastAPI) -> uvicorn.Server:
-    """uvicorn with nothing but errors in its log; open answers get a few seconds when it is told to stop."""
+    """A uvicorn server that logs only warnings and errors, and gives open answers a few seconds at shutdown."""
     config = uvicorn.Config(
         app,
         log_level="warning",

@@ -1,4 +1,4 @@
-"""What a release of an encoder-decoder writes to one source, piece by piece."""
+"""Streamed answers of an encoder-decoder release: the target generated from one source."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from tunesmith.serve.openai.errors import BadRequest
 
 @dataclass(frozen=True)
 class SamplingOptions:
-    """How an answer is written. `max_new_tokens` None: as many as were evaluated."""
+    """How a target is generated. `max_new_tokens` None uses the limit of the evaluation."""
 
     max_new_tokens: int | None = None
     temperature: float = 0.0
@@ -23,7 +23,7 @@ class SamplingOptions:
 
 
 def source_ids(released: Seq2SeqRelease, text: str, *, param: str) -> tuple[int, ...]:
-    """The source in tokens, the task's instruction first. Raises BadRequest for one that is empty or too long."""
+    """Token ids of the source, the task's instruction first. Raises BadRequest for an empty or over-long source."""
     model = released.model
     row = Row(row_id="0", file="input", line=1, example=Example(text=text))
     try:
@@ -33,24 +33,23 @@ def source_ids(released: Seq2SeqRelease, text: str, *, param: str) -> tuple[int,
         raise BadRequest(error.what.replace("row 0", "the input", 1), param=param, code=code) from error
 
 
-def stream_target(released: Seq2SeqRelease, source: tuple[int, ...], sampled: SamplingOptions) -> Iterator[AnswerChunk]:
-    """Pieces in order; exactly the last one has `finish`."""
+def stream_target(released: Seq2SeqRelease, source: tuple[int, ...], options: SamplingOptions) -> Iterator[AnswerChunk]:
+    """Yield chunks in order; only the last one has `finish`."""
     model = released.model
-    decoder, stops = IncrementalDetokenizer(model.tokenizer), StopStrings(sampled.stop)
-    most = released.max_new_tokens if sampled.max_new_tokens is None else sampled.max_new_tokens
+    detokenizer, stops = IncrementalDetokenizer(model.tokenizer), StopStrings(options.stop)
+    limit = released.max_new_tokens if options.max_new_tokens is None else options.max_new_tokens
     tokens = 0
     for token in model.stream(
-        source, max_new_tokens=most, temperature=sampled.temperature, top_p=sampled.top_p, seed=sampled.seed
+        source, max_new_tokens=limit, temperature=options.temperature, top_p=options.top_p, seed=options.seed
     ):
         tokens += 1
         if token in model.stops:
-            text = stops.add(decoder.rest())
-            yield AnswerChunk(text if stops.found else text + stops.held, tokens, "stop")
+            yield AnswerChunk(stops.add_last(detokenizer.flush()), tokens, "stop")
             return
-        text = stops.add(decoder.add(token))
-        if stops.found:
+        text = stops.add(detokenizer.add(token))
+        if stops.matched:
             yield AnswerChunk(text, tokens, "stop")
             return
         yield AnswerChunk(text, tokens)
-    text = stops.add(decoder.rest())
-    yield AnswerChunk(text if stops.found else text + stops.held, tokens, "stop" if stops.found else "length")
+    text = stops.add_last(detokenizer.flush())
+    yield AnswerChunk(text, tokens, "stop" if stops.matched else "length")

@@ -1,4 +1,4 @@
-"""One thread runs the model; requests wait in line, first come, first served, and leave when their client does."""
+"""One thread runs the model. Requests wait in a FIFO queue and leave it when their client disconnects."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -12,18 +12,18 @@ from tunesmith.errors import Interrupted, MachineFailure
 T = TypeVar("T")
 
 DISCONNECT_POLL_S = 0.25
-"""Seconds between two looks whether a silent client is still there."""
+"""Seconds between checks whether a waiting client has disconnected."""
 
 
 class Busy(MachineFailure):
-    """The line is full; the client may try again."""
+    """The queue is full; the client may retry."""
 
     http_status = 429
 
 
 @dataclass
 class Worker:
-    """`waiting` counts the requests in line and the one being answered; more than `limit` are refused."""
+    """`waiting` counts the queued requests and the one in progress. A request beyond `limit` is rejected."""
 
     limit: int = 64
     waiting: int = 0
@@ -33,21 +33,21 @@ class Worker:
     )
 
     async def run(
-        self, work: Callable[[], Iterator[T]], *, gone: Callable[[], Awaitable[bool]]
+        self, work: Callable[[], Iterator[T]], *, is_disconnected: Callable[[], Awaitable[bool]]
     ) -> AsyncGenerator[T, None]:
-        """Yield what `work()` yields in the model's thread; what it raises is raised here.
+        """Run `work()` in the model's thread and yield its items; its errors are raised here.
 
-        It is dropped at its next item once `gone()` is true, the consumer closes this iterator, or the server stops.
-        Raises Busy, and Interrupted when dropped.
+        The work is cancelled at its next item once `is_disconnected()` is true, the consumer closes this iterator, or the
+        server stops. Raises Busy if the queue is full, and Interrupted if the work is cancelled.
         """
         if self.waiting >= self.limit:
-            raise Busy(f"{self.waiting} requests are waiting", hint="try again in a moment")
+            raise Busy(f"the queue is full: {self.waiting} requests are waiting", hint="try again in a moment")
         self.waiting += 1
         items: asyncio.Queue[T | None] = asyncio.Queue()
         cancelled = Event()
         future = self.pool.submit(self._feed, work, items, cancelled, asyncio.get_running_loop())
         try:
-            while (item := await _next_item(items, gone)) is not None:
+            while (item := await _next_item(items, is_disconnected)) is not None:
                 yield item
             future.result()
             if self.stopping.is_set():
@@ -75,16 +75,16 @@ class Worker:
                 loop.call_soon_threadsafe(items.put_nowait, None)
 
     def stop(self) -> None:
-        """End the answer in progress at its next token, and drop the line."""
+        """Cancel the answer in progress at its next token and every queued request."""
         self.stopping.set()
         self.pool.shutdown(wait=True, cancel_futures=True)
 
 
-async def _next_item(items: "asyncio.Queue[T | None]", gone: Callable[[], Awaitable[bool]]) -> T | None:
-    """The next item, None after the last. Raises Interrupted when the client leaves while it waits."""
+async def _next_item(items: "asyncio.Queue[T | None]", is_disconnected: Callable[[], Awaitable[bool]]) -> T | None:
+    """The next item, None after the last. Raises Interrupted if the client disconnects while it waits."""
     while True:
         try:
             return await asyncio.wait_for(items.get(), DISCONNECT_POLL_S)
         except TimeoutError:
-            if await gone():
-                raise Interrupted("the client is gone") from None
+            if await is_disconnected():
+                raise Interrupted("the client disconnected") from None

@@ -59,7 +59,7 @@ def test_a_message_that_cannot_be_answered_is_told_and_the_next_is_read(
     typed = "word " * 3000 + "\n/new\nhello\n"
     assert run(monkeypatch, talker, "--key", key, "--max-new-tokens", "4", typed=typed) == 0
     said = capsys.readouterr()
-    assert "the context holds" in said.err and "/new begins another conversation" in said.err
+    assert "the context holds" in said.err and "/new starts a new conversation" in said.err
     assert said.out.count("\n") == 1
 
 

@@ -132,7 +132,7 @@ def test_a_value_of_another_type_is_not_guessed_at(served: tuple[str, Any, Any],
 def test_a_body_that_is_no_json_is_told_where(served: tuple[str, Any, Any]) -> None:
     route, client, _ = served
     error = post(client, route, b'{"model": tru}').json()["error"]
-    assert error["message"].startswith("the body is no JSON: ") and error["message"].endswith(", at character 10")
+    assert error["message"].startswith("the body is not JSON: ") and error["message"].endswith(", at character 10")
     assert error["param"] is None
 
 

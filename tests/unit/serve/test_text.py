@@ -13,29 +13,29 @@ TOKENIZER = train_tokenizer(["where is my order, the kettle leaks"], 300, positi
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=30))
 def test_the_pieces_are_the_text(text):
-    decoder = IncrementalDetokenizer(TOKENIZER)
-    pieces = [decoder.add(token) for token in TOKENIZER.encode(text, add_special_tokens=False)]
-    assert "".join(pieces) + decoder.rest() == text
+    detokenizer = IncrementalDetokenizer(TOKENIZER)
+    pieces = [detokenizer.add(token) for token in TOKENIZER.encode(text, add_special_tokens=False)]
+    assert "".join(pieces) + detokenizer.flush() == text
 
 
 def test_a_character_over_several_tokens_waits_for_its_rest():
     ids = TOKENIZER.encode("é🙂", add_special_tokens=False)
     assert len(ids) == 6
-    decoder = IncrementalDetokenizer(TOKENIZER)
-    assert [decoder.add(token) for token in ids] == ["", "é", "", "", "", "🙂"]
-    assert decoder.rest() == ""
+    detokenizer = IncrementalDetokenizer(TOKENIZER)
+    assert [detokenizer.add(token) for token in ids] == ["", "é", "", "", "", "🙂"]
+    assert detokenizer.flush() == ""
 
 
 def test_a_broken_character_is_shown_at_the_end():
-    decoder = IncrementalDetokenizer(TOKENIZER)
+    detokenizer = IncrementalDetokenizer(TOKENIZER)
     (first, *_) = TOKENIZER.encode("🙂", add_special_tokens=False)
-    assert (decoder.add(first), decoder.rest()) == ("", "\ufffd")
+    assert (detokenizer.add(first), detokenizer.flush()) == ("", "\ufffd")
 
 
 def test_special_tokens_are_not_shown():
-    decoder = IncrementalDetokenizer(TOKENIZER)
+    detokenizer = IncrementalDetokenizer(TOKENIZER)
     ids = [*TOKENIZER.encode("my order", add_special_tokens=False), TOKENIZER.eos_token_id]
-    assert "".join(decoder.add(token) for token in ids) + decoder.rest() == "my order"
+    assert "".join(detokenizer.add(token) for token in ids) + detokenizer.flush() == "my order"
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_special_tokens_are_not_shown():
 def test_stop_strings(pieces, stops, shown, found):
     watch, seen = StopStrings(stops), []
     for piece in pieces:
-        seen.append("" if watch.found else watch.add(piece))
-    assert (seen, watch.found) == (shown, found)
+        seen.append("" if watch.matched else watch.add(piece))
+    assert (seen, watch.matched) == (shown, found)
 
 
 @settings(max_examples=200, deadline=None)
@@ -65,11 +65,11 @@ def test_what_is_shown_is_the_text_before_the_first_stop(pieces, stops):
     watch, shown = StopStrings(tuple(stops)), ""
     for piece in pieces:
         shown += watch.add(piece)
-        if watch.found:
+        if watch.matched:
             break
     text = "".join(pieces)
-    assert watch.found == any(stop in text for stop in stops)
+    assert watch.matched == any(stop in text for stop in stops)
     assert text.startswith(shown)
     assert not any(stop in shown for stop in stops)
-    if not watch.found:
-        assert shown + watch.held == text
+    if not watch.matched:
+        assert shown + watch.pending == text

@@ -28,7 +28,7 @@ def pieces_of(text: str, *, opened: bool = False, stop: tuple[str, ...] = (), en
 
 
 def told(pieces: list[AnswerChunk]) -> tuple[str, str]:
-    return "".join(one.thoughts for one in pieces).strip(), "".join(one.text for one in pieces)
+    return "".join(one.reasoning for one in pieces).strip(), "".join(one.text for one in pieces)
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ async def left() -> bool:
     return True
 
 
-async def all_of(worker, work, gone=here):
-    return [item async for item in worker.run(work, gone=gone)]
+async def all_of(worker, work, is_disconnected=here):
+    return [item async for item in worker.run(work, is_disconnected=is_disconnected)]
 
 
 def in_worker(test, **settings):
@@ -70,8 +70,8 @@ def test_work_is_dropped_when_its_client_is_gone():
             yield step
 
     async def test(worker):
-        with pytest.raises(Interrupted, match="client is gone"):
-            await all_of(worker, work, gone=left)
+        with pytest.raises(Interrupted, match="client disconnected"):
+            await all_of(worker, work, is_disconnected=left)
         go_on.set()
         assert await all_of(worker, lambda: iter([5])) == [5]
         assert steps == [0]
@@ -88,7 +88,7 @@ def test_work_is_dropped_when_the_reader_stops():
             yield step
 
     async def test(worker):
-        stream = worker.run(work, gone=here)
+        stream = worker.run(work, is_disconnected=here)
         assert await anext(stream) == 0
         await stream.aclose()
         assert await all_of(worker, lambda: iter([5])) == [5]

@@ -1,1 +1,1 @@
-"""The OpenAI wire format, one router per resource. Field names are OpenAI's (openai-python 3.52)."""
+"""The OpenAI wire format, one router per resource. Field names follow OpenAI (openai-python 3.52)."""

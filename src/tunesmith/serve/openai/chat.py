@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions, whole or as server-sent events."""
+"""POST /v1/chat/completions for a decoder, as one response or as server-sent events."""
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -23,7 +23,7 @@ from tunesmith.serve.worker import Worker
 
 @dataclass(frozen=True)
 class ResponseEnvelope:
-    """What every object of one answer repeats."""
+    """The fields that every object of one answer repeats."""
 
     id: str
     created: int
@@ -31,7 +31,7 @@ class ResponseEnvelope:
     fingerprint: str
 
     def wrap(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
-        """A completion or chunk around its choices."""
+        """A completion or chunk object with these choices."""
         return {
             "id": self.id,
             "object": kind,
@@ -43,20 +43,20 @@ class ResponseEnvelope:
 
 
 def response_envelope(released: DecoderRelease | Seq2SeqRelease, context: Context, *, name: str) -> ResponseEnvelope:
-    """The head of an answer that begins now."""
+    """The envelope of an answer that is created now."""
     created = int(context.clock.now().timestamp())
     return ResponseEnvelope(id=name, created=created, model=released.id, fingerprint=released.model.digest[:19])
 
 
 class ChatChunk(NamedTuple):
-    """A piece of an answer, and what was asked."""
+    """The next text of an answer, and the request that it answers."""
 
-    ask: AnswerRequest
-    piece: AnswerChunk
+    request: AnswerRequest
+    answer: AnswerChunk
 
 
 def make_router(released: DecoderRelease, worker: Worker, context: Context) -> APIRouter:
-    """The route over one release."""
+    """The route for one release."""
     router = APIRouter(prefix="/v1/chat", tags=["chat"])
 
     @router.post("/completions", response_model=None)
@@ -65,34 +65,34 @@ def make_router(released: DecoderRelease, worker: Worker, context: Context) -> A
         body.check()
         name = request.scope["state"]["request_id"]
         seed = context.seed_for(f"serve/{name}")
-        head = response_envelope(released, context, name=f"chatcmpl-{name.removeprefix('req_')}")
-        parts = worker.run(lambda: _chat_chunks(released, body, seed=seed), gone=request.is_disconnected)
+        envelope = response_envelope(released, context, name=f"chatcmpl-{name.removeprefix('req_')}")
+        chunks = worker.run(lambda: _chat_chunks(released, body, seed=seed), is_disconnected=request.is_disconnected)
         if not body.stream:
-            return JSONResponse(await _full_response(head, parts))
-        first = await anext(parts)  # a refused request has a status
+            return JSONResponse(await _full_response(envelope, chunks))
+        first = await anext(chunks)  # before the response starts, so that an error gets its HTTP status
         with_usage = body.stream_options is not None and body.stream_options.include_usage
-        events = _event_stream(head, first, parts, with_usage=with_usage)
+        events = _event_stream(envelope, first, chunks, with_usage=with_usage)
         return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})
 
     return router
 
 
 def _chat_chunks(released: DecoderRelease, body: ChatRequest, *, seed: int) -> Iterator[ChatChunk]:
-    """In the model's thread, for a long conversation takes a while to become tokens."""
-    ask = _answer_request(released, body, seed=seed)
-    for piece in stream_answer(released, ask):
-        yield ChatChunk(ask, piece)
+    """Tokenize and answer a request. Both run in the model's thread, because tokenizing a long conversation takes a while."""
+    request = _answer_request(released, body, seed=seed)
+    for answer in stream_answer(released, request):
+        yield ChatChunk(request, answer)
 
 
 def _answer_request(released: DecoderRelease, body: ChatRequest, *, seed: int) -> AnswerRequest:
-    """The request in tokens. Raises BadRequest when the template or the context cannot take the messages."""
+    """The request in tokens. Raises BadRequest if the template rejects the messages or they do not fit the context."""
     try:
         prompt = prompt_ids(released.model.tokenizer, released.conversation(body.conversation()))
     except TemplateError as error:
-        raise BadRequest(f"the chat template refuses these messages: {error}", param="messages") from error
+        raise BadRequest(f"the chat template rejects these messages: {error}", param="messages") from error
     longest_label = max(map(len, released.options), default=1)
-    room = released.model.context - len(prompt)
-    if room < longest_label:
+    remaining = released.model.context - len(prompt)
+    if remaining < longest_label:
         raise BadRequest(
             f"This model's maximum context length is {released.model.context} tokens; your messages have {len(prompt)}, "
             f"and the answer needs at least {longest_label}",
@@ -101,7 +101,7 @@ def _answer_request(released: DecoderRelease, body: ChatRequest, *, seed: int) -
         )
     return AnswerRequest(
         prompt=tuple(prompt),
-        max_new_tokens=room if body.limit is None else min(body.limit, room),
+        max_new_tokens=remaining if body.limit is None else min(body.limit, remaining),
         temperature=0.0 if body.temperature is None else body.temperature,
         top_p=1.0 if body.top_p is None else body.top_p,
         seed=seed if body.seed is None else body.seed,
@@ -110,64 +110,64 @@ def _answer_request(released: DecoderRelease, body: ChatRequest, *, seed: int) -
 
 
 def _usage(last: ChatChunk) -> dict[str, int]:
-    """Exact counts; the end token that the model wrote is one of its tokens."""
-    prompt, tokens = len(last.ask.prompt), last.piece.tokens
+    """Exact token counts; a generated end token is counted."""
+    prompt, tokens = len(last.request.prompt), last.answer.tokens
     return {"prompt_tokens": prompt, "completion_tokens": tokens, "total_tokens": prompt + tokens}
 
 
-async def _full_response(head: ResponseEnvelope, parts: AsyncGenerator[ChatChunk, None]) -> dict[str, Any]:
-    found = [part async for part in parts]
-    text = "".join(part.piece.text for part in found)
-    said = "".join(part.piece.thoughts for part in found).strip()
-    thought = {"reasoning_content": said} if said else {}
+async def _full_response(envelope: ResponseEnvelope, chunks: AsyncGenerator[ChatChunk, None]) -> dict[str, Any]:
+    collected = [chunk async for chunk in chunks]
+    text = "".join(chunk.answer.text for chunk in collected)
+    reasoning = "".join(chunk.answer.reasoning for chunk in collected).strip()
+    extra = {"reasoning_content": reasoning} if reasoning else {}
     choice = {
         "index": 0,
-        "message": {"role": "assistant", "content": text, "refusal": None, **thought},
+        "message": {"role": "assistant", "content": text, "refusal": None, **extra},
         "logprobs": None,
-        "finish_reason": found[-1].piece.finish,
+        "finish_reason": collected[-1].answer.finish,
     }
-    return {**head.wrap("chat.completion", [choice]), "usage": _usage(found[-1])}
+    return {**envelope.wrap("chat.completion", [choice]), "usage": _usage(collected[-1])}
 
 
 async def _event_stream(
-    head: ResponseEnvelope, first: ChatChunk, parts: AsyncGenerator[ChatChunk, None], *, with_usage: bool
+    envelope: ResponseEnvelope, first: ChatChunk, chunks: AsyncGenerator[ChatChunk, None], *, with_usage: bool
 ) -> AsyncIterator[str]:
-    """Role first, then text, then the reason it ended, then (when asked for) the usage, then [DONE].
+    """Yield the role, the text, the finish reason, the usage if requested, then [DONE].
 
-    An error after the start can no longer be a status; it travels as an event, which clients raise.
+    After the response has started, an error can no longer set the HTTP status. It is sent as an event, which clients raise.
     """
     extra = {"usage": None} if with_usage else {}
 
-    def chunk(delta: dict[str, str], finish: str | None = None) -> str:
+    def delta_event(delta: dict[str, str], finish: str | None = None) -> str:
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return server_sent_event({**head.wrap("chat.completion.chunk", [choice]), **extra})
+        return server_sent_event({**envelope.wrap("chat.completion.chunk", [choice]), **extra})
 
-    yield chunk({"role": "assistant", "content": ""})
-    for delta in _deltas(first.piece):
-        yield chunk(delta)
+    yield delta_event({"role": "assistant", "content": ""})
+    for delta in _deltas(first.answer):
+        yield delta_event(delta)
     last = first
     try:
-        async for part in parts:
-            last = part
-            for delta in _deltas(part.piece):
-                yield chunk(delta)
+        async for chunk in chunks:
+            last = chunk
+            for delta in _deltas(chunk.answer):
+                yield delta_event(delta)
     except TunesmithError as error:
         yield server_sent_event(errors.error_body(str(error), status=error.http_status))
         return
     finally:
-        await parts.aclose()
-    yield chunk({}, last.piece.finish)
+        await chunks.aclose()
+    yield delta_event({}, last.answer.finish)
     if with_usage:
-        yield server_sent_event({**head.wrap("chat.completion.chunk", []), "usage": _usage(last)})
+        yield server_sent_event({**envelope.wrap("chat.completion.chunk", []), "usage": _usage(last)})
     yield "data: [DONE]\n\n"
 
 
-def _deltas(piece: AnswerChunk) -> list[dict[str, str]]:
-    """What a piece adds to the message; thoughts under the key that clients of thinking models read."""
-    named = {"reasoning_content": piece.thoughts, "content": piece.text}
-    return [{name: text} for name, text in named.items() if text]
+def _deltas(answer: AnswerChunk) -> list[dict[str, str]]:
+    """The deltas of a chunk. Reasoning goes under the key that clients of reasoning models read."""
+    texts = {"reasoning_content": answer.reasoning, "content": answer.text}
+    return [{key: text} for key, text in texts.items() if text]
 
 
 def server_sent_event(value: dict[str, Any]) -> str:
-    """A server-sent event."""
+    """One server-sent event with JSON data."""
     return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"

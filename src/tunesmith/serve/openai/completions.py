@@ -1,6 +1,6 @@
-"""POST /v1/completions and /v1/chat/completions for an encoder-decoder: a source in, the target that it writes out."""
+"""POST /v1/completions and /v1/chat/completions for an encoder-decoder, which turns a source into a target."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final
 
@@ -21,14 +21,14 @@ from tunesmith.serve.worker import Worker
 
 MAX_PROMPTS: Final = 256
 MAX_PROMPT_CHARACTERS: Final = 200_000
-"""Characters of a prompt that is looked at."""
+"""Longer prompts are rejected before they are tokenized."""
 
 PromptText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PROMPT_CHARACTERS)]
 
 
 class CompletionRequest(SamplingRequest):
-    """`prompt` is a source or a list of them; the release's instruction is put before each. `max_tokens` is what was evaluated
-    when left out."""
+    """`prompt` is a source or a list of them; the release's instruction is put before each. The default of `max_tokens` is the
+    limit of the evaluation."""
 
     neutral: ClassVar[Mapping[str, tuple[Any, ...]]] = {
         "n": (None, 1),
@@ -58,15 +58,15 @@ class CompletionRequest(SamplingRequest):
 
 @dataclass(frozen=True)
 class CompletionChunk:
-    """A piece of the answer to prompt `index`, of `prompt_tokens` tokens."""
+    """The next text of the answer to prompt `index`, which has `prompt_tokens` tokens."""
 
     index: int
     prompt_tokens: int
-    piece: AnswerChunk
+    answer: AnswerChunk
 
 
 def make_router(released: Seq2SeqRelease, worker: Worker, context: Context) -> APIRouter:
-    """The routes over one release."""
+    """The routes for one release."""
     router = APIRouter(prefix="/v1", tags=["completions"])
 
     @router.post("/completions", response_model=None)
@@ -74,41 +74,45 @@ def make_router(released: Seq2SeqRelease, worker: Worker, context: Context) -> A
         find_model(released, body.model)
         body.check()
         name = request.scope["state"]["request_id"]
-        sampled = _sampling_options(body, body.max_tokens, seed=context.seed_for(f"serve/{name}"))
-        parts = worker.run(
-            lambda: _completion_chunks(released, body.prompts, sampled, param="prompt"), gone=request.is_disconnected
+        options = _sampling_options(body, body.max_tokens, seed=context.seed_for(f"serve/{name}"))
+        chunks = worker.run(
+            lambda: _completion_chunks(released, body.prompts, options, param="prompt"),
+            is_disconnected=request.is_disconnected,
         )
-        head = chat.response_envelope(released, context, name=f"cmpl-{name.removeprefix('req_')}")
+        envelope = chat.response_envelope(released, context, name=f"cmpl-{name.removeprefix('req_')}")
         if body.stream:
             return await _stream_response(
-                head, parts, with_usage=bool(body.stream_options and body.stream_options.include_usage)
+                envelope, chunks, with_usage=bool(body.stream_options and body.stream_options.include_usage)
             )
-        return JSONResponse(await _full_response(head, parts))
+        return JSONResponse(await _full_response(envelope, chunks))
 
     @router.post("/chat/completions", response_model=None)
     async def answer(request: Request, body: ChatRequest) -> Response:
         find_model(released, body.model)
         body.check()
         if body.stream:
-            raise BadRequest("stream at /v1/completions; here the answer comes whole", param="stream")
+            raise BadRequest(
+                "this model does not stream chat completions; use POST /v1/completions to stream", param="stream"
+            )
         name = request.scope["state"]["request_id"]
-        sampled = _sampling_options(body, body.limit, seed=context.seed_for(f"serve/{name}"))
+        options = _sampling_options(body, body.limit, seed=context.seed_for(f"serve/{name}"))
         source = _single_user_message(body)
-        parts = worker.run(
-            lambda: _completion_chunks(released, (source,), sampled, param="messages"), gone=request.is_disconnected
+        chunks = worker.run(
+            lambda: _completion_chunks(released, (source,), options, param="messages"),
+            is_disconnected=request.is_disconnected,
         )
-        head = chat.response_envelope(released, context, name=f"chatcmpl-{name.removeprefix('req_')}")
-        return JSONResponse(await _chat_response(head, parts))
+        envelope = chat.response_envelope(released, context, name=f"chatcmpl-{name.removeprefix('req_')}")
+        return JSONResponse(await _chat_response(envelope, chunks))
 
     return router
 
 
 def _single_user_message(body: ChatRequest) -> str:
-    """Raises BadRequest for anything but one message of the user's."""
+    """The text of the only message. Raises BadRequest for anything but one user message."""
     turns = body.conversation()
     if [turn.role for turn in turns] != ["user"]:
-        said = "this model takes one user message: it turns a source into a target and has no conversation"
-        raise BadRequest(said, param="messages", code="unsupported_value")
+        what = "this model takes exactly one user message: it turns a source into a target and keeps no conversation"
+        raise BadRequest(what, param="messages", code="unsupported_value")
     return turns[0].text
 
 
@@ -123,58 +127,63 @@ def _sampling_options(body: CompletionRequest | ChatRequest, limit: int | None, 
 
 
 def _completion_chunks(
-    released: Seq2SeqRelease, prompts: tuple[str, ...], sampled: SamplingOptions, *, param: str
+    released: Seq2SeqRelease, prompts: tuple[str, ...], options: SamplingOptions, *, param: str
 ) -> Iterator[CompletionChunk]:
-    """In the model's thread: every prompt is read before the first is answered, so that nothing is half done when one is bad."""
-    several = param == "prompt" and len(prompts) > 1
+    """Tokenize and answer the prompts in the model's thread. All prompts are tokenized first, so that a bad one is rejected
+    before any answer."""
+    indexed = param == "prompt" and len(prompts) > 1
     sources = [
-        source_ids(released, text, param=f"{param}.{index}" if several else param) for index, text in enumerate(prompts)
+        source_ids(released, text, param=f"{param}.{index}" if indexed else param) for index, text in enumerate(prompts)
     ]
     for index, source in enumerate(sources):
-        for piece in stream_target(released, source, sampled):
-            yield CompletionChunk(index, len(source), piece)
+        for answer in stream_target(released, source, options):
+            yield CompletionChunk(index, len(source), answer)
 
 
 @dataclass
 class _PromptAnswers:
-    """What has come so far, by prompt."""
+    """The text and the last chunk of each answer so far, by prompt index."""
 
     texts: dict[int, str]
-    ends: dict[int, CompletionChunk]
+    last_chunks: dict[int, CompletionChunk]
 
-    def add(self, part: CompletionChunk) -> None:
-        self.texts[part.index] = self.texts.get(part.index, "") + part.piece.text
-        self.ends[part.index] = part
+    def add(self, chunk: CompletionChunk) -> None:
+        self.texts[chunk.index] = self.texts.get(chunk.index, "") + chunk.answer.text
+        self.last_chunks[chunk.index] = chunk
 
     def usage(self) -> dict[str, int]:
-        """Exact counts; the end token that the model wrote is one of its tokens."""
-        prompt = sum(part.prompt_tokens for part in self.ends.values())
-        written = sum(part.piece.tokens for part in self.ends.values())
-        return {"prompt_tokens": prompt, "completion_tokens": written, "total_tokens": prompt + written}
+        """Exact token counts; a generated end token is counted."""
+        prompt = sum(chunk.prompt_tokens for chunk in self.last_chunks.values())
+        completion = sum(chunk.answer.tokens for chunk in self.last_chunks.values())
+        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
 
-async def _collect_answers(parts: AsyncGenerator[CompletionChunk, None]) -> _PromptAnswers:
+async def _collect_answers(chunks: AsyncGenerator[CompletionChunk, None]) -> _PromptAnswers:
     answers = _PromptAnswers({}, {})
-    async for part in parts:
-        answers.add(part)
+    async for chunk in chunks:
+        answers.add(chunk)
     return answers
 
 
-async def _full_response(head: chat.ResponseEnvelope, parts: AsyncGenerator[CompletionChunk, None]) -> dict[str, Any]:
-    answers = await _collect_answers(parts)
-    choices = [_choice(index, text, answers.ends[index].piece.finish) for index, text in answers.texts.items()]
-    return {**head.wrap("text_completion", choices), "usage": answers.usage()}
+async def _full_response(
+    envelope: chat.ResponseEnvelope, chunks: AsyncGenerator[CompletionChunk, None]
+) -> dict[str, Any]:
+    answers = await _collect_answers(chunks)
+    choices = [_choice(index, text, answers.last_chunks[index].answer.finish) for index, text in answers.texts.items()]
+    return {**envelope.wrap("text_completion", choices), "usage": answers.usage()}
 
 
-async def _chat_response(head: chat.ResponseEnvelope, parts: AsyncGenerator[CompletionChunk, None]) -> dict[str, Any]:
-    answers = await _collect_answers(parts)
+async def _chat_response(
+    envelope: chat.ResponseEnvelope, chunks: AsyncGenerator[CompletionChunk, None]
+) -> dict[str, Any]:
+    answers = await _collect_answers(chunks)
     choice = {
         "index": 0,
         "message": {"role": "assistant", "content": answers.texts[0], "refusal": None},
         "logprobs": None,
-        "finish_reason": answers.ends[0].piece.finish,
+        "finish_reason": answers.last_chunks[0].answer.finish,
     }
-    return {**head.wrap("chat.completion", [choice]), "usage": answers.usage()}
+    return {**envelope.wrap("chat.completion", [choice]), "usage": answers.usage()}
 
 
 def _choice(index: int, text: str, finish: str | None) -> dict[str, Any]:
@@ -182,38 +191,40 @@ def _choice(index: int, text: str, finish: str | None) -> dict[str, Any]:
 
 
 async def _stream_response(
-    head: chat.ResponseEnvelope, parts: AsyncGenerator[CompletionChunk, None], *, with_usage: bool
+    envelope: chat.ResponseEnvelope, chunks: AsyncGenerator[CompletionChunk, None], *, with_usage: bool
 ) -> Response:
-    """The first piece is waited for, so that a refused request has a status."""
-    first = await anext(parts)
-    events = _event_stream(head, first, parts, with_usage=with_usage)
+    """Stream the chunks. The first is awaited before the response starts, so that an error gets its HTTP status."""
+    first = await anext(chunks)
+    events = _event_stream(envelope, first, chunks, with_usage=with_usage)
     return StreamingResponse(events, media_type="text/event-stream", headers={"cache-control": "no-cache"})
 
 
 async def _event_stream(
-    head: chat.ResponseEnvelope,
+    envelope: chat.ResponseEnvelope,
     first: CompletionChunk,
-    parts: AsyncGenerator[CompletionChunk, None],
+    chunks: AsyncGenerator[CompletionChunk, None],
     *,
     with_usage: bool,
 ) -> AsyncIterator[str]:
-    """A chunk for every piece, then the usage when asked for, then [DONE]."""
+    """Yield an event per chunk, the usage if requested, then [DONE]."""
     answers = _PromptAnswers({}, {})
-    told: Callable[[CompletionChunk], str] = lambda part: chat.server_sent_event(  # noqa: E731
-        head.wrap("text_completion", [_choice(part.index, part.piece.text, part.piece.finish)])
-    )
+
+    def chunk_event(chunk: CompletionChunk) -> str:
+        choice = _choice(chunk.index, chunk.answer.text, chunk.answer.finish)
+        return chat.server_sent_event(envelope.wrap("text_completion", [choice]))
+
     answers.add(first)
-    yield told(first)
+    yield chunk_event(first)
     try:
-        async for part in parts:
-            answers.add(part)
-            if part.piece.text or part.piece.finish:
-                yield told(part)
+        async for chunk in chunks:
+            answers.add(chunk)
+            if chunk.answer.text or chunk.answer.finish:
+                yield chunk_event(chunk)
     except TunesmithError as error:
         yield chat.server_sent_event(errors.error_body(str(error), status=error.http_status))
         return
     finally:
-        await parts.aclose()
+        await chunks.aclose()
     if with_usage:
-        yield chat.server_sent_event({**head.wrap("text_completion", []), "usage": answers.usage()})
+        yield chat.server_sent_event({**envelope.wrap("text_completion", []), "usage": answers.usage()})
     yield "data: [DONE]\n\n"

@@ -1,4 +1,4 @@
-"""Errors as OpenAI's clients read them: {"error": {message, type, param, code}}."""
+"""Error responses in OpenAI's format: {"error": {message, type, param, code}}."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,11 +19,11 @@ ERROR_TYPES = {
 
 
 NON_FIELD_PATH_PARTS = ("body", "str")
-"""Parts of pydantic's paths that are no field: where the request was, and one form of a field that has several."""
+"""Parts of pydantic's error paths that are not fields: the location of the request, and a member of a union."""
 
 
 class BadRequest(Misuse):
-    """A request that is refused; `param` names the field, `code` is OpenAI's word for the kind."""
+    """A rejected request. `param` is the field, `code` is OpenAI's error code."""
 
     def __init__(self, what: str, *, param: str | None = None, code: str | None = None, status: int = 400) -> None:
         Misuse.__init__(self, what)
@@ -31,20 +31,20 @@ class BadRequest(Misuse):
 
 
 def error_body(message: str, *, status: int, param: str | None = None, code: str | None = None) -> dict[str, Any]:
-    """The JSON of an error. Half a character of UTF-16 that a client sent is written out: UTF-8 has none."""
+    """The JSON body of an error. Lone surrogates that a client sent are escaped, because UTF-8 cannot encode them."""
     message = message.encode("utf-8", "backslashreplace").decode()
     kind = ERROR_TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
 def error_response(message: str, *, status: int, param: str | None = None, code: str | None = None) -> JSONResponse:
-    """An error response; a client is told to try again only where that can help."""
+    """An error response; only 429 carries a `retry-after` header."""
     headers = {"retry-after": "1"} if status == 429 else {}
     return JSONResponse(error_body(message, status=status, param=param, code=code), status_code=status, headers=headers)
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Every error of every route leaves in this shape."""
+    """Register handlers so that every error of every route has this format."""
     app.add_exception_handler(TunesmithError, _handle_tunesmith_error)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
     app.add_exception_handler(HTTPException, _handle_http_error)
@@ -59,7 +59,7 @@ async def _handle_tunesmith_error(request: Request, error: Exception) -> JSONRes
 
 
 async def _handle_validation_error(request: Request, error: Exception) -> JSONResponse:
-    """The first thing that is wrong with the body, with its path."""
+    """The first error in the body, with the path of its field."""
     first: Any = (
         _most_specific_error(error.errors())
         if isinstance(error, RequestValidationError)
@@ -67,7 +67,7 @@ async def _handle_validation_error(request: Request, error: Exception) -> JSONRe
     )
     if first.get("type") == "json_invalid":
         return error_response(
-            f"the body is no JSON: {first['ctx']['error']}, at character {first['loc'][-1]}", status=400
+            f"the body is not JSON: {first['ctx']['error']}, at character {first['loc'][-1]}", status=400
         )
     path = [
         str(part)
@@ -77,15 +77,15 @@ async def _handle_validation_error(request: Request, error: Exception) -> JSONRe
     param = ".".join(path) or None
     if first.get("type") == "extra_forbidden":
         return error_response(f"Unrecognized request argument supplied: {param}", status=400, param=param)
-    said = first["msg"].replace("tuple", "list").replace("Tuple", "List")
-    return error_response(f"{param or 'body'}: {said}", status=400, param=param)
+    reason = first["msg"].replace("tuple", "list").replace("Tuple", "List")
+    return error_response(f"{param or 'body'}: {reason}", status=400, param=param)
 
 
 def _most_specific_error(errors: Sequence[Any]) -> Any:
-    """Of a field that may have several forms pydantic says for each why it is not that one: what is said of the form that fits
-    furthest, and of a value rather than of its type. The forms' own names in the path are no identifiers."""
-    of_field = [one for one in errors if one["loc"][:2] == errors[0]["loc"][:2]]
-    return max(of_field, key=lambda one: (len(one["loc"]), not one["type"].endswith("_type")))
+    """For a union, pydantic reports one error per member. Choose the error deepest in the field, and one about a value rather
+    than a type. The names of union members in the path are not identifiers."""
+    of_field = [error for error in errors if error["loc"][:2] == errors[0]["loc"][:2]]
+    return max(of_field, key=lambda error: (len(error["loc"]), not error["type"].endswith("_type")))
 
 
 async def _handle_http_error(request: Request, error: Exception) -> JSONResponse:
@@ -97,10 +97,10 @@ async def _handle_http_error(request: Request, error: Exception) -> JSONResponse
 
 
 def _route_paths(app: FastAPI) -> list[str]:
-    """The paths that this release answers at."""
+    """The paths of all routes of this server."""
     return sorted(app.openapi()["paths"])
 
 
 async def _handle_crash(request: Request, error: Exception) -> JSONResponse:
-    """A fault of ours: the client learns that, and nothing about our insides; the server's log has the rest."""
-    return error_response("the server failed; its log says why", status=500)
+    """An internal error. The response reveals no details; they are in the server's log."""
+    return error_response("internal server error; see the server's log", status=500)

@@ -9,15 +9,15 @@ from tunesmith.serve.openai.errors import BadRequest
 
 
 def model_object(released: AnyRelease) -> dict[str, Any]:
-    """A model as the wire shows it; `created` is when this server loaded it."""
+    """OpenAI's model object; `created` is the time at which this server loaded the model."""
     return {"id": released.id, "object": "model", "created": released.created, "owned_by": "tunesmith"}
 
 
-def find_model(released: AnyRelease, asked: str) -> AnyRelease:
-    """The release a client asks for. Raises BadRequest (404) for any other name."""
-    if not released.answers_to(asked):
+def find_model(released: AnyRelease, model: str) -> AnyRelease:
+    """The release, if the client requested it by name. Raises BadRequest (404) for any other name."""
+    if not released.answers_to(model):
         raise BadRequest(
-            f"The model `{asked}` does not exist; this server has `{released.id}`",
+            f"The model `{model}` does not exist; this server has `{released.id}`",
             param="model",
             code="model_not_found",
             status=404,
@@ -26,7 +26,7 @@ def find_model(released: AnyRelease, asked: str) -> AnyRelease:
 
 
 def make_router(released: AnyRelease) -> APIRouter:
-    """Routes over one release. Ids hold colons, so the last part of the path is taken as it is."""
+    """The routes for one release. Ids contain colons, so the rest of the path is taken literally."""
     router = APIRouter(prefix="/v1/models", tags=["models"])
 
     @router.get("")

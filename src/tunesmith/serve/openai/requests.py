@@ -1,4 +1,4 @@
-"""The request of POST /v1/chat/completions: what is carried out, what makes no difference here, what is refused."""
+"""Request bodies of the completion routes: supported fields, fields without effect, and fields that are rejected."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal
@@ -35,11 +35,10 @@ CHAT_NEUTRAL_VALUES: Final[dict[str, tuple[Any, ...]]] = {
     "web_search_options": (None,),
     "moderation": (None,),
 }
-"""Of a chat request; see `SampledRequest`."""
+"""Values of unsupported chat fields that request nothing; see `SamplingRequest.neutral`."""
 
 PositiveCount = Annotated[StrictInt, Field(ge=1)]
-"""How many of something. As everywhere here a text or true is no number, and a number or a text is not true: what was meant is
-not guessed."""
+"""A positive count. All types here are strict: a string or `true` is not a number, a number or string is not a boolean."""
 
 Temperature = Annotated[StrictFloat, Field(ge=0, le=2, allow_inf_nan=False)]
 TopP = Annotated[StrictFloat, Field(gt=0, le=1, allow_inf_nan=False)]
@@ -48,7 +47,7 @@ Stop = StrictStr | Annotated[tuple[StrictStr, ...], Field(max_length=4)]
 
 
 class ChatContentPart(BaseModel):
-    """A part of a message's content."""
+    """One part of a message's content."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -57,7 +56,7 @@ class ChatContentPart(BaseModel):
 
 
 class ChatMessage(BaseModel):
-    """A message as the wire has it."""
+    """A message of a request."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -66,7 +65,7 @@ class ChatMessage(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    """What a stream carries besides the text."""
+    """Options of a streamed response."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -74,10 +73,10 @@ class StreamOptions(BaseModel):
 
 
 class SamplingRequest(BaseModel):
-    """What requests for written text have in common. Temperature is 0 when left out: the answer is then the one that was
-    evaluated. Unknown fields are refused.
+    """Fields shared by all requests for generated text. The default temperature is 0, as in the evaluation. Unknown fields are
+    rejected.
 
-    `neutral`: settings that this server cannot carry out, with the values that ask for nothing; another value is refused.
+    `neutral` maps each field that this server does not support to the values that request nothing; other values are rejected.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -95,15 +94,15 @@ class SamplingRequest(BaseModel):
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
-        """At most four."""
+        """The stop strings, at most four."""
         return (self.stop,) if isinstance(self.stop, str) else self.stop or ()
 
     def check(self) -> None:
-        """Raises BadRequest for anything that would have to be ignored."""
+        """Raises BadRequest for any setting that the server would have to ignore."""
         for name, neutral in self.neutral.items():
             if (value := getattr(self, name)) not in neutral:
-                said = f"`{name}` = {value!r} is not supported by this server"
-                raise BadRequest(said, param=name, code="unsupported_value")
+                what = f"`{name}` = {value!r} is not supported by this server"
+                raise BadRequest(what, param=name, code="unsupported_value")
         if any(not text for text in self.stop_strings):
             raise BadRequest("a stop string must not be empty", param="stop")
         if self.stream_options is not None and not self.stream:
@@ -111,7 +110,7 @@ class SamplingRequest(BaseModel):
 
 
 class ChatRequest(SamplingRequest):
-    """`user`, `metadata` and their like are accepted because they ask for nothing."""
+    """A chat request. Fields such as `user` and `metadata` are accepted because they have no effect on the answer."""
 
     neutral = CHAT_NEUTRAL_VALUES
 
@@ -145,24 +144,24 @@ class ChatRequest(SamplingRequest):
 
     @property
     def limit(self) -> int | None:
-        """Most tokens to write; of the two spellings the newer one counts."""
+        """The most tokens to generate; the newer of the two field names takes precedence."""
         return self.max_tokens if self.max_completion_tokens is None else self.max_completion_tokens
 
     def conversation(self) -> tuple[Message, ...]:
-        """The messages as ours. Raises BadRequest for roles and parts the model cannot be given."""
-        return tuple(_to_message(place, turn) for place, turn in enumerate(self.messages))
+        """The messages as Tunesmith's. Raises BadRequest for unsupported roles and content parts."""
+        return tuple(_to_message(index, turn) for index, turn in enumerate(self.messages))
 
 
-def _to_message(place: int, turn: ChatMessage) -> Message:
-    param = f"messages.{place}"
+def _to_message(index: int, turn: ChatMessage) -> Message:
+    param = f"messages.{index}"
     if turn.role not in MESSAGE_ROLES:
         roles = ", ".join(MESSAGE_ROLES)
         raise BadRequest(f"the role {turn.role!r} is not supported; use one of {roles}", param=f"{param}.role")
     if turn.content is None:
-        raise BadRequest("a message needs content", param=f"{param}.content")
+        raise BadRequest("a message must have content", param=f"{param}.content")
     if isinstance(turn.content, str):
         return message(MESSAGE_ROLES[turn.role], turn.content)
-    strange = [part.type for part in turn.content if part.type != "text" or part.text is None]
-    if strange:
-        raise BadRequest(f"content of type {strange[0]!r} is not supported; send text", param=f"{param}.content")
+    unsupported = [part.type for part in turn.content if part.type != "text" or part.text is None]
+    if unsupported:
+        raise BadRequest(f"content of type {unsupported[0]!r} is not supported; send text", param=f"{param}.content")
     return message(MESSAGE_ROLES[turn.role], "".join(part.text or "" for part in turn.content))
