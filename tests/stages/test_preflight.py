@@ -129,7 +129,7 @@ def long_training_rows(desk: Path, patch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 BAD: dict[str, tuple[Callable[[Path, pytest.MonkeyPatch], dict[str, Any]], type[TunesmithError], str, str, str]] = {
     "held-out rows too long": (
-        too_long, Misuse, "4 of 12 held-out rows cannot be asked: .* tokens, and the context holds 256", "data.test",
+        too_long, Misuse, "4 of 12 held-out rows cannot be used as prompts: .* tokens; the context holds 256", "data.test",
         "over-long",
     ),
     "held-out rows without a label": (
@@ -137,17 +137,17 @@ BAD: dict[str, tuple[Callable[[Path, pytest.MonkeyPatch], dict[str, Any]], type[
         "evaluate.metrics", "evaluate.label",
     ),
     "a baseline that cannot learn": (
-        texts, Misuse, "majority cannot be measured: 8 of 8 completions differ", "gate", "evaluate.label",
+        texts, Misuse, "majority cannot be measured: 8 of 8 completions are distinct", "gate", "evaluate.label",
     ),
     "a baseline without words": (
-        wordless, Misuse, "tfidf-words cannot be measured: the training prompts hold no words", "gate", "another system",
+        wordless, Misuse, "tfidf-words cannot be measured: the training prompts contain no words", "gate", "another system",
     ),
     "too few held-out rows for an interval": (
-        few, Misuse, "the interval of chrf needs at least 20 held-out rows, and there are 8", "gate.1", "hold out 12 more",
+        few, Misuse, "the interval of chrf needs at least 20 held-out rows; there are 8", "gate.1", "hold out 12 more",
     ),
     "no held-out rows left": (none_left, Misuse, "the audit left no held-out rows", "data.test", "quarantine"),
     "a cache that is wrong": (
-        late, Misuse, "a llama model's answers differ from its own forward's: logits differ by", "base", "attention",
+        late, Misuse, "generation logits of the llama model differ from its eager forward by", "base", "attention",
     ),
     "a log that was changed": (broken_log, IntegrityBroken, "entries but no checkpoint", "checkpoint.txt", "restore"),
     "training rows too long": (
@@ -208,4 +208,4 @@ def test_both_dry_runs_look_as_far_as_their_verb(desk: Path) -> None:
     whole = CliRunner().invoke(app, ["run", str(desk / "recipe.yaml"), "--dry-run"])
     assert whole.exit_code == 0 and "nothing was trained" in whole.stdout, whole.stderr
     assert "prefixes are shared within a pass (tried on this model: logits differ by" in whole.stdout
-    assert "trying the base as evaluation and serving will run it" in whole.stderr
+    assert "running the self-check of the base for evaluation and serving" in whole.stderr

@@ -172,7 +172,10 @@ def test_a_dry_run_shows_both_sides(tmp_path: Path) -> None:
         ({"evaluate": {"metrics": ["entity-f1"]}}, "entity-f1 does not fit task: seq2seq"),
         ({"train": {"rows_per_step": 2, "head_learning_rate": 1e-3}}, "its own"),
         ({"train": {"rows_per_step": 2, "add_tokens": ["<x>"]}}, "added to decoders alone"),
-        ({"evaluate": {"max_new_tokens": 4000}}, "4,000 tokens are asked for, and this model writes 256 at most"),
+        (
+            {"evaluate": {"max_new_tokens": 4000}},
+            "answers of 4,000 tokens are requested; this model generates at most 256",
+        ),
     ],
 )
 def test_what_does_not_fit_is_refused_before_training(tmp_path: Path, changed: dict[str, Any], why: str) -> None:

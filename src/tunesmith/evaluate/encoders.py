@@ -1,4 +1,4 @@
-"""What an encoder answers on the held-out rows, and what its base can do with a linear model on top of it."""
+"""Answers of a tuned encoder to the held-out rows, and of a linear model on its frozen base."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from tunesmith.scoring.baselines import predict_logistic
 
 @dataclass(frozen=True)
 class EncoderEvaluation:
-    """A `HeldOut` for an encoder."""
+    """The held-out rows, task and settings for evaluating an encoder; an `Evaluation`."""
 
     rows: Sequence[Row]
     task: EncoderTask
@@ -25,37 +25,43 @@ class EncoderEvaluation:
     precision: Precision
 
 
-def encoder_systems(trained: TrainReport, training: Sequence[Row], asked: EncoderEvaluation) -> list[System]:
-    """The tuned model, and its base as far as it goes without tuning: frozen, with a linear model on its states."""
-    store, model = asked.context.store, trained.model
+def encoder_systems(trained: TrainReport, training: Sequence[Row], evaluation: EncoderEvaluation) -> list[System]:
+    """The tuned model and, for single labels, logistic regression on the states of its frozen base."""
+    store, model = evaluation.context.store, trained.model
     folder = store.checkout(trained.base.tree)
-    below = folder if model.kind == "adapter" else None
-    head, dtype = asked.task.head, asked.precision
-    tuned = open_encoder(store.checkout(model.tree), head, digest=model.tree, base=below, dtype=dtype)
-    systems = [System("tuned", asked.task.how, pair_answers(asked, encoder_answers(tuned, asked, label="tuned")))]
+    base_folder = folder if model.kind == "adapter" else None
+    head, dtype = evaluation.task.head, evaluation.precision
+    tuned = open_encoder(store.checkout(model.tree), head, digest=model.tree, base=base_folder, dtype=dtype)
+    systems = [
+        System(
+            "tuned", evaluation.task.how, pair_answers(evaluation, encoder_answers(tuned, evaluation, label="tuned"))
+        )
+    ]
     del tuned
-    if asked.task.settings.type == "classify" and asked.task.settings.labels == "single":
+    if evaluation.task.settings.type == "classify" and evaluation.task.settings.labels == "single":
         base = open_encoder(folder, head, digest=trained.base.tree, dtype=dtype, seed=0)
         how = f"logistic regression on the frozen base's mean states of {len(training)} training rows"
-        systems.append(System("base-frozen", how, pair_answers(asked, _frozen_base_answers(base, training, asked))))
+        systems.append(
+            System("base-frozen", how, pair_answers(evaluation, _frozen_base_answers(base, training, evaluation)))
+        )
     return systems
 
 
-def encoder_answers(model: EncoderModel, asked: EncoderEvaluation, *, label: str) -> list[str]:
-    """The model's answer to every row, as metrics read it. Raises DataError for a row that does not fit its positions."""
-    rows = _questions(model, asked.rows, asked)
-    with ProgressCounter(asked.context, label, len(rows)) as add:
-        logits = model.logits(rows, report=add)
-    return [asked.task.answer(row, one) for row, one in zip(rows, logits, strict=True)]
+def encoder_answers(model: EncoderModel, evaluation: EncoderEvaluation, *, label: str) -> list[str]:
+    """The model's answer to every row, as metrics read it. Raises DataError for a row that does not fit the context."""
+    rows = _encode_rows(model, evaluation.rows, evaluation)
+    with ProgressCounter(evaluation.context, label, len(rows)) as report:
+        logits = model.logits(rows, report=report)
+    return [evaluation.task.answer(row, values) for row, values in zip(rows, logits, strict=True)]
 
 
-def _frozen_base_answers(base: EncoderModel, training: Sequence[Row], asked: EncoderEvaluation) -> list[str]:
-    every = [*training, *asked.rows]
-    with ProgressCounter(asked.context, "base, frozen", len(every)) as add:
-        states = base.states(_questions(base, every, asked), report=add).numpy()
-    labels = [asked.task.expected(row) for row in training]
+def _frozen_base_answers(base: EncoderModel, training: Sequence[Row], evaluation: EncoderEvaluation) -> list[str]:
+    all_rows = [*training, *evaluation.rows]
+    with ProgressCounter(evaluation.context, "base, frozen", len(all_rows)) as report:
+        states = base.states(_encode_rows(base, all_rows, evaluation), report=report).numpy()
+    labels = [evaluation.task.expected(row) for row in training]
     return predict_logistic(states[: len(training)], labels, states[len(training) :])
 
 
-def _questions(model: EncoderModel, rows: Sequence[Row], asked: EncoderEvaluation) -> list[EncoderRow]:
-    return [asked.task.question(row, model.tokenizer, window=model.context) for row in rows]
+def _encode_rows(model: EncoderModel, rows: Sequence[Row], evaluation: EncoderEvaluation) -> list[EncoderRow]:
+    return [evaluation.task.question(row, model.tokenizer, window=model.context) for row in rows]

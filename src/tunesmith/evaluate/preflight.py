@@ -1,4 +1,4 @@
-"""What evaluation would refuse or leave without a number, found before training: in the rows, and with the base."""
+"""Checks before training for problems that evaluation would meet afterwards, in the rows and with the base."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,14 +28,14 @@ from tunesmith.scoring.aggregate import min_interval_rows
 from tunesmith.scoring.defaults import default_metrics, has_label_baselines, metric_fits
 
 MAX_LISTED_ROWS = 3
-"""Rows that are named of those that have one fault."""
+"""Rows listed in the message of one fault."""
 
 
 @dataclass(frozen=True)
 class EvaluationPlan:
-    """What is known before training: the clean rows, the task, what the policy asks, and how the base reads rows.
+    """The inputs of a future evaluation: the clean rows, the task, the release policy, and how the base reads rows.
 
-    `reader` is None for a base made from nothing, whose tokenizer is trained on the rows. `precision` is that of the training.
+    `reader` is None for a new base, whose tokenizer is trained on the rows. `precision` is the precision of the training.
     """
 
     training: Dataset
@@ -46,34 +46,34 @@ class EvaluationPlan:
     precision: Precision = "fp32"
 
 
-def find_row_faults(ahead: EvaluationPlan, settings: EvaluateSettings, context: Context) -> list[Fault]:
-    """What stands against evaluating on the rows that the audit has left."""
-    if ahead.test is None or ahead.test.rows == 0:
-        hint = "look at the audit's quarantine, and at the rules under `audit:` that took them out"
+def find_row_faults(plan: EvaluationPlan, settings: EvaluateSettings, context: Context) -> list[Fault]:
+    """Reasons why evaluation on the rows left by the audit would fail or give no value."""
+    if plan.test is None or plan.test.rows == 0:
+        hint = "check the audit's quarantine, and the settings under `audit:` that removed the rows"
         return [Fault("the audit left no held-out rows to evaluate on", "data.test", hint)]
-    training, rows = load_rows(ahead.training, context.store), load_rows(ahead.test, context.store)
-    task = build_task(ahead.task, _architecture(ahead.reader), training)
-    found = [
-        *_row_count_faults(ahead, len(rows), settings),
-        *_unscorable_faults(ahead, rows, task, settings),
-        *_baseline_faults(ahead, training, settings),
+    training, rows = load_rows(plan.training, context.store), load_rows(plan.test, context.store)
+    task = build_task(plan.task, _architecture(plan.reader), training)
+    faults = [
+        *_row_count_faults(plan, len(rows), settings),
+        *_unscorable_faults(plan, rows, task, settings),
+        *_baseline_faults(plan, training, settings),
     ]
-    if ahead.reader is not None and ahead.task.type != "text":
-        found += _unreadable_faults(ahead.reader, rows, task, settings=settings, context=context)
-    return found
+    if plan.reader is not None and plan.task.type != "text":
+        faults += _unreadable_faults(plan.reader, rows, task, settings=settings, context=context)
+    return faults
 
 
 def check_base(
-    folder: Path, ahead: EvaluationPlan, settings: EvaluateSettings, *, context: Context, tuned: Callable[[Any], Any]
+    folder: Path, plan: EvaluationPlan, settings: EvaluateSettings, *, context: Context, tuned: Callable[[Any], Any]
 ) -> None:
-    """Load the base as evaluation and serving do, in the same precision, make it what training will leave, and try it.
+    """Load the base as evaluation and serving do, in the same precision, turn it into a tuned model, and run the self-check.
 
-    Raises Misuse, naming the family, for a model whose answers would not be exactly its own, and RecipeError for answers longer
-    than it can write.
+    `tuned` applies what training would leave, such as an adapter. Raises Misuse, naming the family, if the self-check fails, and
+    RecipeError if `evaluate.max_new_tokens` is more than an encoder-decoder can generate.
     """
-    task = build_task(ahead.task, _architecture(ahead.reader), load_rows(ahead.training, context.store))
-    precision = ahead.precision if settings.precision == "training" else settings.precision
-    context.progress.say("trying the base as evaluation and serving will run it")
+    task = build_task(plan.task, _architecture(plan.reader), load_rows(plan.training, context.store))
+    precision = plan.precision if settings.precision == "training" else settings.precision
+    context.progress.say("running the self-check of the base for evaluation and serving")
     if isinstance(task, DecoderTask):
         model, tokenizer = load_folder(folder, dtype=precision)
         check_exact(tuned(model), tokenizer, where="base")
@@ -84,10 +84,10 @@ def check_base(
 
 
 def _check_answer_length(context: int, settings: EvaluateSettings) -> None:
-    """Raises RecipeError for answers longer than what an encoder-decoder can write: `generate` would be told to go on."""
+    """Raises RecipeError if `evaluate.max_new_tokens` exceeds the positions of an encoder-decoder."""
     if settings.max_new_tokens > context:
-        said = f"{settings.max_new_tokens:,} tokens are asked for, and this model writes {context:,} at most"
-        raise RecipeError(said, where="evaluate.max_new_tokens", hint=f"set it to {context} or less")
+        what = f"answers of {settings.max_new_tokens:,} tokens are requested; this model generates at most {context:,}"
+        raise RecipeError(what, where="evaluate.max_new_tokens", hint=f"set it to {context} or less")
 
 
 def _architecture(reader: Reader | None) -> Architecture:
@@ -95,52 +95,52 @@ def _architecture(reader: Reader | None) -> Architecture:
 
 
 def _unscorable_faults(
-    ahead: EvaluationPlan, rows: Sequence[Row], task: AnyTask, settings: EvaluateSettings
+    plan: EvaluationPlan, rows: Sequence[Row], task: AnyTask, settings: EvaluateSettings
 ) -> list[Fault]:
-    """Metrics of the policy that some held-out row cannot be scored by, and named ones that none can.
+    """Metrics of the policy that cannot score some held-out row, and metrics of the recipe that can score none.
 
-    A metric has no value at all when one row has none, and the policy then stays inconclusive.
+    A metric without a score for one row has no value at all, and the policy stays inconclusive.
     """
-    asked = {line.metric for line in ahead.policy}
-    found = []
-    for metric in metrics_for(settings, settings.metrics or default_metrics(ahead.task)):
-        expected = [_expected_text(row, ahead.task, task) for row in rows]
+    policy_metrics = {line.metric for line in plan.policy}
+    faults = []
+    for metric in metrics_for(settings, settings.metrics or default_metrics(plan.task)):
+        expected = [_expected_text(row, plan.task, task) for row in rows]
         pairs = zip(rows, expected, strict=True)
         scores = [(row, metric.score(SystemAnswer(row.row_id, text, text, bits=1.0))) for row, text in pairs]
         bad = [(row, score.note) for row, score in scores if score.value is None]
-        if bad and (metric.id in asked or (metric.id in settings.metrics and len(bad) == len(rows))):
+        if bad and (metric.id in policy_metrics or (metric.id in settings.metrics and len(bad) == len(rows))):
             which = _list_rows([row for row, _ in bad])
             what = f"{len(bad)} of {len(rows)} held-out rows cannot be scored by {metric.id}: {bad[0][1]}; {which}"
-            hint = "mend the rows, or the keys evaluate.label, evaluate.fields and evaluate.reply that say what is read"
-            found.append(Fault(what, "evaluate.metrics", hint))
-    return found
+            hint = "fix the rows, or evaluate.label, evaluate.fields or evaluate.reply, which select what is scored"
+            faults.append(Fault(what, "evaluate.metrics", hint))
+    return faults
 
 
-def _row_count_faults(ahead: EvaluationPlan, count: int, settings: EvaluateSettings) -> list[Fault]:
-    """Lines of the policy that no answers can meet: the metric has no interval for so few held-out rows."""
-    metrics = {one.id: one for one in metrics_for(settings, settings.metrics or default_metrics(ahead.task))}
-    other = ", or ask for exact-match, which needs fewer" if metric_fits("exact-match", ahead.task) else ""
-    found = []
-    for at, line in enumerate(ahead.policy):
-        fewest = min_interval_rows(metrics[line.metric]) if line.metric in metrics else 1
-        if count < fewest:
-            what = f"the interval of {line.metric} needs at least {fewest} held-out rows, and there are {count}"
-            hint = f"hold out {fewest - count} more (data.test, or data.split){other}"
-            found.append(Fault(what, f"gate.{at}", hint))
-    return found
+def _row_count_faults(plan: EvaluationPlan, count: int, settings: EvaluateSettings) -> list[Fault]:
+    """Policy lines that cannot be met, because their metric has no interval for so few held-out rows."""
+    metrics = {metric.id: metric for metric in metrics_for(settings, settings.metrics or default_metrics(plan.task))}
+    other = ", or use exact-match, which needs fewer" if metric_fits("exact-match", plan.task) else ""
+    faults = []
+    for at, line in enumerate(plan.policy):
+        needed = min_interval_rows(metrics[line.metric]) if line.metric in metrics else 1
+        if count < needed:
+            what = f"the interval of {line.metric} needs at least {needed} held-out rows; there are {count}"
+            hint = f"hold out {needed - count} more (data.test, or data.split){other}"
+            faults.append(Fault(what, f"gate.{at}", hint))
+    return faults
 
 
 def _expected_text(row: Row, settings: TaskSettings, task: AnyTask) -> str:
     return (row.example.text or row.example.completion) if settings.type == "text" else task.expected(row)
 
 
-def _baseline_faults(ahead: EvaluationPlan, training: Sequence[Row], settings: EvaluateSettings) -> list[Fault]:
-    """A baseline that the policy compares with, and that no training row can teach."""
-    named = (line.better_than or line.no_worse_than for line in ahead.policy)
+def _baseline_faults(plan: EvaluationPlan, training: Sequence[Row], settings: EvaluateSettings) -> list[Fault]:
+    """Baselines that the policy compares with but that cannot learn from the training rows."""
+    named = (line.better_than or line.no_worse_than for line in plan.policy)
     references = sorted({name for name in named if name is not None and name != "base"})
-    if references and has_label_baselines(ahead.task):
+    if references and has_label_baselines(plan.task):
         _, reason = labelled_pairs(training, settings.label)
-        hint = "set evaluate.label to the key of the completion's JSON that holds the label, or compare with base"
+        hint = "set evaluate.label to the JSON key of the label in the completions, or compare with base"
         if reason:
             return [Fault(f"{name} cannot be measured: {reason}", "gate", hint) for name in references]
     wordless = wordless_baselines(references, training)
@@ -153,42 +153,46 @@ def _baseline_faults(ahead: EvaluationPlan, training: Sequence[Row], settings: E
 def _unreadable_faults(
     reader: Reader, rows: Sequence[Row], task: AnyTask, *, settings: EvaluateSettings, context: Context
 ) -> list[Fault]:
-    """Held-out rows that the base cannot be asked; labels that it cannot write."""
+    """Held-out rows whose prompts the base cannot read, and labels that it cannot write."""
     measure, limit = _length_function(reader, task), reader.window
-    refused: list[tuple[Row, str]] = []
-    tight = 0
+    rejected: list[tuple[Row, str]] = []
+    truncated = 0
     for row in context.progress.track(rows, label="read held-out rows", total=len(rows)):
         try:
             length = measure(row)
         except DataError as error:
-            refused.append((row, error.what))
+            rejected.append((row, error.what))
             continue
         if length >= limit:
-            refused.append((row, f"{length} tokens, and the context holds {limit}, answer included"))
-        tight += length < limit < length + settings.max_new_tokens
-    if tight and isinstance(task, DecoderTask):
+            rejected.append((row, f"{length} tokens; the context holds {limit}, answer included"))
+        truncated += length < limit < length + settings.max_new_tokens
+    if truncated and isinstance(task, DecoderTask):
         context.progress.say(
-            f"{tight} of {len(rows)} held-out rows leave fewer than evaluate.max_new_tokens ({settings.max_new_tokens}) of the "
-            f"{limit} positions for the answer; it ends there"
+            f"{truncated} of {len(rows)} held-out rows leave fewer than evaluate.max_new_tokens ({settings.max_new_tokens}) "
+            f"positions for the answer (context: {limit}); their answers may be truncated"
         )
-    found = []
-    if refused:
-        which = _list_rows([row for row, _ in refused])
-        what = f"{len(refused)} of {len(rows)} held-out rows cannot be asked: {refused[0][1]}; {which}"
-        hint = "shorten or mend these rows, or drop them with `audit: {drop: [over-long]}`; rows are never cut silently"
-        found.append(Fault(what, "data.test", hint))
+    faults = []
+    if rejected:
+        which = _list_rows([row for row, _ in rejected])
+        what = f"{len(rejected)} of {len(rows)} held-out rows cannot be used as prompts: {rejected[0][1]}; {which}"
+        hint = (
+            "shorten or fix these rows, or drop them: `audit: {drop: [over-long]}`; rows are never truncated silently"
+        )
+        faults.append(Fault(what, "data.test", hint))
     if isinstance(reader, BaseReader) and task.settings.type == "classify":
         try:
             label_completions(reader.tokenizer, task.labels)
         except DataError as error:
-            found.append(
-                Fault(error.what, "task", "rename the label, or give another chat template: task.chat_template")
+            faults.append(
+                Fault(
+                    error.what, "task", "rename the label, or set another chat template: `task: {chat_template: ...}`"
+                )
             )
-    return found
+    return faults
 
 
 def _length_function(reader: Reader, task: AnyTask) -> Callable[[Row], int]:
-    """Tokens of what the base is given of a row. Raises DataError for a row that it cannot be given."""
+    """A function that gives the prompt tokens of a row. The function raises DataError for a row that the base cannot read."""
     match reader, task:
         case BaseReader(tokenizer=tokenizer), DecoderTask():
             return lambda row: len(row_prompt_ids(tokenizer, row, task.prompt(row)))

@@ -1,4 +1,4 @@
-"""The evaluate stage: the same held-out rows to the tuned model, its base (twice) and the baselines; then pairs."""
+"""The evaluate stage: scores of the tuned model, its base and baselines on the same held-out rows, compared in pairs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ SAMPLED_SYSTEMS = ("tuned", "base-plain", "base-prompted", "base-frozen")
 
 @dataclass(frozen=True)
 class EvaluateInputs:
-    """The trained model with its base, the rows it was trained on (for baselines and examples) and the held-out rows."""
+    """The trained model and its base, the training rows (for baselines and few-shot examples), and the held-out rows."""
 
     trained: TrainReport
     training: Dataset
@@ -53,20 +53,24 @@ class EvaluateInputs:
 
 
 def run(inputs: EvaluateInputs, settings: EvaluateSettings, context: Context) -> EvaluationReport:
-    """Score every system on every held-out row and compare the tuned model with each of the others, row by row.
+    """Score every system on every held-out row, and compare the tuned model with each other system row by row.
 
-    It computes with the threads of the training, whose count the training report has: another count changes the last bits.
+    Uses the thread count of the training, from its report: another count changes the last bits. Raises DataError without
+    held-out rows.
     """
     if inputs.test is None or inputs.test.rows == 0:
-        raise DataError("there are no held-out rows to evaluate on", hint="name a file under data.test")
+        raise DataError(
+            "there are no held-out rows to evaluate on",
+            hint="set data.test to a file, or data.split to hold out a share of the rows",
+        )
     started = context.clock.seconds()
     torch.set_num_threads(inputs.trained.threads)
     training, rows = load_rows(inputs.training, context.store), load_rows(inputs.test, context.store)
     metrics = metrics_for(settings, settings.metrics or default_metrics(inputs.task))
     precision = inputs.trained.precision if settings.precision == "training" else settings.precision
-    asked, models = _model_systems(inputs, rows, training, settings=settings, context=context, precision=precision)
-    learned = baseline_systems(inputs.task, asked, training, metrics=metrics)
-    systems = [*models, *learned]
+    evaluation, models = _model_systems(inputs, rows, training, settings=settings, context=context, precision=precision)
+    baselines = baseline_systems(inputs.task, evaluation, training, metrics=metrics)
+    systems = [*models, *baselines]
     scores = {system.name: _scores(system, metrics) for system in systems}
     return EvaluationReport(
         provenance=context.provenance(
@@ -89,7 +93,7 @@ def run(inputs: EvaluateInputs, settings: EvaluateSettings, context: Context) ->
             if isinstance(metric, EntityF1)
             for line in score_entity_types(scores["tuned"][metric.id], metric, context)
         ),
-        samples=_samples(asked, systems),
+        samples=_samples(evaluation, systems),
         measured={"seconds": round(context.clock.seconds() - started, 2)},
     )
 
@@ -103,65 +107,68 @@ def _model_systems(
     context: Context,
     precision: Precision,
 ) -> tuple[Evaluation, list[System]]:
-    """The rows as they are asked, and what the tuned model and its base say to them."""
+    """The evaluation of the task's model kind, and the answers of the tuned model and its base."""
     task = build_task(inputs.task, architecture_of(context.store.checkout(inputs.trained.base.tree)), training)
     if isinstance(task, DecoderTask):
-        asked = DecoderEvaluation(rows, task, settings, context)
-        return asked, _decoder_systems(inputs, asked, training, precision=precision)
+        decoder = DecoderEvaluation(rows, task, settings, context)
+        return decoder, _decoder_systems(inputs, decoder, training, precision=precision)
     if isinstance(task, Seq2seqTask):
-        writer = Seq2SeqEvaluation(rows, task, settings, context, precision)
-        return writer, seq2seq_systems(inputs.trained, writer)
+        seq2seq = Seq2SeqEvaluation(rows, task, settings, context, precision)
+        return seq2seq, seq2seq_systems(inputs.trained, seq2seq)
     encoder = EncoderEvaluation(rows, task, settings, context, precision)
     return encoder, encoder_systems(inputs.trained, training, encoder)
 
 
 def _decoder_systems(
-    inputs: EvaluateInputs, asked: DecoderEvaluation, training: Sequence[Row], *, precision: Precision
+    inputs: EvaluateInputs, evaluation: DecoderEvaluation, training: Sequence[Row], *, precision: Precision
 ) -> list[System]:
-    """The tuned model, then its base plain and its base at its best without tuning; one model is in memory at a time."""
-    trained, store = inputs.trained, asked.context.store
+    """The tuned model, the base with the plain prompt, and the base prompted as well as possible without tuning.
+
+    Only one model is in memory at a time.
+    """
+    trained, store = inputs.trained, evaluation.context.store
     folder = store.checkout(trained.base.tree)
-    below = folder if trained.model.kind == "adapter" else None
-    tuned = open_local(store.checkout(trained.model.tree), digest=trained.model.tree, base=below, dtype=precision)
-    first = _tuned_system(tuned, asked)
+    base_folder = folder if trained.model.kind == "adapter" else None
+    tuned = open_local(store.checkout(trained.model.tree), digest=trained.model.tree, base=base_folder, dtype=precision)
+    tuned_system = _tuned_system(tuned, evaluation)
     base = strip_adapter(tuned, folder, digest=trained.base.tree)
     del tuned
     if base is None:
         base = open_local(folder, digest=trained.base.tree, dtype=precision)
-    return [first, *_base_systems(base, asked, training)]
+    return [tuned_system, *_base_systems(base, evaluation, training)]
 
 
-def _tuned_system(tuned: LocalModel, asked: DecoderEvaluation) -> System:
-    match asked.task.settings.type:
+def _tuned_system(tuned: LocalModel, evaluation: DecoderEvaluation) -> System:
+    match evaluation.task.settings.type:
         case "text":
-            return System("tuned", "likelihood of each text", measure_bits(tuned, asked, label="tuned"))
+            return System("tuned", "likelihood of each text", measure_bits(tuned, evaluation, label="tuned"))
         case "classify":
-            labels = asked.task.labels
+            labels = evaluation.task.labels
             how = f"the most likely of {len(labels)} labels"
-            return System("tuned", how, choose_labels(tuned, asked, label="tuned", labels=labels))
+            return System("tuned", how, choose_labels(tuned, evaluation, label="tuned", labels=labels))
         case _:
-            return text_system("tuned", "greedy text", generate_answers(tuned, asked, label="tuned"))
+            return text_system("tuned", "greedy text", generate_answers(tuned, evaluation, label="tuned"))
 
 
-def _base_systems(base: LocalModel, asked: DecoderEvaluation, training: Sequence[Row]) -> list[System]:
-    if asked.task.settings.type == "text":
-        return [System("base-plain", "likelihood of each text", measure_bits(base, asked, label="base"))]
-    plain = text_system("base-plain", "greedy text", generate_answers(base, asked, label="base, plain"))
-    if asked.task.settings.type == "classify":
-        labels = asked.task.labels
+def _base_systems(base: LocalModel, evaluation: DecoderEvaluation, training: Sequence[Row]) -> list[System]:
+    if evaluation.task.settings.type == "text":
+        return [System("base-plain", "likelihood of each text", measure_bits(base, evaluation, label="base"))]
+    plain = text_system("base-plain", "greedy text", generate_answers(base, evaluation, label="base, plain"))
+    if evaluation.task.settings.type == "classify":
+        labels = evaluation.task.labels
         how = f"the most likely of {len(labels)} labels"
-        answers = choose_labels(base, asked, label="base, labels by likelihood", labels=labels)
+        answers = choose_labels(base, evaluation, label="base, labels by likelihood", labels=labels)
         return [plain, System("base-prompted", how, answers)]
-    before = few_shot_messages(training, asked, base)
-    how = f"greedy text after {len(before) // 2} training examples in the prompt"
-    answers = generate_answers(base, asked, label="base, with examples", before=before)
+    examples = few_shot_messages(training, evaluation, base)
+    how = f"greedy text after {len(examples) // 2} training examples in the prompt"
+    answers = generate_answers(base, evaluation, label="base, with examples", examples=examples)
     return [plain, text_system("base-prompted", how, answers)]
 
 
 def _scores(system: System, metrics: Sequence[Metric]) -> dict[str, list[Score]]:
     """Per-example scores by metric."""
-    kept = [metric for metric in metrics if not system.labels_only or metric.id in LABEL_METRICS]
-    return {metric.id: [metric.score(answer) for answer in system.answers] for metric in kept}
+    applicable = [metric for metric in metrics if not system.labels_only or metric.id in LABEL_METRICS]
+    return {metric.id: [metric.score(answer) for answer in system.answers] for metric in applicable}
 
 
 def _summary(
@@ -181,7 +188,7 @@ def _summary(
 def _comparisons(
     scores: Mapping[str, Mapping[str, list[Score]]], metrics: Sequence[Metric], context: Context
 ) -> tuple[Comparison, ...]:
-    """Tuned against every other system, for every metric that both have."""
+    """Paired comparison of the tuned model with every other system, for every metric that both have."""
     tuned = scores["tuned"]
     return tuple(
         metric.compare(
@@ -193,18 +200,18 @@ def _comparisons(
     )
 
 
-def _samples(asked: Evaluation, systems: Sequence[System]) -> tuple[dict[str, str], ...]:
-    """The first held-out rows with what each model said, for people to look at."""
+def _samples(evaluation: Evaluation, systems: Sequence[System]) -> tuple[dict[str, str], ...]:
+    """The first held-out rows with the answer of each model, for reading."""
     models = [system for system in systems if system.name in SAMPLED_SYSTEMS]
     return tuple(
         {
             "row_id": row.row_id,
             "place": f"{row.file}:{row.line}",
             "prompt": row.example.prompt_text[:2000],
-            "expected": asked.task.expected(row),
+            "expected": evaluation.task.expected(row),
             **{system.name: _sample_text(system.answers[index]) for system in models},
         }
-        for index, row in enumerate(asked.rows[:MAX_SAMPLES])
+        for index, row in enumerate(evaluation.rows[:MAX_SAMPLES])
     )
 
 

@@ -1,4 +1,4 @@
-"""What an encoder-decoder writes to the held-out rows, and what its base writes before any tuning."""
+"""Answers of a tuned encoder-decoder to the held-out rows, and of its base before tuning."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tunesmith.recipe import EvaluateSettings
 
 @dataclass(frozen=True)
 class Seq2SeqEvaluation:
-    """A `HeldOut` for an encoder-decoder."""
+    """The held-out rows, task and settings for evaluating an encoder-decoder; an `Evaluation`."""
 
     rows: Sequence[Row]
     task: Seq2seqTask
@@ -23,27 +23,31 @@ class Seq2SeqEvaluation:
     precision: Precision
 
 
-def seq2seq_systems(trained: TrainReport, asked: Seq2SeqEvaluation) -> list[System]:
-    """The tuned model, and its base under the same instruction; one model is in memory at a time."""
-    store, model = asked.context.store, trained.model
+def seq2seq_systems(trained: TrainReport, evaluation: Seq2SeqEvaluation) -> list[System]:
+    """The tuned model, and its base with the same instruction. Only one model is in memory at a time."""
+    store, model = evaluation.context.store, trained.model
     folder = store.checkout(trained.base.tree)
-    below = folder if model.kind == "adapter" else None
-    tuned = open_seq2seq(store.checkout(model.tree), digest=model.tree, base=below, dtype=asked.precision)
-    first = text_system("tuned", asked.task.how, pair_answers(asked, generate_texts(tuned, asked, label="tuned")))
+    base_folder = folder if model.kind == "adapter" else None
+    tuned = open_seq2seq(store.checkout(model.tree), digest=model.tree, base=base_folder, dtype=evaluation.precision)
+    tuned_system = text_system(
+        "tuned", evaluation.task.how, pair_answers(evaluation, generate_texts(tuned, evaluation, label="tuned"))
+    )
     del tuned
-    base = open_seq2seq(folder, digest=trained.base.tree, dtype=asked.precision)
+    base = open_seq2seq(folder, digest=trained.base.tree, dtype=evaluation.precision)
     return [
-        first,
-        text_system("base-plain", asked.task.how, pair_answers(asked, generate_texts(base, asked, label="base"))),
+        tuned_system,
+        text_system(
+            "base-plain", evaluation.task.how, pair_answers(evaluation, generate_texts(base, evaluation, label="base"))
+        ),
     ]
 
 
-def generate_texts(model: Seq2SeqModel, asked: Seq2SeqEvaluation, *, label: str) -> list[str]:
-    """The model's text for every row. Raises DataError for a row whose source does not fit its positions."""
-    window, settings = model.context, asked.settings
-    rows = [asked.task.question(row, model.tokenizer, window=window) for row in asked.rows]
-    with ProgressCounter(asked.context, label, len(rows)) as add:
-        found = model.generate(
-            [row.source for row in rows], max_new_tokens=settings.max_new_tokens, batch=settings.batch, report=add
+def generate_texts(model: Seq2SeqModel, evaluation: Seq2SeqEvaluation, *, label: str) -> list[str]:
+    """The generated target of every row. Raises DataError for a row whose source does not fit the context."""
+    window, settings = model.context, evaluation.settings
+    rows = [evaluation.task.question(row, model.tokenizer, window=window) for row in evaluation.rows]
+    with ProgressCounter(evaluation.context, label, len(rows)) as report:
+        targets = model.generate(
+            [row.source for row in rows], max_new_tokens=settings.max_new_tokens, batch=settings.batch, report=report
         )
-    return [model.text(ids) for ids in found]
+    return [model.text(ids) for ids in targets]

@@ -1,4 +1,4 @@
-"""System: one thing that answers the held-out rows, and what it answered. HeldOut: what every way of asking is given."""
+"""Systems under evaluation and their answers, and the interface that every kind of evaluation has in common."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from tunesmith.scoring import SystemAnswer
 
 
 class ExpectedAnswers(Protocol):
-    """A task, as far as an answer is held against what a row expects."""
+    """The part of a task that gives the expected answer of a row."""
 
     def expected(self, row: Row) -> str: ...
 
 
 class Evaluation(Protocol):
-    """The held-out rows, what they expect, and how they are asked."""
+    """The held-out rows, their expected answers, and the settings of the evaluation."""
 
     @property
     def rows(self) -> Sequence[Row]: ...
@@ -34,7 +34,7 @@ class Evaluation(Protocol):
 
 @dataclass(frozen=True)
 class System:
-    """One system's answers: `how` says in words how it was asked. One that only names labels is scored on labels alone."""
+    """One system's answers. `how` describes in words how it answered. A `labels_only` system is scored by label metrics alone."""
 
     name: str
     how: str
@@ -42,15 +42,16 @@ class System:
     labels_only: bool = False
 
 
-def pair_answers(asked: Evaluation, outputs: Sequence[str]) -> list[SystemAnswer]:
-    """What was said to each row beside what it expects."""
+def pair_answers(evaluation: Evaluation, outputs: Sequence[str]) -> list[SystemAnswer]:
+    """Each row's output beside its expected answer."""
     return [
-        SystemAnswer(row.row_id, asked.task.expected(row), text) for row, text in zip(asked.rows, outputs, strict=True)
+        SystemAnswer(row.row_id, evaluation.task.expected(row), text)
+        for row, text in zip(evaluation.rows, outputs, strict=True)
     ]
 
 
 class ProgressCounter:
-    """Turns the batch reports of whatever answers into progress."""
+    """Context manager that turns batch reports (rows finished since the last call) into a progress bar."""
 
     def __init__(self, context: Context, label: str, total: int) -> None:
         self._steps = iter(context.progress.track(range(total), label=label, total=total))
@@ -68,10 +69,10 @@ class ProgressCounter:
 
 
 def text_system(name: str, how: str, answers: Sequence[SystemAnswer]) -> System:
-    """A system that writes texts: how many are thoughts to their end, and how many say nothing at all, is told wherever its
-    scores are shown, for neither can score."""
+    """A system that generates text. `how` also counts the answers with unclosed reasoning and the empty ones, since neither can
+    score; it is shown wherever the scores are."""
     unclosed = sum(answer.unclosed for answer in answers)
     empty = sum(not answer.output.strip() for answer in answers) - unclosed
-    told = {"never close their thoughts and count as empty": unclosed, "are empty": empty}
-    parts = [f"; {count} of {len(answers)} answers {what}" for what, count in told.items() if count]
+    counts = {"never close their thoughts and count as empty": unclosed, "are empty": empty}
+    parts = [f"; {count} of {len(answers)} answers {what}" for what, count in counts.items() if count]
     return System(name, "".join([how, *parts]), answers)

@@ -1,4 +1,4 @@
-"""A release is served with as many threads as it was evaluated with, or with as many as asked; the line says which."""
+"""A release is served with the thread count of its evaluation, or with the requested one; a line reports which."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -38,12 +38,12 @@ def test_the_count_of_the_evaluation_or_the_one_that_is_asked_for(
     make_release: Make, signer: FileSigner, context: Context
 ) -> None:
     cases: list[tuple[str, dict[str, Any], int | None, int, list[str]]] = [
-        ("of-three", {"threads": 3}, None, 3, ["threads: 3, as the release was evaluated with"]),
+        ("of-three", {"threads": 3}, None, 3, ["threads: 3, as in the evaluation of the release"]),
         (
             "of-two", {"threads": 2}, 5, 5,
-            ["threads: 5, as asked; it was evaluated with 2, and the last bits may differ"],
+            ["threads: 5, as requested; evaluated with 2, so the last bits may differ"],
         ),
-        ("of-old", {}, 4, 4, ["threads: 4, as asked"]),
+        ("of-old", {}, 4, 4, ["threads: 4, as requested"]),
         ("of-none", {}, None, 6, []),
     ]  # fmt: skip
     for name, card, asked, count, said in cases:

@@ -58,7 +58,7 @@ def test_rows_without_a_label_are_counted_out_in_words(context: Context) -> None
 def test_no_labels_at_all_is_said(context: Context) -> None:
     found, lines = baselines(context, ["no json", "none here"])
     assert found == []
-    assert lines == ["baselines: left out, no training row has a label under 'queue'"]
+    assert lines == ["baselines skipped: no training row has a label under 'queue'"]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_whole_completions_that_differ_are_no_labels(context: Context, completio
     asked_plainly = SETTINGS.model_copy(update={"label": None})
     found, lines = baselines(context, completions, asked_plainly)
     assert len(found) == names
-    said = "baselines: left out, 3 of 4 completions differ and are no labels; set evaluate.label"
+    said = "baselines skipped: 3 of 4 completions are distinct, so they are not labels; set evaluate.label"
     assert lines == ([] if names else [said])
 
 
@@ -88,4 +88,4 @@ def test_a_baseline_on_words_is_left_out_where_there_are_none(context: Context) 
     ]
     found = learned(task.settings, asked, training, metrics=metrics_for(both, both.metrics))
     assert [system.name for system in found] == ["majority"]
-    assert heard.lines == ["baselines: tfidf-words left out, the training prompts hold no words to learn from"]
+    assert heard.lines == ["baselines skipped: tfidf-words: the training prompts contain no words to learn from"]
