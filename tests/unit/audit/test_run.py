@@ -192,9 +192,9 @@ def test_same_input_same_report_and_another_setting_another(context: Context) ->
     [
         (
             {"drop": ["near-duplicates"]},
-            "audit.drop: no check is called 'near-duplicates'\nhint: did you mean 'near-duplicate'?",
+            "audit.drop: unknown check 'near-duplicates'\nhint: did you mean 'near-duplicate'?",
         ),
-        ({"off": ["secret"]}, "audit.off: no check is called 'secret'\nhint: did you mean 'secrets'?"),
+        ({"off": ["secret"]}, "audit.off: unknown check 'secret'\nhint: did you mean 'secrets'?"),
         (
             {"redact": ["exact-duplicate"]},
             "audit.redact: the check 'exact-duplicate' cannot redact\nhint: it can block or drop or warn",

@@ -193,7 +193,7 @@ def test_unknown_part_in_columns(context: Context) -> None:
 
 def test_unknown_format_has_a_suggestion(context: Context) -> None:
     (context.data_root / "a.jsonl").write_bytes(GOOD)
-    with pytest.raises(DataError, match=r"no format is called 'labeled-text'\nhint: did you mean 'labelled-text'?"):
+    with pytest.raises(DataError, match=r"unknown format 'labeled-text'\nhint: did you mean 'labelled-text'?"):
         read_source(SourceSettings(path="a.jsonl", format="labeled-text"), split="train", context=context)
 
 

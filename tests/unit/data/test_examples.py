@@ -96,7 +96,7 @@ def test_a_source_column_that_is_a_text_is_no_right() -> None:
 
 
 def test_what_is_wrong_with_the_source_is_said_at_once(tmp_path: Path) -> None:
-    with pytest.raises(Misuse, match="no format is called 'massages'\nhint: did you mean 'messages'?"):
+    with pytest.raises(Misuse, match="unknown format 'massages'\nhint: did you mean 'messages'?"):
         ExampleReader("massages", {})
     with pytest.raises(DataError, match="`columns:` names the part 'lable', which no format has"):
         ExampleReader(None, {"lable": "x"})
