@@ -126,26 +126,21 @@ def headline_sentence(results: Sequence[MetricResults]) -> str:
             else item.metric.title[0].lower() + item.metric.title[1:]
         )
         match = next((line for line in item.comparisons if line.reference == base.system), None)
-        text = (
-            "" if match is None else f" ({match.difference}, {_format_level(tuned.estimate)} interval {match.interval})"
-        )
+        level = f"{tuned.estimate.level:.0%}"
+        difference = "" if match is None else f" ({match.difference}, {level} interval {match.interval})"
         return (
-            f"On {wording.counted(tuned.n, 'held-out example')} that it never saw in training, the tuned model reaches "
-            f"{tuned.value} by {title}; its base, at its best without tuning, reaches {base.value}{text}."
+            f"On {wording.count_noun(tuned.n, 'held-out example')} that it never saw in training, the tuned model reaches "
+            f"{tuned.value} by {title}; its base, at its best without tuning, reaches {base.value}{difference}."
         )
     return "The evaluation holds no number that compares the tuned model with its base."
-
-
-def _format_level(estimate: Estimate) -> str:
-    return f"{estimate.level:.0%}"
 
 
 def _system_line(system: str, how: str, evidence: Evidence) -> SystemLine:
     name = wording.system_name(system)
     if isinstance(evidence, Insufficient):
         return SystemLine(system, name, how, None, "no number", "", evidence.n, evidence.reason)
-    value = wording.quantity(evidence.value, evidence.unit)
-    return SystemLine(system, name, how, evidence, value, wording.span(evidence), evidence.n, "")
+    value = wording.format_value(evidence.value, evidence.unit)
+    return SystemLine(system, name, how, evidence, value, wording.format_interval(evidence), evidence.n, "")
 
 
 def _comparison_line(item: Comparison) -> ComparisonLine:
@@ -154,8 +149,8 @@ def _comparison_line(item: Comparison) -> ComparisonLine:
         text, interval, unit = "no number", difference.reason, ""
     else:
         text, interval, unit = (
-            wording.change(difference.value, difference.unit),
-            wording.change_span(difference),
+            wording.format_difference(difference.value, difference.unit),
+            wording.format_difference_interval(difference),
             difference.unit,
         )
     detectable = item.minimum_detectable
@@ -166,9 +161,9 @@ def _comparison_line(item: Comparison) -> ComparisonLine:
         reading=comparison_reading(item),
         difference=text,
         interval=interval,
-        p_value=wording.probability(item.p_value),
+        p_value=wording.format_p_value(item.p_value),
         n=difference.n,
-        detectable="cannot be said" if detectable is None else wording.change(detectable, unit).lstrip("+"),
+        detectable="cannot be said" if detectable is None else wording.format_difference(detectable, unit).lstrip("+"),
         won=item.won,
         lost=item.lost,
         tied=item.tied,

@@ -7,7 +7,7 @@ from tunesmith.models.heads import TaskHead
 from tunesmith.recipe import TaskSettings
 
 MISSING: Final = "not stated by the maker"
-OWN_LICENSE: Final = "LicenseRef-"
+LICENSE_REF_PREFIX: Final = "LicenseRef-"
 """Prefix of SPDX ids for licences that are not on the SPDX list."""
 
 SYSTEMS: Final = {
@@ -33,7 +33,7 @@ METHODS: Final = {
 OBJECTIVES: Final = {"completion": "the answers alone", "all-tokens": "every token"}
 
 
-def learned_from(objective: str, task: TaskSettings, head: TaskHead | None) -> str:
+def loss_target(objective: str, task: TaskSettings, head: TaskHead | None) -> str:
     """What the loss was computed on, in words."""
     if head is None:
         return OBJECTIVES[objective]
@@ -42,7 +42,7 @@ def learned_from(objective: str, task: TaskSettings, head: TaskHead | None) -> s
     )
 
 
-def stated(value: str | None) -> str:
+def stated_or_missing(value: str | None) -> str:
     """The value, or `not stated by the maker` when it is empty."""
     return value.strip() if value is not None and value.strip() else MISSING
 
@@ -52,7 +52,7 @@ def base_license(origin: BaseOrigin | None) -> str:
     if origin is None or origin.license is None:
         return "not known; ask its publisher before you pass this release on"
     statement = f"{origin.license}, as stated by {origin.license_source}"
-    if origin.license.startswith(OWN_LICENSE):
+    if origin.license.startswith(LICENSE_REF_PREFIX):
         return f"{statement}; it is not an open licence, and its terms go with this release"
     return statement
 
@@ -61,17 +61,17 @@ def system_name(system: str) -> str:
     return SYSTEMS.get(system, system)
 
 
-def count(value: int) -> str:
+def format_count(value: int) -> str:
     """1234567 as 1,234,567."""
     return f"{value:,}"
 
 
-def counted(value: int, noun: str) -> str:
+def count_noun(value: int, noun: str) -> str:
     """`1 row`, `2 rows`."""
     return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
 
 
-def quantity(value: float, unit: str) -> str:
+def format_value(value: float, unit: str) -> str:
     """Value of a metric: shares as percentages, others with their unit."""
     if unit == "share":
         return f"{100 * value:.1f}%"
@@ -80,7 +80,7 @@ def quantity(value: float, unit: str) -> str:
     return f"{value:.4g} {unit}".strip()
 
 
-def change(value: float, unit: str) -> str:
+def format_difference(value: float, unit: str) -> str:
     """Signed difference; differences of percentages are in points."""
     if unit in ("share", "points"):
         text = f"{100 * value if unit == 'share' else value:+.1f} points"
@@ -89,31 +89,31 @@ def change(value: float, unit: str) -> str:
     return text.replace("-", "\N{MINUS SIGN}", 1) if text.startswith("-") else text
 
 
-def span(estimate: Estimate) -> str:
+def format_interval(estimate: Estimate) -> str:
     """Interval of a value, e.g. `82.9% to 90.7%`."""
-    return f"{quantity(estimate.low, estimate.unit)} to {quantity(estimate.high, estimate.unit)}"
+    return f"{format_value(estimate.low, estimate.unit)} to {format_value(estimate.high, estimate.unit)}"
 
 
-def change_span(estimate: Estimate) -> str:
+def format_difference_interval(estimate: Estimate) -> str:
     """Interval of a difference, without the unit `points`."""
-    low, high = change(estimate.low, estimate.unit), change(estimate.high, estimate.unit)
+    low, high = format_difference(estimate.low, estimate.unit), format_difference(estimate.high, estimate.unit)
     return f"{low} to {high}".replace(" points", "")
 
 
-def probability(p_value: float | None) -> str:
+def format_p_value(p_value: float | None) -> str:
     if p_value is None:
         return "cannot be said"
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
 
 
-def size(parameters: int) -> str:
+def format_parameters(parameters: int) -> str:
     """Parameter count, e.g. `7.1 million`."""
     for limit, name in ((10**9, "billion"), (10**6, "million")):
         if parameters >= limit:
             return f"{parameters / limit:.3g} {name}"
-    return count(parameters)
+    return format_count(parameters)
 
 
-def short(digest: str) -> str:
+def short_digest(digest: str) -> str:
     """First 12 hex digits of a digest."""
     return digest.removeprefix("sha256:")[:12]

@@ -19,20 +19,20 @@ def estimate(low: float, high: float, unit: str) -> Estimate:
     ],
 )
 def test_quantities_and_changes(value: float, unit: str, told: str, changed: str) -> None:
-    assert wording.quantity(value, unit) == told
-    assert wording.change(value, unit) == changed
+    assert wording.format_value(value, unit) == told
+    assert wording.format_difference(value, unit) == changed
 
 
 def test_intervals() -> None:
-    assert wording.span(estimate(0.829, 0.907, "share")) == "82.9% to 90.7%"
-    assert wording.change_span(estimate(-0.023, 0.057, "share")) == "\N{MINUS SIGN}2.3 to +5.7"
-    assert wording.change_span(estimate(-0.2, -0.1, "bits/byte")) == (
+    assert wording.format_interval(estimate(0.829, 0.907, "share")) == "82.9% to 90.7%"
+    assert wording.format_difference_interval(estimate(-0.023, 0.057, "share")) == "\N{MINUS SIGN}2.3 to +5.7"
+    assert wording.format_difference_interval(estimate(-0.2, -0.1, "bits/byte")) == (
         "\N{MINUS SIGN}0.2 bits/byte to \N{MINUS SIGN}0.1 bits/byte"
     )
 
 
 def test_p_values() -> None:
-    assert [wording.probability(p) for p in (None, 0.0009, 0.001, 0.2)] == [
+    assert [wording.format_p_value(p) for p in (None, 0.0009, 0.001, 0.2)] == [
         "cannot be said",
         "<0.001",
         "0.001",
@@ -41,10 +41,14 @@ def test_p_values() -> None:
 
 
 def test_counts_and_sizes() -> None:
-    assert [wording.size(n) for n in (342_112, 7_077_888, 8_030_000_000)] == ["342,112", "7.08 million", "8.03 billion"]
-    assert [wording.counted(n, "row") for n in (0, 1, 1250)] == ["0 rows", "1 row", "1,250 rows"]
+    assert [wording.format_parameters(n) for n in (342_112, 7_077_888, 8_030_000_000)] == [
+        "342,112",
+        "7.08 million",
+        "8.03 billion",
+    ]
+    assert [wording.count_noun(n, "row") for n in (0, 1, 1250)] == ["0 rows", "1 row", "1,250 rows"]
 
 
 @pytest.mark.parametrize("value", [None, "", "  "])
 def test_what_is_missing_is_said(value: str | None) -> None:
-    assert wording.stated(value) == "not stated by the maker"
+    assert wording.stated_or_missing(value) == "not stated by the maker"

@@ -95,10 +95,10 @@ def croissant_bytes(recipe: Recipe, audit: AuditReport) -> bytes:
 
 def dataset_description(recipe: Recipe, audit: AuditReport) -> str:
     """Description of the data from the row and file counts."""
-    held_out = "" if audit.test is None else f" and {wording.counted(audit.test.rows, 'row')} to test it with"
+    held_out = "" if audit.test is None else f" and {wording.count_noun(audit.test.rows, 'row')} to test it with"
     return (
-        f"{wording.counted(audit.train.rows, 'row')} that {recipe.name} was tuned on{held_out}, kept by an audit of "
-        f"{wording.counted(audit.rows_read, 'row')} from {wording.counted(len(audit.sources), 'file')}. "
+        f"{wording.count_noun(audit.train.rows, 'row')} that {recipe.name} was tuned on{held_out}, kept by an audit of "
+        f"{wording.count_noun(audit.rows_read, 'row')} from {wording.count_noun(len(audit.sources), 'file')}. "
         "The rows themselves are not part of the release; each file is known by its SHA-256."
     )
 
@@ -189,8 +189,10 @@ def _rai_properties(audit: AuditReport) -> dict[str, Any]:
 
 def manipulation_summary(audit: AuditReport) -> str:
     """Rows dropped and redacted, by rule."""
-    dropped = [f"{rule}: {wording.counted(n, 'row')} taken out" for rule, n in sorted(audit.dropped.items())]
-    changed = [f"{rule}: parts of {wording.counted(n, 'row')} replaced" for rule, n in sorted(audit.redacted.items())]
+    dropped = [f"{rule}: {wording.count_noun(n, 'row')} taken out" for rule, n in sorted(audit.dropped.items())]
+    changed = [
+        f"{rule}: parts of {wording.count_noun(n, 'row')} replaced" for rule, n in sorted(audit.redacted.items())
+    ]
     return "; ".join([*dropped, *changed]) or "No row was taken out and no text was replaced."
 
 
@@ -209,7 +211,7 @@ def _personal_data(audit: AuditReport) -> MarkedValue:
     if not checked_for_personal_data(audit):
         return MISSING
     actions = [
-        f"{name} {wording.counted(counts[PERSONAL_DATA_CHECK], 'row')}"
+        f"{name} {wording.count_noun(counts[PERSONAL_DATA_CHECK], 'row')}"
         for name, counts in (
             ("took out", audit.dropped),
             ("replaced in", audit.redacted),
@@ -221,6 +223,6 @@ def _personal_data(audit: AuditReport) -> MarkedValue:
     outcome = f"Personal data: {', '.join(actions)}." if actions else "Personal data: none was found."
     marked = rows_with_subject(audit)
     persons = (
-        [f"{wording.counted(marked, 'row')} with the mark of a person (HMAC-SHA256, secret key)."] if marked else []
+        [f"{wording.count_noun(marked, 'row')} with the mark of a person (HMAC-SHA256, secret key)."] if marked else []
     )
     return measured([f"{outcome} {limits}", *persons])

@@ -79,7 +79,7 @@ def render_data_card(recipe: Recipe, audit: AuditReport, *, train: TrainReport) 
         "allowed": recipe.audit.allowed_licenses,
         "whole": dataset_fields(audit),
         "unasked": [declared_field(question, None) for question in UNANSWERED_QUESTIONS],
-        "w": wording,
+        "wording": wording,
     }
     return render_template("data-card.md.j2", values)
 
@@ -87,7 +87,7 @@ def render_data_card(recipe: Recipe, audit: AuditReport, *, train: TrainReport) 
 def declared_field(name: str, value: str | None) -> CardField:
     """A field whose value only the maker can state."""
     given = value is not None and bool(value.strip())
-    return CardField(name, wording.stated(value), "declared" if given else "missing")
+    return CardField(name, wording.stated_or_missing(value), "declared" if given else "missing")
 
 
 def rule_lines(audit: AuditReport) -> tuple[RuleLine, ...]:
@@ -134,17 +134,17 @@ def _declared_answer(name: str, declaration: Declaration) -> CardField:
     more = list(declaration.rows)[MAX_LISTED_VALUES:]
     others = declaration.unnamed + sum(declaration.rows[value] for value in more)
     parts = [
-        f"{value} ({wording.counted(n, 'row')})" for value, n in list(declaration.rows.items())[:MAX_LISTED_VALUES]
+        f"{value} ({wording.count_noun(n, 'row')})" for value, n in list(declaration.rows.items())[:MAX_LISTED_VALUES]
     ]
-    parts += [f"others ({wording.counted(others, 'row')})"] if others else []
-    parts += [f"{wording.MISSING} ({wording.counted(declaration.without, 'row')})"] if declaration.without else []
+    parts += [f"others ({wording.count_noun(others, 'row')})"] if others else []
+    parts += [f"{wording.MISSING} ({wording.count_noun(declaration.without, 'row')})"] if declaration.without else []
     return CardField(name, "; ".join(parts), "declared")
 
 
 def _date_range(declaration: Declaration) -> str:
     """First and last date, with the number of rows without one."""
     first, last = min(declaration.rows), max(declaration.rows)
-    rest = f"; {wording.MISSING} ({wording.counted(declaration.without, 'row')})" if declaration.without else ""
+    rest = f"; {wording.MISSING} ({wording.count_noun(declaration.without, 'row')})" if declaration.without else ""
     return f"{first} to {last}{rest}" if first != last else f"{first}{rest}"
 
 
@@ -158,7 +158,7 @@ def _machine_written_field(audit: AuditReport) -> CardField:
     rows = max(classes.rows.get("synthetic", 0), sum(generators.values()))
     if not classes.complete and not rows:
         return CardField(name, wording.MISSING, "missing")
-    share = f"{rows:,} of {wording.counted(audit.rows_read, 'row')}"
+    share = f"{rows:,} of {wording.count_noun(audit.rows_read, 'row')}"
     by = f", by {', '.join(list(generators)[:MAX_LISTED_VALUES])}" if generators else ""
     rest = "" if classes.complete else "; of the others it is not stated"
     return CardField(name, f"{share}{by}{rest}", "declared")
@@ -170,7 +170,7 @@ def _language_check_field(audit: AuditReport) -> CardField:
     if audit.checks.get(LANGUAGE_CHECK, "off") == "off":
         return CardField(name, "not checked", "missing")
     other_language_rows = audit.dropped.get(LANGUAGE_CHECK, 0) + audit.warned.get(LANGUAGE_CHECK, 0)
-    description = f"{wording.counted(other_language_rows, 'row')} found in another language than stated or expected"
+    description = f"{wording.count_noun(other_language_rows, 'row')} found in another language than stated or expected"
     return CardField(name, description if other_language_rows else "no row in another language was found", "measured")
 
 
@@ -182,16 +182,16 @@ def _personal_data_field(audit: AuditReport) -> CardField:
         return CardField(name, "no: no column that identifies a person was named", "missing")
     rows = rows_with_subject(audit)
     how = "as an HMAC-SHA256 under a key that stays with the maker; what identifies the person is not kept"
-    counted = f" in {wording.counted(rows, 'row')}" if rows else ""
+    counted = f" in {wording.count_noun(rows, 'row')}" if rows else ""
     return CardField(name, f"yes, by {', '.join(columns)}{counted}, kept {how}", "declared")
 
 
 def _source_fields(source: SourceSummary) -> tuple[CardField, ...]:
-    size = () if source.bytes is None else (CardField("Bytes", wording.count(source.bytes), "measured"),)
+    size = () if source.bytes is None else (CardField("Bytes", wording.format_count(source.bytes), "measured"),)
     return (
         CardField("Split", source.split, "declared"),
         CardField("Format", source.format, "measured"),
-        CardField("Rows read", wording.count(source.rows), "measured"),
+        CardField("Rows read", wording.format_count(source.rows), "measured"),
         *size,
         CardField("SHA-256", source.sha256.removeprefix("sha256:"), "measured"),
         *(_declared_answer(name, file_declaration(source, key)) for key, name in FIELD_NAMES),
@@ -211,7 +211,7 @@ def _split_fields(audit: AuditReport) -> tuple[CardField, ...]:
     split = audit.split
     if split is None:
         return ()
-    how = f"{wording.counted(split.held_out, 'row')} of {wording.count(split.rows)} read, before any check"
+    how = f"{wording.count_noun(split.held_out, 'row')} of {wording.format_count(split.rows)} read, before any check"
     alike = f"; rows alike in {' or '.join(split.by)} on one side" if split.by else ""
     cut = f"; those collected on {split.cut} or later" if split.cut else ""
     return (CardField("Rows held out of the training files", f"{how}{alike}{cut}", "measured"),)
@@ -220,13 +220,13 @@ def _split_fields(audit: AuditReport) -> tuple[CardField, ...]:
 def _count_fields(audit: AuditReport, train: TrainReport) -> tuple[CardField, ...]:
     test = 0 if audit.test is None else audit.test.rows
     return (
-        CardField("Rows read", wording.count(audit.rows_read), "measured"),
-        CardField("Training rows after the audit", wording.count(audit.train.rows), "measured"),
-        CardField("Held-out rows after the audit", wording.count(test), "measured"),
+        CardField("Rows read", wording.format_count(audit.rows_read), "measured"),
+        CardField("Training rows after the audit", wording.format_count(audit.train.rows), "measured"),
+        CardField("Held-out rows after the audit", wording.format_count(test), "measured"),
         *_split_fields(audit),
-        CardField("Rows taken out", wording.count(audit.rows_read - audit.train.rows - test), "measured"),
-        CardField("Rows trained on", wording.count(train.rows), "measured"),
-        CardField("Tokens trained on, repeats included", wording.count(train.tokens), "measured"),
+        CardField("Rows taken out", wording.format_count(audit.rows_read - audit.train.rows - test), "measured"),
+        CardField("Rows trained on", wording.format_count(train.rows), "measured"),
+        CardField("Tokens trained on, repeats included", wording.format_count(train.tokens), "measured"),
         CardField("Digest of the training rows", audit.train.rows_digest, "measured"),
         CardField("Digest of the held-out rows", "none" if audit.test is None else audit.test.rows_digest, "measured"),
         CardField("Licences on the training rows", ", ".join(audit.train.licenses) or "none given", "declared"),

@@ -14,7 +14,7 @@ def rules_chart(audit: AuditReport) -> Figure | None:
         return None
     description = "; ".join(f"{rule} {n}" for rule, n in counts)
     chart = bar_chart(
-        [ChartBar(rule, n, wording.count(n)) for rule, n in counts],
+        [ChartBar(rule, n, wording.format_count(n)) for rule, n in counts],
         top=max(n for _, n in counts),
         label=f"Bar chart of rows taken out by rule: {description}",
     )

@@ -47,6 +47,6 @@ def render_page(
         "from_nothing": isinstance(recipe.base, NewBase),
         "style": page_style(),
         "level": f"{recipe.evaluate.level:.0%}",
-        "w": wording,
+        "wording": wording,
     }
     return template_environment(_HERE).get_template("page.html.j2").render(values)

@@ -82,7 +82,7 @@ def page_headline(
             f"all {met} requirements are met." if met > 1 else "its one requirement is met."
         )
         return Headline("pass", "The tuned model passed every requirement", (numbers, sentence))
-    unmet = f"{met} of {wording.counted(len(gate.verdicts), 'requirement')} met. Nothing was released."
+    unmet = f"{met} of {wording.count_noun(len(gate.verdicts), 'requirement')} met. Nothing was released."
     if not gate.verdicts:
         unmet = "The recipe names no requirement, and an empty policy never passes. Nothing was released."
     if gate.outcome == "fail":
@@ -110,17 +110,19 @@ def summary_tiles(
     test = 0 if audit.test is None else audit.test.rows
     removed = audit.rows_read - audit.train.rows - test
     tiles = [
-        Tile("Rows read", wording.count(audit.rows_read), f"from {wording.counted(len(audit.sources), 'file')}"),
+        Tile(
+            "Rows read", wording.format_count(audit.rows_read), f"from {wording.count_noun(len(audit.sources), 'file')}"
+        ),
         Tile(
             "Taken out by the audit",
-            wording.count(removed),
+            wording.format_count(removed),
             f"{audit.train.rows:,} left to train on, {test:,} to test on",
         ),
     ]
     if train is not None:
-        tuned = wording.size(train.trainable_parameters)
+        tuned = wording.format_parameters(train.trainable_parameters)
         tiles.append(
-            Tile("Weights tuned", tuned, f"in {wording.counted(train.steps, 'step')}, {train.epochs:g} epochs")
+            Tile("Weights tuned", tuned, f"in {wording.count_noun(train.steps, 'step')}, {train.epochs:g} epochs")
         )
     results = () if evaluation is None else results_by_metric(evaluation)
     if results:

@@ -20,7 +20,7 @@ def prefix_saving(train: TrainReport) -> str | None:
         return None
     if train.distinct_tokens >= train.tokens:
         return "none: every token that was read was computed"
-    computed, read = wording.count(train.distinct_tokens), wording.count(train.tokens)
+    computed, read = wording.format_count(train.distinct_tokens), wording.format_count(train.tokens)
     times = train.tokens / train.distinct_tokens
     return f"{computed} of {read} tokens were computed, {times:.1f} times fewer: what rows begin with in common is computed once"
 
@@ -30,11 +30,11 @@ def machine_speed(train: TrainReport) -> str | None:
     facts = train.measured
     parts = []
     if "tokens_per_second" in facts:
-        parts.append(f"{wording.count(round(facts['tokens_per_second']))} tokens a second")
+        parts.append(f"{wording.format_count(round(facts['tokens_per_second']))} tokens a second")
     if "nominal_cores" in facts:
         effective = f", which do the work of {facts['effective_cores']:.1f}" if "effective_cores" in facts else ""
-        cores = wording.counted(round(facts["nominal_cores"]), "core")
-        parts.append(f"{wording.counted(train.threads, 'thread')} on {cores}{effective}")
+        cores = wording.count_noun(round(facts["nominal_cores"]), "core")
+        parts.append(f"{wording.count_noun(train.threads, 'thread')} on {cores}{effective}")
     return "; ".join(parts) or None
 
 
@@ -48,8 +48,8 @@ def watcher_notices(train: TrainReport) -> tuple[WatcherNotice, ...]:
             WatcherNotice(
                 "throughput",
                 f"step {measured['slowest_window_step']:.0f}: the machine computed "
-                f"{wording.count(round(measured['slowest_window_tokens_per_second']))} tokens a second, and "
-                f"{wording.count(round(measured['median_window_tokens_per_second']))} as a rule; it was under half of its usual "
+                f"{wording.format_count(round(measured['slowest_window_tokens_per_second']))} tokens a second, and "
+                f"{wording.format_count(round(measured['median_window_tokens_per_second']))} as a rule; it was under half of its usual "
                 f"speed in {slow:.0f} of {measured['windows']:.0f} stretches",
             )
         )
