@@ -44,13 +44,13 @@ def watcher_notices(train: TrainReport) -> tuple[WatcherNotice, ...]:
     slow = train.measured.get("slow_windows", 0.0)
     if slow:
         measured = train.measured
+        slowest = wording.format_count(round(measured["slowest_window_tokens_per_second"]))
+        median = wording.format_count(round(measured["median_window_tokens_per_second"]))
         notices.append(
             WatcherNotice(
                 "throughput",
-                f"step {measured['slowest_window_step']:.0f}: the machine computed "
-                f"{wording.format_count(round(measured['slowest_window_tokens_per_second']))} tokens a second, and "
-                f"{wording.format_count(round(measured['median_window_tokens_per_second']))} as a rule; it was under half of its usual "
-                f"speed in {slow:.0f} of {measured['windows']:.0f} stretches",
+                f"step {measured['slowest_window_step']:.0f}: the machine computed {slowest} tokens a second, and {median} as "
+                f"a rule; it was under half of its usual speed in {slow:.0f} of {measured['windows']:.0f} stretches",
             )
         )
     return tuple(notices)
