@@ -1,4 +1,4 @@
-"""Training: one readable loop from clean rows and a base to a model, an exact record and a resumable state."""
+"""Training: one readable loop that trains a base model on rows, records what each step consumed, and resumes bit for bit."""
 
 from tunesmith.train.precision import precision_of, resolve_precision
 from tunesmith.train.preview import dry_run

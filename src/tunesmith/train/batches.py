@@ -1,4 +1,4 @@
-"""Which rows form which step: a seeded permutation per epoch, cut by rows or by tokens. Sharing or packing never changes it."""
+"""The rows of every step: a seeded permutation per epoch, cut by rows or by tokens. Packing does not change it."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from tunesmith.recipe import TrainSettings
 
 
 def plan_steps(lengths: Sequence[int], settings: TrainSettings, context: Context) -> list[list[int]]:
-    """Row indices of every optimiser step. The last step of the run may be smaller; epochs run into each other."""
+    """Row indices of every optimizer step. Epochs follow each other without a gap, so only the last step may be smaller."""
     order = _row_order(len(lengths), settings, context)
     steps = (
         _split_by_rows(order, settings.rows_per_step)
@@ -21,12 +21,12 @@ def plan_steps(lengths: Sequence[int], settings: TrainSettings, context: Context
 
 
 def _row_order(rows: int, settings: TrainSettings, context: Context) -> list[int]:
-    wanted = math.ceil(round(settings.epochs * rows, 6))  # 1.1 * 10 is 11.000000000000002
+    count = math.ceil(round(settings.epochs * rows, 6))  # 1.1 * 10 is 11.000000000000002
     order: list[int] = []
     for epoch in range(math.ceil(settings.epochs)):
         generator = numpy.random.default_rng(context.seed_for(f"train/order/{settings.seed}/{epoch}"))
         order.extend(generator.permutation(rows).tolist())
-    return order[:wanted]
+    return order[:count]
 
 
 def _split_by_rows(order: list[int], rows_per_step: int) -> list[list[int]]:
@@ -34,13 +34,13 @@ def _split_by_rows(order: list[int], rows_per_step: int) -> list[list[int]]:
 
 
 def _split_by_tokens(order: list[int], lengths: Sequence[int], settings: TrainSettings) -> list[list[int]]:
-    """A step closes with the row that brings it to `tokens_per_step` or beyond."""
+    """A step ends with the row that brings it to at least `tokens_per_step` tokens."""
     steps: list[list[int]] = [[]]
-    total = 0
+    tokens = 0
     for row in order:
-        if total >= (settings.tokens_per_step or 0):
+        if tokens >= (settings.tokens_per_step or 0):
             steps.append([])
-            total = 0
+            tokens = 0
         steps[-1].append(row)
-        total += lengths[row]
+        tokens += lengths[row]
     return steps

@@ -1,4 +1,4 @@
-"""The record of what the optimiser saw: step (from 1), row, token span, tokens supervised. Parquet, a few bytes a row."""
+"""The consumption record: which row and token span every step (from 1) trained on. Parquet, a few bytes per row."""
 
 from collections.abc import Sequence
 
@@ -20,15 +20,15 @@ CONSUMPTION_SCHEMA = pyarrow.schema(
 
 
 def store_consumption(steps: Sequence[Sequence[int]], rows: Sequence[EncodedRow], store: Store) -> str:
-    """Store the record of the steps that were taken; the digest of the Parquet object."""
-    taken = [(step, rows[index]) for step, indices in enumerate(steps, start=1) for index in indices]
+    """Store the record of the finished steps. Returns the digest of the Parquet object."""
+    consumed = [(step, rows[index]) for step, indices in enumerate(steps, start=1) for index in indices]
     table = pyarrow.table(
         {
-            "step": [step for step, _ in taken],
-            "row_id": [row.row_id for _, row in taken],
-            "first_token": [row.first_token for _, row in taken],
-            "tokens": [len(row.ids) for _, row in taken],
-            "supervised": [row.supervised for _, row in taken],
+            "step": [step for step, _ in consumed],
+            "row_id": [row.row_id for _, row in consumed],
+            "first_token": [row.first_token for _, row in consumed],
+            "tokens": [len(row.ids) for _, row in consumed],
+            "supervised": [row.supervised for _, row in consumed],
         },
         schema=CONSUMPTION_SCHEMA,
     )

@@ -1,7 +1,7 @@
-"""What a run will need. Memory that stays is counted tensor by tensor; activations and time come from one pass that is tried.
+"""Estimates of the memory and time of a run. Fixed memory is counted tensor by tensor; activations and time are measured.
 
-The tried pass runs forward and backward as the loop would run it, and leaves the model as it was: no optimiser step, no
-gradient kept, mode and random state put back.
+The measured micro-batch runs forward and backward as in the training loop, and leaves the model unchanged: no optimizer step, no
+gradient kept, mode and random state restored.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,12 +21,12 @@ from tunesmith.train.checkpoint import trainable_tensors
 from tunesmith.train.optimizers import Muon, Optimizers
 
 ADAMW_STEP_BYTES: Final = 4
-"""Bytes of the fp32 step counter that torch's AdamW keeps for every tensor."""
+"""Bytes of the fp32 step count that torch's AdamW keeps per tensor."""
 
 MIN_8_BIT_ELEMENTS: Final = 4096
 ELEMENTS_PER_8_BIT_BLOCK: Final = 256
-"""bitsandbytes: tensors below 4,096 elements keep fp32 states; the others two bytes an element and, for every 256 elements,
-two fp32 scales. Source: `bitsandbytes/optim/optimizer.py` of 0.45 and later; its two shared tables of 1 kB are left out.
+"""bitsandbytes keeps fp32 states for tensors under 4,096 elements; for others two bytes per element and two fp32 scales per block
+of 256 elements. Source: `bitsandbytes/optim/optimizer.py` of 0.45 and later. Its two shared tables of 1 kB are not counted.
 """
 
 ACTIVATIONS_HOW: Final = (
@@ -41,7 +41,7 @@ TIME_HOW: Final = (
 
 @dataclass(frozen=True)
 class PassMeasurement:
-    """One pass as it was tried: tokens through the trunk, seconds forward and backward, bytes kept in between."""
+    """A measured micro-batch: computed tokens, seconds for forward and backward, and activation bytes kept in between."""
 
     tokens: int
     seconds: float
@@ -49,10 +49,10 @@ class PassMeasurement:
 
 
 def fixed_memory(model: nn.Module, optimizer: Optimizers) -> FixedMemory:
-    """Bytes of weights and buffers (tied ones once), of a gradient for every tensor that moves, and of the optimiser.
+    """Bytes of weights and buffers (tied ones once), of the gradients of all trainable tensors, and of the optimizer.
 
-    A gradient is in the precision in which passes are summed: fp32 under weights in bf16 too, four bytes where the weight has
-    two. The master of such a weight is counted with the optimiser; it reads that gradient and needs none of its own.
+    Gradients are counted in the precision in which they are accumulated, which is fp32 for bf16 weights too: four bytes per
+    element. The fp32 master of a bf16 weight is counted with the optimizer, and uses the weight's gradient.
     """
     tensors = [*model.state_dict(keep_vars=True).values(), *model.parameters(), *model.buffers()]
     return FixedMemory(
@@ -72,26 +72,26 @@ def measure_pass(
     clock: Clock,
     passes: Batching = PACKED_BATCHING,
 ) -> PassMeasurement:
-    """Forward and backward over `rows` twice: once to count what autograd keeps, once against the clock."""
+    """Run forward and backward over `rows` twice: first to count the bytes that autograd keeps, then to measure the time."""
     batch = passes.pack(rows, next(model.parameters()).device, share=share)
     with temporary_training_mode(model), use_lean_layers(model):
-        kept: dict[int, int] = {}
+        kept: dict[int, int] = {}  # bytes by storage address
         own = {value.untyped_storage().data_ptr() for value in (*model.parameters(), *model.buffers())}
         with torch.autograd.graph.saved_tensors_hooks(_storage_counter(kept), _identity):
             loss = passes.loss(model, batch, label_smoothing=settings.label_smoothing)
         loss.backward()
         _clear_gradients(model)
         _synchronize(batch.ids)
-        before = clock.seconds()
+        started = clock.seconds()
         passes.loss(model, batch, label_smoothing=settings.label_smoothing).backward()
         _synchronize(batch.ids)
-        seconds = clock.seconds() - before
-    return PassMeasurement(batch.tokens, seconds, sum(size for place, size in kept.items() if place not in own))
+        seconds = clock.seconds() - started
+    return PassMeasurement(batch.tokens, seconds, sum(size for address, size in kept.items() if address not in own))
 
 
 @contextmanager
 def temporary_training_mode(model: nn.Module) -> Iterator[None]:
-    """Training mode for a while; afterwards mode, random state and the absence of gradients are as before."""
+    """Training mode while the block runs; then the mode and random state are restored and gradients are cleared."""
     devices = sorted({value.device.index or 0 for value in model.parameters() if value.is_cuda})
     training = model.training
     with torch.random.fork_rng(devices=devices):
@@ -109,20 +109,20 @@ def _clear_gradients(model: nn.Module) -> None:
 
 
 def _synchronize(ids: torch.Tensor) -> None:
-    """Wait for the device: CUDA runs behind the program."""
+    """Wait for the device: CUDA runs asynchronously."""
     if ids.is_cuda:
         torch.cuda.synchronize(ids.device)
 
 
 def _storage_counter(kept: dict[int, int]) -> Any:
-    """A hook that notes each storage once; views of one storage share it."""
+    """A pack hook that records the bytes of each storage once; views of a tensor share its storage."""
 
-    def note(tensor: torch.Tensor) -> torch.Tensor:
+    def record(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
         kept[storage.data_ptr()] = storage.nbytes()
         return tensor.detach()
 
-    return note
+    return record
 
 
 def _identity(tensor: torch.Tensor) -> torch.Tensor:
@@ -134,8 +134,8 @@ def _tensor_bytes(tensor: torch.Tensor) -> int:
 
 
 def _gradient_bytes(value: torch.Tensor) -> int:
-    kept = value.grad_dtype or value.dtype
-    return value.numel() * kept.itemsize
+    dtype = value.grad_dtype or value.dtype
+    return value.numel() * dtype.itemsize
 
 
 def _optimizer_tensors(optimizer: Optimizers) -> Iterable[tuple[torch.optim.Optimizer, torch.Tensor]]:
@@ -145,7 +145,7 @@ def _optimizer_tensors(optimizer: Optimizers) -> Iterable[tuple[torch.optim.Opti
 
 
 def _state_bytes(part: torch.optim.Optimizer, value: torch.Tensor) -> int:
-    """Bytes of state for one tensor, by the kind of its optimiser."""
+    """Bytes of optimizer state for one tensor, by the kind of optimizer."""
     match part:
         case Muon():
             return _tensor_bytes(value)

@@ -1,9 +1,9 @@
 """Learning-rate finder: the range test of L. N. Smith, "Cyclical learning rates for training neural networks" (2017,
 arXiv 1506.01186), with rates that grow by a constant factor from step to step.
 
-The test takes the loop's own steps, loss, clipping and optimiser, on copies of the weights that move. It ends when the
-smoothed loss passes four times its lowest, or is not a number. Where the loss falls fastest is a good rate to start from.
-The steps come at the start of a schedule, so the curve says little about the rate that is best in the end.
+The test uses the training loop's batches, loss, clipping and optimizer, on copies of the trainable weights. It ends when the
+smoothed loss exceeds four times its minimum, or is not finite. The rate where the loss falls fastest is a good start. The test
+covers only the beginning of a run, so it says little about the best rate for a whole schedule.
 """
 
 import math
@@ -30,13 +30,13 @@ from tunesmith.train.precision import resolve_precision
 from tunesmith.train.setup import TrainInputs, provenance_of, set_up_training
 
 RANGE_TEST_STEPS: Final = 60
-LOWEST, HIGHEST = 1e-7, 10.0
+MIN_RATE, MAX_RATE = 1e-7, 10.0
 LOSS_SMOOTHING: Final = 0.9
-"""Weight of the past in the running mean of the loss; the mean is corrected for starting at nothing."""
+"""Decay of the exponential moving average of the loss; the average is bias-corrected."""
 
 STOP_LOSS_RATIO: Final = 4.0
 SKIPPED_POINTS: Final = 5
-"""The first points follow their rows more than their rate: at rates this small nothing moves."""
+"""First points that are ignored: at such small rates the loss depends on the rows, not on the rate."""
 
 SAFE_RATE_SHARE: Final = 0.1
 
@@ -45,7 +45,7 @@ StopReason = Literal["end", "rising", "not-finite"]
 
 @dataclass(frozen=True)
 class RateCurve:
-    """Points in order of the rate, and why there are no more."""
+    """Points in order of the learning rate, and why the test stopped."""
 
     points: tuple[RatePoint, ...]
     stopped: StopReason
@@ -53,7 +53,7 @@ class RateCurve:
 
 @dataclass(frozen=True)
 class RateSuggestion:
-    """What a curve says; see RateSearch."""
+    """The rates read off a curve; see RateSearch for the fields."""
 
     steepest: float | None
     diverged: float | None
@@ -62,36 +62,36 @@ class RateSuggestion:
 
 
 def find_learning_rate(inputs: TrainInputs, settings: TrainSettings, context: Context) -> RateSearch:
-    """Range test on the rows and the base of a recipe. No weight on disk changes and nothing is kept.
+    """Run a range test on the rows and the base of a recipe. Nothing is stored.
 
-    Raises DataError when a row cannot be trained on, Diverged when the loss is no number before any step.
+    Raises DataError when a row cannot be trained on, and Diverged when the loss is not finite before the first step.
     """
     settings = resolve_precision(settings)
-    ready = set_up_training(inputs, settings, context)
-    if ready.rejected:
-        first = ready.rejected[0]
+    setup = set_up_training(inputs, settings, context)
+    if setup.rejected:
+        first = setup.rejected[0]
         place = f"{first.place.file}:{first.place.line}"
-        raise DataError(first.reason, where=place, hint="`tunesmith train RECIPE --dry-run` lists every such row")
-    batches = [ready.of_step(step % len(ready.steps)) for step in range(RANGE_TEST_STEPS)]
-    curve = range_test(ready.model, batches, settings=settings, share=ready.share, context=context, passes=ready.task)
-    reading = suggest_rate(curve)
-    few = (
-        f"the run has {len(ready.steps)} steps, so rows came more than once"
-        if len(ready.steps) < RANGE_TEST_STEPS
+        raise DataError(first.reason, where=place, hint="`tunesmith train RECIPE --dry-run` lists all rejected rows")
+    batches = [setup.rows_of_step(step % len(setup.steps)) for step in range(RANGE_TEST_STEPS)]
+    curve = range_test(setup.model, batches, settings=settings, share=setup.share, context=context, passes=setup.task)
+    suggestion = suggest_rate(curve)
+    few_steps = (
+        f"the run has {len(setup.steps)} steps, so rows came more than once"
+        if len(setup.steps) < RANGE_TEST_STEPS
         else ""
     )
     return RateSearch(
-        provenance=provenance_of("find-rate", inputs, ready.base, settings=settings, context=context),
-        base=ready.base,
+        provenance=provenance_of("find-rate", inputs, setup.base, settings=settings, context=context),
+        base=setup.base,
         method=settings.method,
         optimizer=settings.optimizer,
         learning_rate=settings.learning_rate,
         points=curve.points,
         stopped=curve.stopped,
-        steepest=reading.steepest,
-        diverged=reading.diverged,
-        largest_safe=reading.largest_safe,
-        notes=(*reading.notes, *([few] if few else [])),
+        steepest=suggestion.steepest,
+        diverged=suggestion.diverged,
+        largest_safe=suggestion.largest_safe,
+        notes=(*suggestion.notes, *([few_steps] if few_steps else [])),
     )
 
 
@@ -104,9 +104,9 @@ def range_test(
     context: Context,
     passes: Batching = PACKED_BATCHING,
 ) -> RateCurve:
-    """One step per batch at growing rates, on copies of the tensors that move; the model's own are never written.
+    """One step per batch at growing learning rates, on copies of the trainable tensors; the model itself is not changed.
 
-    Raises Diverged when the loss is not a number before the first move.
+    Raises Diverged when the loss is not finite before the first update.
     """
     points: list[RatePoint] = []
     with temporary_training_mode(model), use_lean_layers(model), _copied_weights(model):
@@ -127,12 +127,12 @@ def range_test(
 
 
 def rate_at(step: int, steps: int) -> float:
-    """The rate of a step: from LOWEST to HIGHEST by a constant factor."""
-    return LOWEST * math.pow(HIGHEST / LOWEST, step / max(1, steps - 1))
+    """The learning rate of a step: from MIN_RATE to MAX_RATE by a constant factor."""
+    return MIN_RATE * math.pow(MAX_RATE / MIN_RATE, step / max(1, steps - 1))
 
 
 def smoothed_loss(losses: Sequence[float]) -> float:
-    """The mean of the losses so far, each weighing SMOOTHING times the one after it."""
+    """Bias-corrected exponential moving average of the losses so far, with decay LOSS_SMOOTHING."""
     total = weight = 0.0
     for loss in losses:
         total, weight = LOSS_SMOOTHING * total + loss, LOSS_SMOOTHING * weight + 1.0
@@ -140,23 +140,24 @@ def smoothed_loss(losses: Sequence[float]) -> float:
 
 
 def suggest_rate(curve: RateCurve) -> RateSuggestion:
-    """Where the smoothed loss falls fastest up to its lowest, and a tenth of the largest rate that was used.
+    """The rate where the smoothed loss falls fastest before its minimum, and a tenth of the rate at which it diverged.
 
-    A point's loss is measured before the move at its rate, so what blew up was moved last at the rate before it.
+    The loss of a point is measured before the update at its rate, so a loss that explodes was caused by the rate before it.
     """
     points = curve.points
     lowest = min(range(len(points)), key=lambda at: points[at].smoothed)
     inner = range(SKIPPED_POINTS, min(lowest, len(points) - 2) + 1)
     slopes = {at: points[at + 1].smoothed - points[at - 1].smoothed for at in inner}
-    steep = min(slopes, key=lambda at: slopes[at], default=0)
-    falls = slopes.get(steep, 0.0) < 0.0
-    used_last = {"end": None, "rising": -2, "not-finite": -1}[curve.stopped]
-    diverged = None if used_last is None else points[used_last].rate
+    steepest = min(slopes, key=lambda at: slopes[at], default=0)
+    falls = slopes.get(steepest, 0.0) < 0.0
+    # The index of the point whose rate caused the divergence.
+    cause = {"end": None, "rising": -2, "not-finite": -1}[curve.stopped]
+    diverged = None if cause is None else points[cause].rate
     notes = [] if falls else ["the loss never fell, so no rate is suggested"]
     if diverged is None:
         notes.append(f"the loss never passed {STOP_LOSS_RATIO:g} times its lowest, so no rate is known to be too large")
     return RateSuggestion(
-        steepest=points[steep].rate if falls else None,
+        steepest=points[steepest].rate if falls else None,
         diverged=diverged,
         largest_safe=None if diverged is None else SAFE_RATE_SHARE * diverged,
         notes=tuple(notes),
@@ -173,7 +174,7 @@ def _stop_not_finite(points: Sequence[RatePoint], loss: float, norm: float) -> R
 
 @dataclass(frozen=True)
 class _StepOptions:
-    """How a step's gradients are made, as in the loop."""
+    """How the gradients of a step are computed, as in the training loop."""
 
     settings: TrainSettings
     share: bool
@@ -181,17 +182,17 @@ class _StepOptions:
     passes: Batching
 
 
-def _accumulate_gradients(model: Any, rows: Sequence[EncodedRow], step: int, how: _StepOptions) -> float:
-    """Gradients of the weighted mean loss of a step; the loss itself."""
-    settings, passes = how.settings, how.passes
+def _accumulate_gradients(model: Any, rows: Sequence[EncodedRow], step: int, options: _StepOptions) -> float:
+    """Compute the gradients of the weighted mean loss of a step. Returns that loss in nats."""
+    settings, passes = options.settings, options.passes
     weight = sum(row.weight for row in rows)
     device = next(model.parameters()).device
     total = 0.0
-    for number, group in enumerate(passes.split(rows, settings.tokens_per_pass, share=how.share)):
+    for number, group in enumerate(passes.split(rows, settings.tokens_per_pass, share=options.share)):
         if settings.draws_noise:
-            torch.manual_seed(how.context.seed_for(f"train/noise/{settings.seed}/{step + 1}/{number}") % 2**63)
+            torch.manual_seed(options.context.seed_for(f"train/noise/{settings.seed}/{step + 1}/{number}") % 2**63)
         with embedding_noise(model, settings.neftune, [len(row.ids) for row in group]):
-            batch = passes.pack(group, device, share=how.share, whole=settings.neftune > 0)
+            batch = passes.pack(group, device, share=options.share, whole=settings.neftune > 0)
             loss = passes.loss(model, batch, label_smoothing=settings.label_smoothing)
             (loss / weight).backward()
         total += float(loss.detach())
@@ -200,12 +201,12 @@ def _accumulate_gradients(model: Any, rows: Sequence[EncodedRow], step: int, how
 
 @contextmanager
 def _copied_weights(model: nn.Module) -> Iterator[None]:
-    """Put a copy in the place of every tensor that moves, and the tensor itself back at the end: it is never written."""
-    own = {name: value.data for name, value in trainable_tensors(model).items()}
+    """Replace the data of every trainable tensor by a copy while the block runs, so that the original is never written."""
+    originals = {name: value.data for name, value in trainable_tensors(model).items()}
     for value in trainable_tensors(model).values():
         value.data = value.data.clone()
     try:
         yield
     finally:
         for name, value in trainable_tensors(model).items():
-            value.data = own[name]
+            value.data = originals[name]

@@ -1,4 +1,4 @@
-"""The dry run: everything that training does before its first step, told instead of done. No step is taken and nothing kept."""
+"""The dry run: what a training run would do and need. No optimizer step is taken and nothing is stored."""
 
 import math
 from collections.abc import Sequence
@@ -21,22 +21,23 @@ HISTOGRAM_BINS: Final = 10
 
 
 def dry_run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> TrainPreview:
-    """What `run` would do with these inputs, row by row, and what it would need.
+    """What `run` would do with these inputs, and the memory and time it would need.
 
-    Raises DataError when no row is left to train on, Misuse when the model cannot be trained as the recipe asks.
+    Raises DataError when no row is left to train on, and Misuse when the model cannot be trained as the recipe asks.
     """
     settings = resolve_precision(settings)
-    ready = set_up_training(inputs, settings, context)
-    told = context.progress.track(range(len(ready.steps)), label="plan steps", total=len(ready.steps))
-    passes = [
+    setup = set_up_training(inputs, settings, context)
+    steps = context.progress.track(range(len(setup.steps)), label="plan steps", total=len(setup.steps))
+    groups = [
         group
-        for step in told
-        for group in ready.task.split(ready.of_step(step), settings.tokens_per_pass, share=ready.share)
+        for step in steps
+        for group in setup.task.split(setup.rows_of_step(step), settings.tokens_per_pass, share=setup.share)
     ]
-    computed = [ready.task.computed(group, share=ready.share) for group in passes]
-    largest = passes[computed.index(max(computed))]
+    computed = [setup.task.computed(group, share=setup.share) for group in groups]
+    # Memory and time are measured on the micro-batch with the most computed tokens.
+    largest = groups[computed.index(max(computed))]
     trial = measure_pass(
-        ready.model, largest, settings=settings, share=ready.share, clock=context.clock, passes=ready.task
+        setup.model, largest, settings=settings, share=setup.share, clock=context.clock, passes=setup.task
     )
     measured = {
         "activation_bytes": float(trial.kept_bytes),
@@ -44,15 +45,15 @@ def dry_run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> T
         "pass_seconds": round(trial.seconds, 6),
         "training_seconds": round(trial.seconds / trial.tokens * sum(computed), 3),
         "threads": float(torch.get_num_threads()),
-        **ready.sharing.measured(),
+        **setup.sharing.measured(),
     }
-    provenance = provenance_of("train-preview", inputs, ready.base, settings=settings, context=context)
-    preview = _preview(ready, computed=sum(computed), settings=settings, provenance=provenance)
+    provenance = provenance_of("train-preview", inputs, setup.base, settings=settings, context=context)
+    preview = _preview(setup, computed=sum(computed), settings=settings, provenance=provenance)
     return preview.model_copy(update={"measured": measured})
 
 
 def length_summary(values: Sequence[int]) -> Lengths:
-    """Least, median, 95% and most of some whole numbers, and a histogram of at most ten equal bins."""
+    """Minimum, median, 95th percentile and maximum of integers, and a histogram of at most ten equal bins."""
     ordered = sorted(values)
     least, most = ordered[0], ordered[-1]
     width = math.ceil((most - least + 1) / HISTOGRAM_BINS)
@@ -68,25 +69,25 @@ def length_summary(values: Sequence[int]) -> Lengths:
 
 
 def show_row(row: EncodedRow, place: Place, *, task: Task, tokenizer: PreTrainedTokenizerBase) -> ShownRow:
-    """A row decoded piece by piece, control tokens and all, with the weight of every piece in the loss."""
+    """A row decoded in parts, control tokens included, with the weight of every part in the loss."""
     pieces = tuple(WeightedText(text=text, weight=weight) for text, weight in task.read_back(row, tokenizer))
     return ShownRow(place=place, tokens=len(row.ids), trained=row.supervised, pieces=pieces)
 
 
-def _preview(ready: TrainingSetup, *, computed: int, settings: TrainSettings, provenance: Provenance) -> TrainPreview:
-    rows, steps = ready.rows, [ready.of_step(step) for step in range(len(ready.steps))]
+def _preview(setup: TrainingSetup, *, computed: int, settings: TrainSettings, provenance: Provenance) -> TrainPreview:
+    rows, steps = setup.rows, [setup.rows_of_step(step) for step in range(len(setup.steps))]
     return TrainPreview(
         provenance=provenance,
-        base=ready.base,
+        base=setup.base,
         method=settings.method,
         objective=settings.objective,
-        window=ready.window,
-        rows=len(ready.places),
-        rejected=ready.rejected,
-        held_back=len({row.row_id for row in ready.validation}),
+        window=setup.window,
+        rows=len(setup.places),
+        rejected=setup.rejected,
+        held_back=len({row.row_id for row in setup.validation}),
         sequences=len(rows),
         examples=tuple(
-            show_row(row, ready.places[row.row_id], task=ready.task, tokenizer=ready.tokenizer)
+            show_row(row, setup.places[row.row_id], task=setup.task, tokenizer=setup.tokenizer)
             for row in _example_rows(rows)
         ),
         lengths=length_summary([len(row.ids) for row in rows]),
@@ -97,19 +98,19 @@ def _preview(ready: TrainingSetup, *, computed: int, settings: TrainSettings, pr
         epoch_tokens=_token_count(rows),
         tokens=sum(_token_count(step) for step in steps),
         trained_tokens=sum(row.supervised for step in steps for row in step),
-        distinct_tokens=sum(_distinct_token_count(step, ready) for step in steps),
+        distinct_tokens=sum(_distinct_token_count(step, setup) for step in steps),
         computed_tokens=computed,
-        shares=ready.share,
-        sharing=ready.sharing.why,
-        trainable_parameters=sum(value.numel() for value in trainable_tensors(ready.model).values()),
-        memory=fixed_memory(ready.model, build_optimizer(ready.model, settings)),
+        shares=setup.share,
+        sharing=setup.sharing.reason,
+        trainable_parameters=sum(value.numel() for value in trainable_tensors(setup.model).values()),
+        memory=fixed_memory(setup.model, build_optimizer(setup.model, settings)),
         activations_how=ACTIVATIONS_HOW,
         time_how=TIME_HOW,
     )
 
 
 def _example_rows(rows: Sequence[EncodedRow]) -> list[EncodedRow]:
-    """The first row, the one with the least to train on and the longest one; each once."""
+    """The first row, the row with the fewest supervised tokens and the longest row, each once."""
     places = range(len(rows))
     least, longest = min(places, key=lambda at: rows[at].supervised), max(places, key=lambda at: len(rows[at].ids))
     return [rows[at] for at in dict.fromkeys((0, least, longest))]
@@ -119,6 +120,6 @@ def _token_count(rows: Sequence[EncodedRow]) -> int:
     return sum(len(row.ids) for row in rows)
 
 
-def _distinct_token_count(rows: Sequence[EncodedRow], ready: TrainingSetup) -> int:
-    """Tokens of a step without what its rows share; an encoder's rows share nothing."""
-    return ready.task.computed(rows, share=True) if ready.task.head is None else _token_count(rows)
+def _distinct_token_count(rows: Sequence[EncodedRow], setup: TrainingSetup) -> int:
+    """Tokens of a step with every shared prefix counted once; an encoder's rows share nothing."""
+    return setup.task.computed(rows, share=True) if setup.task.head is None else _token_count(rows)

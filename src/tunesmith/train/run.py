@@ -1,4 +1,4 @@
-"""The train stage: clean rows and a base in, a model and its record out."""
+"""The train stage: from audited rows and a base model to a trained model and its report."""
 
 import json
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ SHARING_SAMPLE_STEPS = 20
 
 @dataclass(frozen=True)
 class TrainJob:
-    """What rank 0 tells the other ranks to train."""
+    """What to train; rank 0 sends it to the other ranks."""
 
     inputs: TrainInputs
     settings: TrainSettings
@@ -42,36 +42,40 @@ class TrainJob:
 
 
 def run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> TrainReport:
-    """Train and keep the model. Killed at any moment, the same call goes on from the last checkpoint to the same weights.
+    """Train the model and store it. After a kill, the same call resumes from the last checkpoint and ends in the same weights.
 
-    Under torchrun every rank calls this, or `follow`, and gets the report; rank 0 alone writes to the store and talks.
+    Under torchrun every rank calls this function or `follow_rank_zero`, and every caller gets the report; only rank 0 writes to
+    the store and prints. Raises Misuse, RecipeError or DataError when the inputs cannot be trained, and Diverged when the loss
+    is not finite or has diverged.
     """
     settings = resolve_precision(settings)
     job = TrainJob(inputs, settings, context.seed)
     if settings.runner == "local":
         return _run_on_rank(job, context)
     if join_ranks().size > 1:
-        hint = "start the recipe without torchrun: Ray starts the ranks"
-        raise Misuse("torchrun has started ranks, and the recipe asks for Ray", where="train.runner", hint=hint)
+        hint = "start the recipe without torchrun, because Ray starts the ranks; or set `train: {runner: local}`"
+        raise Misuse("torchrun has started ranks, but the recipe sets the Ray runner", where="train.runner", hint=hint)
     return run_on_ray(_run_on_rank, job, workers=settings.workers, context=context)
 
 
 def _run_on_rank(job: TrainJob, context: Context) -> TrainReport:
-    """What every rank calls with the same job."""
+    """Train on this rank; every rank calls it with the same job."""
     ranks = join_ranks()
     with first_failure(ranks):
         if broadcast(ranks, lambda: job) != job:
-            raise Misuse("rank 0 was given another recipe or other rows", hint="start all ranks alike")
+            raise Misuse(
+                "rank 0 has another recipe or other rows", hint="start all ranks with the same recipe and data"
+            )
         return _train(job, context, ranks)
 
 
 def is_follower() -> bool:
-    """Whether torchrun has started this process as a rank other than 0, whose part is `follow`."""
-    return not join_ranks().leads
+    """Whether torchrun started this process as a rank other than 0, which calls `follow_rank_zero`."""
+    return not join_ranks().is_main
 
 
 def follow_rank_zero(context: Context) -> None:
-    """What the other ranks of torchrun do while rank 0 runs a recipe: take part in its training until they are dismissed."""
+    """Take part in every training of rank 0 until it calls `dismiss_followers`; the other ranks of torchrun call this."""
     ranks = join_ranks()
     with first_failure(ranks):
         while (job := broadcast(ranks, _no_job)) is not None:
@@ -79,7 +83,7 @@ def follow_rank_zero(context: Context) -> None:
 
 
 def dismiss_followers() -> None:
-    """Let go the ranks that follow; rank 0 calls it when its recipe has ended. After a failure in training they are gone."""
+    """End `follow_rank_zero` on the other ranks. Rank 0 calls it after its recipe; after a failure those ranks have exited."""
     ranks = join_ranks()
     if not has_failed(ranks):
         broadcast(ranks, _no_job)
@@ -90,60 +94,63 @@ def _no_job() -> TrainJob | None:
 
 
 def _train(job: TrainJob, context: Context, ranks: Ranks) -> TrainReport:
+    """Set up, train, gather the model on rank 0, and build the report."""
     inputs, settings = job.inputs, job.settings
     ranks = replace(ranks, strategy=settings.strategy)
-    context = replace(context, seed=job.seed, progress=context.progress if ranks.leads else SilentProgress())
+    context = replace(context, seed=job.seed, progress=context.progress if ranks.is_main else SilentProgress())
     check_machine(settings)
     check_trackers(settings.track)
     check_sharding(settings, ranks)
     started = context.clock.seconds()
-    ready = set_up_training(inputs, settings, context, ranks=ranks, strict=True)
-    provenance = provenance_of("train", inputs, ready.base, settings=settings, context=context)
+    setup = set_up_training(inputs, settings, context, ranks=ranks, strict=True)
+    provenance = provenance_of("train", inputs, setup.base, settings=settings, context=context)
     key = provenance.digest()
     if broadcast(ranks, lambda: key) != key:
-        raise Misuse("a rank runs other code or other libraries than rank 0", hint="install the same on every machine")
-    ranks = wrap_model(ready.model, ranks)
+        raise Misuse(
+            "a rank runs other code or libraries than rank 0", hint="install the same versions on every machine"
+        )
+    ranks = wrap_model(setup.model, ranks)
     plan = TrainingPlan(
-        ready.rows, ready.steps, ready.validation, key, context.store.work(key), ready.share, ranks, ready.task
+        setup.rows, setup.steps, setup.validation, key, context.store.work(key), setup.share, ranks, setup.task
     )
     broadcast(ranks, lambda: _say_unfinished(plan, provenance, context))
     _say_sharing(plan, context)
     measured: dict[str, float] = {}
-    state = run_loop(ready.model, plan, settings=settings, context=context, measured=measured)
+    state = run_loop(setup.model, plan, settings=settings, context=context, measured=measured)
     model = gather_model(
-        ready.model, ranks, lambda: prepare_model(load_base(ready.folder, settings)[0], settings, context)
+        setup.model, ranks, lambda: prepare_model(load_base(setup.folder, settings)[0], settings, context)
     )
-    outcome = _TrainOutcome(model, ready.tokenizer, ready.base, plan, state, ready.task)
+    outcome = _TrainOutcome(model, setup.tokenizer, setup.base, plan, state, setup.task)
     report = broadcast(ranks, lambda: _build_report(outcome, provenance, settings=settings, context=context))
     seconds = round(context.clock.seconds() - started, 2)
-    measured = {"seconds": seconds, "ranks": ranks.size, **ready.sharing.measured(), **measured}
-    return report.model_copy(update={"sharing": ready.sharing.why, "measured": measured})
+    measured = {"seconds": seconds, "ranks": ranks.size, **setup.sharing.measured(), **measured}
+    return report.model_copy(update={"sharing": setup.sharing.reason, "measured": measured})
 
 
 def reuse_report(report: str, inputs: TrainInputs, *, settings: TrainSettings, context: Context) -> TrainReport:
-    """A training report by its digest in the store, if it was made from these rows by these settings; else Misuse."""
-    found = context.store.get(TrainReport, report)
-    expected = provenance_of("train", inputs, found.base, settings=resolve_precision(settings), context=context)
-    mine, theirs = expected.model_dump(), found.provenance.model_dump()
+    """The training report with this digest in the store. Raises Misuse when it is of other rows, settings or seed."""
+    stored = context.store.get(TrainReport, report)
+    expected = provenance_of("train", inputs, stored.base, settings=resolve_precision(settings), context=context)
+    mine, theirs = expected.model_dump(), stored.provenance.model_dump()
     different = [name for name in ("stage", "inputs", "settings", "seed") if mine[name] != theirs[name]]
     if different:
         raise Misuse(
-            f"the training report does not fit: its {', '.join(different)} differ",
+            f"the training report is of another run: {', '.join(different)} differ",
             where=report,
-            hint="train again, or give the recipe and data it was made with",
+            hint="train again, or use the recipe and data that the report was made with",
         )
-    return found
+    return stored
 
 
 def _say_unfinished(plan: TrainingPlan, provenance: Provenance, context: Context) -> None:
-    """Which stopped runs this one does not go on with, and why."""
+    """Print which unfinished runs this run does not resume, and why; record the provenance of this run."""
     for line in describe_unfinished_runs(plan.folder, provenance):
         context.progress.say(line)
     record_provenance(plan.folder, provenance)
 
 
 def _say_sharing(plan: TrainingPlan, context: Context) -> None:
-    """What sharing saves, counted on the first steps; the report has the count of the whole run."""
+    """Print how many tokens prefix sharing saves in the first steps; the report has the count of the whole run."""
     if not plan.share:
         return
     steps = [[plan.rows[index] for index in step] for step in plan.steps[:SHARING_SAMPLE_STEPS]]
@@ -157,7 +164,7 @@ def _say_sharing(plan: TrainingPlan, context: Context) -> None:
 
 @dataclass(frozen=True)
 class _TrainOutcome:
-    """What the loop left behind."""
+    """The result of the loop, for the report."""
 
     model: Any
     tokenizer: PreTrainedTokenizerBase
@@ -171,7 +178,7 @@ def _build_report(
     outcome: _TrainOutcome, provenance: Provenance, *, settings: TrainSettings, context: Context
 ) -> TrainReport:
     plan, state = outcome.plan, outcome.state
-    moved = trainable_tensors(outcome.model)
+    trained = trainable_tensors(outcome.model)
     taken = plan.steps[: state.step]
     return TrainReport(
         provenance=provenance,
@@ -185,7 +192,7 @@ def _build_report(
         tokens=sum(len(plan.rows[index].ids) for step in taken for index in step),
         distinct_tokens=state.distinct_tokens,
         supervised_tokens=sum(plan.rows[index].supervised for step in taken for index in step),
-        trainable_parameters=sum(value.numel() for value in moved.values()),
+        trainable_parameters=sum(value.numel() for value in trained.values()),
         curve=state.curve,
         held_out=state.held_out,
         consumption=store_consumption(taken, plan.rows, context.store),
@@ -197,11 +204,11 @@ def _build_report(
 
 
 def _store_model(outcome: _TrainOutcome, *, settings: TrainSettings, context: Context) -> ModelRef:
-    """Save model or adapter with the tokenizer; transformers and peft load the folder as it is."""
+    """Store the model or adapter with its tokenizer, as a folder that transformers and PEFT load directly."""
     model, base = outcome.model, outcome.base
     with TemporaryDirectory(dir=context.store.folder) as folder:
         save_model(model, Path(folder))
-        # A template that writes today's date would give the same row other tokens tomorrow.
+        # A template that inserts the current date would encode the same row differently tomorrow, so the date is fixed.
         if outcome.tokenizer.chat_template:
             outcome.tokenizer.chat_template = require_template(outcome.tokenizer)
         outcome.tokenizer.save_pretrained(folder)
@@ -217,7 +224,7 @@ def _store_model(outcome: _TrainOutcome, *, settings: TrainSettings, context: Co
 
 
 def _normalize_adapter_config(path: Path, base: str) -> None:
-    """Same adapter, same bytes: PEFT writes the base's folder on this machine and sets in no fixed order."""
+    """Make equal adapters have equal bytes: PEFT writes a local path of the base, and sets in arbitrary order."""
     config = json.loads(path.read_text())
     config["base_model_name_or_path"] = base
     for name, value in config.items():
@@ -227,6 +234,6 @@ def _normalize_adapter_config(path: Path, base: str) -> None:
 
 
 def _mark_trained_text(outcome: _TrainOutcome, row: EncodedRow) -> str:
-    """A row as text with what is trained between double brackets, for the report."""
+    """A row as text with its supervised parts in double brackets, for the report."""
     parts = outcome.task.read_back(row, outcome.tokenizer)
     return "".join(f"[[{text}]]" if weight else text for text, weight in parts)

@@ -1,4 +1,4 @@
-"""Learning-rate schedules: a linear rise, then a fall that would reach `final_rate` of the peak one step after the last."""
+"""Learning-rate schedules: linear warm-up, then a decay that would reach `final_rate` times the peak one step after the last."""
 
 import math
 
@@ -6,11 +6,11 @@ from tunesmith.recipe import TrainSettings
 
 
 def learning_rate(settings: TrainSettings, step: int, steps: int) -> float:
-    """The rate of optimiser step `step` (from 0) of `steps`."""
-    rising = max(1, round(settings.warmup * steps)) if settings.warmup > 0 else 0
-    if step < rising:
-        return settings.learning_rate * (step + 1) / rising
-    share = (step - rising) / max(1, steps - rising)
+    """The learning rate of optimizer step `step` (from 0) of `steps`."""
+    warmup = max(1, round(settings.warmup * steps)) if settings.warmup > 0 else 0
+    if step < warmup:
+        return settings.learning_rate * (step + 1) / warmup
+    share = (step - warmup) / max(1, steps - warmup)
     floor = settings.final_rate
     match settings.schedule:
         case "constant":
@@ -20,15 +20,15 @@ def learning_rate(settings: TrainSettings, step: int, steps: int) -> float:
         case "cosine":
             shape = floor + (1.0 - floor) * 0.5 * (1.0 + math.cos(math.pi * share))
         case "stable-decay":
-            shape = 1.0 - _decay_progress(step, steps, rising, settings.decay) * (1.0 - floor)
+            shape = 1.0 - _decay_progress(step, steps, warmup, settings.decay) * (1.0 - floor)
     return settings.learning_rate * shape
 
 
-def _decay_progress(step: int, steps: int, rising: int, decay: float) -> float:
-    """How much of the fall is done: 0 while the rate holds, then a straight line over the last `decay` of the steps.
+def _decay_progress(step: int, steps: int, warmup: int, decay: float) -> float:
+    """The finished fraction of the decay: 0 while the rate is stable, then linear over the last `decay` share of the steps.
 
-    A fall longer than what the rise leaves begins where the rise ends. Source: warmup-stable-decay of Hu et al. 2024, arXiv
-    2404.06395; the straight line as in Hägele et al. 2024, arXiv 2405.18392.
+    A decay that is longer than the steps after the warm-up starts right after the warm-up. Source: warmup-stable-decay of Hu
+    et al. 2024, arXiv 2404.06395; linear decay as in Hägele et al. 2024, arXiv 2405.18392.
     """
-    falling = max(1, min(round(decay * steps), steps - rising))
-    return max(0, step - (steps - falling)) / falling
+    decay_steps = max(1, min(round(decay * steps), steps - warmup))
+    return max(0, step - (steps - decay_steps)) / decay_steps

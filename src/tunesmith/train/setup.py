@@ -1,4 +1,4 @@
-"""Everything that training does before its first step, for the run, the dry run and the rate finder alike."""
+"""Everything before the first training step; shared by the run, the dry run and the learning-rate finder."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -31,15 +31,15 @@ from tunesmith.train.threads import set_threads
 
 UNLIMITED_TOKENS: Final = 2**31
 MAX_LISTED_ROWS: Final = 5
-"""Rows that a refusal names of those that cannot be trained on."""
+"""Rejected rows that an error message names."""
 
 RANDOM_ADAPTER_STD: Final = 0.02
-"""Spread of the numbers that stand for a trained adapter before it is trained."""
+"""Standard deviation of the random values that stand in for a trained adapter."""
 
 
 @dataclass(frozen=True)
 class TrainInputs:
-    """What is tuned, on what, for what."""
+    """What a training run starts from: the rows, the base model and the task."""
 
     dataset: Dataset
     base: BaseSettings
@@ -48,34 +48,38 @@ class TrainInputs:
 
 @dataclass(frozen=True)
 class PrefixSharing:
-    """Whether rows of a pass share their prefixes, why, and how it came out where it was tried."""
+    """Whether rows of a micro-batch share the computation of their common prefixes, and the reason.
+
+    `agreement` compares logits with and without sharing, where this was tested on the model.
+    """
 
     on: bool
-    why: str
-    tried: Agreement | None = None
+    reason: str
+    agreement: Agreement | None = None
 
-    def told(self) -> str:
-        """The reason, with the figures."""
-        return self.why if self.tried is None else f"{self.why}: {self.tried.told()}"
+    def describe(self) -> str:
+        """The reason, with the figures of the comparison."""
+        return self.reason if self.agreement is None else f"{self.reason}: {self.agreement.told()}"
 
     def measured(self) -> dict[str, float]:
-        """The figures by name; they depend on the machine, so they stand outside a report's digest."""
-        if self.tried is None:
+        """The figures by name. They depend on the machine, so they are not part of a report's digest."""
+        if self.agreement is None:
             return {}
         return {
-            "sharing_worst": float(f"{self.tried.worst:.3g}"),
-            "sharing_bound": float(f"{self.tried.bound:.3g}"),
-            "sharing_middle": float(f"{self.tried.middle:.3g}"),
-            "sharing_middle_bound": float(f"{self.tried.middle_bound:.3g}"),
+            "sharing_worst": float(f"{self.agreement.worst:.3g}"),
+            "sharing_bound": float(f"{self.agreement.bound:.3g}"),
+            "sharing_middle": float(f"{self.agreement.middle:.3g}"),
+            "sharing_middle_bound": float(f"{self.agreement.middle_bound:.3g}"),
         }
 
 
 @dataclass(frozen=True)
 class TrainingSetup:
-    """What a run has before its first step. `window` is the longest a row may be; `sharing`: whether rows share prefixes.
+    """What a run needs for its first step.
 
-    `task` makes passes of rows and gives them their loss. `folder` holds the base's files. `rejected` are the rows that no run
-    would take, `places` where every row stands.
+    `task` encodes rows, packs them into micro-batches and computes their loss. `folder` holds the base's files. `window` is the
+    maximum length of a row in tokens. `rejected` are the rows that cannot be trained on; `places` has file and line of every
+    row by its id.
     """
 
     task: Task
@@ -93,50 +97,55 @@ class TrainingSetup:
 
     @property
     def share(self) -> bool:
-        """Whether rows of a pass share prefixes."""
+        """Whether rows of a micro-batch share prefixes."""
         return self.sharing.on
 
-    def of_step(self, step: int) -> list[EncodedRow]:
-        """The rows of one step."""
+    def rows_of_step(self, step: int) -> list[EncodedRow]:
+        """The encoded rows of a step, counted from 0."""
         return [self.rows[index] for index in self.steps[step]]
 
 
 def set_up_training(
     inputs: TrainInputs, settings: TrainSettings, context: Context, *, ranks: Ranks = SINGLE_RANK, strict: bool = False
 ) -> TrainingSetup:
-    """Load and encode, hold back, plan the steps, make the model trainable and try it. Random state is left as it was found.
+    """Load the base, encode the rows, split off the validation rows, make the model trainable, check it, and plan the steps.
 
-    Rows that cannot be trained on are collected; `strict` raises the DataError of the first of them. All `ranks` call it.
-    Where the model will be cut up, rank 0 alone reads its weights and tries it; the others have a frame of it.
+    Rejected rows are collected; with `strict` they raise DataError. All `ranks` call it. Under fsdp only rank 0 reads the
+    weights and checks the model; the other ranks build it on the meta device. Torch's random state is restored at the end.
     """
     check_machine(settings)
     set_threads(settings.threads)
     rows = load_rows(inputs.dataset, context.store)
     with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
+        # The base: in the store, checked out as files, then loaded.
         base = broadcast(ranks, lambda: base_reference(inputs, rows, context, settings=settings))
         folder = broadcast(ranks, lambda: context.store.checkout(base.tree))
         task = build_task(inputs.task, architecture_of(folder), rows)
         task.check(settings)
-        hollow, seed = ranks.sharded and not ranks.leads, context.seed_for(f"train/head/{settings.seed}") % 2**63
-        model, tokenizer = load_base(folder, settings, hollow=hollow, head=task.head, seed=seed)
+        meta, seed = ranks.sharded and not ranks.is_main, context.seed_for(f"train/head/{settings.seed}") % 2**63
+        model, tokenizer = load_base(folder, settings, meta=meta, head=task.head, seed=seed)
         if rates := configured_dropout(folder, classifies=task.head is not None):
             context.progress.say(dropout_note(rates, settings.base_dropout))
+
+        # The rows: encoded, then split into training and validation rows.
         positions = context_length(model) if task.head is None else max_positions(model, tokenizer)
         window = min(settings.max_tokens or positions, positions)
-        told = context.progress.track(rows, label="encode rows", total=len(rows))
+        tracked_rows = context.progress.track(rows, label="encode rows", total=len(rows))
         encoder = TaskEncoder(task, tokenizer, window, settings.objective)
-        encoded, rejected = encode_rows(told, encoder, strict=strict)
+        encoded, rejected = encode_rows(tracked_rows, encoder, strict=strict)
         check_token_ids(encoded, model, rows)
-        kept, validation = split_validation(encoded, settings, context)
+        training, validation = split_validation(encoded, settings, context)
+
+        # The model: trainable by the method of the recipe, and checked with a few rows.
         vocabulary = tokenizer.get_vocab() if settings.add_tokens else {}
         added = [vocabulary[name] for name in settings.add_tokens]
         model = to_device(prepare_model(model, settings, context, head=task.head, added=added))
         if task.head is None:
-            share = _check_model(model, tokenizer, settings=settings, context=context, ranks=ranks)
+            sharing = _check_model(model, tokenizer, settings=settings, context=context, ranks=ranks)
         else:
-            whole: Sequence[Any] = kept
-            task.check_model(model, whole, tokenizer)
-            share = PrefixSharing(False, "an encoder reads every row whole")
+            encoded_rows: Sequence[Any] = training
+            task.check_model(model, encoded_rows, tokenizer)
+            sharing = PrefixSharing(False, "an encoder reads every row whole")
     return TrainingSetup(
         task=task,
         model=model,
@@ -144,10 +153,10 @@ def set_up_training(
         base=base,
         folder=folder,
         window=window,
-        sharing=share,
-        rows=kept,
+        sharing=sharing,
+        rows=training,
         validation=validation,
-        steps=plan_steps([len(row.ids) for row in kept], settings, context),
+        steps=plan_steps([len(row.ids) for row in training], settings, context),
         rejected=rejected,
         places={row.row_id: _row_place(row) for row in rows},
     )
@@ -156,9 +165,9 @@ def set_up_training(
 def _check_model(
     model: Any, tokenizer: PreTrainedTokenizerBase, *, settings: TrainSettings, context: Context, ranks: Ranks
 ) -> PrefixSharing:
-    """Try the model, and whether its rows may share; a frame without weights follows what rank 0 has found."""
+    """Check that the model can train on packed rows, and decide on prefix sharing. Sharded ranks follow the result of rank 0."""
 
-    def look() -> tuple[bool, PrefixSharing]:
+    def check() -> tuple[bool, PrefixSharing]:
         check_packable(model, tokenizer)
         if note := build_probe_tokens(unwrap_peft(model), tokenizer).note():
             context.progress.say(note)
@@ -166,50 +175,50 @@ def _check_model(
             model, tokenizer, settings=settings, context=context
         )
 
-    ends, share = broadcast(ranks, look) if ranks.sharded else look()
-    if ends and not is_last_layer_pruned(unwrap_peft(model)):
+    pruned, sharing = broadcast(ranks, check) if ranks.sharded else check()
+    if pruned and not is_last_layer_pruned(unwrap_peft(model)):
         prune_last_layer(unwrap_peft(model))
-    return share
+    return sharing
 
 
 @dataclass(frozen=True)
 class TaskEncoder:
-    """Rows of a task to tokens. `window` is the longest a row may be."""
+    """Encodes the rows of a task. `window` is the maximum length in tokens."""
 
     task: Task
     tokenizer: PreTrainedTokenizerBase
     window: int
     objective: str
 
-    def pieces(self, row: Row, *, window: int | None = None) -> Sequence[EncodedRow]:
-        """The row as one sequence or several. Raises DataError for a row that cannot be trained on."""
+    def encode(self, row: Row, *, window: int | None = None) -> Sequence[EncodedRow]:
+        """The row as one or several token sequences. Raises DataError for a row that cannot be trained on."""
         return self.task.encode(row, self.tokenizer, window=window or self.window, objective=self.objective)
 
 
 def encode_rows(
     rows: Iterable[Row], encoder: TaskEncoder, *, strict: bool = False
 ) -> tuple[list[EncodedRow], tuple[RejectedRow, ...]]:
-    """Every row that can be trained on as tokens, and every other row with the reason.
+    """Encode every row; returns the token sequences, and the rejected rows with their reasons.
 
-    Raises DataError when none is left; with `strict` when any cannot be trained on, counted and with the first of them named.
+    Raises DataError when no row is left, and with `strict` when any row is rejected.
     """
     encoded: list[EncodedRow] = []
     rejected: list[RejectedRow] = []
     hint = ""
     for row in rows:
         try:
-            pieces = encoder.pieces(row)
-            if not pieces or not all(piece.supervised for piece in pieces):
+            sequences = encoder.encode(row)
+            if not sequences or not all(sequence.supervised for sequence in sequences):
                 raise DataError(f"row {row.row_id} has no token to train on", where=f"{row.file}:{row.line}")
         except DataError as error:
             rejected.append(_rejected_row(row, error.what, encoder))
             hint = hint or error.hint
             continue
-        encoded.extend(pieces)
+        encoded.extend(sequences)
     if encoded and not (strict and rejected):
         return encoded, tuple(rejected)
     if not rejected:
-        raise DataError("no rows are left to train on", hint="look at the audit's quarantine")
+        raise DataError("no rows are left to train on", hint="look at the rows in the audit's quarantine")
     first = rejected[0]
     if encoded:
         raise DataError(_rejection_message(rejected), where=f"{first.place.file}:{first.place.line}", hint=hint)
@@ -220,103 +229,104 @@ def encode_rows(
 
 
 def _rejection_message(rejected: Sequence[RejectedRow]) -> str:
-    """The first reason, how many rows there are, and where the first few stand."""
+    """The number of rejected rows, file and line of the first few, and the first reason."""
     if len(rejected) == 1:
         return rejected[0].reason
-    places = ", ".join(f"{one.place.file}:{one.place.line}" for one in rejected[:MAX_LISTED_ROWS])
+    places = ", ".join(f"{row.place.file}:{row.place.line}" for row in rejected[:MAX_LISTED_ROWS])
     more = f" and {len(rejected) - MAX_LISTED_ROWS} more" if len(rejected) > MAX_LISTED_ROWS else ""
     return f"{len(rejected)} rows cannot be trained on: {places}{more}; the first: {rejected[0].reason}"
 
 
 def _encode_without_limit(row: Row, encoder: TaskEncoder) -> list[EncodedRow]:
-    """The row as it would be in an endless context; nothing when its length is not what is wrong with it."""
+    """The row encoded without a length limit; empty when it is rejected for another reason than its length."""
     try:
-        return [piece for piece in encoder.pieces(row, window=UNLIMITED_TOKENS) if piece.supervised]
+        return [sequence for sequence in encoder.encode(row, window=UNLIMITED_TOKENS) if sequence.supervised]
     except DataError:
         return []
 
 
 def _rejected_row(row: Row, reason: str, encoder: TaskEncoder) -> RejectedRow:
-    """A row may be several sequences, one per answer; `tokens` is the longest of them, the losses are of all."""
-    whole = _encode_without_limit(row, encoder)
-    lost = [tokens_beyond_window(piece, encoder.window) for piece in whole]
+    """A row can be several sequences, one per answer: `tokens` is the length of the longest, the lost tokens are of all."""
+    sequences = _encode_without_limit(row, encoder)
+    lost = [tokens_beyond_window(sequence, encoder.window) for sequence in sequences]
     return RejectedRow(
         place=_row_place(row),
         reason=reason,
-        tokens=max((max(piece.sides) for piece in whole), default=None),
+        tokens=max((max(sequence.sides) for sequence in sequences), default=None),
         lost=sum(tokens for tokens, _ in lost),
         lost_trained=sum(trained for _, trained in lost),
     )
 
 
 def check_token_ids(encoded: Sequence[EncodedRow], model: Any, rows: Sequence[Row]) -> None:
-    """Raises DataError for a row with a token that the model's embeddings have no row for."""
+    """Raises DataError for a row with a token id outside the model's embeddings."""
     size = unwrap_peft(model).get_input_embeddings().weight.shape[0]
-    bad = next((piece for piece in encoded if max(piece.ids) >= size), None)
+    bad = next((sequence for sequence in encoded if max(sequence.ids) >= size), None)
     if bad is None:
         return
-    row = next(one for one in rows if one.row_id == bad.row_id)
-    said = f"row {bad.row_id} has the token {max(bad.ids):,}, and the embeddings have {size:,} rows"
-    raise DataError(said, where=f"{row.file}:{row.line}", hint="name the token under train.add_tokens")
+    row = next(row for row in rows if row.row_id == bad.row_id)
+    what = f"row {bad.row_id} has the token id {max(bad.ids):,}, but the embeddings have only {size:,} rows"
+    raise DataError(what, where=f"{row.file}:{row.line}", hint="add the token under train.add_tokens")
 
 
 def split_validation(
     rows: list[EncodedRow], settings: TrainSettings, context: Context
 ) -> tuple[list[EncodedRow], list[EncodedRow]]:
-    """Split off the validation share by row, so that no row has windows on both sides."""
+    """(training, validation) sequences. Split by row id, so that no row has sequences on both sides."""
     if settings.validation == 0:
         return rows, []
     names = list(dict.fromkeys(row.row_id for row in rows))
     count = max(1, round(settings.validation * len(names)))
     chosen = context.rng(f"train/validation/{settings.seed}").choice(len(names), size=count, replace=False)
-    held = {names[index] for index in chosen}
-    if len(held) == len(names):
-        raise DataError(
-            f"train.validation holds back all {len(names)} rows", hint="give more rows, or set train.validation to 0"
-        )
-    return [row for row in rows if row.row_id not in held], [row for row in rows if row.row_id in held]
+    validation = {names[index] for index in chosen}
+    if len(validation) == len(names):
+        hint = "add rows, or set `train: {validation: 0}`"
+        raise DataError(f"train.validation takes all {len(names)} rows, and none is left to train on", hint=hint)
+    return [row for row in rows if row.row_id not in validation], [row for row in rows if row.row_id in validation]
 
 
 def decide_sharing(
     model: Any, tokenizer: PreTrainedTokenizerBase, *, settings: TrainSettings, context: Context
 ) -> PrefixSharing:
-    """Whether rows share their prefixes: by the recipe, and only where it was tried on this model and is exact.
+    """Whether rows share prefixes: as the recipe says, and only if a test on this model shows that it changes nothing.
 
-    Raises Misuse when the recipe asks for it and it is not.
+    Raises Misuse when the recipe sets `share_prefixes: on` and the model or the settings do not allow it.
     """
     if settings.share_prefixes == "off":
         return PrefixSharing(False, "train.share_prefixes is off")
     if settings.dropout or settings.neftune:
-        reason, found = "each row draws its own noise (dropout or neftune)", None
+        reason, agreement = "each row draws its own noise (dropout or neftune)", None
     else:
-        found = compare_shared_prefixes(model, tokenizer)
-        if found.agrees:
-            return PrefixSharing(True, "tried on this model", found)
+        agreement = compare_shared_prefixes(model, tokenizer)
+        if agreement.agrees:
+            return PrefixSharing(True, "tried on this model", agreement)
         reason = "this model does not give a row behind a shared prefix what it gives the row alone"
-    off = PrefixSharing(False, reason, found)
+    off = PrefixSharing(False, reason, agreement)
     if settings.share_prefixes == "on":
         raise Misuse(
-            f"rows cannot share prefixes: {off.told()}", where="train.share_prefixes", hint="set it to auto or off"
+            f"prefix sharing is not possible: {off.describe()}",
+            where="train.share_prefixes",
+            hint="set `train: {share_prefixes: auto}`",
         )
-    context.progress.say(f"rows do not share prefixes: {off.told()}")
+    context.progress.say(f"prefix sharing is off: {off.describe()}")
     return off
 
 
 def base_reference(inputs: TrainInputs, rows: Sequence[Row], context: Context, *, settings: TrainSettings) -> ModelRef:
-    """The base in the store as the recipe uses it; one made from nothing trains its tokenizer on the rows."""
+    """The base in the store, as the recipe uses it. A new base trains its tokenizer on the texts of the rows."""
     texts = [row_text(row) for row in rows] if isinstance(inputs.base, NewBase) else None
     return prepare_base(inputs.base, inputs.task, context, train=settings, texts=texts)
 
 
 def row_text(row: Row) -> str:
-    """All text of a row, for a tokenizer to count."""
+    """All text of a row, for tokenizer training."""
     if row.example.messages:
-        return "\n".join(turn.text for turn in row.example.messages)
+        return "\n".join(message.text for message in row.example.messages)
     return "\n".join([row.example.text or "", *(row.example.labels or ())])
 
 
 def with_random_adapter(model: Any, settings: TrainSettings, context: Context) -> Any:
-    """A loaded base in the form that training leaves it in: with an adapter that does something, or as it is."""
+    """A loaded base as training leaves it: with a random adapter that changes its outputs, or unchanged for full and qlora."""
     if settings.method in ("full", "qlora"):
         return model
     prepared = prepare_model(model, settings, context).eval()
@@ -331,7 +341,7 @@ def with_random_adapter(model: Any, settings: TrainSettings, context: Context) -
 def provenance_of(
     stage: str, inputs: TrainInputs, base: ModelRef, *, settings: TrainSettings, context: Context
 ) -> Provenance:
-    """What a run, or a look ahead at it, is made from."""
+    """The provenance of a training run, a dry run or a rate search."""
     return context.provenance(
         stage,
         inputs={"dataset": inputs.dataset.rows_digest, "base": base.tree},

@@ -1,15 +1,15 @@
-"""TrainState: everything an interrupted run needs to go on to the same bytes."""
+"""TrainState: what an interrupted run needs, beside its tensors, to resume bit for bit."""
 
 from tunesmith.artifacts import Artifact, CurvePoint
 from tunesmith.artifacts.report import WatchFinding
 
 
 class TrainState(Artifact):
-    """The part of the state that is not tensors. `key` is the content key of the run that made it; another key refuses it.
+    """The state of a run without its tensors. `key` is the content key of the run; a run with another key refuses the state.
 
-    `step` counts finished optimiser steps; the order of rows follows from the recipe, so a cursor is all that is kept.
-    `threads` is fixed at step 0: another count sums in another order and changes bits. `distinct_tokens` is how many tokens
-    went through the trunk so far.
+    `step` counts finished optimizer steps; the order of rows follows from the recipe, so no other position is kept. `threads`
+    is fixed at step 0, because another count adds in another order and changes bits. `distinct_tokens` counts computed tokens,
+    with every shared prefix counted once. `held_out` has the validation losses.
     """
 
     key: str

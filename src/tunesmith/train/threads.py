@@ -1,9 +1,9 @@
-"""Threads: a count that the same recipe gets on the same machine at any hour, since another count changes bits.
+"""The number of threads, chosen so that a recipe gets the same number on the same machine whatever the load.
 
-Sums are added in another order with another number of threads. So the count comes, in this order, from `train.threads`, from
-the environment (TORCH_NUM_THREADS, else OMP_NUM_THREADS), or from the cores that this process may use. It is kept in the
-state: a resumed run, and the evaluation of what was trained, take the count of the run. What the cores are worth at the
-moment is measured and told, and decides nothing.
+Another number of threads adds in another order and changes bits. The number is `train.threads`; without it, the environment
+variable TORCH_NUM_THREADS or OMP_NUM_THREADS; without those, the cores that this process may use. It is kept in the state: a
+resumed run, and the evaluation of the model, use the number of the run. How much work the cores deliver at the moment is
+measured and printed, but does not change the number.
 """
 
 import os
@@ -21,26 +21,27 @@ from tunesmith.ports import Clock
 
 THREAD_VARIABLES: Final = ("TORCH_NUM_THREADS", "OMP_NUM_THREADS")
 CGROUP_QUOTA_FILE: Final = Path("/sys/fs/cgroup/cpu.max")
-"""On Linux: microseconds of processor time, and of which period, that this container may use; `max` where it may use all."""
+"""Linux: microseconds of CPU time that this container may use per period, and the period; `max` without a limit."""
 
 DEFAULT_MAX_THREADS: Final = 16
-"""Threads at most unless somebody asks for more: beyond that a small model waits longer for its threads than it computes."""
+"""Upper limit of the default: with more threads a small model waits longer for them than it computes."""
 
 MEASURE_SECONDS: Final = 0.4
-"""After this the measurement takes no further product."""
+"""After this time the measurement starts no further product."""
 
 PRODUCT_SIZE: Final = 768
-"""Rows and columns of the product: about 0.9 GFLOP, some 20 to 40 ms on one core."""
+"""Rows and columns of the measured matrix product: about 0.9 GFLOP, 20 to 40 ms on one core."""
 
 MAX_SLOWDOWN: Final = 1.15
-"""Fewer threads would do when they need at most this many times the quickest."""
+"""Fewer threads suffice when their time is at most this multiple of the fastest."""
 
 
 @dataclass(frozen=True)
 class ThreadChoice:
-    """The count, who chose it, the cores this process may use, and the work they deliver in cores; None: not measured.
+    """The number of threads, what chose it, and the cores that this process may use (`nominal`).
 
-    `enough` is the fewest threads that were about as quick as the quickest when it was measured.
+    `effective` is the measured speed-up over one thread, and `enough` the smallest number of threads that was about as fast as
+    the fastest; both are None when they were not measured.
     """
 
     count: int
@@ -50,64 +51,64 @@ class ThreadChoice:
     enough: int | None = None
 
     def measured(self) -> dict[str, float]:
-        """For the report."""
-        found = {"nominal_cores": float(self.nominal)}
-        return found if self.effective is None else found | {"effective_cores": self.effective}
+        """Figures for the report."""
+        figures = {"nominal_cores": float(self.nominal)}
+        return figures if self.effective is None else figures | {"effective_cores": self.effective}
 
-    def told(self) -> str:
-        """One line for whoever waits."""
+    def summary(self) -> str:
+        """A line for the log."""
         if self.chosen_by != "machine":
             return f"threads: {self.count}, as set in the {self.chosen_by}"
-        worth = "" if self.effective is None else f", worth {self.effective:.1f} at the moment"
+        effective = "" if self.effective is None else f" (effective at the moment: {self.effective:.1f})"
         fewer = self.enough is not None and self.enough < self.count
-        hint = f"; train.threads: {self.enough} would be about as quick now" if fewer else ""
-        return f"threads: {self.count}; cores: {self.nominal}{worth}{hint}"
+        hint = f"; `train: {{threads: {self.enough}}}` would be about as fast at the moment" if fewer else ""
+        return f"threads: {self.count}; cores: {self.nominal}{effective}{hint}"
 
 
-def choose_threads(wanted: int | None) -> ThreadChoice:
-    """The threads of a recipe that asks for `wanted`; nothing is measured, so the answer does not depend on the load.
+def choose_threads(requested: int | None) -> ThreadChoice:
+    """Choose the number of threads; `requested` is the recipe's. Nothing is measured, so the choice does not depend on the load.
 
-    Raises Misuse when the environment's wish is no count.
+    Raises Misuse when the environment variable is not a positive integer.
     """
     nominal = _usable_cores()
-    if wanted is not None:
-        return ThreadChoice(wanted, "recipe", nominal)
-    wish = _requested_threads()
-    if wish is not None:
-        return ThreadChoice(wish, "environment", nominal)
+    if requested is not None:
+        return ThreadChoice(requested, "recipe", nominal)
+    from_environment = _requested_threads()
+    if from_environment is not None:
+        return ThreadChoice(from_environment, "environment", nominal)
     return ThreadChoice(min(nominal, DEFAULT_MAX_THREADS), "machine", nominal)
 
 
-def set_threads(wanted: int | None) -> None:
-    """Let torch compute with the threads of a recipe that asks for `wanted`."""
-    torch.set_num_threads(choose_threads(wanted).count)
+def set_threads(requested: int | None) -> None:
+    """Set torch's number of threads to the chosen one; `requested` is the recipe's."""
+    torch.set_num_threads(choose_threads(requested).count)
 
 
-def measure_threads(wanted: int | None, clock: Clock) -> ThreadChoice:
-    """`count_threads` and, where the machine decides, what its cores are worth now; that takes about half a second."""
-    found = choose_threads(wanted)
-    if found.chosen_by != "machine":
-        return found
-    seconds = time_products(candidate_counts(found.count), clock)
-    return ThreadChoice(found.count, "machine", found.nominal, effective_cores(seconds), fewest_fast_threads(seconds))
+def measure_threads(requested: int | None, clock: Clock) -> ThreadChoice:
+    """`choose_threads`, and for the default the effective cores at the moment; measuring takes about half a second."""
+    choice = choose_threads(requested)
+    if choice.chosen_by != "machine":
+        return choice
+    seconds = time_products(candidate_counts(choice.count), clock)
+    return ThreadChoice(choice.count, "machine", choice.nominal, effective_cores(seconds), fewest_fast_threads(seconds))
 
 
 def candidate_counts(cores: int) -> tuple[int, ...]:
-    """The counts to try, the largest first: all cores, then powers of two below."""
+    """Thread counts to measure, largest first: all cores, then the powers of two below."""
     powers = [1 << power for power in range(cores.bit_length()) if 1 << power < cores]
     return (cores, *reversed(powers))
 
 
 def fewest_fast_threads(seconds: Mapping[int, float]) -> int | None:
-    """The fewest threads that need at most CLOSE times the least seconds; None when a count took no time or none was tried."""
+    """The smallest thread count that took at most MAX_SLOWDOWN times the least time; None without usable times."""
     if not seconds or min(seconds.values()) <= 0.0:
         return None
     bound = MAX_SLOWDOWN * min(seconds.values())
-    return min(count for count, taken in seconds.items() if taken <= bound)
+    return min(count for count, time in seconds.items() if time <= bound)
 
 
 def effective_cores(seconds: Mapping[int, float]) -> float | None:
-    """How many times quicker the quickest count is than one thread; None without a time for one."""
+    """The speed-up of the fastest thread count over one thread; None without a time for one thread."""
     if 1 not in seconds or min(seconds.values()) <= 0.0:
         return None
     return round(seconds[1] / min(seconds.values()), 2)
@@ -116,16 +117,16 @@ def effective_cores(seconds: Mapping[int, float]) -> float | None:
 def time_products(
     counts: tuple[int, ...], clock: Clock, product: Callable[[], object] | None = None
 ) -> dict[int, float]:
-    """Least seconds of one matrix product for every count, in rounds over all counts so that a passing load meets them alike.
+    """The least seconds of one matrix product per thread count. Counts alternate, so that a passing load affects all of them.
 
-    Every count is tried once at least, whatever it takes. torch's count is left as it was.
+    Every count is measured at least once, whatever the time. torch's number of threads is restored.
     """
     work = product or _matrix_product()
     before = torch.get_num_threads()
     least: dict[int, float] = {}
-    begun = clock.seconds()
+    begin = clock.seconds()
     try:
-        while not least or (len(counts) > 1 and clock.seconds() - begun < MEASURE_SECONDS):
+        while not least or (len(counts) > 1 and clock.seconds() - begin < MEASURE_SECONDS):
             for count in counts:
                 torch.set_num_threads(count)
                 started = clock.seconds()
@@ -139,7 +140,7 @@ def time_products(
 
 
 def _matrix_product() -> Callable[[], object]:
-    """A matrix product that draws no randomness: the streams of the run stay as they are."""
+    """A matrix product that draws no random numbers, so that the random state of the run is unchanged."""
     matrix = torch.linspace(-1.0, 1.0, PRODUCT_SIZE * PRODUCT_SIZE).reshape(PRODUCT_SIZE, PRODUCT_SIZE)
 
     def multiply() -> torch.Tensor:
@@ -150,16 +151,16 @@ def _matrix_product() -> Callable[[], object]:
 
 
 def _usable_cores() -> int:
-    """Cores that this process may use: its affinity, and what a container's quota comes to in whole cores."""
+    """Cores that this process may use: the smaller of its CPU affinity and its container's quota."""
     try:
         cores = len(os.sched_getaffinity(0))
-    except AttributeError:  # only Linux tells which cores a process may use
+    except AttributeError:  # not available outside Linux
         cores = os.cpu_count() or 1
     return max(1, min(cores, _quota_cores() or cores))
 
 
 def _quota_cores() -> int | None:
-    """Whole cores of a container's quota; None without one."""
+    """The container's CPU quota in whole cores; None without one."""
     try:
         share, period = CGROUP_QUOTA_FILE.read_text().split()
         return max(1, floor(int(share) / int(period)))
@@ -169,11 +170,15 @@ def _quota_cores() -> int | None:
 
 def _requested_threads() -> int | None:
     for name in THREAD_VARIABLES:
-        said = process.environment(name)
-        if said is None or not said.strip():
+        value = process.environment(name)
+        if value is None or not value.strip():
             continue
-        first = said.split(",")[0].strip()
+        first = value.split(",")[0].strip()
         if not first.isdecimal() or int(first) == 0:
-            raise Misuse(f"{name} is not a number of threads: {said!r}", where="environment", hint="unset it, or set 1")
+            raise Misuse(
+                f"{name} is not a number of threads: {value!r}",
+                where="environment",
+                hint=f"unset {name}, or set it to 1",
+            )
         return int(first)
     return None

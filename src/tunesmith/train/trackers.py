@@ -1,8 +1,8 @@
-"""Track: how a run stands after each step, for the live view and for the logs of TensorBoard and MLflow.
+"""Experiment tracking: metrics of every step for the live view and for the logs of TensorBoard and MLflow.
 
-Both logs are files in the store's folder `track`; nothing is sent anywhere. TensorBoard: `tensorboard --logdir
-<store>/track/tensorboard`, a folder for each run. MLflow: `mlflow ui --backend-store-uri sqlite:///<store>/track/mlflow.db`,
-one run for each key. A resumed run writes the curve of its state anew, so that a log has no gap and no step twice.
+Both logs are files in the store's folder `track`; nothing is sent over the network. TensorBoard: `tensorboard --logdir
+<store>/track/tensorboard`, a folder per run. MLflow: `mlflow ui --backend-store-uri sqlite:///<store>/track/mlflow.db`, one run
+per content key. A resumed run first logs the curve of its checkpoint, so that a log has every step exactly once.
 """
 
 import logging
@@ -22,10 +22,10 @@ from tunesmith.store.objects import disk_errors
 from tunesmith.train.watchers.observations import StepTiming
 
 SMOOTHING_STEPS: Final = 20
-"""Steps that the smoothed loss is the mean of."""
+"""Steps that the smoothed loss is averaged over."""
 
 MLFLOW_BATCH_STEPS: Final = 50
-"""Steps that MLflow is given at once: every write is a transaction."""
+"""Steps that are written to MLflow at once: every write is a transaction."""
 
 TRACKER_PACKAGES: Final = {"tensorboard": ("tensorboard",), "mlflow": ("mlflow", "alembic")}
 MLFLOW_EXPERIMENT: Final = "tunesmith"
@@ -33,10 +33,10 @@ MLFLOW_EXPERIMENT: Final = "tunesmith"
 
 @dataclass(frozen=True)
 class StepMetrics:
-    """A run after step `step`: losses in nats, the gradient's norm before clipping, speeds in tokens a second.
+    """Metrics after step `step`: losses in nats, the gradient norm before clipping, speeds in tokens per second.
 
-    `tokens_per_second` counts the tokens of the rows, `distinct_per_second` those that went through the trunk; None where
-    no step was timed. `held_out` is the latest loss on the rows held back, and `validated` whether it is of this very step.
+    `tokens_per_second` counts the tokens of the rows, `distinct_per_second` computed tokens (a shared prefix once); None where
+    no step was timed. `held_out` is the latest validation loss, and `validated` tells whether it was measured at this step.
     """
 
     step: int
@@ -49,22 +49,22 @@ class StepMetrics:
     held_out: float | None = None
     validated: bool = False
 
-    def shown(self) -> dict[str, float]:
-        """For the live view, under short names."""
-        found = {
+    def live_view(self) -> dict[str, float]:
+        """For the live view, under short names. Metrics without a value are left out."""
+        metrics = {
             "loss": self.loss,
             "smoothed": self.smoothed,
-            "held out": self.held_out,
+            "validation": self.held_out,
             "rate": self.learning_rate,
             "gradient": self.gradient_norm,
             "tokens/s": self.tokens_per_second,
             "distinct/s": self.distinct_per_second,
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in metrics.items() if value is not None}
 
-    def logged(self) -> dict[str, float]:
-        """For a log, under the names it groups by; the loss on the rows held back at its own steps alone."""
-        found = {
+    def log_values(self) -> dict[str, float]:
+        """For a log, under grouped names. The validation loss is included only at the step where it was measured."""
+        metrics = {
             "loss/train": self.loss,
             "loss/smoothed": self.smoothed,
             "loss/held-out": self.held_out if self.validated else None,
@@ -73,40 +73,40 @@ class StepMetrics:
             "speed/tokens-per-second": self.tokens_per_second,
             "speed/distinct-tokens-per-second": self.distinct_per_second,
         }
-        return {name: value for name, value in found.items() if value is not None}
+        return {name: value for name, value in metrics.items() if value is not None}
 
 
 class Tracker(Protocol):
-    """A log of numbers by step."""
+    """Writes metrics by step to a log."""
 
-    def log(self, step: int, numbers: dict[str, float]) -> None: ...
+    def log(self, step: int, metrics: dict[str, float]) -> None: ...
 
     def close(self, *, finished: bool) -> None:
-        """Write what is left; `finished` says whether the run came to its end."""
+        """Write what is pending. `finished`: whether the run came to its end."""
         ...
 
 
 @dataclass(frozen=True)
 class Trackers:
-    """The logs that the recipe asks for; none is fine."""
+    """The trackers that the recipe sets; may be none."""
 
-    each: tuple[Tracker, ...] = ()
+    trackers: tuple[Tracker, ...] = ()
 
-    def log(self, standing: StepMetrics) -> None:
-        """One step into every log."""
-        for tracker in self.each:
-            tracker.log(standing.step, standing.logged())
+    def log(self, metrics: StepMetrics) -> None:
+        """Log one step with every tracker."""
+        for tracker in self.trackers:
+            tracker.log(metrics.step, metrics.log_values())
 
 
 def step_metrics(
     curve: Sequence[CurvePoint], held_out: Sequence[CurvePoint], recent: Sequence[StepTiming] = ()
 ) -> StepMetrics:
-    """How a run with this curve stands; `recent` are the paces that its speed is taken over."""
+    """The metrics at the end of a curve; `recent` are the step timings that the speed is averaged over."""
     last, window = curve[-1], curve[-SMOOTHING_STEPS:]
-    seconds = sum(pace.seconds for pace in recent)
+    seconds = sum(timing.seconds for timing in recent)
     speeds = [
-        sum(pace.tokens for pace in recent) / seconds if seconds > 0 else None,
-        sum(pace.distinct_tokens for pace in recent) / seconds if seconds > 0 else None,
+        sum(timing.tokens for timing in recent) / seconds if seconds > 0 else None,
+        sum(timing.distinct_tokens for timing in recent) / seconds if seconds > 0 else None,
     ]
     return StepMetrics(
         step=last.step,
@@ -122,14 +122,14 @@ def step_metrics(
 
 
 def check_trackers(names: Sequence[str]) -> None:
-    """Raises Misuse when a log is asked for whose package is not installed; call it before anything slow."""
+    """Raises Misuse when the package of a tracker is not installed. Fast; called before any work."""
     for name in names:
         missing = [package for package in TRACKER_PACKAGES[name] if find_spec(package) is None]
         if missing:
             raise Misuse(
-                f"{name} needs {' and '.join(missing)}, and it is not installed",
+                f"{name} needs {' and '.join(missing)}, which is not installed",
                 where="train.track",
-                hint="pip install 'tunesmith[track]', or leave train.track out",
+                hint="pip install 'tunesmith[track]', or remove train.track from the recipe",
             )
 
 
@@ -137,9 +137,9 @@ def check_trackers(names: Sequence[str]) -> None:
 def open_trackers(
     settings: TrainSettings, context: Context, *, key: str, curve: Sequence[CurvePoint], held_out: Sequence[CurvePoint]
 ) -> Iterator[Trackers]:
-    """The logs of the run with this key, the curve so far in them; closed however the block ends.
+    """Open the trackers of the run with this key and log the curve so far; they are closed however the block ends.
 
-    Raises Misuse when a package is missing.
+    Raises Misuse when a package is not installed.
     """
     check_trackers(settings.track)
     opened: list[Tracker] = []
@@ -147,8 +147,8 @@ def open_trackers(
     try:
         opened.extend(_open_tracker(kind, key, settings, context) for kind in settings.track)
         trackers = Trackers(tuple(opened))
-        for standing in metrics_history(curve, held_out) if opened else ():
-            trackers.log(standing)
+        for metrics in metrics_history(curve, held_out) if opened else ():
+            trackers.log(metrics)
         yield trackers
         finished = True
     finally:
@@ -157,7 +157,7 @@ def open_trackers(
 
 
 def metrics_history(curve: Sequence[CurvePoint], held_out: Sequence[CurvePoint]) -> Iterator[StepMetrics]:
-    """How the run stood after every step of a curve; speeds are not kept."""
+    """The metrics of every step of a curve, without speeds."""
     validations = {point.step: point for point in held_out}
     latest: tuple[CurvePoint, ...] = ()
     for end, point in enumerate(curve, 1):
@@ -178,15 +178,15 @@ def _open_tracker(kind: str, key: str, settings: TrainSettings, context: Context
 
 
 class TensorBoardLog:
-    """Event files in one folder a run. What earlier processes of the run left there is hidden: it is written anew."""
+    """TensorBoard event files, a folder per run. Events of earlier processes of the run are hidden; they are logged again."""
 
     def __init__(self, folder: Path) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
         self._writer = SummaryWriter(str(folder), purge_step=0, flush_secs=20)
 
-    def log(self, step: int, numbers: dict[str, float]) -> None:
-        for name, value in numbers.items():
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        for name, value in metrics.items():
             self._writer.add_scalar(name, value, step)
 
     def close(self, *, finished: bool) -> None:
@@ -194,33 +194,35 @@ class TensorBoardLog:
 
 
 class MlflowLog:
-    """A run in a SQLite file of the store, found again by its key. Steps that it holds already are passed over."""
+    """An MLflow run in a SQLite file in the store, found by its key tag. Steps that it already has are skipped."""
 
     def __init__(self, folder: Path, name: str, *, settings: TrainSettings, clock: Clock) -> None:
         from mlflow.entities import Metric, Param
         from mlflow.tracking import MlflowClient
 
-        # Its talk of tables that are made is not the user's business.
+        # MLflow logs the creation of its tables at INFO.
         logging.getLogger("mlflow").setLevel(logging.WARNING)
         self._metric, self._clock = Metric, clock
         self._client = MlflowClient(tracking_uri=f"sqlite:///{folder / 'mlflow.db'}")
-        found = self._client.get_experiment_by_name(MLFLOW_EXPERIMENT)
-        where = (folder / "mlflow").resolve().as_uri()
-        experiment = found.experiment_id if found else self._client.create_experiment(MLFLOW_EXPERIMENT, where)
+        existing = self._client.get_experiment_by_name(MLFLOW_EXPERIMENT)
+        artifacts = (folder / "mlflow").resolve().as_uri()
+        experiment = (
+            existing.experiment_id if existing else self._client.create_experiment(MLFLOW_EXPERIMENT, artifacts)
+        )
         runs = self._client.search_runs([experiment], f"tags.key = '{name}'", max_results=1)
         self._run = runs[0].info.run_id if runs else self._new_run(experiment, name)
-        told = [Param(key, str(value)[:500]) for key, value in settings.model_dump(mode="json").items()]
-        self._client.log_batch(self._run, params=told)
-        kept = self._client.get_metric_history(self._run, "loss/train")
-        self._last = max((entry.step for entry in kept), default=0)
-        self._waiting: list[Any] = []
+        parameters = [Param(key, str(value)[:500]) for key, value in settings.model_dump(mode="json").items()]
+        self._client.log_batch(self._run, params=parameters)
+        logged = self._client.get_metric_history(self._run, "loss/train")
+        self._last_step = max((entry.step for entry in logged), default=0)
+        self._pending: list[Any] = []
 
-    def log(self, step: int, numbers: dict[str, float]) -> None:
-        if step <= self._last:
+    def log(self, step: int, metrics: dict[str, float]) -> None:
+        if step <= self._last_step:
             return
-        self._last = step
-        moment = round(self._clock.now().timestamp() * 1000)
-        self._waiting.extend(self._metric(name, value, moment, step) for name, value in numbers.items())
+        self._last_step = step
+        milliseconds = round(self._clock.now().timestamp() * 1000)
+        self._pending.extend(self._metric(name, value, milliseconds, step) for name, value in metrics.items())
         if step % MLFLOW_BATCH_STEPS == 0:
             self._write()
 
@@ -229,10 +231,10 @@ class MlflowLog:
         self._client.set_terminated(self._run, "FINISHED" if finished else "FAILED")
 
     def _new_run(self, experiment: str, name: str) -> str:
-        made: str = self._client.create_run(experiment, run_name=name[:12], tags={"key": name}).info.run_id
-        return made
+        run_id: str = self._client.create_run(experiment, run_name=name[:12], tags={"key": name}).info.run_id
+        return run_id
 
     def _write(self) -> None:
-        if self._waiting:
-            self._client.log_batch(self._run, metrics=self._waiting)
-            self._waiting = []
+        if self._pending:
+            self._client.log_batch(self._run, metrics=self._pending)
+            self._pending = []

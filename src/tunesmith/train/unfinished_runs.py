@@ -1,4 +1,4 @@
-"""Runs of the same store that were stopped half-way. None is gone on with unless data, recipe and code are the same."""
+"""Unfinished runs in the same store. A run is resumed only by a run with the same data, recipe and code."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,19 +19,19 @@ FIELD_LABELS: Final = {
 
 
 def record_provenance(folder: Path, provenance: Provenance) -> None:
-    """Write beside the checkpoints what the run is made from."""
+    """Write the provenance of the run beside its checkpoints."""
     write_atomic(folder / PROVENANCE_FILE, provenance.canonical())
 
 
 def describe_unfinished_runs(folder: Path, provenance: Provenance) -> Iterator[str]:
-    """When the run in `folder` begins: a line for each one that stopped and has the same rows or settings, with what differs."""
+    """A line per unfinished run with the same rows or settings, saying what differs. No lines when the run in `folder` resumes."""
     if (folder / POINTER_FILE).is_file():
         return
     for other in sorted(folder.parent.iterdir()):
-        made, pointer = other / PROVENANCE_FILE, other / POINTER_FILE
-        if other == folder or not made.is_file() or not pointer.is_file():
+        record, pointer = other / PROVENANCE_FILE, other / POINTER_FILE
+        if other == folder or not record.is_file() or not pointer.is_file():
             continue
-        mine, theirs = provenance.model_dump(), Provenance.from_bytes(made.read_bytes()).model_dump()
+        mine, theirs = provenance.model_dump(), Provenance.from_bytes(record.read_bytes()).model_dump()
         if mine["inputs"] == theirs["inputs"] or mine["settings"] == theirs["settings"]:
-            different = ", ".join(said for name, said in FIELD_LABELS.items() if mine[name] != theirs[name])
-            yield f"not resumed: the run that stopped at {pointer.read_text()} had other {different}; it is kept in {other}"
+            different = ", ".join(label for name, label in FIELD_LABELS.items() if mine[name] != theirs[name])
+            yield f"not resumed: the unfinished run at {pointer.read_text()} differs in {different}; it is kept in {other}"

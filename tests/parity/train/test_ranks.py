@@ -191,7 +191,7 @@ def trained(shape: str, work: Path, ranks: Ranks = SINGLE_RANK, *, after: int = 
     ranks = wrap_model(own, ranks)
     state = run_loop(own, plan(work, ranks), settings=how, context=made)
     whole = gather_model(own, ranks, fresh)
-    kept = {name: value.detach() for name, value in trainable_tensors(whole).items()} if ranks.leads else {}
+    kept = {name: value.detach() for name, value in trainable_tensors(whole).items()} if ranks.is_main else {}
     return Outcome(kept, state.model_dump(mode="json"), made.progress.said)
 
 
@@ -216,20 +216,20 @@ def halves(folder: Path, ranks: Ranks) -> None:
         team, work = replace(ranks, strategy=strategy), folder / f"half-{strategy}"
         found = gradients("half", work, team)
         outcome = trained("half", work / "whole", team)
-        if ranks.leads:
+        if ranks.is_main:
             save_file({name: value.contiguous() for name, value in found.items()}, work / "gradients.safetensors")
             outcome.keep(work)
         with pytest.raises(Killed):
             trained("half", work / "killed", team, after=KILLED_AFTER)
         barrier(team)
-        if ranks.leads:
+        if ranks.is_main:
             shutil.copytree(work / "killed", work / "alone")
             with pytest.raises(Killed):
                 trained("half", work / "single", after=KILLED_AFTER)
         barrier(team)
         for way in ("killed", "single"):
             outcome = trained("half", work / way, team)
-            if ranks.leads:
+            if ranks.is_main:
                 outcome.keep(work / way)
 
 
@@ -240,9 +240,9 @@ def hollow(folder: Path, ranks: Ranks) -> None:
     for shape in HOLLOW:
         how, made = settings(shape), context(folder / "hollow")
         whole = prepare_model(model(shape), how, made)
-        with torch.device("cpu" if ranks.leads else "meta"):
+        with torch.device("cpu" if ranks.is_main else "meta"):
             frame = prepare_model(model(shape), how, made)
-        assert is_meta(frame) != ranks.leads
+        assert is_meta(frame) != ranks.is_main
         wrap_model(whole, team)
         wrap_model(frame, team)
         expected, sent = (dict(parameters_and_buffers(one)) for one in (whole, frame))
@@ -253,7 +253,7 @@ def hollow(folder: Path, ranks: Ranks) -> None:
         assert sent.keys() == expected.keys() and [value.requires_grad for value in sent.values()] == [
             value.requires_grad for value in expected.values()
         ]
-    if not ranks.leads:
+    if not ranks.is_main:
         (folder / "hollow.json").write_text(json.dumps(found))
     barrier(ranks)
 
@@ -273,24 +273,24 @@ def two(folder: Path) -> None:
             work = folder / f"{shape}-{strategy}"
             found = gradients(shape, work, team)
             outcome = trained(shape, work / "whole", team)
-            if ranks.leads:
+            if ranks.is_main:
                 save_file({name: value.contiguous() for name, value in found.items()}, work / "gradients.safetensors")
                 outcome.keep(work)
         work = folder / f"resumed-{strategy}"
         with pytest.raises(Killed):
             trained("tied", work, team, after=KILLED_AFTER)
         barrier(team)
-        if ranks.leads:
+        if ranks.is_main:
             for copy in ("three", "alone"):
                 shutil.copytree(work, folder / f"{copy}-{strategy}")
         outcome = trained("tied", work, team)
-        if ranks.leads:
+        if ranks.is_main:
             outcome.keep(work)
     for name in FAMILIES:
         team, work = replace(ranks, strategy="fsdp"), folder / f"{name}-fsdp"
         found = gradients(name, work, team)
         outcome = trained(name, work / "whole", team)
-        if ranks.leads:
+        if ranks.is_main:
             save_file({name: value.contiguous() for name, value in found.items()}, work / "gradients.safetensors")
             outcome.keep(work)
     refusals(folder, ranks)
@@ -316,7 +316,7 @@ def refusals(folder: Path, ranks: Ranks) -> None:
     with pytest.raises(IntegrityBroken) as uneven:
         check_same_weights(apart, ranks)
     said.append(uneven.value.what)
-    if ranks.leads:
+    if ranks.is_main:
         (folder / "refusals.json").write_text(json.dumps(said))
 
 
@@ -341,7 +341,7 @@ def stage(folder: Path, ranks: Ranks) -> None:
     """The train stage: rank 0 runs it thrice while the other follows until it is let go; then both call it alike."""
     made = context(folder / "stage")
     reports = []
-    if ranks.leads:
+    if ranks.is_main:
         reports += [
             train.run(job(made), HOW.model_copy(update={"strategy": strategy}), made) for strategy in STRATEGIES
         ]
@@ -351,7 +351,7 @@ def stage(folder: Path, ranks: Ranks) -> None:
     else:
         follow_rank_zero(made)
     reports.append(train.run(job(made), HOW, made))
-    if ranks.leads:
+    if ranks.is_main:
         (folder / "reports.json").write_text(json.dumps([made.store.put(report) for report in reports]))
 
 
@@ -360,10 +360,10 @@ def three(folder: Path) -> None:
     ranks = join_ranks()
     for strategy in STRATEGIES:
         outcome = trained("tied", folder / f"three-{strategy}", replace(ranks, strategy=strategy))
-        if ranks.leads:
+        if ranks.is_main:
             outcome.keep(folder / f"three-{strategy}")
     outcome = trained("lora", folder / "lora-three" / "whole", replace(ranks, strategy="fsdp"))
-    if ranks.leads:
+    if ranks.is_main:
         outcome.keep(folder / "lora-three")
 
 
@@ -381,7 +381,7 @@ def faults(folder: Path) -> None:
             all_reduce_sum(ranks, [1.0])
     except BaseException as error:  # noqa: BLE001 - its name is what is kept
         caught = error
-    if ranks.leads:
+    if ranks.is_main:
         dismiss_followers()
     (folder / f"rank-{ranks.rank}").write_text(f"{type(caught).__name__}: {caught}")
     os._exit(0)
@@ -601,7 +601,7 @@ def test_killed_and_resumed_the_same_ranks_end_with_the_same_bytes(strategy: str
 def test_another_number_of_ranks_goes_on_and_says_so(strategy: str, spread: Path, alone: dict[str, Outcome]) -> None:
     found = Outcome.of(spread / f"three-{strategy}")
     assert found.said == [
-        f"resumed at step {KILLED_AFTER} of {len(STEPS)}; from 2 ranks to 3, so equal within rounding from here, not to the bit"
+        f"resumed at step {KILLED_AFTER} of {len(STEPS)}; ranks changed from 2 to 3, so results match within rounding, not bit for bit"
     ]
     assert numbers(found.state) == pytest.approx(numbers(alone["tied"].state), rel=1e-5)
     assert apart(found.weights, alone["tied"].weights) < CLOSE
@@ -628,7 +628,7 @@ def test_a_missing_slice_is_said_and_not_read_as_nothing(spread: Path, tmp_path:
     slices = json.loads((folder / RANKS_FILE).read_text())["slices"]
     assert len(slices) == 2
     (folder / sorted(slices)[0]).unlink()
-    with pytest.raises(IntegrityBroken, match="a rank's slices are missing or cut short"):
+    with pytest.raises(IntegrityBroken, match="the slices of a rank are missing or truncated"):
         load_tensors(tmp_path / "cut", own, build_optimizer(own, settings("tied")), step=step)
 
 

@@ -113,7 +113,7 @@ def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path, tiny: Any, monkey
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, tiny: Any) -> None:
     save_checkpoint(tmp_path, tiny, moved(tiny, 1), state=state(1))
-    with pytest.raises(IntegrityBroken, match="belongs to other data, another recipe or other code") as caught:
+    with pytest.raises(IntegrityBroken, match="is of other data, another recipe or other code") as caught:
         load_state(tmp_path, "sha256:other")
     assert (caught.value.where, caught.value.hint) == (str(tmp_path), "delete the folder to start over")
 
@@ -123,11 +123,11 @@ def test_a_checkpoint_that_is_gone_or_cut_short_is_said(tmp_path: Path, tiny: An
     save_checkpoint(tmp_path, tiny, optimizer, state=state(1))
     weights = tmp_path / "step-1" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(IntegrityBroken, match="a checkpoint cannot be read") as caught:
+    with pytest.raises(IntegrityBroken, match="the checkpoint cannot be read") as caught:
         load_tensors(tmp_path, tiny, optimizer, step=1)
     assert caught.value.where == str(weights)
     (tmp_path / "step-1" / "state.json").unlink()
-    with pytest.raises(IntegrityBroken, match="a checkpoint is missing"):
+    with pytest.raises(IntegrityBroken, match="the checkpoint is missing"):
         load_state(tmp_path, "sha256:k")
 
 

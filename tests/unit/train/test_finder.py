@@ -118,8 +118,8 @@ def test_a_loss_four_times_its_lowest_ends_the_test(tiny: Any, context: Context)
 
 
 def test_a_loss_that_is_no_number_after_a_move(tiny: Any, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lr_finder, "LOWEST", 3e38)
-    monkeypatch.setattr(lr_finder, "HIGHEST", 3e38)
+    monkeypatch.setattr(lr_finder, "MIN_RATE", 3e38)
+    monkeypatch.setattr(lr_finder, "MAX_RATE", 3e38)
     found = range_test(tiny, [batch(0)] * 3, settings=settings(), share=True, context=context)
     assert (found.stopped, len(found.points)) == ("not-finite", 1)
     assert suggest_rate(found).diverged == 3e38

@@ -217,6 +217,6 @@ def test_what_it_costs_is_in_the_estimate(context: Context) -> None:
 def test_slices_of_two_precisions_are_refused() -> None:
     model = llama()
     model.model.norm.float()
-    with pytest.raises(Misuse, match="weights that move are in bfloat16 and float32") as caught:
+    with pytest.raises(Misuse, match="trainable weights are in bfloat16 and float32") as caught:
         _compute_dtype(model)
     assert (caught.value.where, caught.value.hint) == ("train.strategy", "set it to ddp")

@@ -166,7 +166,7 @@ def test_bf16_weights_are_moved_by_fp32_masters() -> None:
         assert weight is mine and weight.dtype == torch.bfloat16 and master.grad is None
         assert torch.equal(master, expected)
         assert torch.equal(mine, expected.to(torch.bfloat16))
-        assert optimizer.moved_for(mine) is master
+        assert optimizer.master_for(mine) is master
     masters = [master for _, master in optimizer.masters]
     moved = sum(int((master != old.float()).sum()) for master, old in zip(masters, start, strict=True))
     assert moved / sum(old.numel() for old in start) > 0.99
@@ -176,7 +176,7 @@ def test_bf16_weights_are_moved_by_fp32_masters() -> None:
 def test_fp32_weights_have_no_masters() -> None:
     model = Small()
     optimizer = build_optimizer(model, settings())
-    assert optimizer.masters == () and optimizer.moved_for(model.hidden.weight) is model.hidden.weight
+    assert optimizer.masters == () and optimizer.master_for(model.hidden.weight) is model.hidden.weight
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])

@@ -142,7 +142,7 @@ def test_tokens_a_step_are_counted_before_and_after_sharing(store: Store) -> Non
     inputs, context = store("one", questions())
     ready = set_up_training(inputs, settings(), context)
     said = dry_run(inputs, settings(), context)
-    steps = [ready.of_step(step) for step in range(len(ready.steps))]
+    steps = [ready.rows_of_step(step) for step in range(len(ready.steps))]
     sizes = sorted(sum(len(one.ids) for one in rows) for rows in steps)
     assert (said.step_tokens.least, said.step_tokens.most, sum(sizes)) == (sizes[0], sizes[-1], said.tokens)
     assert said.epoch_tokens == sum(len(one.ids) for one in ready.rows)

@@ -93,7 +93,7 @@ def relayed(*, pace: float, fails: bool = False) -> list[Any]:
         run(RemoteProgress(box, Ticks(pace)))
     view = ProgressReplay(seen)
     for message in box.take():
-        view.show(message)
+        view.replay(message)
     view.close()
     return seen.events
 
@@ -121,7 +121,7 @@ def test_a_fast_run_is_told_in_few_words_and_ends_with_the_same_counts() -> None
     seen = Seen()
     view = ProgressReplay(seen)
     for message in box.take():
-        view.show(message)
+        view.replay(message)
     assert [event for event in seen.events if event[0] == "done"] == [("done", "rows", n) for n in range(1, 10_001)]
     assert seen.events[0] == ("begin", "rows", 10_000) and seen.events[-1] == ("end", "rows")
     assert [event for event in seen.events if event[0] == "note"][-1] == ("note", {"step": 9999.0})
@@ -131,7 +131,7 @@ def test_a_rank_that_is_killed_leaves_no_loop_open() -> None:
     seen = Seen()
     view = ProgressReplay(seen)
     for message in (("begin", (1, "train", 5)), ("done", (1, 2)), ("begin", (2, "inner", None))):
-        view.show(message)
+        view.replay(message)
     view.close()
     assert seen.events[-2:] == [("end", "inner"), ("end", "train")]
 

@@ -107,7 +107,7 @@ def test_another_run_key_refuses_to_resume(tmp_path: Path, context: Context, mon
         killed_at(8, patch)
         with pytest.raises(Killed):
             run_loop(llama(), plan(tmp_path / "a"), settings=settings(1), context=context)
-    with pytest.raises(IntegrityBroken, match="other data, another recipe or other code"):
+    with pytest.raises(IntegrityBroken, match="is of other data, another recipe or other code"):
         run_loop(llama(), plan(tmp_path / "a", "j" * 64), settings=settings(1), context=context)
 
 

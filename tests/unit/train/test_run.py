@@ -154,9 +154,9 @@ def test_no_validation_holds_nothing_back_and_a_little_holds_back_one(context: C
 
 
 def test_holding_back_the_only_row_is_refused(context: Context) -> None:
-    with pytest.raises(DataError, match="holds back all 1 rows") as caught:
+    with pytest.raises(DataError, match="takes all 1 rows") as caught:
         split_validation([encoded(1)], settings(validation=0.1), context)
-    assert caught.value.hint == "give more rows, or set train.validation to 0"
+    assert caught.value.hint == "add rows, or set `train: {validation: 0}`"
 
 
 @pytest.fixture
@@ -217,9 +217,9 @@ def test_a_report_of_anything_else_is_refused(
     elsewhere = Context(store=context.store, data_root=context.data_root, home=context.home, seed=seed)
     with pytest.raises(Misuse) as caught:
         train.reuse_report(digest, asked, settings=settings(**changes), context=elsewhere)
-    assert caught.value.what == f"the training report does not fit: its {different} differ"
+    assert caught.value.what == f"the training report is of another run: {different} differ"
     assert caught.value.where == digest
-    assert caught.value.hint == "train again, or give the recipe and data it was made with"
+    assert caught.value.hint == "train again, or use the recipe and data that the report was made with"
 
 
 def test_a_report_that_is_not_there_or_is_something_else(dataset: Dataset, context: Context) -> None:

@@ -199,10 +199,10 @@ def test_a_real_measurement_draws_no_randomness_and_leaves_the_count(unset: pyte
 @pytest.mark.parametrize(
     ("found", "line"),
     [
-        (ThreadChoice(2, "machine", 2, 1.96, 2), "threads: 2; cores: 2, worth 2.0 at the moment"),
+        (ThreadChoice(2, "machine", 2, 1.96, 2), "threads: 2; cores: 2 (effective at the moment: 2.0)"),
         (
             ThreadChoice(2, "machine", 2, 1.08, 1),
-            "threads: 2; cores: 2, worth 1.1 at the moment; train.threads: 1 would be about as quick now",
+            "threads: 2; cores: 2 (effective at the moment: 1.1); `train: {threads: 1}` would be about as fast at the moment",
         ),
         (ThreadChoice(3, "environment", 8), "threads: 3, as set in the environment"),
         (ThreadChoice(3, "recipe", 8), "threads: 3, as set in the recipe"),
@@ -210,4 +210,4 @@ def test_a_real_measurement_draws_no_randomness_and_leaves_the_count(unset: pyte
     ],
 )
 def test_what_is_told(found: ThreadChoice, line: str) -> None:
-    assert found.told() == line
+    assert found.summary() == line

@@ -49,8 +49,8 @@ def test_a_standing_has_means_and_speeds() -> None:
 def test_what_is_unknown_is_left_out() -> None:
     found = step_metrics(CURVE[:1], ())
     assert found == StepMetrics(1, 3.0, 3.0, 0.001, 0.5)
-    assert list(found.shown()) == ["loss", "smoothed", "rate", "gradient"]
-    assert list(found.logged()) == [
+    assert list(found.live_view()) == ["loss", "smoothed", "rate", "gradient"]
+    assert list(found.log_values()) == [
         "loss/train",
         "loss/smoothed",
         "optimiser/learning-rate",
@@ -63,9 +63,9 @@ def test_paces_without_time_have_no_speed() -> None:
 
 
 def test_a_held_out_loss_is_logged_at_its_own_step_alone() -> None:
-    logged = [one.step for one in metrics_history(CURVE, HELD) if "loss/held-out" in one.logged()]
+    logged = [one.step for one in metrics_history(CURVE, HELD) if "loss/held-out" in one.log_values()]
     assert logged == [50, 100]
-    assert "held out" in step_metrics(CURVE, HELD).shown()
+    assert "validation" in step_metrics(CURVE, HELD).live_view()
 
 
 def test_history_is_how_the_run_stood_at_each_step() -> None:
@@ -84,7 +84,7 @@ def test_a_missing_package_is_refused_with_the_extra(
         check_trackers((name,))
     assert caught.value.where == "train.track"
     assert caught.value.what.startswith(f"{name} needs {name}")
-    assert caught.value.hint == "pip install 'tunesmith[track]', or leave train.track out"
+    assert caught.value.hint == "pip install 'tunesmith[track]', or remove train.track from the recipe"
     with pytest.raises(Misuse), open_trackers(settings(name), context, key=KEY, curve=(), held_out=()):
         pytest.fail("the run began")
     assert not (context.store.folder / "track").exists()
@@ -116,7 +116,7 @@ def test_a_resumed_run_logs_the_curve_so_far_then_goes_on(notebook: Notebook, co
     with open_trackers(settings("mlflow"), context, key=KEY, curve=CURVE[:60], held_out=HELD[:1]) as trackers:
         assert [step for step, _ in notebook.lines] == list(range(1, 61))
         trackers.log(step_metrics(CURVE[:61], HELD[:1]))
-    assert notebook.lines[-1] == (61, step_metrics(CURVE[:61], HELD[:1]).logged())
+    assert notebook.lines[-1] == (61, step_metrics(CURVE[:61], HELD[:1]).log_values())
     assert notebook.closed == [True]
 
 
@@ -159,7 +159,7 @@ def test_tensorboard_reads_every_step_once(context: Context) -> None:
     assert [one.value for one in loss] == pytest.approx([point.loss for point in CURVE], rel=1e-6)  # fp32 on disk
     assert [(one.step, round(one.value, 6)) for one in read.Scalars("loss/held-out")] == [(50, 0.18), (100, 0.09)]
     assert sorted(read.Tags()["scalars"]) == sorted(
-        {name for one in metrics_history(CURVE, HELD) for name in one.logged()}
+        {name for one in metrics_history(CURVE, HELD) for name in one.log_values()}
     )
 
 
@@ -177,7 +177,7 @@ def test_mlflow_reads_one_run_with_every_step_once(context: Context) -> None:
     held = client.get_metric_history(run.info.run_id, "loss/held-out")
     assert [(one.step, one.value) for one in held] == [(50, 0.18), (100, 0.09)]
     assert (run.info.status, run.data.params["rows_per_step"]) == ("FINISHED", "4")
-    assert set(run.data.metrics) == {name for one in metrics_history(CURVE, HELD) for name in one.logged()}
+    assert set(run.data.metrics) == {name for one in metrics_history(CURVE, HELD) for name in one.log_values()}
     assert not list(folder.parent.glob("mlruns*"))
 
 

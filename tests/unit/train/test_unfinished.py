@@ -39,7 +39,7 @@ def test_what_differs_is_named(tmp_path: Path, different: dict[str, object], sai
     other = stopped(tmp_path / "other", **different)
     (tmp_path / "mine").mkdir()
     assert list(describe_unfinished_runs(tmp_path / "mine", MINE)) == [
-        f"not resumed: the run that stopped at step-12 had other {said}; it is kept in {other}"
+        f"not resumed: the unfinished run at step-12 differs in {said}; it is kept in {other}"
     ]
 
 

@@ -153,7 +153,7 @@ def watched(model: Any, optimizer: Optimizers, steps: range, watch: TrainingMoni
     curve = [point(step, 2.0) for step in range(1, steps.start)]
     for step in steps:
         curve.append(move(model, optimizer, step))
-        told += watch.after_step(curve, StepTiming(step, 12, 12, 0.1), held_out=(), told=told)
+        told += watch.after_step(curve, StepTiming(step, 12, 12, 0.1), held_out=(), reported=told)
     return told
 
 
@@ -169,7 +169,7 @@ def test_an_adapter_without_gradient_is_named_and_a_live_one_is_not(tiny: Any, c
     assert (found.watcher, found.step, found.severity) == ("dead-tensor", 10, "warn")
     assert found.names == DEAD
     assert found.message == f"after 10 steps, 2 of 8 trainable tensors have had no gradient: {DEAD[0]}, {DEAD[1]}"
-    moved = {one.name: one.moved for one in watch.read_tensors()}
+    moved = {one.name: one.changed for one in watch.read_tensors()}
     assert moved[DEAD[0]] is (decay > 0)
     assert sum(moved.values()) == 6 + (decay > 0)
 
@@ -179,10 +179,10 @@ def test_loras_a_has_no_gradient_in_step_one_and_is_not_found_dead(tiny: Any, co
     optimizer = optimizer_of(model)
     watch = start_monitor(trainable_tensors(model), optimizer, steps=14)
     move(model, optimizer, 1)
-    after_one = {one.name for one in watch.read_tensors() if not one.pushed}
+    after_one = {one.name for one in watch.read_tensors() if not one.had_gradient}
     assert after_one == {name for name in trainable_tensors(model) if "lora_A" in name} | set(DEAD)
     move(model, optimizer, 2)
-    after_two = {one.name for one in watch.read_tensors() if not one.pushed or not one.moved}
+    after_two = {one.name for one in watch.read_tensors() if not one.had_gradient or not one.changed}
     assert after_two == set(DEAD)
 
 
@@ -195,7 +195,7 @@ def test_a_killed_run_finds_the_same(tiny: Any, tiny_folder: Any, context: Conte
     curve: list[CurvePoint] = []
     for step in range(1, 15):
         curve.append(move(model, optimizer, step))
-        told += watch.after_step(curve, StepTiming(step, 12, 12, 0.1), held_out=(), told=told)
+        told += watch.after_step(curve, StepTiming(step, 12, 12, 0.1), held_out=(), reported=told)
         if step == 6:
             kept = (
                 {name: value.detach().clone() for name, value in trainable_tensors(model).items()},
@@ -223,7 +223,7 @@ def test_a_tensor_that_rounds_to_nothing() -> None:
         weight.grad = torch.full_like(weight, 0.3)
         optimizer.step()
         curve = [point(at, 2.0) for at in range(1, step + 1)]
-        told += watch.after_step(curve, StepTiming(step, 1, 1, 0.1), held_out=(), told=told)
+        told += watch.after_step(curve, StepTiming(step, 1, 1, 0.1), held_out=(), reported=told)
     (found,) = told
     assert (
         found.message
@@ -236,7 +236,7 @@ def test_a_state_that_does_not_tell_counts_as_pushed() -> None:
     adam = torch.optim.AdamW([weight])
     adam.state[weight] = {"step": torch.tensor(3.0), "state1": torch.zeros(8, dtype=torch.uint8)}
     watch = start_monitor({"w": weight}, Optimizers([(adam, 1.0)]), steps=9)
-    assert watch.read_tensors() == (TensorChange("w", moved=False, pushed=True),)
+    assert watch.read_tensors() == (TensorChange("w", changed=False, had_gradient=True),)
 
 
 def test_a_slice_that_moved_on_another_rank_is_a_tensor_that_moved() -> None:
@@ -244,7 +244,7 @@ def test_a_slice_that_moved_on_another_rank_is_a_tensor_that_moved() -> None:
     adam = torch.optim.AdamW([weight])
     other = [(True, True)]
     watch = start_monitor({"w": weight}, Optimizers([(adam, 1.0)]), steps=9, gather=lambda mine: [mine, other])
-    assert watch.read_tensors() == (TensorChange("w", moved=True, pushed=True),)
+    assert watch.read_tensors() == (TensorChange("w", changed=True, had_gradient=True),)
 
 
 def test_tensors_are_read_once_and_at_the_end() -> None:
@@ -262,8 +262,8 @@ def bare(steps: int = 400) -> TrainingMonitor:
 
 def test_what_is_not_finite_is_found_before_the_weights_move() -> None:
     watch = bare()
-    assert watch.before_move(StepReading(4, 2.0, 1.0, ("a",))) is None
-    found = watch.before_move(StepReading(5, float("nan"), 1.0, ("a", "b")))
+    assert watch.before_update(StepReading(4, 2.0, 1.0, ("a",))) is None
+    found = watch.before_update(StepReading(5, float("nan"), 1.0, ("a", "b")))
     assert found is not None
     assert (found.step, found.severity, found.names) == (5, "stop", ("a", "b"))
 
@@ -273,7 +273,7 @@ def test_a_watcher_tells_each_of_warn_and_stop_once() -> None:
     watch, told = bare(len(losses)), []
     curve = points(losses)
     for step in range(1, len(curve) + 1):
-        told += watch.after_step(curve[:step], StepTiming(step, 10, 10, 0.1), held_out=(), told=told)
+        told += watch.after_step(curve[:step], StepTiming(step, 10, 10, 0.1), held_out=(), reported=told)
     seen = [(one.watcher, one.step, one.severity) for one in told if one.watcher == "divergence"]
     assert seen == [("divergence", 120, "warn"), ("divergence", 180, "stop")]
 
@@ -283,7 +283,7 @@ def test_what_depends_on_the_clock_stays_out_of_the_results() -> None:
     for step in range(1, 81):
         seconds = 1.0 if step <= 60 else 5.0
         curve = points(2.0 - at / 100 for at in range(step))
-        told += watch.after_step(curve, StepTiming(step, 400, 100, seconds), held_out=(), told=told)
+        told += watch.after_step(curve, StepTiming(step, 400, 100, seconds), held_out=(), reported=told)
     assert [one for one in told if one.watcher == "throughput"] == []
     (found,) = watch.timed
     assert (found.watcher, found.step) == ("throughput", 70)
@@ -355,7 +355,7 @@ def test_a_tensor_that_is_cut_up_is_read_by_its_slice(mesh: Any) -> None:
     watch = start_monitor({"w": weight}, optimizer, steps=9)
     weight.grad = torch.zeros_like(weight)
     optimizer.step()
-    assert watch.read_tensors() == (TensorChange("w", moved=True, pushed=False),)  # by weight decay
+    assert watch.read_tensors() == (TensorChange("w", changed=True, had_gradient=False),)  # by weight decay
     weight.grad = torch.ones_like(weight)
     optimizer.step()
-    assert watch.read_tensors() == (TensorChange("w", moved=True, pushed=True),)
+    assert watch.read_tensors() == (TensorChange("w", changed=True, had_gradient=True),)

@@ -1,5 +1,6 @@
-"""More than one process on one recipe: each computes its part of every step, and all end with the weights one would have.
+"""Distributed training: every rank computes its part of each step, and all ranks end with the weights of a single process.
 
-torchrun or Ray Train starts the ranks. Every rank knows all rows and all steps, so nothing about the data is ever sent.
-`ddp` holds the whole model on every rank and sums gradients once a step; `fsdp` holds a slice of every matrix (FSDP2).
+torchrun or Ray Train starts the ranks. Every rank holds all rows and all steps, so no training data is sent between ranks.
+Under `ddp` every rank holds the whole model and gradients are summed once per step; under `fsdp` every rank holds a slice of
+each tensor (FSDP2).
 """

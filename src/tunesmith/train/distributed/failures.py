@@ -1,4 +1,4 @@
-"""One message, however many ranks fall: the first to fail says why, the others end quietly behind it."""
+"""When ranks fail, only the first failure is reported: the ranks that fail because of it raise PeerFailed."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +11,15 @@ from tunesmith.train.distributed.ranks import Ranks
 
 FAILURE_KEY: Final = "tunesmith/fault"
 CONNECTION_ERRORS: Final = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo", "NCCL")
-"""What torch 2.13 says in a RuntimeError when another process has gone."""
+"""Parts of the RuntimeError messages of torch 2.13 when another process has exited."""
 
 
 @contextmanager
 def first_failure(ranks: Ranks) -> Iterator[None]:
-    """Let the first failure through and turn every later one into PeerFailed, by a mark in the store where ranks meet.
+    """Re-raise the first failure of a run, and turn every later one into PeerFailed.
 
-    A rank that was killed leaves no mark: whoever loses the connection to it first raises MachineFailure.
+    The first rank to fail sets a key in the rendezvous store. A killed rank sets none: the first rank that loses the
+    connection to it raises MachineFailure.
     """
     try:
         yield
@@ -26,15 +27,15 @@ def first_failure(ranks: Ranks) -> Iterator[None]:
         if ranks.size == 1:
             raise
         if not _is_first(ranks):
-            raise PeerFailed("another rank failed first; its message says why", where=f"rank {ranks.rank}") from error
+            raise PeerFailed("another rank failed first; see its message", where=f"rank {ranks.rank}") from error
         if isinstance(error, RuntimeError) and any(word in str(error) for word in CONNECTION_ERRORS):
-            hint = "was it killed, or out of memory? The same command goes on from the last checkpoint"
-            raise MachineFailure("another rank is gone", where=f"rank {ranks.rank}", hint=hint) from error
+            hint = "check whether it was killed or ran out of memory; the same command resumes from the last checkpoint"
+            raise MachineFailure("another rank has exited", where=f"rank {ranks.rank}", hint=hint) from error
         raise
 
 
 def has_failed(ranks: Ranks) -> bool:
-    """Whether a rank has failed in this run, or the place where ranks meet is gone."""
+    """Whether a rank of this run has failed, or the rendezvous store can no longer be reached."""
     if ranks.size == 1:
         return False
     try:
@@ -44,12 +45,12 @@ def has_failed(ranks: Ranks) -> bool:
 
 
 def _is_first(ranks: Ranks) -> bool:
-    """Whether no other rank has failed before; no when the meeting place itself is gone, for then its host has."""
+    """Whether this rank fails first. False when the rendezvous store is gone, because then its host has failed before."""
     try:
-        found = _rendezvous_store().compare_set(FAILURE_KEY, "", str(ranks.rank))
+        winner = _rendezvous_store().compare_set(FAILURE_KEY, "", str(ranks.rank))
     except RuntimeError:
         return False
-    return bool(found == str(ranks.rank).encode())
+    return bool(winner == str(ranks.rank).encode())
 
 
 def _rendezvous_store() -> Any:

@@ -1,4 +1,4 @@
-"""Which rank computes which rows of a step: a pure function of the rows, so that no rank need ask another."""
+"""Partition the rows of a step among the ranks. A pure function of the rows, so ranks need no communication to agree."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,58 +13,60 @@ from tunesmith.train.distributed.ranks import Ranks
 def rank_micro_batches(
     rows: Sequence[Any], tokens_per_pass: int, *, share: bool, ranks: Ranks, passes: Batching = PACKED_BATCHING
 ) -> list[Sequence[Any]]:
-    """This rank's passes over its part of the rows; for one rank exactly those of the task's `passes`.
+    """This rank's micro-batches of the rows of a step; for a single rank those of `passes.split`.
 
-    Where parameters are cut up every rank must go through the model equally often, because each gathers the others' slices
-    for them. A rank with fewer passes fills up with one short row of weight 0, which gives zero gradients to every tensor.
+    Under FSDP2 every rank must run the model equally often, because each forward gathers slices from all ranks. A rank with
+    fewer micro-batches adds some of one padding row with weight 0, whose gradients are zero.
     """
     if ranks.size == 1:
         return list(passes.split(rows, tokens_per_pass, share=share))
     parts = partition_rows(rows, ranks.size, share=share)
     if not ranks.sharded:
         return list(passes.split(parts[ranks.rank], tokens_per_pass, share=share))
-    everyones = [list(passes.split(part, tokens_per_pass, share=share)) for part in parts]
-    mine, most = everyones[ranks.rank], max(len(one) for one in everyones)
-    return [*mine, *([[_padding_row(rows[0])]] * (most - len(mine)))]
+    by_rank = [list(passes.split(part, tokens_per_pass, share=share)) for part in parts]
+    own, most = by_rank[ranks.rank], max(len(groups) for groups in by_rank)
+    return [*own, *([[_padding_row(rows[0])]] * (most - len(own)))]
 
 
 def partition_rows(rows: Sequence[EncodedSequence], ranks: int, *, share: bool) -> list[list[EncodedSequence]]:
-    """The rows cut into `ranks` neighbouring parts such that the largest part has as few tokens as can be.
+    """Cut the rows into `ranks` contiguous parts so that the largest part has as few tokens as possible.
 
-    With `share` the rows are taken in the order of their ids and tokens that neighbours share are counted once, so rows
-    that begin alike stay together and what they share is computed on few ranks. Parts may be empty; no row is lost.
+    With `share`, rows are sorted by token ids and a prefix that neighbours share is counted once: rows with a common prefix
+    stay together, so the prefix is computed on few ranks. Parts may be empty; every row is in exactly one part.
     """
     ordered = [rows[at] for at in order_by_ids(rows)] if share else list(rows)
-    fresh = [len(row.ids) for row in ordered]
+    # Tokens that a row adds to a part: all of its own, or those behind the prefix it shares with the row before it.
+    added = [len(row.ids) for row in ordered]
     if share:
         for at in range(1, len(ordered)):
-            fresh[at] -= common_prefix_length(ordered[at - 1].ids, ordered[at].ids)
+            added[at] -= common_prefix_length(ordered[at - 1].ids, ordered[at].ids)
     whole = [len(row.ids) for row in ordered]
+    # Binary search for the smallest limit under which the rows fit into `ranks` parts.
     low, high = max(whole, default=0), sum(whole)
     while low < high:
         middle = (low + high) // 2
-        if len(_part_starts(whole, fresh, middle)) <= ranks:
+        if len(_part_starts(whole, added, middle)) <= ranks:
             high = middle
         else:
             low = middle + 1
-    starts = _part_starts(whole, fresh, low)
+    starts = _part_starts(whole, added, low)
     bounds = [*starts, *([len(ordered)] * (ranks + 1 - len(starts)))]
     return [ordered[start:end] for start, end in pairwise(bounds)]
 
 
-def _part_starts(whole: Sequence[int], fresh: Sequence[int], most: int) -> list[int]:
-    """Where parts begin when each takes rows as long as it stays within `most` tokens; a part's first row counts whole."""
+def _part_starts(whole: Sequence[int], added: Sequence[int], limit: int) -> list[int]:
+    """Start index of each part when parts are filled greedily up to `limit` tokens; the first row of a part counts whole."""
     starts: list[int] = []
-    taken = 0
+    tokens = 0
     for at in range(len(whole)):
-        if not starts or taken + fresh[at] > most:
+        if not starts or tokens + added[at] > limit:
             starts.append(at)
-            taken = whole[at]
+            tokens = whole[at]
         else:
-            taken += fresh[at]
+            tokens += added[at]
     return starts
 
 
 def _padding_row(row: EncodedSequence) -> EncodedSequence:
-    """Two tokens of a row, trained with weight 0."""
+    """The first two tokens of a row, supervised with weight 0."""
     return EncodedSequence(row.row_id, row.ids[:2], ((1, 2),), weights=(0.0,))

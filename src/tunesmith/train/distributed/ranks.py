@@ -1,4 +1,4 @@
-"""The ranks of a run and how they talk: one leads, the others are told."""
+"""Ranks and their collectives: join the process group, broadcast, all-gather, all-reduce, barrier."""
 
 import atexit
 from collections.abc import Callable, Sequence
@@ -16,14 +16,14 @@ T = TypeVar("T")
 Strategy = Literal["ddp", "fsdp"]
 
 COLLECTIVE_TIMEOUT: Final = timedelta(days=1)
-"""How long a rank waits for another: ranks wait while the first one audits. A rank that dies is noticed at once."""
+"""How long a collective waits: ranks 1 and up wait while rank 0 audits the data. A rank that dies is noticed at once."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among the `size` of a run. Rank 0 leads: it alone writes and talks.
+    """The rank of this process among the `size` ranks of a run. Only rank 0 writes to the store and prints.
 
-    `root` is the module that FSDP2 gathers parameters for (`shard.Whole`), None where every rank holds the whole model.
+    `root` is the module whose parameters FSDP2 gathers (`wrap.LossRoot`), or None where every rank holds the whole model.
     """
 
     rank: int = 0
@@ -32,28 +32,28 @@ class Ranks:
     root: Any = None
 
     @property
-    def leads(self) -> bool:
+    def is_main(self) -> bool:
         return self.rank == 0
 
     @property
     def sharded(self) -> bool:
-        """Whether parameters are cut up among the ranks."""
+        """Whether parameters are sharded over the ranks."""
         return self.size > 1 and self.strategy == "fsdp"
 
     @property
-    def mark(self) -> str:
-        """What tells this rank's random streams from the others'; empty on rank 0, which draws what one process draws."""
-        return "" if self.leads else f"@{self.rank}"
+    def seed_suffix(self) -> str:
+        """Suffix of seed names, so that ranks draw different noise. Empty on rank 0, which draws what a single process draws."""
+        return "" if self.is_main else f"@{self.rank}"
 
 
 SINGLE_RANK: Final = Ranks()
 
 
 def join_ranks(strategy: Strategy = "ddp") -> Ranks:
-    """The ranks that torchrun or Ray Train has started, this process among them; one rank when there are no others.
+    """The rank of this process among those that torchrun or Ray Train started; a single rank without them.
 
-    The process group is opened once per process. Raises Misuse when the environment names ranks but no meeting place, or
-    when a rank has no GPU of its own on a machine with GPUs.
+    The process group is initialized once per process. Raises Misuse when WORLD_SIZE is set without RANK, MASTER_ADDR and
+    MASTER_PORT, or when a machine with GPUs has fewer GPUs than ranks.
     """
     if not distributed.is_initialized():
         if (_integer_variable("WORLD_SIZE") or 1) == 1:
@@ -63,31 +63,31 @@ def join_ranks(strategy: Strategy = "ddp") -> Ranks:
 
 
 def rank_device() -> torch.device:
-    """Where this rank computes: its own GPU, or the CPU."""
+    """The device of this rank: its own GPU, or the CPU."""
     return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
 
 
 def broadcast(ranks: Ranks, make: Callable[[], T]) -> T:
-    """What `make` gives on rank 0, on every rank; no other rank calls it."""
+    """Call `make` on rank 0 only, and return its value on every rank. The value must pickle."""
     if ranks.size == 1:
         return make()
-    box: list[Any] = [make() if ranks.leads else None]
+    box: list[Any] = [make() if ranks.is_main else None]
     distributed.broadcast_object_list(box, src=0)
-    told: T = box[0]
-    return told
+    value: T = box[0]
+    return value
 
 
 def all_gather(ranks: Ranks, value: T) -> list[T]:
-    """Every rank's value, in the order of the ranks, on every rank."""
+    """The values of all ranks, in rank order, on every rank."""
     if ranks.size == 1:
         return [value]
-    found: list[Any] = [None] * ranks.size
-    distributed.all_gather_object(found, value)
-    return found
+    values: list[Any] = [None] * ranks.size
+    distributed.all_gather_object(values, value)
+    return values
 
 
 def all_reduce_sum(ranks: Ranks, values: Sequence[float]) -> list[float]:
-    """Sums over the ranks, in fp64; the same bits on every rank."""
+    """Element-wise sums over the ranks, in fp64; bit-identical on every rank."""
     if ranks.size == 1:
         return list(values)
     sums = torch.tensor(values, dtype=torch.float64, device=rank_device())
@@ -96,7 +96,7 @@ def all_reduce_sum(ranks: Ranks, values: Sequence[float]) -> list[float]:
 
 
 def barrier(ranks: Ranks) -> None:
-    """Go on when every rank is here."""
+    """Block until every rank has arrived."""
     if ranks.size > 1:
         distributed.barrier()
 
@@ -104,13 +104,13 @@ def barrier(ranks: Ranks) -> None:
 def _init_process_group() -> None:
     missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if process.environment(name) is None]
     if missing:
-        said = f"WORLD_SIZE says {process.environment('WORLD_SIZE')} ranks, but {', '.join(missing)} is not set"
-        raise Misuse(said, hint="start the ranks with torchrun, or unset WORLD_SIZE")
+        what = f"WORLD_SIZE is {process.environment('WORLD_SIZE')}, but {', '.join(missing)} is not set"
+        raise Misuse(what, hint="start the ranks with torchrun, or unset WORLD_SIZE")
     if torch.cuda.is_available():
         local = _integer_variable("LOCAL_RANK") or 0
         if local >= torch.cuda.device_count():
-            said = f"rank {local} of this machine has no GPU: there are {torch.cuda.device_count()}"
-            raise Misuse(said, hint="start as many ranks on a machine as it has GPUs")
+            what = f"local rank {local} has no GPU: this machine has {torch.cuda.device_count()}"
+            raise Misuse(what, hint="start at most one rank per GPU: torchrun --nproc-per-node=<number of GPUs>")
         torch.cuda.set_device(local)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, timeout=COLLECTIVE_TIMEOUT)
@@ -123,7 +123,7 @@ def _destroy_process_group() -> None:
 
 
 def _integer_variable(name: str) -> int | None:
-    said = process.environment(name)
-    if said is not None and not said.isdecimal():
-        raise Misuse(f"{name} is not a number: {said!r}", where="environment")
-    return None if said is None else int(said)
+    value = process.environment(name)
+    if value is not None and not value.isdecimal():
+        raise Misuse(f"{name} is not a number: {value!r}", where="environment")
+    return None if value is None else int(value)

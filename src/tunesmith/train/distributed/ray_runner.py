@@ -1,4 +1,4 @@
-"""The same run on a Ray cluster: Ray Train starts the ranks, each calls what torchrun's ranks call."""
+"""`runner: ray`: Ray Train starts the ranks on a cluster, and every rank runs what a rank of torchrun runs."""
 
 import json
 import logging
@@ -26,35 +26,39 @@ J = TypeVar("J")
 Work = Callable[[J, Context], TrainReport]
 
 IN_MEMORY_LEDGER_URL: Final = "sqlite://"
-"""Workers write objects and never the ledger; this one lives in memory and is not looked at."""
+"""Workers write objects but never the ledger, so they open an empty one in memory."""
 
 ERROR_PREFIX: Final = "tunesmith: "
 
 SHARED_DISK_HINT: Final = (
-    "ranks read and write the store's folder, so it must be on a disk that every machine of the cluster mounts"
+    "ranks read and write the store's folder: put the store on a disk that every machine of the cluster mounts"
 )
 
 
 def run_on_ray(work: "Work[J]", job: J, *, workers: int, context: Context) -> TrainReport:
-    """Call `work(job, context)` on `workers` ranks of the cluster that RAY_ADDRESS names, or on a Ray of this machine alone.
+    """Call `work(job, context)` on `workers` ranks of the Ray cluster at RAY_ADDRESS, or of a local Ray without that variable.
 
-    A rank takes a GPU where the cluster has one for each, else one CPU. What rank 0 tells is shown here. Raises Misuse without
-    Ray, MachineFailure when the cluster is too small or a rank fails; an error of ours that a rank raises is raised here as
-    it was.
+    Each rank gets a GPU if the cluster has one for every rank, otherwise one CPU. The progress of rank 0 is shown here.
+    Raises Misuse when Ray is not installed, and MachineFailure when the cluster is too small or a rank dies. A TunesmithError
+    of a rank is raised here with the same type and message.
     """
     if find_spec("ray") is None:
-        raise Misuse("Ray is not installed", where="train.runner", hint="install tunesmith[ray], or set it to local")
+        raise Misuse(
+            "Ray is not installed",
+            where="train.runner",
+            hint="pip install 'tunesmith[ray]', or set `train: {runner: local}`",
+        )
     import ray
     import ray.train.torch
 
-    # Ray 2.59 declares the types of Ray Train's first version and runs the second.
+    # Ray 2.59 runs Ray Train V2 but declares the types of V1.
     cluster: Any = ray
     with _ray_connection():
         gpus = _gpu_per_rank(cluster.cluster_resources(), workers)
         mailbox = RayMailbox(cluster.remote(num_cpus=0)(_MailboxActor).remote())
         trainer = cluster.train.torch.TorchTrainer(
             _run_worker,
-            train_loop_config={"work": work, "job": job, "places": _context_values(context), "mailbox": mailbox},
+            train_loop_config={"work": work, "job": job, "context": _context_values(context), "mailbox": mailbox},
             torch_config=cluster.train.torch.TorchConfig(backend="cpu:gloo,cuda:nccl" if gpus else "gloo"),
             scaling_config=cluster.train.ScalingConfig(num_workers=workers, use_gpu=gpus),
             run_config=cluster.train.RunConfig(
@@ -72,7 +76,7 @@ def run_on_ray(work: "Work[J]", job: J, *, workers: int, context: Context) -> Tr
 
 
 class _MailboxActor:
-    """An actor: messages of rank 0 until the driver fetches them."""
+    """Ray actor that holds the messages of rank 0 until the driver fetches them."""
 
     def __init__(self) -> None:
         self.messages: list[ProgressMessage] = []
@@ -84,13 +88,13 @@ class _MailboxActor:
         taken, self.messages = self.messages, []
         return taken
 
-    def settle(self) -> None:
+    def flush(self) -> None:
         return None
 
 
 @dataclass(frozen=True)
 class RayMailbox:
-    """A mailbox in an actor of the cluster. A run does not fail because nobody can be told of it."""
+    """A mailbox in a Ray actor. Lost messages do not fail the run: errors of Ray are ignored."""
 
     actor: Any
 
@@ -98,13 +102,13 @@ class RayMailbox:
         self.actor.put.remote(messages)
 
     def take(self) -> list[ProgressMessage]:
-        return self._asked("take") or []
+        return self._call("take") or []
 
-    def settle(self) -> None:
-        """Wait until what this process has put is there: calls of one process come in order."""
-        self._asked("settle")
+    def flush(self) -> None:
+        """Wait until all messages of this process have arrived; Ray runs the calls of one process in order."""
+        self._call("flush")
 
-    def _asked(self, name: str) -> Any:
+    def _call(self, name: str) -> Any:
         import ray
 
         try:
@@ -115,15 +119,15 @@ class RayMailbox:
 
 @contextmanager
 def _ray_connection() -> Iterator[None]:
-    """To the cluster of RAY_ADDRESS; without one, a Ray of this machine that ends with the run."""
+    """Connect to the cluster at RAY_ADDRESS; without it, start a local Ray that stops with the run."""
     import ray
 
     if ray.is_initialized():
         yield
         return
     address = process.environment("RAY_ADDRESS") or "local"
-    alone: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
-    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **alone)
+    options: dict[str, Any] = {"include_dashboard": False} if address == "local" else {}
+    ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **options)
     try:
         yield
     finally:
@@ -131,8 +135,8 @@ def _ray_connection() -> Iterator[None]:
 
 
 def _run_worker(config: dict[str, Any]) -> str:
-    """What runs on a worker. Rank 0's answer, the digest of the stored report, is what Ray hands back."""
-    folder, data_root, home, seed = config["places"]
+    """What runs on a worker. Returns the digest of the stored report on rank 0, an empty string on other ranks."""
+    folder, data_root, home, seed = config["context"]
     store = open_store(Path(folder), database=IN_MEMORY_LEDGER_URL)
     context = Context(store=store, data_root=Path(data_root), home=Path(home), seed=seed)
     mailbox: RayMailbox = config["mailbox"]
@@ -142,8 +146,8 @@ def _run_worker(config: dict[str, Any]) -> str:
     except TunesmithError as error:
         raise _encode_error(error) from None
     finally:
-        mailbox.settle()
-    return store.put(report) if join_ranks().leads else ""
+        mailbox.flush()
+    return store.put(report) if join_ranks().is_main else ""
 
 
 def _context_values(context: Context) -> tuple[str, str, str, int]:
@@ -151,30 +155,30 @@ def _context_values(context: Context) -> tuple[str, str, str, int]:
 
 
 def _gpu_per_rank(resources: dict[str, float], workers: int) -> bool:
-    """Whether every rank gets a GPU. Raises MachineFailure when there are not even CPUs enough: Ray would wait for ever."""
+    """Whether every rank gets a GPU. Raises MachineFailure with too few CPUs, because Ray would wait for them for ever."""
     if resources.get("GPU", 0) >= workers:
         return True
     if resources.get("CPU", 0) < workers:
-        said = f"the cluster has {resources.get('CPU', 0):.0f} CPUs for {workers} ranks"
-        raise MachineFailure(said, where="train.workers", hint="ask for fewer workers, or add machines")
+        what = f"the cluster has {resources.get('CPU', 0):.0f} CPUs for {workers} ranks"
+        raise MachineFailure(what, where="train.workers", hint="lower train.workers, or add machines to the cluster")
     return False
 
 
 def _encode_error(error: TunesmithError) -> RuntimeError:
-    """Our error in a form that Ray can pickle: ours take keywords, which pickle does not keep."""
-    said = {"kind": type(error).__name__, "what": error.what, "where": error.where, "hint": error.hint}
-    return RuntimeError(f"{ERROR_PREFIX}{json.dumps(said)}")
+    """The error as JSON in a RuntimeError: pickle does not keep the keyword arguments of a TunesmithError."""
+    fields = {"kind": type(error).__name__, "what": error.what, "where": error.where, "hint": error.hint}
+    return RuntimeError(f"{ERROR_PREFIX}{json.dumps(fields)}")
 
 
 def _decode_error(error: Exception) -> TunesmithError:
-    """What the first rank that failed of itself said, as it said it; else the last line of what Ray says of a rank."""
+    """The TunesmithError of the first rank that failed by itself; without one, the last line of Ray's error as MachineFailure."""
     failures: dict[int, Exception] = getattr(error, "worker_failures", {})
     texts = [str(failures[rank]).strip() for rank in sorted(failures)] or [str(error).strip()]
     for text in texts:
-        _, mark, said = text.splitlines()[-1].partition(ERROR_PREFIX)
-        found = json.loads(said) if mark else {}
-        if mark and found["kind"] != PeerFailed.__name__:
-            kind = getattr(errors, found["kind"], TunesmithError)
-            told: TunesmithError = kind(found["what"], where=found["where"], hint=found["hint"])
-            return told
+        _, prefix, encoded = text.splitlines()[-1].partition(ERROR_PREFIX)
+        fields = json.loads(encoded) if prefix else {}
+        if prefix and fields["kind"] != PeerFailed.__name__:
+            kind = getattr(errors, fields["kind"], TunesmithError)
+            decoded: TunesmithError = kind(fields["what"], where=fields["where"], hint=fields["hint"])
+            return decoded
     return MachineFailure(texts[0].splitlines()[-1], where="train.runner: ray", hint=SHARED_DISK_HINT)

@@ -1,9 +1,10 @@
-"""The progress of a rank that Ray started, shown where the run was started: rank 0 tells, the driver's live view shows.
+"""Progress of a remote rank 0, replayed on the driver: the rank sends messages to a mailbox, the driver polls and shows them.
 
-In between is an actor that keeps what was told until it is fetched. A loop is told as how far it has come and not item by
-item, and both sides talk a few times a second, so that a fast loop is not held up.
+A loop sends how many items are done, not one message per item, and both sides talk a few times per second: a fast loop is not
+slowed down.
 """
 
+import itertools
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager
@@ -17,71 +18,71 @@ ProgressMessage = tuple[str, Any]
 """`("say", line)`, `("note", numbers)`, `("begin", (number, label, total))`, `("done", (number, items))`, `("end", number)`."""
 
 POLL_SECONDS: Final = 0.2
-"""Seconds between two messages of a loop, and between two looks at what has come."""
+"""Seconds between two messages of a loop, and between two polls of the mailbox."""
 
 FINAL_READ_SECONDS: Final = 5.0
-"""Seconds that the last look may take when the run has ended."""
+"""Seconds to wait for the last messages after the run has ended."""
 
 
 class Mailbox(Protocol):
-    """Where messages wait."""
+    """A queue of messages between processes."""
 
     def put(self, messages: list[ProgressMessage]) -> None:
-        """Leave messages; does not wait."""
+        """Add messages, without waiting for delivery."""
         ...
 
     def take(self) -> list[ProgressMessage]:
-        """All messages that have come, in order; they are gone afterwards."""
+        """Remove and return all messages, in order of arrival."""
         ...
 
 
 @dataclass
 class RemoteProgress:
-    """The Progress of rank 0 on a worker: what is told goes into a mailbox."""
+    """The Progress of rank 0 on a worker; it sends every event to a mailbox."""
 
     mailbox: Mailbox
     clock: Clock
-    begun: int = 0
-    noted: dict[str, float] = field(default_factory=dict)
+    loops_started: int = 0
+    pending_note: dict[str, float] = field(default_factory=dict)
 
     def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterator[T]:
-        """Yield the items; tell that the loop begins, every so often how many are done, and that it has ended."""
-        self.begun += 1
-        number, done, told_at = self.begun, 0, self.clock.seconds()
+        """Yield the items. Sends the start of the loop, the count of finished items every POLL_SECONDS, and the end."""
+        self.loops_started += 1
+        number, done, sent_at = self.loops_started, 0, self.clock.seconds()
         size = len(items) if total is None and isinstance(items, Sized) else total
         self._put(("begin", (number, label, size)))
         try:
             for item in items:
                 yield item
                 done += 1
-                if (now := self.clock.seconds()) - told_at >= POLL_SECONDS:
-                    told_at = now
+                if (now := self.clock.seconds()) - sent_at >= POLL_SECONDS:
+                    sent_at = now
                     self._put(("done", (number, done)))
         finally:
             self._put(("done", (number, done)), ("end", number))
 
     def note(self, numbers: Mapping[str, float]) -> None:
-        """Numbers of the innermost loop; they go along with the next message, the latest alone."""
-        self.noted = dict(numbers)
+        """Numbers of the innermost loop; only the latest are sent, with the next message."""
+        self.pending_note = dict(numbers)
 
     def say(self, line: str) -> None:
         self._put(("say", line))
 
     def _put(self, *messages: ProgressMessage) -> None:
-        noted: list[ProgressMessage] = [("note", self.noted)] if self.noted else []
-        self.noted = {}
-        self.mailbox.put([*noted, *messages])
+        note: list[ProgressMessage] = [("note", self.pending_note)] if self.pending_note else []
+        self.pending_note = {}
+        self.mailbox.put([*note, *messages])
 
 
 @dataclass
 class ProgressReplay:
-    """What the messages of a rank make of the driver's own progress."""
+    """Replays the messages of a rank on the driver's own Progress."""
 
     progress: Progress
     loops: dict[int, tuple[Iterator[int], int]] = field(default_factory=dict)
 
-    def show(self, message: ProgressMessage) -> None:
-        """One message."""
+    def replay(self, message: ProgressMessage) -> None:
+        """Replay one message."""
         kind, content = message
         match kind:
             case "say":
@@ -90,19 +91,19 @@ class ProgressReplay:
                 self.progress.note(content)
             case "begin":
                 number, label, total = content
-                items = self.progress.track(_endless(), label=label, total=total)
+                items = self.progress.track(itertools.count(), label=label, total=total)
                 self.loops[number] = (items, next(items))
             case "done":
-                self._go_on(*content)
+                self._advance(*content)
             case "end":
                 self._end(content)
 
     def close(self) -> None:
-        """End the loops that were never told to have ended, the innermost first."""
+        """End the loops whose end never arrived, innermost first."""
         for number in sorted(self.loops, reverse=True):
             self._end(number)
 
-    def _go_on(self, number: int, done: int) -> None:
+    def _advance(self, number: int, done: int) -> None:
         items, at = self.loops[number]
         while at < done:
             at = next(items)
@@ -117,29 +118,21 @@ class ProgressReplay:
 
 @contextmanager
 def replay_progress(mailbox: Mailbox, progress: Progress) -> Iterator[None]:
-    """Within it, what comes into the mailbox is shown by a thread of its own; at the end whatever is left."""
-    view, over = ProgressReplay(progress), threading.Event()
+    """Replay messages from the mailbox in a background thread while the block runs, and the remaining ones at its end."""
+    replay, ended = ProgressReplay(progress), threading.Event()
 
-    def look() -> None:
+    def poll() -> None:
         last = False
         while not last:
-            last = over.wait(POLL_SECONDS)
+            last = ended.wait(POLL_SECONDS)
             for message in mailbox.take():
-                view.show(message)
-        view.close()
+                replay.replay(message)
+        replay.close()
 
-    thread = threading.Thread(target=look, name="tunesmith-relay", daemon=True)
+    thread = threading.Thread(target=poll, name="tunesmith-relay", daemon=True)
     thread.start()
     try:
         yield
     finally:
-        over.set()
+        ended.set()
         thread.join(FINAL_READ_SECONDS)
-
-
-def _endless() -> Iterator[int]:
-    """0, 1, 2, ...: the driver does not have the items, only their number."""
-    number = 0
-    while True:
-        yield number
-        number += 1

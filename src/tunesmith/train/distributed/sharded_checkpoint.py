@@ -1,7 +1,7 @@
-"""Checkpoints of a model that is cut up: every rank writes its slices, and any number of ranks reads them.
+"""Sharded checkpoints: every rank writes its slices, and any number of ranks can read them.
 
-torch.distributed.checkpoint in its safetensors layout: a file per rank, every tensor with its offset in the whole. No pickle is
-written or read. A checkpoint of one process reads the same way: each of its tensors is one slice.
+Uses torch.distributed.checkpoint with its safetensors storage: a file per rank, every slice with its offset in the whole tensor.
+No pickle is written or read. A checkpoint of a single process is read the same way: each of its tensors is one slice.
 """
 
 import json
@@ -27,14 +27,14 @@ from tunesmith.train.optimizers import Optimizers
 from tunesmith.train.optimizers.container import MASTER_KEY
 
 RANKS_FILE: Final = "ranks.json"
-"""Beside the tensors of a checkpoint: how many ranks made it, and the files of slices with their bytes."""
+"""In the checkpoint folder: how many ranks wrote it, and the name and size of every slice file."""
 
 START_OVER_HINT: Final = "delete the folder to start over"
 
 
 def write_slices(folder: Path, tensors: Mapping[str, torch.Tensor], ranks: Ranks) -> None:
-    """Make `folder` anew with every rank's slices in it. All ranks call it; a tensor that is not cut up is written once."""
-    if ranks.leads:
+    """Replace `folder` by one with the slices of all ranks. All ranks call it. A tensor that is not sharded is written once."""
+    if ranks.is_main:
         with disk_errors(folder):
             if folder.exists():
                 shutil.rmtree(folder)
@@ -43,7 +43,7 @@ def write_slices(folder: Path, tensors: Mapping[str, torch.Tensor], ranks: Ranks
     with disk_errors(folder), _lowest_rank_error():
         writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
         save(dict(tensors), storage_writer=writer)
-    if ranks.leads:
+    if ranks.is_main:
         write_ranks_file(folder, ranks)
     barrier(ranks)
 
@@ -51,22 +51,22 @@ def write_slices(folder: Path, tensors: Mapping[str, torch.Tensor], ranks: Ranks
 def read_slices(
     folder: Path, tensors: Mapping[str, torch.Tensor], ranks: Ranks, *, optimizer: Optimizers | None = None
 ) -> None:
-    """Put tensors, and the optimiser's state, back in place from the slices of however many ranks wrote them.
+    """Load tensors, and the optimizer's state, in place from a checkpoint of any number of ranks.
 
-    Each rank reads what its own slices need. A weight in bf16 whose master was kept comes back from the master, be it here a
-    pair again or one slice in fp32. Raises IntegrityBroken when a file or a tensor is missing or cut short.
+    Each rank reads only what its own slices need. A bf16 weight with a saved master is restored from the master, whether it is
+    again a weight with a master or one fp32 slice. Raises IntegrityBroken when a file or a tensor is missing or truncated.
     """
     _check_files(folder)
     try:
         with _lowest_rank_error(), warnings.catch_warnings():
-            # Said by torch 2.13 when one process reads, which is what is meant here.
+            # torch 2.13 warns when a single process reads, which is intended here.
             warnings.filterwarnings("ignore", message="torch.distributed is disabled")
             reader = HuggingFaceStorageReader(str(folder))
             state = {} if optimizer is None else _empty_optimizer_state(optimizer, reader)
             load({**_load_targets(tensors, optimizer, reader), **state}, storage_reader=reader, no_dist=ranks.size == 1)
     except (OSError, RuntimeError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise IntegrityBroken(
-            f"a checkpoint cannot be read: {error}", where=str(folder), hint=START_OVER_HINT
+            f"the checkpoint cannot be read: {error}", where=str(folder), hint=START_OVER_HINT
         ) from error
     if optimizer is None:
         return
@@ -77,19 +77,19 @@ def read_slices(
 
 
 def write_ranks_file(folder: Path, ranks: Ranks) -> None:
-    """Leave the record in a checkpoint of several ranks; one of a single process has none."""
+    """Write the ranks file; a checkpoint of a single process has none."""
     if ranks.size > 1:
         slices = {path.name: path.stat().st_size for path in sorted(folder.glob("shard-*.safetensors"))}
         write_atomic(folder / RANKS_FILE, canonical_bytes({"ranks": ranks.size, "slices": slices}))
 
 
 def saved_rank_count(folder: Path) -> int:
-    """How many ranks made a checkpoint."""
+    """How many ranks wrote the checkpoint."""
     return int(_read_ranks_file(folder)["ranks"])
 
 
 def is_sharded(folder: Path) -> bool:
-    """Whether a checkpoint holds slices of tensors."""
+    """Whether the checkpoint holds slices of tensors."""
     return bool(_read_ranks_file(folder)["slices"])
 
 
@@ -98,48 +98,49 @@ def _read_ranks_file(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {"ranks": 1, "slices": {}}
     try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
+        content: dict[str, Any] = json.loads(path.read_bytes())
     except ValueError as error:
-        raise IntegrityBroken(f"not JSON: {error}", where=str(path), hint=START_OVER_HINT) from error
-    return found
+        raise IntegrityBroken(f"the ranks file is not JSON: {error}", where=str(path), hint=START_OVER_HINT) from error
+    return content
 
 
 def _check_files(folder: Path) -> None:
-    """torch takes a tensor whose slice is missing for complete and leaves the gap as it was; so files are counted first."""
+    """Raises IntegrityBroken for a missing or truncated slice file. torch silently leaves its part of a tensor unchanged."""
     for name, size in _read_ranks_file(folder)["slices"].items():
         path = folder / name
         if not path.is_file() or path.stat().st_size != size:
-            said = "a checkpoint cannot be read: a rank's slices are missing or cut short"
-            raise IntegrityBroken(said, where=str(path), hint=START_OVER_HINT)
+            what = "the checkpoint cannot be read: the slices of a rank are missing or truncated"
+            raise IntegrityBroken(what, where=str(path), hint=START_OVER_HINT)
 
 
 def _load_targets(
     tensors: Mapping[str, torch.Tensor], optimizer: Optimizers | None, reader: Any
 ) -> dict[str, torch.Tensor]:
-    """Where each tensor goes, by the name under which it is read: a master in fp32 comes before the weight made from it."""
+    """The tensors to load into, by saved name. A saved fp32 master is loaded in place of the weight that was rounded from it."""
     if optimizer is None:
         return {name: value.detach() for name, value in tensors.items()}
     saved = reader.read_metadata().state_dict_metadata
-    numbers = {
+    master_names = {
         id(value): f"{part}.{index}.{MASTER_KEY}"
         for part, values in enumerate(_tensors_by_part(optimizer))
         for index, value in enumerate(values)
     }
-    moved = {name: optimizer.moved_for(value) for name, value in tensors.items()}
+    updated = {name: optimizer.master_for(value) for name, value in tensors.items()}
     return {
-        numbers[id(value)] if numbers[id(value)] in saved else name: value.detach() for name, value in moved.items()
+        master_names[id(value)] if master_names[id(value)] in saved else name: value.detach()
+        for name, value in updated.items()
     }
 
 
 def _tensors_by_part(optimizer: Optimizers) -> list[list[torch.Tensor]]:
-    """What each part of the optimiser moves, in the order of its state."""
-    return [[one for group in part.param_groups for one in group["params"]] for part, _ in optimizer.parts]
+    """The tensors that each part of the optimizer updates, in the order of its state."""
+    return [[value for group in part.param_groups for value in group["params"]] for part, _ in optimizer.parts]
 
 
 def _empty_optimizer_state(optimizer: Optimizers, reader: Any) -> dict[str, torch.Tensor]:
-    """Empty tensors for the optimiser's state as it was saved: cut up like its parameter where it has its shape."""
+    """Zero tensors to load the saved optimizer state into, sharded like their parameter where they have its shape."""
     values = _tensors_by_part(optimizer)
-    room: dict[str, torch.Tensor] = {}
+    state: dict[str, torch.Tensor] = {}
     for key, entry in reader.read_metadata().state_dict_metadata.items():
         part, _, rest = key.partition(".")
         if not part.isdecimal() or rest.endswith(f".{MASTER_KEY}"):
@@ -147,13 +148,13 @@ def _empty_optimizer_state(optimizer: Optimizers, reader: Any) -> dict[str, torc
         value = values[int(part)][int(rest.partition(".")[0])].detach()
         same = entry.size == value.shape
         dtype = entry.properties.dtype
-        room[key] = torch.zeros_like(value, dtype=dtype) if same else torch.zeros(entry.size, dtype=dtype)
-    return room
+        state[key] = torch.zeros_like(value, dtype=dtype) if same else torch.zeros(entry.size, dtype=dtype)
+    return state
 
 
 @contextmanager
 def _lowest_rank_error() -> Iterator[None]:
-    """The failure of the lowest rank, out of the exception in which torch wraps all of them."""
+    """Raise the error of the lowest failing rank in place of torch's exception that wraps the errors of all ranks."""
     try:
         yield
     except CheckpointException as error:

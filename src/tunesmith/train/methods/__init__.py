@@ -1,4 +1,5 @@
-"""Methods: which tensors move. Full: all of them. LoRA, DoRA, QLoRA: low-rank adapters beside the layers of a frozen base."""
+"""Training methods, which decide the trainable tensors: full trains all of them; LoRA, DoRA and QLoRA train low-rank adapters
+on the layers of a frozen base."""
 
 from tunesmith.train.methods.model_io import check_machine, load_base, save_model
 from tunesmith.train.methods.neftune import embedding_noise

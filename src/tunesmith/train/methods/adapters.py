@@ -1,4 +1,4 @@
-"""Low-rank adapters by PEFT: LoRA (Hu et al. 2021, arXiv 2106.09685), rsLoRA (Kalajdzievski 2023, arXiv 2312.03732), DoRA
+"""Low-rank adapters with PEFT: LoRA (Hu et al. 2021, arXiv 2106.09685), rsLoRA (Kalajdzievski 2023, arXiv 2312.03732), DoRA
 (Liu et al. 2024, arXiv 2402.09353), QLoRA (Dettmers et al. 2023, arXiv 2305.14314)."""
 
 import warnings
@@ -21,14 +21,14 @@ from tunesmith.train.precision import precision_of
 def add_adapters(
     model: Any, settings: TrainSettings, context: Context, *, head: TaskHead | None = None, added: Sequence[int] = ()
 ) -> Any:
-    """PEFT's wrapper around the model: the base frozen, adapters in fp32 whatever the base is in, A seeded, B zero.
+    """Wrap the model with PEFT: the base frozen, adapters in fp32 whatever the base's precision, A seeded, B zero.
 
-    A classification head is new, so it is trained whole and saved with the adapter (PEFT's `modules_to_save`). Of tokens that
-    were `added` only their rows are trained and saved (PEFT's `trainable_token_indices`), of the embeddings and of a head that
-    is not tied to them.
+    A classification head is new, so it is trained whole and saved with the adapter (PEFT's `modules_to_save`). Of `added`
+    tokens (ids) only their rows of the embeddings, and of an untied head, are trained and saved (PEFT's
+    `trainable_token_indices`). Raises RecipeError for target modules that cannot carry an adapter.
     """
     if settings.method == "qlora" and not getattr(model, "is_loaded_in_4bit", False):
-        raise RecipeError("the base is not in 4 bits", where="train.method", hint="load it by methods.load_base")
+        raise RecipeError("the base is not in 4 bits", where="train.method", hint="load it with methods.load_base")
     torch.manual_seed(context.seed_for(f"train/lora/{settings.seed}") % 2**63)
     whole = list(head_module_names(model)) if head is not None and head.kind != "seq2seq" else []
     config = LoraConfig(
@@ -49,7 +49,9 @@ def add_adapters(
                 warnings.filterwarnings("ignore", message=message)
             wrapped = get_peft_model(model, config)
     except ValueError as error:
-        raise RecipeError(str(error), where="train.target_modules", hint="name linear layers of the base") from error
+        raise RecipeError(
+            str(error), where="train.target_modules", hint="name linear layers of the base under train.target_modules"
+        ) from error
     if settings.method == "dora":
         _set_magnitudes(wrapped, settings)
     elif precision_of(settings) != "fp32":
@@ -58,16 +60,16 @@ def add_adapters(
 
 
 def _token_rows(model: Any, settings: TrainSettings, added: Sequence[int]) -> dict[str, list[int]] | None:
-    """By path of a layer the rows that are trained. A tied head is the embeddings' own, and PEFT keeps the two one."""
+    """The trained rows by layer path. A tied head needs no entry: PEFT keeps it tied to the embeddings."""
     if not added:
         return None
     layers = [model.get_input_embeddings(), model.get_output_embeddings()]
     layers = layers[:1] if layers[1].weight is layers[0].weight else layers
-    paths = [path for path, layer in model.named_modules() if any(layer is one for one in layers)]
+    paths = [path for path, layer in model.named_modules() if any(layer is target for target in layers)]
     for path in paths:
-        if taken := [name for name in settings.target_modules if path == name or path.endswith(f".{name}")]:
-            hint = "take it out of train.target_modules: the rows of added tokens are trained without an adapter"
-            raise RecipeError(f"{taken[0]} has rows of added tokens", where="train.target_modules", hint=hint)
+        if targets := [name for name in settings.target_modules if path == name or path.endswith(f".{name}")]:
+            hint = "remove it from train.target_modules: the rows of added tokens are trained without an adapter"
+            raise RecipeError(f"{targets[0]} has rows of added tokens", where="train.target_modules", hint=hint)
     return {path: sorted(added) for path in paths}
 
 
@@ -75,6 +77,6 @@ def _set_magnitudes(wrapped: Any, settings: TrainSettings) -> None:
     if precision_of(settings) != "fp32":
         set_dora_magnitudes(wrapped)
     if path := zero_magnitude_layer(wrapped):
-        hint = "leave the layer out of train.target_modules, or set train.method to lora"
-        said = f"DoRA divides every row of a matrix by its size, and {path} has a row of zeros"
-        raise RecipeError(said, where="train.method", hint=hint)
+        hint = "remove the layer from train.target_modules, or set `train: {method: lora}`"
+        what = f"DoRA divides every row of a matrix by its norm, and {path} has a row of zeros"
+        raise RecipeError(what, where="train.method", hint=hint)

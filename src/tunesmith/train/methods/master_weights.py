@@ -1,4 +1,4 @@
-"""Half precision where it is cheap, fp32 where it counts: adapters over a base in bf16, and the gradients of weights in bf16."""
+"""Mixed precision: fp32 adapters that compute in bf16 over a bf16 base, and fp32 gradients of bf16 weights."""
 
 from typing import Any, Final
 
@@ -11,18 +11,18 @@ HALF_DTYPES: Final = (torch.bfloat16, torch.float16)
 
 
 class MasterLinear(nn.Linear):
-    """A linear layer whose weight stays in fp32 and is rounded to the precision of its input for the product."""
+    """A linear layer with an fp32 weight that is cast to the precision of its input for the matrix product."""
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """[..., in] to [..., out], in the precision of the input."""
+        """(..., in) to (..., out), in the precision of the input."""
         return linear(input, self.weight.to(input.dtype), self.bias)
 
 
 def accumulate_gradients_in_fp32(model: nn.Module) -> None:
-    """Let the gradient of every weight that moves be fp32 where the weight is narrower; a weight in fp32 is left alone.
+    """Give every trainable half-precision weight an fp32 gradient.
 
-    autograd then widens what each pass, and each slice of the head, gives, and adds in fp32: the sum over the passes of a step
-    is rounded once, at the move, and not at every pass. Four bytes an element stand between passes where bf16 has two.
+    autograd then converts the gradient of each micro-batch, and of each chunk of the head, to fp32 before it adds it: the sum
+    over a step is rounded once, in the update, and not at every micro-batch. Costs four bytes per element in place of two.
     """
     for value in model.parameters():
         if value.requires_grad and value.dtype in HALF_DTYPES:
@@ -30,11 +30,11 @@ def accumulate_gradients_in_fp32(model: nn.Module) -> None:
 
 
 def compute_in_input_dtype(model: Any) -> None:
-    """Let LoRA's A and B compute in the precision of their input, with fp32 weights behind them.
+    """Make LoRA's A and B compute in the precision of their input, from fp32 weights.
 
-    Left alone, PEFT widens the input of every adapted layer and keeps that copy for the backward pass: 4 bytes per token and
-    feature for each of q, k, v, gate and up, where the layer's own input would do. The logits are then also those of the
-    adapter loaded in half precision, bit for bit.
+    By default PEFT casts the input of every adapted layer to fp32 and keeps that copy for the backward pass: 4 bytes per token
+    and feature for each of q, k, v, gate and up, where the layer's own input suffices. With this change the logits also match
+    those of the adapter loaded in half precision, bit for bit.
     """
     for layer in _lora_layers(model):
         layer.cast_input_dtype_enabled = False
@@ -44,15 +44,15 @@ def compute_in_input_dtype(model: Any) -> None:
 
 
 def _master_linear(factor: nn.Linear) -> MasterLinear:
-    made = MasterLinear(factor.in_features, factor.out_features, bias=False, device="meta")
-    made.weight = factor.weight
-    return made
+    layer = MasterLinear(factor.in_features, factor.out_features, bias=False, device="meta")
+    layer.weight = factor.weight
+    return layer
 
 
 def set_dora_magnitudes(model: Any) -> None:
-    """Set DoRA's magnitudes to the norms of the base's weights in fp32, so that the untrained adapter changes nothing.
+    """Set DoRA's magnitudes to the fp32 norms of the base's weights, so that the untrained adapter is an identity.
 
-    PEFT takes them before it widens the adapter; rounded to bf16 they would scale every row by up to 0.4% before step one.
+    PEFT computes them before it converts the adapter to fp32; rounded to bf16 they would scale every row by up to 0.4%.
     """
     for layer in _lora_layers(model):
         for magnitude in layer.lora_magnitude_vector.values():
@@ -63,14 +63,16 @@ def set_dora_magnitudes(model: Any) -> None:
 
 
 def zero_magnitude_layer(model: Any) -> str | None:
-    """The path of a layer whose DoRA would divide nothing by nothing: a padding token's row in a tied head often is zeros.
+    """The path of a layer with a row of norm zero, for which DoRA would compute 0/0; None without one.
 
-    A frame without weights has no such layer.
+    The row of a padding token in a tied head is often zero. A model on the meta device has no such layer.
     """
-    layers: list[tuple[str, Any]] = [(path, one) for path, one in model.named_modules() if isinstance(one, LoraLayer)]
+    layers: list[tuple[str, Any]] = [
+        (path, part) for path, part in model.named_modules() if isinstance(part, LoraLayer)
+    ]
     for path, layer in layers:
-        sizes = [one.weight for one in layer.lora_magnitude_vector.values()]
-        if any(not size.is_meta and not bool(size.all()) for size in sizes):
+        norms = [magnitude.weight for magnitude in layer.lora_magnitude_vector.values()]
+        if any(not norm.is_meta and not bool(norm.all()) for norm in norms):
             return path
     return None
 

@@ -1,4 +1,4 @@
-"""In and out of a folder: the base as the method needs it, and what is kept of the tuned model."""
+"""Load the base in the form that the method needs, and save the tuned model or its adapter."""
 
 from pathlib import Path
 from typing import Any
@@ -15,33 +15,33 @@ from tunesmith.train.precision import precision_of
 
 
 def check_machine(settings: TrainSettings) -> None:
-    """Raises Misuse when this machine cannot run the method or the optimiser of the recipe. Cheap; called before any work."""
+    """Raises Misuse when this machine cannot run the method or the optimizer of the recipe. Fast; called before any work."""
     if settings.method == "qlora":
-        check_bitsandbytes("method: qlora", where="train.method", hint="set train.method to lora")
+        check_bitsandbytes("method: qlora", where="train.method", hint="set `train: {method: lora}`")
     check_optimizer(settings)
 
 
 def load_base(
-    folder: Path, settings: TrainSettings, *, hollow: bool = False, head: TaskHead | None = None, seed: int = 0
+    folder: Path, settings: TrainSettings, *, meta: bool = False, head: TaskHead | None = None, seed: int = 0
 ) -> tuple[Any, PreTrainedTokenizerBase]:
-    """The base in the precision of the recipe and its tokenizer; under qlora in 4 bits on the CUDA device.
+    """The base in the precision of the recipe, and its tokenizer; under qlora in 4 bits on the CUDA device.
 
-    `hollow`: its frame without weights, for a rank that is sent its slices. `head` stands on an encoder, its new weights drawn
-    from `seed`.
+    `meta`: on the meta device, without weights, for a rank that is sent its slices. `head` is put on an encoder, its new
+    weights drawn from `seed`.
     """
     check_machine(settings)
     if head is not None:
         return load_with_head(folder, head, dtype=precision_of(settings), seed=seed, dropout=settings.base_dropout)
-    if hollow:
+    if meta:
         return load_meta_model(folder, dtype=precision_of(settings))
     return load_folder(folder, dtype=precision_of(settings), four_bits=settings.method == "qlora")
 
 
 def save_model(model: Any, folder: Path) -> None:
-    """Write what transformers or peft loads as it is: the whole model, or the adapter alone.
+    """Save the whole model for transformers, or only the adapter for PEFT.
 
-    PEFT would add the frozen matrix under an adapter on head or embeddings; it is in the base already. Beside the adapter of an
-    encoder-decoder goes how it writes, which its base says otherwise.
+    `save_embedding_layers=False`: PEFT would also save the frozen matrix under an adapter on head or embeddings, which the base
+    has already. The generation config of an encoder-decoder is saved beside its adapter, because it differs from the base's.
     """
     if isinstance(model, PeftModel):
         model.save_pretrained(str(folder), save_embedding_layers=False)

@@ -1,4 +1,4 @@
-"""Which layers get an adapter: every name of the recipe must match, and match what an adapter can sit on."""
+"""The layers that get an adapter. Every name in `train.target_modules` must match layers that can carry one."""
 
 from collections.abc import Sequence
 from difflib import get_close_matches
@@ -14,9 +14,9 @@ TARGETS_KEY: Final = "train.target_modules"
 
 
 def resolve_targets(model: nn.Module, names: Sequence[str]) -> list[str] | str:
-    """The names as PEFT takes them: the last parts of a layer's path, or the whole path. None: all linear layers but the head.
+    """The names in the form that PEFT takes: a whole layer path, or its last parts. No names: all linear layers but the head.
 
-    Raises RecipeError for a name that matches nothing, or that matches something else than linear layers and embeddings.
+    Raises RecipeError for a name that matches no layer, or a layer that is neither linear nor an embedding.
     """
     if not names:
         return "all-linear"
@@ -25,7 +25,7 @@ def resolve_targets(model: nn.Module, names: Sequence[str]) -> list[str] | str:
         matched = {path: layer for path, layer in layers.items() if path == name or path.endswith(f".{name}")}
         if not matched:
             raise RecipeError(
-                f"no layer of the base is called {name}", where=TARGETS_KEY, hint=_suggest_names(name, layers)
+                f"the base has no layer named {name}", where=TARGETS_KEY, hint=_suggest_names(name, layers)
             )
         for path, layer in matched.items():
             _check_kind(path, layer, layers)
@@ -34,17 +34,17 @@ def resolve_targets(model: nn.Module, names: Sequence[str]) -> list[str] | str:
 
 def _check_kind(path: str, layer: nn.Module, layers: dict[str, nn.Module]) -> None:
     if not isinstance(layer, ADAPTABLE_LAYERS):
-        hint = f"adapters go on linear layers and embeddings: {', '.join(_adaptable_names(layers))}"
+        hint = f"adapters fit on linear layers and embeddings: {', '.join(_adaptable_names(layers))}"
         raise RecipeError(f"{path} is a {type(layer).__name__}", where=TARGETS_KEY, hint=hint)
 
 
 def _adaptable_names(layers: dict[str, nn.Module]) -> list[str]:
-    """Last parts of the paths of layers that can carry an adapter, sorted."""
+    """Last parts of the paths of all layers that can carry an adapter, sorted."""
     return sorted({path.rpartition(".")[2] for path, layer in layers.items() if isinstance(layer, ADAPTABLE_LAYERS)})
 
 
 def _suggest_names(name: str, layers: dict[str, nn.Module]) -> str:
-    known = _adaptable_names(layers)
-    near = get_close_matches(name.rpartition(".")[2], known, n=3)
-    meant = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"{meant}the base has {', '.join(known)}"
+    names = _adaptable_names(layers)
+    similar = get_close_matches(name.rpartition(".")[2], names, n=3)
+    suggestion = f"did you mean {' or '.join(similar)}? " if similar else ""
+    return f"{suggestion}the base has {', '.join(names)}"

@@ -1,4 +1,4 @@
-"""Optimisers: AdamW for every tensor, its states in 8 bits on CUDA, or Muon for hidden matrices beside AdamW for the rest."""
+"""Optimizers: AdamW for every tensor, 8-bit AdamW on CUDA, or Muon for hidden matrices with AdamW for the rest."""
 
 from tunesmith.train.optimizers.build import build_optimizer, describe_optimizer
 from tunesmith.train.optimizers.container import Optimizers

@@ -1,4 +1,4 @@
-"""Muon: momentum whose update is made orthogonal."""
+"""Muon: momentum with orthogonalized updates."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,11 +11,11 @@ MUON_MOMENTUM = 0.95
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum whose update is made orthogonal by five Newton-Schulz steps, in the precision of the weights.
+    """Momentum SGD whose updates are orthogonalized by five Newton-Schulz steps, in the precision of the weights.
 
-    Source: K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024), coefficients as published.
-    torch.optim.Muon rounds the iteration to bfloat16, which two CPU cores compute slowly; this one keeps fp32.
-    Matrices are [out, in], those of `transposed` [in, out]: the update's scale is by output over input.
+    Source: K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024), with the published coefficients.
+    torch.optim.Muon rounds the iteration to bf16, which is slow on CPUs; this one keeps fp32. Matrices are (out, in), those of
+    `transposed` (in, out): the scale of an update depends on out / in.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One update; tensors without a gradient stay."""
+        """One update; tensors without a gradient keep their values."""
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is None:
@@ -42,15 +42,16 @@ class Muon(torch.optim.Optimizer):
                     state["momentum"] = torch.zeros_like(weight)
                 momentum = state["momentum"]
                 momentum.mul_(MUON_MOMENTUM).add_(weight.grad)
-                moved = weight.grad + MUON_MOMENTUM * momentum
-                update = orthogonalize(moved.T).T if group["transposed"] else orthogonalize(moved)
+                nesterov = weight.grad + MUON_MOMENTUM * momentum
+                update = orthogonalize(nesterov.T).T if group["transposed"] else orthogonalize(nesterov)
                 weight.mul_(1.0 - group["lr"] * group["weight_decay"]).sub_(update, alpha=group["lr"])
 
 
 def orthogonalize(matrix: torch.Tensor) -> torch.Tensor:
-    """[m, n] to the nearest (semi-)orthogonal matrix, roughly, scaled by sqrt(max(1, m / n))."""
+    """Approximately the nearest (semi-)orthogonal matrix of a matrix (m, n), times sqrt(max(1, m / n))."""
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
+    # Newton-Schulz converges for singular values of at most 1, which the Frobenius norm bounds.
     x = x / (x.norm() + 1e-7)
     a, b, c = NEWTON_SCHULZ
     for _ in range(NEWTON_SCHULZ_STEPS):

@@ -1,7 +1,7 @@
-"""What each trainable tensor of a model is: a hidden matrix, or a part of embeddings, head, norms and biases.
+"""The kind of every trainable tensor: hidden matrix, embedding, head, or other (norms, biases).
 
-Decided by the module that owns the tensor, never by its name: families call their embeddings `embed_tokens`, `wte`, `wpe` or
-`shared`, and a head `lm_head`, `embed_out` or `score`.
+Decided by the module that owns the tensor, never by its name: model families name their embeddings `embed_tokens`, `wte`, `wpe`
+or `shared`, and their head `lm_head`, `embed_out` or `score`.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -17,7 +17,7 @@ TensorKind = Literal["hidden", "embedding", "head", "other"]
 
 
 class TrainableTensor(NamedTuple):
-    """A tensor that moves. `transposed`: a matrix kept as [in, out], as GPT-2's are; a Linear's is [out, in]."""
+    """A tensor that requires a gradient. `transposed`: a matrix stored as (in, out), as in GPT-2; a Linear's is (out, in)."""
 
     name: str
     value: nn.Parameter
@@ -26,17 +26,17 @@ class TrainableTensor(NamedTuple):
 
 
 def classify_tensors(model: nn.Module) -> list[TrainableTensor]:
-    """The tensors that require gradients, in the model's order. `model` is of transformers, or PEFT's wrapper around one.
+    """The tensors that require gradients, in the model's order. `model` is a transformers model, or PEFT's wrapper of one.
 
-    `embedding`: of any nn.Embedding (tokens, positions, types) or of an adapter on one; a head tied to the embeddings is
-    theirs. `head`: of the output embeddings, of whatever stands outside the trunk, and of adapters there. `hidden`: the
-    other matrices of linear layers, LoRA's A and B among them. `other`: norms, biases, tensors of three dimensions (experts
-    in one tensor), routers without a layer.
+    `embedding`: tensors of any nn.Embedding (tokens, positions, types) and of adapters on one; a head tied to the embeddings
+    counts as embedding. `head`: tensors of the output embeddings, of modules outside the trunk, and of adapters there.
+    `hidden`: the other matrices of linear layers, including LoRA's A and B. `other`: norms, biases, three-dimensional tensors
+    (experts in one tensor), routers without a layer of their own.
     """
     whole = unwrap_peft(model)
     embeddings, heads = _modules_by_id(_embedding_layers(whole)), _modules_by_id(_head_layers(whole))
     shared = {id(value) for module in embeddings.values() for value in module.parameters(recurse=False)}
-    found = []
+    tensors = []
     for name, value in model.named_parameters():
         if not value.requires_grad:
             continue
@@ -47,31 +47,31 @@ def classify_tensors(model: nn.Module) -> list[TrainableTensor]:
             kind = "head"
         else:
             kind = "hidden" if value.ndim == 2 and isinstance(owner, nn.Linear | Conv1D) else "other"
-        found.append(TrainableTensor(name, value, kind, isinstance(owner, Conv1D)))
-    return found
+        tensors.append(TrainableTensor(name, value, kind, isinstance(owner, Conv1D)))
+    return tensors
 
 
 def _embedding_layers(whole: Any) -> list[nn.Module]:
-    """Every embedding, and every adapter's layer around one."""
+    """Every embedding, and every adapter layer around one."""
     layers: list[Any] = list(whole.modules())
-    around: list[Any] = [
-        one for one in layers if isinstance(one, LoraLayer) and isinstance(one.get_base_layer(), nn.Embedding)
+    adapters: list[Any] = [
+        layer for layer in layers if isinstance(layer, LoraLayer) and isinstance(layer.get_base_layer(), nn.Embedding)
     ]
-    rows = [
-        one
-        for one in layers
-        if isinstance(one, TrainableTokensWrapper) and isinstance(one.original_module, nn.Embedding)
+    token_rows = [
+        layer
+        for layer in layers
+        if isinstance(layer, TrainableTokensWrapper) and isinstance(layer.original_module, nn.Embedding)
     ]
-    return [*(one for one in layers if isinstance(one, nn.Embedding)), *around, *rows]
+    return [*(layer for layer in layers if isinstance(layer, nn.Embedding)), *adapters, *token_rows]
 
 
 def _head_layers(whole: Any) -> list[nn.Module]:
-    """The output embeddings, and what a task's model has beside its trunk: a classifier, a projection in front of one."""
+    """The output embeddings, and the modules that a task model has beside its trunk: a classifier, a projection before one."""
     output = whole.get_output_embeddings()
-    beside = [] if whole.base_model is whole else [part for part in whole.children() if part is not whole.base_model]
-    return [*([] if output is None else [output]), *beside]
+    children = [] if whole.base_model is whole else [part for part in whole.children() if part is not whole.base_model]
+    return [*([] if output is None else [output]), *children]
 
 
 def _modules_by_id(layers: list[nn.Module]) -> dict[int, nn.Module]:
-    """The layers and all that is in them, by identity."""
+    """The layers and all their submodules, by id()."""
     return {id(module): module for layer in layers for module in layer.modules()}

@@ -1,1 +1,1 @@
-"""Watchers: one file per thing that can go wrong while the loop runs, each a class that is found by its id."""
+"""Watchers: one file per problem that can arise during training. Each is a class registered under its id."""

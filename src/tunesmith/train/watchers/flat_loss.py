@@ -1,12 +1,12 @@
-"""Flat loss: the loss no longer falls though the learning rate is high.
+"""Flat loss: the loss has stopped falling although the learning rate is still high.
 
-What it finds: over the last `share` of the planned steps (at least `least`), while the learning rate was never under `rate`
-of its peak, the mean loss of the second half is not below that of the first by more than `fall` of it, and the noise is
-small enough to say so: the fall plus `deviations` standard errors stays under that bound too.
-Why it matters: a rate that is too small or too large, a mask without content or frozen tensors show like this; or the rows
-have taught what they can, and the steps that are left cost and give nothing.
-Limits: a loss that is noisier than its window can resolve is not judged. A short plateau is none. A loss that is low
-because the rows are learned is as flat as one that never fell: read the level too.
+What it finds: over the last `share` of the planned steps (`least` steps or more), while the learning rate stayed at or above
+`rate` times its peak, the mean loss of the second half is lower than that of the first by less than the fraction `fall`. The
+noise must be small enough to say so: the fall plus `deviations` standard errors must stay below that bound as well.
+Why it matters: typical causes are a learning rate that is too low or too high, a loss mask without content, or frozen
+tensors. Or the model has learned what the rows can teach, and the remaining steps cost time for nothing.
+Limits: a loss that is too noisy for its window is not judged. A short plateau is not reported. A loss that is low because
+the rows are learned is as flat as one that never fell: look at its level too.
 Reference: Schuirmann 1987, two one-sided tests, J. Pharmacokinetics and Biopharmaceutics 15, for showing that a change is
 small and not only unproven.
 """
@@ -38,23 +38,23 @@ class FlatLoss:
     deviations: float = 2.0
     rate: float = 0.5
 
-    def look(self, seen: Observation) -> WatchFinding | None:
-        size = max(self.least, math.ceil(self.share * seen.steps))
-        if seen.step % max(1, size // 4) or len(seen.curve) < size:
+    def look(self, observation: Observation) -> WatchFinding | None:
+        size = max(self.least, math.ceil(self.share * observation.steps))
+        if observation.step % max(1, size // 4) or len(observation.curve) < size:
             return None
-        peak = max(point.learning_rate for point in seen.curve)
-        window = seen.curve[-size:]
+        peak = max(point.learning_rate for point in observation.curve)
+        window = observation.curve[-size:]
         if min(point.learning_rate for point in window) < self.rate * peak:
             return None
         losses = numpy.array([point.loss for point in window])
         before, after = losses[: size // 2], losses[size // 2 :]
-        fallen = float(before.mean() - after.mean())
+        fall = float(before.mean() - after.mean())
         error = math.sqrt(float(before.var(ddof=1)) / len(before) + float(after.var(ddof=1)) / len(after))
-        if fallen + self.deviations * error >= self.fall * float(before.mean()):
+        if fall + self.deviations * error >= self.fall * float(before.mean()):
             return None
         return WatchFinding(
             watcher=self.id,
-            step=seen.step,
+            step=observation.step,
             severity="warn",
             message=f"the loss has not fallen over the last {size} steps, at high learning rate: "
             f"{float(before.mean()):.4g} in their first half, {float(after.mean()):.4g} in their second",

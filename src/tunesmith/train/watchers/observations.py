@@ -1,4 +1,4 @@
-"""What there is to see of a run: the step before the weights move, the curve, the tensors that move, the speed."""
+"""What watchers see of a run: the step before its update, the loss curve, changes of the trainable tensors, the speed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from tunesmith.artifacts import CurvePoint
 
 @dataclass(frozen=True)
 class StepReading:
-    """Loss and gradient norm of step `step` as they were computed, finite or not, and the ids of the rows they came from."""
+    """Loss and gradient norm of step `step` before its update, finite or not, and the ids of the rows they came from."""
 
     step: int
     loss: float
@@ -18,20 +18,20 @@ class StepReading:
 
 @dataclass(frozen=True)
 class TensorChange:
-    """One trainable tensor after some steps.
+    """How one trainable tensor has changed since step 0.
 
-    `moved`: its bits are no longer those of step 0. `pushed`: some gradient since then was not exactly zero; True where the
-    optimiser's state does not tell.
+    `changed`: its bits differ from those at step 0. `had_gradient`: some gradient since then was not exactly zero; also True
+    where the optimizer's state cannot tell.
     """
 
     name: str
-    moved: bool
-    pushed: bool
+    changed: bool
+    had_gradient: bool
 
 
 @dataclass(frozen=True)
 class StepTiming:
-    """The last `steps` steps up to `step`: tokens of their rows, tokens through the trunk, seconds they took."""
+    """The last `steps` steps up to `step`: tokens of their rows, tokens computed (a shared prefix once), and seconds taken."""
 
     step: int
     tokens: int
@@ -41,21 +41,21 @@ class StepTiming:
 
     @property
     def rate(self) -> float:
-        """Tokens through the trunk per second: the work that is done, however much the rows share."""
+        """Computed tokens per second: a measure of work that does not depend on how much the rows share."""
         return self.distinct_tokens / self.seconds
 
 
 def no_tensors() -> tuple[TensorChange, ...]:
-    """For a look that reads no tensors."""
+    """No changes, for observations without tensors."""
     return ()
 
 
 @dataclass(frozen=True)
 class Observation:
-    """One look at a run of `steps` planned steps, after step `step`; `reading` is there only before the weights move.
+    """The state of a run of `steps` planned steps at step `step`. `reading` is set only before the update of a step.
 
-    `tensors` reads every trainable tensor and is called only by a watcher that needs it. `windows` are the speeds of this
-    process alone, oldest first.
+    `tensors` reads every trainable tensor, so a watcher calls it only when it needs to. `windows` are the timings of this
+    process alone, oldest first. `machine` is the host name.
     """
 
     step: int

@@ -1,4 +1,4 @@
-"""Watch: all watchers over one run. What the loop calls."""
+"""Runs all watchers over one training run; the loop calls it before and after every update."""
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -19,54 +19,54 @@ from tunesmith.train.watchers.watcher import Watcher, all_watchers
 WINDOW_STEPS: Final = 10
 WINDOW_SECONDS: Final = 10.0
 RECENT_STEPS: Final = 20
-"""Steps that the speed shown live is taken over."""
+"""Steps over which the speed in the live view is averaged."""
 
 
 @dataclass
 class SpeedHistory:
-    """How fast this process went: the last steps one by one, older ones in windows of ten steps and ten seconds or more."""
+    """Step timings of this process: recent steps one by one, and all steps in windows of at least 10 steps and 10 seconds."""
 
     recent: list[StepTiming] = field(default_factory=list)
     open: list[StepTiming] = field(default_factory=list)
     windows: list[StepTiming] = field(default_factory=list)
 
-    def add(self, pace: StepTiming) -> None:
-        """Take in one step."""
-        self.recent = [*self.recent[-RECENT_STEPS + 1 :], pace]
-        self.open.append(pace)
-        if len(self.open) >= WINDOW_STEPS and sum(one.seconds for one in self.open) >= WINDOW_SECONDS:
+    def add(self, timing: StepTiming) -> None:
+        """Add one step."""
+        self.recent = [*self.recent[-RECENT_STEPS + 1 :], timing]
+        self.open.append(timing)
+        if len(self.open) >= WINDOW_STEPS and sum(step.seconds for step in self.open) >= WINDOW_SECONDS:
             self.windows.append(merge_timings(self.open))
             self.open = []
 
     def measured(self) -> dict[str, float]:
-        """For the report: tokens a second in all, and how many windows were slow; nothing where no step was timed."""
+        """Figures for the report: mean tokens per second, and how many windows were slow. Empty where no step was timed."""
         whole = [*self.windows, *self.open]
         if not whole or (total := merge_timings(whole)).seconds <= 0:
             return {}
-        found = {
+        figures = {
             "tokens_per_second": round(total.tokens / total.seconds, 1),
             "distinct_tokens_per_second": round(total.rate, 1),
         }
-        return found if not self.windows else found | _window_figures(self.windows)
+        return figures if not self.windows else figures | _window_figures(self.windows)
 
 
-def merge_timings(paces: Sequence[StepTiming]) -> StepTiming:
-    """Several steps in a row as one pace."""
+def merge_timings(timings: Sequence[StepTiming]) -> StepTiming:
+    """Consecutive timings as one."""
     return StepTiming(
-        step=paces[-1].step,
-        tokens=sum(one.tokens for one in paces),
-        distinct_tokens=sum(one.distinct_tokens for one in paces),
-        seconds=sum(one.seconds for one in paces),
-        steps=sum(one.steps for one in paces),
+        step=timings[-1].step,
+        tokens=sum(timing.tokens for timing in timings),
+        distinct_tokens=sum(timing.distinct_tokens for timing in timings),
+        seconds=sum(timing.seconds for timing in timings),
+        steps=sum(timing.steps for timing in timings),
     )
 
 
 def _window_figures(windows: Sequence[StepTiming]) -> dict[str, float]:
-    usual = median(one.rate for one in windows)
-    slowest = min(windows, key=lambda one: one.rate)
+    usual = median(window.rate for window in windows)
+    slowest = min(windows, key=lambda window: window.rate)
     return {
         "windows": float(len(windows)),
-        "slow_windows": float(sum(one.rate < Throughput.share * usual for one in windows)),
+        "slow_windows": float(sum(window.rate < Throughput.share * usual for window in windows)),
         "slowest_window_step": float(slowest.step),
         "slowest_window_tokens_per_second": round(slowest.rate, 1),
         "median_window_tokens_per_second": round(usual, 1),
@@ -74,14 +74,16 @@ def _window_figures(windows: Sequence[StepTiming]) -> dict[str, float]:
 
 
 def gather_alone(value: Any) -> list[Any]:
-    """The values of all ranks where there is one."""
+    """All-gather for a single rank."""
     return [value]
 
 
 @dataclass(frozen=True)
 class TrainingMonitor:
-    """Made by `begin` before a checkpoint is loaded, asked at every step. Nothing it finds depends on where a run was killed:
-    findings follow from the curve, from the tensors and their bits at step 0, and from the optimiser's state.
+    """All watchers over one run; made by `start_monitor` before a checkpoint is loaded.
+
+    Its findings do not depend on where a run was killed and resumed: they follow from the loss curve, the tensors and their
+    fingerprints at step 0 (`start`), and the optimizer's state. `timed` collects the findings that depend on the clock.
     """
 
     steps: int
@@ -94,26 +96,26 @@ class TrainingMonitor:
     speeds: SpeedHistory = field(default_factory=SpeedHistory)
     timed: list[WatchFinding] = field(default_factory=list)
 
-    def before_move(self, reading: StepReading) -> WatchFinding | None:
-        """What must stop the run before this step moves a weight, or None."""
-        seen = Observation(step=reading.step, steps=self.steps, reading=reading)
-        found = (watcher.look(seen) for watcher in self.watchers if watcher.moment == "before")
-        return next((finding for finding in found if finding is not None), None)
+    def before_update(self, reading: StepReading) -> WatchFinding | None:
+        """The first finding that must stop the run before this step changes a weight, or None."""
+        observation = Observation(step=reading.step, steps=self.steps, reading=reading)
+        findings = (watcher.look(observation) for watcher in self.watchers if watcher.moment == "before")
+        return next((finding for finding in findings if finding is not None), None)
 
     def after_step(
         self,
         curve: Sequence[CurvePoint],
-        pace: StepTiming,
+        timing: StepTiming,
         *,
         held_out: Sequence[CurvePoint],
-        told: Sequence[WatchFinding],
+        reported: Sequence[WatchFinding],
     ) -> tuple[WatchFinding, ...]:
-        """New findings that belong to the results; `told` are those so far. New ones of the clock are added to `timed`.
+        """New findings that are part of the results; `reported` are those so far. New findings of the clock go to `timed`.
 
-        A watcher tells each of warn and stop once in a run.
+        A watcher reports each severity (warn, stop) once per run.
         """
-        self.speeds.add(pace)
-        seen = Observation(
+        self.speeds.add(timing)
+        observation = Observation(
             step=curve[-1].step,
             steps=self.steps,
             curve=curve,
@@ -122,19 +124,23 @@ class TrainingMonitor:
             windows=self.speeds.windows,
             machine=self.machine,
         )
-        looked = [(watcher, watcher.look(seen)) for watcher in self.watchers if watcher.moment == "after"]
-        before = {(one.watcher, one.severity) for one in (*told, *self.timed)}
-        new = [(one, found) for one, found in looked if found and (found.watcher, found.severity) not in before]
-        self.timed.extend(found for watcher, found in new if watcher.timed)
-        return tuple(found for watcher, found in new if not watcher.timed)
+        results = [(watcher, watcher.look(observation)) for watcher in self.watchers if watcher.moment == "after"]
+        known = {(finding.watcher, finding.severity) for finding in (*reported, *self.timed)}
+        new = [
+            (watcher, result)
+            for watcher, result in results
+            if result and (result.watcher, result.severity) not in known
+        ]
+        self.timed.extend(finding for watcher, finding in new if watcher.timed)
+        return tuple(finding for watcher, finding in new if not watcher.timed)
 
     def read_tensors(self) -> tuple[TensorChange, ...]:
-        """Every trainable tensor as it stands; a slice that moved on any rank is a tensor that moved."""
-        mine = tensor_changes(self.start, self.tensors, self.optimizer)
-        every = self.gather([(one.moved, one.pushed) for one in mine])
+        """How every trainable tensor has changed; a tensor has changed when its slice has on any rank."""
+        own = tensor_changes(self.start, self.tensors, self.optimizer)
+        by_rank = self.gather([(tensor.changed, tensor.had_gradient) for tensor in own])
         return tuple(
-            replace(one, moved=any(moved for moved, _ in flags), pushed=any(pushed for _, pushed in flags))
-            for one, *flags in zip(mine, *every, strict=True)
+            replace(tensor, changed=any(changed for changed, _ in flags), had_gradient=any(had for _, had in flags))
+            for tensor, *flags in zip(own, *by_rank, strict=True)
         )
 
 
@@ -145,9 +151,9 @@ def start_monitor(
     steps: int,
     gather: Callable[[Any], list[Any]] = gather_alone,
 ) -> TrainingMonitor:
-    """A watch over the trainable tensors by name, with their bits of step 0: call it before a checkpoint is loaded.
+    """A monitor of these trainable tensors, by name. Takes their fingerprints now, so call it before a checkpoint is loaded.
 
-    `gather` gives every rank's value on every rank; needed only where tensors are cut up among ranks.
+    `gather` is an all-gather over the ranks; needed only where tensors are sharded.
     """
     machine = platform.node() or "this machine"
     return TrainingMonitor(steps, tensors, optimizer, fingerprints(tensors), machine, all_watchers(), gather)

@@ -1,4 +1,4 @@
-"""Watcher: what notices one thing that goes wrong while the loop runs. The shape, and the registry."""
+"""The Watcher protocol and the registry. A watcher detects one kind of problem while the model trains."""
 
 from typing import ClassVar, Literal, Protocol
 
@@ -13,9 +13,8 @@ LookMoment = Literal["before", "after"]
 class Watcher(Protocol):
     """A frozen dataclass whose fields are its settings.
 
-    `moment`: whether it looks before the weights move in a step, or after. `timed`: it looks at the clock, so what it finds
-    is told and measured, but is no part of the results. Its look must be quick: on most steps it sees that it has nothing
-    to do.
+    `moment`: whether it looks before the update of a step or after it. `timed`: it depends on the clock, so its findings are
+    printed and measured but are not part of the results. `look` runs at every step and must return fast on most of them.
     """
 
     id: ClassVar[str]
@@ -23,8 +22,8 @@ class Watcher(Protocol):
     moment: ClassVar[LookMoment]
     timed: ClassVar[bool]
 
-    def look(self, seen: Observation) -> WatchFinding | None:
-        """What is wrong, or None. The same sight gives the same finding, so that a killed run finds it again."""
+    def look(self, observation: Observation) -> WatchFinding | None:
+        """The problem found, or None. Equal observations give equal findings, so that a resumed run repeats them."""
         ...
 
 
