@@ -102,7 +102,7 @@ def make_erase_plan(request: EraseRequest, store: Store, *, erasure: str, date: 
     found = list(dict.fromkeys([*own, *asked]))
     near = _near_duplicates(found, request, store, progress)
     taken = [row for row, _, _ in near] if request.with_near_duplicates else []
-    everything = list(dict.fromkeys([*found, *store.lookups.with_ids({row.row_id for row in taken})]))
+    everything = list(dict.fromkeys([*found, *store.lookups.rows_with_ids({row.row_id for row in taken})]))
     sightings = find_row_sightings(everything, store).sightings
     listed = _erased_rows([(row, None, None) for row in found])
     close = tuple(row for row in _erased_rows(near) if row.row_id not in {one.row_id for one in listed})
@@ -157,7 +157,7 @@ def _near_duplicates(
     for one in progress.track(live, label="look for near-duplicates", total=len(live)):
         for near in find_near_duplicate_rows(one.container, list(texts), store, threshold=request.threshold):
             if near.row_id not in own:
-                [seen] = store.lookups.at(one.number, [near.position])
+                [seen] = store.lookups.rows_at(one.number, [near.position])
                 found.append((seen, ids[near.text], round(near.similarity, 4)))
     return found
 
@@ -177,7 +177,7 @@ def _targets(rows: Sequence[RecordedRow], store: Store) -> tuple[EraseTarget, ..
     for row in rows:
         positions.setdefault(row.dataset, set()).add(row.position)
     lookups = store.lookups
-    others = {one.number: lookups.rows_of(one.number).ids for one in lookups.datasets()} if rows else {}
+    others = {one.number: lookups.dataset_rows(one.number).ids for one in lookups.datasets()} if rows else {}
     joined = {number: others.pop(number) for number in sorted(positions)}
     queue = list(joined.values())
     while queue:

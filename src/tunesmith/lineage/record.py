@@ -74,7 +74,7 @@ def record_training(report: TrainReport, dataset: Dataset, store: Store, *, run_
     if known is not None:
         return known
     number = record_dataset(dataset, store)
-    rows = store.lookups.rows_of(number)
+    rows = store.lookups.dataset_rows(number)
     consumed = read_consumption(report.consumption, rows, store) if store.objects.has(report.consumption) else None
     seen = None if consumed is None else numpy.isin(rows.positions, consumed.positions)
     for model in (report.model, report.base):

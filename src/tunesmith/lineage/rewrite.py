@@ -97,7 +97,7 @@ def _scrub_targets(
     store: Store,
 ) -> ScrubTargets:
     erased = [row for one in made for row in one.erased]
-    numbers = [store.lookups.rows_of(target.dataset).ids for target in plan.targets]
+    numbers = [store.lookups.dataset_rows(target.dataset).ids for target in plan.targets]
     ids = numpy.unique(numpy.concatenate(numbers)) if numbers else numpy.zeros(0, dtype=numpy.uint64)
 
     def new_id(row_id: str) -> str:

@@ -43,7 +43,7 @@ def find_row_sightings(rows: Sequence[RecordedRow], store: ReadableStore, *, dou
     spared: list[str] = []
     for training in lineage.trainings(places):
         positions = places[training.dataset]
-        spans = lineage.consumed(training.number, positions) if training.recorded else {}
+        spans = lineage.consumed_spans(training.number, positions) if training.recorded else {}
         if training.recorded and not spans:
             spared.append(training.report_digest)
             continue
@@ -54,7 +54,7 @@ def find_row_sightings(rows: Sequence[RecordedRow], store: ReadableStore, *, dou
 
 def find_origin_sightings(kind: str, name: str, store: ReadableStore) -> Sightings:
     """Who saw rows of a source or a generator."""
-    counts = store.lookups.origin(kind, name)
+    counts = store.lookups.origin_counts(kind, name)
     direct: list[Sighting] = []
     spared: list[str] = []
     alike = _equal_datasets(store.lookups)
@@ -152,7 +152,7 @@ def _generated_row_sightings(sighting: Sighting, lineage: Lookups) -> Iterator[S
     for generator in lineage.origin_names("generator"):
         if generator.casefold() not in names:
             continue
-        counts = lineage.origin("generator", generator)
+        counts = lineage.origin_counts("generator", generator)
         for training in lineage.trainings(counts["dataset"]):
             rows = counts["training"].get(training.number, 0)
             if rows or not training.recorded:

@@ -31,7 +31,7 @@ def find_rows(row_ids: Sequence[str], store: ReadableStore) -> list[RecordedRow]
             raise Misuse(
                 f"{row_id[:40]!r} is not a row id", where="--row", hint="16 hex digits, as in an audit's findings"
             )
-    found = store.lookups.with_ids(row_ids)
+    found = store.lookups.rows_with_ids(row_ids)
     for row_id in row_ids:
         if all(row.row_id != row_id for row in found):
             raise Misuse(
@@ -49,7 +49,7 @@ def subject_rows(value: str, store: ReadableStore) -> list[RecordedRow]:
             "the subject is empty", where="--subject", hint="give what the subject column holds, e.g. an e-mail address"
         )
     salt = store.lookups.salt(SUBJECT_SALT)
-    return [] if salt is None else store.lookups.with_subject(subject_pseudonym(salt, value))
+    return [] if salt is None else store.lookups.rows_with_subject(subject_pseudonym(salt, value))
 
 
 def trace_subject(value: str, store: ReadableStore) -> Trace:
@@ -60,7 +60,7 @@ def trace_subject(value: str, store: ReadableStore) -> Trace:
 
 def trace_source(name: str, store: ReadableStore) -> Trace:
     """Who saw rows of a source. Raises Misuse with the nearest name when there is no such source."""
-    counts = store.lookups.origin(SOURCE, name)["dataset"]
+    counts = store.lookups.origin_counts(SOURCE, name)["dataset"]
     if not counts:
         known = store.lookups.origin_names(SOURCE)
         near = get_close_matches(name, known, n=1)

@@ -43,7 +43,7 @@ def _matching_rows(
     parts: list[RecordedRow] = []
     for dataset, found in hits.items():
         full = {hit.position for hit in found if hit.words == words}
-        for row in store.lookups.at(dataset, [hit.position for hit in found]):
+        for row in store.lookups.rows_at(dataset, [hit.position for hit in found]):
             (whole if row.position in full else parts).append(row)
     ids = {row.row_id for row in whole}
     return whole, [row for row in parts if row.row_id not in ids]

@@ -1,6 +1,6 @@
 """The store: content-addressed objects, refs to them, and a ledger of runs, data sets and releases.
 
-Each name is imported when it is first asked for: what only looks (`tunesmith.store.read_only`) does without SQLAlchemy.
+Names are imported on first use, so that read-only access (`tunesmith.store.read_only`) does not import SQLAlchemy.
 """
 
 from importlib import import_module
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FolderObjects", "Ledger", "RunLock", "Store", "open_store"]
 
-_HOMES = {
+_MODULES = {
     "FolderObjects": "objects",
     "Ledger": "ledger",
     "RunLock": "lock",
@@ -24,6 +24,6 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'tunesmith.store' has no attribute {name!r}")
-    return getattr(import_module(f"tunesmith.store.{_HOMES[name]}"), name)
+    return getattr(import_module(f"tunesmith.store.{_MODULES[name]}"), name)

@@ -1,4 +1,4 @@
-"""One run at a time in a store. The lock is the operating system's (flock), so a killed run never leaves one behind."""
+"""Allows one run at a time per store. The lock is an flock, so the operating system releases it when a run is killed."""
 
 import fcntl
 import os
@@ -11,7 +11,7 @@ from tunesmith.store.objects import disk_errors
 
 
 class RunLock:
-    """Context manager. Raises StoreLocked, naming the run that holds the store."""
+    """Context manager that holds the store's lock. Raises StoreLocked, naming the run that holds it."""
 
     def __init__(self, folder: Path, run_id: str) -> None:
         self._path = folder / "run.lock"
@@ -31,7 +31,7 @@ class RunLock:
             raise StoreLocked(
                 f"the store is in use by {holder}",
                 where=str(self._path.parent),
-                hint="wait until it ends, or give this run its own --store",
+                hint="wait until that run ends, or give this run its own folder with --store",
             ) from error
         self._file = file
         with disk_errors(self._path):

@@ -1,4 +1,4 @@
-"""Content-addressed bytes in a folder: `objects/ab/cdef...`, written under a temporary name, then renamed."""
+"""Content-addressed objects in a folder, as `objects/ab/cdef...`; written under a temporary name, then renamed."""
 
 import errno
 import hashlib
@@ -14,14 +14,14 @@ from tunesmith.errors import IntegrityBroken, MachineFailure
 
 
 def file_digest(path: Path) -> str:
-    """`sha256:<64 hex>` of a file's bytes, which need not fit in memory."""
+    """`sha256:<64 hex>` of a file's bytes, read in blocks."""
     with path.open("rb") as file:
         return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
 
 
 @contextmanager
 def disk_errors(where: Path) -> Iterator[None]:
-    """Turn a full or read-only disk into a MachineFailure that names the place."""
+    """Turn the errors of a full or read-only disk into MachineFailure, with the path."""
     try:
         yield
     except OSError as error:
@@ -66,13 +66,13 @@ def _copy_atomic(source: Path, path: Path) -> None:
 
 
 class FolderObjects:
-    """An ObjectStore in a local folder."""
+    """The ObjectStore in a local folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
     def path(self, digest: str) -> Path:
-        """Where the bytes of a digest lie or would lie."""
+        """The path of an object, whether it exists or not. Raises IntegrityBroken for an invalid digest."""
         algorithm, _, value = digest.partition(":")
         if algorithm != "sha256" or len(value) != 64 or not all(c in "0123456789abcdef" for c in value):
             raise IntegrityBroken(f"{digest!r} is not a SHA-256 digest")
@@ -86,7 +86,7 @@ class FolderObjects:
         return digest
 
     def put_file(self, source: Path) -> str:
-        """Store a file of any size; it is read once to hash and once to copy."""
+        """Store a file of any size: it is read once for the hash and once for the copy."""
         digest = file_digest(source)
         path = self.path(digest)
         if not path.exists():
@@ -95,24 +95,24 @@ class FolderObjects:
         return digest
 
     def get(self, digest: str) -> bytes:
-        data = self._present(digest).read_bytes()
-        self._refuse_altered(digest, digest_of(data))
+        data = self._existing_path(digest).read_bytes()
+        self._check_digest(digest, digest_of(data))
         return data
 
     def verified(self, digest: str) -> Path:
-        """The file of an object, for what is too large to be read whole; its bytes are checked now."""
-        path = self._present(digest)
-        self._refuse_altered(digest, file_digest(path))
+        """The path of an object, after a check of its bytes; for objects too large to read into memory."""
+        path = self._existing_path(digest)
+        self._check_digest(digest, file_digest(path))
         return path
 
-    def _present(self, digest: str) -> Path:
+    def _existing_path(self, digest: str) -> Path:
         path = self.path(digest)
         if not path.is_file():
             raise IntegrityBroken("an object is missing from the store", where=digest, hint="run the stage again")
         return path
 
-    def _refuse_altered(self, digest: str, found: str) -> None:
-        if found != digest:
+    def _check_digest(self, digest: str, actual: str) -> None:
+        if actual != digest:
             raise IntegrityBroken(
                 "an object was altered in the store",
                 where=str(self.path(digest)),
@@ -123,5 +123,5 @@ class FolderObjects:
         return self.path(digest).is_file()
 
     def delete(self, digest: str) -> None:
-        """Remove an object, e.g. on erasure. Missing is fine: the wish is that it is gone."""
+        """Delete an object, e.g. for an erasure. A missing object is not an error."""
         self.path(digest).unlink(missing_ok=True)

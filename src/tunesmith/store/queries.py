@@ -1,6 +1,6 @@
-"""Questions to the ledger in SQL, spelled once for SQLite and PostgreSQL. A file of SQLite is asked by the standard library.
+"""Read-only SQL queries on the ledger, in SQL that both SQLite and PostgreSQL accept. SQLite files are read with `sqlite3`.
 
-What only looks, as `tunesmith trace` does, need not import the library that writes; that import takes longer than the question.
+Commands that only read, such as `tunesmith trace`, thus need not import SQLAlchemy, whose import takes longer than the queries.
 """
 
 import sqlite3
@@ -14,34 +14,34 @@ from tunesmith.errors import MachineFailure
 
 LEDGER_HINT: Final = "check --database, its rights and the space on its disk; finished stages are kept"
 LOCK_TIMEOUT_SECONDS: Final = 60
-"""Seconds to wait for another process that writes to the same file of SQLite; its own 5 are short on a busy machine."""
+"""Seconds to wait for another process that writes to the same SQLite file; SQLite's default of 5 is short on a busy machine."""
 NO_PARAMETERS: Final[Mapping[str, Any]] = {}
 
 
 class RunQuery(Protocol):
-    """Lines that answer a query; its values are named `:so`."""
+    """Runs an SQL query with named parameters (`:name`) and returns its rows."""
 
     def __call__(self, query: str, values: Mapping[str, Any] = NO_PARAMETERS, /) -> Iterable[Sequence[Any]]: ...
 
 
 class QueryableDatabase(Protocol):
-    """A database that can be asked."""
+    """A database that can be queried."""
 
-    def reading(self) -> AbstractContextManager[RunQuery]:
-        """All that is asked within sees one state of the database."""
+    def read_transaction(self) -> AbstractContextManager[RunQuery]:
+        """A transaction: all its queries see the same state of the database."""
         ...
 
 
 @dataclass(frozen=True)
 class SqliteFile:
-    """A database of SQLite that is there already. It is opened for each reading, which takes a tenth of a millisecond."""
+    """An existing SQLite file. It is opened for every transaction, which takes about 0.1 ms."""
 
     path: Path
 
     @contextmanager
-    def reading(self) -> Iterator[RunQuery]:
+    def read_transaction(self) -> Iterator[RunQuery]:
         try:
-            # Not `mode=ro`: what a killed run left half-written is rolled back first, by whoever comes next.
+            # Not `mode=ro`: SQLite must roll back the unfinished transaction of a killed run before it reads.
             with closing(
                 sqlite3.connect(f"{self.path.resolve().as_uri()}?mode=rw", uri=True, timeout=LOCK_TIMEOUT_SECONDS)
             ) as connection:
@@ -55,11 +55,11 @@ class SqliteFile:
 
     def tables(self) -> frozenset[str]:
         """The names of its tables."""
-        with self.reading() as ask:
-            return frozenset(str(name) for (name,) in ask("SELECT name FROM sqlite_master WHERE type = 'table'"))
+        with self.read_transaction() as run_query:
+            return frozenset(str(name) for (name,) in run_query("SELECT name FROM sqlite_master WHERE type = 'table'"))
 
 
 def in_condition(column: str, values: Iterable[int]) -> tuple[str, dict[str, int]]:
-    """A condition that holds where the column has one of the values, and the values by name."""
-    named = {f"{column}{number}": value for number, value in enumerate(sorted(set(values)))}
-    return (f"{column} IN ({', '.join(f':{name}' for name in named)})" if named else "1 = 0"), named
+    """An SQL condition `column IN (values)`, and its named parameters. Without values the condition is false."""
+    parameters = {f"{column}{number}": value for number, value in enumerate(sorted(set(values)))}
+    return (f"{column} IN ({', '.join(f':{name}' for name in parameters)})" if parameters else "1 = 0"), parameters

@@ -1,4 +1,4 @@
-"""A store that is only looked at."""
+"""Read-only access to a store."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from tunesmith.store.objects import FolderObjects
 from tunesmith.store.queries import SqliteFile
 
 LEDGER_FILE: Final = "ledger.db"
-"""The file of a store's own ledger."""
+"""File name of the SQLite ledger in a store's folder."""
 
 LOOKUP_TABLES: Final = frozenset(
     {
@@ -24,11 +24,11 @@ LOOKUP_TABLES: Final = frozenset(
         "lineage_releases",
     }
 )
-"""The tables that look-ups read."""
+"""The tables that Lookups reads."""
 
 
 class ReadableStore(Protocol):
-    """What looking things up needs of a store."""
+    """The parts of a store that lineage look-ups need."""
 
     @property
     def folder(self) -> Path: ...
@@ -40,7 +40,7 @@ class ReadableStore(Protocol):
 
 @dataclass(frozen=True)
 class ReadOnlyStore:
-    """A store in a folder whose ledger is a file of SQLite; nothing is made and nothing is written."""
+    """A store with a SQLite ledger, opened without creating or writing anything."""
 
     folder: Path
     objects: FolderObjects
@@ -48,7 +48,7 @@ class ReadOnlyStore:
 
 
 def open_read_only(folder: Path) -> ReadOnlyStore | None:
-    """The store of a folder; None when its ledger is not there, or lacks tables that opening it to write would make."""
+    """The store in a folder; None when it has no ledger, or a ledger without tables that `open_store` would create."""
     ledger = SqliteFile(folder / LEDGER_FILE)
     if not ledger.path.is_file() or not ledger.tables() >= LOOKUP_TABLES:
         return None

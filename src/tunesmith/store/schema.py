@@ -1,4 +1,4 @@
-"""The ledger's tables. Lineage keeps rows in blocks of sorted keys (see `tunesmith.store.lineage.blocks`), not line by line."""
+"""The ledger's tables. Lineage stores rows in blocks of sorted keys (see `tunesmith.store.lineage.blocks`), not one per line."""
 
 from typing import Final
 
@@ -58,13 +58,15 @@ DATASETS = sql.Table(
     sql.Column("rows_digest", DIGEST_TYPE, nullable=False),
     sql.Column("name", NAME_TYPE, nullable=False),
     sql.Column("rows", sql.Integer, nullable=False),
-    sql.Column("names", sql.Text, nullable=False),  # JSON: files, sources, generators, numbered in the rows
-    sql.Column("erased_by", RUN_ID_TYPE),  # the erasure that took the object away
+    sql.Column(
+        "names", sql.Text, nullable=False
+    ),  # JSON: names of files, sources and generators, by number in the rows
+    sql.Column("erased_by", RUN_ID_TYPE),  # the erasure that deleted the object
 )
 POSTINGS = sql.Table(
     "lineage_postings",
     METADATA,
-    sql.Column("kind", sql.String(10), primary_key=True),  # row, place, subject: of a data set; consumed: of a training
+    sql.Column("kind", sql.String(10), primary_key=True),  # row, place or subject of a data set; consumed of a training
     sql.Column("owner", sql.Integer, primary_key=True),
     sql.Column("block", sql.Integer, primary_key=True),
     sql.Column("first", sql.LargeBinary, nullable=False),
@@ -76,7 +78,7 @@ POSTINGS = sql.Table(
 ORIGINS = sql.Table(
     "lineage_origins",
     METADATA,
-    sql.Column("owner_kind", sql.String(10), primary_key=True),  # dataset, or training: rows consumed
+    sql.Column("owner_kind", sql.String(10), primary_key=True),  # dataset, or training (of the rows it consumed)
     sql.Column("owner", sql.Integer, primary_key=True),
     sql.Column("kind", sql.String(10), primary_key=True),  # source or generator
     sql.Column("name", sql.String(500), primary_key=True),
@@ -91,7 +93,7 @@ TRAININGS = sql.Table(
     sql.Column("run_id", RUN_ID_TYPE, nullable=False),
     sql.Column("dataset", sql.Integer, nullable=False, index=True),
     sql.Column("model", DIGEST_TYPE, nullable=False, index=True),
-    sql.Column("recorded", sql.Boolean, nullable=False),  # whether there was a consumption record
+    sql.Column("recorded", sql.Boolean, nullable=False),  # whether the training has a consumption record
     sql.Column("steps", sql.Integer, nullable=False),
     sql.Column("tokens", sql.BigInteger, nullable=False),
     sql.Column("seconds", sql.Float),
@@ -138,7 +140,7 @@ ERASURES = sql.Table(
     sql.Column("state", sql.String(10), nullable=False),  # begun, switched, finished
     sql.Column("started", TIME_TYPE, nullable=False),
     sql.Column("reason", sql.Text, nullable=False),
-    sql.Column("rekey", sql.LargeBinary),  # gone when finished
-    sql.Column("plan", sql.LargeBinary),  # gone when finished
+    sql.Column("rekey", sql.LargeBinary),  # null when finished
+    sql.Column("plan", sql.LargeBinary),  # null when finished
     sql.Column("record", DIGEST_TYPE),
 )

@@ -1,4 +1,4 @@
-"""Store: objects, ledger and work folders behind one value."""
+"""The store: objects, ledger and work folders in one value."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ A = TypeVar("A", bound=Artifact)
 
 @dataclass(frozen=True)
 class Store:
-    """`folder` holds objects/, work/ (unfinished stages, by content key) and, unless a URL was given, ledger.db."""
+    """A store in a folder: objects/, work/ (unfinished stages, by content key) and, without a database URL, ledger.db."""
 
     folder: Path
     objects: FolderObjects
@@ -27,26 +27,26 @@ class Store:
 
     @property
     def lookups(self) -> Lookups:
-        """What the ledger has of lineage; with `folder` and `objects` all that looking needs (see `readable`)."""
+        """Lineage look-ups; with `folder` and `objects` this makes a Store a ReadableStore (see `read_only`)."""
         return self.ledger.lookups
 
     def put(self, artifact: Artifact) -> str:
-        """Keep an artifact's canonical bytes; the digest of the stored object."""
+        """Store an artifact's canonical bytes. Returns the digest of the stored object."""
         return self.objects.put(artifact.canonical())
 
     def get(self, kind: type[A], digest: str) -> A:
-        """Read an artifact back. Raises IntegrityBroken when missing or altered."""
+        """Load an artifact. Raises IntegrityBroken when it is missing or altered."""
         return kind.from_bytes(self.objects.get(digest))
 
     def work(self, content_key: str) -> Path:
-        """The folder where a stage keeps unfinished work, by its content key."""
+        """The folder for unfinished work of the stage with this content key; created when missing."""
         folder = self._work_folder(content_key)
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def end_work(self, content_key: str) -> None:
-        """Delete what a stage kept of unfinished work, if it did, once its report is in the ledger."""
+        """Delete the work folder of a stage, if it has one; called once its report is in the ledger."""
         folder = self._work_folder(content_key)
         if folder.is_dir():
             with disk_errors(folder):
@@ -56,12 +56,14 @@ class Store:
         return self.folder / "work" / content_key.removeprefix("sha256:")[:24]
 
     def put_tree(self, folder: Path) -> str:
-        """Keep every file below a folder; the digest of its manifest {path: digest}, sorted by path."""
+        """Store every file below a folder. Returns the digest of the tree's manifest {path: digest}, sorted by path."""
         manifest: dict[str, str] = {}
         for path in sorted(folder.rglob("*")):
             if path.is_symlink():
                 raise Misuse(
-                    "a model folder holds a symbolic link", where=str(path), hint="replace it by the file itself"
+                    "a model folder has a symbolic link",
+                    where=str(path),
+                    hint="replace the link by the file that it points to",
                 )
             if path.is_file():
                 manifest[path.relative_to(folder).as_posix()] = self.objects.put_file(path)
@@ -72,7 +74,7 @@ class Store:
         return _parse_manifest(self.objects.get(digest), digest)
 
     def checkout(self, digest: str) -> Path:
-        """A folder with the files of a tree, made once per digest and verified file by file as it is made."""
+        """A folder with the files of a tree. It is created once per digest; every file is verified when it is written."""
         target = self.folder / "trees" / digest.removeprefix("sha256:")
         manifest = self.tree(digest)
         if not (target / ".complete").exists():
@@ -82,7 +84,7 @@ class Store:
         return target
 
     def lock(self, run_id: str) -> RunLock:
-        """Hold the store for one run."""
+        """The lock that a run holds while it uses the store."""
         return RunLock(self.folder, run_id)
 
 
@@ -92,12 +94,14 @@ def _parse_manifest(data: bytes, digest: str) -> dict[str, str]:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise IntegrityBroken("not a tree manifest", where=digest, hint="give the digest of a model's tree")
+        raise IntegrityBroken(
+            "the object is not a tree manifest", where=digest, hint="use the digest of a model's tree"
+        )
     return {str(name): str(file) for name, file in value.items()}
 
 
 def open_store(folder: Path, *, database: str | None = None) -> Store:
-    """Open or make a store. `database` is an SQLAlchemy URL; left out, a SQLite file in the folder is used."""
+    """Open the store in a folder, or create it. `database` is an SQLAlchemy URL; the default is a SQLite file in the folder."""
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     url = database or f"sqlite:///{folder / LEDGER_FILE}"

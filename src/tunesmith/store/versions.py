@@ -1,4 +1,4 @@
-"""Code version: digest of the installed package's files, and the versions of the libraries that decide numbers."""
+"""Code version: a digest of the installed package's files, and the versions of the libraries that affect results."""
 
 import hashlib
 from functools import cache
@@ -13,11 +13,11 @@ CODE_SUFFIXES = (".py", ".yaml", ".j2", ".jinja", ".css")
 def code_version() -> str:
     """`sha256:<64 hex>` over path and content of every source file of the package, in path order."""
     root = Path(__file__).parents[1]
-    total = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(path for path in root.rglob("*") if path.suffix in CODE_SUFFIXES):
-        total.update(path.relative_to(root).as_posix().encode() + b"\0")
-        total.update(hashlib.sha256(path.read_bytes()).digest())
-    return f"sha256:{total.hexdigest()}"
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0")
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return f"sha256:{digest.hexdigest()}"
 
 
 @cache
@@ -29,5 +29,5 @@ def _library_version(library: str) -> str:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions as installed; `absent` for an extra that is not."""
+    """Installed versions; `absent` for a library that is not installed."""
     return {library: _library_version(library) for library in LIBRARIES}

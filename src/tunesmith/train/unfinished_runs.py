@@ -24,7 +24,7 @@ def record_provenance(folder: Path, provenance: Provenance) -> None:
 
 
 def describe_unfinished_runs(folder: Path, provenance: Provenance) -> Iterator[str]:
-    """A line per unfinished run with the same rows or settings, saying what differs. No lines when the run in `folder` resumes."""
+    """A line per unfinished run with the same rows or settings, with what differs. No lines when the run in `folder` resumes."""
     if (folder / POINTER_FILE).is_file():
         return
     for other in sorted(folder.parent.iterdir()):

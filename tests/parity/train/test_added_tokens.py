@@ -267,7 +267,9 @@ def test_a_row_with_such_a_token_is_refused(tmp_path: Path, context: Context, mo
     row = Row(row_id="a", file="made", line=3, example=Example(text="x"))
     size = model.config.vocab_size
     check_token_ids([EncodedSequence("a", (1, size - 1), ((0, 2),))], model, [row])
-    with pytest.raises(DataError, match=f"row a has the token id {size}, but the embeddings have only {size} rows") as caught:
+    with pytest.raises(
+        DataError, match=f"row a has the token id {size}, but the embeddings have only {size} rows"
+    ) as caught:
         check_token_ids([EncodedSequence("a", (1, size), ((0, 2),))], model, [row])
     assert caught.value.where == "made:3"
 

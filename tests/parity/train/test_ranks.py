@@ -601,7 +601,8 @@ def test_killed_and_resumed_the_same_ranks_end_with_the_same_bytes(strategy: str
 def test_another_number_of_ranks_goes_on_and_says_so(strategy: str, spread: Path, alone: dict[str, Outcome]) -> None:
     found = Outcome.of(spread / f"three-{strategy}")
     assert found.said == [
-        f"resumed at step {KILLED_AFTER} of {len(STEPS)}; ranks changed from 2 to 3, so results match within rounding, not bit for bit"
+        f"resumed at step {KILLED_AFTER} of {len(STEPS)}; ranks changed from 2 to 3, so results match within rounding, "
+        "not bit for bit"
     ]
     assert numbers(found.state) == pytest.approx(numbers(alone["tied"].state), rel=1e-5)
     assert apart(found.weights, alone["tied"].weights) < CLOSE

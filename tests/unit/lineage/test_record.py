@@ -23,7 +23,7 @@ def test_spans_are_gathered_over_steps(history: Any, scripted: Any) -> None:
         for at, name in enumerate(names)
     ]
     record = store_consumption(STEPS, encoded, history.store)
-    rows = history.store.ledger.lookups.rows_of(record_dataset(history.train, history.store))
+    rows = history.store.ledger.lookups.dataset_rows(record_dataset(history.train, history.store))
     consumed = read_consumption(record, rows, history.store)
     assert consumed is not None
     expected: dict[tuple[int, int], list[int]] = defaultdict(list)
@@ -48,7 +48,7 @@ def test_spans_are_gathered_over_steps(history: Any, scripted: Any) -> None:
 
 
 def test_an_empty_record_is_a_record(history: Any) -> None:
-    rows = history.store.ledger.lookups.rows_of(record_dataset(history.train, history.store))
+    rows = history.store.ledger.lookups.dataset_rows(record_dataset(history.train, history.store))
     consumed = read_consumption(store_consumption([], [], history.store), rows, history.store)
     assert consumed is not None and len(consumed.positions) == 0
 

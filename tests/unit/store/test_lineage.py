@@ -70,23 +70,23 @@ def test_rows_are_found_by_id_by_person_and_by_position(ledger: Ledger) -> None:
     number = lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
     for position in (0, 1, BLOCK_KEYS - 1, BLOCK_KEYS, ROWS - 1):
         expected = seen(rows, number, position)
-        assert ledger.lookups.with_ids([expected.row_id]) == [expected]
-        assert ledger.lookups.at(number, [position]) == [expected]
+        assert ledger.lookups.rows_with_ids([expected.row_id]) == [expected]
+        assert ledger.lookups.rows_at(number, [position]) == [expected]
     for person in range(7):
         mark = mark_of(person)
         expected_positions = [place for place in range(ROWS) if rows.subjects[place].ljust(16, b"\0") == mark]
-        found = ledger.lookups.with_subject(mark.hex())
+        found = ledger.lookups.rows_with_subject(mark.hex())
         assert [one.position for one in found] == expected_positions
         assert found[0] == seen(rows, number, expected_positions[0])
-    assert ledger.lookups.with_subject("ff" * 16) == []
-    assert ledger.lookups.with_ids(["0" * 16]) == []
+    assert ledger.lookups.rows_with_subject("ff" * 16) == []
+    assert ledger.lookups.rows_with_ids(["0" * 16]) == []
 
 
 def test_many_ids_at_once_are_found_as_one_by_one(ledger: Ledger) -> None:
     rows = rows_made(ROWS)
     number = ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
     wanted = list(range(0, ROWS, 17))
-    found = ledger.lookups.with_ids([f"{int(rows.ids[place]):016x}" for place in wanted])
+    found = ledger.lookups.rows_with_ids([f"{int(rows.ids[place]):016x}" for place in wanted])
     assert found == [seen(rows, number, place) for place in wanted]
 
 
@@ -94,14 +94,14 @@ def test_what_is_recorded_comes_back_and_twice_is_once(ledger: Ledger) -> None:
     rows = rows_made(ROWS)
     first = ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
     assert ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d") == first
-    back = ledger.lookups.rows_of(first)
+    back = ledger.lookups.dataset_rows(first)
     for name in ("positions", "ids", "files", "lines", "sources", "generators", "subjects"):
         assert numpy.array_equal(getattr(back, name), getattr(rows, name)), name
     assert back.names == NAMES
     assert [(one.container, one.name, one.rows, one.erased_by) for one in ledger.lookups.datasets()] == [
         ("sha256:c", "train", ROWS, None)
     ]
-    counts = ledger.lookups.origin("source", "shop")
+    counts = ledger.lookups.origin_counts("source", "shop")
     assert counts == {"dataset": {first: int((rows.sources == 1).sum())}, "training": {}}
     assert ledger.lookups.origin_names("generator") == ["desk/1"]
 
@@ -116,7 +116,7 @@ def test_spans_of_a_training_are_those_that_were_recorded(ledger: Ledger) -> Non
         )
     other = ledger.lineage.record_training(training("n"), dataset=dataset, consumed=None, origins={})
     last = 6 * (ROWS // 6) - 6
-    assert ledger.lookups.consumed(number, [0, 1, 2, last]) == {
+    assert ledger.lookups.consumed_spans(number, [0, 1, 2, last]) == {
         0: [(0, 128, 9, 2, 3, 3), (128, 128, 9, 2, 3, 3)],
         2: [(0, 128, 9, 2, 3, 5)],
         last: [(0, 128, 9, 2, 3, last + 3), (128, 128, 9, 2, 3, last + 3)],
@@ -124,7 +124,7 @@ def test_spans_of_a_training_are_those_that_were_recorded(ledger: Ledger) -> Non
     told = [(one.number, one.model, one.recorded, one.recipe) for one in ledger.lookups.trainings([dataset])]
     assert told == [(number, "sha256:m", True, None), (other, "sha256:n", False, None)]
     assert ledger.lookups.trainings([dataset + 1]) == []
-    assert ledger.lookups.origin("source", "shop")["training"] == {number: 5}
+    assert ledger.lookups.origin_counts("source", "shop")["training"] == {number: 5}
 
 
 def test_models_have_parents_copies_and_releases(ledger: Ledger) -> None:
@@ -166,10 +166,13 @@ def test_the_switch_takes_rows_salts_and_stages_in_one_go(ledger: Ledger) -> Non
     kept, made = ledger.lookups.datasets()
     assert (kept.erased_by, made.erased_by, made.rows) == ("e1", None, ROWS - 2)
     third = f"{int(rows.ids[2]) ^ 1:016x}"
-    assert [(one.dataset, one.position) for one in ledger.lookups.with_ids([third])] == [(old, 2), (made.number, 1)]
+    assert [(one.dataset, one.position) for one in ledger.lookups.rows_with_ids([third])] == [
+        (old, 2),
+        (made.number, 1),
+    ]
     for gone in (0, BLOCK_KEYS):
-        assert ledger.lookups.with_ids([f"{int(rows.ids[gone]):016x}", f"{int(rows.ids[gone]) ^ 1:016x}"]) == []
-    assert list(ledger.lookups.consumed(number, [0, 2, BLOCK_KEYS, BLOCK_KEYS + 2])) == [2, BLOCK_KEYS + 2]
+        assert ledger.lookups.rows_with_ids([f"{int(rows.ids[gone]):016x}", f"{int(rows.ids[gone]) ^ 1:016x}"]) == []
+    assert list(ledger.lookups.consumed_spans(number, [0, 2, BLOCK_KEYS, BLOCK_KEYS + 2])) == [2, BLOCK_KEYS + 2]
     assert ledger.ref("desk/audit") == "sha256:report2"
     assert ledger.salt("train") != salt
     assert erasures.marks() == frozenset({b"mark", b"other"})
@@ -192,6 +195,6 @@ def test_a_switch_that_fails_leaves_everything(ledger: Ledger) -> None:
     )
     with pytest.raises(MachineFailure):
         ledger.erasures.switch("e1", switch, plan=b"", new_ids=lambda ids: ids ^ numpy.uint64(1))
-    assert ledger.lookups.with_ids([f"{int(rows.ids[0]):016x}"]) == [seen(rows, old, 0)]
+    assert ledger.lookups.rows_with_ids([f"{int(rows.ids[0]):016x}"]) == [seen(rows, old, 0)]
     assert len(ledger.lookups.datasets()) == 1
     assert ledger.erasures.unfinished() == erasure()

@@ -42,13 +42,13 @@ def test_the_file_answers_as_the_open_ledger_does(store: Store) -> None:
     read = open_read_only(store.folder)
     assert read is not None and read.lookups.salt("train") == salt and read.lookups.salt("other") is None
     opened, file = store.lookups, read.lookups
-    assert [row.position for row in file.with_subject(MARK.hex())] == [1]
+    assert [row.position for row in file.rows_with_subject(MARK.hex())] == [1]
     for ask in (
         lambda lookups: lookups.datasets(),
-        lambda lookups: lookups.with_ids(["8000000000000005", "0" * 16]),
-        lambda lookups: lookups.with_subject(MARK.hex()),
-        lambda lookups: lookups.at(number, [0, 2, 5]),
-        lambda lookups: lookups.origin("source", "shop"),
+        lambda lookups: lookups.rows_with_ids(["8000000000000005", "0" * 16]),
+        lambda lookups: lookups.rows_with_subject(MARK.hex()),
+        lambda lookups: lookups.rows_at(number, [0, 2, 5]),
+        lambda lookups: lookups.origin_counts("source", "shop"),
         lambda lookups: lookups.origin_names("source"),
         lambda lookups: lookups.trainings([number]),
         lambda lookups: lookups.trainings([]),

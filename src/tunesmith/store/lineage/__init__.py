@@ -1,5 +1,5 @@
-"""Lineage in the ledger: row -> data set -> training -> model -> release. Looked up here; written by `lineage`, and by
-`erasures` with their tombstones, which import SQLAlchemy."""
+"""Lineage in the ledger: row -> data set -> training -> model -> release. This package exports look-ups; the modules `lineage`
+and `erasures` write, and import SQLAlchemy."""
 
 from tunesmith.store.lineage.lookups import Lookups
 from tunesmith.store.lineage.records import (

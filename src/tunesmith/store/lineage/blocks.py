@@ -1,7 +1,7 @@
-"""Sorted keys with what belongs to them, cut into blocks that SQL keeps as bytes.
+"""Sorted keys with a payload, stored as blocks of bytes in SQL.
 
-A line of SQL holds BLOCK rows: first and last key for the index, all keys, and the payload's columns one after the other, both
-compressed. A key is found by one indexed look-up and a binary search, and a million rows are 245 lines to insert.
+One SQL row holds BLOCK_KEYS entries: the first and last key for the index, then all keys and all payload columns, compressed. A
+key is found by one indexed query and a binary search; a million entries take 245 SQL rows.
 """
 
 import zlib
@@ -31,17 +31,17 @@ Payload = npt.NDArray[Any]
 
 
 def id_keys(ids: npt.NDArray[numpy.uint64]) -> Keys:
-    """Row ids as 8 bytes whose order is that of the numbers."""
+    """Row ids as 8-byte keys, ordered as the numbers: (rows,) uint64 to (rows,) S8."""
     return numpy.ascontiguousarray(ids.astype(">u8")).view("S8")
 
 
 def position_keys(positions: npt.NDArray[Any]) -> Keys:
-    """Positions as 4 bytes whose order is that of the numbers."""
+    """Positions as 4-byte keys, ordered as the numbers: (rows,) to (rows,) S4."""
     return numpy.ascontiguousarray(positions.astype(">u4")).view("S4")
 
 
 def encode_blocks(kind: str, keys: Keys, payload: Payload) -> Iterator[dict[str, Any]]:
-    """The values of the lines for these keys, in any order given; equal input gives equal bytes."""
+    """The SQL rows for these keys, which may come in any order. Equal input gives equal bytes."""
     order = numpy.argsort(keys, kind="stable")
     width = KEY_BYTES[kind]
     for number, start in enumerate(range(0, len(order), BLOCK_KEYS)):
@@ -62,18 +62,19 @@ def encode_blocks(kind: str, keys: Keys, payload: Payload) -> Iterator[dict[str,
 
 def decode_block(kind: str, keys: bytes, payload: bytes) -> tuple[Keys, Payload]:
     """The keys and the payload of a block."""
-    found = numpy.frombuffer(zlib.decompress(keys), dtype=f"S{KEY_BYTES[kind]}")
+    block_keys = numpy.frombuffer(zlib.decompress(keys), dtype=f"S{KEY_BYTES[kind]}")
     data, dtype = zlib.decompress(payload), PAYLOAD_DTYPES[kind]
-    made = numpy.empty(len(found), dtype=dtype)
+    columns = numpy.empty(len(block_keys), dtype=dtype)
     start = 0
     for name in dtype.names or ():
-        made[name] = numpy.frombuffer(data, dtype=dtype[name], count=len(found), offset=start)
-        start += len(found) * dtype[name].itemsize
-    return found, made
+        columns[name] = numpy.frombuffer(data, dtype=dtype[name], count=len(block_keys), offset=start)
+        start += len(block_keys) * dtype[name].itemsize
+    return block_keys, columns
 
 
 def matching_indices(keys: Keys, wanted: Keys) -> npt.NDArray[numpy.int64]:
-    """Where any of the wanted keys stands among sorted keys, key by key."""
+    """Indices of all occurrences of the wanted keys in sorted keys, in the order of the wanted keys."""
     starts, ends = numpy.searchsorted(keys, wanted, "left"), numpy.searchsorted(keys, wanted, "right")
     counts = ends - starts
+    # Per wanted key: starts, starts + 1, ..., ends - 1, without a Python loop.
     return numpy.repeat(starts - numpy.cumsum(counts) + counts, counts) + numpy.arange(counts.sum())

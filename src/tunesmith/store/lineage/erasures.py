@@ -1,7 +1,7 @@
-"""Erasures: a journal that a killed one is finished from, tombstones without content, and the one transaction that switches.
+"""Erasures: a journal from which an interrupted erasure is finished, tombstones, and the transaction that changes the ledger.
 
-States: `begun` (plan and marks are written, nothing is gone), `switched` (the ledger no longer knows what goes), `finished`
-(objects are gone, the record is signed; plan and key of the new ids are gone with them).
+States: `begun` (plan and marks are written, nothing is deleted), `switched` (the ledger no longer has the erased rows),
+`finished` (objects are deleted and the record is signed; the plan and the key of the new ids are deleted too).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -31,7 +31,7 @@ from tunesmith.store.schema import (
 
 @dataclass(frozen=True)
 class Erasure:
-    """An erasure as the journal has it. `plan` is the caller's own bytes."""
+    """An erasure in the journal. `plan` is opaque to the ledger: the caller's bytes."""
 
     erasure: str
     state: str
@@ -44,7 +44,7 @@ class Erasure:
 
 @dataclass(frozen=True)
 class Tombstone:
-    """What stands where an object was: its digest, what it was, when and why it went. No content."""
+    """The record of a deleted object: its digest, its kind, when and why it was deleted. No content."""
 
     digest: str
     kind: str
@@ -55,7 +55,7 @@ class Tombstone:
 
 @dataclass(frozen=True)
 class DatasetReplacement:
-    """A data set that goes, by number and name, the positions to erase in it, and the object without them that takes its place.
+    """A data set to be replaced: its number and name, the positions to erase, and the object that replaces it.
 
     `container` is None when no row is left.
     """
@@ -69,9 +69,10 @@ class DatasetReplacement:
 
 @dataclass(frozen=True)
 class LedgerSwitch:
-    """All that changes in the ledger at once.
+    """All changes of an erasure to the ledger, made in one transaction.
 
-    `reports` maps objects that refs may point at to what takes their place; stages with these reports are no longer done.
+    `reports` maps report objects to their replacements: refs are moved, and stages with the old reports count as unfinished.
+    `salts` names the data sets whose salts are deleted.
     """
 
     datasets: tuple[DatasetReplacement, ...]
@@ -82,37 +83,37 @@ class LedgerSwitch:
 
 @dataclass(frozen=True)
 class Erasures:
-    """The verbs of erasure over the ledger's database."""
+    """Writes and reads erasures in the ledger's database."""
 
     database: Database
 
     def begin(self, erasure: Erasure, marks: Iterable[bytes]) -> None:
-        """Write the journal's entry and the marks that keep the rows out, in one transaction."""
+        """Write the journal entry, and the marks by which erased rows are refused from now on, in one transaction."""
         values = {name: getattr(erasure, name) for name in _column_names(ERASURES)}
-        with self.database.begin() as connection:
+        with self.database.transaction() as connection:
             connection.execute(ERASURES.insert().values(**values))
             for mark in sorted(set(marks)):
-                line = self.database.insert(ERASED_MARKS).values(mark=mark, erasure=erasure.erasure)
-                connection.execute(line.on_conflict_do_nothing())
+                insert = self.database.insert(ERASED_MARKS).values(mark=mark, erasure=erasure.erasure)
+                connection.execute(insert.on_conflict_do_nothing())
 
     def unfinished(self) -> Erasure | None:
-        """The erasure that was killed, or None."""
+        """The erasure that was interrupted, or None."""
         query = sql.select(ERASURES).where(ERASURES.c.state != "finished").order_by(ERASURES.c.started).limit(1)
-        with self.database.begin() as connection:
-            line = connection.execute(query).one_or_none()
-        return None if line is None else Erasure(**line._mapping)
+        with self.database.transaction() as connection:
+            row = connection.execute(query).one_or_none()
+        return None if row is None else Erasure(**row._mapping)
 
     def find(self, erasure: str) -> Erasure | None:
-        with self.database.begin() as connection:
-            line = connection.execute(sql.select(ERASURES).where(ERASURES.c.erasure == erasure)).one_or_none()
-        return None if line is None else Erasure(**line._mapping)
+        with self.database.transaction() as connection:
+            row = connection.execute(sql.select(ERASURES).where(ERASURES.c.erasure == erasure)).one_or_none()
+        return None if row is None else Erasure(**row._mapping)
 
     def switch(self, erasure: str, switch: LedgerSwitch, *, plan: bytes, new_ids: Callable[[Ids], Ids]) -> None:
-        """Rows go, the others get new ids, data sets and reports are replaced, salts go: all of it, or nothing.
+        """Delete rows, give the remaining ones new ids, replace data sets and reports, delete salts, in one transaction.
 
-        `plan` takes the place of the one that said which rows they were.
+        `plan` replaces the plan that lists the erased rows.
         """
-        with self.database.begin() as connection:
+        with self.database.transaction() as connection:
             for replaced in switch.datasets:
                 _replace_dataset(connection, erasure, replaced, new_ids)
             for old, new in switch.reports.items():
@@ -126,55 +127,56 @@ class Erasures:
             connection.execute(state.values(state="switched", plan=plan, rekey=None))
 
     def finish(self, erasure: str, record: str) -> None:
-        """The last write: the plan, which says which rows they were, goes."""
-        with self.database.begin() as connection:
-            done = ERASURES.update().where(ERASURES.c.erasure == erasure)
-            connection.execute(done.values(state="finished", plan=None, rekey=None, record=record))
+        """Mark the erasure as finished, and delete its plan, which lists the erased rows."""
+        with self.database.transaction() as connection:
+            entry = ERASURES.update().where(ERASURES.c.erasure == erasure)
+            connection.execute(entry.values(state="finished", plan=None, rekey=None, record=record))
 
     def tombstones(self, erasure: str | None = None) -> list[Tombstone]:
         query = sql.select(TOMBSTONES).order_by(TOMBSTONES.c.digest)
-        with self.database.begin() as connection:
-            lines = connection.execute(query if erasure is None else query.where(TOMBSTONES.c.erasure == erasure))
-            return [Tombstone(**line._mapping) for line in lines]
+        with self.database.transaction() as connection:
+            rows = connection.execute(query if erasure is None else query.where(TOMBSTONES.c.erasure == erasure))
+            return [Tombstone(**row._mapping) for row in rows]
 
     def tombstone(self, digest: str) -> Tombstone | None:
         """The tombstone of an object, or None."""
-        with self.database.begin() as connection:
-            line = connection.execute(sql.select(TOMBSTONES).where(TOMBSTONES.c.digest == digest)).one_or_none()
-        return None if line is None else Tombstone(**line._mapping)
+        with self.database.transaction() as connection:
+            row = connection.execute(sql.select(TOMBSTONES).where(TOMBSTONES.c.digest == digest)).one_or_none()
+        return None if row is None else Tombstone(**row._mapping)
 
     def marks(self) -> frozenset[bytes]:
-        """What the rows that were erased are known by: HMACs under a key of the store."""
-        with self.database.begin() as connection:
+        """The marks of all erased rows: HMACs under a key of the store."""
+        with self.database.transaction() as connection:
             return frozenset(bytes(mark) for mark in connection.execute(sql.select(ERASED_MARKS.c.mark)).scalars())
 
 
 def _replace_dataset(
     connection: Connection, erasure: str, replaced: DatasetReplacement, new_ids: Callable[[Ids], Ids]
 ) -> None:
-    """The old data set keeps positions and new ids of what is left, for what was consumed from it; the new one is recorded."""
+    """Erase rows of a data set and record its replacement. The old entry keeps the remaining rows, under new ids, because
+    trainings consumed them."""
     rows = postings.read_rows(query_runner(connection), replaced.number)
-    gone = numpy.array(replaced.positions, dtype=numpy.uint32)
-    left = rows.where(~numpy.isin(rows.positions, gone))
-    left = _with_ids(left, new_ids(left.ids))
-    posting_writer.write_rows(connection, replaced.number, left)
+    erased = numpy.array(replaced.positions, dtype=numpy.uint32)
+    remaining = rows.where(~numpy.isin(rows.positions, erased))
+    remaining = _with_ids(remaining, new_ids(remaining.ids))
+    posting_writer.write_rows(connection, replaced.number, remaining)
     old = DATASETS.update().where(DATASETS.c.number == replaced.number, DATASETS.c.erased_by.is_(None))
     connection.execute(old.values(erased_by=erasure))
-    of_it = sql.select(TRAININGS.c.number).where(TRAININGS.c.dataset == replaced.number)
-    for training in connection.execute(of_it).scalars().all():
-        _forget_consumed(connection, training, gone, left)
+    trainings = sql.select(TRAININGS.c.number).where(TRAININGS.c.dataset == replaced.number)
+    for training in connection.execute(trainings).scalars().all():
+        _forget_consumed(connection, training, erased, remaining)
     if replaced.container is not None:
-        made = _with_new_positions(left)
-        record_dataset(connection, replaced.container, made, name=replaced.name, rows_digest=replaced.rows_digest)
+        renumbered = _with_new_positions(remaining)
+        record_dataset(connection, replaced.container, renumbered, name=replaced.name, rows_digest=replaced.rows_digest)
 
 
-def _forget_consumed(connection: Connection, training: int, gone: Counts, left: DatasetRows) -> None:
-    """A training without what it consumed of the rows that go."""
+def _forget_consumed(connection: Connection, training: int, erased: Counts, remaining: DatasetRows) -> None:
+    """Delete what a training consumed of the erased rows."""
     keys, payload = postings.read_postings(query_runner(connection), "consumed", training)
-    keep = ~numpy.isin(keys, position_keys(gone))
+    keep = ~numpy.isin(keys, position_keys(erased))
     posting_writer.write_postings(connection, "consumed", training, keys=keys[keep], payload=payload[keep])
-    seen = numpy.isin(position_keys(left.positions), keys) if len(keys) else None
-    posting_writer.write_origins(connection, "training", training, origins=left.origins(seen))
+    consumed = numpy.isin(position_keys(remaining.positions), keys) if len(keys) else None
+    posting_writer.write_origins(connection, "training", training, origins=remaining.origins(consumed))
 
 
 def _column_names(table: sql.Table) -> list[str]:

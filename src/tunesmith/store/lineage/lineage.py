@@ -1,6 +1,6 @@
-"""Lineage: what is recorded of rows, data sets, trainings, models and releases (see `lookups` for who asks).
+"""Records the lineage of rows, data sets, trainings, models and releases; see `lookups` for reading it.
 
-Everything is recorded in one transaction and under its own digest, so that what is recorded again changes nothing.
+Every record is written in one transaction under its own digest, so recording is idempotent.
 """
 
 import json
@@ -18,24 +18,27 @@ from tunesmith.store.schema import DATASETS, LINEAGE_RELEASES, PARENTS, TRAINING
 
 @dataclass(frozen=True)
 class Lineage:
-    """The verbs that record lineage in the ledger's database."""
+    """Writes lineage to the ledger's database."""
 
     database: Database
 
     def record_dataset(self, container: str, rows: DatasetRows, *, name: str, rows_digest: str) -> int:
-        """The number of a data set, known by its container; its rows are written when it is new."""
-        with self.database.begin() as connection:
+        """Record a data set, identified by its container digest, with its rows. Returns its number; skips an existing one."""
+        with self.database.transaction() as connection:
             return record_dataset(connection, container, rows, name=name, rows_digest=rows_digest)
 
     def record_training(
         self, training: Training, *, dataset: int, consumed: ConsumedRows | None, origins: Mapping[tuple[str, str], int]
     ) -> int:
-        """The number of a training, known by its report's digest. `consumed` is None when there is no record of it."""
-        with self.database.begin() as connection:
-            known = sql.select(TRAININGS.c.number).where(TRAININGS.c.report_digest == training.report_digest)
-            found = connection.execute(known).scalar()
-            if found is not None:
-                return int(found)
+        """Record a training, identified by its report's digest. Returns its number; does nothing when it exists.
+
+        `consumed` is None when the training has no consumption record.
+        """
+        with self.database.transaction() as connection:
+            query = sql.select(TRAININGS.c.number).where(TRAININGS.c.report_digest == training.report_digest)
+            existing = connection.execute(query).scalar()
+            if existing is not None:
+                return int(existing)
             number = _insert_numbered(connection, TRAININGS, _training_values(training, dataset, consumed is not None))
             if consumed is not None:
                 posting_writer.write_consumed(connection, number, consumed)
@@ -44,32 +47,32 @@ class Lineage:
             return number
 
     def record_merge(self, model: str, parents: Sequence[str]) -> None:
-        """A model that was made from the weights of several."""
-        with self.database.begin() as connection:
+        """Record a model that was merged from the weights of several."""
+        with self.database.transaction() as connection:
             self._add_parents(connection, model, dict.fromkeys(parents, "merged"))
 
     def record_weights(self, model: str, digests: Iterable[str]) -> None:
-        """Files of weights that are this model's, in its own tree or rounded in a release: whoever has them has the model."""
-        with self.database.begin() as connection:
+        """Record the digests of a model's weight files, in its own tree or rounded in a release; they identify the model."""
+        with self.database.transaction() as connection:
             for digest in sorted(set(digests)):
-                line = self.database.insert(WEIGHTS).values(digest=digest, model=model)
-                connection.execute(line.on_conflict_do_nothing())
+                insert = self.database.insert(WEIGHTS).values(digest=digest, model=model)
+                connection.execute(insert.on_conflict_do_nothing())
 
     def record_release(self, name: str, version: int, *, model: str) -> None:
-        with self.database.begin() as connection:
+        with self.database.transaction() as connection:
             self.database.upsert(connection, LINEAGE_RELEASES, {"name": name, "version": version, "model": model})
 
     def _add_parents(self, connection: Connection, child: str, parents: Mapping[str, str]) -> None:
         for parent, how in sorted(parents.items()):
-            line = self.database.insert(PARENTS).values(child=child, parent=parent, how=how)
-            connection.execute(line.on_conflict_do_nothing())
+            insert = self.database.insert(PARENTS).values(child=child, parent=parent, how=how)
+            connection.execute(insert.on_conflict_do_nothing())
 
 
 def record_dataset(connection: Connection, container: str, rows: DatasetRows, *, name: str, rows_digest: str) -> int:
-    """The same within a transaction that is open already."""
-    found = connection.execute(sql.select(DATASETS.c.number).where(DATASETS.c.container == container)).scalar()
-    if found is not None:
-        return int(found)
+    """`Lineage.record_dataset` in an open transaction."""
+    existing = connection.execute(sql.select(DATASETS.c.number).where(DATASETS.c.container == container)).scalar()
+    if existing is not None:
+        return int(existing)
     names = json.dumps({key: list(value) for key, value in rows.names.items()}, sort_keys=True)
     values = {"container": container, "rows_digest": rows_digest, "name": name, "rows": len(rows.ids), "names": names}
     number = _insert_numbered(connection, DATASETS, values)
@@ -78,9 +81,9 @@ def record_dataset(connection: Connection, container: str, rows: DatasetRows, *,
 
 
 def _insert_numbered(connection: Connection, table: sql.Table, values: Mapping[str, object]) -> int:
-    made = connection.execute(table.insert().values(**values)).inserted_primary_key
-    assert made is not None
-    return int(made[0])
+    key = connection.execute(table.insert().values(**values)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
 
 
 def _training_values(training: Training, dataset: int, recorded: bool) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Blocks of keys in the ledger, written whole for one owner in place of those it had."""
+"""Writes blocks of keys to the ledger; all blocks of an owner are replaced at once."""
 
 import numpy
 from sqlalchemy import Connection
@@ -18,15 +18,15 @@ from tunesmith.store.schema import ORIGINS, POSTINGS
 
 
 def write_postings(connection: Connection, kind: str, owner: int, *, keys: Keys, payload: Payload) -> None:
-    """The owner's blocks of one kind, in place of those it had."""
+    """Replace an owner's blocks of one kind."""
     connection.execute(POSTINGS.delete().where(POSTINGS.c.kind == kind, POSTINGS.c.owner == owner))
-    lines = [{**block, "owner": owner} for block in encode_blocks(kind, keys, payload)]
-    if lines:
-        connection.execute(POSTINGS.insert(), lines)
+    blocks = [{**block, "owner": owner} for block in encode_blocks(kind, keys, payload)]
+    if blocks:
+        connection.execute(POSTINGS.insert(), blocks)
 
 
 def write_rows(connection: Connection, owner: int, rows: DatasetRows) -> None:
-    """Rows, places, persons and origins of a data set, in place of those it had."""
+    """Replace the rows, places, subjects and origins of a data set."""
     position = numpy.empty(len(rows.positions), dtype=POSITION_DTYPE)
     position["position"] = rows.positions
     place = numpy.empty(len(rows.positions), dtype=PLACE_DTYPE)
@@ -51,9 +51,9 @@ def write_consumed(connection: Connection, owner: int, consumed: ConsumedRows) -
 
 def write_origins(connection: Connection, owner_kind: str, owner: int, *, origins: dict[tuple[str, str], int]) -> None:
     connection.execute(ORIGINS.delete().where(ORIGINS.c.owner_kind == owner_kind, ORIGINS.c.owner == owner))
-    lines = [
+    values = [
         {"owner_kind": owner_kind, "owner": owner, "kind": kind, "name": name[:500], "rows": rows}
         for (kind, name), rows in sorted(origins.items())
     ]
-    if lines:
-        connection.execute(ORIGINS.insert(), lines)
+    if values:
+        connection.execute(ORIGINS.insert(), values)

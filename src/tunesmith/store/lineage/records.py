@@ -1,4 +1,4 @@
-"""What lineage is told and what it answers. Rows are columns of numbers: a million of them take some 40 MB."""
+"""Records that lineage writes and returns. Rows are columns of numbers: a million rows take about 40 MB."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ GENERATOR: Final = "generator"
 
 @dataclass(frozen=True)
 class DatasetRows:
-    """The rows of a data set. `positions` (from 0, ascending) stay those of the data set when rows were erased from it.
+    """The rows of a data set as columns, all of shape (rows,). `positions` ascend from 0 and have gaps where rows were erased.
 
-    `files`, `sources` and `generators` are numbers into `names` of that key, whose number 0 means none. `subjects` holds the
-    16 bytes of a person's mark, empty where there is none.
+    `files`, `sources` and `generators` index into `names` of that key; index 0 means none. `subjects` holds the 16-byte
+    pseudonym of a person, empty where there is none.
     """
 
     positions: Counts
@@ -33,7 +33,7 @@ class DatasetRows:
     names: Mapping[str, tuple[str, ...]]
 
     def where(self, keep: npt.NDArray[numpy.bool_]) -> "DatasetRows":
-        """The rows that a mask keeps."""
+        """The rows where the mask is True."""
         return DatasetRows(
             positions=self.positions[keep],
             ids=self.ids[keep],
@@ -46,20 +46,21 @@ class DatasetRows:
         )
 
     def origins(self, chosen: npt.NDArray[numpy.bool_] | None = None) -> dict[tuple[str, str], int]:
-        """How many rows come from each (kind, name), kind being source or generator."""
-        found: dict[tuple[str, str], int] = {}
+        """How many rows come from each (kind, name), where kind is source or generator; of all rows, or of those in the mask."""
+        rows: dict[tuple[str, str], int] = {}
         for kind, numbers in ((SOURCE, self.sources), (GENERATOR, self.generators)):
             counts = numpy.bincount(numbers if chosen is None else numbers[chosen], minlength=1)
             for number in numpy.flatnonzero(counts[1:]).tolist():
-                found[kind, self.names[kind][number + 1]] = int(counts[number + 1])
-        return found
+                rows[kind, self.names[kind][number + 1]] = int(counts[number + 1])
+        return rows
 
 
 @dataclass(frozen=True)
 class ConsumedRows:
-    """What a training consumed: one line a span of a row, by the row's position.
+    """What a training consumed: one entry per token span of a row, by the row's position. All columns have shape (spans,).
 
-    `first` is the span's first token in the row, `tokens` its length; `times` in all, from step `begun` to step `ended`.
+    `first` is the span's first token in the row, `tokens` its length. It was consumed `times` times, from step `begun` to step
+    `ended`.
     """
 
     positions: Counts
@@ -73,10 +74,10 @@ class ConsumedRows:
 
 @dataclass(frozen=True)
 class Training:
-    """A training as it is told: the report's own digest, the run, the model and what it was made from.
+    """A training to be recorded: the report's own digest, the run, the model and its base.
 
-    `how` the base stands to the model: `base` (its weights were trained on) or `adapter` (it is worn on the base).
-    `seconds` as measured, or None.
+    `how` relates the model to its base: `base` (trained from its weights) or `adapter` (an adapter on the base). `seconds` as
+    measured, or None.
     """
 
     report_digest: str
@@ -91,7 +92,7 @@ class Training:
 
 @dataclass(frozen=True)
 class RecordedDataset:
-    """A data set in the ledger. `erased_by` names the erasure that took its object away."""
+    """A data set in the ledger. `erased_by` is the id of the erasure that deleted its object."""
 
     number: int
     container: str
@@ -103,7 +104,7 @@ class RecordedDataset:
 
 @dataclass(frozen=True)
 class RecordedRow:
-    """A row as lineage knows it: `row_id` as 16 hex digits, its data set and position there, its place."""
+    """A row in the ledger: its data set and position there, its id (16 hex digits), its file and line."""
 
     dataset: int
     position: int
@@ -114,7 +115,7 @@ class RecordedRow:
 
 @dataclass(frozen=True)
 class RecordedTraining:
-    """A training in the ledger; `recorded` when it has a record of what it consumed."""
+    """A training in the ledger. `recorded`: whether it has a consumption record."""
 
     number: int
     report_digest: str
