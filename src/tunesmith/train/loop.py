@@ -153,9 +153,7 @@ def _train_step(run: _Run, state: TrainState) -> TrainState:
     loss_sum, computed_tokens, not_finite = 0.0, 0.0, list[EncodedRow]()
     for number, group in enumerate(groups):
         if settings.draws_noise:  # its own seed for every micro-batch, so that a resumed run draws the same noise
-            torch.manual_seed(
-                context.seed_for(f"train/noise/{settings.seed}/{step}/{number}{ranks.seed_suffix}") % 2**63
-            )
+            torch.manual_seed(context.seed_for(f"train/noise/{settings.seed}/{step}/{number}{ranks.noise_id}") % 2**63)
         batch = passes.pack(group, device, share=plan.share, whole=settings.neftune > 0)
         with embedding_noise(model, settings.neftune, [len(row.ids) for row in group]):
             loss = micro_batch_loss(model, batch, ranks=ranks, passes=passes, label_smoothing=settings.label_smoothing)

@@ -41,8 +41,8 @@ class Ranks:
         return self.size > 1 and self.strategy == "fsdp"
 
     @property
-    def seed_suffix(self) -> str:
-        """Suffix of seed names, so that ranks draw different noise. Empty on rank 0, which draws what a single process draws."""
+    def noise_id(self) -> str:
+        """Suffix for the names of noise seeds: ranks draw different noise, and rank 0 (empty) that of a single process."""
         return "" if self.is_main else f"@{self.rank}"
 
 
