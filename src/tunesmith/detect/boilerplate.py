@@ -3,6 +3,10 @@
 import re
 from typing import Final
 
+from pydantic import BaseModel, ConfigDict
+
+from tunesmith.detect.word_files import FOLDER, Expression, WordFile, merge_languages
+
 CODE_BLOCK: Final = re.compile(
     r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`|\$\$.*?\$\$|<(code|pre|svg|script)\b.*?</\1>", re.DOTALL
 )
@@ -14,20 +18,27 @@ CODE_LINE: Final = re.compile(
 )
 """Indented lines, rows of tables, lines that end like code, lines of signs, lines that begin like a statement."""
 
-BOILERPLATE_PATTERNS: Final = (
-    ("filler text", r"lorem ipsum dolor|dolor sit amet, consectetur"),
-    ("words of a model", r"\bas an? (?:ai(?: language)?|large language) model\b|\bals ki-?(?:sprach)?modell\b"),
-    ("subscription", r"\bclick here to (?:un)?subscribe\b|\b(?:subscribe to|sign up for) our newsletter\b"),
-    ("cookie banner", r"\bthis (?:web)?site uses cookies\b|\bwe use cookies (?:to|and|on)\b|\baccept all cookies\b"),
-    ("cookie banner", r"\bdiese (?:website|webseite|seite) verwendet cookies\b|\balle cookies akzeptieren\b"),
-    ("rights notice", r"(?:©|\(c\)|\bcopyright)[^\n]{0,60}\b(?:all rights reserved|alle rechte vorbehalten)\b"),
-    ("browser notice", r"\b(?:please )?enable javascript (?:to|in|and)\b|\byour browser does not support\b"),
-    ("page furniture", r"\bterms of (?:use|service) *[|·•] *privacy policy\b|\bprivacy policy *[|·•] *terms of\b"),
-    (
-        "page furniture",
-        r"\bread more *(?:»|→)|\bshare (?:this )?on (?:facebook|twitter) *[|·•\n]",
-    ),
+
+
+class Phrase(BaseModel):
+    """Page furniture: what it is, and its expression."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: str
+    regex: Expression
+
+
+class BoilerplatePhrases(WordFile):
+    """Page furniture in one language."""
+
+    phrases: tuple[Phrase, ...]
+
+
+BOILERPLATE_PATTERNS: Final = tuple(
+    (phrase.kind, phrase.regex) for phrase in merge_languages(FOLDER / "boilerplate", BoilerplatePhrases).phrases
 )
+"""(kind, expression)."""
 BOILERPLATE_REGEX: Final = re.compile("|".join(f"({pattern})" for _, pattern in BOILERPLATE_PATTERNS), re.IGNORECASE)
 
 _MISREAD_BYTES: Final = (

@@ -17,6 +17,7 @@ from typing import Any, Final
 import pyarrow as pa
 from pyarrow import compute
 
+from tunesmith.detect.function_words import ENGLISH_FUNCTION_WORDS, OTHER_FUNCTION_WORDS
 from tunesmith.errors import MachineFailure
 
 UNDETERMINED: Final = "und"
@@ -41,19 +42,14 @@ EQUIVALENT_TAGS: Final = {
 }
 """Tags of one language, or of languages that the model cannot tell apart safely (macrolanguages of ISO 639-3, dialects)."""
 
-ENGLISH_WORDS: Final = (
-    r"\b(?:the|and|of|to|that|with|what|how|you|this|which|from|are|was|were|have|is|for|your|it|be|as|by|on|or|my|can|"
-    r"has)\b"
-)
-"""Small words of English, in the syntax of RE2; a few of them are words of other languages too, hence `FOREIGN`."""
+ENGLISH_WORDS: Final = rf"\b(?:{'|'.join(ENGLISH_FUNCTION_WORDS)})\b"
+"""In the syntax of RE2. Some of them are words of other languages too, hence `OTHER_LANGUAGE_SIGNS`."""
 
 OTHER_LANGUAGE_SIGNS: Final = (
-    r"(?i)\b(?:der|die|das|und|ist|ein|eine|nicht|von|mit|den|dem|ich|sie|de|la|le|les|des|et|est|un|une|dans|que|qui|pour|du|"
-    r"el|los|las|y|en|por|con|para|del|il|di|che|non|per|della|het|een|van|niet|dat|em|uma|os|da|na|och|att|som|og|det|ikke|"
-    r"av|nie|jest|sa|se|si|bir|yang|dan|ang|ng|nga|je|te|ja|va|ek|ka|ki|hai)\b|"
+    rf"(?i)\b(?:{'|'.join(OTHER_FUNCTION_WORDS)})\b|"
     r"[^\x00-\x7f\x{a0}-\x{bf}\x{d7}\x{2010}-\x{203a}\x{20ac}\x{2122}]"
 )
-"""Small words of other languages in Latin letters, and letters that are not of ASCII: a text with one is left to the model."""
+"""Function words of other languages in Latin letters, and letters beyond ASCII: a text with one is left to the model."""
 
 MIN_ENGLISH_WORDS: Final = 4
 GLANCE_CHARACTERS: Final = 160

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import compute
 
+from tunesmith.detect.function_words import DANGLING_WORDS
 from tunesmith.text.reasoning import CLOSE_TAG, OPEN_TAG
 
 TextEnding = Literal["unjudged", "marked", "unmarked", "hanging", "fence", "bracket", "json", "broken-json", "thought"]
@@ -27,11 +28,6 @@ TAIL_CHARACTERS: Final = 400
 
 UNFINISHED_END: Final = r"[\pL\pN,\-\x{2013}(\[{&/\x{3001}\x{FF0C}]$"
 """In the syntax of RE2: what no finished sentence ends in. All else (marks, closing signs, emoji) may end one."""
-
-DANGLING_WORDS: Final = frozenset(
-    "and or but the und oder aber der eine weil dass et ou mais le les des el los pero".split()  # noqa: SIM905
-)
-"""Words that no sentence ends in; `in`, `to`, `of` and `because` may."""
 
 FENCE_LINE: Final = re.compile(r"^[ \t]*```", re.MULTILINE)
 LIST_LINE_START: Final = re.compile(

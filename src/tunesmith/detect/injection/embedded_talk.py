@@ -1,16 +1,46 @@
-"""Talk to a model where data is expected: signs of it that stand close together weigh enough."""
+"""Talk to a model where data is expected: weighted signs, listed in `embedded_talk/*.yaml`, that stand close together."""
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import numpy
 import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import compute
+from pydantic import BaseModel, ConfigDict, Field
 
-DATA_START: Final = re.compile(r"(?i)\b(?:following|below) [^.:\n]{0,80}[:\n]|(?-i:\b[A-Z]{4,}[A-Z _]{0,20}): ")
-"""Where data begins that a prompt carries: a text that follows, a record's fields."""
+from tunesmith.detect.injection.load_rules import INJECTION_FOLDER
+from tunesmith.detect.word_files import Alternatives, Expression, Parts, WordFile, fill_parts, merge_languages, read_languages
+
+
+class TalkSign(BaseModel):
+    """One sign of talk to a model: its expression, without look-around, and how much it weighs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weight: Annotated[int, Field(ge=1)]
+    regex: Expression
+
+
+class TalkWords(WordFile):
+    """Signs of talk to a model in one language; `data_follows` are words after which a prompt quotes data."""
+
+    parts: Parts = {}
+    data_follows: Alternatives = ()
+    signs: tuple[TalkSign, ...]
+
+
+_FOLDER: Final = INJECTION_FOLDER / "embedded_talk"
+_DATA_FOLLOWS: Final = "|".join(merge_languages(_FOLDER, TalkWords).data_follows)
+DATA_START: Final = re.compile(rf"(?i)\b(?:{_DATA_FOLLOWS}) [^.:\n]{{0,80}}[:\n]|(?-i:\b[A-Z]{{4,}}[A-Z _]{{0,20}}): ")
+"""Where the data that a prompt quotes begins: an announced text, or the fields of a record."""
+TALK_SIGNS: Final = tuple(
+    (sign.weight, fill_parts(sign.regex, file.parts))
+    for file in read_languages(_FOLDER, TalkWords).values()
+    for sign in file.signs
+)
+"""(weight, expression)."""
 MAX_TEXT_CHARACTERS: Final = 3000
 """Characters of a text: data that is longer has talk of its own."""
 SHORT_TEXT_CHARACTERS: Final = 1000
@@ -20,65 +50,6 @@ MIN_WEIGHT: Final = 4
 """Weight of the signs in carried data and in short texts; by hand: ordinary rows of the development half stay below."""
 MIN_WEIGHT_LONG_TEXT: Final = 5
 """The same in a longer text."""
-_READER: Final = (
-    r"(?:the |this |your |all |any |every )?(?:user|customer|client|reader|visitor|account ?holder|human|caller)s?"
-)
-TALK_SIGNS: Final = (
-    (
-        2,
-        r"\b(?:tell|inform|advis\w+|instruct\w*|direct\w*|ask|remind|urg\w+|notify|convince|warn|guide|refer|redirect|"
-        r"encourage|send|give|show|"
-        rf"recommend|suggest|assure|have|let|get|persuade|telling|informing|sending) {_READER}\b",
-    ),
-    (
-        2,
-        r"\b(?:imagine|pretend|hypothetical\w*|role[ -]?play\w*|let['’]?s (?:play|pretend|imagine)|(?:parallel|"
-        r"fictional|alternat\w+|imaginary|"
-        r"virtual) (?:world|universe|reality|scenario)|in a world|act as|you(?: are|['’]re) (?:now|no longer|"
-        r"an? (?:\w+ )?(?:bot|ai|assistant|"
-        r"chatbot|agent|guide|helper|expert))|for (?:testing|training|research) purposes)\b",
-    ),
-    (
-        2,
-        r"\b(?:ai|chat ?bot|language model|llm|gpt|(?:ai|virtual|helpful|your|the|an) assistant|"
-        r"(?:system|developer|debug|admin|god|maintenance|"
-        r"test) (?:mode|override|prompt|"
-        r"message|command)|your (?:\w+ )?(?:instructions?|prompt|programming|responses?|answers?|reply|replies|task|"
-        r"job|role|guidelines|rules|output|duty))\b",
-    ),
-    (
-        2,
-        r"\b(?:ignore|disregard|forget|override|bypass|overlook)\b[^.\n]{0,40}\b(?:previous|prior|above|instructions?|"
-        r"rules|everything|all|that|context)\b",
-    ),
-    (
-        1,
-        r"\b(?:respond|reply|say|print|output|answer|repeat|display|write back|conclude|state)(?:ing)? (?:with|that|"
-        r"only|by|to|[\"'“‘:])",
-    ),
-    (1, r"\byou (?:must|should|will|shall|need to|have to|are to|can|would|could|agreed|promised|said)\b"),
-    (
-        1,
-        r"https?://|\bwww\.|\b\w+\.(?:com|net|org|io|xyz|info|co)\b|\b(?:click|phish\w*|reset|log ?in|passwords?|"
-        r"credentials|verify|download)\b",
-    ),
-    (1, r"\b(?:the|this) (?:user|customer|client)\b"),
-    (
-        2,
-        r"\b(?:categori[sz]e|classify|label|mark|rate|score|describe|report|treat|consider|flag|summari[sz]e) "
-        r"(?:it|this|that|them|me|us|the \w+)\b[^.\n]{0,40}\bas\b",
-    ),
-    (1, r"\b(?:scenario|universe|planet|simulation|thought experiment|fictional|in this world)\b"),
-    (1, r"\b(?:could you|can you|would you|i (?:want|need) you|please)\b"),
-    (1, r"\b(?:instead of|no matter what|regardless of|instructions?)\b"),
-    (
-        1,
-        r"\b(?:it is (?:very |really )?(?:important|crucial|vital|urgent)|urgent\w*|trust|authori[sz]ed|"
-        r"as (?:an? )?expert|i(?: am|['’]m) an? )\b",
-    ),
-    (1, r"\b[A-Za-z]\w* ?=? ?(?:=|\+) ?['\"“‘A-Za-z]"),
-)
-"""Weight and expression, without look-around."""
 _TALK_REGEXES: Final = tuple(re.compile(f"(?i){expression}") for _, expression in TALK_SIGNS)
 _WEIGHTS: Final = numpy.array([weight for weight, _ in TALK_SIGNS])
 

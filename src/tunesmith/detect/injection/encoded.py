@@ -14,14 +14,26 @@ from urllib.parse import unquote
 import pyarrow as pa
 from pyarrow import compute
 
+from tunesmith.detect.injection.load_rules import INJECTION_FOLDER
 from tunesmith.detect.injection.rule import re2_gate
+from tunesmith.detect.word_files import Alternatives, WordFile, merge_languages
 
+
+class DecodedWords(WordFile):
+    """Words by which a decoded text of one language is known; the files describe each list."""
+
+    telltale: Alternatives = ()
+    cipher: Alternatives = ()
+    common: Alternatives = ()
+
+
+_WORDS: Final = merge_languages(INJECTION_FOLDER / "encoded", DecodedWords)
 BASE64: Final = r"[A-Za-z0-9+/]{24,}"
 HEXADECIMAL: Final = r"(?:[0-9a-fA-F]{2}[ :,]?){12,}"
 BINARY: Final = r"(?:[01]{8}[ ,]?){8,}"
 PERCENT: Final = r"(?:%[2-7][0-9a-fA-F]){8,}"
 TAGS: Final = "[\U000e0020-\U000e007e]{8,}"
-CIPHER: Final = r"\b(?:caesar|rot ?-?13|rot ?-?\d\d?|cipher|shift of|shifted by)\b"
+CIPHER: Final = rf"\b(?:{'|'.join(_WORDS.cipher)})\b"
 MORSE: Final = r"(?:[.\-]{1,6}[ /]+){8,}[.\-]{1,6}"
 PIG_LATIN: Final = r"(?:[A-Za-z]+ay[ ,.?!]+){3,}[A-Za-z]+ay"
 CODE_SHAPES: Final = (BASE64, HEXADECIMAL, BINARY, PERCENT, TAGS, MORSE, PIG_LATIN)
@@ -31,8 +43,7 @@ MIXED_SCRIPTS: Final = (
     "[\U0001d400-\U0001d7ff]|[A-Za-z][\u00ad\u200b-\u200d\u2060\ufeff]+[A-Za-z]"
 )
 """Look-alike letters within a Latin word, letters of another width or face, or hidden characters between letters."""
-TELLTALE_WORDS: Final = ("ignore", "disregard", "instruction", "password", "system prompt", "respond", "assistant")
-"""Words by which a text written backward or in ROT13 is known; each has as many letters as makes chance unlikely."""
+TELLTALE_WORDS: Final = _WORDS.telltale
 SPELLED_OUT: Final = r"[A-Za-z0-9@$](?:[-._*|][A-Za-z0-9@$]){5,}|[A-Za-z](?: [A-Za-z]){6,}"
 """A word letter by letter."""
 MAX_PIECES_CHARACTERS: Final = 4000
@@ -59,13 +70,7 @@ LOOK_ALIKES: Final = dict(
         strict=True,
     )
 )
-COMMON_WORDS: Final = frozenset(
-    """
-    the a an of to in is are was were and or for on with that this it you your i me my we what who how why when
-    where which do does did can could would should will be as at by from not no all any if then tell give please
-    write
-    """.split()  # noqa: SIM905
-)
+COMMON_WORDS: Final = frozenset(_WORDS.common)
 READABLE: Final = re.compile(r"[A-Za-z][A-Za-z,.;:!?'\"()\- 0-9\n]*")
 MIN_WORDS: Final = 3
 """Words of a text that is taken for one; the share of them that must be common ones."""

@@ -1,70 +1,67 @@
-"""Requests to a model that stand in the midst of a document that it is to work with."""
+"""Requests to a model inside a document about something else; the words are in `off_topic/*.yaml`."""
 
 import re
 from collections.abc import Iterator
 from typing import Final
 
+from tunesmith.detect.injection.load_rules import INJECTION_FOLDER
+from tunesmith.detect.word_files import Alternatives, WordFile, merge_languages
+
+
+class OffTopicWords(WordFile):
+    """What documents and requests look like in one language; the files describe each list."""
+
+    labels: Alternatives = ()
+    tags: Alternatives = ()
+    cell_labels: Alternatives = ()
+    lead_in: Alternatives = ()
+    request: Alternatives = ()
+    conversation: Alternatives = ()
+    user_question: Alternatives = ()
+    step: Alternatives = ()
+    not_step: Alternatives = ()
+    first_person: Alternatives = ()
+    ask_for_me: Alternatives = ()
+    me: Alternatives = ()
+    question_label: Alternatives = ()
+    weak_words: Alternatives = ()
+
+
+_WORDS: Final = merge_languages(INJECTION_FOLDER / "off_topic", OffTopicWords)
+_ANY: Final = {name: "|".join(words) for name, words in _WORDS if isinstance(words, tuple)}
+"""The alternatives of each list."""
 DOCUMENT_MARKS: Final = (
-    r"(?:subject|email_from|from|to|sent|date|received(?: date)?|content|body|context|document|article|passage|email|e-mail|"
-    r"transcript|review|text|web ?page|page|search results?|abstract|description|source|input) ?:",
-    r"<(?:document|doc|context|article|email|passage|text|content|page|data|source)>",
+    f"(?:{_ANY['labels']}) ?:",
+    f"<(?:{_ANY['tags']})>",
     r"(?:\"\"\"|```|'''|---)",
 )
-"""How a line begins with which a document does."""
+"""How the line begins with which a document begins."""
 DOCUMENT_GATE: Final = (
-    r"(?im)^[ \t*#>]*(?:" + "|".join(DOCUMENT_MARKS) + r")|\|(?:content|body|email_from|received date) ?:"
+    r"(?im)^[ \t*#>]*(?:" + "|".join(DOCUMENT_MARKS) + r")|" + rf"\|(?:{_ANY['cell_labels']}) ?:"
 )
-"""Read alike by RE2 and Python."""
+"""RE2 and Python match it alike."""
 DOCUMENT_MARK: Final = re.compile(DOCUMENT_GATE)
 SENTENCE: Final = re.compile(r"[^\s.!?\n|][^.!?\n|]*(?:[.!?](?=[^\s])[^.!?\n|]*)*[.!?]?['\"”’]?")
-REQUEST_START: Final = re.compile(
-    r"(?i)(?:please |now |also |then |and |could you |can you |would you |i want you to |you should |kindly )*"
-    r"(?:(?:write|draft|compose|generate|create|design|develop|build|code|implement|produce) (?:me )?(?:an?|the|some|code)\b|"
-    r"(?:analy[sz]e|evaluate|assess|compare|identify|determine|classify|detect|predict|forecast|estimate|calculate|compute|"
-    r"investigate|examine|interpret|rate|gauge|review|explore|research|study|outline|summari[sz]e|explain|describe|discuss|"
-    r"define|list|name|find(?! out)|recommend|suggest|propose|tell me|show me|teach me|give me|help me|"
-    r"guide me|provide|translate|perform|conduct|apply|extract|label|score|measure|judge|decide|run|"
-    r"paraphrase|rewrite|proofread|solve|convert|plan|brainstorm|automate|schedule)\b|"
-    r"(?:what|which|who|where|when|why|how)(?:'s|’s| is| are| was| were| do| does| did| can| could| should| would|"
-    r" many| much| "
-    r"movies| kinds?| types?)\b|(?:is|are|does|do|did|can|should) (?:the|this|an?|people|most)\b)"
-)
-CONVERSATION_WORDS: Final = re.compile(
-    r"(?i)\b(?:we|our|us|you|your|he|she|they|it|its|his|her|him|their|them|thy|thee|that(?=[.?!]| (?:is|"
-    r"was|means?|one|way))|these|those|attached|below|above|"
-    r"here|click|link|account|order|sir|don't)\b"
-)
-"""Words of someone who speaks to a reader, or of what was said before: no request to a model needs them."""
-USER_QUESTION: Final = re.compile(r"(?i)how (?:can|do|should|could) i\b")
+REQUEST_START: Final = re.compile(f"(?i)(?:{_ANY['lead_in']})*(?:{_ANY['request']})")
+CONVERSATION_WORDS: Final = re.compile(rf"(?i)\b(?:{_ANY['conversation']})\b")
+USER_QUESTION: Final = re.compile(rf"(?i)(?:{_ANY['user_question']})\b")
 QUOTATION: Final = re.compile(r"(?<!\w)(?:['‘][^\n]{4,400}?['’]|[\"“][^\n]{4,400}?[\"”])(?!\w)")
-LIST_STEP: Final = re.compile(
-    r"(?i)[\s*•\d.)-]*(?:use|check|make|ensure|conduct|perform|access|get|keep|add|ask|avoid|be|consider|create|"
-    r"follow|include|run|set|start|"
-    r"take|try|visit|work|read|learn|choose|select|open|click|enter|test|update|define|identify|determine|review|"
-    r"evaluate|establish|"
-    r"develop|provide|share|send|submit|plan|write|find|describe|explain|analy[sz]e|assess|compare) (?!for my|with my)"
-)
+LIST_STEP: Final = re.compile(rf"(?i)[\s*•\d.)-]*(?:{_ANY['step']}) (?!{_ANY['not_step']})")
 """How a line of a list of steps begins."""
-FIRST_PERSON: Final = re.compile(r"(?i)\b(?:i|my|me|i'm|i've)\b")
+FIRST_PERSON: Final = re.compile(rf"(?i)\b(?:{_ANY['first_person']})\b")
+ASK_FOR_ME: Final = re.compile(rf"(?i)^(?:{_ANY['ask_for_me']}) (?:{_ANY['me']})")
+QUESTION_LABEL: Final = re.compile(rf"(?i)(?:{_ANY['question_label']})\s*:$")
 MIN_REQUEST_WORDS: Final = 5
-"""Words of a request."""
 MAX_DOCUMENT_CHARACTERS: Final = 6000
-"""Characters of a document: longer ones have questions of their own."""
+"""Longer documents have questions of their own."""
 WORD: Final = re.compile(r"[a-z]{4,}")
 MIN_DOCUMENT_STEMS: Final = 12
-"""Words of a document that a request can be foreign to."""
+"""A document with fewer stems is too short for a request to be off its topic."""
 MIN_REQUEST_STEMS: Final = 2
-"""Words that a request must have of its own, and which share of them the document may have too."""
 MAX_SHARED_STEMS: Final = 0.25
+"""Share of the stems of a request that the document may have too."""
 STEM_LETTERS: Final = 5
-WEAK_WORDS: Final = frozenset(
-    """
-    what which where when that this these those with from have your about some into their there would could
-    should will does main good best more most tell show give help write list find name explain describe discuss
-    provide suggest recommend analyze summarize determine identify please using based make over under between
-    other
-    """.split()  # noqa: SIM905
-)
+WEAK_WORDS: Final = frozenset(_WORDS.weak_words)
 
 
 def find_off_topic_requests(text: str) -> Iterator[tuple[int, int]]:
@@ -119,7 +116,7 @@ def _stands_alone(text: str, start: int, end: int) -> bool:
 
 
 def _resembles_user_request(sentence: str) -> bool:
-    personal = FIRST_PERSON.search(re.sub(r"(?i)^(?:tell|show|give|help|teach|guide) me", "", sentence)) is not None
+    personal = FIRST_PERSON.search(ASK_FOR_ME.sub("", sentence)) is not None
     return not CONVERSATION_WORDS.search(sentence) and (not personal or USER_QUESTION.match(sentence) is not None)
 
 
@@ -137,7 +134,7 @@ def _is_users_question(text: str, start: int, end: int) -> bool:
     if text[end:].strip():
         return False
     before = text[:start].rstrip(" ")
-    return before.endswith("\n\n") or bool(re.search(r"(?i)(?:question|query|task|instruction|user|q)\s*:$", before))
+    return before.endswith("\n\n") or QUESTION_LABEL.search(before) is not None
 
 
 def _stems(text: str) -> set[str]:

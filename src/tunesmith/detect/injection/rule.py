@@ -85,8 +85,3 @@ def re2_gate(expression: str) -> str:
         raise ValueError("an anchor has a space by class")
     wide = expression.replace("\u0131", "[\u0130\u0131Ii]")
     return wide.replace(r"\b", "").replace(r"\w", r"[0-9A-Za-z_\x{80}-\x{10ffff}]")
-
-
-def alternation(*words: str) -> str:
-    """An expression for any of the words."""
-    return f"(?:{'|'.join(words)})"

@@ -12,14 +12,13 @@ import pyarrow as pa
 from pyarrow import compute
 
 from tunesmith.detect.injection import embedded_talk, encoded, off_topic_requests
-from tunesmith.detect.injection.english import ENGLISH
-from tunesmith.detect.injection.other_languages import FOREIGN
+from tunesmith.detect.injection.load_rules import load_rules
 from tunesmith.detect.injection.rule import InjectionRule, minimal_gates, re2_gate
 
 RULES_PER_GATE: Final = 6
 """Rules whose gates are looked for in one before each is by itself."""
 LineNumbers: TypeAlias = npt.NDArray[numpy.int64]
-INJECTION_RULES: Final = (*ENGLISH, *FOREIGN)
+INJECTION_RULES: Final = load_rules()
 ROLES_TO_MODEL: Final = ("user", "tool")
 MIN_SURROUNDING_CHARACTERS: Final = 120
 """Characters of other text that make a plain request one that stands inside of something."""

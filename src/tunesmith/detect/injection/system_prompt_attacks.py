@@ -1,4 +1,7 @@
-"""Requests for what the system turn of the same row keeps back: its secrets, what it knows of people, topics it forbids."""
+"""Requests against the system prompt of the same row: for its secrets, for what it says of people, for topics that it forbids.
+
+The words are in `system_prompt/*.yaml` and `topics/*.yaml`.
+"""
 
 import re
 from collections.abc import Iterator
@@ -9,145 +12,136 @@ from typing import Final
 import numpy
 import pyarrow as pa
 from pyarrow import compute
+from pydantic import BaseModel, ConfigDict
 
 from tunesmith.detect.injection import encoded
+from tunesmith.detect.injection.load_rules import INJECTION_FOLDER, any_word
 from tunesmith.detect.injection.off_topic_requests import DOCUMENT_MARK
-from tunesmith.detect.injection.other_languages import PASSWORD_WORDS, PASSWORD_WORDS_OTHER_SCRIPTS, USER_WORDS
-from tunesmith.detect.injection.rule import alternation
-from tunesmith.detect.injection.topics import LANGUAGE_NAMES, STOP_WORDS, TOPICS
+from tunesmith.detect.word_files import Alternatives, Expression, WordFile, alternation, merge_languages
 
-RESTRICTION_CUES: Final = (
-    r"do not|don['’]?t|never|avoid\w*|no circumstances?|not (?:be )?(?:allowed|permitted|programmed|supposed|"
-    r"authori[sz]ed|able|"
-    r"discuss|share|reveal|provide|give|answer|talk)|must not|mustn['’]?t|may not|should not|shouldn['’]?t|"
-    r"cannot|can['’]?t|refuse|refrain|prohibited|forbidden|off[ -]limits|confidential|secret|only"
-)
-RESTRICTION_GATE: Final = rf"(?i)(?:{RESTRICTION_CUES})"
-"""What a system turn that keeps something back has; read alike by RE2 and Python."""
 MAX_SHORT_STEM_LETTERS: Final = 3
 LONG_PROMPT_CHARACTERS: Final = 2000
 EDGE_CHARACTERS: Final = 300
-"""Characters of a text of which only so many at its beginning and end are read."""
+"""A prompt of more than LONG_PROMPT_CHARACTERS is read only this far from its beginning and its end."""
 MIN_QUOTING_CHARACTERS: Final = 500
-"""Characters of a text that may quote a document: that is not read."""
+"""A prompt with more characters than this may quote a document, which is not read."""
+
+
+class Attribute(BaseModel):
+    """Something known of a person: `sign` shows it in a system prompt, `words` ask for it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sign: Expression
+    words: Expression
+
+
+class SystemPromptWords(WordFile):
+    """How system prompts of one language keep things back, and how requests ask for them; the files describe each list."""
+
+    restriction: Alternatives = ()
+    lead_in: Alternatives = ()
+    request_verb: Alternatives = ()
+    request_phrase: Alternatives = ()
+    disclose: Alternatives = ()
+    secret: Alternatives = ()
+    private: Alternatives = ()
+    personal_fact: Alternatives = ()
+    own_secret: Alternatives = ()
+    indirect_secret: Alternatives = ()
+    person_possessive: Alternatives = ()
+    any_user: Alternatives = ()
+    other_users: Alternatives = ()
+    about_me: Alternatives = ()
+    reason: Alternatives = ()
+    purpose: Alternatives = ()
+    passive: Alternatives = ()
+    contrast: Alternatives = ()
+    only: Alternatives = ()
+    evasion_opening: Alternatives = ()
+    evasion: Alternatives = ()
+    condition: Alternatives = ()
+    topic_verb: Alternatives = ()
+    emphasis: Alternatives = ()
+    language_word: Alternatives = ()
+    short_topics: Alternatives = ()
+    not_names: Alternatives = ()
+    attributes: tuple[Attribute, ...] = ()
+
+
+class TopicWords(WordFile):
+    """Topics and the beginnings of the words that show one; words that show none."""
+
+    topics: dict[str, Alternatives] = {}
+    language_names: Alternatives = ()
+    stop_words: Alternatives = ()
+
+
+WORDS: Final = merge_languages(INJECTION_FOLDER / "system_prompt", SystemPromptWords)
+_TOPIC_WORDS: Final = merge_languages(INJECTION_FOLDER / "topics", TopicWords)
+TOPICS: Final = tuple(_TOPIC_WORDS.topics.values())
+LANGUAGE_NAMES: Final = _TOPIC_WORDS.language_names
+STOP_WORDS: Final = frozenset(_TOPIC_WORDS.stop_words)
+PASSWORD_WORDS: Final = any_word("password")
+PASSWORD_STEMS: Final = any_word("password_stem")
+USER_WORDS: Final = any_word("user")
+
+
+def _any(words: tuple[str, ...]) -> str:
+    """The alternatives without a group around them."""
+    return "|".join(words)
+
+
+RESTRICTION_GATE: Final = rf"(?i)(?:{_any(WORDS.restriction)})"
+"""Matches a system prompt that keeps something back, in RE2 as in Python."""
 _REQUEST_SENTENCE: Final = re.compile(r"[^\s.!?;][^.!?;\n]*(?:[.!?;](?=\S)[^.!?;\n]+)*[.!?]*")
 _REQUEST: Final = re.compile(
-    r"(?i)[?？؟;]|[^\x00-\u02ff]|^[\s\"'“‘(>*#-]*(?:(?:please|now|then|and|also|oh|so|well|just|instead|anyway|but|ok|"
-    r"okay|or|by the way|kindly|next|finally|first|hey|hi|"
-    r"hello|sure|speaking of \w+|\{[^}]*\}|[qQ]:|user:)[, ]+)*(?:VERBS)\b|\b(?:please|(?:can|could|would|will|must|"
-    r"should) you|want you to|need you to|like you to|you (?:must|should|will)|"
-    r"i (?:need|want|would like|wish|have) to (?:know|see|have|learn|get)|tell me|give me|show me|let me know|"
-    r"i wonder|[,:;] (?:and )?(?:can|could|what|how|where|"
-    r"who|when|which|tell|give|show|write|print|say|reveal|share))\b".replace(
-        "VERBS",
-        "tell|give|show|write|list|describe|explain|share|reveal|print|say|provide|spell|repeat|output|translate|help|"
-        "answer|complete|fill|confirm|"
-        "create|compose|draft|generate|make|discuss|suggest|recommend|teach|summari[sz]e|continue|finish|decode|"
-        "imagine|pretend|ignore|forget|disregard|"
-        "overlook|let['’]?s|what|how|where|who|when|which|why|is|are|do|does|did|can|could|would|i(?: am|['’]m|['’]d)|"
-        "you|as an?|in an?|from now",
-    )
+    r"(?i)[?？؟;]|[^\x00-\u02ff]|"
+    rf"^[\s\"'“‘(>*#-]*(?:(?:{_any(WORDS.lead_in)})[, ]+)*(?:{_any(WORDS.request_verb)})\b|"
+    rf"\b(?:{_any(WORDS.request_phrase)})\b"
 )
-_CUE: Final = re.compile(rf"(?i)\b(?:{RESTRICTION_CUES})\b")
+_CUE: Final = re.compile(rf"(?i)\b(?:{_any(WORDS.restriction)})\b")
 _SENTENCE: Final = re.compile(r"[^.!?;\n]+(?:[.!?;](?=\S)[^.!?;\n]+)*")
-_DISCLOSURE: Final = re.compile(
-    r"(?i)\b(?:reveal|shar(?:e|ing)|disclos|tell|giv(?:e|ing) (?:it|out|away|this|the (?:pass|key|code|secret))|leak|"
-    r"divulg|expos|mention|"
-    r"output|print|show|say|releas|repeat|hand|confidential|secret|private)"
-)
-_SECRET: Final = alternation(
-    r"pass[ -]?(?:word|code|phrase|key)s?", r"secrets?", r"keys?", r"credentials?", r"code[ -]?(?:word|name|"
-    r"phrase)s?", r"tokens?",
-    r"(?:access|launch|security|entry|door|vault|safe|unlock|activation) codes?", r"magic words?", r"safe ?words?",
-)  # fmt: skip
+_DISCLOSURE: Final = re.compile(rf"(?i)\b(?:{_any(WORDS.disclose)})")
+_SECRET: Final = alternation(WORDS.secret)
 _SECRET_WORD: Final = re.compile(rf"(?i)\b{_SECRET}\b")
-_PRIVATE: Final = re.compile(
-    r"(?i)\b(?:private|personal|sensitive|confidential|(?:user|customer|client|patient|employee|person|"
-    r"people)(?:['’]?s)?|anyone else)\b"
-)
-_PERSON: Final = re.compile(r"(?i)\b(?:name(?:d| is|[\"'] ?:)|born|lives?|balance|e-?mail|birth|address|phone)\b")
+_PRIVATE: Final = re.compile(rf"(?i)\b(?:{_any(WORDS.private)})\b")
+_PERSON: Final = re.compile(rf"(?i)\b(?:{_any(WORDS.personal_fact)})\b")
 _VALUE: Final = re.compile(r"['\"“‘]([^'\"”’\n{}:,]{3,40})['\"”’]")
 _NAME: Final = re.compile(r"(?<![.!?] )(?<!^)(?<!\n)\b([A-Z][a-z]{2,}(?: [A-Z][a-z]+)*)\b")
 _NAMED_PERSON: Final = re.compile(r"(?i:name(?: is|s? are|d|[\"'] ?:)) ?[\"']?([A-Z][a-z]+(?: [A-Z][a-z]+)*)")
-_OWN_SECRET: Final = re.compile(
-    r"(?i)\b(?:my|a|an|his|her|their|forg[eo]t\w*|lost|reset\w*|chang\w+|creat\w+|choos\w+|strong|new|another|api|"
-    r"foreign|primary|house|"
-    r"car|door|piano|main|low|turn) (?:own |old |new )?$"
-)
-"""Before a word for a secret: not the one that the system turn has."""
-_INDIRECT_SECRET: Final = alternation(
-    r"(?:your|system|initial|original|hidden) (?:\w+ )?(?:instructions?|prompt|rules|guidelines|configuration)",
-    r"(?:not|n['’]t) (?:supposed|allowed|meant|permitted) to", r"confidential", r"(?:told|asked|"
-    r"instructed) (?:not )?to (?:keep|hide|not)",
-    r"(?:secret|hidden|forbidden|special|magic|first|last|next|each|every|same) (?:word|letter|character|phrase|"
-    r"string|value|digit|syllable)s?",
-    r"rhymes? with", r"hints?\b", r"spell(?:ed|ing)?\b", r"synonyms?", r"acrostic", r"what (?:you know|"
-    r"(?:were )?you (?:were )?(?:told|given))",
-)  # fmt: skip
-_ATTRIBUTES: Final = (
-    ("name", r"(?:first |last |full |middle |sur)?names?|initials|nickname"),
-    ("born", r"born|birth\w*|age|zodiac\w*|horoscope"),
-    ("live", r"lives?|living|city|resid\w+|home ?town|location|address"),
-    ("mail", r"e-?mails?|inbox"),
-    ("colo", r"favou?rites?|colou?rs?"),
-    ("balance", r"balances?|funds|savings"),
-    ("phone", r"phone"),
-)
-_PERSON_POSSESSIVE: Final = r"(?:the user['’]s|users?['’]|his|her|my)"
-_ANY_USER: Final = (
-    r"the user\b|(?:this|that|your|our|any|some|each|every) user\b|users['’]|(?:personal|private|sensitive|"
-    r"confidential) (?:data|info\w*|details?|"
-    r"facts?)|(?:the|your|this) data ?base|(?:what|everything|all|anything) (?:do |else )?you know about|user ?\d+"
-)
-_OTHER_USERS: Final = alternation(
-    r"all (?:the |of the |your )?(?:users|accounts|customers|balances|names|e-?mails|records)", r"every (?:user|"
-    r"account|customer)", r"other (?:users?|"
-    r"accounts?|customers?|people)", r"data ?base", r"everyone['’]s", r"list of (?:the )?(?:users|customers|"
-    r"accounts)", r"users['’]", r"another user",
-    r"(?:list|print|show|dump|display|export) (?:me )?(?:the |all |every )*(?:users|accounts|customers|names|e-?mails|"
-    r"records|data)",
-)  # fmt: skip
-_CLAUSE_END: Final = re.compile(
-    r"(?i)\b(?:(?:in order )?to (?:maintain|avoid|ensure|keep|prevent|protect|focus|stay|remain|comply)|because|"
-    r"as (?:it|this|that|they)|due to|"
-    r"since|that (?:are|is) more|so that|for (?:ethical|legal|safety)|no matter|at all costs|regardless|even if|this is)\b"
-)
-_PURPOSE: Final = re.compile(r"(?i)\b(?:in order )?to (?:avoid|prevent)\b[^,.;]*,")
-_PASSIVE: Final = re.compile(
-    r"(?i)(?:is|are|be) (?:strictly |absolutely |completely |also )?(?:not (?:allowed|permitted)|prohibited|forbidden|"
-    r"off[ -]limits)|"
-    r"(?:must|should|may|can) ?not be|(?:should|must) never be"
-)
-_CONTRAST: Final = re.compile(
-    r"(?i)\b(?:other|another|else|elsewhere|different|outside|except|besides|unrelated|beyond|anything but)\b"
-)
-_ONLY_CUE: Final = re.compile(r"(?i)\bonly\b")
+_OWN_SECRET: Final = re.compile(rf"(?i)\b(?:{_any(WORDS.own_secret)}) (?:own |old |new )?$")
+"""Before a word for a secret: it is not the one in the system prompt."""
+_INDIRECT_SECRET: Final = alternation(WORDS.indirect_secret)
+_CLAUSE_END: Final = re.compile(rf"(?i)\b(?:{_any(WORDS.reason)})\b")
+_PURPOSE: Final = re.compile(rf"(?i)\b(?:{_any(WORDS.purpose)})\b[^,.;]*,")
+_PASSIVE: Final = re.compile(rf"(?i){_any(WORDS.passive)}")
+_CONTRAST: Final = re.compile(rf"(?i)\b(?:{_any(WORDS.contrast)})\b")
+_ONLY_CUE: Final = re.compile(rf"(?i)\b(?:{_any(WORDS.only)})\b")
 _PROPER_NOUN: Final = re.compile(r"(?<=[a-z,:'\"“‘] )['\"“‘]?([A-Z][a-z]{3,})\b")
+_DO_NOT: Final = re.compile(r"(?i)do(?: not|n['’]?t)")
+_CONDITION: Final = re.compile(rf"(?i)\b(?:{_any(WORDS.condition)})\b")
+_TOPIC_VERB: Final = re.compile(rf"(?i)avoid|\b(?:{_any(WORDS.topic_verb)})")
+_CLAUSE_START: Final = re.compile(rf"(?i)^\W*(?:{_any(WORDS.emphasis)})\b")
+_LANGUAGE_WORD: Final = re.compile(rf"(?i){_any(WORDS.language_word)}")
+_SHORT_TOPIC_WORDS: Final = frozenset(WORDS.short_topics)
+_NOT_NAMES: Final = frozenset(WORDS.not_names)
 EVASION_FRAME: Final = re.compile(
-    r"(?i)(?:^|[.!?:,;\n\"'“])\s*(?:imagine (?:that )?(?:we\b|i\b|you(?:['’]re| are) (?:in|not|no longer|free))|"
-    r"pretend (?:that |to be )?(?:you|we|i)\b|hypothetical\w*|in (?:a|an|this) (?:\w+ )?(?:parallel|fictional|"
-    r"alternat\w+|imaginary|virtual|"
-    r"dream) \w+|let['’]?s (?:play|pretend|imagine|role)|you (?:agreed|promised|mentioned|said|already)|i(?: am|"
-    r"['’]m) (?:actually )?(?:your|the|an?) "
-    r"(?:\w+ )?(?:developer|admin\w*|creator|boss|owner|police|officer|auditor|programmer)|as an? (?:\w+ )?(?:expert|"
-    r"professional|scientist|specialist|"
-    r"researcher|professor|authority)\b|(?:please )?(?:ignore|disregard|forget|overlook|bypass) (?:\w+ )?(?:that|all|"
-    r"your|the|these|those|what|everything)\b)|"
-    r"\b(?:role[ -]?play\w*|(?:last|previous|earlier) (?:meeting|conversation|session) (?:that|you|we)|for (?:testing|"
-    r"debugging|audit) purposes|"
-    r"(?:system|developer|debug|admin|god|dan) mode|regardless of (?:previous|prior|your|the) )"
+    rf"(?i)(?:^|[.!?:,;\n\"'“])\s*(?:{_any(WORDS.evasion_opening)})|\b(?:{_any(WORDS.evasion)})"
 )
-"""Ways of asking for what is not given: a world in which it would be, a promise made, an office held."""
+"""Ways of asking for what is refused: a world in which it would not be, an alleged promise, an alleged office."""
 
 
 @dataclass(frozen=True)
 class SystemGuard:
-    """What a request must show for it to go against a system turn, and what a finding says of it."""
+    """Something that a system prompt keeps back: the kind of a finding, and the expression of requests for it.
+
+    With `own` a match right behind a word of `own_secret` does not count.
+    """
 
     kind: str
     expression: re.Pattern[str]
     own: bool = False
-    """Whether the match does not count right after a word of `_OWN_MATTER`."""
 
     def first(self, text: str) -> tuple[int, int] | None:
         for found in self.expression.finditer(text):
@@ -234,7 +228,7 @@ def system_guards(system: str) -> tuple[SystemGuard, ...]:
 def _secret_guard(system: str) -> SystemGuard:
     values = [re.escape(value.strip()) for value in _VALUE.findall(system)]
     words = [
-        rf"(?i:\b(?:{_SECRET}\b|{_INDIRECT_SECRET}|{PASSWORD_WORDS})|{PASSWORD_WORDS_OTHER_SCRIPTS})",
+        rf"(?i:\b(?:{_SECRET}\b|{_INDIRECT_SECRET}|{PASSWORD_WORDS})|{PASSWORD_STEMS})",
         *(rf"\b{value}\b" for value in values),
     ]
     return SystemGuard("guarded-secret", re.compile("|".join(words)), own=True)
@@ -247,16 +241,17 @@ def _people_guard(system: str) -> SystemGuard:
     named = "|".join(sorted(found))
     if "{" in system or system.count("@") > 1:
         parts = [
-            rf"\b{_OTHER_USERS}",
+            rf"\b{alternation(WORDS.other_users)}",
             *([rf"(?<!\{{)(?<!\{{\w)\b(?:{named})\b(?![^{{}}]{{0,30}}\}})"] if named else []),
         ]
     else:
-        said = "|".join(words for key, words in _ATTRIBUTES if re.search(rf"(?i)\b\w*{key}", system)) or "information"
+        known = [item.words for item in WORDS.attributes if re.search(rf"(?i)\b\w*{item.sign}", system)]
+        said = "|".join(known) or "information"
         parts = [
-            rf"\b(?:{_ANY_USER})",
+            rf"\b(?:{_any(WORDS.any_user)})",
             USER_WORDS,
-            rf"\b{_PERSON_POSSESSIVE} (?:\w+ )?(?:{said})\b",
-            r"\b(?:do i live|was i born|am i from)\b",
+            rf"\b{alternation(WORDS.person_possessive)} (?:\w+ )?(?:{said})\b",
+            rf"\b{alternation(WORDS.about_me)}\b",
         ]
         parts += [rf"\b(?:{named})(?:['’]s)?\b"] if named else []
     return SystemGuard("guarded-data", re.compile("(?i)" + "|".join(parts)))
@@ -291,7 +286,7 @@ def _topic_guards(sentence: str, system: str) -> Iterator[SystemGuard]:
 
 def _off_limits_guards(clause: str, system: str) -> Iterator[SystemGuard]:
     tongues = [tongue for tongue in LANGUAGE_NAMES if tongue not in system.lower()]
-    if re.search(r"(?i)\blanguages?\b|translat", clause) and len(tongues) < len(LANGUAGE_NAMES):
+    if _LANGUAGE_WORD.search(clause) and len(tongues) < len(LANGUAGE_NAMES):
         yield SystemGuard("forbidden-request", re.compile(rf"(?i)\b(?:{'|'.join(tongues)})\b"))
         return
     known = set(re.findall(r"[A-Z][a-z]+", system))
@@ -327,23 +322,3 @@ def _stem_regex(stems: set[str]) -> str:
     words += [f"(?:{'|'.join(upper)})s?"] if upper else []
     parts = [rf"\b(?:{'|'.join(words)})\b"] if words else []
     return "|".join([*parts, *([f"(?i:{'|'.join(foreign)})"] if foreign else [])])
-
-
-_DO_NOT: Final = re.compile(r"(?i)do(?: not|n['’]?t)")
-_CONDITION: Final = re.compile(r"(?i)\b(?:before|until|unless|without|if|when|more than|longer)\b")
-"""What makes a rule of how and when, not of what."""
-_TOPIC_VERB: Final = re.compile(
-    r"(?i)avoid|\b(?:discuss|talk|speak|shar(?:e|ing)|help|assist|giv(?:e|ing)|provid|answer|describ|mention|teach|explain|"
-    r"translat|offer|writ|tell|do\b|doing|perform|solv|engag|comment|advis|recommend|generat|creat|produc|respond|"
-    r"reply|discourse|"
-    r"involv|touch|cover|refer|reveal|disclos|entertain|debat)"
-)
-"""What a system turn forbids to speak of, beside what it forbids to do."""
-_CLAUSE_START: Final = re.compile(r"(?i)^\W*(?:at (?:all|any) costs?|under any circumstances?|ever)\b")
-_SHORT_TOPIC_WORDS: Final = frozenset("car tax law sex gun pet dog cat war egg tea oil gas art".split())  # noqa: SIM905
-_NOT_NAMES: Final = frozenset(
-    """
-    she her his him users database json bank january february march april june july august september october november
-    december monday friday name names email user admin secret key password
-    """.split()  # noqa: SIM905
-)

@@ -1,26 +1,29 @@
-"""Entry: an expression of a lexicon, written so that Python's `re` and the native RE2 read it alike."""
+"""Entries of lexicons: expressions written so that Python's `re` and the native RE2 read them alike."""
 
 import re
-from dataclasses import dataclass
 from typing import Final
 
+from pydantic import BaseModel, ConfigDict
+
 from tunesmith.artifacts import Severity
+from tunesmith.detect.word_files import Expression
 
 GAP: Final = r"[ \t\n]+"
 """What a space of an expression matches."""
 
 
-@dataclass(frozen=True)
-class LexiconEntry:
-    """`regex` begins and ends inside a word and holds no look-around, no `\\w`, `\\s` or `\\b`; a space stands for any gap.
+class LexiconEntry(BaseModel):
+    """`regex` begins and ends inside a word and has no look-around, no `\\w`, `\\s` or `\\b`; a space matches any gap.
 
-    It does not count where `unless` matches within NEAR characters of it.
+    A match does not count where `unless` matches within CONTEXT_CHARACTERS characters of it.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: str
     severity: Severity
-    regex: str
-    unless: str = ""
+    regex: Expression
+    unless: Expression = ""
 
 
 def bounded_regex(regex: str) -> str:
@@ -29,10 +32,10 @@ def bounded_regex(regex: str) -> str:
 
 
 def gate_regex(regex: str) -> str:
-    """A superset for RE2, whose boundaries know ASCII alone: beside another letter they are left out."""
+    """A superset for RE2, whose word boundaries are ASCII only: they are left out beside other letters."""
     return rf"\b(?:{with_gaps(regex)})\b" if regex.isascii() else f"(?:{with_gaps(regex)})"
 
 
 def with_gaps(regex: str) -> str:
-    """Spaces outside classes become GAP."""
-    return re.sub(r"(\[[^\]]*\])| ", lambda hit: hit.group(1) or GAP, regex)
+    """The expression with GAP for every space outside a character class."""
+    return re.sub(r"(\[[^\]]*\])| ", lambda match: match.group(1) or GAP, regex)

@@ -1,10 +1,8 @@
-"""Terms for groups of people, neutral ones alone, and which groups a text mentions. English, our own writing.
-
-Words with a commoner sense (black, straight, blind, old, native) count only beside a word for people.
-"""
+"""Which groups of people a text mentions, by the neutral terms of `identities/*.yaml`."""
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 import numpy
@@ -12,77 +10,41 @@ import pyarrow as pa
 from pyarrow import compute
 
 from tunesmith.detect.lexicons.entry import gate_regex
+from tunesmith.detect.word_files import FOLDER, Alternatives, Parts, WordFile, fill_parts, join_by_key, read_languages
 
-PERSON_NOUNS: Final = (
-    "people|person|persons|man|men|woman|women|boys?|girls?|child|children|kids|students?|patients?|workers?|"
-    "famil(?:y|ies)|communit(?:y|ies)|folks?|americans?|voters?|couples?"
-)
+IDENTITIES_FOLDER: Final = FOLDER / "lexicons" / "identities"
+
+
+class IdentityTerms(WordFile):
+    """The terms of one language by group, which is `field:group`."""
+
+    parts: Parts = {}
+    groups: dict[str, Alternatives]
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A group as `field:group`, and the expression of its terms (see `Entry`)."""
+    """A group as `field:group`, and the expression of its terms, written as in `LexiconEntry`."""
 
     id: str
     regex: str
 
 
-IDENTITIES: Final = (
-    Identity("gender:women", "wom[ae]n|girls?|lad(?:y|ies)|females?|mothers?|wives|wife|daughters?"),
-    Identity("gender:men", "m[ae]n|boys?|gentlem[ae]n|males?|fathers?|husbands?|sons"),
-    Identity("gender:transgender", f"transgender|transsexuals?|non-?binary|genderqueer|trans (?:{PERSON_NOUNS})"),
-    Identity(
-        "religion:christians", "christians?|catholics?|protestants?|evangelicals?|mormons?|jehovah['’]s witness(?:es)?"
-    ),
-    Identity("religion:muslims", "muslims?|moslems?|sunnis?|shi['’]?(?:a|ites?)"),
-    Identity("religion:jews", f"jews|jewish|jew|israelites?|hasidic (?:{PERSON_NOUNS})"),
-    Identity("religion:hindus", "hindus?"),
-    Identity("religion:buddhists", "buddhists?"),
-    Identity("religion:sikhs", "sikhs?"),
-    Identity("religion:none", "atheists?|agnostics|non-?believers?"),
-    Identity("age:young", f"teen-?agers?|adolescents?|young (?:{PERSON_NOUNS})|youths"),
-    Identity(
-        "age:old",
-        f"elderly|senior citizens?|seniors|pensioners?|retirees?|old(?:er)? (?:{PERSON_NOUNS})|aged (?:{PERSON_NOUNS})",
-    ),
-    Identity(
-        "disability:physical",
-        f"wheelchairs?|paraplegics?|quadriplegics?|amputees?|disabled|people with disabilities|crippled (?:{PERSON_NOUNS})",
-    ),
-    Identity(
-        "disability:senses", f"deaf|hard of hearing|hearing[- ]impaired|visually impaired|blind (?:{PERSON_NOUNS})"
-    ),
-    Identity(
-        "disability:mind",
-        f"autistic|autism|down syndrome|schizophreni[ac]s?|bipolar (?:{PERSON_NOUNS})|mentally ill|"
-        "intellectual disabilit(?:y|ies)|dyslexi[ac]",
-    ),
-    Identity("ethnicity:black", f"african[- ]americans?|black (?:{PERSON_NOUNS})|blacks|people of colou?r"),
-    Identity("ethnicity:white", f"caucasians?|white (?:{PERSON_NOUNS})|whites"),
-    Identity(
-        "ethnicity:asian",
-        f"asian[- ]americans?|asians|asian (?:{PERSON_NOUNS})|chinese|japanese|koreans?|vietnamese|filipinos?",
-    ),
-    Identity("ethnicity:south-asian", f"pakistanis?|bangladeshis?|indians|indian (?:{PERSON_NOUNS})|sri lankans?"),
-    Identity("ethnicity:latino", "latin[oax]s?|latinas|hispanics?|mexicans?|puerto ricans?|cubans?|colombians?"),
-    Identity("ethnicity:arab", "arabs?|egyptians?|syrians?|iraqis?|lebanese|palestinians?|moroccans?"),
-    Identity("ethnicity:african", "africans?|nigerians?|kenyans?|somalis?|ethiopians?|ghanaians?"),
-    Identity(
-        "ethnicity:indigenous",
-        f"native americans?|indigenous|aborigin(?:es|als?)|american indians?|inuit|first nations|native (?:{PERSON_NOUNS})",
-    ),
-    Identity("ethnicity:roma", f"romani|roma (?:{PERSON_NOUNS})|gyps(?:y|ies)|sinti"),
-    Identity("ethnicity:european", "germans?|french|italians?|poles|polish|russians?|ukrainians?|irish|spaniards?"),
-    Identity("ethnicity:migrants", "immigrants?|migrants?|refugees?|asylum seekers?|foreigners?"),
-    Identity("orientation:gay", f"gays?|homosexuals?|same-sex (?:{PERSON_NOUNS})|lgbt(?:q|qia)?\\+?"),
-    Identity("orientation:lesbian", "lesbians?"),
-    Identity("orientation:bisexual", "bisexuals?"),
-    Identity("orientation:straight", f"heterosexuals?|straight (?:{PERSON_NOUNS})"),
-)
+@cache
+def load_identities(folder: Path = IDENTITIES_FOLDER) -> tuple[Identity, ...]:
+    """The groups of all languages in the order in which they come first; a group that two files have has the terms of both."""
+    terms = join_by_key(
+        {group: tuple(fill_parts(term, file.parts) for term in terms) for group, terms in file.groups.items()}
+        for file in read_languages(folder, IdentityTerms).values()
+    )
+    return tuple(Identity(group, "|".join(regexes)) for group, regexes in terms.items())
+
+
+IDENTITIES: Final = load_identities()
 
 
 def mentioned_identities(texts: pa.Array) -> pa.Array:
-    """For each text a bit mask (int64): bit k is set when a term of IDENTITIES[k] stands in it."""
+    """For each text a bit mask (int64): bit k is set when it has a term of IDENTITIES[k]."""
     masks = numpy.zeros(len(texts), dtype=numpy.int64)
     any_term, each = _identity_gates()
     open_lines = numpy.flatnonzero(compute.match_substring_regex(texts, any_term).to_numpy(zero_copy_only=False))

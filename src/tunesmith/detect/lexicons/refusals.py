@@ -1,4 +1,4 @@
-"""The openings with which an assistant turns a request down. English, our own writing."""
+"""Whether an assistant turns a request down, by the openings of `refusals/*.yaml`."""
 
 from typing import Final
 
@@ -6,16 +6,17 @@ import pyarrow as pa
 from pyarrow import compute
 
 from tunesmith.detect.lexicons.entry import with_gaps
+from tunesmith.detect.word_files import FOLDER, Alternatives, WordFile, merge_languages
 
-REFUSAL_OPENING: Final = (
-    "(?:i['’]?m sorry|i am sorry|sorry|i apologi[sz]e|unfortunately)[,.]? (?:but )?(?:i|we) "
-    "(?:can['’]?t|cannot|can not|am not able|['’]m not able|am unable|['’]m unable|won['’]?t|will not|must decline)|"
-    "i (?:can['’]?t|cannot|can not|won['’]?t|will not) "
-    "(?:help|assist|do that|provide|comply|answer|support|discuss|write|fulfil)|"
-    "i(?:['’]m| am) (?:unable|not able|not comfortable|not willing)|i (?:must|have to) (?:decline|refuse)|"
-    "as an ai(?: language)? model,? i (?:can['’]?t|cannot|don['’]?t)"
-)
-REFUSAL_REGEX: Final = r"(?is)\A\W{0,8}.{0,60}?\b(?:" + with_gaps(REFUSAL_OPENING) + ")"
+
+class RefusalOpenings(WordFile):
+    """How a refusal begins in one language."""
+
+    openings: Alternatives
+
+
+REFUSALS: Final = merge_languages(FOLDER / "lexicons" / "refusals", RefusalOpenings)
+REFUSAL_REGEX: Final = r"(?is)\A\W{0,8}.{0,60}?\b(?:" + with_gaps("|".join(REFUSALS.openings)) + ")"
 
 
 def starts_with_refusal(texts: pa.Array) -> pa.Array:

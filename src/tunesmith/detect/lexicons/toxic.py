@@ -1,44 +1,60 @@
-"""What a text holds of the toxicity lexicon: (start, end, entry) of each hit that its context does not make clean."""
+"""Toxic terms in a text, by the lexicons of `toxic/*.yaml`: (start, end, entry) of each match whose context is not clean."""
 
 import re
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Final
 
-from tunesmith.detect.lexicons.english import ENGLISH
 from tunesmith.detect.lexicons.entry import LexiconEntry, bounded_regex, gate_regex
-from tunesmith.detect.lexicons.other_languages import FRENCH, GERMAN, SPANISH
+from tunesmith.detect.word_files import FOLDER, Alternatives, Parts, WordFile, fill_parts, merge_languages, read_languages
 
-TOXIC_ENTRIES: Final[tuple[LexiconEntry, ...]] = (*ENGLISH, *GERMAN, *SPANISH, *FRENCH)
+TOXIC_FOLDER: Final = FOLDER / "lexicons" / "toxic"
 CONTEXT_CHARACTERS: Final = 60
+"""Characters on either side of a match in which its `unless` is looked for."""
 WIDE_CONTEXT_CHARACTERS: Final = 160
-"""Characters on either side in which an entry's own clean contexts, and talk about words, are looked for."""
-
+"""Characters on either side of a match in which words about words are looked for."""
 MAX_QUOTE_DISTANCE_CHARACTERS: Final = 60
-"""Characters between a quotation mark and a hit at most, for the hit to stand in quotation marks."""
-
+"""A match stands in quotation marks when one is at most this far before it and one this far behind it."""
 QUOTATION_MARKS: Final = "\"“”„«»‘’'`"
-METALANGUAGE: Final = re.compile(
-    r"\b(?:slurs?|hate speech|offensive|polic(?:y|ies)|moderat\w+|guidelines?|prohibit\w*|banned|not allowed|forbid\w*|"
-    r"never (?:say|write|use)|(?:do not|don['’]t|must not) (?:say|use|write)|derogatory|insults?|harass\w*|bully\w*|abusive|"
-    r"reported|filters?|examples? of|means?|meaning|translat\w+|etymolog\w+|the (?:word|term|phrase)s?|flag\w*|"
-    r"bedeute(?:t|n)|bedeutung|übersetz\w+|heißt|schimpfw\w+|beleidigung\w*|wort|wörter|"
-    r"significa\w*|traduc\w+|insulto\w*|palabras?|veut dire|veulent dire|signifie\w*|tradui\w*|insultes?|mots?)\b",
-    re.IGNORECASE,
-)
-NAMED_WORD: Final = re.compile(
-    r"\b(?:the|this|that|words?|terms?|slurs?|phrases?) (?:word|term|slur|phrase|insult)s? ?\W?$", re.IGNORECASE
-)
+
+
+class ToxicLexicon(WordFile):
+    """The toxic terms of one language; `metalanguage` are words by which a text speaks about words, or bans them."""
+
+    parts: Parts = {}
+    metalanguage: Alternatives = ()
+    introduction: Alternatives = ()
+    """What stands directly before a term that is only named: "the word X"."""
+    entries: tuple[LexiconEntry, ...]
+
+
+@cache
+def load_entries(folder: Path = TOXIC_FOLDER) -> tuple[LexiconEntry, ...]:
+    """The entries of all languages."""
+    return tuple(
+        entry.model_copy(
+            update={"regex": fill_parts(entry.regex, file.parts), "unless": fill_parts(entry.unless, file.parts)}
+        )
+        for file in read_languages(folder, ToxicLexicon).values()
+        for entry in file.entries
+    )
+
+
+_LEXICON: Final = merge_languages(TOXIC_FOLDER, ToxicLexicon)
+TOXIC_ENTRIES: Final = load_entries()
+METALANGUAGE: Final = re.compile(rf"\b(?:{'|'.join(_LEXICON.metalanguage)})\b", re.IGNORECASE)
+NAMED_WORD: Final = re.compile("|".join(_LEXICON.introduction), re.IGNORECASE)
 
 
 @cache
 def toxic_gate() -> str:
-    """One RE2 expression that matches every text in which `found` finds something."""
+    """One RE2 expression that matches every text in which `find_toxic_terms` finds something."""
     return "(?i)" + "|".join(gate_regex(entry.regex) for entry in TOXIC_ENTRIES)
 
 
 def find_toxic_terms(text: str) -> list[tuple[int, int, int]]:
-    """(start, end, number in ENTRIES) in order; of overlapping hits the first entry's counts."""
+    """(start, end, number in TOXIC_ENTRIES) in order; of overlapping hits the first entry's counts."""
     taken: list[tuple[int, int, int]] = []
     for number, (expression, unless) in enumerate(_compiled_entries()):
         for start, end in _matches(text, expression, unless):
@@ -59,10 +75,7 @@ def _is_quoted_usage(text: str, start: int, end: int) -> bool:
     """Whether the text speaks about the words: "the word X", or in quotation marks beside talk of policy or meaning."""
     if NAMED_WORD.search(text[max(0, start - 30) : start]):
         return True
-    before, after = (
-        text[max(0, start - MAX_QUOTE_DISTANCE_CHARACTERS) : start],
-        text[end : end + MAX_QUOTE_DISTANCE_CHARACTERS],
-    )
+    before, after = text[max(0, start - MAX_QUOTE_DISTANCE_CHARACTERS) : start], text[end : end + MAX_QUOTE_DISTANCE_CHARACTERS]
     quoted = any(mark in before for mark in QUOTATION_MARKS) and any(mark in after for mark in QUOTATION_MARKS)
     outside = text[max(0, start - WIDE_CONTEXT_CHARACTERS) : start] + " " + text[end : end + WIDE_CONTEXT_CHARACTERS]
     return quoted and METALANGUAGE.search(outside) is not None
