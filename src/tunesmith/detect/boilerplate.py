@@ -19,7 +19,6 @@ CODE_LINE: Final = re.compile(
 """Indented lines, rows of tables, lines that end like code, lines of signs, lines that begin like a statement."""
 
 
-
 class Phrase(BaseModel):
     """Page furniture: what it is, and its expression."""
 

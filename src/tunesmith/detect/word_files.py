@@ -3,12 +3,11 @@
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 FOLDER: Final = Path(__file__).parent
 FIRST_LANGUAGE: Final = "en"
@@ -32,8 +31,10 @@ Expression = Annotated[str, BeforeValidator(_without_line_breaks)]
 Alternative = Annotated[str, StringConstraints(min_length=1), BeforeValidator(_without_line_breaks)]
 Alternatives = Annotated[tuple[Alternative, ...], BeforeValidator(_as_list)]
 """Expressions of which any one matches: a list, or a single one."""
-Parts = dict[str, Expression | tuple[Expression, ...]]
+Parts = Annotated[dict[str, Expression | tuple[Expression, ...]], Field(default_factory=dict)]
 """Named parts that other expressions refer to as `{name}`; a list is an alternation."""
+WordLists = Annotated[dict[str, Alternatives], Field(default_factory=dict)]
+"""Alternatives by name."""
 
 
 class WordFile(BaseModel):
@@ -48,7 +49,6 @@ class WordFile(BaseModel):
 AnyWordFile = TypeVar("AnyWordFile", bound=WordFile)
 
 
-@cache
 def read_word_file(path: Path, model: type[AnyWordFile]) -> AnyWordFile:
     """The validated content of one file. Raises ValueError with the path, the field and what is wrong with it."""
     try:
@@ -60,9 +60,9 @@ def read_word_file(path: Path, model: type[AnyWordFile]) -> AnyWordFile:
 def read_languages(folder: Path, model: type[AnyWordFile]) -> dict[str, AnyWordFile]:
     """The files of a folder by language tag, English first. Raises ValueError for a file that is not named after a language."""
     paths = {path.stem: path for path in folder.glob("*.yaml")}
-    for tag in paths:
+    for tag, path in paths.items():
         if not LANGUAGE_TAG.fullmatch(tag):
-            raise ValueError(f"{paths[tag]}: name the file after its language, as in de.yaml")
+            raise ValueError(f"{path}: name the file after its language, as in de.yaml")
     order = sorted(paths, key=lambda tag: (tag != FIRST_LANGUAGE, tag))
     return {tag: read_word_file(paths[tag], model) for tag in order}
 

@@ -11,7 +11,15 @@ from pyarrow import compute
 from pydantic import BaseModel, ConfigDict, Field
 
 from tunesmith.detect.injection.load_rules import INJECTION_FOLDER
-from tunesmith.detect.word_files import Alternatives, Expression, Parts, WordFile, fill_parts, merge_languages, read_languages
+from tunesmith.detect.word_files import (
+    Alternatives,
+    Expression,
+    Parts,
+    WordFile,
+    fill_parts,
+    merge_languages,
+    read_languages,
+)
 
 
 class TalkSign(BaseModel):
@@ -26,7 +34,7 @@ class TalkSign(BaseModel):
 class TalkWords(WordFile):
     """Signs of talk to a model in one language; `data_follows` are words after which a prompt quotes data."""
 
-    parts: Parts = {}
+    parts: Parts
     data_follows: Alternatives = ()
     signs: tuple[TalkSign, ...]
 

@@ -1,6 +1,6 @@
 """Injection rules of all languages, read from `rules/*.yaml` and `shared_rules.yaml`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -11,10 +11,10 @@ from tunesmith.detect.injection.rule import InjectionKind, InjectionRule
 from tunesmith.detect.word_files import (
     FOLDER,
     PLACEHOLDER,
-    Alternatives,
     Expression,
     Parts,
     WordFile,
+    WordLists,
     alternation,
     fill_parts,
     join_by_key,
@@ -48,8 +48,8 @@ class SharedRules(WordFile):
 class LanguageRules(WordFile):
     """One language: words for the shared rules, and rules of its own with parts of its own."""
 
-    words: dict[str, Alternatives] = {}
-    parts: Parts = {}
+    words: WordLists
+    parts: Parts
     rules: tuple[RuleEntry, ...] = ()
 
 
@@ -62,7 +62,11 @@ def load_rules(folder: Path = INJECTION_FOLDER) -> tuple[InjectionRule, ...]:
     if unused := sorted(words.keys() - used):
         known = ", ".join(sorted(used))
         raise ValueError(f"{folder / 'rules'}: no shared rule uses the words {unused[0]!r}; they use {known}")
-    own = [_rule(entry, file.parts) for file in read_languages(folder / "rules", LanguageRules).values() for entry in file.rules]
+    own = [
+        _rule(entry, file.parts)
+        for file in read_languages(folder / "rules", LanguageRules).values()
+        for entry in file.rules
+    ]
     return (*own, *(_rule(entry, words) for entry in shared.rules))
 
 
@@ -82,6 +86,6 @@ def _references(entry: RuleEntry) -> Iterator[str]:
         yield from PLACEHOLDER.findall(expression)
 
 
-def _rule(entry: RuleEntry, parts: Parts) -> InjectionRule:
+def _rule(entry: RuleEntry, parts: Mapping[str, str | tuple[str, ...]]) -> InjectionRule:
     expressions = {name: fill_parts(getattr(entry, name), parts) for name in ("before", "anchor", "after", "also")}
     return InjectionRule(kind=entry.kind, inside=entry.inside, asked=entry.asked, **expressions)

@@ -36,9 +36,7 @@ DOCUMENT_MARKS: Final = (
     r"(?:\"\"\"|```|'''|---)",
 )
 """How the line begins with which a document begins."""
-DOCUMENT_GATE: Final = (
-    r"(?im)^[ \t*#>]*(?:" + "|".join(DOCUMENT_MARKS) + r")|" + rf"\|(?:{_ANY['cell_labels']}) ?:"
-)
+DOCUMENT_GATE: Final = r"(?im)^[ \t*#>]*(?:" + "|".join(DOCUMENT_MARKS) + r")|" + rf"\|(?:{_ANY['cell_labels']}) ?:"
 """RE2 and Python match it alike."""
 DOCUMENT_MARK: Final = re.compile(DOCUMENT_GATE)
 SENTENCE: Final = re.compile(r"[^\s.!?\n|][^.!?\n|]*(?:[.!?](?=[^\s])[^.!?\n|]*)*[.!?]?['\"”’]?")

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 from tunesmith.detect.injection import encoded
 from tunesmith.detect.injection.load_rules import INJECTION_FOLDER, any_word
 from tunesmith.detect.injection.off_topic_requests import DOCUMENT_MARK
-from tunesmith.detect.word_files import Alternatives, Expression, WordFile, alternation, merge_languages
+from tunesmith.detect.word_files import Alternatives, Expression, WordFile, WordLists, alternation, merge_languages
 
 MAX_SHORT_STEM_LETTERS: Final = 3
 LONG_PROMPT_CHARACTERS: Final = 2000
@@ -72,7 +72,7 @@ class SystemPromptWords(WordFile):
 class TopicWords(WordFile):
     """Topics and the beginnings of the words that show one; words that show none."""
 
-    topics: dict[str, Alternatives] = {}
+    topics: WordLists
     language_names: Alternatives = ()
     stop_words: Alternatives = ()
 

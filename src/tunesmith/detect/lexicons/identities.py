@@ -18,7 +18,7 @@ IDENTITIES_FOLDER: Final = FOLDER / "lexicons" / "identities"
 class IdentityTerms(WordFile):
     """The terms of one language by group, which is `field:group`."""
 
-    parts: Parts = {}
+    parts: Parts
     groups: dict[str, Alternatives]
 
 

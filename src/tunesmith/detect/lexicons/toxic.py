@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Final
 
 from tunesmith.detect.lexicons.entry import LexiconEntry, bounded_regex, gate_regex
-from tunesmith.detect.word_files import FOLDER, Alternatives, Parts, WordFile, fill_parts, merge_languages, read_languages
+from tunesmith.detect.word_files import (
+    FOLDER,
+    Alternatives,
+    Parts,
+    WordFile,
+    fill_parts,
+    merge_languages,
+    read_languages,
+)
 
 TOXIC_FOLDER: Final = FOLDER / "lexicons" / "toxic"
 CONTEXT_CHARACTERS: Final = 60
@@ -22,7 +30,7 @@ QUOTATION_MARKS: Final = "\"“”„«»‘’'`"
 class ToxicLexicon(WordFile):
     """The toxic terms of one language; `metalanguage` are words by which a text speaks about words, or bans them."""
 
-    parts: Parts = {}
+    parts: Parts
     metalanguage: Alternatives = ()
     introduction: Alternatives = ()
     """What stands directly before a term that is only named: "the word X"."""
@@ -75,7 +83,10 @@ def _is_quoted_usage(text: str, start: int, end: int) -> bool:
     """Whether the text speaks about the words: "the word X", or in quotation marks beside talk of policy or meaning."""
     if NAMED_WORD.search(text[max(0, start - 30) : start]):
         return True
-    before, after = text[max(0, start - MAX_QUOTE_DISTANCE_CHARACTERS) : start], text[end : end + MAX_QUOTE_DISTANCE_CHARACTERS]
+    before, after = (
+        text[max(0, start - MAX_QUOTE_DISTANCE_CHARACTERS) : start],
+        text[end : end + MAX_QUOTE_DISTANCE_CHARACTERS],
+    )
     quoted = any(mark in before for mark in QUOTATION_MARKS) and any(mark in after for mark in QUOTATION_MARKS)
     outside = text[max(0, start - WIDE_CONTEXT_CHARACTERS) : start] + " " + text[end : end + WIDE_CONTEXT_CHARACTERS]
     return quoted and METALANGUAGE.search(outside) is not None
