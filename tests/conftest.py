@@ -106,6 +106,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         "needs mlflow",
         "needs cleanlab",
         "needs presidio_analyzer",
+        "needs stdnum",
         "needs detect_secrets",
     ):
         count = sum(reason in str(report.longrepr) for report in skipped)

@@ -76,7 +76,7 @@ def merge_languages(folder: Path, model: type[AnyWordFile]) -> AnyWordFile:
             merged[name] = _join([value, *(getattr(other, name) for other in others)])
         elif isinstance(value, dict):
             merged[name] = join_by_key([value, *(getattr(other, name) for other in others)])
-    return model.model_construct(**merged)
+    return first.model_copy(update=merged)
 
 
 def join_by_key(mappings: Iterable[Mapping[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:

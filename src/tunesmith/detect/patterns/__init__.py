@@ -1,4 +1,4 @@
-"""Pattern packs: personal data and secrets, found by expression and confirmed by checksum where there is one."""
+"""Pattern packs for personal data and secrets: regular expressions, confirmed by a checksum where one exists."""
 
 from tunesmith.detect.patterns.pattern import Hit, Pattern, find_hits, mask_hits
 from tunesmith.detect.patterns.personal import PERSONAL

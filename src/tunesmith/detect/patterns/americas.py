@@ -1,4 +1,4 @@
-"""Numbers that a state of the Americas gives a person; see `europe` for when a word must stand before one."""
+"""National numbers of people in the Americas. `europe` says when a cue word is needed before a number."""
 
 from typing import Final
 
@@ -10,16 +10,16 @@ CURP_CHARACTERS: Final = "0123456789ABCDEFGHIJKLMNÑOPQRSTUVWXYZ"
 EIN_NEVER: Final = frozenset(
     {"00", "07", "08", "09", "17", "18", "19", "28", "29", "49", "69", "70", "78", "79", "89", "96", "97"}
 )
-"""First two digits that the Internal Revenue Service has not given out."""
+"""First two digits that the Internal Revenue Service does not assign."""
 
 
 def ssn(number: str) -> bool:
-    """Areas 000, 666 and 900-999, group 00 and serial 0000 are never given out."""
+    """Areas 000, 666 and 900-999, group 00 and serial 0000 are never assigned."""
     return number[:3] not in ("000", "666") and number[0] != "9" and number[3:5] != "00" and number[5:] != "0000"
 
 
 def itin(number: str) -> bool:
-    """Begins with 9; the fourth and fifth digits are 50-65, 70-88, 90-92 or 94-99 (Internal Revenue Service)."""
+    """The first digit is 9; the fourth and fifth are 50-65, 70-88, 90-92 or 94-99 (Internal Revenue Service)."""
     group = int(number[3:5])
     return 50 <= group <= 65 or 70 <= group <= 88 or 90 <= group <= 92 or group >= 94
 
@@ -34,7 +34,7 @@ def npi(number: str) -> bool:
 
 
 def dea(code: str) -> bool:
-    """Digits 1, 3, 5 plus twice digits 2, 4, 6 end in the seventh."""
+    """The sum of digits 1, 3 and 5 and twice digits 2, 4 and 6 ends in the seventh digit."""
     return weighted_sum(code[2:8], (1, 2) * 3) % 10 == int(code[8])
 
 
@@ -51,13 +51,13 @@ def cnpj(number: str) -> bool:
 
 
 def curp(code: str) -> bool:
-    """Ranks of the characters times 18 down to 2, added; the last digit makes a multiple of ten."""
+    """The sum of the characters' ranks times the weights 18 down to 2, plus the last digit, is a multiple of ten."""
     total = sum(CURP_CHARACTERS.index(character) * (18 - place) for place, character in enumerate(code[:17]))
     return is_date(code[8:10], code[6:8]) and -total % 10 == int(code[17])
 
 
 def rut(code: str) -> bool:
-    """Modulo 11 with weights 2 to 7 from the right; K is ten."""
+    """Modulo 11 with weights 2 to 7 from the right; K stands for ten."""
     remainder = -sum(int(digit) * (2 + place % 6) for place, digit in enumerate(reversed(code[:-1]))) % 11
     return "0123456789K"[remainder] == code[-1]
 

@@ -1,4 +1,4 @@
-"""Numbers that a state of Asia, the Pacific or Africa gives a person; see `europe` for when a word must stand before one."""
+"""National numbers of people in Asia, the Pacific and Africa. `europe` says when a cue word is needed before a number."""
 
 from typing import Final
 
@@ -18,7 +18,7 @@ NRIC_CITIZEN: Final = "JZIHGFEDCBA"
 NRIC_FOREIGN: Final = "XWUTRQPNMLK"
 NRIC_NEW: Final = "XWUTRQPNJLK"
 TAIWAN_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVXYWZIO"
-"""Ranks from 10: the order of the districts, not of the alphabet."""
+"""The letters in the order of their values, which start at 10: the order of the districts, not of the alphabet."""
 
 
 def aadhaar(number: str) -> bool:
@@ -36,7 +36,7 @@ def medicare_au(number: str) -> bool:
 
 
 def ird(number: str) -> bool:
-    """Modulo 11, with a second row of weights where the first gives ten."""
+    """Modulo 11, with a second set of weights when the first gives ten."""
     padded = number.zfill(9)
     check = mod11_check_digit(padded, (3, 2, 7, 6, 5, 4, 3, 2))
     if check == 10:
@@ -49,7 +49,7 @@ def resident_cn(code: str) -> bool:
 
 
 def hkid(code: str) -> bool:
-    """Letters count 10 to 35, a missing first letter 36; A is ten."""
+    """Letters have the values 10 to 35, a missing first letter has 36; the check digit A stands for ten."""
     values = [int(character, 36) for character in code]
     values = [36, *values] if len(values) == 8 else values
     return weighted_sum_of_values(values, range(9, 0, -1)) % 11 == 0
@@ -65,14 +65,14 @@ def taiwan_id(code: str) -> bool:
 
 
 def nric(code: str) -> bool:
-    """Weights 2, 7, 6, 5, 4, 3, 2, plus 4 for T and G and 3 for M; the remainder modulo 11 names the letter."""
+    """Weights 2, 7, 6, 5, 4, 3, 2, plus 4 for T and G and 3 for M; the sum modulo 11 selects the last letter."""
     total = weighted_sum(code[1:8], (2, 7, 6, 5, 4, 3, 2)) + {"T": 4, "G": 4, "M": 3}.get(code[0], 0)
     letters = NRIC_CITIZEN if code[0] in "ST" else NRIC_FOREIGN if code[0] in "FG" else NRIC_NEW
     return letters[total % 11] == code[8]
 
 
 def rrn(number: str) -> bool:
-    """A date only: numbers given since October 2020 have no check digit."""
+    """Only the date is checked: numbers assigned since October 2020 have no check digit."""
     return is_date(number[4:6], number[2:4])
 
 
@@ -105,7 +105,7 @@ def malaysian_id(number: str) -> bool:
 
 
 def turkish_id(number: str) -> bool:
-    """The tenth digit is 7 times the odd places less the even ones, the eleventh the sum of all before, modulo ten."""
+    """Modulo ten, the tenth digit is 7 times the sum of the odd places minus that of the even ones, the eleventh the sum of all ten."""
     odd, even = sum(map(int, number[0:9:2])), sum(map(int, number[1:8:2]))
     return (7 * odd - even) % 10 == int(number[9]) and sum(map(int, number[:10])) % 10 == int(number[10])
 

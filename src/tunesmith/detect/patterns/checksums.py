@@ -1,15 +1,15 @@
-"""Check digits: Luhn (ISO/IEC 7812-1), Verhoeff, ISO 7064 mod 11-2 and 11-10, mod 97 (ISO 13616), weighted sums, dates."""
+"""Check digits: Luhn (ISO/IEC 7812-1), Verhoeff, ISO 7064 mod 11-2 and mod 11,10, mod 97 (ISO 13616), weighted sums, dates."""
 
 from calendar import monthrange
 from collections.abc import Callable, Sequence
 from typing import Final
 
 LEAP_YEAR: Final = 2000
-"""A leap year, for dates whose century is not known."""
+"""A leap year, for dates with an unknown century."""
 
 
 def luhn(digits: str) -> bool:
-    """Whether the last digit is the Luhn check digit of the others."""
+    """Whether the last digit is the Luhn check digit of the digits before it."""
     total = 0
     for position, character in enumerate(reversed(digits)):
         digit = int(character) * (1 + position % 2)
@@ -18,13 +18,13 @@ def luhn(digits: str) -> bool:
 
 
 def mod97(iban: str) -> bool:
-    """Whether an IBAN without spaces, in upper case, leaves 1 modulo 97."""
+    """Whether an IBAN, in upper case and without spaces, is 1 modulo 97."""
     moved = iban[4:] + iban[:4]
     return int("".join(str(int(character, 36)) for character in moved)) % 97 == 1
 
 
 def mod11_10(digits: str) -> bool:
-    """ISO/IEC 7064, mod 11,10: a hybrid system with one check digit."""
+    """Whether the last digit is the check digit of ISO/IEC 7064 mod 11,10, a hybrid system."""
     product = 10
     for character in digits[:-1]:
         product = ((product + int(character)) % 10 or 10) * 2 % 11
@@ -32,7 +32,7 @@ def mod11_10(digits: str) -> bool:
 
 
 def mod11_2(code: str) -> bool:
-    """ISO/IEC 7064, mod 11-2: the last character is a digit or X for ten."""
+    """Whether the last character, a digit or X for ten, is the check character of ISO/IEC 7064 mod 11-2."""
     total = 0
     for character in code:
         total = total * 2 + (10 if character in "xX" else int(character))
@@ -40,7 +40,8 @@ def mod11_2(code: str) -> bool:
 
 
 def verhoeff(digits: str) -> bool:
-    """Verhoeff 1969: the dihedral group of order ten, with the permutation (1 5 8 9 4 2 7 0)(3 6) by position."""
+    """Whether the last digit is the check digit of Verhoeff 1969: products in the dihedral group of order ten, each digit permuted by
+    (1 5 8 9 4 2 7 0)(3 6) as often as its position says."""
     total = 0
     for position, character in enumerate(reversed(digits)):
         digit = int(character)
@@ -57,27 +58,27 @@ def _dihedral_product(left: int, right: int) -> int:
 
 
 def weighted_sum(digits: str, weights: Sequence[int]) -> int:
-    """The sum of the first digits, each times its weight."""
+    """The sum of the digits times their weights; digits without a weight are left out."""
     return sum(int(digit) * weight for digit, weight in zip(digits, weights, strict=False))
 
 
 def mod11_check_digit(digits: str, weights: Sequence[int]) -> int:
-    """The check digit 11 - (weighted sum mod 11), where 11 is 0; 10 is no digit and never equals one."""
+    """The check digit: 11 minus the weighted sum modulo 11, where 11 becomes 0. The result 10 equals no digit."""
     return -weighted_sum(digits, weights) % 11
 
 
 def is_date(day: str, month: str, year: str = "") -> bool:
-    """Whether a day of that month exists; of a leap year when the year is not given or has two digits."""
+    """Whether the day exists in that month. Without a year of four digits, February has 29 days."""
     if not 1 <= int(month) <= 12:
         return False
     return 1 <= int(day) <= monthrange(int(year) if len(year) == 4 and int(year) else LEAP_YEAR, int(month))[1]
 
 
 def alphanumeric(text: str) -> str:
-    """Letters and digits alone, in upper case."""
+    """Only the letters and digits of the text, in upper case."""
     return "".join(character for character in text if character.isalnum()).upper()
 
 
 def check_whole(valid: Callable[[str], bool]) -> Callable[[str], int]:
-    """A pattern's check: all of the text when its letters and digits, in upper case, are valid, else nothing."""
+    """A check for `Pattern`: the whole length when the letters and digits of the text, in upper case, are valid, else 0."""
     return lambda text: len(text) if valid(alphanumeric(text)) else 0

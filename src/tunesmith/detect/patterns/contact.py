@@ -1,8 +1,8 @@
-"""How a person is reached: e-mail, phone, IP and MAC address, profile page, user handle, place at home precision.
+"""Contact details: e-mail, phone number, IP and MAC address, profile page, user handle, coordinates that locate a home.
 
-Bare digits count as a phone number only with a word such as "call me on" before them, or with a leading zero and ten or
-eleven digits. Four numbers with points are an address when a word says so, or when at least two of them are 20 or more
-and no word such as "version" stands before: section numbers are small.
+Digits without separators count as a phone number only after a cue such as "call me on", or with a leading zero and ten or
+eleven digits. Four numbers with points count as an IP address after a cue such as "host", or when at least two of them are 20 or
+more and no word such as "version" is before them: the numbers of sections and versions are small.
 """
 
 import re
@@ -19,7 +19,7 @@ DATE: Final = re.compile(
 )
 FILE_EXTENSIONS: Final = frozenset({"png", "jpg", "jpeg", "gif", "webp", "svg", "css", "js", "html", "py", "json"})
 MIN_ADDRESS_OCTET: Final = 20
-"""An octet from which on it is no likely part of a section or version number."""
+"""An octet this large is unlikely in the number of a section or a version."""
 
 
 def _digits_of(text: str) -> str:
@@ -41,12 +41,12 @@ def _international(text: str) -> int:
 
 
 def _national(text: str) -> int:
-    """Nine digits in groups, or ten or eleven."""
+    """Nine to eleven digits in groups, or ten or eleven without separators."""
     return _phone(text) if (9 if len(_digits_of(text)) < len(text) else 10) <= len(_digits_of(text)) <= 11 else 0
 
 
 def _phone_after_cue(text: str) -> int:
-    """Length up to the last digit."""
+    """The length up to the last digit."""
     return len(text) - len(list(takewhile(lambda c: not c.isdigit(), reversed(text)))) if _phone(text) else 0
 
 
@@ -71,7 +71,7 @@ def _mac(text: str) -> int:
 
 
 def _latitude_longitude(text: str) -> int:
-    """Latitude and longitude in range, and of this Earth's land and sea, not two equal numbers."""
+    """Latitude and longitude are in range and differ."""
     latitude, longitude = (float(number) for number in re.findall(r"-?[0-9]+\.[0-9]+", text)[:2])
     return len(text) if abs(latitude) <= 90 and abs(longitude) <= 180 and latitude != longitude else 0
 
@@ -81,7 +81,7 @@ def _orcid(text: str) -> int:
 
 
 _WORD = f"A-Za-z0-9_{chr(0xA1)}-{chr(0x10FFFF)}"
-"""Letters of any script, written as a plain range that both regex engines read alike."""
+"""Letters of any script, as a range that both regex engines read alike."""
 _OCTETS = r"(?:[0-9]{1,3}\.){3}[0-9]{1,3}"
 _NO_OCTETS = r"(?![0-9])(?!\.[0-9])"
 _NO_VERSION = "".join(

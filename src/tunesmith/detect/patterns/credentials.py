@@ -1,6 +1,6 @@
-"""Passwords, PINs and keys without a mark of their own, which a word before them or a place in a URL gives away.
+"""Passwords, PINs and keys without a recognisable form, found by the word before them or by their place in a URL.
 
-Not claimed: a password that is a plain word in lower case, or one without a cue before it. A placeholder is none.
+Not found: a password that is a plain word in lower case, or one without a cue before it. Placeholders do not count.
 """
 
 import re
@@ -14,7 +14,7 @@ PLACEHOLDER: Final = re.compile(
     r"^[<{\[$%]|\$\{|\{\{|\*{3}|x{4}|\.{3}|(?i:^(?:your|my|the|some|new|old|user|enter|insert|replace|change|example|sample|dummy|test|fake)[_-]|"
     r"^(?:password|passwd|pass|pwd|secret|token|user|username|none|null|changeme|example|redacted|hidden)$|[_-]here)"
 )
-"""What stands where a value would."""
+"""Text that stands for a value."""
 
 
 def _value_with_digit(text: str) -> int:
@@ -30,7 +30,7 @@ def _quoted(text: str) -> int:
 
 
 def _password(text: str) -> int:
-    """Looks made up rather than said: with a digit, a sign inside, or capitals after the first letter."""
+    """The length of a value with a digit, a sign, or capitals after the first letter; plain words do not count."""
     value = text.rstrip(".,;:!?)")
     digit, sign = any(c.isdigit() for c in value), any(c in "$&%@#*^_+!?=" for c in value)
     mixed = any(c.isupper() for c in value[1:]) and not value.isupper()
@@ -39,7 +39,8 @@ def _password(text: str) -> int:
 
 
 def _high_entropy(text: str) -> int:
-    """At least three bits a character (Shannon 1948) and eight letters and digits together: made by a machine, not said."""
+    """The length of a machine-made value: at least three bits a character (Shannon 1948), and a run of eight letters and digits
+    that has both."""
     both = any(len(part) >= 8 and not part.isdigit() and not part.isalpha() for part in re.split("[^A-Za-z0-9]", text))
     entropy = -sum(count / len(text) * log2(count / len(text)) for count in Counter(text).values())
     return len(text) if both and entropy >= 3 and not PLACEHOLDER.search(text) else 0

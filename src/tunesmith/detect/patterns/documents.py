@@ -1,4 +1,4 @@
-"""What a person carries: passport, driving licence, date of birth, phone (IMEI) and vehicle (VIN) numbers."""
+"""Numbers of personal documents and possessions: passport, driving licence, date of birth, phone (IMEI), vehicle (VIN)."""
 
 from typing import Final
 
@@ -13,7 +13,7 @@ VIN_WEIGHTS: Final = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 
 
 def vin(code: str) -> bool:
-    """A vehicle identification number (ISO 3779) with the check digit of 49 CFR 565.15, which North America requires."""
+    """A vehicle identification number (ISO 3779) with the check digit that North America requires (49 CFR 565.15)."""
     remainder = sum(VIN_VALUES[c] * weight for c, weight in zip(code, VIN_WEIGHTS, strict=True)) % 11
     mixed = sum(c.isdigit() for c in code) >= 4 and sum(c.isalpha() for c in code) >= 3
     return mixed and code[8] == "0123456789X"[remainder] and code[13:].isdigit()

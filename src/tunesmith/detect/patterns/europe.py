@@ -1,7 +1,7 @@
-"""Numbers that a European state gives a person, each confirmed by its check digits where it has any.
+"""National numbers of people in Europe, confirmed by their check digits where they have any.
 
-A form that other numbers share needs a word before it, in English or in the country's language. Formats and worked
-examples: the issuing authorities, as named with the examples in the tests.
+A number whose form is not distinctive needs a cue word before it, in English or in the language of the country. Formats and
+worked examples are those of the issuing authorities, which the tests name.
 """
 
 from typing import Final
@@ -16,7 +16,7 @@ PPS_LETTERS: Final = "WABCDEFGHIJKLMNOPQRSTUV"
 FISCAL_MONTHS: Final = "ABCDEHLMPRST"
 FISCAL_DIGITS: Final = str.maketrans("LMNPQRSTUV", "0123456789")
 FISCAL_ODD: Final = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
-"""Value of a letter, and of the digit of the same rank, at an odd place (Decreto ministeriale 23 December 1976)."""
+"""Values of the letters, and of the digits of the same rank, at odd places (Decreto ministeriale 23 December 1976)."""
 
 
 def nhs(number: str) -> bool:
@@ -28,13 +28,13 @@ def nino(code: str) -> bool:
 
 
 def steuer_id(number: str) -> bool:
-    """Ten digits, one of which occurs twice or three times and the others at most once, then a check digit."""
+    """Ten digits, of which one occurs two or three times and the others at most once, and a check digit."""
     repeats = sorted(number[:10].count(digit) for digit in set(number[:10]))
     return number[0] != "0" and repeats[-1] in (2, 3) and repeats[-2] == 1 and mod11_10(number)
 
 
 def rentenversicherung(code: str) -> bool:
-    """The letter counts as two digits; the digit sums of the products add up to the check digit modulo ten."""
+    """The letter counts as two digits; the check digit is the sum of the digit sums of the products, modulo ten."""
     spread = f"{code[:8]}{ord(code[8]) - 64:02d}{code[9:]}"
     products = (
         int(digit) * weight for digit, weight in zip(spread, (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1), strict=False)
@@ -56,7 +56,7 @@ def ahv(number: str) -> bool:
 
 
 def nir(code: str) -> bool:
-    """Key: 97 less the number modulo 97; in Corsica 2A counts as 19 and 2B as 18."""
+    """The key is 97 minus the number modulo 97; the Corsican 2A counts as 19 and 2B as 18."""
     number = code.replace("2A", "19").replace("2B", "18")
     month = int(number[3:5])
     return (
@@ -75,7 +75,7 @@ def nie(code: str) -> bool:
 
 
 def codice_fiscale(code: str) -> bool:
-    """Date of birth (day + 40 for women) and a check letter; digits may be letters where two people would have one code."""
+    """A date of birth (day + 40 for women) and a check letter; letters replace digits where two people would share a code."""
     values = [int(character, 36) - 10 if character.isalpha() else int(character) for character in code[:15]]
     total = sum(FISCAL_ODD[value] if place % 2 == 0 else value for place, value in enumerate(values))
     day = int(code[9:11].translate(FISCAL_DIGITS)) % 40
@@ -87,7 +87,7 @@ def bsn(number: str) -> bool:
 
 
 def rijksregister(number: str) -> bool:
-    """Check: 97 less the first nine digits modulo 97, with a 2 before them from the year 2000 on."""
+    """The check is 97 minus the first nine digits modulo 97, with a 2 before them for births from 2000 on."""
     check = int(number[9:])
     known = int(number[2:4]) == 0 or int(number[4:6]) == 0 or is_date(number[4:6], str(int(number[2:4]) % 20))
     return known and check in (97 - int(number[:9]) % 97, 97 - int("2" + number[:9]) % 97)
@@ -100,14 +100,14 @@ def pesel(number: str) -> bool:
 
 
 def personnummer(number: str) -> bool:
-    """Luhn over the last ten digits; a co-ordination number has the day + 60."""
+    """Luhn over the last ten digits; the day of a co-ordination number is + 60."""
     short = number[-10:]
     day = int(short[4:6])
     return is_date(str(day - 60 if day > 60 else day), short[2:4]) and luhn(short)
 
 
 def fodselsnummer(number: str) -> bool:
-    """Two check digits modulo 11; a D number has the day + 40."""
+    """Two check digits modulo 11; the day of a D number is + 40."""
     day = int(number[:2])
     first = mod11_check_digit(number, (3, 7, 6, 1, 8, 9, 4, 5, 2))
     second = mod11_check_digit(number, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2))
@@ -117,18 +117,18 @@ def fodselsnummer(number: str) -> bool:
 
 
 def cpr(number: str) -> bool:
-    """A date only: the check by 11 has not held for every number since 2007."""
+    """Only the date is checked: since 2007 not every number is valid modulo 11."""
     return is_date(number[:2], number[2:4])
 
 
 def hetu(code: str) -> bool:
-    """The remainder modulo 31 of date and number names the last character."""
+    """The date and the number modulo 31 select the last character."""
     number, last = code[:6] + code[-4:-1], code[-1]
     return is_date(code[:2], code[2:4]) and number.isdigit() and HETU_CHARACTERS[int(number) % 31] == last
 
 
 def isikukood(number: str) -> bool:
-    """Estonia and Lithuania: modulo 11 with a second row of weights where the first leaves ten."""
+    """Estonia and Lithuania: modulo 11, with a second set of weights when the first gives ten."""
     remainder = weighted_sum(number, (1, 2, 3, 4, 5, 6, 7, 8, 9, 1)) % 11
     if remainder == 10:
         remainder = weighted_sum(number, (3, 4, 5, 6, 7, 8, 9, 1, 2, 3)) % 11 % 10
@@ -158,9 +158,9 @@ def egn(number: str) -> bool:
 
 
 def rodne_cislo(number: str) -> bool:
-    """The first nine digits modulo 11, ten counting as 0, are the tenth.
+    """The tenth digit is the first nine modulo 11, where ten counts as 0.
 
-    The month is + 50 for women, and + 20 or + 70 where a day's numbers ran out.
+    The month is + 50 for women, and + 20 or + 70 where the numbers of a day ran out.
     """
     return is_date(number[4:6], str(int(number[2:4]) % 50 % 20)) and int(number[:9]) % 11 % 10 == int(number[9])
 

@@ -1,4 +1,4 @@
-"""Keccak-256 with the padding of 2011, which Ethereum and Monero use; SHA3-256 of FIPS 202 differs in one padding byte.
+"""Keccak-256 with the padding of 2011, as Ethereum and Monero use it; SHA3-256 (FIPS 202) differs in one padding byte.
 
 Reference: Bertoni, Daemen, Peeters, Van Assche, The Keccak reference, version 3.0, sections 1.2 and 1.3.
 """
@@ -28,7 +28,7 @@ def _rotate_left(lane: int, by: int) -> int:
 
 
 def _permute(state: list[int]) -> list[int]:
-    """24 rounds of theta, rho and pi, chi, iota; lane (x, y) stands at x + 5y."""
+    """24 rounds of theta, rho and pi, chi, iota. Lane (x, y) has the index x + 5y."""
     for constant in _round_constants():
         columns = [state[x] ^ state[x + 5] ^ state[x + 10] ^ state[x + 15] ^ state[x + 20] for x in range(5)]
         change = [columns[x - 1] ^ _rotate_left(columns[(x + 1) % 5], 1) for x in range(5)]
@@ -46,7 +46,7 @@ def _permute(state: list[int]) -> list[int]:
 
 @cache
 def _lane_moves() -> tuple[tuple[int, int], ...]:
-    """Where each lane goes, and by how many bits it turns."""
+    """For each lane its new index and by how many bits it is rotated (rho and pi)."""
     moves = {0: (0, 0)}
     x, y = 1, 0
     for step in range(24):
@@ -58,7 +58,7 @@ def _lane_moves() -> tuple[tuple[int, int], ...]:
 
 @cache
 def _round_constants() -> tuple[int, ...]:
-    """Round constants, from the feedback register x^8 + x^6 + x^5 + x^4 + 1."""
+    """Round constants, from a linear feedback shift register with the polynomial x^8 + x^6 + x^5 + x^4 + 1."""
     register, constants = 1, []
     for _ in range(24):
         constant = 0

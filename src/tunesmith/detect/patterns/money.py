@@ -1,4 +1,4 @@
-"""Where a person's money is: payment cards, IBANs, bank accounts behind a word for them, US routing numbers."""
+"""Payment cards, IBANs, and bank account and routing numbers behind a cue word."""
 
 import re
 from typing import Final
@@ -15,7 +15,7 @@ CARD_LENGTHS: Final = (
     (r"35(?:2[89]|[3-8])", (16,)),
     (r"6(?:011|5|4[4-9]|2)", (16, 19)),
 )
-"""Leading digits of the large card schemes and the lengths they issue."""
+"""Leading digits of the large card schemes, and the lengths of their card numbers."""
 _IBAN_REGISTRY: Final = (
     "AD:24 AE:23 AL:28 AT:20 AZ:28 BA:20 BE:16 BG:22 BH:22 BR:29 BY:28 CH:21 CR:22 CY:28 CZ:24 DE:22 DK:18 "
     "DO:28 EE:20 EG:29 ES:24 FI:18 FO:18 FR:27 GB:22 GE:22 GI:23 GL:18 GR:27 GT:28 HR:21 HU:28 IE:22 IL:23 "
@@ -24,11 +24,11 @@ _IBAN_REGISTRY: Final = (
     "SM:27 ST:25 SV:28 TL:23 TN:24 TR:26 UA:29 VA:22 VG:24 XK:20"
 )
 IBAN_LENGTHS: Final = {item[:2]: int(item[3:]) for item in _IBAN_REGISTRY.split()}
-"""Characters of an IBAN by country, from the public SWIFT registry."""
+"""Length of an IBAN by country, from the public SWIFT registry."""
 
 
 def _prefix_length(text: str, count: int) -> int:
-    """How many characters of `text` hold its first `count` letters and digits; 0 when another follows directly."""
+    """Length of the prefix of `text` with its first `count` letters and digits; 0 when another one follows directly."""
     seen = 0
     for position, character in enumerate(text):
         seen += character.isalnum()
@@ -54,14 +54,14 @@ def _iban(text: str) -> int:
 
 
 def aba(digits: str) -> bool:
-    """A routing number of the American Bankers Association: weights 3, 7, 1; the first two digits name a district."""
+    """A routing number of the American Bankers Association: weights 3, 7, 1; the first two digits are an existing district."""
     district = int(digits[:2])
     known = 1 <= district <= 12 or 21 <= district <= 32 or 61 <= district <= 72 or district == 80
     return known and weighted_sum(digits, (3, 7, 1) * 3) % 10 == 0
 
 
 def _account(digits: str) -> bool:
-    """Not one digit over and over, nor two years."""
+    """Neither one repeated digit nor two years."""
     return len(set(digits)) > 1 and not re.fullmatch("(?:(?:19|20)[0-9]{2}){2}", digits)
 
 

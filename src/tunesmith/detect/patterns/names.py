@@ -1,4 +1,4 @@
-"""A person's name where the text says that it is one. A title alone does not tell a private person from a public one."""
+"""Names of people, behind a phrase such as "my name is". Titles such as Dr do not count: public figures have them too."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ from tunesmith.detect.patterns.pattern import Pattern
 NOT_NAMES: Final = frozenset(
     {"first", "last", "name", "surname", "full", "your", "the", "a", "an", "not", "here", "required", "none", "unknown"}
 )
-"""What stands where a name would."""
+"""Words that fill a form in place of a name."""
 
 
 def _name(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Pattern: an expression, and a check of what it matched. Hit: where it stands."""
+"""`Pattern`: a regular expression and a check of its matches. `Hit`: where a valid match is."""
 
 import re
 from collections.abc import Callable, Iterator, Sequence
@@ -10,10 +10,11 @@ from tunesmith.artifacts import Severity
 
 @dataclass(frozen=True)
 class Pattern:
-    """`regex` finds candidates; `check` says how many characters of one are valid, from its start (0: none).
+    """`regex` finds candidates; `check` returns how many characters of one are valid, from its start (0: none).
 
-    Classes and `(?i:` are ASCII. A group named `value` narrows the hit to what must be hidden. Look-around holds no
-    groups, so that `gate` can drop it. White space is written out (no `\\s`): engines differ on what it holds.
+    Character classes and `(?i:` are ASCII. A group named `value` limits the hit to what must be hidden. Look-around has no
+    groups inside, so that `prefilter` can drop it. White space is written out instead of `\\s`, which engines define
+    differently.
     """
 
     kind: str
@@ -24,7 +25,7 @@ class Pattern:
 
 @dataclass(frozen=True, order=True)
 class Hit:
-    """Characters [start, end) of a text are of this kind."""
+    """Characters [start, end) of a text, and what they are."""
 
     start: int
     end: int
@@ -32,7 +33,7 @@ class Hit:
 
 
 def find_hits(text: str, patterns: Sequence[Pattern]) -> list[Hit]:
-    """Hits in order, none overlapping: an earlier pattern wins over a later one, within a pattern the first match."""
+    """Hits in order, without overlaps: the earlier pattern wins, and within a pattern the earlier match."""
     taken: list[Hit] = []
     for pattern in patterns:
         for hit in _matches(text, pattern):
@@ -42,7 +43,7 @@ def find_hits(text: str, patterns: Sequence[Pattern]) -> list[Hit]:
 
 
 def mask_hits(text: str, patterns: Sequence[Pattern]) -> str:
-    """The text with every hit replaced by its kind in brackets."""
+    """The text with each hit replaced by its kind in brackets."""
     parts, position = [], 0
     for hit in find_hits(text, patterns):
         parts += [text[position : hit.start], f"[{hit.kind}]"]
@@ -51,7 +52,7 @@ def mask_hits(text: str, patterns: Sequence[Pattern]) -> str:
 
 
 def _matches(text: str, pattern: Pattern) -> Iterator[Hit]:
-    """Matches that pass the check. After one that fails the search goes on one character later, not after it."""
+    """Matches that pass the check. After a match that fails, the search continues one character behind its start."""
     expression, position = _compiled(pattern.regex), 0
     group = "value" if "value" in expression.groupindex else 0
     while (found := expression.search(text, position)) is not None:

@@ -1,7 +1,7 @@
-"""The pack of personal data, the surest forms first: where two overlap the earlier one names the hit.
+"""The pattern pack for personal data, most reliable patterns first: where two overlap, the earlier one names the hit.
 
-Not claimed, because a form does not tell them: names without words such as "my name is" before them, street addresses, user
-names without an @, vehicle plates, health and belief. Numbers with a cue are found only when it stands before them on the line.
+Not found, since they have no distinctive form: names without a phrase such as "my name is" before them, street addresses, user
+names without an @, licence plates, health and belief. Numbers that need a cue are found only behind it on the same line.
 """
 
 from typing import Final

@@ -47,7 +47,7 @@ class RegexItem(NamedTuple):
 def prefilter_regex(pattern: Pattern) -> str:
     """The gate, in the syntax of RE2. Raises ValueError when the expression cannot be cut safely."""
     pieces: list[list[RegexItem]] = [[]]
-    for item in _parse_items(_without_assertions(pattern.regex)):
+    for item in _parse_items(without_assertions(pattern.regex)):
         anything = item.least == 0 and item.atom.startswith("[^")
         if anything or item.atom == WORD_START:
             pieces.append([])
@@ -61,7 +61,7 @@ def prefilter_regex(pattern: Pattern) -> str:
 def needs_digit(pattern: Pattern) -> bool:
     """Whether every hit holds an ASCII digit, by a part of the expression that must stand there and is nothing else."""
     return any(
-        item.least and DIGIT_ATOM.fullmatch(item.atom) for item in _parse_items(_without_assertions(pattern.regex))
+        item.least and DIGIT_ATOM.fullmatch(item.atom) for item in _parse_items(without_assertions(pattern.regex))
     )
 
 
@@ -107,7 +107,7 @@ def _is_letter_class(atom: str) -> bool:
     return atom.startswith("[") and LOWERCASE_LETTERS.search(atom) is not None
 
 
-def _without_assertions(regex: str) -> str:
+def without_assertions(regex: str) -> str:
     """No assertions but the edges of words, no named groups, no upper bounds: a bound can only forbid a match."""
     edged = regex.replace("(?<![A-Za-z])", WORD_START).replace("(?![A-Za-z])", WORD_END)
     wide = ASSERTION.sub("", edged).replace("(?P<value>", "(?:")

@@ -1,6 +1,6 @@
-"""Keys and tokens that carry their provider's mark: a prefix, a fixed length, a fixed alphabet.
+"""Keys and tokens with a recognisable form: a prefix, a fixed length, a fixed alphabet.
 
-Each form is the one that the provider documents, or that GitHub's secret scanning lists for it.
+Each form is documented by the provider or listed by GitHub's secret scanning.
 """
 
 import base64
@@ -16,12 +16,12 @@ def _with_digit(text: str) -> int:
 
 
 def _many_characters(text: str) -> int:
-    """A random text of letters and digits has many different characters; a drawn-out placeholder has few."""
+    """Random text has many different characters; a placeholder such as `xxxx` has few."""
     return len(text) if len(set(text)) >= 8 else 0
 
 
 def _jwt(text: str) -> int:
-    """A JSON Web Token's first part is a JSON object with `alg` (RFC 7519, section 5; RFC 7515, section 4.1.1)."""
+    """The first part of a JSON Web Token is a JSON object with `alg` (RFC 7519, section 5; RFC 7515, section 4.1.1)."""
     head = text.partition(".")[0]
     try:
         header = json.loads(base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)))
@@ -31,7 +31,7 @@ def _jwt(text: str) -> int:
 
 
 def _discord(text: str) -> int:
-    """The first part of a bot's token is the number of its account in Base64."""
+    """The first part of a bot token is its account number in Base64."""
     head = text.partition(".")[0]
     try:
         return len(text) if base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)).isdigit() else 0

@@ -1,6 +1,6 @@
-"""The pack of secrets: keys and tokens with a form of their own, then what a word before it gives away.
+"""The pattern pack for secrets: keys and tokens with a recognisable form, then values behind a cue word.
 
-High entropy alone is no sign: order numbers and digests have it too. It counts behind a name such as `signing_secret =`.
+High entropy alone does not count, since order numbers and digests have it too. It counts behind a name such as `signing_secret =`.
 """
 
 from typing import Final

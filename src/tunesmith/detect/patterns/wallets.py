@@ -1,7 +1,7 @@
-"""Addresses of cryptocurrencies, confirmed by the checksum that each carries.
+"""Cryptocurrency addresses, confirmed by their checksums.
 
 Bitcoin, Litecoin, Dogecoin and Tron (Base58Check), SegWit (BIP 173, BIP 350), Ripple (its own Base58 alphabet), Ethereum
-(EIP-55 where the case is mixed), Monero (Keccak-256). A Solana address has no checksum: 32 bytes behind the word Solana.
+(EIP-55 for mixed case), Monero (Keccak-256). A Solana address has no checksum: it counts behind the word Solana.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ BASE58: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 RIPPLE: Final = "rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz"
 BECH32: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 MONERO_BLOCK_BYTES: Final = {11: 8, 7: 5}
-"""Bytes that a Monero block of so many characters holds."""
+"""Bytes in a Monero block, by its number of characters."""
 
 
 def base58check(address: str, alphabet: str = BASE58) -> bool:
-    """Whether a Base58 address of 25 bytes ends in the first four bytes of its double SHA-256."""
+    """Whether the last four of the 25 bytes of a Base58 address are the first four of its double SHA-256."""
     value = 0
     for character in address:
         value = value * 58 + alphabet.index(character)
@@ -45,7 +45,7 @@ def bech32(address: str) -> bool:
 
 
 def eip55(address: str) -> bool:
-    """Whether 0x and 40 hexadecimal digits are of one case, or of the case that Keccak-256 gives them (EIP-55)."""
+    """Whether the 40 hexadecimal digits have one case, or the case that Keccak-256 gives them (EIP-55)."""
     body = address[2:]
     if body in (body.lower(), body.upper()):
         return len(set(body)) > 4
@@ -54,7 +54,7 @@ def eip55(address: str) -> bool:
 
 
 def monero(address: str) -> bool:
-    """Whether 69 bytes, in Base58 blocks of eight, end in the first four bytes of their Keccak-256."""
+    """Whether the last four of 69 bytes, in Base58 blocks of eight bytes, are the first four of their Keccak-256."""
     data = b""
     for start in range(0, len(address), 11):
         block, value = address[start : start + 11], 0
@@ -68,7 +68,7 @@ def monero(address: str) -> bool:
 
 
 def solana(address: str) -> bool:
-    """Whether a Base58 text is one of 32 bytes."""
+    """Whether a Base58 text encodes 32 bytes."""
     value = 0
     for character in address:
         value = value * 58 + BASE58.index(character)
@@ -81,7 +81,7 @@ def _segwit(text: str) -> int:
 
 
 def _base58(text: str) -> int:
-    """Bitcoin, Litecoin, Dogecoin, Tron, Ripple or Monero, by the first character and the length."""
+    """Bitcoin, Litecoin, Dogecoin, Tron, Ripple or Monero, told apart by the first character and the length."""
     if len(text) == 95:
         return len(text) if text[0] in "48" and monero(text) else 0
     if not 25 <= len(text) <= 35 or text[0] in "48":
