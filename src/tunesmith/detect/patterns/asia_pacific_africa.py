@@ -105,7 +105,7 @@ def malaysian_id(number: str) -> bool:
 
 
 def turkish_id(number: str) -> bool:
-    """Modulo ten, the tenth digit is 7 times the sum of the odd places minus that of the even ones, the eleventh the sum of all ten."""
+    """Modulo ten, digit 10 is 7 times the sum of the odd places minus that of the even ones, and digit 11 the sum of all ten."""
     odd, even = sum(map(int, number[0:9:2])), sum(map(int, number[1:8:2]))
     return (7 * odd - even) % 10 == int(number[9]) and sum(map(int, number[:10])) % 10 == int(number[10])
 

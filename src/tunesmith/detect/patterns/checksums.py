@@ -40,8 +40,10 @@ def mod11_2(code: str) -> bool:
 
 
 def verhoeff(digits: str) -> bool:
-    """Whether the last digit is the check digit of Verhoeff 1969: products in the dihedral group of order ten, each digit permuted by
-    (1 5 8 9 4 2 7 0)(3 6) as often as its position says."""
+    """Whether the last digit is the check digit of Verhoeff 1969.
+
+    A product in the dihedral group of order ten, with each digit permuted by (1 5 8 9 4 2 7 0)(3 6) as often as its position.
+    """
     total = 0
     for position, character in enumerate(reversed(digits)):
         digit = int(character)

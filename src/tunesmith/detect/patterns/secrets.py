@@ -1,6 +1,6 @@
 """The pattern pack for secrets: keys and tokens with a recognisable form, then values behind a cue word.
 
-High entropy alone does not count, since order numbers and digests have it too. It counts behind a name such as `signing_secret =`.
+High entropy alone does not count, since order numbers and digests have it too; behind a name such as `signing_secret =` it does.
 """
 
 from typing import Final
