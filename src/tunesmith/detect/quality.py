@@ -1,6 +1,6 @@
-"""Signs of low quality in a text: loops, keyboard noise, remnants of a page. Code, tables and formulas are passed over.
+"""Signs of low quality in a text: repetition, keyboard noise, page remnants. Code, tables and formulas are ignored.
 
-Thresholds follow the rules by which web pages are filtered, laxer where an answer may be a list or a poem: Gopher (Rae et al.
+Thresholds follow filters for web pages, with more room where an answer may be a list or a poem: Gopher (Rae et al.
 2021, arXiv:2112.11446, appendix A), C4 (Raffel et al. 2020, arXiv:1910.10683, section 2.2), FineWeb (Penedo et al. 2024,
 arXiv:2406.17557, section 3).
 """
@@ -24,21 +24,21 @@ QUALITY_RULES: Final[tuple[QualityRule, ...]] = (
     *("repetition", "lines", "run", "signs", "gibberish", "boilerplate", "mojibake", "markup"),
 )
 CHARACTER_RULES: Final[tuple[QualityRule, ...]] = ("run", "boilerplate", "mojibake", "markup")
-"""Rules that find certain characters, which are looked for natively first; the others count shares."""
+"""Rules that look for certain characters, by a native gate first; the others compute shares."""
 
 SHARE_RULES: Final[tuple[QualityRule, ...]] = tuple(rule for rule in QUALITY_RULES if rule not in CHARACTER_RULES)
 NGRAM_WORDS: Final = 5
-"""Words of a run that counts as a copy."""
+"""Words of an n-gram that counts as a copy when it occurs again."""
 
 MIN_COPIED_LINES: Final = 3
-"""A refrain of two lines is no fault."""
+"""A refrain of two lines is acceptable."""
 
 MIN_RUN_CHARACTERS: Final = 16
 MIN_VOWEL_SHARE: Final = 0.3
-"""English has 40% (y too), German 38%, Polish 41%; letters drawn at random 23%, a fist on the keyboard less."""
+"""English has 40% (with y), German 38%, Polish 41%; random letters have 23%, keyboard noise less."""
 
 RUN_SIGNS: Final = "!?,;:%&@"
-"""Signs that are not repeated for the looks, as `-`, `=`, `.`, `_`, `*` and `#` are."""
+"""Signs that are not repeated as decoration; `-`, `=`, `.`, `_`, `*` and `#` are."""
 
 LONG_RUN: Final = re.compile(rf"([A-Za-z{RUN_SIGNS}])\1{{{MIN_RUN_CHARACTERS - 1},}}")
 WORD: Final = re.compile(r"(?<![\w@#/\\.'’-])[A-Z]?[a-z]{4,}(?![\w@/\\'’-]|\.\w)")
@@ -54,7 +54,7 @@ QUALITY_GATE: Final = (
 
 
 class Flaw(NamedTuple):
-    """What is wrong (`rule`), in words with the number, and where: [start, end) characters, both 0 for the whole text."""
+    """The rule that a text breaks, the reason with its number, and [start, end) characters; both are 0 for the whole text."""
 
     rule: QualityRule
     reason: str
@@ -64,7 +64,7 @@ class Flaw(NamedTuple):
 
 @dataclass(frozen=True)
 class QualityThresholds:
-    """From where on a text is reported: shares of its words, characters or letters, numbers of words, lines and tags."""
+    """Limits from which a text is reported: shares of its words, characters or letters, numbers of words, lines and tags."""
 
     repetition: Annotated[float, Field(gt=0, le=1)] = 0.5
     lines: Annotated[float, Field(gt=0, le=1)] = 0.3
@@ -75,7 +75,7 @@ class QualityThresholds:
 
 
 def suspect_texts(texts: pa.Array, thresholds: QualityThresholds) -> npt.NDArray[np.uint8]:
-    """Which texts have to be looked at with `flaws`: 0 where there is none, null too; 1 where there is none of `MARKED`."""
+    """For each text what `find_flaws` can find: 0 nothing, as for null; 1 nothing of CHARACTER_RULES; 2 anything."""
     texts = compute.fill_null(texts, "")
     counts = class_counts(texts, ("vowels", "signs", "beyond", "spaces"))
     lengths = np.asarray(compute.binary_length(texts), dtype=np.int64)
@@ -95,13 +95,13 @@ def suspect_texts(texts: pa.Array, thresholds: QualityThresholds) -> npt.NDArray
 def find_flaws(
     text: str, thresholds: QualityThresholds, *, rules: tuple[QualityRule, ...] = QUALITY_RULES
 ) -> list[Flaw]:
-    """Every flaw, in the order of `rules`. What counts a share must hold of the whole text and of the text without its code."""
+    """Every flaw, in the order of `rules`. A share must exceed its limit in the whole text and in the text without its code."""
     plain = blank_code(text)
     return [flaw for rule in rules for flaw in _FINDERS[rule](text, plain, thresholds)]
 
 
 def count_copied_words(words: list[str]) -> int:
-    """How many words stand in a run of five that stood there before; they are no new words, so at most the rest differ."""
+    """Number of words in n-grams of NGRAM_WORDS that occur earlier in the text."""
     seen: set[tuple[str, ...]] = set()
     count, covered = 0, 0
     for at in range(len(words) - NGRAM_WORDS + 1):
@@ -114,12 +114,12 @@ def count_copied_words(words: list[str]) -> int:
 
 
 def _repeats_words(words: list[str], thresholds: QualityThresholds) -> bool:
-    """What holds of every text with enough words of which enough are copied, see `copied`."""
+    """A necessary condition for repetition: enough words, and few different ones. Copied words add no different ones."""
     return len(words) >= thresholds.words and len(set(words)) <= (1 - thresholds.repetition) * len(words)
 
 
 def _lacks_vowels(letters: ByteCounts, vowels: ByteCounts, beyond: ByteCounts) -> npt.NDArray[np.bool_]:
-    """Latin text without accents that has hardly any vowels."""
+    """Whether a Latin text without accents has hardly any vowels."""
     few: npt.NDArray[np.bool_] = (letters >= 20) & (vowels < MIN_VOWEL_SHARE * letters) & (10 * beyond < letters)
     return few
 

@@ -15,7 +15,7 @@ FIRST_LANGUAGE: Final = "en"
 PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 LANGUAGE_TAG: Final = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 LOADER: Final = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-"""Reads every scalar as text, so that words such as `no`, `on` and `y` need no quotes; in C where PyYAML has libyaml."""
+"""Builds text, lists and mappings only, so that words such as `no` and `on` need no quotes. In C where PyYAML has libyaml."""
 
 
 def _without_line_breaks(value: object) -> object:
@@ -52,7 +52,7 @@ AnyWordFile = TypeVar("AnyWordFile", bound=WordFile)
 def read_word_file(path: Path, model: type[AnyWordFile]) -> AnyWordFile:
     """The validated content of one file. Raises ValueError with the path, the field and what is wrong with it."""
     try:
-        return model.model_validate(yaml.load(path.read_text(encoding="utf-8"), Loader=LOADER))
+        return model.model_validate(LOADER(path.read_text(encoding="utf-8")).get_single_data())
     except (yaml.YAMLError, ValidationError) as error:
         raise ValueError(f"{path}: {error}") from error
 

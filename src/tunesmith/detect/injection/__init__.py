@@ -1,4 +1,4 @@
-"""Injections: instructions to a model hidden in what it is given to read, and requests against its system turn."""
+"""Prompt injection: instructions to a model hidden in texts that it reads, and requests against its system prompt."""
 
 from tunesmith.detect.injection.rule import SEVERE_KINDS
 from tunesmith.detect.injection.scan import Injection, find_injections, scan_injections

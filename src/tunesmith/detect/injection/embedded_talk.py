@@ -50,25 +50,25 @@ TALK_SIGNS: Final = tuple(
 )
 """(weight, expression)."""
 MAX_TEXT_CHARACTERS: Final = 3000
-"""Characters of a text: data that is longer has talk of its own."""
+"""Longer texts are not scanned: they contain ordinary talk."""
 SHORT_TEXT_CHARACTERS: Final = 1000
 WINDOW_CHARACTERS: Final = 400
-"""Characters within which signs count together."""
+"""Distance within which the weights of signs add up."""
 MIN_WEIGHT: Final = 4
-"""Weight of the signs in carried data and in short texts; by hand: ordinary rows of the development half stay below."""
+"""Combined weight that counts in quoted data and in short texts. Set by hand: the ordinary rows of development are below."""
 MIN_WEIGHT_LONG_TEXT: Final = 5
-"""The same in a longer text."""
+"""Combined weight that counts elsewhere in a longer text."""
 _TALK_REGEXES: Final = tuple(re.compile(f"(?i){expression}") for _, expression in TALK_SIGNS)
 _WEIGHTS: Final = numpy.array([weight for weight, _ in TALK_SIGNS])
 
 
 def talk_gate() -> str:
-    """An expression for RE2: no talk without a sign that weighs more than one."""
+    """An RE2 expression for the signs that weigh more than one: talk has at least one of them."""
     return "|".join(_re2_regex(expression) for weight, expression in TALK_SIGNS if weight > 1)
 
 
 def weighs_enough(texts: pa.Array) -> npt.NDArray[numpy.bool_]:
-    """Whether the signs of a whole text weigh enough, wherever they stand."""
+    """For each text whether all its signs together reach MIN_WEIGHT."""
     hits = [
         numpy.asarray(compute.fill_null(compute.match_substring_regex(texts, _re2_regex(expression)), False))
         for _, expression in TALK_SIGNS
@@ -78,31 +78,31 @@ def weighs_enough(texts: pa.Array) -> npt.NDArray[numpy.bool_]:
 
 
 def find_talk(text: str) -> tuple[int, int] | None:
-    """The first characters whose signs of talk to a model weigh enough together, less what is not needed for it before them."""
+    """[start, end) of the first stretch whose signs weigh enough, beginning at the last sign from which they still do."""
     if len(text) > MAX_TEXT_CHARACTERS:
         return None
     signs = sorted(
         (hit.start(), hit.end(), number) for number, sign in enumerate(_TALK_REGEXES) for hit in sign.finditer(text)
     )
-    carried = DATA_START.search(text)
-    data = 0 if len(text) <= SHORT_TEXT_CHARACTERS else len(text) if carried is None else carried.end()
-    found: tuple[int, int] | None = None
+    mark = DATA_START.search(text)
+    data = 0 if len(text) <= SHORT_TEXT_CHARACTERS else len(text) if mark is None else mark.end()
+    talk: tuple[int, int] | None = None
     for place, (start, _, _) in enumerate(signs):
         near = [sign for sign in signs[place:] if sign[1] <= start + WINDOW_CHARACTERS]
         enough = _combined_weight(near) >= (MIN_WEIGHT if start >= data else MIN_WEIGHT_LONG_TEXT)
-        if found is not None and not enough:
+        if talk is not None and not enough:
             break
-        if enough and (found is None or start < found[1]):
-            found = start, max(end for _, end, _ in near)
-    return found
+        if enough and (talk is None or start < talk[1]):
+            talk = start, max(end for _, end, _ in near)
+    return talk
 
 
 def _re2_regex(expression: str) -> str:
-    """For RE2, which knows fewer words: beside a letter of ASCII it sees every boundary that Python sees."""
+    """The expression for RE2, whose `\\w` is ASCII only. Next to an ASCII letter it has every word boundary that Python has."""
     return f"(?i:{expression})".replace(r"\w", r"[0-9A-Za-z_\x{80}-\x{10ffff}]")
 
 
 def _combined_weight(signs: Sequence[tuple[int, int, int]]) -> int:
-    """What different signs weigh together, if one of them weighs more than one."""
+    """The sum of the weights of different signs, or 0 if none weighs more than one."""
     weights = [TALK_SIGNS[number][0] for number in {number for _, _, number in signs}]
     return sum(weights) if max(weights) > 1 else 0

@@ -1,4 +1,4 @@
-"""Texts in another writing: what base64, hexadecimal, binary, percent signs, tags, ciphers and look-alike letters say."""
+"""Decodes hidden text: base64, hexadecimal, binary, percent encoding, tag characters, ciphers, look-alike letters."""
 
 import base64
 import binascii
@@ -42,18 +42,18 @@ MIXED_SCRIPTS: Final = (
     "[A-Za-z][\u0370-\u03ff\u0400-\u04ff]|[\u0370-\u03ff\u0400-\u04ff][A-Za-z]|[\uff21-\uff5a]|"
     "[\U0001d400-\U0001d7ff]|[A-Za-z][\u00ad\u200b-\u200d\u2060\ufeff]+[A-Za-z]"
 )
-"""Look-alike letters within a Latin word, letters of another width or face, or hidden characters between letters."""
+"""Look-alike letters in a Latin word, full-width or mathematical letters, or invisible characters between letters."""
 TELLTALE_WORDS: Final = _WORDS.telltale
 SPELLED_OUT: Final = r"[A-Za-z0-9@$](?:[-._*|][A-Za-z0-9@$]){5,}|[A-Za-z](?: [A-Za-z]){6,}"
-"""A word letter by letter."""
+"""A word spelled letter by letter."""
 MAX_PIECES_CHARACTERS: Final = 4000
-"""Characters of a text in pieces."""
+"""Longer texts are not searched for quoted pieces."""
 JOIN_WORDS: Final = re.compile(r"(?i)combin(?:e|ing)|concatenat|put together|[\"'”’] ?\+ ?[\"'“‘]")
 PIECES_GATE: Final = r"(?i:combin(?:e|ing)|concatenat|put together|[\"'”’] ?\+ ?[\"'“‘]|[a-z0-9_] ?\+ ?[a-z])"
-"""What a text has that comes in pieces: quotes and a word for joining them, or a sum of names or quotes."""
+"""A text whose quoted pieces are joined has a word for joining, or a sum of names or quotations."""
 JOIN_SIGNS: Final = r"\+|combin|concatenat|put together"
 QUOTATION_MARK: Final = "[\"'“‘”’`]"
-"""What puts pieces together, and what each of them stands in."""
+"""What joins pieces, and what each piece stands in."""
 NAMED_PIECE: Final = re.compile(
     r"(?i)\b([a-z]\w{0,12})\s*(?::?=|:|is|be|equals?|means|stands for|represents)\s*[\"'“‘`]([^\"”’'`\n]{1,200})[\"'”’`]"
 )
@@ -62,7 +62,7 @@ PIECE_SUM: Final = re.compile(
 )
 QUOTED_PIECE: Final = re.compile(r"[\"'“‘]([^\"“”‘’'\n]{1,40})[\"'”’]")
 LEET_LETTERS: Final = str.maketrans("013457$@!|", "oieastsail")
-"""What letters are written as."""
+"""Signs and digits in place of letters."""
 LOOK_ALIKES: Final = dict(
     zip(
         "аеорсухіјѕһԁɡАВЕКМНОРСТХІЅЈαοενικτρυΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",
@@ -73,13 +73,13 @@ LOOK_ALIKES: Final = dict(
 COMMON_WORDS: Final = frozenset(_WORDS.common)
 READABLE: Final = re.compile(r"[A-Za-z][A-Za-z,.;:!?'\"()\- 0-9\n]*")
 MIN_WORDS: Final = 3
-"""Words of a text that is taken for one; the share of them that must be common ones."""
+"""Least number of words of a readable text, and the share of them that must be common words."""
 MIN_COMMON_SHARE: Final = 0.2
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """What the characters [start, end) of a text say in plain writing; `payload` when it is a text that reads as English."""
+    """The decoded text of characters [start, end), and how it was encoded; `payload`: whether it reads as English."""
 
     start: int
     end: int
@@ -90,26 +90,26 @@ class Decoded:
 
 @cache
 def encoding_gates() -> tuple[str, str]:
-    """Expressions for RE2, of shapes and of words: one matches every text of which `decoded` makes something or
-    `plain_letters` other letters. RE2 is slower with both in one."""
-    # Python takes both for an i without case, RE2 does not.
+    """Two RE2 expressions, for shapes and for words: one of them matches every text that `decode_all` decodes or whose letters
+    `plain_letters` changes. One expression for both would be slower."""
+    # Python's ignore-case matches both Turkish letters with i; RE2's does not.
     shapes = "|".join((*CODE_SHAPES, MIXED_SCRIPTS, SPELLED_OUT, "[\u0130\u0131]"))
     return shapes, f"(?i:{re2_gate(CIPHER)})|{telltale_gate()}|{PIECES_GATE}"
 
 
 @dataclass(frozen=True)
 class CodeSigns:
-    """Which codes a text may hold."""
+    """Which encodings a text may have."""
 
-    stretches: bool = True
-    telling: bool = True
+    shapes: bool = True
+    telltale: bool = True
     spelled: bool = True
     pieces: bool = True
     cipher: bool = True
 
 
 def find_code_signs(texts: pa.Array) -> list[CodeSigns]:
-    """The signs of each text; none is null."""
+    """The possible encodings of each text. The array has no nulls."""
     gates = (
         "|".join(CODE_SHAPES),
         telltale_gate(),
@@ -117,19 +117,19 @@ def find_code_signs(texts: pa.Array) -> list[CodeSigns]:
         f"(?i:{JOIN_SIGNS})[\\s\\S]*{QUOTATION_MARK}|{QUOTATION_MARK}[\\s\\S]*(?i:{JOIN_SIGNS})",
         f"(?i:{re2_gate(CIPHER)})",
     )
-    found = [compute.match_substring_regex(texts, gate).to_pylist() for gate in gates]
-    return [CodeSigns(*pair) for pair in zip(*found, strict=True)]
+    matches = [compute.match_substring_regex(texts, gate).to_pylist() for gate in gates]
+    return [CodeSigns(*pair) for pair in zip(*matches, strict=True)]
 
 
 def telltale_gate() -> str:
-    """An expression that finds every text that has a telling word when it is read backward, in ROT13 or in leet."""
+    """An RE2 expression for every text that has a telltale word when reversed, in ROT13 or in leet."""
     words = [codecs.encode(word, "rot13") for word in TELLTALE_WORDS] + [word[::-1] for word in TELLTALE_WORDS]
     leet = [form for word in TELLTALE_WORDS for form in _leet_forms(word)]
     return "(?i:" + "|".join((*words, *leet)) + ")"
 
 
 def _leet_forms(word: str) -> Iterator[str]:
-    """Expressions that find a word in which one letter or more is written as a digit or a sign."""
+    """Expressions for a word with at least one letter written as a digit or a sign."""
     signs = {
         letter: "".join(chr(sign) for sign, plain in LEET_LETTERS.items() if chr(plain) == letter) for letter in word
     }
@@ -140,13 +140,13 @@ def _leet_forms(word: str) -> Iterator[str]:
 
 
 def decode_all(text: str, signs: CodeSigns = CodeSigns()) -> Iterator[Decoded]:
-    """Every stretch of `text` that is a code for something readable, and the text as a whole in other letters."""
-    for how, expression, decode in _DECODERS if signs.stretches else ():
-        for found in expression.finditer(text):
-            plain = decode(found.group())
+    """Every encoded stretch of `text`, and the whole text when it is reversed, in ROT13, in leet or in pieces."""
+    for how, expression, decode in _DECODERS if signs.shapes else ():
+        for match in expression.finditer(text):
+            plain = decode(match.group())
             if plain is not None:
-                yield Decoded(found.start(), found.end(), how, plain, reads_as_english(plain))
-    if signs.telling:
+                yield Decoded(match.start(), match.end(), how, plain, reads_as_english(plain))
+    if signs.telltale:
         yield from _decode_whole_text(text)
     if signs.spelled:
         yield from _decode_spelled_out(text)
@@ -157,17 +157,17 @@ def decode_all(text: str, signs: CodeSigns = CodeSigns()) -> Iterator[Decoded]:
 
 
 def plain_letters(text: str) -> tuple[str, list[int]]:
-    """The text in plain letters, and for each of its characters where that stood; hidden characters are left out."""
-    made, places = [], []
+    """The text in plain letters without invisible characters, and the original index of each of its characters."""
+    letters, places = [], []
     for place, character in enumerate(text):
         for piece in _plain_character(character):
-            made.append(piece)
+            letters.append(piece)
             places.append(place)
-    return "".join(made), places
+    return "".join(letters), places
 
 
 def reads_as_english(text: str, *, fewest: int = MIN_WORDS, share: float = MIN_COMMON_SHARE) -> bool:
-    """Whether a text is words, `fewest` or more, of which a `share` are common ones."""
+    """Whether a text consists of at least `fewest` words, of which a `share` are common."""
     if not READABLE.fullmatch(text.strip(" \n\"'“”‘’`")):
         return False
     words = re.findall(r"[a-z']+", text.lower())
@@ -210,14 +210,20 @@ def _morse(code: str) -> str | None:
 
 
 def _pig_latin(code: str) -> str | None:
-    """Each word less its ending, what was moved behind it put in front again; which letters those were is tried."""
+    """Each word without its ending, with the moved letters in front again."""
     return " ".join(_pig_latin_word(word) for word in re.findall(r"[A-Za-z]+", code.lower()))
 
 
 def _pig_latin_word(word: str) -> str:
+    """The candidate that is a known word, else the one with one letter moved back."""
     stem = word.removesuffix("ay")
-    tried = [stem.removesuffix("w"), stem.removesuffix("y"), *(stem[-moved:] + stem[:-moved] for moved in (1, 2, 3))]
-    return next((one for one in tried if one in COMMON_WORDS or one in TELLTALE_WORDS), tried[2])
+    candidates = [
+        stem.removesuffix("w"),
+        stem.removesuffix("y"),
+        *(stem[-moved:] + stem[:-moved] for moved in (1, 2, 3)),
+    ]
+    known = (word for word in candidates if word in COMMON_WORDS or word in TELLTALE_WORDS)
+    return next(known, candidates[2])
 
 
 def _decode_utf8(data: bytes) -> str | None:
@@ -229,7 +235,7 @@ def _decode_utf8(data: bytes) -> str | None:
 
 
 def _decode_whole_text(text: str) -> Iterator[Decoded]:
-    """The whole text backward, in ROT13 or in leet, when that has a telling word."""
+    """The whole text reversed, in ROT13 or in leet, when that has a telltale word."""
     low = text.lower()
     for how, turned in (
         ("backward", low[::-1]),
@@ -241,47 +247,47 @@ def _decode_whole_text(text: str) -> Iterator[Decoded]:
 
 
 def _decode_spelled_out(text: str) -> Iterator[Decoded]:
-    """Words that are spelled letter by letter, when that makes a telling word."""
-    for found in _SPELLED.finditer(text):
-        word = re.sub(r"[-._*| ]", "", found.group()).lower().translate(LEET_LETTERS)
-        if any(telling.replace(" ", "") in word for telling in TELLTALE_WORDS):
-            yield Decoded(found.start(), found.end(), "spelled", f"what is the {word}", payload=True)
+    """Words spelled letter by letter that have a telltale word."""
+    for match in _SPELLED.finditer(text):
+        word = re.sub(r"[-._*| ]", "", match.group()).lower().translate(LEET_LETTERS)
+        if any(telltale.replace(" ", "") in word for telltale in TELLTALE_WORDS):
+            yield Decoded(match.start(), match.end(), "spelled", f"what is the {word}", payload=True)
 
 
 def _decode_pieces(text: str) -> Iterator[Decoded]:
-    """Quoted pieces one after the other."""
+    """Quoted pieces, joined."""
     low = text.lower()
     for whole, summed in dict.fromkeys(_joined_pieces(text)):
-        told = any(word in whole.lower() and word not in low for word in TELLTALE_WORDS)
-        payload = told or (summed and reads_as_english(whole, fewest=5, share=0.3))
+        telltale = any(word in whole.lower() and word not in low for word in TELLTALE_WORDS)
+        payload = telltale or (summed and reads_as_english(whole, fewest=5, share=0.3))
         yield Decoded(0, len(text), "pieces", whole, payload=payload)
 
 
 def _joined_pieces(text: str) -> Iterator[tuple[str, bool]]:
-    """Quoted pieces put together, and whether a sum names them: in its order, or as they come."""
-    named = {found.group(1): found.group(2) for found in NAMED_PIECE.finditer(text)} if "+" in text else {}
-    for found in PIECE_SUM.finditer(text) if len(named) > 1 else ():
-        names = re.findall(r"\w+", found.group())
+    """Joined pieces, and whether a sum gives their order; without one they are joined as they come."""
+    named = {match.group(1): match.group(2) for match in NAMED_PIECE.finditer(text)} if "+" in text else {}
+    for match in PIECE_SUM.finditer(text) if len(named) > 1 else ():
+        names = re.findall(r"\w+", match.group())
         if all(name in named for name in names):
             yield "".join(named[name] for name in names), True
             yield " ".join(named[name].strip() for name in names), True
-    pieces = [found.group(1) for found in QUOTED_PIECE.finditer(text)]
+    pieces = [match.group(1) for match in QUOTED_PIECE.finditer(text)]
     if len(pieces) > 1 and JOIN_WORDS.search(text):
         yield "".join(pieces), False
 
 
 def _decode_ciphers(text: str) -> Iterator[Decoded]:
-    """What stands in quotes or after a colon, by the shift of the alphabet that makes English of it, if one does."""
+    """Quoted text, or text after a colon, that some shift of the alphabet turns into English."""
     if not re.search(CIPHER, text, re.IGNORECASE):
         return
-    for found in QUOTED.finditer(text):
-        code = found.group(1) or found.group(2)
+    for match in QUOTED.finditer(text):
+        code = match.group(1) or match.group(2)
         if reads_as_english(code):
             continue
         for shift in range(1, 26):
             plain = code.translate(_shift_table(shift))
             if reads_as_english(plain, fewest=5, share=0.3):
-                yield Decoded(found.start(), found.end(), "cipher", plain, payload=True)
+                yield Decoded(match.start(), match.end(), "cipher", plain, payload=True)
                 break
 
 

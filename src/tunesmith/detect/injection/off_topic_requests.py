@@ -63,42 +63,42 @@ WEAK_WORDS: Final = frozenset(_WORDS.weak_words)
 
 
 def find_off_topic_requests(text: str) -> Iterator[tuple[int, int]]:
-    """The sentence inside a document that asks for something of which the rest of the text says next to nothing, if one does.
+    """[start, end) of the request inside a document whose words the rest of the text hardly has, if there is exactly one.
 
-    What comes before the document's mark, and the last line after a blank one, is where a user's own question stands.
+    The user's own question stands before the mark of the document, or last, after a blank line.
     """
     mark = DOCUMENT_MARK.search(text)
     if mark is None or len(text) > MAX_DOCUMENT_CHARACTERS:
         return
     bare = QUOTATION.sub(_blank_quotation, text)
-    asked = [
-        found.span()
-        for found in SENTENCE.finditer(bare, mark.end(), len(text.rstrip()))
-        if REQUEST_START.match(found.group())
+    requests = [
+        sentence.span()
+        for sentence in SENTENCE.finditer(bare, mark.end(), len(text.rstrip()))
+        if REQUEST_START.match(sentence.group())
     ]
     alone = [
         (start, end)
-        for start, end in asked
+        for start, end in requests
         if _stands_alone(bare, start, end) and not _is_users_question(text, start, end)
     ]
-    foreign = [
+    off_topic = [
         (start, end)
         for start, end in alone
         if _resembles_user_request(bare[start:end]) and _is_off_topic(text, start, end)
     ]
-    if len(foreign) == 1 and not _among_steps(text, *foreign[0]):
-        yield foreign[0]
+    if len(off_topic) == 1 and not _among_steps(text, *off_topic[0]):
+        yield off_topic[0]
 
 
 def _blank_quotation(quote: re.Match[str]) -> str:
-    """A quotation of which only the marks are left, and its end if it ends a sentence."""
-    said = quote.group()
-    ending = said[-2] if said[-2] in ".?!" else "_"
-    return f"{said[0]}{'_' * (len(said) - 3)}{ending}{said[-1]}"
+    """The quotation with its text blanked out; its quotation marks and a sentence mark at its end stay."""
+    text = quote.group()
+    ending = text[-2] if text[-2] in ".?!" else "_"
+    return f"{text[0]}{'_' * (len(text) - 3)}{ending}{text[-1]}"
 
 
 def _among_steps(text: str, start: int, end: int) -> bool:
-    """Whether the line before or after begins as an order too, or the line before runs on into this one."""
+    """Whether the line before or after begins with a step of a list too, or the line before runs on into this one."""
     before, after = text[:start].rstrip(), text[end:].lstrip()
     if text[start].islower() and before[-1:] not in ".?!:":
         return True
@@ -107,7 +107,7 @@ def _among_steps(text: str, start: int, end: int) -> bool:
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:
-    """Whether a whole sentence of several words is a line of its own and no entry of a list."""
+    """Whether a sentence of MIN_REQUEST_WORDS or more is a line of its own."""
     before, after = text[:start].rstrip(" \t"), text[end:].lstrip(" \t")
     alone = before[-1:] in "\n:|>" and after[:1] in ("", "\n", "|", "<")
     return alone and text[start:end].rstrip("'\"”’")[-1] in ".?!" and len(text[start:end].split()) >= MIN_REQUEST_WORDS
@@ -128,7 +128,7 @@ def _is_off_topic(text: str, start: int, end: int) -> bool:
 
 
 def _is_users_question(text: str, start: int, end: int) -> bool:
-    """Whether a sentence is the last of the text, set off by a label or a blank line."""
+    """Whether a sentence is the last of the text, after a label or a blank line."""
     if text[end:].strip():
         return False
     before = text[:start].rstrip(" ")

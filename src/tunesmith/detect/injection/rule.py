@@ -1,4 +1,4 @@
-"""Rule: how an instruction to a model is worded, as an expression with a rare word that it cannot match without."""
+"""`InjectionRule`: a wording of an instruction to a model, with an anchor that a native pass looks for first."""
 
 import re
 from collections.abc import Sequence
@@ -17,16 +17,17 @@ InjectionKind = Literal[
     "hidden-text",
 ]
 SEVERE_KINDS: Final = ("override", "role", "exfiltration", "hidden-text", "encoded-instruction", "hidden-instruction")
-"""Kinds that have no business in a text, whoever wrote it."""
+"""Kinds that are unwanted in a text, whoever wrote it."""
 
 
 @dataclass(frozen=True)
 class InjectionRule:
-    """`before`, `anchor` and `after` one after the other: no match without one of `anchor`, which the native gate looks for.
+    """Matches `before`, `anchor` and `after` one after the other.
 
-    `anchor` keeps to what RE2 and Python read alike (see `gate_of`). `inside`: as the whole of a prompt it is a plain
-    request, so it counts with other text around it alone. `asked`: only in what is said to the model. `also`: what a match has
-    somewhere beside the anchor, where the anchor alone is common; it keeps to the same.
+    anchor: a part of every match, limited to what RE2 and Python read alike (see `re2_gate`).
+    also: where the anchor is common, another expression that a text with a match has, with the same limits.
+    inside: counts only with MIN_SURROUNDING_CHARACTERS of other text: as a whole prompt it would be a plain request.
+    asked: counts only in what is said to the model, in user and tool turns.
     """
 
     kind: InjectionKind
@@ -39,7 +40,7 @@ class InjectionRule:
 
     @property
     def gate(self) -> str:
-        """An expression for RE2 that matches wherever this rule does, and elsewhere."""
+        """An RE2 expression that matches every text with a match of the rule, and others."""
         return re2_gate(self.anchor)
 
     @cached_property
@@ -52,7 +53,7 @@ class InjectionRule:
 
 
 def minimal_gates(gates: Sequence[str]) -> list[str]:
-    """The gates less those that match only where another does: they have that other as a part that is not optional."""
+    """The gates without those that another one implies: such a gate has the other as a part that is not optional."""
     return list(_minimal_gates(tuple(dict.fromkeys(gates))))
 
 
@@ -62,13 +63,13 @@ def _minimal_gates(gates: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _implies(gate: str, part: str) -> bool:
-    before, found, after = gate.partition(part)
+    before, separator, after = gate.partition(part)
     plain = _is_self_contained(before) and _is_self_contained(after) and _is_self_contained(part)
-    return bool(found) and plain and after[:1] not in ("?", "*", "{", "+")
+    return bool(separator) and plain and after[:1] not in ("?", "*", "{", "+")
 
 
 def _is_self_contained(expression: str) -> bool:
-    """Whether groups are closed in an expression and no alternative stands outside of them."""
+    """Whether all groups of an expression are closed and it has no alternation outside of them."""
     depth, bare = 0, re.sub(r"\\.|\[[^\]]*\]", "_", expression)
     for character in bare:
         depth += (character == "(") - (character == ")")
@@ -78,10 +79,12 @@ def _is_self_contained(expression: str) -> bool:
 
 
 def re2_gate(expression: str) -> str:
-    """What RE2 finds wherever Python finds `expression`: boundaries are left out, since RE2 knows ASCII words alone, and
-    `\\w` takes all characters beyond ASCII, and a Turkish i is any i. Raises ValueError on spaces by class, of which Python knows
-    more than RE2."""
+    """An RE2 expression that matches wherever Python matches `expression`.
+
+    RE2's `\\b` and `\\w` are ASCII only: boundaries are dropped, `\\w` takes all characters beyond ASCII, a Turkish i is any i.
+    Raises ValueError for `\\s`, which has more characters in Python.
+    """
     if r"\s" in expression:
-        raise ValueError("an anchor has a space by class")
+        raise ValueError(f"anchor {expression!r} has \\s: write its spaces out, as in [ \\n]")
     wide = expression.replace("\u0131", "[\u0130\u0131Ii]")
     return wide.replace(r"\b", "").replace(r"\w", r"[0-9A-Za-z_\x{80}-\x{10ffff}]")

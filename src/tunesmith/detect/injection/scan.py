@@ -1,4 +1,4 @@
-"""Looking for instructions in texts: a native gate over a whole column, and the exact look at the few texts that pass."""
+"""Finds instructions in a column of texts: native gates select the few texts that the rules are tried on."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,17 +16,17 @@ from tunesmith.detect.injection.load_rules import load_rules
 from tunesmith.detect.injection.rule import InjectionRule, minimal_gates, re2_gate
 
 RULES_PER_GATE: Final = 6
-"""Rules whose gates are looked for in one before each is by itself."""
+"""Rules whose gates are matched as one expression before each is matched alone."""
 LineNumbers: TypeAlias = npt.NDArray[numpy.int64]
 INJECTION_RULES: Final = load_rules()
 ROLES_TO_MODEL: Final = ("user", "tool")
 MIN_SURROUNDING_CHARACTERS: Final = 120
-"""Characters of other text that make a plain request one that stands inside of something."""
+"""Other text around a match of an `inside` rule."""
 
 
 @dataclass(frozen=True, order=True)
 class Injection:
-    """Characters [start, end) of a text that are an instruction, and of which kind."""
+    """Characters [start, end) of a text that are an instruction, and its kind."""
 
     start: int
     end: int
@@ -34,25 +34,25 @@ class Injection:
 
 
 def scan_injections(texts: pa.Array, roles: pa.Array) -> list[tuple[Injection, ...]]:
-    """What each text holds, given who says it (null in a text without turns); system turns are not looked at."""
-    found: dict[int, list[Injection]] = {}
-    looked = numpy.flatnonzero(numpy.asarray(compute.fill_null(compute.not_equal(roles, "system"), True)))
-    plain, other, marked = (_matching_lines(texts, looked, gate) for gate in injection_gates())
+    """The injections in each text, given the role of its turn (null for a text without turns). System turns have none."""
+    hits_by_line: dict[int, list[Injection]] = {}
+    scanned = numpy.flatnonzero(numpy.asarray(compute.fill_null(compute.not_equal(roles, "system"), True)))
+    plain, other, marked = (_matching_lines(texts, scanned, gate) for gate in injection_gates())
     for rules, lines in zip(_RULE_GROUPS, (plain, other), strict=True):
-        _scan_by_rules(texts, roles, rules, lines, found)
+        _scan_by_rules(texts, roles, rules, lines, hits_by_line)
     worded = _matching_lines(texts, other, encoded.encoding_gates()[1])
-    _scan_encoded(texts, roles, numpy.union1d(worded, marked), found)
-    asked = numpy.flatnonzero(numpy.asarray(compute.is_in(roles, _ROLES_TO_MODEL)))
-    _scan_documents(texts, [line for line in marked.tolist() if roles[line].as_py() in ROLES_TO_MODEL], found)
-    _scan_talk(texts, _matching_lines(texts, asked, embedded_talk.talk_gate()), found)
-    made: list[tuple[Injection, ...]] = [()] * len(texts)
-    for line, hits in found.items():
-        made[line] = _without_overlaps(hits)
-    return made
+    _scan_encoded(texts, roles, numpy.union1d(worded, marked), hits_by_line)
+    to_model = numpy.flatnonzero(numpy.asarray(compute.is_in(roles, _ROLES_TO_MODEL)))
+    _scan_documents(texts, [line for line in marked.tolist() if roles[line].as_py() in ROLES_TO_MODEL], hits_by_line)
+    _scan_talk(texts, _matching_lines(texts, to_model, embedded_talk.talk_gate()), hits_by_line)
+    injections: list[tuple[Injection, ...]] = [()] * len(texts)
+    for line, hits in hits_by_line.items():
+        injections[line] = _without_overlaps(hits)
+    return injections
 
 
 def _without_overlaps(hits: Iterable[Injection]) -> tuple[Injection, ...]:
-    """Hits in order, of those of one kind that overlap the first."""
+    """Hits in order; of overlapping hits of one kind only the first."""
     ends: dict[str, int] = {}
     kept = []
     for hit in sorted(hits):
@@ -63,14 +63,16 @@ def _without_overlaps(hits: Iterable[Injection]) -> tuple[Injection, ...]:
 
 
 def find_injections(text: str, role: str | None = "user") -> tuple[Injection, ...]:
-    """What one text holds."""
+    """The injections in one text."""
     return scan_injections(pa.array([text], type=pa.string()), pa.array([role], type=pa.string()))[0]
 
 
 @cache
 def injection_gates() -> tuple[str, str, str]:
-    """Expressions for RE2, which is slower with all in one: rules in ASCII; other rules and words of codes; shapes of codes and
-    documents. A text that none of them matches has nothing but, maybe, talk to a model."""
+    """Three RE2 expressions: ASCII rules; other rules and words of encodings; shapes of encodings and documents.
+
+    A text that none of them matches can only have talk to a model. One expression for all would be slower.
+    """
     plain, other = (_any_gate([rule.gate for rule in rules]) for rules in _RULE_GROUPS)
     shapes, words = encoded.encoding_gates()
     return plain, f"{other}|{words}", f"{shapes}|{off_topic_requests.DOCUMENT_GATE}"
@@ -81,12 +83,12 @@ def _any_gate(gates: Sequence[str]) -> str:
 
 
 def _matching_lines(texts: pa.Array, lines: LineNumbers, gate: str) -> LineNumbers:
-    """The lines whose text a gate lets through."""
+    """The lines whose text matches a gate."""
     if not len(lines):
         return lines
     some = texts if len(lines) == len(texts) else texts.take(pa.array(lines))
-    passed: LineNumbers = lines[numpy.asarray(compute.fill_null(compute.match_substring_regex(some, gate), False))]
-    return passed
+    matching: LineNumbers = lines[numpy.asarray(compute.fill_null(compute.match_substring_regex(some, gate), False))]
+    return matching
 
 
 def _scan_by_rules(
@@ -94,7 +96,7 @@ def _scan_by_rules(
     roles: pa.Array,
     rules: Sequence[InjectionRule],
     lines: LineNumbers,
-    found: dict[int, list[Injection]],
+    hits_by_line: dict[int, list[Injection]],
 ) -> None:
     some = texts.take(pa.array(lines))
     for first in range(0, len(rules), RULES_PER_GATE):
@@ -106,52 +108,54 @@ def _scan_by_rules(
                 _matching_lines(some, here, _any_gate([re2_gate(rule.also)])) if rule.also else here
             ).tolist():
                 line = int(lines[place])
-                _add_hits(found, line, _rule_hits(some[place].as_py(), roles[line].as_py(), [rule]))
+                _add_hits(hits_by_line, line, _rule_hits(some[place].as_py(), roles[line].as_py(), [rule]))
 
 
-def _scan_encoded(texts: pa.Array, roles: pa.Array, lines: LineNumbers, found: dict[int, list[Injection]]) -> None:
+def _scan_encoded(
+    texts: pa.Array, roles: pa.Array, lines: LineNumbers, hits_by_line: dict[int, list[Injection]]
+) -> None:
     some = texts.take(pa.array(lines))
     for place, (line, signs) in enumerate(zip(lines.tolist(), encoded.find_code_signs(some), strict=True)):
-        _add_hits(found, line, _encoded_hits(some[place].as_py(), roles[line].as_py(), signs))
+        _add_hits(hits_by_line, line, _encoded_hits(some[place].as_py(), roles[line].as_py(), signs))
 
 
-def _scan_documents(texts: pa.Array, lines: Sequence[int], found: dict[int, list[Injection]]) -> None:
+def _scan_documents(texts: pa.Array, lines: Sequence[int], hits_by_line: dict[int, list[Injection]]) -> None:
     for line in lines:
         places = off_topic_requests.find_off_topic_requests(texts[line].as_py())
-        _add_hits(found, line, (Injection(*place, "request-in-document") for place in places))
+        _add_hits(hits_by_line, line, (Injection(*place, "request-in-document") for place in places))
 
 
-def _scan_talk(texts: pa.Array, lines: LineNumbers, found: dict[int, list[Injection]]) -> None:
-    """Talk to a model where nothing else was found."""
-    rest = numpy.array([line for line in lines.tolist() if line not in found], dtype=numpy.int64)
+def _scan_talk(texts: pa.Array, lines: LineNumbers, hits_by_line: dict[int, list[Injection]]) -> None:
+    """Talk to a model, in texts without any other finding."""
+    rest = numpy.array([line for line in lines.tolist() if line not in hits_by_line], dtype=numpy.int64)
     some = texts.take(pa.array(rest))
     for place in numpy.flatnonzero(embedded_talk.weighs_enough(some)).tolist():
         talk = embedded_talk.find_talk(some[place].as_py())
-        _add_hits(found, int(rest[place]), [Injection(*talk, "talk-to-model")] if talk else ())
+        _add_hits(hits_by_line, int(rest[place]), [Injection(*talk, "talk-to-model")] if talk else ())
 
 
-def _add_hits(found: dict[int, list[Injection]], line: int, hits: Iterable[Injection]) -> None:
+def _add_hits(hits_by_line: dict[int, list[Injection]], line: int, hits: Iterable[Injection]) -> None:
     some = list(hits)
     if some:
-        found.setdefault(line, []).extend(some)
+        hits_by_line.setdefault(line, []).extend(some)
 
 
 def _rule_hits(text: str, role: str | None, rules: Sequence[InjectionRule]) -> Iterator[Injection]:
     for rule in rules:
         if rule.asked and role not in ROLES_TO_MODEL:
             continue
-        for found in rule.expression.finditer(text):
-            if not rule.inside or len(text) - (found.end() - found.start()) >= MIN_SURROUNDING_CHARACTERS:
-                yield Injection(*found.span(), rule.kind)
+        for match in rule.expression.finditer(text):
+            if not rule.inside or len(text) - (match.end() - match.start()) >= MIN_SURROUNDING_CHARACTERS:
+                yield Injection(*match.span(), rule.kind)
 
 
 def _encoded_hits(text: str, role: str | None, signs: encoded.CodeSigns) -> Iterator[Injection]:
-    """Codes for instructions, codes for English that a user's text has, and rules that match in plain letters alone."""
-    for one in encoded.decode_all(text, signs):
-        if any(_rule_hits(one.text, role, _anchored_rules(one.text))):
-            yield Injection(one.start, one.end, "encoded-instruction")
-        elif one.payload and role in ROLES_TO_MODEL:
-            yield Injection(one.start, one.end, "encoded-text")
+    """Encoded instructions, encoded English in user and tool turns, and rules that match only after letters are normalised."""
+    for decoded in encoded.decode_all(text, signs):
+        if any(_rule_hits(decoded.text, role, _anchored_rules(decoded.text))):
+            yield Injection(decoded.start, decoded.end, "encoded-instruction")
+        elif decoded.payload and role in ROLES_TO_MODEL:
+            yield Injection(decoded.start, decoded.end, "encoded-text")
     if not text.isascii() and _UNUSUAL_LETTERS.search(text):
         plain, places = encoded.plain_letters(text)
         before = {hit.kind for hit in _rule_hits(text, role, _anchored_rules(text))}
@@ -161,13 +165,13 @@ def _encoded_hits(text: str, role: str | None, signs: encoded.CodeSigns) -> Iter
 
 
 def _anchored_rules(text: str) -> list[InjectionRule]:
-    """The rules whose anchor a text has."""
+    """The rules whose anchor matches a text."""
     return [rule for rule in INJECTION_RULES if rule.anchored.search(text)]
 
 
 _RULE_GROUPS: Final = tuple(
     tuple(rule for rule in INJECTION_RULES if rule.gate.isascii() == wanted) for wanted in (True, False)
 )
-"""The rules in ASCII and the others: RE2 is slower with all of them in one expression."""
+"""ASCII rules and the others: one RE2 expression for all would be slower."""
 _ROLES_TO_MODEL: Final = pa.array(ROLES_TO_MODEL)
 _UNUSUAL_LETTERS: Final = re.compile(f"{encoded.MIXED_SCRIPTS}|[\u0130\u0131]")

@@ -143,86 +143,86 @@ class SystemGuard:
     expression: re.Pattern[str]
     own: bool = False
 
-    def first(self, text: str) -> tuple[int, int] | None:
-        for found in self.expression.finditer(text):
-            if not self.own or not _OWN_SECRET.search(text[max(0, found.start() - 24) : found.start()]):
-                return found.span()
+    def first_match(self, text: str) -> tuple[int, int] | None:
+        for match in self.expression.finditer(text):
+            if not self.own or not _OWN_SECRET.search(text[max(0, match.start() - 24) : match.start()]):
+                return match.span()
         return None
 
 
 def find_system_prompt_attacks(system: str, prompt: str, *, coded: bool = True) -> Iterator[tuple[int, int, str]]:
-    """(start, end, kind) of what in `prompt` asks for what `system` keeps back: one for each request, or else for a code.
+    """(start, end, kind) of each request in `prompt` for something that `system` keeps back; without any, of encoded requests.
 
-    `coded`: whether a code may be in it (see `encoded.gate`).
+    `coded`: whether the prompt may have encoded text (see `encoded.encoding_gates`).
     """
-    kept = system_guards(system)
-    if not kept:
+    guards = system_guards(system)
+    if not guards:
         return
-    likely = any(guard.expression.search(prompt) for guard in kept)
+    likely = any(guard.expression.search(prompt) for guard in guards)
     places = find_requests(prompt) if likely else ()
-    asked = [hit for start, end in places if (hit := _first_match(kept, prompt[start:end], start)) is not None]
-    yield from asked
-    if coded and not asked:
-        for one in encoded.decode_all(prompt):
-            hit = _first_match(kept, one.text, 0)
+    hits = [hit for start, end in places if (hit := _first_match(guards, prompt[start:end], start)) is not None]
+    yield from hits
+    if coded and not hits:
+        for decoded in encoded.decode_all(prompt):
+            hit = _first_match(guards, decoded.text, 0)
             if hit is not None:
-                yield one.start, one.end, hit[2]
+                yield decoded.start, decoded.end, hit[2]
 
 
-def _first_match(kept: tuple[SystemGuard, ...], text: str, start: int) -> tuple[int, int, str] | None:
-    for guard in kept:
-        place = guard.first(text)
+def _first_match(guards: tuple[SystemGuard, ...], text: str, start: int) -> tuple[int, int, str] | None:
+    for guard in guards:
+        place = guard.first_match(text)
         if place is not None:
             return start + place[0], start + place[1], guard.kind
     return None
 
 
 def find_requests(text: str) -> Iterator[tuple[int, int]]:
-    """Where a text asks for something: its questions and orders; of a long one at its beginning and its end."""
+    """[start, end) of the questions and orders of a text; of a long text only those near its beginning and its end."""
     mark = DOCUMENT_MARK.search(text) if len(text) > MIN_QUOTING_CHARACTERS else None
     quoted = (0, 0) if mark is None else (mark.end(), max(mark.end(), text.rfind("\n\n")))
-    for found in _REQUEST_SENTENCE.finditer(text):
-        inside = quoted[0] <= found.start() < quoted[1] or (
-            len(text) > LONG_PROMPT_CHARACTERS and EDGE_CHARACTERS < found.start() < len(text) - EDGE_CHARACTERS
-        )
-        if not inside and _REQUEST.search(found.group()):
-            yield found.span()
+    for sentence in _REQUEST_SENTENCE.finditer(text):
+        start = sentence.start()
+        in_quotation = quoted[0] <= start < quoted[1]
+        in_middle = len(text) > LONG_PROMPT_CHARACTERS and EDGE_CHARACTERS < start < len(text) - EDGE_CHARACTERS
+        if not in_quotation and not in_middle and _REQUEST.search(sentence.group()):
+            yield sentence.span()
 
 
 def scan_system_prompt_attacks(systems: pa.Array, prompts: pa.Array) -> list[tuple[tuple[int, int, str], ...]]:
-    """What `against` finds, line by line; each system turn is looked at once."""
-    found: list[tuple[tuple[int, int, str], ...]] = [()] * len(prompts)
-    known = systems.dictionary_encode()
-    kept = compute.match_substring_regex(known.dictionary, RESTRICTION_GATE).take(known.indices)
-    lines = numpy.flatnonzero(numpy.asarray(compute.fill_null(kept, False))).tolist()
+    """`find_system_prompt_attacks` for each line. Each distinct system prompt is analysed once."""
+    attacks: list[tuple[tuple[int, int, str], ...]] = [()] * len(prompts)
+    distinct = systems.dictionary_encode()
+    restricts = compute.match_substring_regex(distinct.dictionary, RESTRICTION_GATE).take(distinct.indices)
+    lines = numpy.flatnonzero(numpy.asarray(compute.fill_null(restricts, False))).tolist()
     some = prompts.take(pa.array(lines, type=pa.int64()))
     shapes, words = (compute.match_substring_regex(some, gate) for gate in encoded.encoding_gates())
     coded = compute.fill_null(compute.or_(shapes, words), False)
     for place, line in enumerate(lines):
         prompt = some[place].as_py() or ""
-        found[line] = tuple(find_system_prompt_attacks(systems[line].as_py(), prompt, coded=coded[place].as_py()))
-    return found
+        attacks[line] = tuple(find_system_prompt_attacks(systems[line].as_py(), prompt, coded=coded[place].as_py()))
+    return attacks
 
 
 @lru_cache(maxsize=1024)
 def system_guards(system: str) -> tuple[SystemGuard, ...]:
-    """What a system turn keeps back, surest first."""
-    sentences = [found.group().strip() for found in _SENTENCE.finditer(system)]
-    guarding = [sentence for sentence in sentences if _CUE.search(sentence)]
-    if not guarding:
+    """What a system prompt keeps back, most reliable first."""
+    sentences = [match.group().strip() for match in _SENTENCE.finditer(system)]
+    restrictions = [sentence for sentence in sentences if _CUE.search(sentence)]
+    if not restrictions:
         return ()
-    keeps = any(_DISCLOSURE.search(sentence) for sentence in guarding)
-    made = []
-    if keeps and _SECRET_WORD.search(system):
-        made.append(_secret_guard(system))
-    if keeps and any(_PRIVATE.search(sentence) for sentence in guarding) and _PERSON.search(system):
-        made.append(_people_guard(system))
-    for sentence in guarding:
-        if not made or not _DISCLOSURE.search(sentence):
-            made.extend(_topic_guards(sentence, system))
-    if made:
-        made.append(SystemGuard("evasion", EVASION_FRAME))
-    return tuple(made)
+    forbids_disclosure = any(_DISCLOSURE.search(sentence) for sentence in restrictions)
+    guards = []
+    if forbids_disclosure and _SECRET_WORD.search(system):
+        guards.append(_secret_guard(system))
+    if forbids_disclosure and any(_PRIVATE.search(sentence) for sentence in restrictions) and _PERSON.search(system):
+        guards.append(_people_guard(system))
+    for sentence in restrictions:
+        if not guards or not _DISCLOSURE.search(sentence):
+            guards.extend(_topic_guards(sentence, system))
+    if guards:
+        guards.append(SystemGuard("evasion", EVASION_FRAME))
+    return tuple(guards)
 
 
 def _secret_guard(system: str) -> SystemGuard:
@@ -235,22 +235,22 @@ def _secret_guard(system: str) -> SystemGuard:
 
 
 def _people_guard(system: str) -> SystemGuard:
-    """Names that the system turn has, and what it says of them; of several people only what is of others or of all."""
-    found = {name for name in _NAME.findall(system) if name.split()[0].lower() not in STOP_WORDS | _NOT_NAMES}
-    found |= {part for name in _NAMED_PERSON.findall(system) for part in name.split()}
-    named = "|".join(sorted(found))
+    """Requests for the people in a system prompt, by name or attribute; if they are several, only for others or all of them."""
+    names = {name for name in _NAME.findall(system) if name.split()[0].lower() not in STOP_WORDS | _NOT_NAMES}
+    names |= {part for name in _NAMED_PERSON.findall(system) for part in name.split()}
+    named = "|".join(sorted(names))
     if "{" in system or system.count("@") > 1:
         parts = [
             rf"\b{alternation(WORDS.other_users)}",
             *([rf"(?<!\{{)(?<!\{{\w)\b(?:{named})\b(?![^{{}}]{{0,30}}\}})"] if named else []),
         ]
     else:
-        known = [item.words for item in WORDS.attributes if re.search(rf"(?i)\b\w*{item.sign}", system)]
-        said = "|".join(known) or "information"
+        stated = [item.words for item in WORDS.attributes if re.search(rf"(?i)\b\w*{item.sign}", system)]
+        attributes = "|".join(stated) or "information"
         parts = [
             rf"\b(?:{_any(WORDS.any_user)})",
             USER_WORDS,
-            rf"\b{alternation(WORDS.person_possessive)} (?:\w+ )?(?:{said})\b",
+            rf"\b{alternation(WORDS.person_possessive)} (?:\w+ )?(?:{attributes})\b",
             rf"\b{alternation(WORDS.about_me)}\b",
         ]
         parts += [rf"\b(?:{named})(?:['’]s)?\b"] if named else []
@@ -258,7 +258,7 @@ def _people_guard(system: str) -> SystemGuard:
 
 
 def _topic_guards(sentence: str, system: str) -> Iterator[SystemGuard]:
-    """The topics that a sentence forbids; where it forbids all but its own, other languages and other places."""
+    """The topics that a sentence forbids. If it forbids everything but its own topic: other languages, other places."""
     sentence = _PURPOSE.sub("", sentence)
     cue = _CUE.search(sentence)
     if cue is None or (_ONLY_CUE.fullmatch(cue.group()) and not _CONTRAST.search(sentence)):
@@ -285,21 +285,22 @@ def _topic_guards(sentence: str, system: str) -> Iterator[SystemGuard]:
 
 
 def _off_limits_guards(clause: str, system: str) -> Iterator[SystemGuard]:
-    tongues = [tongue for tongue in LANGUAGE_NAMES if tongue not in system.lower()]
-    if _LANGUAGE_WORD.search(clause) and len(tongues) < len(LANGUAGE_NAMES):
-        yield SystemGuard("forbidden-request", re.compile(rf"(?i)\b(?:{'|'.join(tongues)})\b"))
+    """Languages or places that the system prompt does not name."""
+    languages = [language for language in LANGUAGE_NAMES if language not in system.lower()]
+    if _LANGUAGE_WORD.search(clause) and len(languages) < len(LANGUAGE_NAMES):
+        yield SystemGuard("forbidden-request", re.compile(rf"(?i)\b(?:{'|'.join(languages)})\b"))
         return
-    known = set(re.findall(r"[A-Z][a-z]+", system))
-    if known and _PROPER_NOUN.search(system):
-        skipped = "|".join(sorted(known))
+    named = set(re.findall(r"[A-Z][a-z]+", system))
+    if named and _PROPER_NOUN.search(system):
+        skipped = "|".join(sorted(named))
         yield SystemGuard(
             "forbidden-request", re.compile(rf"(?<=\bin )(?!(?:{skipped})\b)[A-Z][a-z]{{2,}}(?: [A-Z][a-z]+)*")
         )
 
 
-def _names_topic(topic: tuple[str, ...], said: str) -> bool:
-    """Whether what is forbidden names a topic; abbreviations are in capital letters."""
-    return any(f" {word}" in (f" {said}" if word.isupper() else f" {said.lower()}") for word in topic)
+def _names_topic(topic: tuple[str, ...], clause: str) -> bool:
+    """Whether a clause has a word of a topic. Abbreviations, in capital letters, keep their case."""
+    return any(f" {word}" in (f" {clause}" if word.isupper() else f" {clause.lower()}") for word in topic)
 
 
 def _stem(word: str) -> str:
@@ -310,15 +311,16 @@ def _stem(word: str) -> str:
 
 
 def _stem_regex(stems: set[str]) -> str:
-    """An expression for words with one of the stems; abbreviations are in capital letters, other scripts have no spaces."""
-    foreign = sorted(re.escape(stem) for stem in stems if not stem.isascii())
+    """An expression for words that begin with a stem. Abbreviations keep their case; other scripts match anywhere."""
+    other_scripts = sorted(re.escape(stem) for stem in stems if not stem.isascii())
     upper = sorted(stem for stem in stems if stem.isascii() and stem.isupper())
     plain = sorted(stem for stem in stems if stem.isascii() and not stem.isupper())
     long, short = (
-        [re.escape(one) for one in plain if (len(one) > MAX_SHORT_STEM_LETTERS) is wanted] for wanted in (True, False)
+        [re.escape(stem) for stem in plain if (len(stem) > MAX_SHORT_STEM_LETTERS) is wanted]
+        for wanted in (True, False)
     )
     words = [rf"(?i:{'|'.join(long)})\w{{0,6}}"] if long else []
     words += [f"(?i:{'|'.join(short)})s?"] if short else []
     words += [f"(?:{'|'.join(upper)})s?"] if upper else []
     parts = [rf"\b(?:{'|'.join(words)})\b"] if words else []
-    return "|".join([*parts, *([f"(?i:{'|'.join(foreign)})"] if foreign else [])])
+    return "|".join([*parts, *([f"(?i:{'|'.join(other_scripts)})"] if other_scripts else [])])

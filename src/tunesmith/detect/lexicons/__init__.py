@@ -1,6 +1,6 @@
-"""Lexicons: word lists of our own writing, matched by one native gate and read closely only where it opens.
+"""Lexicons: toxic terms, groups of people and refusals. A native gate selects the texts that are then matched closely.
 
-They hold offensive words, because that is what they look for.
+The word files contain offensive words, because that is what they look for.
 """
 
 from tunesmith.detect.lexicons.identities import IDENTITIES, Identity, mentioned_identities
@@ -16,4 +16,3 @@ __all__ = [
     "mentioned_identities",
     "starts_with_refusal",
 ]
-"""`found` and `mentions` take what they read from the same expressions as their gates, so that no gate loses a hit."""

@@ -1,4 +1,4 @@
-"""Classifier: a local model that says how toxic a text is, loaded from a folder of safetensors, offline, when asked for."""
+"""Toxicity scores of a local text classifier, loaded from a folder with safetensors. Nothing is downloaded."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,18 +12,18 @@ WEIGHTS_FILE: Final = "model.safetensors"
 
 
 class ToxicityClassifier(Protocol):
-    """Anything that scores texts."""
+    """Scores texts for toxicity."""
 
     def scores(self, texts: Sequence[str]) -> list[float]:
-        """A probability for each text."""
+        """The probability of toxicity of each text."""
         ...
 
 
 def load_local_classifier(folder: str, *, sha256: str | None, labels: Sequence[str]) -> ToxicityClassifier:
-    """A transformers text classifier; its score is the highest probability among `labels`, whatever their case.
+    """A transformers text classifier whose score is the highest probability among `labels`, compared without case.
 
-    The digest of the weights is asked for so that other weights in the same folder are another audit. Raises RecipeError
-    when the folder, the digest or the labels do not fit.
+    `sha256` is the digest of the weights, so that other weights in the same folder give another audit. Raises RecipeError for
+    a folder without weights, another digest, or labels that the model does not have.
     """
     path = Path(folder)
     if not (path / WEIGHTS_FILE).is_file():
@@ -40,10 +40,10 @@ def load_local_classifier(folder: str, *, sha256: str | None, labels: Sequence[s
 
 
 class _TransformersClassifier:
-    """The model and tokenizer of a folder, in evaluation mode on the CPU."""
+    """Model and tokenizer of a folder, in evaluation mode on the CPU."""
 
     def __init__(self, path: Path, labels: Sequence[str]) -> None:
-        # loaded here, because an audit without a model must not pay for it
+        # imported here: an audit without a model must not load transformers
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -51,12 +51,14 @@ class _TransformersClassifier:
         model = AutoModelForSequenceClassification.from_pretrained(str(path), use_safetensors=True, **options)
         self._model = model.eval()
         names = {number: str(name) for number, name in model.config.id2label.items()}
-        wanted = {label.casefold() for label in labels}
-        self._columns = [number for number, name in sorted(names.items()) if name.casefold() in wanted]
+        requested = {label.casefold() for label in labels}
+        self._columns = [number for number, name in sorted(names.items()) if name.casefold() in requested]
         if not self._columns:
-            known = ", ".join(names[number] for number in sorted(names))
-            raise RecipeError("the model has none of `labels`", where=WHERE, hint=f"it has: {known}")
-        self._several = model.config.problem_type == "multi_label_classification" or len(names) == 1
+            available = ", ".join(names[number] for number in sorted(names))
+            raise RecipeError(
+                "the model has none of `labels`", where=WHERE, hint=f"set `labels` to some of: {available}"
+            )
+        self._multi_label = model.config.problem_type == "multi_label_classification" or len(names) == 1
 
     def scores(self, texts: Sequence[str]) -> list[float]:
         import torch
@@ -66,5 +68,5 @@ class _TransformersClassifier:
         encoded = self._tokenizer(list(texts), return_tensors="pt", padding=True, truncation=True)
         with torch.inference_mode():
             logits = self._model(**encoded).logits.float()
-        made = logits.sigmoid() if self._several else logits.softmax(dim=-1)
-        return [float(value) for value in made[:, self._columns].amax(dim=1)]
+        probabilities = logits.sigmoid() if self._multi_label else logits.softmax(dim=-1)  # (texts, labels)
+        return [float(value) for value in probabilities[:, self._columns].amax(dim=1)]

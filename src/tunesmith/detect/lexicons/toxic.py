@@ -62,25 +62,25 @@ def toxic_gate() -> str:
 
 
 def find_toxic_terms(text: str) -> list[tuple[int, int, int]]:
-    """(start, end, number in TOXIC_ENTRIES) in order; of overlapping hits the first entry's counts."""
+    """(start, end, index in TOXIC_ENTRIES) in order; of overlapping matches that of the earlier entry counts."""
     taken: list[tuple[int, int, int]] = []
     for number, (expression, unless) in enumerate(_compiled_entries()):
         for start, end in _matches(text, expression, unless):
-            if all(end <= one or start >= other for one, other, _ in taken):
+            if all(end <= other_start or start >= other_end for other_start, other_end, _ in taken):
                 taken.append((start, end, number))
     return sorted(taken)
 
 
 def _matches(text: str, expression: re.Pattern[str], unless: re.Pattern[str] | None) -> Iterator[tuple[int, int]]:
-    for hit in expression.finditer(text):
-        start, end = hit.span()
+    for match in expression.finditer(text):
+        start, end = match.span()
         around = text[max(0, start - CONTEXT_CHARACTERS) : end + CONTEXT_CHARACTERS]
         if (unless is None or unless.search(around) is None) and not _is_quoted_usage(text, start, end):
             yield start, end
 
 
 def _is_quoted_usage(text: str, start: int, end: int) -> bool:
-    """Whether the text speaks about the words: "the word X", or in quotation marks beside talk of policy or meaning."""
+    """Whether the term is only mentioned: "the word X", or in quotation marks near words about words."""
     if NAMED_WORD.search(text[max(0, start - 30) : start]):
         return True
     before, after = (

@@ -1,10 +1,14 @@
-"""Gates: for each pattern an expression that every text with a hit holds; automata (RE2's `Set`) look for all of them.
+"""Prefilter: for each pattern a gate, an RE2 expression that matches every text with a hit. `scan` looks for all gates at once.
 
-A gate comes from the pattern's expression by steps that can only let more texts through, so it is a superset by
-construction: assertions and upper bounds go; it is cut where anything may stand between, and at the edge of a word, which
-stays; one piece is kept; what is optional at its ends goes, letters at will before a sign such as @ go, and a repeat at an
-end keeps its last or first few. The cuts and short ends keep the automaton small: it must not count how long each word is,
-nor remember that a cue went before. Each of its states is a mixture of how far each gate has come.
+Each step from a pattern's expression to its gate can only let more texts through, so the gate matches a superset:
+
+1. Assertions and upper bounds are dropped.
+2. The expression is cut where anything may stand between two pieces, and at word edges, which stay. One piece is kept.
+3. What is optional at the ends of that piece is dropped, and so are letters before a sign such as @.
+4. A repeat at an end keeps its first or last few characters.
+
+Cuts and short ends keep the automaton small: it need not count the letters of a word, nor remember a cue. Each of its
+states combines how far each gate has matched.
 """
 
 import re
@@ -14,25 +18,26 @@ from typing import Final, NamedTuple
 from tunesmith.detect.patterns.pattern import Pattern
 
 ASSERTION: Final = re.compile(r"\(\?<?[=!](?:\[[^\]]*\]|[^()\[\]])*\)|\\b")
-"""Look-around without groups inside, and word boundaries."""
+"""Look-around without groups inside, or a word boundary."""
 QUANTIFIER: Final = re.compile(r"(?:[?*+]|\{(\d+)(?:,\d*)?\})\??")
 WORD_START: Final = "(?:^|[^A-Za-z])"
 WORD_END: Final = "(?:[^A-Za-z]|$)"
-"""Before and behind a word: what the assertions that no letter stands there let through, one character long."""
+"""The edges of a word, in place of assertions that no letter is there. Each takes a character, or none at an end of the text."""
 LOWERCASE_LETTERS: Final = re.compile(r"a-|[a-z]{2}")
-"""In a class that has small letters."""
+"""Matches inside a character class with lower-case letters."""
 SIGN_ATOM: Final = re.compile(r"[^\[(\\A-Za-z0-9 ]|\\[^A-Za-z0-9]")
 DIGIT_ATOM: Final = re.compile(r"[0-9]|\[(?:[0-9](?:-[0-9])?)+\]")
-"""Atoms that are a sign, or a digit."""
+"""An atom that is a sign; an atom that is a digit."""
 SELECTIVE_PIECE: Final = re.compile(r"\[0-9\]\{\d+,?\}\\\.|^@")
 MAX_LEADING_LETTERS: Final = 2
 MAX_TRAILING_LETTERS: Final = 16
 MAX_REPEATED_OTHERS: Final = 10
-"""How many of a repeat are kept: of a class with small letters at the beginning of a piece and at its end, and of others."""
+"""How many characters of a repeat are kept: of a class with lower-case letters at the beginning and at the end of a piece, and of
+other classes."""
 
 
 class RegexItem(NamedTuple):
-    """One part of an expression and how often it stands there: at least `least` times, at most `least` times if `exact`."""
+    """One part of an expression: at least `least` repeats of `atom`, or just as many if `exact`."""
 
     atom: str
     least: int
@@ -45,7 +50,7 @@ class RegexItem(NamedTuple):
 
 
 def prefilter_regex(pattern: Pattern) -> str:
-    """The gate, in the syntax of RE2. Raises ValueError when the expression cannot be cut safely."""
+    """The gate of a pattern, in RE2 syntax. Raises ValueError when the expression cannot be cut safely."""
     pieces: list[list[RegexItem]] = [[]]
     for item in _parse_items(without_assertions(pattern.regex)):
         anything = item.least == 0 and item.atom.startswith("[^")
@@ -59,16 +64,16 @@ def prefilter_regex(pattern: Pattern) -> str:
 
 
 def needs_digit(pattern: Pattern) -> bool:
-    """Whether every hit holds an ASCII digit, by a part of the expression that must stand there and is nothing else."""
+    """Whether every hit has an ASCII digit: a required item of the expression matches nothing else."""
     return any(
         item.least and DIGIT_ATOM.fullmatch(item.atom) for item in _parse_items(without_assertions(pattern.regex))
     )
 
 
 def any_prefilter_regex(gates: Sequence[str]) -> str:
-    """An expression that matches the texts that any of the gates matches; the edges of words stand in it once.
+    """An expression that matches any of the gates, with the word edges factored out.
 
-    That is what keeps its automaton small: an edge for each gate is a place for each gate in every state.
+    Factoring keeps the automaton small: with an edge in each gate, every state would track each of them.
     """
     within, behind = [], []
     for one in gates:
@@ -87,7 +92,7 @@ def _alternation(expressions: Sequence[str]) -> str:
 
 
 def _most_selective(pieces: list[list[RegexItem]]) -> list[RegexItem]:
-    """The piece that fewer ordinary texts hold: a value with an @ or with points between digits, else the first, a cue."""
+    """The piece that fewest ordinary texts have: a value with an @ or with points between digits, else the first piece, a cue."""
     return next((piece for piece in pieces if SELECTIVE_PIECE.search("".join(map(str, piece)))), pieces[0])
 
 
@@ -98,7 +103,7 @@ def _shorten_ends(piece: list[RegexItem]) -> list[RegexItem]:
 
 
 def _drop_leading_letters(piece: list[RegexItem]) -> list[RegexItem]:
-    """A piece that begins with letters at will and then a sign, from the sign on: automata need not know the letters."""
+    """A piece without the letters before its first sign: the automaton need not track them."""
     first = next((number for number, item in enumerate(piece) if not _is_letter_class(item.atom)), 0)
     return piece[first:] if first and piece[first].least and SIGN_ATOM.fullmatch(piece[first].atom) else piece
 
@@ -108,14 +113,14 @@ def _is_letter_class(atom: str) -> bool:
 
 
 def without_assertions(regex: str) -> str:
-    """No assertions but the edges of words, no named groups, no upper bounds: a bound can only forbid a match."""
+    """The expression with word edges in place of assertions, without named groups and upper bounds, which only forbid matches."""
     edged = regex.replace("(?<![A-Za-z])", WORD_START).replace("(?![A-Za-z])", WORD_END)
     wide = ASSERTION.sub("", edged).replace("(?P<value>", "(?:")
     return re.sub(r"\{(\d+),\d+\}", r"{\1,}", wide)
 
 
 def _shorten_start(piece: list[RegexItem], letters: int) -> list[RegexItem]:
-    """A piece whose beginning is as short as may be: a text that holds the piece holds this."""
+    """The piece with the shortest beginning that every match of it has."""
     first = next((number for number, item in enumerate(piece) if item.least), len(piece))
     kept = piece[first:]
     if not kept:
@@ -126,7 +131,7 @@ def _shorten_start(piece: list[RegexItem], letters: int) -> list[RegexItem]:
 
 
 def _parse_items(regex: str) -> list[RegexItem]:
-    """The top level of an expression, in order."""
+    """The items of the top level of an expression, in order."""
     items, position = [], 0
     while position < len(regex):
         end = _atom_end(regex, position)
@@ -143,7 +148,7 @@ def _parse_items(regex: str) -> list[RegexItem]:
 
 
 def _parse_group(group: str) -> list[RegexItem]:
-    """The items of a plain group; none when it is a choice, which stays one item."""
+    """The items of a plain group; none for an alternation, which stays one item."""
     try:
         return _parse_items(group[3:-1])
     except ValueError:
@@ -151,7 +156,7 @@ def _parse_group(group: str) -> list[RegexItem]:
 
 
 def _parse_item(atom: str, quantifier: str) -> RegexItem:
-    if atom not in (WORD_START, WORD_END):  # inside a group the edge of a word is no cut
+    if atom not in (WORD_START, WORD_END):  # inside a group a word edge is not a cut
         atom = atom.replace(WORD_START, "").replace(WORD_END, "")
     sign = quantifier[:1]
     if sign == "{":
@@ -161,7 +166,7 @@ def _parse_item(atom: str, quantifier: str) -> RegexItem:
 
 
 def _atom_end(regex: str, start: int) -> int:
-    """Where the escape, class, group or character that begins at `start` ends."""
+    """Where the escape, class, group or character at `start` ends."""
     if regex[start] == "\\":
         return start + 2
     if regex[start] == "[":
