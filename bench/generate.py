@@ -29,7 +29,7 @@ from tunesmith.artifacts import message
 from tunesmith.chat.encode import prompt_ids
 from tunesmith.models.backends.fused import fused_trunk
 from tunesmith.models.backends.local import LocalModel, open_local
-from tunesmith.models.packed.forward import unwrap_peft
+from tunesmith.models.packed import unwrap_peft
 from tunesmith.recipe import load_recipe
 
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "support-desk"

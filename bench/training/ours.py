@@ -8,7 +8,7 @@ from training.arms import Job
 from training.cases import Data, facts
 from training.meter import Meter
 from training.models import build_model, context_in, load_tokenizer, settings_of
-from tunesmith.models.packed.exactness import check_packable
+from tunesmith.models.packed import check_packable
 from tunesmith.train.loop import TrainingPlan, run_loop
 from tunesmith.train.setup import decide_sharing
 

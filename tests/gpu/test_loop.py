@@ -23,8 +23,7 @@ from transformers import (
 
 from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
-from tunesmith.models.packed.forward import summed_loss, token_logprobs
-from tunesmith.models.packed.pack import pack_rows
+from tunesmith.models.packed import pack_rows, summed_loss, token_logprobs
 from tunesmith.recipe import TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train import loop

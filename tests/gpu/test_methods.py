@@ -14,8 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
 from tunesmith.models.loading import load_folder
-from tunesmith.models.packed.forward import summed_loss, unwrap_peft
-from tunesmith.models.packed.pack import pack_rows
+from tunesmith.models.packed import pack_rows, summed_loss, unwrap_peft
 from tunesmith.recipe import TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train.methods import embedding_noise, load_base, prepare_model, save_model

@@ -8,10 +8,14 @@ import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from tunesmith.chat.encode import EncodedSequence
-from tunesmith.models.packed import varlen
-from tunesmith.models.packed.exactness import check_packable, compare_shared_prefixes
-from tunesmith.models.packed.forward import hidden_states, summed_loss
-from tunesmith.models.packed.pack import pack_rows
+from tunesmith.models.packed import (
+    check_packable,
+    compare_shared_prefixes,
+    hidden_states,
+    pack_rows,
+    summed_loss,
+    varlen,
+)
 from tunesmith.models.packed.prefix_trie import lay_out
 from tunesmith.models.packed.sdpa import AttentionOptions, attend_segments
 
@@ -52,9 +56,11 @@ def test_the_kernel_aligns_a_suffix_at_the_end(window: int | None) -> None:
     tokens = sum(segment.length for segment in segments)
     query = torch.randn(1, 8, tokens, 64, device=CUDA, dtype=torch.bfloat16)
     key, value = (torch.randn(1, 2, tokens, 64, device=CUDA, dtype=torch.bfloat16) for _ in range(2))
-    rule = AttentionOptions(0.125, window)
-    fast = varlen.attend(query, key, value, bounds=varlen.segment_bounds(segments, query.device), rule=rule).float()
-    slow = attend_segments(query.float(), key.float(), value.float(), segments=segments, rule=rule)
+    options = AttentionOptions(0.125, window)
+    fast = varlen.attend(
+        query, key, value, bounds=varlen.segment_bounds(segments, query.device), options=options
+    ).float()
+    slow = attend_segments(query.float(), key.float(), value.float(), segments=segments, options=options)
     assert (fast - slow).norm() <= 1e-2 * slow.norm()
 
 

@@ -1,10 +1,9 @@
-"""Rows that a model is tried on before a run: ordinary English in its own tokenizer.
+"""Probe rows for checks before a run: ordinary English in the model's own tokenizer, without special tokens.
 
-A special token is hardly trained, and what a model makes of a row of them amplifies every rounding: such rows would accuse the
-model of what is only noise. So none stands in a probe row.
+Special tokens are hardly trained, and rows of them amplify rounding errors, so a check on them would fail for no reason.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,17 +12,16 @@ from transformers import PreTrainedTokenizerBase
 
 from tunesmith.errors import Misuse
 from tunesmith.models.loading import context_length
-
-TokenIds = tuple[int, ...]
+from tunesmith.models.logit_agreement import TokenIds
 
 MAX_PROBE_TOKENS: Final = 1280
-"""Tokens of the longest probe row. A longer one would take minutes on a CPU; a window that it does not fill is said."""
+"""Length of the longest probe row; a longer one would take minutes on a CPU. `note` names a window that it does not fill."""
 
 TOKENS_BEYOND_WINDOW: Final = 24
-"""Tokens that the long row goes beyond the longest window."""
+"""How far the long row exceeds the longest window that fits."""
 
 MIN_DISTINCT_TOKENS: Final = 12
-"""Fewer different tokens than this in the text: the tokenizer does not know its characters, and its other entries are used."""
+"""With fewer distinct tokens, the tokenizer does not know the characters of English; its other entries are used."""
 
 PROBE_SENTENCES: Final = (
     "The bakery on Mill Lane opens at six and has sold its last loaf before noon.",
@@ -47,21 +45,22 @@ PROBE_SENTENCES: Final = (
 
 @dataclass(frozen=True)
 class ProbeTokens:
-    """`ids` are ordinary tokens to cut rows from, as many as the longest row needs; `long` is that row's length, if any.
-
-    `unreached` is the longest window of the model's attention that no row can go beyond, None when there is none.
-    """
+    """Ordinary token ids to cut probe rows from."""
 
     ids: TokenIds
+
     long: int | None
+    """Length of a row that exceeds the model's longest window that fits; None if it has no such window."""
+
     unreached: int | None
+    """The longest window that no probe row exceeds; None if there is none."""
 
     def row(self, start: int, length: int) -> TokenIds:
-        """`length` tokens from `start` on, from the beginning again at the end."""
+        """`length` tokens from `start` on, continued at the beginning."""
         return tuple(self.ids[at % len(self.ids)] for at in range(start, start + length))
 
     def note(self) -> str:
-        """What the rows cannot show, or nothing."""
+        """What the probe rows cannot show; empty if nothing."""
         if self.unreached is None:
             return ""
         return (
@@ -71,57 +70,56 @@ class ProbeTokens:
 
 
 def build_probe_tokens(model: nn.Module, tokenizer: PreTrainedTokenizerBase) -> ProbeTokens:
-    """Tokens for probe rows of a causal LM (or PEFT's wrapper). Raises Misuse for a tokenizer with no ordinary tokens."""
-    inner: Any = model
-    config, context = inner.config.get_text_config(), context_length(inner)
+    """Probe tokens for a causal language model, with or without a PEFT wrapper.
+
+    Raises Misuse if the tokenizer has no ordinary tokens.
+    """
+    causal: Any = model
+    config, context = causal.config.get_text_config(), context_length(causal)
     windows = [window for window in _attention_windows(config) if window < context]
     room = min(MAX_PROBE_TOKENS, context)
     reached = [window for window in windows if window + TOKENS_BEYOND_WINDOW <= room]
     long = max(reached) + TOKENS_BEYOND_WINDOW if reached else None
     unreached = max((window for window in windows if window not in reached), default=None)
-    ids = ordinary_token_ids(
-        tokenizer, embeddings=int(inner.get_input_embeddings().weight.shape[0]), count=max(256, room)
-    )
-    return ProbeTokens(ids, long, unreached)
+    embeddings = int(causal.get_input_embeddings().weight.shape[0])
+    return ProbeTokens(ordinary_token_ids(tokenizer, embeddings=embeddings, count=max(256, room)), long, unreached)
 
 
 def ordinary_token_ids(tokenizer: PreTrainedTokenizerBase, *, embeddings: int, count: int) -> TokenIds:
-    """About `count` tokens of English text or more, none of them special, all below `embeddings`."""
-    special = {*tokenizer.all_special_ids, *(at for at, one in tokenizer.added_tokens_decoder.items() if one.special)}
-    found: list[int] = []
+    """At least about `count` token ids of English text, none special, all below `embeddings`."""
+    special = {
+        *tokenizer.all_special_ids,
+        *(number for number, token in tokenizer.added_tokens_decoder.items() if token.special),
+    }
+    ids: list[int] = []
     for text in _reordered_texts():
-        found += [
-            one for one in _encode_without_special_tokens(tokenizer, text) if one not in special and one < embeddings
-        ]
-        if len(found) >= count or not found:
+        encoded = tokenizer.encode(text, add_special_tokens=False)
+        ids += [token for token in encoded if token not in special and token < embeddings]
+        if len(ids) >= count or not ids:
             break
-    if len(set(found)) < MIN_DISTINCT_TOKENS:
-        found = [at for at in range(min(len(tokenizer), embeddings)) if at not in special]
-    if len(set(found)) < 2:
-        hint = "give a base with the tokenizer that it was trained with"
-        raise Misuse("the tokenizer has no ordinary tokens to try the model with", where="base", hint=hint)
-    return tuple(found)
+    if len(set(ids)) < MIN_DISTINCT_TOKENS:
+        ids = [token for token in range(min(len(tokenizer), embeddings)) if token not in special]
+    if len(set(ids)) < 2:
+        hint = "use a base together with the tokenizer that it was trained with"
+        raise Misuse("the tokenizer has no ordinary tokens to check the model with", where="base", hint=hint)
+    return tuple(ids)
 
 
 def _reordered_texts() -> Iterator[str]:
-    """The sentences in one order after another."""
-    for turn in range(len(PROBE_SENTENCES)):
-        step = (1, 3, 5, 7, 9, 11, 13, 15)[turn % 8]
-        yield " ".join(PROBE_SENTENCES[(turn + at * step) % len(PROBE_SENTENCES)] for at in range(len(PROBE_SENTENCES)))
-
-
-def _encode_without_special_tokens(tokenizer: PreTrainedTokenizerBase, text: str) -> Sequence[int]:
-    ids: list[int] = tokenizer.encode(text, add_special_tokens=False)
-    return ids
+    """All sentences as one text, in a new order each time."""
+    count = len(PROBE_SENTENCES)
+    for first in range(count):
+        step = (1, 3, 5, 7, 9, 11, 13, 15)[first % 8]  # coprime to the number of sentences, so each occurs once
+        yield " ".join(PROBE_SENTENCES[(first + at * step) % count] for at in range(count))
 
 
 def _attention_windows(config: Any) -> list[int]:
-    """The windows of a family's layers, in tokens, as its config names them."""
-    kinds = getattr(config, "layer_types", None) or ()
-    found = []
+    """The windows of the model's layers in tokens, as its config names them."""
+    layer_types = getattr(config, "layer_types", None) or ()
+    windows = []
     window, chunk = getattr(config, "sliding_window", None), getattr(config, "attention_chunk_size", None)
-    if window is not None and (not kinds or "sliding_attention" in kinds):
-        found.append(int(window))
-    if chunk is not None and "chunked_attention" in kinds:
-        found.append(int(chunk))
-    return found
+    if window is not None and (not layer_types or "sliding_attention" in layer_types):
+        windows.append(int(window))
+    if chunk is not None and "chunked_attention" in layer_types:
+        windows.append(int(chunk))
+    return windows

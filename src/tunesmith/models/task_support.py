@@ -1,4 +1,4 @@
-"""Shapes of bases and what task each can do, without any model library."""
+"""Which task each model architecture supports. Imports no model library."""
 
 from typing import Final, Literal
 

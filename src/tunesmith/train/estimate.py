@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from tunesmith.artifacts import FixedMemory
-from tunesmith.models.packed.lean_layers import use_lean_layers
+from tunesmith.models.packed import use_lean_layers
 from tunesmith.models.tasks import PACKED_BATCHING, Batching, EncodedRow
 from tunesmith.ports import Clock
 from tunesmith.recipe import TrainSettings

@@ -17,7 +17,7 @@ import torch
 from tunesmith.artifacts import CurvePoint
 from tunesmith.context import Context
 from tunesmith.errors import TunesmithError
-from tunesmith.models.packed.lean_layers import use_lean_layers
+from tunesmith.models.packed import use_lean_layers
 from tunesmith.models.tasks import PACKED_BATCHING, Batching, EncodedRow
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import (

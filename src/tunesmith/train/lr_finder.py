@@ -18,7 +18,7 @@ from torch import nn
 from tunesmith.artifacts import RatePoint, RateSearch
 from tunesmith.context import Context
 from tunesmith.errors import DataError
-from tunesmith.models.packed.lean_layers import use_lean_layers
+from tunesmith.models.packed import use_lean_layers
 from tunesmith.models.tasks import PACKED_BATCHING, Batching, EncodedRow
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import trainable_tensors

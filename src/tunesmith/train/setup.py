@@ -17,9 +17,13 @@ from tunesmith.models.bases.prepare import prepare_base
 from tunesmith.models.dropout import configured_dropout, dropout_note
 from tunesmith.models.loading import context_length
 from tunesmith.models.logit_agreement import Agreement
-from tunesmith.models.packed.exactness import check_packable, compare_shared_prefixes
-from tunesmith.models.packed.forward import unwrap_peft
-from tunesmith.models.packed.last_layer_pruning import is_last_layer_pruned, prune_last_layer
+from tunesmith.models.packed import (
+    check_packable,
+    compare_shared_prefixes,
+    is_last_layer_pruned,
+    prune_last_layer,
+    unwrap_peft,
+)
 from tunesmith.models.probe_rows import build_probe_tokens
 from tunesmith.models.tasks import EncodedRow, Task, build_task, tokens_beyond_window
 from tunesmith.recipe import BaseSettings, NewBase, TaskSettings, TrainSettings
@@ -59,7 +63,7 @@ class PrefixSharing:
 
     def describe(self) -> str:
         """The reason, with the figures of the comparison."""
-        return self.reason if self.agreement is None else f"{self.reason}: {self.agreement.told()}"
+        return self.reason if self.agreement is None else f"{self.reason}: {self.agreement.describe()}"
 
     def measured(self) -> dict[str, float]:
         """The figures by name. They depend on the machine, so they are not part of a report's digest."""
@@ -68,8 +72,8 @@ class PrefixSharing:
         return {
             "sharing_worst": float(f"{self.agreement.worst:.3g}"),
             "sharing_bound": float(f"{self.agreement.bound:.3g}"),
-            "sharing_middle": float(f"{self.agreement.middle:.3g}"),
-            "sharing_middle_bound": float(f"{self.agreement.middle_bound:.3g}"),
+            "sharing_middle": float(f"{self.agreement.median:.3g}"),
+            "sharing_middle_bound": float(f"{self.agreement.median_bound:.3g}"),
         }
 
 

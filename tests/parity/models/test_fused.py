@@ -14,7 +14,7 @@ from tunesmith.models.backends.engine import Engine
 from tunesmith.models.backends.fused import fused_trunk
 from tunesmith.models.backends.local import open_local
 from tunesmith.models.backends.self_check import check_exact
-from tunesmith.models.packed.forward import unwrap_peft
+from tunesmith.models.packed import unwrap_peft
 
 SPEC = spec_from_file_location("generated_families", Path(__file__).with_name("test_families_generate.py"))
 families = module_from_spec(SPEC)

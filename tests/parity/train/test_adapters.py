@@ -20,9 +20,7 @@ from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
 from tunesmith.errors import Misuse
 from tunesmith.models.loading import DTYPES, QUANTIZATION_FILE, load_folder, load_merged
-from tunesmith.models.packed.exactness import check_packable
-from tunesmith.models.packed.forward import summed_loss, unwrap_peft
-from tunesmith.models.packed.pack import pack_rows
+from tunesmith.models.packed import check_packable, pack_rows, summed_loss, unwrap_peft
 from tunesmith.recipe import TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train.methods import embedding_noise, prepare_model, save_model

@@ -29,9 +29,7 @@ from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context, SilentProgress
 from tunesmith.data.rows import store_dataset
 from tunesmith.errors import DataError, IntegrityBroken, Misuse, RecipeError
-from tunesmith.models.packed.exactness import check_packable
-from tunesmith.models.packed.pack import pack_rows
-from tunesmith.models.packed.prefix_trie import count_distinct_tokens
+from tunesmith.models.packed import check_packable, count_distinct_tokens, pack_rows
 from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train.checkpoint import load_state, load_tensors, trainable_tensors

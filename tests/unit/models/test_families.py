@@ -1,22 +1,27 @@
-"""Every decoder family: packed and shared passes give the loss and the gradients of its own forward, row by row."""
+"""Every decoder family: packed batches, with and without shared prefixes, have the loss and gradients of the reference."""
 
-from collections.abc import Sequence
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedModel
 
 from tunesmith.chat.encode import EncodedSequence
 from tunesmith.errors import Misuse
-from tunesmith.models.packed import padded_batches
-from tunesmith.models.packed.exactness import check_packable, compare_shared_prefixes
-from tunesmith.models.packed.forward import summed_loss, token_logprobs
-from tunesmith.models.packed.last_layer_pruning import is_last_layer_pruned, prune_last_layer
-from tunesmith.models.packed.pack import pack_rows, split_micro_batches
+from tunesmith.models.packed import (
+    check_packable,
+    compare_shared_prefixes,
+    is_last_layer_pruned,
+    pack_rows,
+    padded_batches,
+    prune_last_layer,
+    split_micro_batches,
+    summed_loss,
+    token_logprobs,
+)
+from tunesmith.models.packed.reference import reference_loss
 
 SPEC = spec_from_file_location("fixtures_models", Path(__file__).parents[2] / "fixtures_models.py")
 fixtures_models = module_from_spec(SPEC)
@@ -54,19 +59,19 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "mixtral": ({"output_router_logits": True}, "asks for an auxiliary loss of its routers"),
     "qwen2_moe": (
         {"use_sliding_window": True, "sliding_window": 20, "num_experts": 4, "layer_types": ["sliding_attention"] * 2},
-        "declares a window of 20 tokens, and its attention is told None",
+        "declares a window of 20 tokens, but passes None to its attention",
     ),
-    "falcon_h1": ({}, "rows of a falcon_h1 model see each other"),
-    "mamba": ({}, "rows of a mamba model see each other"),
+    "falcon_h1": ({}, "rows of a falcon_h1 model influence each other"),
+    "mamba": ({}, "rows of a mamba model influence each other"),
     "qwen3_next": (
         {"layer_types": ["linear_attention", "full_attention"]},
-        "rows of a qwen3_next model see each other",
+        "rows of a qwen3_next model influence each other",
     ),
 }
 
 
 DTYPES = {"mixtral": torch.float32}
-"""Its experts are multiplied by a kernel that knows no fp64."""
+"""Its experts run on a kernel without fp64."""
 
 
 def build(family: str) -> PreTrainedModel:
@@ -83,7 +88,7 @@ def build_any(family: str, options: dict[str, Any]) -> PreTrainedModel:
 
 
 @pytest.mark.parametrize("family", REFUSED)
-def test_a_family_that_cannot_be_done_exactly_is_refused_by_name(family: str) -> None:
+def test_an_unsupported_family_is_refused_by_name(family: str) -> None:
     options, what = REFUSED[family]
     with pytest.raises(Misuse, match=what):
         check_packable(build_any(family, options), LETTERS)
@@ -111,38 +116,22 @@ def rows() -> list[EncodedSequence]:
     ]
 
 
-def separate(model: PreTrainedModel, data: Sequence[EncodedSequence]) -> tuple[float, dict[str, torch.Tensor]]:
-    """The outside truth: the model's own eager forward, one row at a time, full logits."""
-    model.set_attn_implementation("eager")
-    total = 0.0
-    for row in data:
-        logits = model(input_ids=torch.tensor([row.ids])).logits[0].double()
-        for (start, end), weight in zip(row.spans, row.weights or (1.0,) * len(row.spans), strict=True):
-            first = max(start, 1)
-            loss = (
-                cross_entropy(logits[first - 1 : end - 1], torch.tensor(row.ids[first:end]), reduction="sum") * weight
-            )
-            loss.backward(retain_graph=True)
-            total += loss.item()
-    return total, taken(model)
-
-
-def taken(model: PreTrainedModel) -> dict[str, torch.Tensor]:
-    found = {name: value.grad.clone() for name, value in model.named_parameters() if value.grad is not None}
+def gradients_of(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    gradients = {name: value.grad.clone() for name, value in model.named_parameters() if value.grad is not None}
     model.zero_grad()
-    return found
+    return gradients
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize(
     ("share", "size", "cut"), [(False, 500, True), (True, 500, False), (True, 500, True), (True, 40, True)]
 )
-def test_loss_and_gradients_are_those_of_separate_rows(
+def test_loss_and_gradients_equal_the_reference(
     family: str, share: bool, size: int, cut: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(padded_batches, "MIN_SAVED_COPIES", 4)
     model, data = build(family), rows()
-    expected, gradients = separate(model, data)
+    expected, expected_gradients = reference_loss(model, data)
     assert not cut or prune_last_layer(model)
     total = 0.0
     for group in split_micro_batches(data, size, share=share):
@@ -150,14 +139,15 @@ def test_loss_and_gradients_are_those_of_separate_rows(
         loss.backward()
         total += loss.item()
     assert total == pytest.approx(expected, rel=1e-6)
-    found = taken(model)
-    assert found.keys() == gradients.keys()
-    for name, value in found.items():
-        assert (value - gradients[name]).norm() <= 1e-6 * gradients[name].norm(), name
+    gradients = gradients_of(model)
+    assert gradients.keys() == expected_gradients.keys()
+    for name, value in gradients.items():
+        truth = expected_gradients[name]
+        assert (value - truth).norm() <= 1e-6 * truth.norm(), name
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_family_is_accepted_by_trial(family: str) -> None:
+def test_every_family_passes_the_check(family: str) -> None:
     model = build(family).float()
     check_packable(model, LETTERS)
     assert compare_shared_prefixes(model, LETTERS).agrees

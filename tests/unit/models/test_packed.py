@@ -1,4 +1,4 @@
-"""Packing changes no number: loss, log-probabilities and gradients are those of each row alone; no row sees another."""
+"""Packing changes no number: loss, log-probabilities and gradients equal the row-by-row reference; no row sees another."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
 from transformers import (
     GPT2Config,
     GPT2LMHeadModel,
@@ -20,12 +19,18 @@ from transformers import (
 
 from tunesmith.chat.encode import EncodedSequence
 from tunesmith.errors import Misuse
-from tunesmith.models.packed import attention, forward
+from tunesmith.models.packed import (
+    attention,
+    check_packable,
+    pack_rows,
+    split_micro_batches,
+    summed_loss,
+    token_logprobs,
+)
+from tunesmith.models.packed import loss as loss_module
 from tunesmith.models.packed.attention import packed_attention
-from tunesmith.models.packed.exactness import check_packable
-from tunesmith.models.packed.forward import summed_loss, token_logprobs
-from tunesmith.models.packed.pack import pack_rows, split_micro_batches
 from tunesmith.models.packed.prefix_trie import Segment
+from tunesmith.models.packed.reference import reference_loss, row_losses
 
 CPU = torch.device("cpu")
 VOCABULARY = 97
@@ -57,25 +62,14 @@ ROWS = (
 )
 
 
-def alone(llama: LlamaForCausalLM, one: EncodedSequence, smoothing: float = 0.0) -> torch.Tensor:
-    """The outside truth: eager attention, full logits, one row, a loop over its trained tokens."""
-    llama.set_attn_implementation("eager")
-    ids = torch.tensor([one.ids])
-    logits = llama(input_ids=ids).logits[0].float()
-    places = [place for start, end in one.spans for place in range(max(start, 1), end)]
-    before = torch.tensor([place - 1 for place in places])
-    labels = torch.tensor([one.ids[place] for place in places])
-    return cross_entropy(logits[before], labels, reduction="none", label_smoothing=smoothing)
-
-
 def gradients(llama: LlamaForCausalLM) -> dict[str, torch.Tensor]:
-    found = {name: value.grad.clone() for name, value in llama.named_parameters()}
+    copies = {name: value.grad.clone() for name, value in llama.named_parameters()}
     llama.zero_grad()
-    return found
+    return copies
 
 
 def packed_loss(llama: LlamaForCausalLM, rows: Sequence[EncodedSequence], size: int, smoothing: float = 0.0) -> float:
-    """Loss of all rows in passes of `size` tokens, with gradients added up."""
+    """Loss of all rows in batches of `size` tokens; gradients accumulate."""
     total = 0.0
     for group in split_micro_batches(rows, size):
         loss = summed_loss(llama, pack_rows(group, CPU), label_smoothing=smoothing)
@@ -86,22 +80,20 @@ def packed_loss(llama: LlamaForCausalLM, rows: Sequence[EncodedSequence], size: 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize(("groups", "tied"), [(4, False), (2, False), (1, True)])
-def test_loss_and_gradients_equal_separate_rows(groups: int, tied: bool, smoothing: float) -> None:
+def test_loss_and_gradients_equal_the_reference(groups: int, tied: bool, smoothing: float) -> None:
     llama = model(groups=groups, tied=tied)
-    truth = torch.stack([alone(llama, one, smoothing).sum() for one in ROWS]).sum()
-    truth.backward()
-    expected = gradients(llama)
-    assert packed_loss(llama, ROWS, 1000, smoothing) == pytest.approx(truth.item(), rel=1e-6)
+    loss, expected = reference_loss(llama, ROWS, label_smoothing=smoothing)
+    assert packed_loss(llama, ROWS, 1000, smoothing) == pytest.approx(loss, rel=1e-6)
     for name, value in gradients(llama).items():
         assert (value - expected[name]).norm() <= 1e-6 * expected[name].norm(), name
 
 
-def test_logprobs_equal_separate_rows() -> None:
+def test_logprobs_equal_the_reference() -> None:
     llama = model()
-    expected = torch.cat([-alone(llama, one) for one in ROWS]).detach()
-    found = token_logprobs(llama, pack_rows(ROWS, CPU))
-    assert found.shape == (sum(one.supervised for one in ROWS),)
-    assert (found - expected).abs().max() <= 1e-6 * expected.abs().max()
+    expected = torch.cat([-row_losses(llama, one) for one in ROWS]).detach()
+    logprobs = token_logprobs(llama, pack_rows(ROWS, CPU))
+    assert logprobs.shape == (sum(one.supervised for one in ROWS),)
+    assert (logprobs - expected).abs().max() <= 1e-6 * expected.abs().max()
 
 
 def test_a_row_does_not_see_its_neighbours() -> None:
@@ -126,7 +118,7 @@ def test_a_token_does_not_see_the_future() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 14, 20, 33])
-def test_smaller_passes_change_neither_loss_nor_gradient(size: int) -> None:
+def test_smaller_batches_change_neither_loss_nor_gradient(size: int) -> None:
     llama = model()
     whole = packed_loss(llama, ROWS, 1000)
     expected = gradients(llama)
@@ -139,13 +131,13 @@ def test_smaller_passes_change_neither_loss_nor_gradient(size: int) -> None:
     ("size", "groups"),
     [(1, [[0], [1], [2], [3], [4]]), (14, [[0, 1], [2], [3, 4]]), (19, [[0, 1], [2, 3], [4]]), (99, [[0, 1, 2, 3, 4]])],
 )
-def test_passes_are_consecutive_rows_that_fit(size: int, groups: list[list[int]]) -> None:
+def test_micro_batches_are_consecutive_rows_that_fit(size: int, groups: list[list[int]]) -> None:
     assert [list(group) for group in split_micro_batches(ROWS, size)] == [[ROWS[n] for n in group] for group in groups]
     assert list(split_micro_batches((), size)) == []
 
 
-def test_the_plan_of_a_pass() -> None:
-    """The last token of a row, and what follows its last answer, is a label or nothing: it does not go through the trunk."""
+def test_the_tensors_of_a_batch_written_by_hand() -> None:
+    """The last trained token of a row and the tokens behind it do not go through the model."""
     batch = pack_rows(
         (
             EncodedSequence("a", (5, 6, 7), ((0, 3),)),
@@ -157,21 +149,21 @@ def test_the_plan_of_a_pass() -> None:
     assert batch.ids.tolist() == [[5, 6, 8, 3, 2]]
     assert batch.positions.tolist() == [[0, 1, 0, 0, 1]]
     assert batch.segments == (Segment(0, 2), Segment(2, 1), Segment(3, 2))
-    assert batch.index.tolist() == [0, 1, 2]
+    assert batch.hidden_index.tolist() == [0, 1, 2]
     assert batch.labels.tolist() == [6, 7, 9]
     assert batch.tokens == 9
 
 
-def test_a_pass_may_keep_the_ends_of_its_rows() -> None:
+def test_whole_keeps_the_ends_of_rows() -> None:
     batch = pack_rows(
         (EncodedSequence("a", (5, 6, 7), ((0, 3),)), EncodedSequence("b", (8, 9), ((1, 2),))), CPU, whole=True
     )
     assert batch.ids.tolist() == [[5, 6, 7, 8, 9]]
     assert batch.segments == (Segment(0, 3), Segment(3, 2))
-    assert batch.index.tolist() == [0, 1, 3]
+    assert batch.hidden_index.tolist() == [0, 1, 3]
 
 
-def test_a_pass_with_nothing_to_train_is_zero_with_a_gradient() -> None:
+def test_a_batch_with_nothing_to_train_is_zero_with_a_gradient() -> None:
     llama = model()
     batch = pack_rows((EncodedSequence("a", (5, 6, 7), ()),), CPU)
     loss = summed_loss(llama, batch)
@@ -183,10 +175,10 @@ def test_a_pass_with_nothing_to_train_is_zero_with_a_gradient() -> None:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 def test_the_loss_equals_full_logits_over_many_chunks(monkeypatch: pytest.MonkeyPatch, smoothing: float) -> None:
-    monkeypatch.setattr(forward, "MAX_LOGITS_PER_CHUNK", 4 * VOCABULARY)
-    monkeypatch.setattr(forward, "MIN_TOKENS_PER_CHUNK", 1)
+    monkeypatch.setattr(loss_module, "MAX_LOGITS_PER_CHUNK", 4 * VOCABULARY)
+    monkeypatch.setattr(loss_module, "MIN_TOKENS_PER_CHUNK", 1)
     llama = model()
-    truth = sum(alone(llama, one, smoothing).sum().item() for one in ROWS)
+    truth, _ = reference_loss(llama, ROWS, label_smoothing=smoothing)
     with torch.no_grad():
         assert summed_loss(llama, pack_rows(ROWS, CPU), label_smoothing=smoothing).item() == pytest.approx(
             truth, rel=1e-6
@@ -194,7 +186,7 @@ def test_the_loss_equals_full_logits_over_many_chunks(monkeypatch: pytest.Monkey
     assert packed_loss(llama, ROWS, 1000, smoothing) == pytest.approx(truth, rel=1e-6)
 
 
-def test_a_uniform_model_pays_the_logarithm_of_the_vocabulary() -> None:
+def test_a_uniform_model_has_the_logarithm_of_the_vocabulary_as_loss() -> None:
     llama = model()
     with torch.no_grad():
         llama.lm_head.weight.zero_()
@@ -214,16 +206,16 @@ def attend(**options: Any) -> torch.Tensor:
     [
         ({"attention_mask": torch.ones(1, 5)}, "packed attention needs segments and no mask"),
         ({"segments": None}, "packed attention needs segments and no mask"),
-        ({"dropout": 0.1}, "cannot be packed exactly"),
-        ({"s_aux": torch.zeros(2)}, "cannot be packed exactly"),
+        ({"dropout": 0.1}, "attention dropout and attention sinks are not supported"),
+        ({"s_aux": torch.zeros(2)}, "attention dropout and attention sinks are not supported"),
     ],
 )
-def test_what_cannot_be_packed_exactly_is_refused(options: dict[str, Any], what: str) -> None:
+def test_unsupported_attention_is_refused(options: dict[str, Any], what: str) -> None:
     with pytest.raises(Misuse, match=what):
         attend(**options)
 
 
-def test_what_is_off_is_fine() -> None:
+def test_options_that_are_off_are_accepted() -> None:
     assert attend(sliding_window=None, dropout=0.0, softcap=None, s_aux=None).shape == (1, 5, 2, 4)
 
 
@@ -233,13 +225,13 @@ def test_a_model_with_dropout_is_refused_in_training() -> None:
         summed_loss(llama, pack_rows(ROWS, CPU))
 
 
-def test_the_attention_is_known_to_transformers_by_name() -> None:
+def test_the_attention_is_registered_with_transformers() -> None:
     llama = model()
     token_logprobs(llama, pack_rows(ROWS, CPU))
     assert llama.config._attn_implementation == attention.ATTENTION_NAME == "tunesmith_packed"
 
 
-def test_a_llama_can_be_packed_and_is_left_as_it_was(letters: PreTrainedTokenizerFast) -> None:
+def test_a_llama_can_be_packed_and_its_state_is_restored(letters: PreTrainedTokenizerFast) -> None:
     llama = model().train()
     before = llama.config._attn_implementation
     check_packable(llama, letters)
@@ -247,12 +239,12 @@ def test_a_llama_can_be_packed_and_is_left_as_it_was(letters: PreTrainedTokenize
     assert llama.config._attn_implementation == before != attention.ATTENTION_NAME
 
 
-def test_a_model_whose_rows_see_each_other_is_refused(letters: PreTrainedTokenizerFast) -> None:
+def test_a_model_whose_rows_influence_each_other_is_refused(letters: PreTrainedTokenizerFast) -> None:
     config = Lfm2Config(
         vocab_size=VOCABULARY, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, layer_types=["conv", "full_attention"], initializer_range=0.2,
     )  # fmt: skip
-    with pytest.raises(Misuse, match="rows of a lfm2 model see each other when they are packed"):
+    with pytest.raises(Misuse, match="rows of a lfm2 model influence each other when they are packed"):
         check_packable(Lfm2ForCausalLM(config), letters)
 
 

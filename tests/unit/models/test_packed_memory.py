@@ -1,32 +1,31 @@
-"""What a pass never makes: a [T, V] tensor of logits, a [T, T] mask, a copy of the keys when nothing is shared."""
+"""Tensors that a packed forward never allocates: [T, vocabulary] logits, a [T, T] mask, copies of keys if nothing is shared."""
 
 from typing import Any
 
+import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tunesmith.chat.encode import EncodedSequence
-from tunesmith.models.packed import sdpa
-from tunesmith.models.packed.forward import summed_loss
-from tunesmith.models.packed.pack import pack_rows
+from tunesmith.models.packed import pack_rows, sdpa, summed_loss
 
 CPU = torch.device("cpu")
 VOCABULARY, ROWS, LENGTH, TRAINED = 4096, 16, 64, 6
 
 
-class Largest(TorchDispatchMode):
-    """The largest tensor that any operation gives back, forward and backward, and the operation's name."""
+class LargestTensor(TorchDispatchMode):
+    """Records the largest tensor that any operation returns, forward and backward, and the operation."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: tuple[int, str] = (0, "")
+        self.largest: tuple[int, str] = (0, "")
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         for tensor in out if isinstance(out, (tuple, list)) else (out,):
             if isinstance(tensor, torch.Tensor):
-                self.found = max(self.found, (tensor.numel(), f"{func} {tuple(tensor.shape)}"))
+                self.largest = max(self.largest, (tensor.numel(), f"{func} {tuple(tensor.shape)}"))
         return out
 
 
@@ -41,19 +40,19 @@ def llama() -> LlamaForCausalLM:
 
 def rows(prefix: int) -> list[EncodedSequence]:
     shared = tuple(range(prefix))
-    made = []
+    encoded = []
     for number in range(ROWS):
         own = torch.randint(100, VOCABULARY, (LENGTH - prefix,), generator=torch.Generator().manual_seed(number))
-        made.append(EncodedSequence(str(number), (*shared, *own.tolist()), ((LENGTH - TRAINED, LENGTH),)))
-    return made
+        encoded.append(EncodedSequence(str(number), (*shared, *own.tolist()), ((LENGTH - TRAINED, LENGTH),)))
+    return encoded
 
 
 def largest(prefix: int, share: bool) -> tuple[int, str]:
     model = llama()
     batch = pack_rows(rows(prefix), CPU, share=share)
-    with Largest() as watched:
+    with LargestTensor() as watched:
         summed_loss(model, batch).backward()
-    return watched.found
+    return watched.largest
 
 
 def test_no_tensor_is_as_large_as_all_logits_or_a_square_mask() -> None:
@@ -64,27 +63,23 @@ def test_no_tensor_is_as_large_as_all_logits_or_a_square_mask() -> None:
         assert size < tokens * VOCABULARY, what
 
 
-def test_the_watch_sees_full_logits() -> None:
+def test_the_recorder_sees_full_logits() -> None:
     batch = pack_rows(rows(0), CPU, whole=True)
-    with Largest() as watched:
+    with LargestTensor() as watched:
         llama()(input_ids=batch.ids).logits.sum().backward()
-    assert watched.found[0] == ROWS * LENGTH * VOCABULARY
+    assert watched.largest[0] == ROWS * LENGTH * VOCABULARY
 
 
-def test_a_window_bounds_the_mask_of_a_long_row() -> None:
+def test_a_window_bounds_the_mask_of_a_long_row(monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = []
-    kept = sdpa._causal_mask
+    causal_mask = sdpa._causal_mask
 
-    def seen(n: int, m: int, window: int | None, device: torch.device) -> torch.Tensor:
+    def record(n: int, m: int, window: int | None, device: torch.device) -> torch.Tensor:
         shapes.append((n, m))
-        return kept(n, m, window, device)
+        return causal_mask(n, m, window, device)
 
-    sdpa._causal_mask = seen
-    try:
-        one = torch.randn(1, 1, 2500, 4)
-        sdpa.attend_segments(
-            one, one, one, segments=(sdpa.Segment(0, 2500),), rule=sdpa.AttentionOptions(0.5, window=100)
-        )
-    finally:
-        sdpa._causal_mask = kept
+    monkeypatch.setattr(sdpa, "_causal_mask", record)
+    tensor = torch.randn(1, 1, 2500, 4)
+    options = sdpa.AttentionOptions(0.5, window=100)
+    sdpa.attend_segments(tensor, tensor, tensor, segments=(sdpa.Segment(0, 2500),), options=options)
     assert shapes == [(1024, 1024), (1024, 1123), (452, 551)]

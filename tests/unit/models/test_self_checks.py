@@ -16,8 +16,7 @@ from tunesmith.models.backends import attention as cached
 from tunesmith.models.backends import engine, kv_cache, self_check
 from tunesmith.models.backends.self_check import check_exact
 from tunesmith.models.packed import attention as packed
-from tunesmith.models.packed import logits
-from tunesmith.models.packed.exactness import check_packable, compare_shared_prefixes
+from tunesmith.models.packed import check_packable, compare_shared_prefixes, logits
 from tunesmith.models.packed.prefix_trie import lay_out
 from tunesmith.models.probe_rows import ProbeTokens, build_probe_tokens, ordinary_token_ids
 
@@ -105,7 +104,7 @@ def positions(patch: pytest.MonkeyPatch) -> None:
 
     def wrong(rows: Any, **options: Any) -> Any:
         found = real(rows, **options)
-        late = {at for one in found.segments if one.runs for at in range(one.start, one.start + one.length)}
+        late = {index for segment in found.segments if segment.prefix for index in range(segment.start, segment.end)}
         return replace(found, positions=[place + (at in late) for at, place in enumerate(found.positions)])
 
     patch.setattr("tunesmith.models.packed.pack.lay_out", wrong)
@@ -138,8 +137,9 @@ def neighbours(patch: pytest.MonkeyPatch) -> None:
 
     def wrong(rows: Any, **options: Any) -> Any:
         found = real(rows, **options)
-        before = ((one.start, one.start + one.length) for one in found.segments)
-        seen = [replace(one, runs=one.runs or (run,)) for one, run in zip(found.segments[1:], before, strict=False)]
+        before = ((segment.start, segment.end) for segment in found.segments)
+        pairs = zip(found.segments[1:], before, strict=False)
+        seen = [replace(segment, prefix=segment.prefix or (neighbour,)) for segment, neighbour in pairs]
         return replace(found, segments=(found.segments[0], *seen))
 
     patch.setattr("tunesmith.models.packed.pack.lay_out", wrong)
@@ -225,7 +225,7 @@ def test_a_change_in_rounding_is_no_fault(letters: PreTrainedTokenizerFast, monk
     assert check_packable(model, letters).agrees
     plant(2**-3)
     with pytest.raises(
-        Misuse, match=r"differs from the same row alone: logits differ by 0\.\d+ at token .* \(at most 0\.\d+\)"
+        Misuse, match=r"differs from the same row alone: logits differ by 0\.\d+ at token .* \(limit 0\.\d+\)"
     ):
         check_packable(model, letters)
 
@@ -285,7 +285,7 @@ def test_a_model_whose_own_two_ways_contradict_each_other_is_held_to_fixed_bound
         ALL_ATTENTION_FUNCTIONS._global_mapping, "sdpa", lambda *given, **options: real(*given, **scale(options))
     )
     own = logit_agreement.reference_logits(model, [tuple(range(3, 30))], [tuple(range(27))])
-    assert own.apart is None
+    assert own.sdpa_differences is None
     assert check_packable(model, letters).bound == pytest.approx(logit_agreement.BOUND_WITHOUT_SDPA[torch.float32])
     told(scale)(monkeypatch)
     with pytest.raises(Misuse, match="differs from the same row alone"):

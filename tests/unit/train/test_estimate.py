@@ -11,10 +11,7 @@ from torch import nn
 
 from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
-from tunesmith.models.packed.forward import summed_loss
-from tunesmith.models.packed.lean_layers import use_lean_layers
-from tunesmith.models.packed.pack import pack_rows
-from tunesmith.models.packed.prefix_trie import count_distinct_tokens
+from tunesmith.models.packed import count_distinct_tokens, pack_rows, summed_loss, use_lean_layers
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import trainable_tensors
 from tunesmith.train.estimate import fixed_memory, measure_pass, temporary_training_mode

@@ -13,11 +13,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
 from tunesmith.errors import Misuse
-from tunesmith.models.packed import forward
-from tunesmith.models.packed.forward import hidden_states, summed_loss
-from tunesmith.models.packed.lean_layers import use_lean_layers
-from tunesmith.models.packed.logits import head_logits
-from tunesmith.models.packed.pack import pack_rows
+from tunesmith.models.packed import head_logits, hidden_states, pack_rows, summed_loss, use_lean_layers
+from tunesmith.models.packed import loss as loss_module
 from tunesmith.recipe import TrainSettings
 from tunesmith.store import open_store
 from tunesmith.train.checkpoint import trainable_tensors
@@ -99,13 +96,13 @@ def test_passes_are_added_in_fp32(context: Context) -> None:
 
 def test_slices_of_the_head_are_added_in_fp32(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     """One pass whose head is multiplied in slices of four tokens: the head's gradient against those of the slices, added."""
-    monkeypatch.setattr(forward, "MIN_TOKENS_PER_CHUNK", 4)
-    monkeypatch.setattr(forward, "MAX_LOGITS_PER_CHUNK", 1)
+    monkeypatch.setattr(loss_module, "MIN_TOKENS_PER_CHUNK", 4)
+    monkeypatch.setattr(loss_module, "MAX_LOGITS_PER_CHUNK", 1)
     batch = pack_rows(rows(20), CPU)
     ours, plain = prepare_model(llama(), settings(), context), llama()
     for model in (ours, plain):
         summed_loss(model, batch).backward()
-    read = hidden_states(plain, batch).detach().index_select(0, batch.index)
+    read = hidden_states(plain, batch).detach().index_select(0, batch.hidden_index)
     exact = torch.zeros(plain.lm_head.weight.shape)
     for states, labels in zip(read.split(4), batch.labels.split(4), strict=True):
         loss = cross_entropy(head_logits(plain, states), labels, reduction="sum")

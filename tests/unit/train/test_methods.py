@@ -15,8 +15,7 @@ from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
 from tunesmith.errors import Misuse, RecipeError
 from tunesmith.models.loading import load_folder
-from tunesmith.models.packed.forward import hidden_states, summed_loss, unwrap_peft
-from tunesmith.models.packed.pack import pack_rows
+from tunesmith.models.packed import hidden_states, pack_rows, summed_loss, unwrap_peft
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.methods import check_machine, embedding_noise, load_base, prepare_model, save_model
 from tunesmith.train.methods.master_weights import MasterLinear

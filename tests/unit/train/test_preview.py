@@ -15,7 +15,7 @@ from tunesmith.chat.encode import EncodedSequence
 from tunesmith.context import Context
 from tunesmith.data.rows import store_dataset
 from tunesmith.errors import DataError
-from tunesmith.models.packed.prefix_trie import count_distinct_tokens
+from tunesmith.models.packed import count_distinct_tokens
 from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import NewBase, TaskSettings, TrainSettings
 from tunesmith.store import open_store

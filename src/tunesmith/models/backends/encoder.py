@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerBase
 from tunesmith.models.architecture import max_positions
 from tunesmith.models.heads import TaskHead, load_with_head
 from tunesmith.models.loading import Precision
-from tunesmith.models.packed.forward import unwrap_peft
+from tunesmith.models.packed import unwrap_peft
 from tunesmith.models.tasks.padded import EncoderRow, check_padding, pad, padded_logits, split_padded
 
 MAX_TOKENS_PER_BATCH = 8192

@@ -14,8 +14,7 @@ from tunesmith.models.backends import attention
 from tunesmith.models.backends.fused import FusedTrunk
 from tunesmith.models.backends.kv_cache import ForwardLayout, KVCache, chunk_layout, next_token_layout
 from tunesmith.models.loading import context_length
-from tunesmith.models.packed.forward import unwrap_peft
-from tunesmith.models.packed.logits import head_logits
+from tunesmith.models.packed import head_logits, unwrap_peft
 
 TokenIds = Sequence[int]
 

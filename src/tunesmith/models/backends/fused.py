@@ -22,7 +22,7 @@ from torch.nn.functional import linear
 
 from tunesmith.models.backends.attention import cached_attention
 from tunesmith.models.backends.kv_cache import KVCache
-from tunesmith.models.packed.forward import unwrap_peft
+from tunesmith.models.packed import unwrap_peft
 
 FUSED_FAMILIES: Final = ("llama", "mistral", "qwen2", "qwen3")
 

@@ -16,8 +16,7 @@ from tunesmith.models.backends.fused import FusedTrunk, fused_trunk
 from tunesmith.models.backends.label_trie import Choice
 from tunesmith.models.backends.self_check import check_exact
 from tunesmith.models.loading import Precision, load_folder, open_tokenizer, without_adapter
-from tunesmith.models.packed.forward import token_logprobs, unwrap_peft
-from tunesmith.models.packed.pack import pack_rows, split_micro_batches
+from tunesmith.models.packed import pack_rows, split_micro_batches, token_logprobs, unwrap_peft
 
 MAX_TOKENS_PER_BATCH = 8192
 """Tokens of one forward of `logprobs`. Bounds memory; changes no value beyond rounding."""

@@ -15,9 +15,7 @@ from tunesmith.models.backends.engine import Engine
 from tunesmith.models.backends.fused import FusedTrunk
 from tunesmith.models.backends.kv_cache import ForwardLayout, KVCache
 from tunesmith.models.logit_agreement import Agreement, TokenIds, compare_logits, compared_positions, reference_logits
-from tunesmith.models.packed.exactness import window_mismatch
-from tunesmith.models.packed.forward import hidden_states, unwrap_peft
-from tunesmith.models.packed.pack import pack_rows
+from tunesmith.models.packed import hidden_states, pack_rows, unwrap_peft, window_mismatch
 from tunesmith.models.probe_rows import ProbeTokens, build_probe_tokens
 
 SHARED_PREFIX_TOKENS: Final = 12
@@ -90,8 +88,8 @@ def check_exact(
 def _describe_difference(family: str, agreement: Agreement) -> str:
     return (
         f"self-check failed: generation logits of the {family} model differ from its eager forward by "
-        f"{agreement.worst:.1e} (limit {agreement.bound:.1e}, token {agreement.place} of probe row {agreement.row}); "
-        f"median {agreement.middle:.1e} of {agreement.places} positions (limit {agreement.middle_bound:.1e})"
+        f"{agreement.worst:.1e} (limit {agreement.bound:.1e}, token {agreement.position} of probe row {agreement.row}); "
+        f"median {agreement.median:.1e} of {agreement.positions} positions (limit {agreement.median_bound:.1e})"
     )
 
 

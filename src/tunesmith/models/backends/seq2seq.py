@@ -15,7 +15,7 @@ from tunesmith.models.architecture import max_positions
 from tunesmith.models.backends.sampling import Sampling, sample_token
 from tunesmith.models.heads import TaskHead, load_with_head
 from tunesmith.models.loading import Precision
-from tunesmith.models.packed.forward import unwrap_peft
+from tunesmith.models.packed import unwrap_peft
 from tunesmith.models.target_tokens import TargetTokens, read_target_tokens, target_ids
 from tunesmith.models.tasks import padded
 from tunesmith.models.tasks.seq2seq import Seq2seqRow, check_seq2seq_padding

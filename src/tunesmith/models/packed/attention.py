@@ -1,7 +1,7 @@
-"""The attention that every decoder family of transformers is given: each row of a pass sees itself alone, causally.
+"""The attention function registered with transformers for packed batches: each row attends to itself alone, causally.
 
-Registered once. The name is not in transformers' mask registry, so the model passes mask None and hands `segments`,
-`bounds` and `arrangement` through to every layer. Which kernel does the work depends on the device and the precision alone.
+The name is not in transformers' mask registry, so a model passes no mask, and hands the keyword arguments `segments`, `bounds`
+and `attention_plan` of its forward through to every layer. Device and precision alone decide which kernel runs.
 """
 
 from typing import Any
@@ -30,26 +30,28 @@ def packed_attention(
     dropout: float = 0.0,
     segments: tuple[Segment, ...] | None = None,
     bounds: varlen.SegmentBounds | None = None,
-    arrangement: AttentionPlan | None = None,
-    **options: Any,
+    attention_plan: AttentionPlan | None = None,
+    **layer_options: Any,
 ) -> tuple[torch.Tensor, None]:
-    """query [1, H, T, D], key and value [1, K, T, D] with K dividing H; returns [1, T, H, D].
+    """Attention of one layer: query [1, H, T, D], key and value [1, K, T, D] with K dividing H; returns [1, T, H, D].
 
-    `options` may hold `sliding_window` (tokens a query sees, itself included) and `softcap`. Raises Misuse for what it
-    cannot do exactly: attention dropout, attention sinks, a mask of the model's own.
+    Read from `layer_options`: `sliding_window` (tokens a query sees, itself included), `softcap`, and `windows`, a dictionary
+    that records the sliding window under the layer's number. Raises Misuse for what is not exact: attention dropout,
+    attention sinks, a mask of the model's own.
     """
     if segments is None or attention_mask is not None:
-        raise Misuse("packed attention needs segments and no mask", hint="call the model through packed.forward")
-    if dropout or options.get("s_aux") is not None:
-        raise Misuse("this model's attention (dropout or sinks) cannot be packed exactly")
-    if (windows := options.get("windows")) is not None:
-        windows[module.layer_idx] = options.get("sliding_window")
+        raise Misuse("packed attention needs segments and no mask", hint="call the model through packed.hidden_states")
+    if dropout or layer_options.get("s_aux") is not None:
+        raise Misuse("attention dropout and attention sinks are not supported in packed batches")
+    window = layer_options.get("sliding_window")
+    if (windows := layer_options.get("windows")) is not None:
+        windows[module.layer_idx] = window
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    rule = AttentionOptions(scale, options.get("sliding_window"), options.get("softcap"))
-    if bounds is not None and varlen.is_supported(query, rule):
-        out = varlen.attend(query, key, value, bounds=bounds, rule=rule)
+    options = AttentionOptions(scale, window, layer_options.get("softcap"))
+    if bounds is not None and varlen.is_supported(query, options):
+        out = varlen.attend(query, key, value, bounds=bounds, options=options)
     else:
-        out = attend_segments(query, key, value, segments=segments, rule=rule, arrangement=arrangement)
+        out = attend_segments(query, key, value, segments=segments, options=options, plan=attention_plan)
     return out.transpose(1, 2).contiguous(), None
 
 

@@ -1,7 +1,7 @@
-"""An embedding whose gradient is added where it is kept, row by row, instead of being made whole in every pass.
+"""An embedding that adds its gradient row by row to one tensor, instead of a whole new one in every backward pass.
 
-torch makes a dense gradient of [V, D] zeros in each backward pass, of which a pass fills as many rows as it has tokens; a step
-of several passes then adds them up. Here the gradient of a step is one tensor, made once and emptied between steps.
+PyTorch makes a dense [vocabulary, hidden] gradient in each backward pass, mostly zeros, and a step of several batches adds
+them up. Here the gradient is one tensor for all steps, zeroed between them.
 """
 
 from typing import Any, TypeGuard
@@ -11,11 +11,11 @@ from torch import nn
 
 
 class LeanEmbedding:
-    """The forward of one `nn.Embedding` whose weight trains. `kept` is the gradient's memory, used again by every step."""
+    """The forward of one `nn.Embedding` whose weight trains. `gradient` is its memory, reused by every step."""
 
     def __init__(self, module: nn.Embedding) -> None:
         self.module = module
-        self.kept: torch.Tensor | None = None
+        self.gradient: torch.Tensor | None = None
 
     def __call__(self, input: torch.Tensor) -> torch.Tensor:
         weight = self.module.weight
@@ -24,20 +24,20 @@ class LeanEmbedding:
         out: torch.Tensor = _EmbeddingFunction.apply(weight, input, self)  # type: ignore[no-untyped-call]
         return out
 
-    def add(self, ids: torch.Tensor, grad: torch.Tensor) -> None:
-        """Add the gradients of tokens, [N, D], to those of their rows, in the order of the tokens."""
+    def add_gradient(self, ids: torch.Tensor, grad: torch.Tensor) -> None:
+        """Add `grad` [N, hidden] to the gradient's rows `ids` [N], in the order of the tokens."""
         weight = self.module.weight
-        if weight.grad is None:
-            self.kept = torch.zeros_like(weight) if self.kept is None else self.kept.zero_()
-            weight.grad = self.kept
+        if weight.grad is None:  # the first batch of a step
+            self.gradient = torch.zeros_like(weight) if self.gradient is None else self.gradient.zero_()
+            weight.grad = self.gradient
         if self.module.padding_idx is not None:
-            real = ids != self.module.padding_idx
-            ids, grad = ids[real], grad[real]
+            is_token = ids != self.module.padding_idx
+            ids, grad = ids[is_token], grad[is_token]
         weight.grad.index_add_(0, ids, grad)
 
 
 def is_plain_embedding(module: nn.Module) -> TypeGuard[nn.Embedding]:
-    """Whether a module is an embedding with nothing special, whose weight nobody else watches."""
+    """Whether a module is a trainable fp32 embedding without special options, and without hooks on its weight."""
     return (
         type(module) is nn.Embedding
         and module.weight.requires_grad
@@ -52,10 +52,10 @@ def is_plain_embedding(module: nn.Module) -> TypeGuard[nn.Embedding]:
 
 class _EmbeddingFunction(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, *given: Any) -> torch.Tensor:
-        weight, ids, keeper = given
+    def forward(ctx: Any, *args: Any) -> torch.Tensor:
+        weight, ids, embedding = args
         ctx.save_for_backward(ids)
-        ctx.keeper = keeper
+        ctx.embedding = embedding
         out: torch.Tensor = weight[ids]
         return out
 
@@ -63,5 +63,5 @@ class _EmbeddingFunction(torch.autograd.Function):
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[None, None, None]:
         (ids,) = ctx.saved_tensors
         (grad,) = grads
-        ctx.keeper.add(ids.flatten(), grad.flatten(0, -2))
-        return None, None, None
+        ctx.embedding.add_gradient(ids.flatten(), grad.flatten(0, -2))
+        return None, None, None  # autograd must not add it once more

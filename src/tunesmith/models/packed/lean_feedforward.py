@@ -1,6 +1,6 @@
 """A gated feed-forward, down(silu(gate(x)) * up(x)), that keeps x, gate(x) and up(x) for its backward pass and nothing else.
 
-autograd would keep silu(gate(x)) and the product as well, [T, inner] each; they are made again from what is kept (as in
+autograd would also keep silu(gate(x)) and the product, [T, inner] each. They are recomputed from what is kept (as in
 Liger-Kernel, Hsu et al. 2024, arXiv 2410.10989). No matrix product is computed twice.
 """
 
@@ -31,44 +31,54 @@ def lean_feed_forward(x: torch.Tensor, *, gate: LinearWeights, up: LinearWeights
 
 class _FeedForwardFunction(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, *given: Any) -> torch.Tensor:
-        scales, origin, *tensors = given
+    def forward(ctx: Any, x: torch.Tensor, *args: Any) -> torch.Tensor:
+        scales, norm, *tensors = args
         gate, up, down = _unflatten_layers(tensors, scales)
-        flat = x.reshape(-1, x.shape[-1])
-        gated, of_gate = linear_product(flat, gate)
-        raised, of_up = linear_product(flat, up)
-        out, of_down = linear_product(silu(gated).mul_(raised), down)
+        flat = x.reshape(-1, x.shape[-1])  # (T, hidden)
+        gate_out, gate_low_rank = linear_product(flat, gate)  # (T, inner), (T, rank)
+        up_out, up_low_rank = linear_product(flat, up)
+        out, down_low_rank = linear_product(silu(gate_out).mul_(up_out), down)
         ctx.shape, ctx.scales = x.shape, scales
-        ctx.save_for_backward(*save_input(x, origin), gated, raised, of_gate, of_up, of_down, *tensors)
+        low_ranks = (gate_low_rank, up_low_rank, down_low_rank)
+        ctx.save_for_backward(*save_input(x, norm), gate_out, up_out, *low_ranks, *tensors)
         return out.view(*x.shape[:-1], -1)
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        x, weight, inverse, gated, raised, of_gate, of_up, of_down, *tensors = ctx.saved_tensors
-        flat = restore_input((x, weight, inverse))
+        x, norm_weight, inverse_rms, gate_out, up_out, gate_low_rank, up_low_rank, down_low_rank, *tensors = (
+            ctx.saved_tensors
+        )
+        flat = restore_input((x, norm_weight, inverse_rms))  # (T, hidden)
         gate, up, down = _unflatten_layers(tensors, ctx.scales)
-        asked = [
-            ctx.needs_input_grad[at : at + TENSORS_PER_LAYER]
-            for at in range(3, 3 + 3 * TENSORS_PER_LAYER, TENSORS_PER_LAYER)
-        ]
-        grad = grads[0].reshape(-1, grads[0].shape[-1])
-        active = silu(gated)
-        downs, back = weight_gradients(grad, active * raised, small=of_down, layer=down, asked=asked[2])
-        inner = input_gradient(grad, down, back=back)
-        of_raised = active.mul_(inner)
-        of_gated = torch.ops.aten.silu_backward(inner.mul_(raised), gated)
-        gates, back_gate = weight_gradients(of_gated, flat, small=of_gate, layer=gate, asked=asked[0])
-        ups, back_up = weight_gradients(of_raised, flat, small=of_up, layer=up, asked=asked[1])
+        # The first three arguments are x, scales and the norm's inputs.
+        gate_needs, up_needs, down_needs = (
+            ctx.needs_input_grad[first : first + TENSORS_PER_LAYER]
+            for first in range(3, 3 + 3 * TENSORS_PER_LAYER, TENSORS_PER_LAYER)
+        )
+        grad = grads[0].reshape(-1, grads[0].shape[-1])  # (T, hidden)
+        activated = silu(gate_out)  # (T, inner)
+        of_down, grad_low_rank = weight_gradients(
+            grad, activated * up_out, low_rank=down_low_rank, layer=down, needs=down_needs
+        )
+        grad_inner = input_gradient(grad, down, grad_low_rank=grad_low_rank)  # (T, inner)
+        # Both reuse memory: `activated` becomes the gradient of up(x), `grad_inner` that of silu(gate(x)).
+        grad_up_out = activated.mul_(grad_inner)
+        grad_gate_out = torch.ops.aten.silu_backward(grad_inner.mul_(up_out), gate_out)
+        of_gate, grad_gate_low_rank = weight_gradients(
+            grad_gate_out, flat, low_rank=gate_low_rank, layer=gate, needs=gate_needs
+        )
+        of_up, grad_up_low_rank = weight_gradients(grad_up_out, flat, low_rank=up_low_rank, layer=up, needs=up_needs)
         of_x = None
         if ctx.needs_input_grad[0]:
-            of_x = input_gradient(of_gated, gate, back=back_gate)
-            of_x = input_gradient(of_raised, up, back=back_up, onto=of_x).view(ctx.shape)
-        return (of_x, None, None, *gates, *ups, *downs)
+            of_x = input_gradient(grad_gate_out, gate, grad_low_rank=grad_gate_low_rank)
+            of_x = input_gradient(grad_up_out, up, grad_low_rank=grad_up_low_rank, add_to=of_x).view(ctx.shape)
+        return (of_x, None, None, *of_gate, *of_up, *of_down)
 
 
 def _unflatten_layers(tensors: Any, scales: Any) -> tuple[LinearWeights, LinearWeights, LinearWeights]:
+    """The three layers, from their tensors in one list."""
     gate, up, down = (
-        LinearWeights(*tensors[at * TENSORS_PER_LAYER : (at + 1) * TENSORS_PER_LAYER])._replace(scale=scale)
-        for at, scale in enumerate(scales)
+        LinearWeights(*tensors[number * TENSORS_PER_LAYER : (number + 1) * TENSORS_PER_LAYER])._replace(scale=scale)
+        for number, scale in enumerate(scales)
     )
     return gate, up, down

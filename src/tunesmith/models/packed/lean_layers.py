@@ -1,9 +1,8 @@
-"""Layers of a model that train in less memory and time while `lean` holds: linear layers under LoRA, embeddings, norms, gated
-feed-forwards.
+"""Layers that compute the same with less memory and time in training: LoRA linear, embedding, RMSNorm, gated feed-forward.
 
-Each computes what the module computes, with a backward pass of its own that keeps less (see the modules beside this one).
-A norm or a feed-forward is tried first, forward and backward, against the module itself; one that gives something else (Gemma's
-norms add one to their weight) keeps its own code, as does everything that is not recognised.
+Each has its own backward pass that keeps fewer tensors; see the `lean_*` modules. A norm or feed-forward is first run forward
+and backward beside the model's module. If the results differ (Gemma's norms add one to their weight), the module keeps its own
+code, and so does everything that is not recognised.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,29 +22,32 @@ from tunesmith.models.packed.lean_norm import lean_norm
 ForwardFunction = Callable[[torch.Tensor], torch.Tensor]
 
 GATED_FEED_FORWARD_CHILDREN: Final = {"gate_proj", "up_proj", "down_proj", "act_fn"}
-"""Children of a feed-forward of this shape; Llama's names, which most decoders of transformers have taken over."""
+"""Llama's names for the children of a gated feed-forward, which most decoders of transformers use too."""
 
 MAX_RELATIVE_DIFFERENCE: Final = {torch.float32: 1e-5, torch.bfloat16: 2e-2, torch.float16: 4e-3}
+"""Between a lean forward and the module's own, in output and gradients (norm)."""
+
 PROBE_TOKENS: Final = 5
 
 
 @contextmanager
 def use_lean_layers(model: nn.Module) -> Iterator[list[str]]:
-    """The paths of the layers that are replaced, on a CPU; afterwards every module has its own code again."""
-    put: dict[str, nn.Module] = {}
+    """Replace the forward of layers on a CPU, and restore it on exit. Yields the paths of the replaced layers."""
+    replaced: dict[str, nn.Module] = {}
     for path, module in model.named_modules():
         forward = _lean_forward(module)
         if forward is not None:
             module.__dict__["forward"] = forward
-            put[path] = module
+            replaced[path] = module
     try:
-        yield list(put)
+        yield list(replaced)
     finally:
-        for module in put.values():
+        for module in replaced.values():
             del module.__dict__["forward"]
 
 
 def _lean_forward(module: nn.Module) -> ForwardFunction | None:
+    """The lean forward of a module; None if there is none for it."""
     first = next(module.parameters(), None)
     if first is None or first.device.type != "cpu" or first.dtype not in MAX_RELATIVE_DIFFERENCE:
         return None
@@ -63,26 +65,26 @@ def _linear_forward(module: Any) -> ForwardFunction | None:
         return None
 
     def forward(x: torch.Tensor) -> torch.Tensor:
-        layer = linear_weights(module)
+        layer = linear_weights(module)  # read on every call: an adapter may be disabled meanwhile
         return type(module).forward(module, x) if layer is None else lean_linear(x, layer)
 
     return forward
 
 
 def _feed_forward_forward(module: Any) -> ForwardFunction | None:
+    parts = (module.gate_proj, module.up_proj, module.down_proj)
+
     def forward(x: torch.Tensor) -> torch.Tensor:
-        layers = [linear_weights(part) for part in (module.gate_proj, module.up_proj, module.down_proj)]
-        gate, up, down = layers
+        gate, up, down = (linear_weights(part) for part in parts)
         if gate is None or up is None or down is None:
             own: torch.Tensor = type(module).forward(module, x)
             return own
         return lean_feed_forward(x, gate=gate, up=up, down=down)
 
-    parts = (module.gate_proj, module.up_proj, module.down_proj)
-    known = [linear_weights(part) for part in parts if not has_hooks(part)]
-    if len(known) < len(parts) or known[0] is None or None in known:
+    gate = linear_weights(module.gate_proj)
+    if gate is None or any(has_hooks(part) or linear_weights(part) is None for part in parts):
         return None
-    return forward if _matches_module(module, forward, known[0].weight) else None
+    return forward if _matches_module(module, forward, gate.weight) else None
 
 
 def _norm_forward(module: Any) -> ForwardFunction | None:
@@ -97,21 +99,22 @@ def _norm_forward(module: Any) -> ForwardFunction | None:
 
 
 def _matches_module(module: nn.Module, forward: ForwardFunction, weight: torch.Tensor) -> bool:
-    """Whether `forward` and the module give the same numbers and gradients for a few tokens of noise."""
-    draw = torch.Generator().manual_seed(1)
-    x, slope = (torch.randn(1, PROBE_TOKENS, weight.shape[1], generator=draw).to(weight.dtype) for _ in range(2))
-    moved = [value for value in module.parameters() if value.requires_grad]
+    """Whether `forward` and the module have the same output and gradients on random tokens. `weight` is [..., input size]."""
+    generator = torch.Generator().manual_seed(1)
+    x, slope = (torch.randn(1, PROBE_TOKENS, weight.shape[1], generator=generator).to(weight.dtype) for _ in range(2))
+    parameters = [value for value in module.parameters() if value.requires_grad]
     own = partial(type(module).forward, module)
     with torch.enable_grad():
-        mine, theirs = (_output_and_gradients(one, x.clone().requires_grad_(), slope, moved) for one in (forward, own))
+        found = _output_and_gradients(forward, x.clone().requires_grad_(), slope, parameters)
+        expected = _output_and_gradients(own, x.clone().requires_grad_(), slope, parameters)
     return all(
-        float((one - other).norm()) <= MAX_RELATIVE_DIFFERENCE[weight.dtype] * float(other.norm())
-        for one, other in zip(mine, theirs, strict=True)
+        float((value - truth).norm()) <= MAX_RELATIVE_DIFFERENCE[weight.dtype] * float(truth.norm())
+        for value, truth in zip(found, expected, strict=True)
     )
 
 
 def _output_and_gradients(
-    forward: ForwardFunction, x: torch.Tensor, slope: torch.Tensor, moved: list[nn.Parameter]
+    forward: ForwardFunction, x: torch.Tensor, slope: torch.Tensor, parameters: list[nn.Parameter]
 ) -> list[torch.Tensor]:
     out = forward(x)
-    return [out.detach(), *torch.autograd.grad(out, (x, *moved), slope)]
+    return [out.detach(), *torch.autograd.grad(out, (x, *parameters), slope)]

@@ -1,4 +1,4 @@
-"""From hidden states to logits: the head, and what some families do to its output."""
+"""From hidden states to logits: the output head, and the scale or soft cap that some families apply behind it."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ from torch import nn
 
 
 def has_plain_head(model: Any) -> bool:
-    """Whether logits are a plain product with one weight matrix: no bias, scale, soft cap or adapter on the head."""
+    """Whether logits are a product with one weight matrix: no bias, scale, soft cap, or adapter on the head."""
     head = model.get_output_embeddings()
     return type(head) is nn.Linear and head.bias is None and _scale_and_softcap(model) == (1.0, None)
 
 
 def head_logits(model: Any, hidden: torch.Tensor) -> torch.Tensor:
-    """[S, D] hidden states to [S, V] logits as the model itself would give them, fp32 (fp64 for a model in fp64).
+    """Logits [S, vocabulary] of hidden states [S, hidden], as the model itself computes them, in fp32 (fp64 if it is in fp64).
 
-    `model` is transformers' causal LM.
+    `model` is a causal language model of transformers, without a PEFT wrapper.
     """
     logits = model.get_output_embeddings()(hidden)
     logits = logits if logits.dtype == torch.float64 else logits.float()
@@ -26,9 +26,11 @@ def head_logits(model: Any, hidden: torch.Tensor) -> torch.Tensor:
 
 
 def _scale_and_softcap(model: Any) -> tuple[float, float | None]:
-    """(factor, soft cap) of the logits. Read in the model code of transformers 5.23: Cohere multiplies by `logit_scale`,
-    Granite divides by `logits_scaling`, Gemma 2 caps. What is not read here (other families, other names) is caught by
-    `check.check_packable`, which compares with the model's own logits."""
+    """(factor, soft cap) of the logits, from the config: Cohere multiplies by `logit_scale`, Granite divides by
+    `logits_scaling`, Gemma 2 has a soft cap (model code of transformers 5.23).
+
+    A family that does something else is caught by `exactness.check_packable`, which compares with the model's own logits.
+    """
     config = model.config.get_text_config()
     factor = float(getattr(config, "logit_scale", None) or 1.0) / float(getattr(config, "logits_scaling", None) or 1.0)
     cap = getattr(config, "final_logit_softcapping", None)

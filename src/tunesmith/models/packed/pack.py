@@ -1,4 +1,4 @@
-"""A pass: the rows of one forward in one flat sequence, with the (hidden state, label) pairs that are trained."""
+"""Pack rows into one batch: a flat sequence without padding, and the (hidden state, label) pairs that the loss reads."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,55 +17,72 @@ from tunesmith.models.packed.prefix_trie import (
     lay_out,
     narrow_segments,
     order_by_ids,
+    path_indices,
 )
 
 MAX_READ_SHARE: Final = 0.8
-"""The last layer is cut down to the rows that are read when they are at most this share of the pass: rows are copied for it."""
+"""The last layer is pruned if the loss reads at most this share of the hidden states; above it, copying rows costs more."""
 
 
 @dataclass(frozen=True)
 class PackedBatch:
-    """Tensors of one forward: `ids` and `positions` [1, T] int64, and the `segments` that attention works on; off CUDA, their
-    `arrangement` in stacks.
+    """The tensors of one forward over T tokens with S (hidden state, label) pairs.
 
-    Hidden state `index[k]` predicts token `labels[k]`; both [S] int64. A pair that several rows share stands once. `weights`
-    [S] fp32 says how much each pair counts in the loss: the sum, over its rows, of their spans' weights. The first `plain`
-    pairs have weight 1. `inverse` [R] is the pair of every trained token in the order of the rows. `ending` is what the last
-    layer need compute, None where that is nearly everything. `tokens`: how many distinct tokens the rows have, the T of them
-    that go through the trunk and those at the ends of rows that need not.
+    A pair that several rows share through a common prefix is stored once; its weight is the sum over those rows.
     """
 
     ids: torch.Tensor
+    """[1, T] int64."""
+
     positions: torch.Tensor
+    """[1, T] int64: position of each token in its own row."""
+
     segments: tuple[Segment, ...]
-    arrangement: AttentionPlan | None
-    index: torch.Tensor
+    """What attention works on: one segment per row that adds tokens."""
+
+    attention_plan: AttentionPlan | None
+    """How short segments are batched for attention; None on CUDA, where one kernel takes all segments."""
+
+    hidden_index: torch.Tensor
+    """[S] int64: the flat index of the hidden state that predicts each label."""
+
     labels: torch.Tensor
+    """[S] int64."""
+
     weights: torch.Tensor
-    plain: int
+    """[S] fp32: weight of each pair in the loss. Pairs of weight 1 come first."""
+
+    unit_weights: int
+    """How many pairs, from the first on, have weight 1."""
+
     inverse: torch.Tensor
-    ending: LastLayerRows | None
+    """[R] int64: the pair of each of the R trained tokens, in the order of the rows."""
+
+    last_layer_rows: LastLayerRows | None
+    """What the last layer has to compute; None if that is nearly everything."""
+
     tokens: int
+    """Distinct tokens of the rows, counting those that `needed_ids` drops."""
 
 
 def split_micro_batches(
     rows: Sequence[EncodedSequence], tokens_per_pass: int, *, share: bool = False
 ) -> Iterator[Sequence[EncodedSequence]]:
-    """Groups of rows with at most `tokens_per_pass` tokens in the trunk; a longer single row is a pass of its own.
+    """Split rows into groups of at most `tokens_per_pass` tokens; a longer single row is a group of its own.
 
-    Without sharing the groups are consecutive. With it they are consecutive in the order of the token ids, so that what
-    rows share is computed once per pass, and a row is charged only the tokens that it adds.
+    Groups are consecutive rows. With `share` they are consecutive in the order of token ids, so a shared prefix is computed
+    once per group, and each row counts only the tokens that it adds.
     """
-    ordered = [rows[at] for at in order_by_ids(rows)] if share else rows
+    ordered = [rows[number] for number in order_by_ids(rows)] if share else rows
     start, total = 0, 0
     for position, row in enumerate(ordered):
-        fresh = len(row.ids)
+        added = len(row.ids)
         if share and position > start:
-            fresh -= common_prefix_length(ordered[position - 1].ids, row.ids)
-        if position > start and total + fresh > tokens_per_pass:
+            added -= common_prefix_length(ordered[position - 1].ids, row.ids)
+        if position > start and total + added > tokens_per_pass:
             yield ordered[start:position]
-            start, total, fresh = position, 0, len(row.ids)
-        total += fresh
+            start, total, added = position, 0, len(row.ids)
+        total += added
     if start < len(ordered):
         yield ordered[start:]
 
@@ -73,27 +90,31 @@ def split_micro_batches(
 def pack_rows(
     rows: Sequence[EncodedSequence], device: torch.device, *, share: bool = False, whole: bool = False
 ) -> PackedBatch:
-    """Lay rows out as one pass. The first token of a row is never a label: nothing precedes it. `whole`: see `lay_out`."""
+    """Pack rows into one batch on a device. `share` stores common prefixes once; `whole` keeps tokens that no loss reads.
+
+    The first token of a row is never a label, since nothing precedes it.
+    """
     layout = lay_out(rows, share=share, whole=whole)
-    weights: dict[tuple[int, int], float] = {}
+    weights: dict[tuple[int, int], float] = {}  # (flat index, label) -> weight
     trained: list[tuple[int, int]] = []
     for row, path in zip(rows, layout.paths, strict=True):
         for pair, weight in _trained_pairs(row, path):
             weights[pair] = weights.get(pair, 0.0) + weight
             trained.append(pair)
-    ordered = sorted(weights, key=lambda pair: weights[pair] != 1.0)
-    number = {pair: at for at, pair in enumerate(ordered)}
+    pairs = sorted(weights, key=lambda pair: weights[pair] != 1.0)  # stable: weight 1 first
+    pair_number = {pair: number for number, pair in enumerate(pairs)}
+    total, read = len(layout.ids), sorted({index for index, _ in weights})
     return PackedBatch(
         ids=torch.tensor([layout.ids], dtype=torch.int64, device=device),
         positions=torch.tensor([layout.positions], dtype=torch.int64, device=device),
         segments=layout.segments,
-        arrangement=_attention_plan(layout.segments, len(layout.ids), device),
-        index=torch.tensor([place for place, _ in ordered], dtype=torch.int64, device=device),
-        labels=torch.tensor([label for _, label in ordered], dtype=torch.int64, device=device),
-        weights=torch.tensor([weights[pair] for pair in ordered], dtype=torch.float32, device=device),
-        plain=sum(weight == 1.0 for weight in weights.values()),
-        inverse=torch.tensor([number[pair] for pair in trained], dtype=torch.int64, device=device),
-        ending=_last_layer_rows(layout.segments, sorted({place for place, _ in weights}), len(layout.ids), device),
+        attention_plan=_attention_plan(layout.segments, total, device),
+        hidden_index=torch.tensor([index for index, _ in pairs], dtype=torch.int64, device=device),
+        labels=torch.tensor([label for _, label in pairs], dtype=torch.int64, device=device),
+        weights=torch.tensor([weights[pair] for pair in pairs], dtype=torch.float32, device=device),
+        unit_weights=sum(weight == 1.0 for weight in weights.values()),
+        inverse=torch.tensor([pair_number[pair] for pair in trained], dtype=torch.int64, device=device),
+        last_layer_rows=_last_layer_rows(layout.segments, read, total, device),
         tokens=count_distinct_tokens(rows) if share else sum(len(row.ids) for row in rows),
     )
 
@@ -101,25 +122,28 @@ def pack_rows(
 def _last_layer_rows(
     segments: Sequence[Segment], read: Sequence[int], total: int, device: torch.device
 ) -> LastLayerRows | None:
+    """What the last layer computes if the loss reads the hidden states at `read` (ascending) of `total`."""
     if not 0 < len(read) <= MAX_READ_SHARE * total:
         return None
-    arrangement = _attention_plan(segments, total, device, asked=read)
     return LastLayerRows(
-        torch.tensor(read, dtype=torch.int64, device=device), total, narrow_segments(segments, read), arrangement
+        index=torch.tensor(read, dtype=torch.int64, device=device),
+        total=total,
+        segments=narrow_segments(segments, read),
+        attention_plan=_attention_plan(segments, total, device, query_indices=read),
     )
 
 
 def _attention_plan(
-    segments: Sequence[Segment], total: int, device: torch.device, *, asked: Sequence[int] | None = None
+    segments: Sequence[Segment], total: int, device: torch.device, *, query_indices: Sequence[int] | None = None
 ) -> AttentionPlan | None:
     if device.type == "cuda":
         return None
-    return plan_attention(segments, total, asked=asked, roots=device.type == "cpu")
+    return plan_attention(segments, total, query_indices=query_indices, share_prefixes=device.type == "cpu")
 
 
 def _trained_pairs(row: EncodedSequence, path: tuple[IndexRange, ...]) -> Iterator[tuple[tuple[int, int], float]]:
-    """((place of the hidden state, label), weight) of every trained token of a row, in order."""
-    places = [place for start, end in path for place in range(start, end)]
+    """((flat index of the hidden state, label), weight) of every trained token of a row, in order."""
+    indices = path_indices(path)
     for (start, end), weight in zip(row.spans, row.weights or (1.0,) * len(row.spans), strict=True):
-        for at in range(max(start, 1), end):
-            yield (places[at - 1], row.ids[at]), weight
+        for position in range(max(start, 1), end):
+            yield (indices[position - 1], row.ids[position]), weight

@@ -1,9 +1,11 @@
-"""Short rows of a pass side by side, so that attention is called once for many of them.
+"""Plan attention for a batch: short segments go side by side in padded batches, long ones are attended one by one.
 
-A call costs about as much as the attention of a hundred tokens. Rows are padded at their end to the longest of the stack:
-under causal attention no token sees what comes after it, so no mask is needed, and what the padding gives is left behind.
-Rows behind shared prefixes take the prefix's queries along, for the same reason; where those would be a good part of all
-queries, the rows' own queries go alone, under a mask for each row of its own queries by its keys.
+A kernel call costs about as much as the attention of a hundred tokens, so one call for many short segments is faster. Rows are
+padded at the end to the longest of their batch. Attention is causal, so no token sees the padding and no mask is needed;
+outputs at padding are discarded.
+
+A segment with a shared prefix carries the prefix's queries along for the same reason: no mask. If those would be a large share
+of all queries, only the segment's own queries are computed, under a mask per row.
 """
 
 from bisect import bisect_left
@@ -12,221 +14,240 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from tunesmith.models.packed.prefix_trie import IndexRange, Segment, narrow_segments
+from tunesmith.models.packed.prefix_trie import IndexRange, Segment, narrow_segments, path_indices
 
 MAX_ROW_TOKENS = 256
-"""A longer row is worth a call of its own."""
-
-NO_INDICES = torch.empty(0, dtype=torch.int64)
+"""A longer segment is worth a kernel call of its own."""
 
 MAX_BATCH_SLOTS = 8192
-"""Tokens of a stack, padding included, at most."""
+"""Tokens of a padded batch, padding included."""
 
 MIN_LENGTH_RATIO = 0.7
-"""The shortest row of a stack has at least this share of the longest, unless both are under `TINY` tokens."""
+"""The shortest row of a padded batch has at least this share of the longest, unless all have `TINY_ROW_TOKENS` at most."""
 
 TINY_ROW_TOKENS = 16
 
 SHORT_ROW_TOKENS = 128
-"""So short a row is stacked even where most of it is a shared prefix."""
+"""A row this short, prefix included, is batched even if most of it is a shared prefix."""
 
 MIN_SAVED_COPIES = 256
-"""A prefix is kept in place for the rows behind it when so many copies of tokens are saved: its tokens times those rows."""
+"""Keys of a shared prefix are read in place (see prefix_attention.py) if that saves at least this many copies of tokens:
+its tokens times the segments behind it."""
 
 MAX_QUERY_SHARE = 0.85
-"""Own queries go alone when the most of a row are at most this share of its slots; a mask costs about a seventh."""
+"""Own queries are computed alone if they are at most this share of a row's slots; a mask costs about a seventh."""
+
+NO_INDICES = torch.empty(0, dtype=torch.int64)
 
 
 @dataclass(frozen=True)
 class SharedPrefix:
-    """A prefix at the places `start` to `end`, seen whole from every place from `end` to `stop`; those in `asked` [n] ask."""
+    """Flat indices `start` to `end`, a prefix of every token from `end` to `stop`.
+
+    `query_indices` [n] int64 are the queries behind it that are computed; None: all of them.
+    """
 
     start: int
     end: int
     stop: int
-    asked: torch.Tensor | None = None
+    query_indices: torch.Tensor | None = None
 
 
 @dataclass(frozen=True)
 class AttentionBatch:
-    """`rows` rows of `length` slots. `places` [rows * length] int64: the flat place of each slot; padding repeats the last.
-
-    `queries` slots of every row ask, all of them unless `asked` [rows * queries] int64 names their places, padded alike. With
-    it comes `mask` [rows, 1, queries, length] bool: what each sees. `counted` [rows * queries] has the places of the slots
-    that ask for their own row, and one more than the last place of the pass for every other slot.
-    """
+    """`rows` segments side by side, each with its prefix and padded to `length` slots."""
 
     rows: int
     length: int
-    places: torch.Tensor
-    queries: int
-    asked: torch.Tensor | None = None
+
+    key_indices: torch.Tensor
+    """[rows * length] int64: the flat index of each slot; padding repeats the row's last one."""
+
+    queries_per_row: int
+
+    query_indices: torch.Tensor | None = None
+    """[rows * queries_per_row] int64: flat indices of the queries, padded likewise; None: every slot is a query."""
+
     mask: torch.Tensor | None = None
-    counted: torch.Tensor = NO_INDICES
+    """[rows, 1, queries_per_row, length] bool, True where a query sees a key; None: causal."""
+
+    gradient_indices: torch.Tensor = NO_INDICES
+    """[rows * queries_per_row] int64: the flat index whose output a query computes, T (one past the last) if its output is
+    discarded, as that of padding and of a prefix carried along."""
 
 
 @dataclass(frozen=True)
 class AttentionPlan:
-    """How a pass is attended: stacks first, then the segments that go alone (`alone`, by number).
+    """How attention of a batch of T tokens is computed: padded batches first, then single segments."""
 
-    `order` [T] int64: where each flat place stands when the query slots of all stacks, the tokens of the lone segments and,
-    with `gaps`, one row of zeros are laid end to end. A place in no segment stands on the zeros. `parts` are the segments that
-    are attended, without the `roots` that they stand behind. `longest`: places that a query may see, in what is stacked or
-    stands behind a root.
-    """
+    batches: tuple[AttentionBatch, ...]
 
-    stacks: tuple[AttentionBatch, ...]
-    alone: tuple[int, ...]
-    order: torch.Tensor
-    gaps: bool
-    parts: tuple[Segment, ...]
-    roots: tuple[SharedPrefix, ...]
-    longest: int
+    single: tuple[int, ...]
+    """Numbers of the `segments` that are attended one by one."""
+
+    output_order: torch.Tensor
+    """[T] int64: where the output of each flat index is, once the outputs of all batches and single segments are concatenated
+    and, with `has_gaps`, followed by one row of zeros. An index in no segment points at the zeros."""
+
+    has_gaps: bool
+    """Whether some flat index is in no segment."""
+
+    segments: tuple[Segment, ...]
+    """What is attended, without the shared prefixes."""
+
+    shared_prefixes: tuple[SharedPrefix, ...]
+
+    max_keys: int
+    """The most keys that a query of a padded batch, or behind a shared prefix, can see."""
 
 
 def plan_attention(
-    segments: Sequence[Segment], total: int, *, asked: Sequence[int] | None = None, roots: bool = False
+    segments: Sequence[Segment],
+    total: int,
+    *,
+    query_indices: Sequence[int] | None = None,
+    share_prefixes: bool = False,
 ) -> AttentionPlan:
-    """Stack what is short of a pass of `total` tokens. A segment behind a long prefix goes alone.
+    """Plan a batch of `total` tokens.
 
-    Only the places in `asked` (ascending) need answers; all when it is None. `roots`: prefixes that are worth it are kept in
-    place (see rooted.py).
+    `query_indices` (ascending) are the only queries whose output is needed; None: all. With `share_prefixes` the keys of a
+    prefix that many segments share are read in place instead of copied for each.
     """
-    found = find_shared_prefixes(segments) if roots else ()
-    parts = remove_shared_prefixes(segments, found)
-    if asked is not None:
-        parts = narrow_segments(parts, asked)
-        found = tuple(_with_queries(root, asked) for root in found)
-        found = tuple(root for root in found if root.asked is None or len(root.asked))
-    short = [
-        at
-        for at, one in enumerate(parts)
-        if _path_length(one) <= SHORT_ROW_TOKENS or one.depth <= one.length <= MAX_ROW_TOKENS
-    ]
-    groups = [
-        group
-        for group in _group_by_length(sorted(short, key=lambda at: -_path_length(parts[at])), parts)
-        if len(group) > 1
-    ]
-    stacked = {at for group in groups for at in group}
-    alone = tuple(at for at in range(len(parts)) if at not in stacked)
-    starts: list[tuple[Segment, int]] = []
-    stacks, offset = [], 0
-    for group in groups:
-        stack = _build_batch([parts[at] for at in group], total)
-        for row, at in enumerate(group):
-            skipped = parts[at].depth if stack.asked is None else 0
-            starts.append((parts[at], offset + row * stack.queries + skipped))
-        stacks.append(stack)
-        offset += stack.rows * stack.queries
-    for at in alone:
-        starts.append((parts[at], offset))
-        offset += parts[at].length
+    prefixes = find_shared_prefixes(segments) if share_prefixes else ()
+    parts = remove_shared_prefixes(segments, prefixes)
+    if query_indices is not None:
+        parts = narrow_segments(parts, query_indices)
+        prefixes = tuple(_with_queries(prefix, query_indices) for prefix in prefixes)
+        prefixes = tuple(prefix for prefix in prefixes if prefix.query_indices is None or len(prefix.query_indices))
+    groups = _group_by_length(parts)
+    batched = {number for group in groups for number in group}
+    single = tuple(number for number in range(len(parts)) if number not in batched)
+    batches = tuple(_build_batch([parts[number] for number in group], total) for group in groups)
+    output_starts: list[tuple[Segment, int]] = []  # where the outputs of each segment begin in the concatenation
+    offset = 0
+    for batch, group in zip(batches, groups, strict=True):
+        for row, number in enumerate(group):
+            skipped = parts[number].prefix_length if batch.query_indices is None else 0
+            output_starts.append((parts[number], offset + row * batch.queries_per_row + skipped))
+        offset += batch.rows * batch.queries_per_row
+    for number in single:
+        output_starts.append((parts[number], offset))
+        offset += parts[number].length
     order = [offset] * total
-    for one, start in starts:
-        order[one.start : one.start + one.length] = range(start, start + one.length)
-    gaps = sum(one.length for one in parts) < total
-    longest = max(
-        [stack.length for stack in stacks] + ([_path_length(one) for one in segments] if found else []), default=0
+    for segment, start in output_starts:
+        order[segment.start : segment.end] = range(start, start + segment.length)
+    visible = [batch.length for batch in batches]
+    if prefixes:
+        visible += [segment.path_length for segment in segments]
+    return AttentionPlan(
+        batches=batches,
+        single=single,
+        output_order=torch.tensor(order),
+        has_gaps=sum(segment.length for segment in parts) < total,
+        segments=parts,
+        shared_prefixes=prefixes,
+        max_keys=max(visible, default=0),
     )
-    return AttentionPlan(tuple(stacks), alone, torch.tensor(order), gaps, parts, found, longest)
 
 
 def find_shared_prefixes(segments: Sequence[Segment]) -> tuple[SharedPrefix, ...]:
-    """For every segment the start of it that saves most copies when the segments right behind it need not have it each."""
-    roots = []
-    for at, own in enumerate(segments):
-        stop, depth, best = own.start + own.length, own.length, (0, 0, 0)
-        for count, later in enumerate(segments[at + 1 :], 1):
-            reach = next((end for start, end in later.runs if start <= own.start < end), own.start)
-            if reach == own.start:
+    """For each segment, the start of it that saves the most copies if the segments behind it read its keys in place.
+
+    Prefixes that save fewer than `MIN_SAVED_COPIES` are left out.
+    """
+    prefixes = []
+    for number, segment in enumerate(segments):
+        shared = segment.length
+        best = (0, 0, 0)  # copies saved, tokens of the prefix, where its last follower ends
+        for followers, later in enumerate(segments[number + 1 :], 1):
+            reach = next((end for start, end in later.prefix if start <= segment.start < end), segment.start)
+            if reach == segment.start:
                 break
-            depth = min(depth, min(reach, stop) - own.start)
-            best = max(best, (depth * count, depth, later.start + later.length))
+            shared = min(shared, min(reach, segment.end) - segment.start)
+            best = max(best, (shared * followers, shared, later.end))
         if best[0] >= MIN_SAVED_COPIES:
-            roots.append(SharedPrefix(own.start, own.start + best[1], best[2]))
-    return tuple(roots)
+            prefixes.append(SharedPrefix(segment.start, segment.start + best[1], best[2]))
+    return tuple(prefixes)
 
 
-def remove_shared_prefixes(segments: Sequence[Segment], roots: Sequence[SharedPrefix]) -> tuple[Segment, ...]:
-    """The segments, parted where a root ends in them, without the runs that a root stands for."""
-    if not roots:
+def remove_shared_prefixes(segments: Sequence[Segment], prefixes: Sequence[SharedPrefix]) -> tuple[Segment, ...]:
+    """The segments without the ranges that shared prefixes stand for, cut in two where such a prefix ends in one."""
+    if not prefixes:
         return tuple(segments)
     parts = []
-    ends = {root.start: root.end for root in roots}
-    for one in segments:
-        seen = [root for root in roots if root.end <= one.start < root.stop]
-        runs = tuple(piece for run in one.runs for piece in _ranges_outside(run, seen))
-        stop, cut = one.start + one.length, ends.get(one.start, one.start)
-        if cut > one.start:
-            parts.append(Segment(one.start, cut - one.start, runs))
-        if stop > cut:
-            parts.append(Segment(cut, stop - cut, runs))
+    prefix_ends = {prefix.start: prefix.end for prefix in prefixes}
+    for segment in segments:
+        before = [prefix for prefix in prefixes if prefix.end <= segment.start < prefix.stop]
+        ranges = tuple(outside for inside in segment.prefix for outside in _ranges_outside(inside, before))
+        cut = prefix_ends.get(segment.start, segment.start)
+        if cut > segment.start:
+            parts.append(Segment(segment.start, cut - segment.start, ranges))
+        if segment.end > cut:
+            parts.append(Segment(cut, segment.end - cut, ranges))
     return tuple(parts)
 
 
-def _ranges_outside(run: IndexRange, roots: Sequence[SharedPrefix]) -> list[IndexRange]:
-    """What is left of a run when the roots in it are taken out; each lies in it whole or not at all."""
-    start, left = run[0], []
-    for root in roots:
-        if start <= root.start and root.end <= run[1]:
-            left.append((start, root.start))
-            start = root.end
-    return [piece for piece in (*left, (start, run[1])) if piece[0] < piece[1]]
+def _ranges_outside(whole: IndexRange, prefixes: Sequence[SharedPrefix]) -> list[IndexRange]:
+    """A range without the prefixes in it; each lies in it entirely or not at all."""
+    start, outside = whole[0], []
+    for prefix in prefixes:
+        if start <= prefix.start and prefix.end <= whole[1]:
+            outside.append((start, prefix.start))
+            start = prefix.end
+    return [part for part in (*outside, (start, whole[1])) if part[0] < part[1]]
 
 
-def _with_queries(root: SharedPrefix, places: Sequence[int]) -> SharedPrefix:
-    chosen = places[bisect_left(places, root.end) : bisect_left(places, root.stop)]
-    return replace(root, asked=torch.tensor(chosen, dtype=torch.int64))
+def _with_queries(prefix: SharedPrefix, indices: Sequence[int]) -> SharedPrefix:
+    chosen = indices[bisect_left(indices, prefix.end) : bisect_left(indices, prefix.stop)]
+    return replace(prefix, query_indices=torch.tensor(chosen, dtype=torch.int64))
 
 
-def _build_batch(rows: Sequence[Segment], total: int) -> AttentionBatch:
-    """The rows side by side, the longest of them first."""
-    length, own = _path_length(rows[0]), max(one.length for one in rows)
-    places = [_pad_indices([place for start, end in one.path for place in range(start, end)], length) for one in rows]
-    if own > MAX_QUERY_SHARE * length:
-        counted = [
-            [total] * one.depth
-            + list(range(one.start, one.start + one.length))
-            + [total] * (length - _path_length(one))
-            for one in rows
+def _group_by_length(segments: Sequence[Segment]) -> list[list[int]]:
+    """Numbers of the segments to batch, in groups of similar length, longest first; a segment alone is no group."""
+    short = [
+        number
+        for number, segment in enumerate(segments)
+        if segment.path_length <= SHORT_ROW_TOKENS or segment.prefix_length <= segment.length <= MAX_ROW_TOKENS
+    ]
+    groups: list[list[int]] = []
+    for number in sorted(short, key=lambda at: -segments[at].path_length):
+        if groups:
+            longest = segments[groups[-1][0]].path_length
+            fits = (len(groups[-1]) + 1) * longest <= MAX_BATCH_SLOTS
+            is_similar = segments[number].path_length >= MIN_LENGTH_RATIO * longest
+            if fits and (longest <= TINY_ROW_TOKENS or is_similar):
+                groups[-1].append(number)
+                continue
+        groups.append([number])
+    return [group for group in groups if len(group) > 1]
+
+
+def _build_batch(segments: Sequence[Segment], total: int) -> AttentionBatch:
+    """Segments side by side, the longest of them first."""
+    length, most_queries = segments[0].path_length, max(segment.length for segment in segments)
+    keys = torch.tensor([_pad(path_indices(segment.path), length) for segment in segments]).view(-1)
+    own = [list(range(segment.start, segment.end)) for segment in segments]
+    if most_queries > MAX_QUERY_SHARE * length:
+        gradients = [
+            [total] * segment.prefix_length + indices + [total] * (length - segment.path_length)
+            for segment, indices in zip(segments, own, strict=True)
         ]
-        whole = torch.tensor(places).view(-1)
-        return AttentionBatch(len(rows), length, whole, length, counted=torch.tensor(counted).view(-1))
-    asked = [_pad_indices(list(range(one.start, one.start + one.length)), own) for one in rows]
-    depths = torch.tensor([one.depth for one in rows])[:, None]
-    lengths = torch.tensor([one.length for one in rows])[:, None]
-    last = depths + torch.minimum(torch.arange(own), lengths - 1)  # padding sees what the last query sees
-    mask = torch.arange(length) <= last[:, None, :, None]
-    counted = [list(range(one.start, one.start + one.length)) + [total] * (own - one.length) for one in rows]
+        return AttentionBatch(len(segments), length, keys, length, gradient_indices=torch.tensor(gradients).view(-1))
+    prefix_lengths = torch.tensor([segment.prefix_length for segment in segments])[:, None]  # (rows, 1)
+    lengths = torch.tensor([segment.length for segment in segments])[:, None]
+    # The last key that each query sees; a padding query sees what the row's last query sees.
+    last_keys = prefix_lengths + torch.minimum(torch.arange(most_queries), lengths - 1)  # (rows, queries)
+    gradients = [indices + [total] * (most_queries - len(indices)) for indices in own]
     return AttentionBatch(
-        len(rows),
-        length,
-        torch.tensor(places).view(-1),
-        own,
-        torch.tensor(asked).view(-1),
-        mask,
-        torch.tensor(counted).view(-1),
+        rows=len(segments),
+        length=length,
+        key_indices=keys,
+        queries_per_row=most_queries,
+        query_indices=torch.tensor([_pad(indices, most_queries) for indices in own]).view(-1),
+        mask=torch.arange(length) <= last_keys[:, None, :, None],  # (rows, 1, queries, keys)
+        gradient_indices=torch.tensor(gradients).view(-1),
     )
 
 
-def _pad_indices(places: list[int], length: int) -> list[int]:
-    return places + places[-1:] * (length - len(places))
-
-
-def _path_length(segment: Segment) -> int:
-    return segment.depth + segment.length
-
-
-def _group_by_length(longest_first: Sequence[int], segments: Sequence[Segment]) -> list[list[int]]:
-    groups: list[list[int]] = []
-    for at in longest_first:
-        size = _path_length(segments[at])
-        if groups:
-            length = _path_length(segments[groups[-1][0]])
-            fits = (len(groups[-1]) + 1) * length <= MAX_BATCH_SLOTS
-            if fits and (length <= TINY_ROW_TOKENS or size >= MIN_LENGTH_RATIO * length):
-                groups[-1].append(at)
-                continue
-        groups.append([at])
-    return groups
+def _pad(indices: list[int], length: int) -> list[int]:
+    return indices + indices[-1:] * (length - len(indices))

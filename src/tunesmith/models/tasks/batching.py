@@ -6,9 +6,7 @@ from typing import Any, Final, Protocol
 import torch
 
 from tunesmith.chat.encode import EncodedSequence
-from tunesmith.models.packed.forward import summed_loss
-from tunesmith.models.packed.pack import PackedBatch, pack_rows, split_micro_batches
-from tunesmith.models.packed.prefix_trie import count_distinct_tokens
+from tunesmith.models.packed import PackedBatch, count_distinct_tokens, pack_rows, split_micro_batches, summed_loss
 
 
 class EncodedRow(Protocol):

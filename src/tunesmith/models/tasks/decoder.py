@@ -9,7 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from tunesmith.artifacts import Message, Row, message
 from tunesmith.chat.encode import EncodedSequence, encode_all_tokens, encode_chat, encode_text, with_instruction
 from tunesmith.errors import DataError, RecipeError
-from tunesmith.models.packed.exactness import check_packable
+from tunesmith.models.packed import check_packable
 from tunesmith.models.tasks.batching import PackedBatching
 from tunesmith.recipe import TaskSettings, TrainSettings
 from tunesmith.text.reasoning import answer_without_reasoning

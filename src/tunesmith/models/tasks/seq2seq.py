@@ -12,7 +12,7 @@ from tunesmith.artifacts import Row
 from tunesmith.chat.answer_spans import row_error
 from tunesmith.errors import RecipeError
 from tunesmith.models.heads import TaskHead
-from tunesmith.models.packed.forward import unwrap_peft
+from tunesmith.models.packed import unwrap_peft
 from tunesmith.models.target_tokens import decoder_input_ids, target_ids, target_ids_without_specials
 from tunesmith.models.tasks import padded
 from tunesmith.models.tasks.encoder_settings import check_encoder_settings

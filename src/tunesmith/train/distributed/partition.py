@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 from tunesmith.chat.encode import EncodedSequence
-from tunesmith.models.packed.prefix_trie import common_prefix_length, order_by_ids
+from tunesmith.models.packed import common_prefix_length, order_by_ids
 from tunesmith.models.tasks import PACKED_BATCHING, Batching
 from tunesmith.train.distributed.ranks import Ranks
 

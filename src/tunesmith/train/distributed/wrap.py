@@ -11,8 +11,7 @@ from torch.distributed.fsdp import FSDPModule, MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor
 
 from tunesmith.errors import Misuse, RecipeError
-from tunesmith.models.packed import forward
-from tunesmith.models.packed.pack import PackedBatch
+from tunesmith.models.packed import PackedBatch, summed_loss, unwrap_peft
 from tunesmith.models.tasks import PACKED_BATCHING, Batching
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.distributed.ranks import Ranks, barrier, rank_device
@@ -35,7 +34,7 @@ class LossRoot(nn.Module):
 
     def forward(self, batch: PackedBatch, label_smoothing: float) -> torch.Tensor:
         """Weighted sum of cross-entropy (nats) over the supervised tokens of a micro-batch; a scalar."""
-        return forward.summed_loss(self.model, batch, label_smoothing=label_smoothing)
+        return summed_loss(self.model, batch, label_smoothing=label_smoothing)
 
 
 def check_sharding(settings: TrainSettings, ranks: Ranks) -> None:
@@ -75,10 +74,10 @@ def wrap_model(model: Any, ranks: Ranks) -> Ranks:
         return ranks
     meta = meta_ranks(model, ranks)
     compute_dtype = _compute_dtype(model)
-    names = set(forward.unwrap_peft(model)._no_split_modules or ())
+    names = set(unwrap_peft(model)._no_split_modules or ())
     layers = [module for module in model.modules() if type(module).__name__ in names]
     if not layers:
-        kind = forward.unwrap_peft(model).config.model_type
+        kind = unwrap_peft(model).config.model_type
         raise Misuse(
             f"the {kind} model names no layer classes to shard",
             where="train.strategy",

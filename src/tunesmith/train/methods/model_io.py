@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase
 
 from tunesmith.models.heads import TaskHead, load_with_head
 from tunesmith.models.loading import check_bitsandbytes, load_folder, load_meta_model
-from tunesmith.models.packed.forward import unwrap_peft
+from tunesmith.models.packed import unwrap_peft
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.optimizers.build import check_optimizer
 from tunesmith.train.precision import precision_of

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from tunesmith.errors import Misuse
-from tunesmith.models.packed.forward import unwrap_peft
+from tunesmith.models.packed import unwrap_peft
 
 
 @contextmanager

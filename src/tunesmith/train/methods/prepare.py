@@ -9,7 +9,7 @@ from torch import nn
 from tunesmith.context import Context
 from tunesmith.errors import RecipeError
 from tunesmith.models.heads import TaskHead
-from tunesmith.models.packed.forward import unwrap_peft
+from tunesmith.models.packed import unwrap_peft
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.methods.adapters import add_adapters
 from tunesmith.train.methods.master_weights import accumulate_gradients_in_fp32

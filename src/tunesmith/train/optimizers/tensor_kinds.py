@@ -11,7 +11,7 @@ from peft.utils.other import TrainableTokensWrapper
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from tunesmith.models.packed.forward import unwrap_peft
+from tunesmith.models.packed import unwrap_peft
 
 TensorKind = Literal["hidden", "embedding", "head", "other"]
 

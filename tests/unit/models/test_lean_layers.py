@@ -1,4 +1,4 @@
-"""Layers that train in less memory: the numbers and gradients of the modules they stand for, against autograd itself."""
+"""Lean layers have the outputs and gradients of the modules they replace, by autograd, and keep fewer bytes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,13 +10,11 @@ from torch.nn.functional import cross_entropy
 from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 from tunesmith.chat.encode import EncodedSequence
-from tunesmith.models.packed.forward import summed_loss
+from tunesmith.models.packed import pack_rows, summed_loss, use_lean_layers
 from tunesmith.models.packed.lean_feedforward import lean_feed_forward
-from tunesmith.models.packed.lean_layers import use_lean_layers
 from tunesmith.models.packed.lean_linear import TENSORS_PER_LAYER, LinearWeights, lean_linear
 from tunesmith.models.packed.lean_loss import lean_loss
 from tunesmith.models.packed.lean_norm import lean_norm, norm_inputs, recompute_norm
-from tunesmith.models.packed.pack import pack_rows
 
 SIZES = {
     "vocab_size": 61, "hidden_size": 32, "intermediate_size": 80, "num_hidden_layers": 2, "num_attention_heads": 4,
@@ -28,20 +26,20 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:Futu
 """PEFT asks transformers by the old name."""
 
 
-def drawn(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+def random_tensor(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     made = torch.Generator().manual_seed(sum(shape))
     return torch.randn(shape, generator=made, dtype=dtype).requires_grad_()
 
 
-def drawn_layer(n: int, m: int, *, rank: int, bias: bool) -> LinearWeights:
-    a, b = (drawn(rank, n), drawn(m, rank)) if rank else (None, None)
-    return LinearWeights(drawn(m, n), drawn(m) if bias else None, a, b, 0.7)
+def random_layer(n: int, m: int, *, rank: int, bias: bool) -> LinearWeights:
+    a, b = (random_tensor(rank, n), random_tensor(m, rank)) if rank else (None, None)
+    return LinearWeights(random_tensor(m, n), random_tensor(m) if bias else None, a, b, 0.7)
 
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("rank", [0, 2])
 def test_gradients_of_a_linear_layer(rank: int, bias: bool) -> None:
-    x, layer = drawn(2, 3, 5), drawn_layer(5, 4, rank=rank, bias=bias)
+    x, layer = random_tensor(2, 3, 5), random_layer(5, 4, rank=rank, bias=bias)
 
     def written_out(x: torch.Tensor, *tensors: Any) -> torch.Tensor:
         weight, bias, a, b = tensors
@@ -56,8 +54,8 @@ def test_gradients_of_a_linear_layer(rank: int, bias: bool) -> None:
 
 @pytest.mark.parametrize("rank", [0, 2])
 def test_gradients_of_a_feed_forward(rank: int) -> None:
-    x = drawn(3, 5)
-    layers = [drawn_layer(*shape, rank=rank, bias=rank == 0) for shape in ((5, 6), (5, 6), (6, 5))]
+    x = random_tensor(3, 5)
+    layers = [random_layer(*shape, rank=rank, bias=rank == 0) for shape in ((5, 6), (5, 6), (6, 5))]
     tensors = [tensor for layer in layers for tensor in layer[:TENSORS_PER_LAYER]]
 
     def run(x: torch.Tensor, *tensors: Any) -> torch.Tensor:
@@ -72,7 +70,7 @@ def test_gradients_of_a_feed_forward(rank: int) -> None:
 
 def test_gradients_of_a_norm() -> None:
     """In fp32, as the function computes; the truth is the same formula in fp64."""
-    x, weight, slope = (drawn(*shape, dtype=torch.float32) for shape in ((7, 24), (24,), (7, 24)))
+    x, weight, slope = (random_tensor(*shape, dtype=torch.float32) for shape in ((7, 24), (24,), (7, 24)))
     out = lean_norm(x, weight, 1e-5)
     wide = [one.detach().double().requires_grad_() for one in (x, weight)]
     true = wide[0] * (wide[0].square().mean(-1, keepdim=True) + 1e-5).rsqrt() * wide[1]
@@ -83,19 +81,21 @@ def test_gradients_of_a_norm() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_norm_made_again_has_the_same_bits(dtype: torch.dtype) -> None:
-    out = lean_norm(drawn(7, 24, dtype=torch.float32).to(dtype), drawn(24, dtype=torch.float32).to(dtype), 1e-5)
+def test_a_recomputed_norm_has_the_same_bits(dtype: torch.dtype) -> None:
+    out = lean_norm(
+        random_tensor(7, 24, dtype=torch.float32).to(dtype), random_tensor(24, dtype=torch.float32).to(dtype), 1e-5
+    )
     origin = norm_inputs(out)
     assert origin is not None and torch.equal(recompute_norm(origin), out)
     assert norm_inputs(out.clone()) is None
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-@pytest.mark.parametrize("rows", [3, 100])
-def test_loss_and_gradients_behind_a_head(rows: int, smoothing: float) -> None:
-    hidden, head, weights = drawn(11, 6), drawn(9, 6), torch.linspace(0.5, 2.0, 11, dtype=torch.float64)
+@pytest.mark.parametrize("tokens_per_chunk", [3, 100])
+def test_loss_and_gradients_under_a_head(tokens_per_chunk: int, smoothing: float) -> None:
+    hidden, head, weights = random_tensor(11, 6), random_tensor(9, 6), torch.linspace(0.5, 2.0, 11, dtype=torch.float64)
     labels = torch.arange(11) % 9
-    mine = lean_loss(hidden, head, labels, weights=weights, smoothing=smoothing, rows=rows)
+    mine = lean_loss(hidden, head, labels, weights=weights, smoothing=smoothing, tokens_per_chunk=tokens_per_chunk)
     each = cross_entropy(hidden @ head.t(), labels, reduction="none", label_smoothing=smoothing)
     theirs = (each * weights).sum()
     assert float(mine.detach()) == pytest.approx(float(theirs.detach()), rel=1e-12)
@@ -104,14 +104,21 @@ def test_loss_and_gradients_behind_a_head(rows: int, smoothing: float) -> None:
         assert torch.allclose(one, other, rtol=1e-10, atol=1e-12)
 
 
-def test_a_loss_without_gradients_makes_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_without_gradients_computes_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tunesmith.models.packed.lean_loss._logits_gradient", None)  # a call would fail
     with torch.no_grad():
-        loss = lean_loss(drawn(4, 6), drawn(9, 6), torch.arange(4), weights=torch.ones(4), smoothing=0.0, rows=2)
+        loss = lean_loss(
+            random_tensor(4, 6),
+            random_tensor(9, 6),
+            torch.arange(4),
+            weights=torch.ones(4),
+            smoothing=0.0,
+            tokens_per_chunk=2,
+        )
     assert loss.isfinite() and not loss.requires_grad
 
 
-def model_of(family: str, *, rank: int, dtype: torch.dtype = torch.float32, **options: Any) -> Any:
+def tiny_model(family: str, *, rank: int, dtype: torch.dtype = torch.float32, **options: Any) -> Any:
     torch.manual_seed(3)
     base = AutoModelForCausalLM.from_config(CONFIG_MAPPING[family](**{**SIZES, **options}), dtype=dtype)
     if not rank:
@@ -129,7 +136,7 @@ def rows() -> list[EncodedSequence]:
     return [EncodedSequence(str(n), (*shared, *range(20 + n, 29 + 2 * n)), ((13, 18 + n),)) for n in range(6)]
 
 
-def numbers(model: Any) -> list[torch.Tensor]:
+def loss_and_gradients(model: Any) -> list[torch.Tensor]:
     loss = summed_loss(model, pack_rows(rows(), CPU, share=True))
     loss.backward()
     moved = [value for value in model.parameters() if value.requires_grad]
@@ -153,12 +160,12 @@ def rank(request: pytest.FixtureRequest) -> Iterator[int]:
         ("phi3", {"input_layernorm", "post_attention_layernorm", "norm"}),
     ],
 )
-def test_a_family_gives_the_same_and_its_own_code_comes_back(family: str, replaced: set[str], rank: int) -> None:
-    """Gemma's norms add one to their weight and its feed-forward is another; both keep their own code."""
-    model = model_of(family, rank=rank)
-    before = numbers(model)
+def test_a_family_computes_the_same_and_its_own_code_is_restored(family: str, replaced: set[str], rank: int) -> None:
+    """Gemma's norms add one to their weight and its feed-forward has another activation; both keep their own code."""
+    model = tiny_model(family, rank=rank)
+    before = loss_and_gradients(model)
     with use_lean_layers(model) as paths:
-        mine = numbers(model)
+        mine = loss_and_gradients(model)
         assert all("forward" in model.get_submodule(path).__dict__ for path in paths)
     names = {path.rpartition(".")[2] for path in paths}
     embedding = (
@@ -171,13 +178,13 @@ def test_a_family_gives_the_same_and_its_own_code_comes_back(family: str, replac
         assert float((one - other).norm()) <= 2e-6 * float(other.norm())
 
 
-def test_half_precision_differs_by_rounding_alone() -> None:
-    """Both against the same weights in fp32: the gradients of the lean layers are no further from it."""
-    model, exact = (model_of("llama", rank=4, dtype=dtype) for dtype in (torch.bfloat16, torch.float32))
+def test_half_precision_differs_by_rounding_only() -> None:
+    """Against the same weights in fp32, gradients of lean layers are no further off than those of the modules."""
+    model, exact = (tiny_model("llama", rank=4, dtype=dtype) for dtype in (torch.bfloat16, torch.float32))
     exact.load_state_dict(model.state_dict())
-    true, stock = numbers(exact), numbers(model)
+    true, stock = loss_and_gradients(exact), loss_and_gradients(model)
     with use_lean_layers(model):
-        mine = numbers(model)
+        mine = loss_and_gradients(model)
 
     def far(found: list[torch.Tensor]) -> float:
         return sum(float((one - other).square().sum()) for one, other in zip(found[1:], true[1:], strict=True)) ** 0.5
@@ -187,8 +194,8 @@ def test_half_precision_differs_by_rounding_alone() -> None:
 
 @pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("padding", [None, 5])
-def test_passes_add_to_one_gradient_of_an_embedding(padding: int | None, tied: bool) -> None:
-    """Two steps of three passes each: the second step's gradient holds nothing of the first, and lies in the same memory."""
+def test_batches_add_to_one_gradient_of_an_embedding(padding: int | None, tied: bool) -> None:
+    """Two steps of three batches each: the second step's gradient has nothing of the first, and uses the same memory."""
 
     def gradients(model: torch.nn.Module, step: int) -> torch.Tensor:
         embedding, head = model
@@ -215,7 +222,7 @@ def test_passes_add_to_one_gradient_of_an_embedding(padding: int | None, tied: b
         assert second.data_ptr() == place
 
 
-def test_an_embedding_that_is_frozen_or_special_keeps_its_own_code() -> None:
+def test_a_frozen_or_special_embedding_keeps_its_own_code() -> None:
     special = [
         torch.nn.Embedding(9, 4).requires_grad_(False),
         torch.nn.Embedding(9, 4, max_norm=1.0),
@@ -227,7 +234,7 @@ def test_an_embedding_that_is_frozen_or_special_keeps_its_own_code() -> None:
         assert paths == []
 
 
-def kept_bytes(model: Any) -> int:
+def saved_bytes(model: Any) -> int:
     kept: dict[int, int] = {}
 
     def note(tensor: torch.Tensor) -> torch.Tensor:
@@ -241,30 +248,30 @@ def kept_bytes(model: Any) -> int:
     return sum(size for place, size in kept.items() if place not in own)
 
 
-def test_it_keeps_less_for_the_backward_pass(rank: int) -> None:
-    """A feed-forward keeps two tensors of the inner size less; the outputs of norms are made again but for the first,
-    whose input nothing else keeps under LoRA. Each of the five norms keeps one number a token."""
-    model = model_of("llama", rank=rank)
-    before = kept_bytes(model)
+def test_lean_layers_keep_fewer_bytes_for_the_backward_pass(rank: int) -> None:
+    """A feed-forward keeps two tensors of the inner size less. Outputs of norms are recomputed, except of the first,
+    whose input nothing else keeps under LoRA. Each of the five norms keeps one number per token."""
+    model = tiny_model("llama", rank=rank)
+    before = saved_bytes(model)
     tokens = pack_rows(rows(), CPU, share=True).ids.numel()
     with use_lean_layers(model):
-        less = before - kept_bytes(model)
+        less = before - saved_bytes(model)
     assert less >= tokens * (2 * 2 * SIZES["intermediate_size"] + 3 * SIZES["hidden_size"] - 5) * 4
 
 
-def test_a_layer_that_somebody_watches_is_left_alone() -> None:
-    model = model_of("llama", rank=4)
+def test_a_layer_with_hooks_keeps_its_own_code() -> None:
+    model = tiny_model("llama", rank=4)
     layer = model.get_base_model().model.layers[0]
     seen = []
     layer.self_attn.q_proj.lora_A["default"].register_forward_hook(lambda *_: seen.append("q"))
     layer.mlp.up_proj.register_forward_hook(lambda *_: seen.append("up"))
     with use_lean_layers(model):
-        numbers(model)
+        loss_and_gradients(model)
     assert sorted(set(seen)) == ["q", "up"]
 
 
-def test_adapters_that_are_switched_off_stay_off() -> None:
-    model = model_of("llama", rank=4)
+def test_disabled_adapters_stay_disabled() -> None:
+    model = tiny_model("llama", rank=4)
     with model.disable_adapter():
         before = summed_loss(model, pack_rows(rows(), CPU)).detach()
         with use_lean_layers(model):

@@ -1,4 +1,4 @@
-"""The trie of a pass: every distinct token stands once, and every row is found again along its path."""
+"""The flat sequence of a batch: every distinct token is stored once, and every row is found along its path."""
 
 import pytest
 import torch
@@ -7,15 +7,14 @@ from hypothesis import strategies as st
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from tunesmith.chat.encode import EncodedSequence
-from tunesmith.models.packed.forward import summed_loss
-from tunesmith.models.packed.pack import pack_rows, split_micro_batches
-from tunesmith.models.packed.prefix_trie import (
-    Segment,
+from tunesmith.models.packed import (
     common_prefix_length,
     count_distinct_tokens,
-    lay_out,
-    narrow_segments,
+    pack_rows,
+    split_micro_batches,
+    summed_loss,
 )
+from tunesmith.models.packed.prefix_trie import Segment, lay_out, narrow_segments, path_indices
 
 CPU = torch.device("cpu")
 ROWS = st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=9), min_size=1, max_size=12)
@@ -31,53 +30,54 @@ def nodes(rows: list[list[int]]) -> int:
 
 
 @given(ROWS)
-def test_every_prefix_stands_once_and_every_row_is_found_along_its_path(rows: list[list[int]]) -> None:
+def test_every_prefix_is_stored_once_and_every_row_is_found_along_its_path(rows: list[list[int]]) -> None:
     layout = lay_out(encoded(rows), share=True, whole=True)
     assert len(layout.ids) == count_distinct_tokens(encoded(rows)) == nodes(rows)
     for row, path in zip(rows, layout.paths, strict=True):
-        places = [place for start, end in path for place in range(start, end)]
-        assert [layout.ids[place] for place in places] == row
-        assert [layout.positions[place] for place in places] == list(range(len(row)))
+        indices = path_indices(path)
+        assert [layout.ids[index] for index in indices] == row
+        assert [layout.positions[index] for index in indices] == list(range(len(row)))
 
 
 @given(ROWS)
-def test_the_last_token_of_a_trained_row_is_left_out(rows: list[list[int]]) -> None:
+def test_the_last_token_of_a_trained_row_is_dropped(rows: list[list[int]]) -> None:
     layout = lay_out(encoded(rows), share=True)
     assert len(layout.ids) == nodes([row[:-1] if len(row) > 1 else row for row in rows])
     assert lay_out(encoded(rows, trained=False), share=True) == lay_out(encoded(rows), share=True, whole=True)
 
 
 @given(ROWS, st.data())
-def test_segments_are_narrowed_to_the_places_that_are_asked(rows: list[list[int]], data: st.DataObject) -> None:
+def test_segments_are_narrowed_to_the_chosen_indices(rows: list[list[int]], data: st.DataObject) -> None:
     layout = lay_out(encoded(rows), share=True, whole=True)
-    asked = sorted(data.draw(st.sets(st.sampled_from(range(len(layout.ids))))))
-    found = narrow_segments(layout.segments, asked)
-    for one in layout.segments:
-        own = range(one.start, one.start + one.length)
-        mine = [place for place in asked if place in own]
-        kept = [cut for cut in found if cut.start in own]
-        assert [(cut.start, cut.start + cut.length - 1) for cut in kept] == ([(mine[0], mine[-1])] if mine else [])
-        for cut in kept:
-            whole = [place for start, end in one.path for place in range(start, end)]
-            path = [place for start, end in cut.path for place in range(start, end)]
-            assert path == whole[: len(path)] and cut.depth == len(path) - cut.length
-    assert len(found) == sum(any(one.start <= at < one.start + one.length for at in asked) for one in layout.segments)
+    chosen = sorted(data.draw(st.sets(st.sampled_from(range(len(layout.ids))))))
+    narrowed = narrow_segments(layout.segments, chosen)
+    for segment in layout.segments:
+        own = range(segment.start, segment.end)
+        inside = [index for index in chosen if index in own]
+        cuts = [cut for cut in narrowed if cut.start in own]
+        assert [(cut.start, cut.end - 1) for cut in cuts] == ([(inside[0], inside[-1])] if inside else [])
+        for cut in cuts:
+            path = path_indices(cut.path)
+            assert path == path_indices(segment.path)[: len(path)] and cut.prefix_length == len(path) - cut.length
+    assert len(narrowed) == sum(
+        any(segment.start <= index < segment.end for index in chosen) for segment in layout.segments
+    )
 
 
 @given(ROWS)
-def test_segments_follow_each_other_and_stand_on_earlier_places(rows: list[list[int]]) -> None:
+def test_segments_follow_each_other_and_their_prefixes_are_stored_before_them(rows: list[list[int]]) -> None:
     layout = lay_out(encoded(rows), share=True)
     at = 0
     for segment in layout.segments:
         assert segment.start == at and segment.length > 0
-        assert segment.depth == layout.positions[at]
-        assert all(end <= at for _, end in segment.runs)
+        assert segment.prefix_length == layout.positions[at]
+        assert all(end <= at for _, end in segment.prefix)
         at += segment.length
     assert at == len(layout.ids)
 
 
 @given(ROWS, st.integers(1, 30))
-def test_shared_passes_fit_and_hold_every_row_once(rows: list[list[int]], size: int) -> None:
+def test_micro_batches_with_sharing_fit_and_hold_every_row_once(rows: list[list[int]], size: int) -> None:
     groups = list(split_micro_batches(encoded(rows), size, share=True))
     assert sorted(row.row_id for group in groups for row in group) == sorted(map(str, range(len(rows))))
     for group in groups:
@@ -87,12 +87,12 @@ def test_shared_passes_fit_and_hold_every_row_once(rows: list[list[int]], size: 
 
 
 @given(st.lists(st.integers(0, 1), max_size=9), st.lists(st.integers(0, 1), max_size=9))
-def test_the_common_prefix(one: list[int], two: list[int]) -> None:
+def test_the_common_prefix_length(one: list[int], two: list[int]) -> None:
     expected = next((at for at, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), min(len(one), len(two)))
     assert common_prefix_length(tuple(one), tuple(two)) == expected
 
 
-def test_a_layout_drawn_by_hand() -> None:
+def test_a_layout_written_by_hand() -> None:
     rows = encoded([[1, 2, 3, 4], [5, 6], [1, 2, 7], [1, 2, 3, 4], [1, 2, 3, 4, 8]])
     layout = lay_out(rows, share=True, whole=True)
     assert layout.ids == [1, 2, 3, 4, 8, 7, 5, 6]
@@ -105,20 +105,20 @@ def test_the_first_token_of_every_completion_keeps_its_loss() -> None:
     prompt = (1, 2, 3)
     rows = [EncodedSequence(str(n), (*prompt, 10 + n, 4), ((3, 5),)) for n in range(3)]
     batch = pack_rows(rows, CPU, share=True)
-    assert sorted(batch.labels[batch.index == 2].tolist()) == [10, 11, 12]
+    assert sorted(batch.labels[batch.hidden_index == 2].tolist()) == [10, 11, 12]
     assert batch.inverse.shape == (6,)
 
 
-def test_a_shared_trained_part_is_weighed_by_its_rows() -> None:
+def test_a_pair_that_rows_share_has_the_sum_of_their_weights() -> None:
     rows = [
         EncodedSequence("a", (1, 2, 3), ((1, 3),)),
         EncodedSequence("b", (1, 2, 4), ((1, 3),)),
         EncodedSequence("c", (1, 2, 4), ((2, 3),), 0, (0.5,)),
     ]
     batch = pack_rows(rows, CPU, share=True)
-    pairs = zip(batch.index.tolist(), batch.labels.tolist(), batch.weights.tolist(), strict=True)
+    pairs = zip(batch.hidden_index.tolist(), batch.labels.tolist(), batch.weights.tolist(), strict=True)
     assert sorted(pairs) == [(0, 2, 2.0), (1, 3, 1.0), (1, 4, 1.5)]
-    assert batch.plain == 1 and batch.weights[0] == 1.0
+    assert batch.unit_weights == 1 and batch.weights[0] == 1.0
 
 
 @pytest.mark.parametrize("tied", [False, True])
