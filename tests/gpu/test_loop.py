@@ -1,4 +1,4 @@
-"""On CUDA in bf16: the loop resumes and repeats to the bit, passes change no loss, and families give their own logits."""
+"""On CUDA in bf16: the loop resumes bit for bit, micro-batches do not change the loss, and packed logits equal the model's."""
 
 import os
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ FAMILIES: dict[str, Any] = {
 
 
 class Killed(BaseException):
-    """As sudden as a signal: nothing in the loop may catch it."""
+    """Like SIGKILL: nothing in the loop may catch it."""
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def context(tmp_path: Path) -> Iterator[Context]:
 
 @pytest.fixture
 def repeatable() -> Iterator[None]:
-    """Only kernels that give the same bits twice."""
+    """Use deterministic kernels only."""
     torch.use_deterministic_algorithms(True, warn_only=True)
     yield
     torch.use_deterministic_algorithms(False)
@@ -73,7 +73,7 @@ def model(family: str = "llama", dtype: torch.dtype = HALF) -> Any:
 
 
 def rows() -> list[EncodedSequence]:
-    """Rows behind one prefix of 24 tokens, each with an answer of 9 to 14."""
+    """Rows with a common prefix of 24 tokens and answers of 9 to 14 tokens."""
     generator = torch.Generator().manual_seed(4)
 
     def draw(count: int) -> tuple[int, ...]:
@@ -100,7 +100,7 @@ def same(one: Any, two: Any) -> bool:
 
 
 @pytest.mark.usefixtures("repeatable")
-def test_a_killed_run_ends_in_the_same_bits(tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_resumes_bit_for_bit(tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, broken, resumed = model(), model(), model()
     left_alone = run_loop(whole, plan(tmp_path / "whole"), settings=settings(), context=context)
     real, seen = loop.micro_batch_loss, [0]
@@ -120,14 +120,14 @@ def test_a_killed_run_ends_in_the_same_bits(tmp_path: Path, context: Context, mo
 
 
 @pytest.mark.usefixtures("repeatable")
-def test_the_same_seed_twice_gives_the_same_bits(tmp_path: Path, context: Context) -> None:
+def test_equal_seeds_give_equal_bits(tmp_path: Path, context: Context) -> None:
     one, two = model(), model()
     for name, each in (("one", one), ("two", two)):
         run_loop(each, plan(tmp_path / name), settings=settings(), context=context)
     assert same(one, two)
 
 
-def test_passes_change_no_loss(tmp_path: Path, context: Context) -> None:
+def test_micro_batches_do_not_change_the_loss(tmp_path: Path, context: Context) -> None:
     curves = [
         run_loop(model(dtype=torch.float32), plan(tmp_path / str(size)), settings=settings(size), context=context).curve
         for size in (16, 4096)
@@ -137,7 +137,7 @@ def test_passes_change_no_loss(tmp_path: Path, context: Context) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_packed_rows_have_the_models_own_log_probabilities(family: str) -> None:
+def test_packed_log_probabilities_equal_the_models(family: str) -> None:
     made, data = model(family).eval(), rows()
     found = token_logprobs(made, pack_rows(data, torch.device(CUDA), share=True)).float()
     made.set_attn_implementation("eager")
@@ -154,7 +154,7 @@ def _own(made: Any, row: EncodedSequence) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_the_head_on_trained_tokens_alone_is_the_whole_head(smoothing: float) -> None:
+def test_the_head_on_supervised_tokens_equals_the_whole_head(smoothing: float) -> None:
     """Loss and gradient of the head against logits of every token."""
     made, data = model(dtype=torch.float32), rows()
     summed_loss(made, pack_rows(data, torch.device(CUDA)), label_smoothing=smoothing).backward()

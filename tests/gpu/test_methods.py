@@ -1,4 +1,4 @@
-"""What only a CUDA device has: a base in 4 bits, optimiser states in 8, and the methods of the CPU tests over bf16 there."""
+"""Methods that need a CUDA device: a 4-bit base, 8-bit optimizer states, and the methods of the CPU tests in bf16."""
 
 import math
 from collections.abc import Iterator
@@ -96,7 +96,7 @@ def distance(one: torch.Tensor, two: torch.Tensor) -> float:
 @quantized
 @pytest.mark.parametrize("targets", [(), ("q_proj", "lm_head")])
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_qlora_moves_adapters_over_a_frozen_base_in_4_bits(
+def test_qlora_trains_adapters_over_a_frozen_4_bit_base(
     precision: Any, targets: tuple[str, ...], base: Path, context: Context, tmp_path: Path
 ) -> None:
     wanted = settings(method="qlora", precision=precision, target_modules=targets, gradient_checkpointing=True)
@@ -120,7 +120,7 @@ def test_qlora_moves_adapters_over_a_frozen_base_in_4_bits(
 
 
 @quantized
-def test_8_bit_states_come_back_bit_for_bit() -> None:
+def test_8_bit_states_are_restored_bit_for_bit() -> None:
     def made() -> nn.Module:
         torch.manual_seed(1)
         parts = {"embed_tokens": nn.Embedding(100, 96), "up": nn.Linear(96, 128), "lm_head": nn.Linear(128, 100)}
@@ -161,7 +161,7 @@ def test_8_bit_adamw_stays_near_32_bits(base: Path, context: Context) -> None:
 
 
 @pytest.mark.parametrize("method", ["lora", "dora"])
-def test_adapters_over_bf16_move_in_fp32(method: str, base: Path, context: Context) -> None:
+def test_adapters_over_bf16_train_in_fp32(method: str, base: Path, context: Context) -> None:
     wanted = settings(method=method, neftune=5.0, gradient_checkpointing=True, dropout=0.1)
     untouched = load_base(base, wanted)[0].to("cuda")
     before = logits(untouched)
@@ -173,8 +173,8 @@ def test_adapters_over_bf16_move_in_fp32(method: str, base: Path, context: Conte
     assert {value.dtype for value in model.parameters() if value.requires_grad} == {torch.float32}
 
 
-def test_layers_computed_twice_give_the_same_loss_and_near_gradients(base: Path, context: Context) -> None:
-    """The backward of FlashAttention adds in no fixed order, so gradients are near and not equal."""
+def test_gradient_checkpointing_gives_the_same_loss_and_close_gradients(base: Path, context: Context) -> None:
+    """The backward of FlashAttention adds in no fixed order, so gradients are close but not equal."""
     results = []
     for twice in (False, True):
         wanted = settings(gradient_checkpointing=twice, dropout=0.2)
@@ -188,7 +188,7 @@ def test_layers_computed_twice_give_the_same_loss_and_near_gradients(base: Path,
         assert (one - two).norm() <= 1e-2 * one.norm() + 1e-6
 
 
-def test_noise_follows_the_seed_of_the_device(base: Path) -> None:
+def test_noise_depends_on_the_seed_of_the_device(base: Path) -> None:
     model = load_folder(base)[0].to("cuda").train()
     assert torch.equal(loss_of(model, alpha=5.0), loss_of(model, alpha=5.0))
     assert not torch.equal(loss_of(model, alpha=5.0), loss_of(model))

@@ -1,4 +1,4 @@
-"""On CUDA in bf16: variable-length attention equals separate rows, shared or not, and no layer waits for the device."""
+"""On CUDA in bf16: variable-length attention equals separate rows, with and without sharing, and no layer synchronizes."""
 
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -77,13 +77,13 @@ def test_shared_gradients_equal_separate_ones(dtype: torch.dtype, tolerance: flo
         assert (value - found[0][1][name]).norm() <= tolerance * found[0][1][name].norm(), name
 
 
-def test_the_trial_accepts_it() -> None:
+def test_the_exactness_check_passes() -> None:
     qwen = model(torch.bfloat16)
     check_packable(qwen, LETTERS)
     assert compare_shared_prefixes(qwen, LETTERS).agrees
 
 
-def test_no_layer_waits_for_the_device() -> None:
+def test_no_layer_synchronizes_with_the_device() -> None:
     qwen, batch = model(torch.bfloat16), pack_rows(rows(), torch.device(CUDA), share=True)
     hidden_states(qwen, batch)
     torch.cuda.set_sync_debug_mode("error")
@@ -93,7 +93,7 @@ def test_no_layer_waits_for_the_device() -> None:
         torch.cuda.set_sync_debug_mode("default")
 
 
-def test_a_neighbour_changes_no_bit() -> None:
+def test_a_neighboring_row_changes_no_bit() -> None:
     qwen, data = model(torch.bfloat16).eval(), rows()
     other = EncodedSequence("other", tuple(reversed(data[0].ids)), data[0].spans)
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""A run killed at ten random moments and resumed ends in the same bytes as one that was left alone."""
+"""A run killed at ten random moments and resumed ends in the same bytes as an uninterrupted run."""
 
 import json
 import subprocess
@@ -16,7 +16,7 @@ def outcome(folder: Path, mode: str) -> dict[str, object]:
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_ten_kills_change_no_bit(tmp_path: Path) -> None:
+def test_a_run_killed_ten_times_ends_in_the_same_bytes(tmp_path: Path) -> None:
     whole = outcome(tmp_path / "whole", "whole")
     killed = outcome(tmp_path / "killed", "killed")
     assert killed["tree"] == whole["tree"]

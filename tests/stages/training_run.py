@@ -24,7 +24,7 @@ CONFIG = Path(__file__).parents[1] / "tiny_config.json"
 
 
 def rows(count: int) -> list[Row]:
-    """Short questions with short answers, of uneven length."""
+    """Short questions and answers of uneven length."""
     found = []
     for number in range(count):
         question, answer = f"count {number} " + "very " * (number % 5) + "slowly", f"{number} {number + 1}"
@@ -52,7 +52,7 @@ def run(store: Path, method: str = "full", optimizer: str = "adamw") -> str:
 
 
 def saved_step(store: Path) -> int:
-    """The step of the newest whole checkpoint, 0 before the first."""
+    """The step of the latest complete checkpoint, 0 before the first."""
     pointers = list(store.glob("work/*/latest"))
     return int(pointers[0].read_text().removeprefix("step-")) if pointers else 0
 

@@ -1,4 +1,4 @@
-"""Adapters trained by the packed engine against plain PEFT: files load there, give the same logits, and merge.
+"""Adapters trained by the packed engine against plain PEFT: they load there, give the same logits, and merge.
 
 peft 0.21.2, transformers 5.23.0, torch 2.13.0. The oracle is `PeftModel.from_pretrained` over `AutoModelForCausalLM`, no code
 of ours.
@@ -102,7 +102,7 @@ def distance(one: torch.Tensor, two: torch.Tensor) -> float:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("targets", TARGETS)
 @pytest.mark.parametrize("method", METHODS)
-def test_the_saved_adapter_is_peft_s(
+def test_a_saved_adapter_loads_in_peft_with_equal_logits(
     method: str, targets: str, precision: str, base: Path, context: Context, tmp_path: Path
 ) -> None:
     settings = TrainSettings(
@@ -135,7 +135,7 @@ def test_the_saved_adapter_is_peft_s(
 
 
 @pytest.mark.parametrize("targets", ["all but the head", "with the head"])
-def test_lora_in_bf16_runs_as_it_was_trained(targets: str, base: Path, context: Context, tmp_path: Path) -> None:
+def test_a_bf16_lora_computes_as_in_training(targets: str, base: Path, context: Context, tmp_path: Path) -> None:
     """Rounding fp32 factors for every product is the same as loading them rounded, which is what the product does."""
     settings = TrainSettings(
         rows_per_step=4, rank=4, learning_rate=0.01, precision="bf16", target_modules=TARGETS[targets]
@@ -147,7 +147,7 @@ def test_lora_in_bf16_runs_as_it_was_trained(targets: str, base: Path, context: 
     assert torch.equal(logits(load_folder(tmp_path / "adapter", base=base, dtype="bf16")[0]), logits(model))
 
 
-def test_a_run_with_everything_on_saves_an_adapter_and_no_more(base: Path, context: Context, tmp_path: Path) -> None:
+def test_a_run_with_all_options_saves_only_an_adapter(base: Path, context: Context, tmp_path: Path) -> None:
     settings = TrainSettings(
         rows_per_step=4, method="dora", rank=3, alpha=5, rank_stabilized=True, dropout=0.2, neftune=5.0,
         gradient_checkpointing=True, target_modules=("o_proj", "lm_head", "embed_tokens"), learning_rate=0.01,
@@ -223,7 +223,7 @@ def test_an_adapter_on_tied_weights_is_peft_s_and_merges_into_a_model_of_two_mat
     assert torch.equal(logits(load_folder(tmp_path / "merged", dtype=precision)[0]), logits(again))
 
 
-def test_an_adapter_elsewhere_leaves_tied_weights_tied(tied: Path, context: Context, tmp_path: Path) -> None:
+def test_an_adapter_on_other_layers_keeps_tied_weights_tied(tied: Path, context: Context, tmp_path: Path) -> None:
     settings = TrainSettings(rows_per_step=4, rank=4, learning_rate=0.01, target_modules=("q_proj",))
     model = prepare_model(load_folder(tied)[0], settings, context)
     train(model, settings)
@@ -234,7 +234,7 @@ def test_an_adapter_elsewhere_leaves_tied_weights_tied(tied: Path, context: Cont
     assert distance(logits(merged), logits(model)) < MERGED["fp32"]
 
 
-def test_what_cannot_be_merged_is_refused(base: Path, context: Context, tmp_path: Path) -> None:
+def test_merging_what_cannot_be_merged_is_refused(base: Path, context: Context, tmp_path: Path) -> None:
     model = prepare_model(load_folder(base)[0], TrainSettings(rows_per_step=4, rank=2), context)
     save_model(model, tmp_path / "adapter")
     (tmp_path / "adapter" / QUANTIZATION_FILE).write_text("{}")
@@ -244,7 +244,7 @@ def test_what_cannot_be_merged_is_refused(base: Path, context: Context, tmp_path
         load_merged(base, base=base)
 
 
-def test_why_tied_weights_are_parted_before_a_merge(tmp_path: Path) -> None:
+def test_peft_still_merges_tied_weights_wrongly(tmp_path: Path) -> None:
     """When this fails, peft merges an adapter on a tied head as it should, and `load_merged` need not part the two."""
     config = LlamaConfig(
         vocab_size=60, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,

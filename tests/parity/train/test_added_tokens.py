@@ -77,9 +77,7 @@ def logits(model: Any, ids: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_new_rows_are_those_of_transformers_and_the_same_each_time(
-    tied: bool, tmp_path: Path, context: Context
-) -> None:
+def test_new_rows_equal_transformers_and_are_reproducible(tied: bool, tmp_path: Path, context: Context) -> None:
     base = make_base(tmp_path / "base", tied=tied)
     ref = prepare_base("base", CHAT, context, train=settings())
     ours = AutoModelForCausalLM.from_pretrained(context.store.checkout(ref.tree))
@@ -114,7 +112,7 @@ def test_new_rows_are_those_of_transformers_and_the_same_each_time(
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("tied", [False, True])
-def test_an_adapter_trains_and_saves_the_rows_alone_and_loads_in_peft(
+def test_an_adapter_trains_and_saves_only_the_new_rows(
     tied: bool, precision: str, tmp_path: Path, context: Context
 ) -> None:
     base = make_base(tmp_path / "base", tied=tied)
@@ -146,7 +144,7 @@ def test_an_adapter_trains_and_saves_the_rows_alone_and_loads_in_peft(
     assert report.trainable_parameters == sum(value.numel() for value in saved.values())
 
 
-def test_pefts_own_loader_needs_no_hint_but_the_base(tmp_path: Path, context: Context) -> None:
+def test_pefts_loader_needs_only_the_base(tmp_path: Path, context: Context) -> None:
     """AutoPeftModel reads the base's name from the adapter; a path in its place, and it makes room by the tokenizer."""
     base = make_base(tmp_path / "base")
     report = trained(base, context)
@@ -173,7 +171,7 @@ def test_a_whole_model_is_saved_with_its_rows(tied: bool, optimizer: str, tmp_pa
     assert end in theirs.generation_config.eos_token_id
 
 
-def test_the_gradient_of_the_rows_is_that_of_the_whole_matrix(tmp_path: Path, context: Context) -> None:
+def test_the_gradient_of_the_rows_equals_that_of_the_whole_matrix(tmp_path: Path, context: Context) -> None:
     """One step of plain transformers with the whole embeddings trainable moves these rows the same way."""
     from tunesmith.train.methods import prepare_model
 
@@ -189,7 +187,7 @@ def test_the_gradient_of_the_rows_is_that_of_the_whole_matrix(tmp_path: Path, co
     assert torch.allclose(mine, whole.get_input_embeddings().weight.grad[-2:], rtol=1e-5, atol=1e-7)
 
 
-def test_rows_to_spare_are_used_and_nothing_grows(tmp_path: Path, context: Context) -> None:
+def test_spare_rows_are_used_before_the_embeddings_grow(tmp_path: Path, context: Context) -> None:
     base = make_base(tmp_path / "base", spare=6)
     report = trained(base, context)
     mine, own = context.store.tree(report.base.tree), context.store.tree(resolve_base("base", context).tree)
@@ -200,7 +198,9 @@ def test_rows_to_spare_are_used_and_nothing_grows(tmp_path: Path, context: Conte
     assert torch.equal(logits(theirs, ids), logits(load_folder(folder, base=base)[0], ids))
 
 
-def test_other_code_makes_the_base_anew(tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_code_version_prepares_the_base_again(
+    tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_base(tmp_path / "base")
     made: list[Path] = []
     real = prepare.add_tokens
@@ -211,7 +211,7 @@ def test_other_code_makes_the_base_anew(tmp_path: Path, context: Context, monkey
     assert prepare_base("base", CHAT, context, train=settings()) == first and len(made) == 2
 
 
-def test_a_list_of_rows_means_those_of_the_embeddings(tmp_path: Path, context: Context) -> None:
+def test_a_list_of_token_indices_is_of_the_embeddings(tmp_path: Path, context: Context) -> None:
     """PEFT takes the indices as a list too."""
     base = make_base(tmp_path / "base", tied=True)
     folder = shutil.copytree(context.store.checkout(trained(base, context).model.tree), tmp_path / "adapter")
@@ -245,7 +245,7 @@ def test_a_tokenizer_larger_than_the_embeddings_is_refused_with_figures(tmp_path
     assert AutoModelForCausalLM.from_pretrained(context.store.checkout(ref.tree)).config.vocab_size == rows + 2
 
 
-def test_a_special_token_without_a_row_is_refused_only_where_it_is_written(tmp_path: Path, context: Context) -> None:
+def test_a_special_token_without_a_row_is_refused_only_when_used(tmp_path: Path, context: Context) -> None:
     """Gemma 3's text models have a mark for images beyond their rows, which no text of theirs has."""
     base = make_base(tmp_path / "base")
     with_more_tokens(base, "<image>", special=True)
@@ -281,7 +281,9 @@ def test_a_row_with_such_a_token_is_refused(tmp_path: Path, context: Context, mo
         ({"target_modules": ("q_proj", "embed_tokens")}, "embed_tokens has rows of added tokens"),
     ],
 )
-def test_what_cannot_be_had_is_refused(options: dict[str, Any], what: str, tmp_path: Path, context: Context) -> None:
+def test_unsupported_added_tokens_are_refused(
+    options: dict[str, Any], what: str, tmp_path: Path, context: Context
+) -> None:
     base = make_base(tmp_path / "base")
     with pytest.raises(RecipeError, match=what):
         trained(base, context, **options)

@@ -1,4 +1,4 @@
-"""Our loop against SFTTrainer of TRL 1.16.0, twenty steps on the same token ids and masks with the same AdamW.
+"""The loop against SFTTrainer of TRL 1.16.0: twenty steps on the same token ids and masks with the same AdamW.
 
 TRL pads and accumulates, we pack and share; losses and weights must be the same but for the order of sums.
 """
@@ -176,7 +176,7 @@ def moving(model: Any) -> list[str]:
 
 @pytest.mark.parametrize("share", [True, False])
 @pytest.mark.parametrize(("micro", "options"), [(6, {}), (2, {}), (3, {"padding_free": True})])
-def test_full_tuning_has_the_losses_and_the_weights_of_trl(
+def test_full_tuning_equals_trl(
     folder: Path, tmp_path: Path, context: Context, share: bool, micro: int, options: dict[str, Any]
 ) -> None:
     mine, tokenizer = load_folder(folder)
@@ -189,7 +189,7 @@ def test_full_tuning_has_the_losses_and_the_weights_of_trl(
     assert_close(mine, other, [name for name, _ in other.named_parameters()])
 
 
-def test_lora_has_the_losses_and_the_adapters_of_trl(folder: Path, tmp_path: Path, context: Context) -> None:
+def test_lora_equals_trl(folder: Path, tmp_path: Path, context: Context) -> None:
     settings = TrainSettings(method="lora", rank=4, **SETTINGS | {"clip": ADAPTER_CLIP})
     mine = prepare_model(load_folder(folder)[0], settings, context)
     other = plain_adapters(folder, settings, like=mine)
@@ -203,7 +203,7 @@ def test_lora_has_the_losses_and_the_adapters_of_trl(folder: Path, tmp_path: Pat
 
 
 def plain_adapters(folder: Path, settings: TrainSettings, *, like: Any) -> Any:
-    """PEFT's own wrapper with the A of another model; B is zero in both."""
+    """PEFT's wrapper with the A of another model; B is zero in both."""
     base = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
     config = LoraConfig(
         r=settings.rank, lora_alpha=2 * settings.rank, target_modules="all-linear", task_type="CAUSAL_LM"
@@ -220,7 +220,7 @@ def plain_adapters(folder: Path, settings: TrainSettings, *, like: Any) -> Any:
     return made
 
 
-def test_trl_finds_the_same_tokens_and_masks_in_a_conversation(folder: Path, tmp_path: Path) -> None:
+def test_tokens_and_masks_of_a_conversation_equal_trl(folder: Path, tmp_path: Path) -> None:
     model, tokenizer = load_folder(folder)
     turns = (
         message("system", "You are the clerk of a small shop."),

@@ -74,12 +74,12 @@ CLOSE = 5e-5
 
 
 class Killed(BaseException):
-    """Stands for the end of a process."""
+    """Stands in for the end of a process."""
 
 
 @dataclass
 class Dying(SilentProgress):
-    """Progress that ends the run in front of a step, on every rank alike."""
+    """Progress that raises Killed before a given step, on every rank."""
 
     after: int = len(STEPS)
     said: list[str] = field(default_factory=list)
@@ -159,7 +159,7 @@ def context(folder: Path, progress: Any = None) -> Context:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run left: weights by name, the state, what was said."""
+    """The result of a run: weights by name, the state, and the printed lines."""
 
     weights: dict[str, torch.Tensor]
     state: dict[str, Any]
@@ -177,7 +177,7 @@ class Outcome:
 
 
 def trained(shape: str, work: Path, ranks: Ranks = SINGLE_RANK, *, after: int = len(STEPS), **options: Any) -> Outcome:
-    """Train a fresh model in the folder `work`, as far as its checkpoints leave something to do."""
+    """Train a fresh model, resuming from the checkpoints in `work`."""
     made = context(work / "store", Dying(after))
     how = settings(shape, **options)
 
@@ -232,7 +232,7 @@ def halves(folder: Path, ranks: Ranks) -> None:
 
 
 def hollow(folder: Path, ranks: Ranks) -> None:
-    """Every model cut up twice: read whole by every rank, and with weights on rank 0 alone. Rank 1 tells what differs."""
+    """Shard every model twice: loaded by every rank, and loaded by rank 0 only. Rank 1 writes what differs."""
     found = {}
     team = replace(ranks, strategy="fsdp")
     for shape in HOLLOW:
@@ -261,7 +261,7 @@ def sliced(value: torch.Tensor) -> torch.Tensor:
 
 
 def two(folder: Path) -> None:
-    """What two ranks do: every shape by every strategy, in one go and killed and resumed."""
+    """The tasks of two ranks: every shape with every strategy, uninterrupted, and killed and resumed."""
     ranks = join_ranks()
     hollow(folder, ranks)
     halves(folder, ranks)
@@ -296,7 +296,7 @@ def two(folder: Path) -> None:
 
 
 def refusals(folder: Path, ranks: Ranks) -> None:
-    """What ranks must say no to; the words of rank 0 are kept."""
+    """What ranks must refuse; the messages of rank 0 are kept."""
     said = []
     with pytest.raises(Diverged) as diverged:
         broken = model("untied")
@@ -336,7 +336,7 @@ HALF = HOW.model_copy(update={"method": "dora", "rank": 4, "precision": "bf16", 
 
 
 def stage(folder: Path, ranks: Ranks) -> None:
-    """The train stage: rank 0 runs it thrice while the other follows until it is let go; then both call it alike."""
+    """The train stage: rank 0 runs it three times while rank 1 follows until it is dismissed; then both call it."""
     made = context(folder / "stage")
     reports = []
     if ranks.is_main:
@@ -354,7 +354,7 @@ def stage(folder: Path, ranks: Ranks) -> None:
 
 
 def three(folder: Path) -> None:
-    """Three ranks go on from what two have left; LoRA of rank 2 leaves the third without a slice of A."""
+    """Three ranks resume from checkpoints of two; with LoRA rank 2 the third rank has no slice of A."""
     ranks = join_ranks()
     for strategy in STRATEGIES:
         outcome = trained("tied", folder / f"three-{strategy}", replace(ranks, strategy=strategy))
@@ -366,7 +366,7 @@ def three(folder: Path) -> None:
 
 
 def faults(folder: Path) -> None:
-    """The rank that the folder names ends in front of a sum, with a word or without; each leaves the name of what it raised."""
+    """The rank that the folder names fails before a sum, with an error or by a kill; each rank writes the error it raised."""
     ranks = join_ranks()
     failing, word = (folder / "fault").read_text().split()
     caught: BaseException
@@ -389,7 +389,7 @@ TASKS: dict[str, Callable[[Path], None]] = {"two": two, "three": three, "faults"
 
 
 def perform(task: str, folder: Path) -> None:
-    """Do a task; a rank that fails ends at once, so that no other waits for it and the agent sees it."""
+    """Run a task; a failing rank exits at once, so that the agent sees it and no other rank waits."""
     try:
         TASKS[task](folder)
     except BaseException:  # noqa: BLE001 - shown, and the process ends
@@ -427,7 +427,7 @@ def launch(size: int, task: str, folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def spread(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder in which two ranks, and then three, have done their tasks."""
+    """The folder in which two ranks, and then three, have run their tasks."""
     folder = tmp_path_factory.mktemp("ranks")
     launch(2, "two", folder)
     launch(3, "three", folder)
@@ -440,7 +440,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     return {shape: trained(shape, folder / shape) for shape in SHAPES}
 
 
-def test_the_stage_gives_one_report_whoever_runs_it(spread: Path, tmp_path: Path) -> None:
+def test_the_stage_gives_the_same_report_on_every_rank(spread: Path, tmp_path: Path) -> None:
     made = context(tmp_path)
     alone = train.run(job(made), HOW, made)
     expected = load_file(made.store.checkout(alone.model.tree) / "model.safetensors")
@@ -468,16 +468,14 @@ def apart(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> float:
 
 
 def numbers(state: dict[str, Any]) -> list[float]:
-    """Losses, norms and rates of a run, those on the rows held back too."""
+    """Losses, norms and rates of a run, including validation losses."""
     points = [*state["curve"], *state["held_out"]]
     return [point[name] for point in points for name in ("loss", "gradient_norm", "learning_rate")]
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_two_ranks_give_the_losses_and_weights_of_one(
-    shape: str, strategy: str, spread: Path, alone: dict[str, Outcome]
-) -> None:
+def test_two_ranks_equal_one_process(shape: str, strategy: str, spread: Path, alone: dict[str, Outcome]) -> None:
     found, expected = Outcome.of(spread / f"{shape}-{strategy}"), alone[shape]
     assert numbers(found.state) == pytest.approx(numbers(expected.state), rel=1e-5)
     assert len(found.state["curve"]) == len(STEPS)
@@ -489,7 +487,7 @@ def test_two_ranks_give_the_losses_and_weights_of_one(
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_other_families_are_cut_up_to_the_same_numbers(name: str, spread: Path, tmp_path: Path) -> None:
+def test_other_model_families_sharded_equal_one_process(name: str, spread: Path, tmp_path: Path) -> None:
     found, expected = Outcome.of(spread / f"{name}-fsdp"), trained(name, tmp_path / "alone")
     assert numbers(found.state) == pytest.approx(numbers(expected.state), rel=1e-5)
     assert apart(found.weights, expected.weights) < CLOSE
@@ -523,16 +521,14 @@ def pass_sums(strategy: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_gradients_of_bf16_are_added_in_fp32_over_passes_and_ranks(strategy: str, spread: Path) -> None:
+def test_bf16_gradients_are_added_in_fp32_over_micro_batches_and_ranks(strategy: str, spread: Path) -> None:
     found = load_file(spread / f"half-{strategy}" / "gradients.safetensors")
     assert {value.dtype for value in found.values()} == {torch.float32}
     assert apart(found, pass_sums(strategy)) < 1e-6
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_bf16_is_killed_and_resumed_to_the_same_bytes_and_by_other_ranks_to_nearly_the_same(
-    strategy: str, spread: Path
-) -> None:
+def test_a_killed_bf16_run_resumes_bit_for_bit_and_on_other_ranks_within_rounding(strategy: str, spread: Path) -> None:
     work = spread / f"half-{strategy}"
     whole, resumed = Outcome.of(work), Outcome.of(work / "killed")
     assert resumed.said == [f"resumed at step {KILLED_AFTER} of {len(STEPS)}"]
@@ -556,7 +552,7 @@ def test_bf16_is_killed_and_resumed_to_the_same_bytes_and_by_other_ranks_to_near
         assert apart(one.weights, whole.weights) < 4e-3
 
 
-def test_a_rank_that_reads_nothing_starts_with_the_same_bits(spread: Path) -> None:
+def test_a_rank_on_the_meta_device_gets_the_bits_of_rank_0(spread: Path) -> None:
     found = json.loads((spread / "hollow.json").read_text())
     assert found.keys() == set(HOLLOW)
     for shape, one in found.items():
@@ -564,8 +560,10 @@ def test_a_rank_that_reads_nothing_starts_with_the_same_bits(spread: Path) -> No
         assert one["held"] < 0.55 * one["all"], shape
 
 
-def test_neither_passes_nor_ranks_change_the_mean(spread: Path, alone: dict[str, Outcome], tmp_path: Path) -> None:
-    """One row a pass, all rows in one, or two ranks: the same losses, and no drift to one side either."""
+def test_neither_micro_batches_nor_ranks_change_the_mean_loss(
+    spread: Path, alone: dict[str, Outcome], tmp_path: Path
+) -> None:
+    """One row per micro-batch, all rows in one, or two ranks: the same losses, without a bias to one side."""
     ways = [trained("tied", tmp_path / str(tokens), tokens_per_pass=tokens).state for tokens in (16, 4096)]
     ways += [Outcome.of(spread / f"tied-{strategy}").state for strategy in STRATEGIES]
     expected = [point["loss"] for point in alone["tied"].state["curve"]]
@@ -577,9 +575,7 @@ def test_neither_passes_nor_ranks_change_the_mean(spread: Path, alone: dict[str,
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_gradient_is_that_of_one_process_the_head_above_all(
-    shape: str, strategy: str, spread: Path, tmp_path: Path
-) -> None:
+def test_every_gradient_equals_that_of_one_process(shape: str, strategy: str, spread: Path, tmp_path: Path) -> None:
     found = load_file(spread / f"{shape}-{strategy}" / "gradients.safetensors")
     expected = gradients(shape, tmp_path)
     head = {"untied": "lm_head.weight", "tied": "model.embed_tokens.weight"}
@@ -588,7 +584,7 @@ def test_every_gradient_is_that_of_one_process_the_head_above_all(
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_killed_and_resumed_the_same_ranks_end_with_the_same_bytes(strategy: str, spread: Path) -> None:
+def test_killed_ranks_resume_bit_for_bit(strategy: str, spread: Path) -> None:
     whole, resumed = Outcome.of(spread / f"tied-{strategy}"), Outcome.of(spread / f"resumed-{strategy}")
     assert resumed.said == [f"resumed at step {KILLED_AFTER} of {len(STEPS)}"]
     assert resumed.state == whole.state
@@ -596,7 +592,7 @@ def test_killed_and_resumed_the_same_ranks_end_with_the_same_bytes(strategy: str
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_another_number_of_ranks_goes_on_and_says_so(strategy: str, spread: Path, alone: dict[str, Outcome]) -> None:
+def test_another_number_of_ranks_resumes_and_says_so(strategy: str, spread: Path, alone: dict[str, Outcome]) -> None:
     found = Outcome.of(spread / f"three-{strategy}")
     assert found.said == [
         f"resumed at step {KILLED_AFTER} of {len(STEPS)}; ranks changed from 2 to 3, so results match within rounding, "
@@ -607,9 +603,11 @@ def test_another_number_of_ranks_goes_on_and_says_so(strategy: str, spread: Path
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_one_process_goes_on_from_what_two_ranks_left(strategy: str, spread: Path, alone: dict[str, Outcome]) -> None:
+def test_one_process_resumes_from_a_checkpoint_of_two_ranks(
+    strategy: str, spread: Path, alone: dict[str, Outcome]
+) -> None:
     found = trained("tied", spread / f"alone-{strategy}")
-    assert found.said[0].endswith("from 2 ranks to 1, so equal within rounding from here, not to the bit")
+    assert found.said[0].endswith("ranks changed from 2 to 1, so results match within rounding, not bit for bit")
     assert apart(found.weights, alone["tied"].weights) < CLOSE
 
 
@@ -619,7 +617,7 @@ def test_more_ranks_than_slices(spread: Path, alone: dict[str, Outcome]) -> None
     assert apart(found.weights, alone["lora"].weights) < CLOSE
 
 
-def test_a_missing_slice_is_said_and_not_read_as_nothing(spread: Path, tmp_path: Path) -> None:
+def test_a_missing_slice_is_reported(spread: Path, tmp_path: Path) -> None:
     shutil.copytree(spread / "resumed-fsdp", tmp_path / "cut")
     own = model("tied")
     step = load_state(tmp_path / "cut", KEY).step
@@ -638,7 +636,7 @@ def test_refusals_of_running_ranks(spread: Path) -> None:
 
 
 def fail(folder: Path, rank: int, word: str) -> list[str]:
-    """Two ranks without an agent that would end the second one; what each of them raised."""
+    """Run two ranks without an agent that would stop the second one; returns what each of them raised."""
     (folder / "fault").write_text(f"{rank} {word}")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -659,18 +657,18 @@ def fail(folder: Path, rank: int, word: str) -> list[str]:
 
 
 @pytest.mark.parametrize("rank", [0, 1])
-def test_the_first_rank_to_fail_tells_and_the_other_is_quiet(rank: int, tmp_path: Path) -> None:
+def test_only_the_first_failure_is_reported(rank: int, tmp_path: Path) -> None:
     said = fail(tmp_path, rank, "said")
     assert said[rank] == "DataError: row x cannot be trained"
     assert said[1 - rank].startswith(f"PeerFailed: rank {1 - rank}: another rank failed first")
 
 
-def test_a_rank_that_is_killed_is_noticed(tmp_path: Path) -> None:
-    assert fail(tmp_path, 1, "killed")[0].startswith("MachineFailure: rank 0: another rank is gone")
+def test_a_killed_rank_is_noticed(tmp_path: Path) -> None:
+    assert fail(tmp_path, 1, "killed")[0].startswith("MachineFailure: rank 0: another rank has exited")
 
 
 @pytest.mark.parametrize("options", [{"optimizer": "muon"}, {"optimizer": "adamw-8bit"}, {"method": "qlora"}])
-def test_what_slices_cannot_do_is_refused_by_name(options: dict[str, str]) -> None:
+def test_settings_that_fsdp_cannot_run_are_refused_by_name(options: dict[str, str]) -> None:
     how = settings("untied", **options)
     check_sharding(how, Ranks(0, 2, "ddp"))
     with pytest.raises(RecipeError) as caught:
@@ -684,7 +682,7 @@ def costs(parts: Sequence[Sequence[EncodedSequence]], *, share: bool) -> list[in
 
 @pytest.mark.parametrize("share", [True, False])
 @pytest.mark.parametrize("ranks", [1, 2, 3, 5, 20])
-def test_rows_are_dealt_out_once_and_evenly(ranks: int, share: bool) -> None:
+def test_rows_are_partitioned_once_and_evenly(ranks: int, share: bool) -> None:
     parts = partition_rows(rows(), ranks, share=share)
     assert len(parts) == ranks
     dealt = [row for part in parts for row in part]
@@ -699,7 +697,7 @@ def test_rows_are_dealt_out_once_and_evenly(ranks: int, share: bool) -> None:
 
 
 def every_cut(ordered: list[EncodedSequence], ranks: int) -> Iterator[list[list[EncodedSequence]]]:
-    """All ways to cut a list into `ranks` neighbouring parts."""
+    """All ways to cut a list into `ranks` contiguous parts."""
     if ranks == 1:
         yield [ordered]
         return
@@ -708,7 +706,7 @@ def every_cut(ordered: list[EncodedSequence], ranks: int) -> Iterator[list[list[
             yield [ordered[:at], *rest]
 
 
-def test_rows_that_begin_alike_stay_together() -> None:
+def test_rows_with_a_common_prefix_stay_together() -> None:
     one, other = tuple(range(50)), tuple(range(60, 90))
     alike = [
         EncodedSequence(f"{start[0]}-{n}", (*start, 95 + n), ((1, 3),)) for n in range(4) for start in (one, other)
@@ -717,7 +715,7 @@ def test_rows_that_begin_alike_stay_together() -> None:
     assert [{row.ids[0] for row in part} for part in parts] == [{0}, {60}]
 
 
-def test_slices_are_gathered_equally_often_by_every_rank() -> None:
+def test_every_rank_runs_the_same_number_of_micro_batches() -> None:
     chosen = [rows()[at] for at in STEPS[0]]
     passes = [rank_micro_batches(chosen, 30, share=True, ranks=Ranks(rank, 3, "fsdp")) for rank in range(3)]
     assert len({len(one) for one in passes}) == 1
@@ -728,7 +726,7 @@ def test_slices_are_gathered_equally_often_by_every_rank() -> None:
     assert rank_micro_batches([], 30, share=True, ranks=SINGLE_RANK) == []
 
 
-def test_ranks_without_a_meeting_place_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ranks_without_a_rendezvous_address_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert join_ranks() == SINGLE_RANK
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(Misuse, match="RANK, MASTER_ADDR, MASTER_PORT"):

@@ -33,7 +33,7 @@ HOW = TrainSettings(method="full", rows_per_step=4, learning_rate=2e-3, max_step
 
 @dataclass
 class Seen:
-    """The driver's progress: what it is told."""
+    """Progress of the driver that records every event."""
 
     begun: list[tuple[str, int | None]] = field(default_factory=list)
     ended: dict[str, int] = field(default_factory=dict)
@@ -100,7 +100,7 @@ def on_ray(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason=ABSENT)
-def test_two_ranks_under_ray_give_the_report_of_one_process(tmp_path: Path) -> None:
+def test_two_ray_ranks_give_the_report_of_one_process(tmp_path: Path) -> None:
     code = f"import runpy, pathlib; runpy.run_path({__file__!r})['on_ray'](pathlib.Path({str(tmp_path / 'ray')!r}))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=500, check=False)
     assert ended.returncode == 0, ended.stderr[-3000:]
@@ -136,7 +136,7 @@ def test_without_ray_the_recipe_is_refused(tmp_path: Path) -> None:
     assert caught.value.where == "train.runner"
 
 
-def test_the_error_of_a_rank_comes_through_ray() -> None:
+def test_errors_of_a_rank_pass_through_ray() -> None:
     class Failed(RuntimeError):
         worker_failures: dict[int, Exception]
 
@@ -153,7 +153,7 @@ def test_the_error_of_a_rank_comes_through_ray() -> None:
     assert (type(_decode_error(error)), _decode_error(error).what) == (MachineFailure, "of ours")
 
 
-def test_every_rank_gets_a_gpu_or_none_does() -> None:
+def test_either_every_rank_gets_a_gpu_or_none() -> None:
     assert _gpu_per_rank({"CPU": 4.0, "GPU": 2.0}, 2)
     assert not _gpu_per_rank({"CPU": 4.0, "GPU": 1.0}, 2)
     with pytest.raises(MachineFailure, match="the cluster has 0 CPUs for 2 ranks"):

@@ -1,4 +1,4 @@
-"""The packed loop against an oracle that trains row by row: no packing, no shared code, plain transformers and torch."""
+"""The packed loop against a reference that trains row by row: no packing, no shared code, plain transformers and torch."""
 
 from pathlib import Path
 
@@ -72,7 +72,7 @@ def context(tmp_path: Path) -> Context:
     return Context(store=open_store(tmp_path / "store"), data_root=tmp_path, home=tmp_path, seed=1)
 
 
-def test_twenty_steps_equal_the_oracle(context: Context) -> None:
+def test_twenty_steps_equal_the_reference_loop(context: Context) -> None:
     base = NewBase(config="config.json", tokenizer={"train": 400}, seed=2)
     settings = TrainSettings(
         method="full", rows_per_step=4, epochs=2, max_steps=20, learning_rate=2e-3, schedule="constant", warmup=0.1,

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of our own, where its programs are installed; and a store in a folder."""
+"""A temporary PostgreSQL server, where PostgreSQL is installed, and a store in a folder."""
 
 import os
 import pwd
@@ -59,7 +59,7 @@ def _pg(program: str, *arguments: str) -> None:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A database with nothing in it, for each of the two back ends."""
+    """The URL of an empty database, for each of the two back ends."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'ledger.db'}"
     folder = request.getfixturevalue("postgresql")

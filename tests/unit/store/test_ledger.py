@@ -1,4 +1,4 @@
-"""One body of tests for SQLite and for PostgreSQL."""
+"""The ledger, with the same tests for SQLite and PostgreSQL."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ def ledger(url: str) -> Iterator[Ledger]:
 
 
 def at_once(count: int, work: Callable[[int], R]) -> list[R]:
-    """The work of `count` threads that start together."""
+    """Run `work` in `count` threads that start at the same time; returns their results."""
     gate = Barrier(count)
 
     def started(number: int) -> R:
@@ -47,7 +47,7 @@ def test_a_stage_is_found_by_its_content_key_and_by_its_report(ledger: Ledger) -
     assert ledger.report_of("sha256:d") is None
 
 
-def test_a_salt_is_made_once_and_kept(ledger: Ledger, url: str) -> None:
+def test_a_salt_is_created_once(ledger: Ledger, url: str) -> None:
     salt = ledger.salt("tickets")
     assert len(salt) == 32
     assert ledger.salt("tickets") == salt
@@ -57,24 +57,24 @@ def test_a_salt_is_made_once_and_kept(ledger: Ledger, url: str) -> None:
     second.close()
 
 
-def test_runs_that_ask_for_a_new_salt_at_once_get_the_same(ledger: Ledger) -> None:
+def test_concurrent_runs_get_the_same_new_salt(ledger: Ledger) -> None:
     for round_ in range(5):
         assert len(set(at_once(4, lambda _, name=f"d{round_}": ledger.salt(name)))) == 1  # type: ignore[misc]
 
 
-def test_runs_that_open_a_new_ledger_at_once_all_can(url: str) -> None:
+def test_concurrent_runs_can_open_a_new_ledger(url: str) -> None:
     for made in at_once(6, lambda _: Ledger(url)):
         assert made.ref("x") is None
         made.close()
 
 
-def test_runs_that_set_a_ref_at_once_leave_one(ledger: Ledger) -> None:
+def test_concurrent_writes_of_a_ref_leave_one(ledger: Ledger) -> None:
     for _ in range(5):
         at_once(4, lambda number: ledger.set_ref("latest", f"sha256:{number}"))
         assert ledger.ref("latest") in {f"sha256:{number}" for number in range(4)}
 
 
-def test_a_ref_moves(ledger: Ledger) -> None:
+def test_a_ref_can_be_moved(ledger: Ledger) -> None:
     assert ledger.ref("desk") is None
     ledger.set_ref("desk", "sha256:1")
     ledger.set_ref("desk", "sha256:2")
@@ -82,7 +82,7 @@ def test_a_ref_moves(ledger: Ledger) -> None:
     assert (ledger.ref("desk"), ledger.ref("other")) == ("sha256:2", "sha256:3")
 
 
-def test_versions_count_from_one_for_each_name(ledger: Ledger) -> None:
+def test_versions_start_at_one_for_each_name(ledger: Ledger) -> None:
     assert ledger.next_version("desk") == 1
     ledger.record_release("desk", 1, content_key="k1", folder="/r/desk/1", created="2026-01-01")
     ledger.record_release("desk", 2, content_key="k2", folder="/r/desk/2", created="2026-01-02")
@@ -111,14 +111,14 @@ def test_a_run_starts_and_finishes(ledger: Ledger, url: str) -> None:
     assert [tuple(row) for row in rows] == [("r1", "desk", start, end, "pass")]
 
 
-def test_a_failure_in_the_middle_leaves_nothing(ledger: Ledger) -> None:
+def test_a_failed_write_is_rolled_back(ledger: Ledger) -> None:
     ledger.finish_stage("k", row=ROW)
     with pytest.raises(MachineFailure):
         ledger.finish_stage("k", row=StageRow(stage=None, run_id="r2", report="x", report_digest="y"))  # type: ignore[arg-type]
     assert ledger.stage("k") == ROW
 
 
-def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path: Path) -> None:
+def test_an_unreachable_server_is_named_without_its_password(tmp_path: Path) -> None:
     pytest.importorskip("psycopg")
     with pytest.raises(MachineFailure, match="the ledger cannot be opened") as caught:
         Ledger(f"postgresql+psycopg://me:geheim@/x?host={tmp_path}")
@@ -127,7 +127,7 @@ def test_a_server_that_is_not_there_is_named_without_its_password(tmp_path: Path
     assert caught.value.hint.startswith("check --database")
 
 
-def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     (tmp_path / "ledger.db").write_bytes(b"no database at all, " * 100)
     with pytest.raises(MachineFailure, match="file is not a database") as caught:
         Ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
@@ -135,7 +135,7 @@ def test_a_file_that_is_no_database_is_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", ["nonsense", "foo://x/y", "postgresql+nodriver://x/y"])
-def test_a_url_that_means_nothing_is_misuse(bad: str) -> None:
+def test_an_invalid_database_url_is_misuse(bad: str) -> None:
     with pytest.raises(Misuse) as caught:
         Ledger(bad)
     assert caught.value.where == "--database"

@@ -23,7 +23,7 @@ def ledger(url: str) -> Iterator[Ledger]:
 
 
 def mark_of(person: int) -> bytes:
-    """16 bytes with zeros within and at the end, which must not be lost."""
+    """16 bytes with inner and trailing zeros, which must be preserved."""
     return bytes([person + 1, 0]) * 8
 
 
@@ -82,7 +82,7 @@ def test_rows_are_found_by_id_by_person_and_by_position(ledger: Ledger) -> None:
     assert ledger.lookups.rows_with_ids(["0" * 16]) == []
 
 
-def test_many_ids_at_once_are_found_as_one_by_one(ledger: Ledger) -> None:
+def test_many_ids_at_once_give_the_same_rows_as_single_queries(ledger: Ledger) -> None:
     rows = rows_made(ROWS)
     number = ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
     wanted = list(range(0, ROWS, 17))
@@ -90,7 +90,7 @@ def test_many_ids_at_once_are_found_as_one_by_one(ledger: Ledger) -> None:
     assert found == [seen(rows, number, place) for place in wanted]
 
 
-def test_what_is_recorded_comes_back_and_twice_is_once(ledger: Ledger) -> None:
+def test_recorded_rows_are_read_back_and_recording_is_idempotent(ledger: Ledger) -> None:
     rows = rows_made(ROWS)
     first = ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
     assert ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d") == first
@@ -106,7 +106,7 @@ def test_what_is_recorded_comes_back_and_twice_is_once(ledger: Ledger) -> None:
     assert ledger.lookups.origin_names("generator") == ["desk/1"]
 
 
-def test_spans_of_a_training_are_those_that_were_recorded(ledger: Ledger) -> None:
+def test_consumed_spans_of_a_training_are_read_back(ledger: Ledger) -> None:
     rows = rows_made(ROWS)
     dataset = ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
     consumed = consumed_made(ROWS)
@@ -127,7 +127,7 @@ def test_spans_of_a_training_are_those_that_were_recorded(ledger: Ledger) -> Non
     assert ledger.lookups.origin_counts("source", "shop")["training"] == {number: 5}
 
 
-def test_models_have_parents_copies_and_releases(ledger: Ledger) -> None:
+def test_children_copies_and_releases_of_models(ledger: Ledger) -> None:
     lineage = ledger.lineage
     dataset = lineage.record_dataset("sha256:c", rows_made(3), name="train", rows_digest="sha256:d")
     lineage.record_training(training("m"), dataset=dataset, consumed=None, origins={})
@@ -146,7 +146,7 @@ def erasure(state: str = "begun") -> Erasure:
     return Erasure("e1", state, "2026-01-01", "asked", b"key", b"rows", None)
 
 
-def test_the_switch_takes_rows_salts_and_stages_in_one_go(ledger: Ledger) -> None:
+def test_switch_deletes_rows_salts_and_stages_together(ledger: Ledger) -> None:
     rows = rows_made(ROWS)
     lineage, erasures = ledger.lineage, ledger.erasures
     old = lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
@@ -185,7 +185,7 @@ def test_the_switch_takes_rows_salts_and_stages_in_one_go(ledger: Ledger) -> Non
     assert done is not None and (done.plan, done.record) == (None, "sha256:envelope")
 
 
-def test_a_switch_that_fails_leaves_everything(ledger: Ledger) -> None:
+def test_a_failed_switch_is_rolled_back(ledger: Ledger) -> None:
     rows = rows_made(50)
     old = ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
     ledger.erasures.begin(erasure(), [])

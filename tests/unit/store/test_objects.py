@@ -1,4 +1,4 @@
-"""Content-addressed bytes: what is put in is found again, or it is said that it is gone, altered or could not be written."""
+"""Content-addressed objects: stored bytes are read back; missing and altered objects and failed writes are reported."""
 
 import ctypes
 import errno
@@ -28,7 +28,7 @@ def objects(tmp_path: Path) -> FolderObjects:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of one megabyte, where this machine lets us mount one."""
+    """A disk of one megabyte, where this process may mount one."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mount = shutil.which("mount")
@@ -53,7 +53,7 @@ def test_put_and_get(objects: FolderObjects) -> None:
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_come_back(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+def test_any_bytes_are_read_back(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     objects = FolderObjects(tmp_path_factory.getbasetemp() / "any")
     digest = objects.put(data)
     assert (digest, objects.get(digest)) == (digest_of(data), data)
@@ -99,12 +99,12 @@ def test_deleting_twice_is_fine(objects: FolderObjects) -> None:
 
 
 @pytest.mark.parametrize("digest", ["", "abc", f"sha256:{'A' * 64}", f"sha512:{'a' * 64}", f"sha256:../../{'a' * 58}"])
-def test_what_is_no_digest_never_becomes_a_path(objects: FolderObjects, digest: str) -> None:
+def test_an_invalid_digest_never_becomes_a_path(objects: FolderObjects, digest: str) -> None:
     with pytest.raises(IntegrityBroken, match="is not a SHA-256 digest"):
         objects.get(digest)
 
 
-def test_a_write_that_dies_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "pointer"
     write_atomic(path, b"old")
 
@@ -118,7 +118,7 @@ def test_a_write_that_dies_leaves_the_old_file(tmp_path: Path, monkeypatch: pyte
     assert files(tmp_path) == [path]
 
 
-def test_a_full_disk_is_said_and_leaves_nothing(small_disk: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_no_partial_file(small_disk: Path) -> None:
     objects = FolderObjects(small_disk / "objects")
     kept = objects.put(b"small")
     big = os.urandom(2_000_000)
@@ -130,7 +130,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(small_disk: Path) -> None:
     assert objects.get(kept) == b"small"
 
 
-def test_a_file_too_big_for_the_disk_leaves_nothing(small_disk: Path, tmp_path: Path) -> None:
+def test_a_file_too_large_for_the_disk_leaves_no_partial_file(small_disk: Path, tmp_path: Path) -> None:
     objects = FolderObjects(small_disk / "objects")
     (tmp_path / "big").write_bytes(os.urandom(2_000_000))
     with pytest.raises(MachineFailure, match="the disk is full"):
@@ -142,7 +142,7 @@ def test_a_file_too_big_for_the_disk_leaves_nothing(small_disk: Path, tmp_path: 
     ("number", "what"),
     [(errno.ENOSPC, "the disk is full"), (errno.EDQUOT, "the disk is full"), (errno.EROFS, "cannot write: ")],
 )
-def test_the_disk_fails_as_the_file_is_flushed(
+def test_disk_errors_while_flushing_are_reported(
     objects: FolderObjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, what: str
 ) -> None:
     (tmp_path / "source").write_bytes(b"abc")
@@ -159,7 +159,7 @@ def test_the_disk_fails_as_the_file_is_flushed(
     assert files(objects.folder) == []
 
 
-def test_a_file_where_the_folder_should_be_is_said(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "objects").write_text("not a folder")
     with pytest.raises(MachineFailure, match="cannot write"):
         FolderObjects(tmp_path / "objects").put(b"abc")

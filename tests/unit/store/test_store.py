@@ -31,14 +31,14 @@ def model_folder(folder: Path) -> Path:
     return folder
 
 
-def test_an_artifact_is_kept_as_its_canonical_bytes(store: Store) -> None:
+def test_an_artifact_is_stored_as_canonical_bytes(store: Store) -> None:
     digest = store.put(EXAMPLE)
     assert digest == EXAMPLE.digest() == store.put(EXAMPLE)
     assert store.objects.get(digest) == EXAMPLE.canonical()
     assert store.get(Example, digest) == EXAMPLE
 
 
-def test_the_manifest_of_a_tree_names_every_file(store: Store, tmp_path: Path) -> None:
+def test_a_tree_manifest_names_every_file(store: Store, tmp_path: Path) -> None:
     digest = store.put_tree(model_folder(tmp_path / "model"))
     manifest = {"config.json": digest_of(b"{}"), "deep/weights": digest_of(b"\0\1")}
     assert store.tree(digest) == manifest
@@ -55,7 +55,7 @@ def test_a_tree_is_checked_out_once_and_verified(store: Store, tmp_path: Path) -
     assert (folder / "config.json").stat().st_mtime_ns == before
 
 
-def test_a_checkout_that_was_cut_short_is_made_whole(store: Store, tmp_path: Path) -> None:
+def test_an_incomplete_checkout_is_completed(store: Store, tmp_path: Path) -> None:
     digest = store.put_tree(model_folder(tmp_path / "model"))
     folder = store.checkout(digest)
     (folder / ".complete").unlink()
@@ -72,9 +72,9 @@ def test_a_tree_with_an_altered_file_is_refused(store: Store, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("data", [b"[]", b"no json", b"\xff"])
-def test_an_object_that_is_no_tree_is_refused(store: Store, data: bytes) -> None:
+def test_an_object_that_is_not_a_tree_is_refused(store: Store, data: bytes) -> None:
     digest = store.objects.put(data)
-    with pytest.raises(IntegrityBroken, match="not a tree manifest") as caught:
+    with pytest.raises(IntegrityBroken, match="is not a tree manifest") as caught:
         store.tree(digest)
     assert caught.value.where == digest
 
@@ -94,7 +94,7 @@ def test_work_folders_are_by_content_key(store: Store) -> None:
     assert store.work(digest_of(b"abd")) != store.work(key)
 
 
-def test_work_that_is_done_is_deleted_and_other_work_stays(store: Store) -> None:
+def test_end_work_deletes_only_its_own_folder(store: Store) -> None:
     done, other = (store.work(digest_of(name)) for name in (b"abc", b"abd"))
     (done / "step-1").mkdir()
     for name in (b"abc", b"abc", b"never begun"):
@@ -103,14 +103,14 @@ def test_work_that_is_done_is_deleted_and_other_work_stays(store: Store) -> None
     assert other.is_dir()
 
 
-def test_a_store_where_a_file_stands_is_said(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_store_is_reported(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("")
     with pytest.raises(MachineFailure, match="cannot write") as caught:
         open_store(tmp_path / "store")
     assert caught.value.where == str(tmp_path / "store")
 
 
-def test_a_database_of_ones_own(tmp_path: Path) -> None:
+def test_a_database_given_by_url(tmp_path: Path) -> None:
     made = open_store(tmp_path / "store", database=f"sqlite:///{tmp_path / 'elsewhere.db'}")
     made.ledger.set_ref("a", "sha256:1")
     made.ledger.close()
@@ -127,14 +127,14 @@ def test_a_store_held_by_another_process_names_it(store: Store) -> None:
         holder.send_signal(signal.SIGKILL)
     assert caught.value.what == f"the store is in use by run held-run (process {holder.pid})"
     assert caught.value.where == str(store.folder)
-    assert caught.value.hint == "wait until it ends, or give this run its own --store"
+    assert caught.value.hint == "wait until that run ends, or give this run its own folder with --store"
     with store.lock("after a killed one"):
         text = (store.folder / "run.lock").read_text()
         assert text == f"run after a killed one (process {os.getpid()})"
     assert (store.folder / "run.lock").read_text() == ""
 
 
-def test_the_lock_is_given_back_when_a_run_fails(store: Store) -> None:
+def test_the_lock_is_released_when_a_run_fails(store: Store) -> None:
     with pytest.raises(ZeroDivisionError), store.lock("one"):
         raise ZeroDivisionError
     with store.lock("two"):

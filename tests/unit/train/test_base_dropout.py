@@ -1,4 +1,4 @@
-"""A decoder whose config states dropout, as stock GPT-2's does, is trained with it off, and the run says so."""
+"""A decoder whose config sets dropout, as GPT-2's does, is trained without it, and the run says so."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -61,7 +61,7 @@ def base(request: pytest.FixtureRequest, tiny_folder: Path, tmp_path: Path) -> t
     return request.param, tmp_path / "base"
 
 
-def test_it_is_off_in_every_layer_and_the_answers_stay(base: tuple[str, Path]) -> None:
+def test_dropout_is_off_in_every_layer_and_outputs_do_not_change(base: tuple[str, Path]) -> None:
     family, folder = base
     assert configured_dropout(folder, classifies=False) == STATED[family]
     model, _ = load_folder(folder)
@@ -75,7 +75,7 @@ def test_it_is_off_in_every_layer_and_the_answers_stay(base: tuple[str, Path]) -
     assert load_meta_model(folder)[0].config.to_dict() == model.config.to_dict()
 
 
-def test_such_a_base_is_trained_and_the_run_says_that_its_dropout_is_off(
+def test_a_base_with_dropout_is_trained_without_it_and_the_run_says_so(
     base: tuple[str, Path], tmp_path: Path, context: Context
 ) -> None:
     family, _ = base
@@ -101,7 +101,7 @@ def test_such_a_base_is_trained_and_the_run_says_that_its_dropout_is_off(
     assert configured_dropout(kept, classifies=False) == {}
 
 
-def test_an_encoder_says_what_takes_its_place() -> None:
+def test_an_encoder_run_says_which_dropout_is_used() -> None:
     config = AutoConfig.for_model("bert")
     set_dropout(config, 0.25)
     assert (config.hidden_dropout_prob, config.attention_probs_dropout_prob, config.classifier_dropout) == (0.25,) * 3

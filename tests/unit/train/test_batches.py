@@ -1,4 +1,4 @@
-"""Which rows form which step: every row once an epoch, in an order of the seed alone."""
+"""The rows of every step: every row once per epoch, in an order that depends only on the seed."""
 
 from itertools import chain
 
@@ -30,21 +30,21 @@ def test_every_epoch_has_every_row_once_and_its_own_order(context: Context) -> N
     assert len({tuple(epoch) for epoch in epochs}) == 3
 
 
-def test_steps_run_across_the_end_of_an_epoch(context: Context) -> None:
+def test_a_step_can_span_two_epochs(context: Context) -> None:
     assert [len(step) for step in plan(context, rows_per_step=4, epochs=2)] == [4, 4, 4, 2]
 
 
 @pytest.mark.parametrize(("epochs", "rows"), [(0.5, 4), (1.5, 11), (0.01, 1), (2, 14)])
-def test_a_part_of_an_epoch(context: Context, epochs: float, rows: int) -> None:
+def test_fractional_epochs(context: Context, epochs: float, rows: int) -> None:
     assert sum(len(step) for step in plan(context, rows_per_step=2, epochs=epochs)) == rows
 
 
 @pytest.mark.parametrize(("epochs", "count", "rows"), [(1.1, 10, 11), (0.07, 100, 7), (2.3, 100, 230)])
-def test_a_share_that_binary_fractions_cannot_hold(context: Context, epochs: float, count: int, rows: int) -> None:
+def test_fractional_epochs_that_floats_cannot_represent(context: Context, epochs: float, count: int, rows: int) -> None:
     assert sum(map(len, plan(context, [1] * count, rows_per_step=8, epochs=epochs))) == rows
 
 
-def test_tokens_per_step_closes_with_the_row_that_fills_it(context: Context) -> None:
+def test_a_step_ends_with_the_row_that_reaches_tokens_per_step(context: Context) -> None:
     steps = plan(context, tokens_per_step=12)
     assert sorted(chain(*steps)) == list(range(7))
     for step in steps[:-1]:
@@ -52,17 +52,17 @@ def test_tokens_per_step_closes_with_the_row_that_fills_it(context: Context) -> 
         assert sum(LENGTHS[row] for row in step[:-1]) < 12
 
 
-def test_both_step_sizes_share_one_order(context: Context) -> None:
+def test_rows_and_tokens_per_step_use_the_same_order(context: Context) -> None:
     by_rows, by_tokens = plan(context, rows_per_step=2), plan(context, tokens_per_step=1)
     assert list(chain(*by_rows)) == list(chain(*by_tokens))
     assert [len(step) for step in by_tokens] == [1] * 7
 
 
-def test_the_size_of_a_pass_does_not_matter(context: Context) -> None:
+def test_tokens_per_pass_does_not_change_the_steps(context: Context) -> None:
     assert plan(context, tokens_per_step=12, tokens_per_pass=16) == plan(context, tokens_per_step=12)
 
 
-def test_the_order_follows_both_seeds(context: Context) -> None:
+def test_the_order_depends_on_both_seeds(context: Context) -> None:
     first = plan(context, rows_per_step=7)
     assert plan(context, rows_per_step=7) == first
     assert plan(context, rows_per_step=7, seed=8) != first
@@ -70,7 +70,7 @@ def test_the_order_follows_both_seeds(context: Context) -> None:
     assert plan(other, rows_per_step=7) != first
 
 
-def test_max_steps_cuts_and_never_reorders(context: Context) -> None:
+def test_max_steps_truncates_and_does_not_reorder(context: Context) -> None:
     assert plan(context, rows_per_step=2, epochs=5, max_steps=3) == plan(context, rows_per_step=2, epochs=5)[:3]
     assert len(plan(context, rows_per_step=2, max_steps=99)) == 4
 
@@ -82,7 +82,7 @@ def test_max_steps_cuts_and_never_reorders(context: Context) -> None:
     size=st.integers(1, 60),
     by=st.sampled_from(["rows_per_step", "tokens_per_step"]),
 )
-def test_no_row_is_lost_or_doubled(context: Context, lengths: list[int], epochs: int, size: int, by: str) -> None:
+def test_no_row_is_lost_or_duplicated(context: Context, lengths: list[int], epochs: int, size: int, by: str) -> None:
     steps = plan(context, lengths, epochs=epochs, **{by: size})
     assert all(steps)
     assert sorted(chain(*steps)) == sorted(list(range(len(lengths))) * epochs)

@@ -1,4 +1,4 @@
-"""A checkpoint is whole before anything points to it, belongs to one run, and comes back bit for bit."""
+"""A checkpoint is complete before the pointer names it, belongs to one run, and is restored bit for bit."""
 
 import errno
 import os
@@ -31,7 +31,7 @@ def state(step: int, key: str = "sha256:k") -> TrainState:
 
 
 def moved(model: Any, step: int) -> Optimizers:
-    """An optimiser that has taken `step` steps on seeded gradients."""
+    """An optimizer after `step` steps on seeded gradients."""
     optimizer = build_optimizer(model, TrainSettings(rows_per_step=1, optimizer="muon"))
     for number in range(step):
         generator = torch.Generator().manual_seed(number)
@@ -45,11 +45,11 @@ def values(model: Any) -> dict[str, torch.Tensor]:
     return {name: value.detach().clone() for name, value in trainable_tensors(model).items()}
 
 
-def test_nothing_there_is_none(tmp_path: Path) -> None:
+def test_no_checkpoint_is_none(tmp_path: Path) -> None:
     assert load_state(tmp_path, "sha256:k") is None
 
 
-def test_everything_comes_back_bit_for_bit(tmp_path: Path, tiny: Any) -> None:
+def test_a_checkpoint_is_restored_bit_for_bit(tmp_path: Path, tiny: Any) -> None:
     optimizer = moved(tiny, 2)
     save_checkpoint(tmp_path, tiny, optimizer, state=state(2))
     weights, moments = values(tiny), optimizer.tensors()
@@ -64,7 +64,7 @@ def test_everything_comes_back_bit_for_bit(tmp_path: Path, tiny: Any) -> None:
     assert all(torch.equal(value, moments[name]) for name, value in fresh.tensors().items())
 
 
-def test_only_the_newest_is_kept(tmp_path: Path, tiny: Any) -> None:
+def test_only_the_latest_checkpoint_is_kept(tmp_path: Path, tiny: Any) -> None:
     optimizer = moved(tiny, 1)
     for step in (1, 2, 10):
         save_checkpoint(tmp_path, tiny, optimizer, state=state(step))
@@ -72,7 +72,7 @@ def test_only_the_newest_is_kept(tmp_path: Path, tiny: Any) -> None:
     assert (tmp_path / "latest").read_text() == "step-10"
 
 
-def test_a_save_that_dies_before_the_pointer_leaves_the_old_one(
+def test_a_save_killed_before_the_pointer_moves_leaves_the_old_checkpoint(
     tmp_path: Path, tiny: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     optimizer = moved(tiny, 1)
@@ -118,7 +118,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, tiny: Any) -> No
     assert (caught.value.where, caught.value.hint) == (str(tmp_path), "delete the folder to start over")
 
 
-def test_a_checkpoint_that_is_gone_or_cut_short_is_said(tmp_path: Path, tiny: Any) -> None:
+def test_a_missing_or_truncated_checkpoint_is_reported(tmp_path: Path, tiny: Any) -> None:
     optimizer = moved(tiny, 1)
     save_checkpoint(tmp_path, tiny, optimizer, state=state(1))
     weights = tmp_path / "step-1" / "model.safetensors"
@@ -131,7 +131,7 @@ def test_a_checkpoint_that_is_gone_or_cut_short_is_said(tmp_path: Path, tiny: An
         load_state(tmp_path, "sha256:k")
 
 
-def test_the_best_weights_come_back(tmp_path: Path, tiny: Any) -> None:
+def test_the_best_weights_are_restored(tmp_path: Path, tiny: Any) -> None:
     save_best(tmp_path, tiny)
     best = values(tiny)
     moved(tiny, 2)

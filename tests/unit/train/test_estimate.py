@@ -1,4 +1,4 @@
-"""Memory against the tensors that a real step leaves behind; the tried pass leaves the model as it was."""
+"""Memory estimates against the tensors of a real step; measuring a micro-batch leaves the model unchanged."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from tunesmith.train.optimizers import Optimizers, build_optimizer
 
 @dataclass
 class Ticks:
-    """A clock that goes three seconds further whenever it is read."""
+    """A clock that advances by three seconds at every reading."""
 
     read: list[float] = field(default_factory=list)
 
@@ -49,7 +49,7 @@ def used_bytes(tensors: list[torch.Tensor]) -> int:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("changes", [{}, {"optimizer": "muon"}, {"method": "lora", "rank": 3}])
-def test_memory_is_what_one_step_leaves_behind(
+def test_fixed_memory_equals_what_a_real_step_allocates(
     tiny: Any, context: Context, changes: dict[str, Any], precision: str
 ) -> None:
     wanted = settings(**changes)
@@ -77,7 +77,7 @@ def test_a_tied_head_is_counted_once(tiny: Any) -> None:
     assert (apart.weights - tied.weights, apart.gradients - tied.gradients) == (head, head)
 
 
-def test_eight_bit_states_take_two_bytes_and_two_scales_a_block() -> None:
+def test_8_bit_states_take_two_bytes_per_element_and_two_scales_per_block() -> None:
     module = nn.ParameterList([nn.Parameter(torch.zeros(40, 128)), nn.Parameter(torch.zeros(4095))])
     other = torch.optim.SGD(module.parameters())
     blocks = 40 * 128 // 256
@@ -85,7 +85,7 @@ def test_eight_bit_states_take_two_bytes_and_two_scales_a_block() -> None:
 
 
 @pytest.mark.parametrize("share", [False, True])
-def test_a_tried_pass_changes_nothing(tiny: Any, share: bool) -> None:
+def test_measuring_a_pass_changes_nothing(tiny: Any, share: bool) -> None:
     before = {name: value.clone() for name, value in tiny.state_dict().items()}
     noise = torch.get_rng_state()
     trial = measure_pass(tiny.eval(), rows(), settings=settings(), share=share, clock=Ticks())
@@ -97,7 +97,7 @@ def test_a_tried_pass_changes_nothing(tiny: Any, share: bool) -> None:
     assert trial.tokens == (count_distinct_tokens(rows()) if share else 27)
 
 
-def test_what_is_drawn_while_trying_is_put_back(tiny: Any) -> None:
+def test_random_state_is_restored_after_measuring(tiny: Any) -> None:
     noise = torch.get_rng_state()
     with temporary_training_mode(tiny.eval()):
         assert tiny.training
@@ -120,7 +120,7 @@ def saved_by_graph(node: Any, seen: set[Any]) -> Iterator[torch.Tensor]:
         yield from saved_by_graph(child, seen)
 
 
-def test_kept_bytes_are_those_that_the_graph_holds(tiny: Any) -> None:
+def test_kept_bytes_equal_the_tensors_saved_by_the_graph(tiny: Any) -> None:
     with use_lean_layers(tiny):
         loss = summed_loss(tiny.train(), pack_rows(rows(), torch.device("cpu")))
     held = {
@@ -132,7 +132,7 @@ def test_kept_bytes_are_those_that_the_graph_holds(tiny: Any) -> None:
     assert trial.kept_bytes == expected > 27 * 32 * 4
 
 
-def test_an_adapter_keeps_less_than_all_tensors(tiny: Any, context: Context) -> None:
+def test_an_adapter_keeps_fewer_bytes_than_full_tuning(tiny: Any, context: Context) -> None:
     whole = measure_pass(tiny, rows(), settings=settings(), share=False, clock=Ticks())
     adapted = prepare_model(
         tiny.requires_grad_(False), settings(method="lora", rank=1, target_modules=("q_proj",)), context

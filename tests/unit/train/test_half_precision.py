@@ -1,4 +1,4 @@
-"""Weights in bf16: the passes of a step are added in fp32, against a sum and a loop written by hand."""
+"""bf16 weights: gradients of micro-batches are added in fp32, against a reference sum and a reference loop."""
 
 import math
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def settings(**options: Any) -> TrainSettings:
 
 
 def rows(count: int = PASSES) -> list[EncodedSequence]:
-    """Rows of twelve tokens, so that each is a pass."""
+    """Rows of twelve tokens, so that each is a micro-batch."""
     return [
         EncodedSequence(f"{n:016x}", tuple((7 * n + 5 * at + n * at) % 117 + 3 for at in range(12)), ((3, 12),))
         for n in range(count)
@@ -82,7 +82,7 @@ def context(tmp_path: Path) -> Context:
     return Context(store=open_store(tmp_path / "store"), data_root=tmp_path, home=tmp_path, seed=5)
 
 
-def test_passes_are_added_in_fp32(context: Context) -> None:
+def test_gradients_of_micro_batches_are_added_in_fp32(context: Context) -> None:
     exact = by_hand(llama(), rows())
     ours, plain = prepare_model(llama(), settings(), context), llama()
     passed(ours, rows())
@@ -94,7 +94,7 @@ def test_passes_are_added_in_fp32(context: Context) -> None:
         assert torch.equal(value.grad, exact[name]), name
 
 
-def test_slices_of_the_head_are_added_in_fp32(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gradients_of_head_chunks_are_added_in_fp32(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     """One pass whose head is multiplied in slices of four tokens: the head's gradient against those of the slices, added."""
     monkeypatch.setattr(loss_module, "MIN_TOKENS_PER_CHUNK", 4)
     monkeypatch.setattr(loss_module, "MAX_LOGITS_PER_CHUNK", 1)
@@ -113,7 +113,7 @@ def test_slices_of_the_head_are_added_in_fp32(context: Context, monkeypatch: pyt
     assert 5e-4 < distance(plain.lm_head.weight.grad, exact) < 2e-3
 
 
-def test_fp32_weights_and_adapters_are_left_alone(context: Context) -> None:
+def test_fp32_weights_and_adapters_are_unchanged(context: Context) -> None:
     whole = prepare_model(llama(torch.float32), settings(precision="fp32"), context)
     adapted = prepare_model(llama().requires_grad_(False), settings(method="lora", rank=2), context)
     for model in (whole, adapted):
@@ -166,7 +166,7 @@ def plan(folder: Path, steps: int) -> TrainingPlan:
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_steps_of_many_passes_are_those_of_a_loop_by_hand(optimizer: str, context: Context, tmp_path: Path) -> None:
+def test_steps_of_many_micro_batches_equal_a_reference_loop(optimizer: str, context: Context, tmp_path: Path) -> None:
     how = settings(optimizer=optimizer)
     model = prepare_model(llama(), how, context)
     made = plan(tmp_path / "run", 3)
@@ -179,7 +179,7 @@ def test_steps_of_many_passes_are_those_of_a_loop_by_hand(optimizer: str, contex
         assert value.ndim == 1 or not torch.equal(value, start[name]), name
 
 
-def test_the_norm_is_taken_and_clipped_in_fp32(context: Context) -> None:
+def test_the_gradient_norm_is_computed_and_clipped_in_fp32(context: Context) -> None:
     model = prepare_model(llama(), settings(), context)
     passed(model, rows())
     values = list(trainable_tensors(model).values())
@@ -189,7 +189,7 @@ def test_the_norm_is_taken_and_clipped_in_fp32(context: Context) -> None:
     assert after == pytest.approx(0.25, rel=1e-4)
 
 
-def test_what_it_costs_is_in_the_estimate(context: Context) -> None:
+def test_the_memory_estimate_counts_fp32_gradients(context: Context) -> None:
     """Four bytes of gradient an element instead of two, and no second gradient for the master."""
     model = prepare_model(llama(), settings(), context)
     count = sum(value.numel() for value in model.parameters())
@@ -211,9 +211,9 @@ def test_what_it_costs_is_in_the_estimate(context: Context) -> None:
     assert read and all(read)
 
 
-def test_slices_of_two_precisions_are_refused() -> None:
+def test_sharding_weights_of_two_precisions_is_refused() -> None:
     model = llama()
     model.model.norm.float()
     with pytest.raises(Misuse, match="trainable weights are in bfloat16 and float32") as caught:
         _compute_dtype(model)
-    assert (caught.value.where, caught.value.hint) == ("train.strategy", "set it to ddp")
+    assert (caught.value.where, caught.value.hint) == ("train.strategy", "set `train: {strategy: ddp}`")

@@ -1,4 +1,4 @@
-"""Methods: what moves, what is refused by name, layers computed twice to the same bits, and noise row by row."""
+"""Training methods: trainable tensors, refusals, gradient checkpointing bit for bit, and noise row by row."""
 
 import importlib.util
 import math
@@ -50,7 +50,7 @@ def logits(model: Any) -> torch.Tensor:
 
 
 def stir(model: nn.Module) -> None:
-    """Give every moving tensor a value of its own, so that B is not zero."""
+    """Give every trainable tensor random values, so that B is not zero."""
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
         for value in moving(model).values():
@@ -66,7 +66,7 @@ def loss_and_gradients(model: Any, *, share: bool = False) -> tuple[torch.Tensor
     return loss.detach(), {name: value.grad.clone() for name, value in moving(model).items()}
 
 
-def test_full_moves_everything(tiny: Any, context: Context) -> None:
+def test_full_tuning_trains_every_tensor(tiny: Any, context: Context) -> None:
     tiny.requires_grad_(False)
     assert prepare_model(tiny, settings(method="full"), context) is tiny
     assert all(value.requires_grad for value in tiny.parameters())
@@ -80,7 +80,7 @@ def test_full_moves_everything(tiny: Any, context: Context) -> None:
         ({"method": "dora"}, {"lora_A", "lora_B", "lora_magnitude_vector"}),
     ],
 )
-def test_adapters_sit_on_every_linear_layer_but_the_head(
+def test_adapters_are_on_every_linear_layer_but_the_head(
     options: dict[str, Any], parts: set[str], tiny: Any, context: Context
 ) -> None:
     model = prepare_model(tiny, settings(**options), context)
@@ -102,7 +102,7 @@ def test_alpha_and_dropout_reach_the_layers(tiny: Any, context: Context) -> None
         assert layer.lora_dropout["default"].p == 0.25
 
 
-def test_the_seed_decides_a(tiny_folder: Path, context: Context) -> None:
+def test_the_seed_determines_lora_a(tiny_folder: Path, context: Context) -> None:
     def made(**options: Any) -> dict[str, torch.Tensor]:
         return moving(prepare_model(load_folder(tiny_folder)[0], settings(**options), context))
 
@@ -114,7 +114,7 @@ def test_the_seed_decides_a(tiny_folder: Path, context: Context) -> None:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("targets", [(), ("q_proj", "lm_head", "embed_tokens")])
 @pytest.mark.parametrize("method", ["lora", "dora"])
-def test_an_untrained_adapter_changes_no_bit(
+def test_an_untrained_adapter_is_an_identity(
     method: str, targets: tuple[str, ...], precision: Any, tiny_folder: Path, context: Context
 ) -> None:
     base = load_folder(tiny_folder, dtype=precision)[0]
@@ -124,7 +124,7 @@ def test_an_untrained_adapter_changes_no_bit(
     assert {value.dtype for value in moving(model).values()} == {torch.float32}
 
 
-def test_magnitudes_are_the_norms_of_the_weights_in_fp32(tiny_folder: Path, context: Context) -> None:
+def test_dora_magnitudes_are_fp32_weight_norms(tiny_folder: Path, context: Context) -> None:
     wanted = settings(method="dora", precision="bf16", target_modules=("o_proj", "embed_tokens"))
     model = prepare_model(load_folder(tiny_folder, dtype="bf16")[0], wanted, context)
     for name, layer in adapted(model).items():
@@ -134,7 +134,7 @@ def test_magnitudes_are_the_norms_of_the_weights_in_fp32(tiny_folder: Path, cont
         assert not torch.equal(norms.bfloat16().float(), norms)
 
 
-def test_lora_over_bf16_multiplies_in_bf16_and_moves_fp32(tiny_folder: Path, context: Context) -> None:
+def test_lora_over_bf16_computes_in_bf16_and_trains_fp32(tiny_folder: Path, context: Context) -> None:
     model = prepare_model(load_folder(tiny_folder, dtype="bf16")[0], settings(precision="bf16"), context)
     seen = set()
     for layer in adapted(model).values():
@@ -154,16 +154,16 @@ def test_lora_over_bf16_multiplies_in_bf16_and_moves_fp32(tiny_folder: Path, con
         ("xyz", "the base has down_proj"),
     ],
 )
-def test_a_target_that_is_not_there(name: str, hint: str, tiny: Any, context: Context) -> None:
+def test_a_missing_target_is_refused(name: str, hint: str, tiny: Any, context: Context) -> None:
     with pytest.raises(RecipeError) as caught:
         prepare_model(tiny, settings(target_modules=("v_proj", name)), context)
-    assert caught.value.what == f"no layer of the base is called {name}"
+    assert caught.value.what == f"the base has no layer named {name}"
     assert caught.value.where == "train.target_modules"
     assert caught.value.hint.startswith(hint)
     assert not adapted(tiny)
 
 
-def test_a_target_that_cannot_carry_an_adapter(tiny: Any, context: Context) -> None:
+def test_a_target_that_cannot_carry_an_adapter_is_refused(tiny: Any, context: Context) -> None:
     with pytest.raises(RecipeError) as caught:
         prepare_model(tiny, settings(target_modules=("self_attn",)), context)
     assert caught.value.what == "model.layers.0.self_attn is a LlamaAttention"
@@ -179,7 +179,7 @@ def test_targets_by_path_and_by_name(tiny: Any, context: Context) -> None:
 
 
 @pytest.mark.parametrize("name", ["lm_head", "embed_tokens", "model.embed_tokens"])
-def test_an_adapter_on_one_of_two_tied_layers_leaves_both_as_they_are(name: str, tiny: Any, context: Context) -> None:
+def test_an_adapter_on_one_of_two_tied_layers_changes_neither(name: str, tiny: Any, context: Context) -> None:
     tiny.config.tie_word_embeddings = True
     tiny.tie_weights()
     shared = tiny.model.embed_tokens.weight
@@ -204,7 +204,7 @@ def test_qlora_is_refused_without_cuda(tiny: Any, tiny_folder: Path, context: Co
         with pytest.raises(Misuse) as caught:
             refuse(settings(method="qlora"))
         assert caught.value.what == "method: qlora needs a CUDA device, and there is none"
-        assert (caught.value.where, caught.value.hint) == ("train.method", "set train.method to lora")
+        assert (caught.value.where, caught.value.hint) == ("train.method", "set `train: {method: lora}`")
     with pytest.raises(Misuse, match="a base in 4 bits needs a CUDA device"):
         load_folder(tiny_folder, four_bits=True)
     with pytest.raises(RecipeError, match="the base is not in 4 bits"):
@@ -227,7 +227,7 @@ def test_qlora_and_8_bit_states_are_refused_without_bitsandbytes(monkeypatch: py
     check_machine(settings())
 
 
-def test_a_base_in_the_precision_of_the_recipe(tiny_folder: Path) -> None:
+def test_a_base_is_loaded_in_the_recipes_precision(tiny_folder: Path) -> None:
     assert load_base(tiny_folder, settings(precision="bf16"))[0].dtype == torch.bfloat16
     assert load_base(tiny_folder, settings())[0].dtype == torch.float32
 
@@ -245,7 +245,7 @@ def test_a_base_in_the_precision_of_the_recipe(tiny_folder: Path) -> None:
     ],
     ids=["full", "full shared", "lora shared", "head and embeddings", "dora shared", "dropout", "bf16 shared"],
 )
-def test_layers_computed_twice_give_the_same_bits(
+def test_gradient_checkpointing_is_bit_identical(
     options: dict[str, Any], share: bool, tiny_folder: Path, context: Context
 ) -> None:
     def made(twice: bool) -> Any:
@@ -267,7 +267,7 @@ def test_layers_computed_twice_give_the_same_bits(
     assert all(torch.any(value) for value in gradients.values())
 
 
-def test_dropout_is_drawn_again_with_the_same_numbers_only_in_training(tiny: Any, context: Context) -> None:
+def test_recomputation_repeats_the_dropout_mask(tiny: Any, context: Context) -> None:
     model = prepare_model(tiny, settings(dropout=0.5), context)
     stir(model)
     one, two = loss_and_gradients(model)[0], loss_and_gradients(model)[0]
@@ -279,7 +279,7 @@ def test_dropout_is_drawn_again_with_the_same_numbers_only_in_training(tiny: Any
     assert torch.equal(summed_loss(model, batch), summed_loss(model, batch))
 
 
-def test_computing_twice_leaves_no_hook_and_stops_in_evaluation(tiny: Any, context: Context) -> None:
+def test_gradient_checkpointing_leaves_no_hook_and_is_off_in_evaluation(tiny: Any, context: Context) -> None:
     model = prepare_model(tiny, settings(gradient_checkpointing=True), context)
     assert not tiny.get_input_embeddings()._forward_hooks
     calls = []
@@ -289,7 +289,7 @@ def test_computing_twice_leaves_no_hook_and_stops_in_evaluation(tiny: Any, conte
     assert len(calls) == 1
 
 
-def test_a_model_that_cannot_compute_twice_is_refused(
+def test_a_model_without_gradient_checkpointing_is_refused(
     tiny: Any, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(type(tiny), "supports_gradient_checkpointing", False)
@@ -310,7 +310,7 @@ def embedded(model: Any, alpha: float, given: list[EncodedSequence], *, seed: in
     return seen[0].detach()
 
 
-def test_noise_is_bounded_by_the_length_of_the_row_and_not_of_the_pass(tiny: Any) -> None:
+def test_noise_is_bounded_by_row_length_not_batch_length(tiny: Any) -> None:
     tiny.train()
     given = [EncodedSequence("short", tuple(range(8, 12)), ()), EncodedSequence("long", tuple(range(8, 208)), ())]
     noise = embedded(tiny, 5.0, given) - embedded(tiny, 0.0, given)
@@ -327,7 +327,7 @@ def test_noise_is_bounded_by_the_length_of_the_row_and_not_of_the_pass(tiny: Any
         start += length
 
 
-def test_noise_on_one_row_is_that_of_transformers(tiny: Any) -> None:
+def test_noise_on_one_row_equals_transformers(tiny: Any) -> None:
     """transformers 5.23.0: `neftune_post_forward_hook`, the paper's own code; it takes the padded length for every row."""
     tiny.train()
     given = rows()[2:]
@@ -340,7 +340,7 @@ def test_noise_on_one_row_is_that_of_transformers(tiny: Any) -> None:
     assert not torch.allclose(embedded(tiny, 0.0, given), theirs, atol=1e-2, rtol=0)
 
 
-def test_noise_follows_the_seed_and_reaches_the_loss(tiny: Any) -> None:
+def test_noise_depends_on_the_seed_and_changes_the_loss(tiny: Any) -> None:
     tiny.train()
     assert torch.equal(embedded(tiny, 5.0, rows()), embedded(tiny, 5.0, rows()))
     assert not torch.equal(embedded(tiny, 5.0, rows()), embedded(tiny, 5.0, rows(), seed=7))
@@ -358,7 +358,7 @@ def test_noise_under_an_adapter_on_the_embeddings(tiny: Any, context: Context) -
 
 
 @pytest.mark.parametrize(("alpha", "training"), [(0.0, True), (5.0, False)])
-def test_no_noise_draws_no_random_number(alpha: float, training: bool, tiny: Any) -> None:
+def test_alpha_zero_draws_no_random_numbers(alpha: float, training: bool, tiny: Any) -> None:
     tiny.train(training)
     plain = summed_loss(tiny, pack_rows(rows(), CPU))
     before = torch.get_rng_state()
@@ -367,7 +367,7 @@ def test_no_noise_draws_no_random_number(alpha: float, training: bool, tiny: Any
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_noise_leaves_nothing_behind_even_after_an_error(tiny: Any) -> None:
+def test_the_noise_hook_is_removed_even_after_an_error(tiny: Any) -> None:
     tiny.train()
     with pytest.raises(Misuse, match=r"noise is drawn row by row: \(1, 22\) embeddings, rows of 27 tokens"):
         with embedding_noise(tiny, 5.0, [7, 9, 11]):
@@ -375,7 +375,7 @@ def test_noise_leaves_nothing_behind_even_after_an_error(tiny: Any) -> None:
     assert not tiny.get_input_embeddings()._forward_hooks
 
 
-def test_what_is_kept_of_a_whole_model_and_of_an_adapter(tiny_folder: Path, context: Context, tmp_path: Path) -> None:
+def test_saved_files_of_a_whole_model_and_of_an_adapter(tiny_folder: Path, context: Context, tmp_path: Path) -> None:
     whole = load_folder(tiny_folder)[0]
     save_model(whole, tmp_path / "whole")
     assert {path.name for path in (tmp_path / "whole").iterdir()} >= {"config.json", "model.safetensors"}

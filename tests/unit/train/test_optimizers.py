@@ -50,7 +50,7 @@ def train(model: Small, step: Callable[[], None], *, steps: range) -> None:
         step()
 
 
-def test_adamw_equals_torch_with_decay_on_matrices_alone() -> None:
+def test_adamw_equals_torch_with_decay_on_matrices_only() -> None:
     ours, theirs = Small(), Small()
     optimizer = build_optimizer(ours, settings(weight_decay=0.1, beta2=0.95))
     optimizer.set_rate(0.02)
@@ -65,7 +65,7 @@ def test_adamw_equals_torch_with_decay_on_matrices_alone() -> None:
 
 
 @pytest.mark.parametrize("shape", [(16, 16), (8, 32), (32, 8)])
-def test_orthogonal_brings_singular_values_near_one(shape: tuple[int, int]) -> None:
+def test_orthogonalize_brings_singular_values_near_one(shape: tuple[int, int]) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(2))
     scale = max(1.0, shape[0] / shape[1]) ** 0.5
     made = orthogonalize(matrix) / scale
@@ -78,13 +78,13 @@ def test_orthogonal_brings_singular_values_near_one(shape: tuple[int, int]) -> N
     assert (made * nearest).sum() / (made.norm() * nearest.norm()) > 0.98
 
 
-def test_orthogonal_follows_the_direction_and_not_the_size() -> None:
+def test_orthogonalize_ignores_scale() -> None:
     matrix = torch.randn((6, 9), generator=torch.Generator().manual_seed(4))
     assert torch.allclose(orthogonalize(matrix * 100), orthogonalize(matrix), atol=1e-5)
     assert torch.equal(orthogonalize(torch.zeros(3, 5)), torch.zeros(3, 5))
 
 
-def test_orthogonal_equals_torchs_own_newton_schulz() -> None:
+def test_orthogonalize_equals_torchs_newton_schulz() -> None:
     from torch.optim._muon import _zeropower_via_newtonschulz
 
     matrix = torch.randn((12, 20), generator=torch.Generator().manual_seed(5))
@@ -106,13 +106,13 @@ def test_a_muon_step_by_hand() -> None:
     assert torch.allclose(weight, expected, atol=1e-6)
 
 
-def test_a_tensor_without_gradient_stays() -> None:
+def test_a_tensor_without_gradient_is_unchanged() -> None:
     weight = nn.Parameter(torch.ones(2, 2))
     Muon([weight], lr=0.1, weight_decay=0.5).step()
     assert torch.equal(weight, torch.ones(2, 2))
 
 
-def test_muon_takes_hidden_matrices_and_adamw_the_rest_at_its_share() -> None:
+def test_muon_updates_hidden_matrices_and_adamw_the_rest_at_its_share() -> None:
     model = Small()
     optimizer = build_optimizer(model, settings(optimizer="muon", adamw_share=0.25))
     optimizer.set_rate(0.08)
@@ -125,7 +125,7 @@ def test_muon_takes_hidden_matrices_and_adamw_the_rest_at_its_share() -> None:
     assert {group["lr"] for group in adamw.param_groups} == {0.02}
 
 
-def test_muon_over_adapters_leaves_nothing_for_adamw(tiny: Any, context: Context) -> None:
+def test_muon_over_adapters_needs_no_adamw(tiny: Any, context: Context) -> None:
     wanted = settings(optimizer="muon", method="lora", rank=2)
     model = prepare_model(tiny, wanted, context)
     optimizer = build_optimizer(model, wanted)
@@ -143,7 +143,7 @@ def test_frozen_tensors_are_left_out() -> None:
     assert len(taken) == len(list(model.parameters())) - 1
 
 
-def test_bf16_weights_are_moved_by_fp32_masters() -> None:
+def test_bf16_weights_are_updated_through_fp32_masters() -> None:
     """Thirty steps at a rate of 1e-5: each rounds to nothing in bf16, and their sum does not."""
     ours, theirs = Small().to(torch.bfloat16), Small().to(torch.bfloat16)
     start = [value.detach().clone() for value in ours.parameters()]
@@ -181,7 +181,7 @@ def test_fp32_weights_have_no_masters() -> None:
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", ["adamw", "muon"])
-def test_a_state_comes_back_bit_for_bit(name: str, precision: torch.dtype) -> None:
+def test_a_state_is_restored_bit_for_bit(name: str, precision: torch.dtype) -> None:
     wanted = settings(optimizer=name, weight_decay=0.01)
     whole = Small().to(precision)
     train(whole, build_optimizer(whole, wanted).step, steps=range(8))
@@ -251,21 +251,21 @@ class Blockwise(torch.optim.Optimizer):
 
 @pytest.fixture
 def blockwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if there were a CUDA device with bitsandbytes."""
+    """Simulate a CUDA device with bitsandbytes."""
     monkeypatch.setattr("tunesmith.train.optimizers.build.check_bitsandbytes", lambda *_, **__: None)
     monkeypatch.setitem(sys.modules, "bitsandbytes", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "bitsandbytes.optim", SimpleNamespace(AdamW8bit=Blockwise))
 
 
-def test_8_bit_states_are_refused_where_there_is_no_cuda() -> None:
+def test_8_bit_adamw_is_refused_without_cuda() -> None:
     with pytest.raises(Misuse) as caught:
         build_optimizer(Small(), settings(optimizer="adamw-8bit"))
     assert caught.value.what == "8-bit AdamW needs a CUDA device, and there is none"
-    assert (caught.value.where, caught.value.hint) == ("train.optimizer", "set train.optimizer to adamw")
+    assert (caught.value.where, caught.value.hint) == ("train.optimizer", "set `train: {optimizer: adamw}`")
 
 
 @pytest.mark.usefixtures("blockwise")
-def test_8_bit_states_leave_embeddings_in_32() -> None:
+def test_8_bit_adamw_keeps_32_bit_states_for_embeddings() -> None:
     model = Small()
     optimizer = build_optimizer(model, settings(optimizer="adamw-8bit", weight_decay=0.1))
     optimizer.set_rate(0.03)
@@ -280,7 +280,7 @@ def test_8_bit_states_leave_embeddings_in_32() -> None:
 
 
 @pytest.mark.usefixtures("blockwise")
-def test_8_bit_states_over_adapters_alone_and_over_embeddings_alone(tiny: Any, context: Context) -> None:
+def test_8_bit_adamw_over_adapters_only_and_over_embeddings_only(tiny: Any, context: Context) -> None:
     wanted = settings(optimizer="adamw-8bit", rank=2)
     ((part, _),) = build_optimizer(prepare_model(tiny, wanted, context), wanted).parts
     assert isinstance(part, Blockwise)
@@ -291,7 +291,7 @@ def test_8_bit_states_over_adapters_alone_and_over_embeddings_alone(tiny: Any, c
 
 
 @pytest.mark.usefixtures("blockwise")
-def test_a_nested_state_with_whole_numbers_comes_back_bit_for_bit() -> None:
+def test_a_nested_state_with_ints_is_restored_bit_for_bit() -> None:
     wanted = settings(optimizer="adamw-8bit")
     whole = Small()
     train(whole, build_optimizer(whole, wanted).step, steps=range(6))
@@ -314,6 +314,6 @@ def test_a_nested_state_with_whole_numbers_comes_back_bit_for_bit() -> None:
 
 
 @pytest.mark.parametrize(("device", "fused"), [("cpu", True), ("meta", False)])
-def test_adamw_is_fused_where_torch_has_it(device: str, fused: bool) -> None:
+def test_adamw_is_fused_on_supported_devices(device: str, fused: bool) -> None:
     ((adamw, _),) = build_optimizer(Small().to(device), settings()).parts
     assert adamw.defaults["fused"] is fused

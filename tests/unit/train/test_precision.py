@@ -1,4 +1,4 @@
-"""`precision: auto` follows the device's instructions, and settles before anything is keyed by it."""
+"""`precision: auto` depends on the device's instructions, and is resolved before content keys are computed."""
 
 from collections.abc import Mapping
 
@@ -26,7 +26,7 @@ def on_processor(monkeypatch: pytest.MonkeyPatch, features: Mapping[str, object]
         ({}, "fp32"),
     ],
 )
-def test_auto_is_bf16_where_the_processor_multiplies_in_it(
+def test_auto_is_bf16_on_cpus_with_bf16_instructions(
     monkeypatch: pytest.MonkeyPatch, features: Mapping[str, object], expected: str
 ) -> None:
     on_processor(monkeypatch, features)
@@ -35,7 +35,7 @@ def test_auto_is_bf16_where_the_processor_multiplies_in_it(
 
 
 @pytest.mark.parametrize("wanted", ["fp32", "bf16"])
-def test_what_the_recipe_names_stays(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
+def test_an_explicit_precision_is_kept(monkeypatch: pytest.MonkeyPatch, wanted: str) -> None:
     on_processor(monkeypatch, {"avx512_bf16": wanted == "fp32"})
     assert (
         resolve_precision(TrainSettings.model_validate({"rows_per_step": 1, "precision": wanted})).precision == wanted

@@ -1,4 +1,4 @@
-"""The dry run says what the run then does, number for number, and leaves nothing behind that the run could see."""
+"""The dry run predicts the run exactly, and does not affect it."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -72,7 +72,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
         {"optimizer": "muon", "max_steps": 3},
     ],
 )
-def test_the_run_does_what_the_dry_run_said(store: Store, changes: dict[str, Any]) -> None:
+def test_the_run_matches_the_dry_run(store: Store, changes: dict[str, Any]) -> None:
     inputs, context = store("one", questions())
     wanted = settings(**changes)
     said = dry_run(inputs, wanted, context)
@@ -101,7 +101,7 @@ def test_a_text_is_several_sequences(store: Store) -> None:
     assert {one.place.file for one in said.examples} == {"made.txt"}
 
 
-def test_a_dry_run_before_it_changes_no_byte_of_the_run(store: Store) -> None:
+def test_a_dry_run_does_not_change_a_later_run(store: Store) -> None:
     alone, other = store("alone", questions()), store("after", questions())
     wanted = settings(method="lora", rank=2, validation=0.2, checkpoint_every=1)
     noise = torch.get_rng_state()
@@ -119,7 +119,7 @@ def test_the_same_inputs_give_the_same_preview(store: Store) -> None:
     assert dry_run(inputs, settings(epochs=1), context).digest() != one.digest()
 
 
-def test_time_is_that_of_the_largest_pass_times_all_tokens(store: Store) -> None:
+def test_time_is_scaled_from_the_largest_micro_batch(store: Store) -> None:
     inputs, context = store("one", questions())
 
     class Ticks:
@@ -138,7 +138,7 @@ def test_time_is_that_of_the_largest_pass_times_all_tokens(store: Store) -> None
     assert measured["threads"] == torch.get_num_threads()
 
 
-def test_tokens_a_step_are_counted_before_and_after_sharing(store: Store) -> None:
+def test_tokens_per_step_are_counted_with_and_without_sharing(store: Store) -> None:
     inputs, context = store("one", questions())
     ready = set_up_training(inputs, settings(), context)
     said = dry_run(inputs, settings(), context)
@@ -151,7 +151,7 @@ def test_tokens_a_step_are_counted_before_and_after_sharing(store: Store) -> Non
     assert said.distinct_tokens <= said.computed_tokens < said.tokens
 
 
-def test_what_is_shown_is_what_the_report_marks(store: Store) -> None:
+def test_shown_rows_match_the_marked_rows_of_the_report(store: Store) -> None:
     inputs, context = store("one", questions())
     shown = dry_run(inputs, settings(), context).examples
     marks = train.run(inputs, settings(max_steps=1), context).mask_sample
@@ -162,7 +162,7 @@ def test_what_is_shown_is_what_the_report_marks(store: Store) -> None:
     assert shown[1].tokens == max(one.tokens for one in shown)
 
 
-def test_rows_that_would_stop_the_run_are_all_named(store: Store) -> None:
+def test_all_rejected_rows_are_listed(store: Store) -> None:
     rows = questions(6)
     rows[1] = row(1, "long " * 300, "on Friday")
     rows[3] = row(3, "<|end|>")
@@ -186,13 +186,13 @@ def test_rows_that_would_stop_the_run_are_all_named(store: Store) -> None:
     assert caught.value.what == f"3 rows cannot be trained on: {places}; the first: {long.reason}"
 
 
-def test_a_cut_inside_the_answer_loses_what_lies_behind_it(store: Store) -> None:
+def test_lost_tokens_of_a_row_whose_answer_is_too_long(store: Store) -> None:
     inputs, context = store("one", [row(0, "short"), row(1, "short", "very " * 300)])
     long = dry_run(inputs, settings(), context).rejected[0]
     assert long.lost == long.lost_trained > 40
 
 
-def test_no_row_left_is_an_error(store: Store) -> None:
+def test_rejecting_every_row_is_an_error(store: Store) -> None:
     inputs, context = store("one", [row(number, "<|end|>") for number in range(3)])
     with pytest.raises(
         DataError, match="none of the 3 rows can be trained on; the first: row 0{16}: a message"
@@ -202,7 +202,7 @@ def test_no_row_left_is_an_error(store: Store) -> None:
 
 
 class Silent:
-    """A task that reads every row as tokens of which none is trained, or as nothing at all."""
+    """A task that encodes rows without any supervised token, or without any token."""
 
     def __init__(self, pieces: list[EncodedSequence]) -> None:
         self.pieces = pieces
@@ -214,7 +214,7 @@ class Silent:
 @pytest.mark.parametrize(
     "pieces", [[], [EncodedSequence("a", (1, 2, 3), ())], [EncodedSequence("a", (1, 2, 3), ((0, 1),))]]
 )
-def test_a_row_with_nothing_to_train_on_is_never_passed_over(pieces: list[EncodedSequence]) -> None:
+def test_a_row_without_supervised_tokens_is_rejected(pieces: list[EncodedSequence]) -> None:
     encoder = TaskEncoder(Silent(pieces), None, 9, "completion")
     kept, rejected = encode_rows([row(0, "a"), row(1, "b")], encoder)
     assert [one.row_id for one in kept] == [f"{0:016x}"]
@@ -242,14 +242,14 @@ class Letters:
         (((1, 3), (3, 6)), (), [("a", 0), ("bc", 1), ("def", 1)]),
     ],
 )
-def test_pieces_carry_the_weight_of_their_span(spans: Any, weights: Any, expected: Any) -> None:
+def test_parts_have_the_weight_of_their_span(spans: Any, weights: Any, expected: Any) -> None:
     row, place = EncodedSequence("r", tuple(range(6)), spans, 0, weights), Place(row_id="r", file="f", line=1)
     shown = show_row(row, place, task=DecoderTask(TaskSettings(type="chat")), tokenizer=Letters())
     assert [(piece.text, piece.weight) for piece in shown.pieces] == expected
     assert shown.trained == sum(len(text) for text, weight in expected if weight)
 
 
-def test_a_spread_is_made_of_values_that_occur() -> None:
+def test_quantiles_are_values_of_the_data() -> None:
     assert length_summary([7]) == Lengths(least=7, median=7, p95=7, most=7, bins=(Bin(low=7, high=7, count=1),))
     found = length_summary([30, 10, 20, 40])
     assert (found.least, found.median, found.p95, found.most) == (10, 20, 40, 40)
@@ -259,7 +259,7 @@ def test_a_spread_is_made_of_values_that_occur() -> None:
 
 
 @pytest.mark.parametrize("values", [[1, 1, 1], [3, 14], [5, 6, 100], list(range(37)), [0, 10]])
-def test_every_value_lies_in_one_bin(values: list[int]) -> None:
+def test_every_value_is_in_exactly_one_bin(values: list[int]) -> None:
     bins = length_summary(values).bins
     assert len(bins) <= 10
     assert [one.count for one in bins] == [sum(one.low <= value <= one.high for value in values) for one in bins]

@@ -1,4 +1,4 @@
-"""Killed at any step boundary and inside any accumulation, a run ends in the same bytes as one that was left alone."""
+"""A run killed at any micro-batch and resumed ends in the same bytes as an uninterrupted run."""
 
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ STEPS, PASSES = 5, 3
 
 
 class Killed(BaseException):
-    """As sudden as a signal: nothing in the loop may catch it."""
+    """Like SIGKILL: nothing in the loop may catch it."""
 
 
 def llama(precision: str = "fp32") -> LlamaForCausalLM:
@@ -36,7 +36,7 @@ def llama(precision: str = "fp32") -> LlamaForCausalLM:
 
 
 def plan(folder: Path, key: str = "k" * 64) -> TrainingPlan:
-    """Every step has three passes: rows of ten tokens, twelve tokens a pass, nothing shared."""
+    """Every step has three micro-batches: rows of ten tokens, at most sixteen per micro-batch, no shared prefixes."""
     rows = [EncodedSequence(str(n), tuple((7 * n + 3 * at) % 47 + 3 for at in range(10)), ((4, 10),)) for n in range(6)]
     steps = [[(step + at) % 6 for at in range(PASSES)] for step in range(STEPS)]
     return TrainingPlan(rows, steps, rows[4:], key, folder)
@@ -59,7 +59,7 @@ def weights(model: LlamaForCausalLM) -> list[torch.Tensor]:
 
 
 def killed_at(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next loop dies in front of its `calls`-th pass."""
+    """The next loop is killed before its `calls`-th micro-batch."""
     real, seen = loop.micro_batch_loss, [0]
 
     def dying(*arguments: Any, **options: Any) -> torch.Tensor:
@@ -82,7 +82,7 @@ def killed_at(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
         (2, "muon", "bf16"),
     ],
 )
-def test_every_boundary_and_every_pass(
+def test_a_run_killed_at_any_micro_batch_resumes_to_the_same_bits(
     every: int, optimizer: str, precision: str, tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     how = settings(every, optimizer)
@@ -102,7 +102,9 @@ def test_every_boundary_and_every_pass(
         assert all(torch.equal(one, two) for one, two in zip(weights(whole), weights(resumed), strict=True)), call
 
 
-def test_another_run_key_refuses_to_resume(tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_checkpoint_with_another_key_is_refused(
+    tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patch:
         killed_at(8, patch)
         with pytest.raises(Killed):
@@ -111,7 +113,7 @@ def test_another_run_key_refuses_to_resume(tmp_path: Path, context: Context, mon
         run_loop(llama(), plan(tmp_path / "a", "j" * 64), settings=settings(1), context=context)
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_order_other_ones(tmp_path: Path, context: Context) -> None:
+def test_equal_seeds_give_equal_bits_and_another_order_does_not(tmp_path: Path, context: Context) -> None:
     one, two, three = llama(), llama(), llama()
     run_loop(one, plan(tmp_path / "one"), settings=settings(9), context=context)
     run_loop(two, plan(tmp_path / "two"), settings=settings(9), context=context)
@@ -122,7 +124,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_order_other_ones(tmp_path
     assert not all(torch.equal(a, b) for a, b in zip(weights(one), weights(three), strict=True))
 
 
-def test_patience_stops_the_run_and_a_resumed_run_stops_at_the_same_step(tmp_path: Path, context: Context) -> None:
+def test_early_stopping_stops_a_resumed_run_at_the_same_step(tmp_path: Path, context: Context) -> None:
     how = settings(1).model_copy(update={"learning_rate": 1e-9, "patience": 1, "validate_every": 1})
     how = how.model_copy(update={"schedule": "constant", "clip": 1e-12})
     state = run_loop(llama(), plan(tmp_path / "tired"), settings=how, context=context)

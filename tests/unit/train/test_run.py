@@ -1,4 +1,4 @@
-"""The loop and the stage around it: what is refused, what is held back, what is recorded."""
+"""The training loop and the train stage: refusals, validation rows and records."""
 
 import io
 from pathlib import Path
@@ -38,12 +38,12 @@ def plan(
 
 
 def break_token(model: Any, token: int) -> None:
-    """From here on this token's embedding is not a number."""
+    """Set the embedding of a token to NaN."""
     with torch.no_grad():
         model.model.embed_tokens.weight[token] = float("nan")
 
 
-def test_divergence_names_the_rows_of_the_pass_where_it_began(tiny: Any, context: Context, tmp_path: Path) -> None:
+def test_divergence_names_the_rows_of_the_failing_micro_batch(tiny: Any, context: Context, tmp_path: Path) -> None:
     rows = [encoded(number) for number in range(6)]
     bad = EncodedSequence("bad0000000000000", (399, 398, 397, 396), ((1, 4),))
     break_token(tiny, 399)
@@ -59,9 +59,7 @@ def test_divergence_names_the_rows_of_the_pass_where_it_began(tiny: Any, context
     assert caught.value.hint == "lower train.learning_rate, or look at these rows"
 
 
-def test_divergence_moves_no_weight_and_counts_the_rows_it_does_not_name(
-    tiny: Any, context: Context, tmp_path: Path
-) -> None:
+def test_divergence_changes_no_weight_and_counts_unnamed_rows(tiny: Any, context: Context, tmp_path: Path) -> None:
     with torch.no_grad():
         tiny.lm_head.weight[5] = float("nan")
     before = tiny.model.embed_tokens.weight.detach().clone()
@@ -77,7 +75,7 @@ def test_divergence_moves_no_weight_and_counts_the_rows_it_does_not_name(
     assert torch.equal(tiny.model.embed_tokens.weight, before)
 
 
-def test_the_curve_has_a_point_a_step_and_the_loss_falls(tiny: Any, context: Context, tmp_path: Path) -> None:
+def test_the_curve_has_one_point_per_step_and_the_loss_falls(tiny: Any, context: Context, tmp_path: Path) -> None:
     rows = [encoded(number) for number in range(4)]
     state = run_loop(
         tiny,
@@ -91,7 +89,7 @@ def test_the_curve_has_a_point_a_step_and_the_loss_falls(tiny: Any, context: Con
     assert state.curve[-1].loss < state.curve[0].loss
 
 
-def test_the_best_weights_are_those_of_the_lowest_validation_loss(tiny: Any, context: Context, tmp_path: Path) -> None:
+def test_keep_best_restores_the_lowest_validation_loss(tiny: Any, context: Context, tmp_path: Path) -> None:
     rows, held = [encoded(number) for number in range(4)], tuple(encoded(number, 9) for number in (50, 51))
     wanted = settings(schedule="constant", learning_rate=0.05, validation=0.1, validate_every=1, keep="best")
     state = run_loop(tiny, plan(tmp_path, rows, [[0, 1, 2, 3]] * 6, held), settings=wanted, context=context)
@@ -116,7 +114,7 @@ def test_validation_changes_no_weight_and_no_number(
     assert all(torch.equal(a, b) for a, b in zip(tiny.parameters(), other.parameters(), strict=True))
 
 
-def test_the_record_says_which_tokens_every_step_saw(context: Context) -> None:
+def test_the_consumption_record_has_the_tokens_of_every_step(context: Context) -> None:
     rows = [
         EncodedSequence("a", tuple(range(9)), ((4, 9),)),
         EncodedSequence("b", tuple(range(8)), ((0, 8),), 0),
@@ -134,7 +132,7 @@ def test_the_record_says_which_tokens_every_step_saw(context: Context) -> None:
     assert store_consumption([[2, 0], [1], [0]], rows, context.store) == digest
 
 
-def test_validation_is_by_row_so_no_row_is_on_both_sides(context: Context) -> None:
+def test_validation_is_split_by_row(context: Context) -> None:
     windows = [
         EncodedSequence(f"r{number}", (1, 2, 3), ((0, 3),), 3 * part) for number in range(20) for part in range(3)
     ]
@@ -147,13 +145,13 @@ def test_validation_is_by_row_so_no_row_is_on_both_sides(context: Context) -> No
     assert split_validation(windows, settings(validation=0.2, seed=8), context)[1] != held
 
 
-def test_no_validation_holds_nothing_back_and_a_little_holds_back_one(context: Context) -> None:
+def test_validation_zero_takes_no_row_and_a_small_share_takes_one(context: Context) -> None:
     rows = [encoded(number) for number in range(5)]
     assert split_validation(rows, settings(), context) == (rows, [])
     assert len(split_validation(rows, settings(validation=0.001), context)[1]) == 1
 
 
-def test_holding_back_the_only_row_is_refused(context: Context) -> None:
+def test_taking_the_only_row_for_validation_is_refused(context: Context) -> None:
     with pytest.raises(DataError, match="takes all 1 rows") as caught:
         split_validation([encoded(1)], settings(validation=0.1), context)
     assert caught.value.hint == "add rows, or set `train: {validation: 0}`"
@@ -170,7 +168,7 @@ def dataset(context: Context) -> Dataset:
 
 
 def finished(inputs: train.TrainInputs, wanted: TrainSettings, context: Context) -> str:
-    """A report as a finished run would have kept it."""
+    """Store a report like that of a finished run; returns its digest."""
     base = ModelRef(name="made", tree="sha256:base", kind="base", parameters=1)
     provenance = context.provenance(
         "train",
@@ -184,7 +182,7 @@ def finished(inputs: train.TrainInputs, wanted: TrainSettings, context: Context)
     return context.store.put(report)
 
 
-def test_a_report_of_the_same_rows_and_settings_is_adopted(dataset: Dataset, context: Context) -> None:
+def test_a_report_of_the_same_rows_and_settings_is_reused(dataset: Dataset, context: Context) -> None:
     inputs = train.TrainInputs(dataset, "made", CHAT)
     digest = finished(inputs, settings(), context)
     assert train.reuse_report(digest, inputs, settings=settings(), context=context) == context.store.get(
@@ -222,7 +220,7 @@ def test_a_report_of_anything_else_is_refused(
     assert caught.value.hint == "train again, or use the recipe and data that the report was made with"
 
 
-def test_a_report_that_is_not_there_or_is_something_else(dataset: Dataset, context: Context) -> None:
+def test_a_missing_report_or_another_artifact_is_refused(dataset: Dataset, context: Context) -> None:
     inputs = train.TrainInputs(dataset, "made", CHAT)
     with pytest.raises(IntegrityBroken, match="missing"):
         train.reuse_report(f"sha256:{'0' * 64}", inputs, settings=settings(), context=context)

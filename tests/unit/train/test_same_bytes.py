@@ -1,4 +1,4 @@
-"""Two runs of one recipe, in stores of their own and under another load, give the same weights and the same record."""
+"""Two runs of a recipe, in separate stores and under different load, give the same weights and consumption record."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ BURNERS = 2 * (os.cpu_count() or 1)
 
 @pytest.fixture(autouse=True)
 def unset(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No wish in the environment; torch's count is put back."""
+    """No thread count in the environment; torch's count is restored."""
     before = torch.get_num_threads()
     for name in threads.THREAD_VARIABLES:
         monkeypatch.delenv(name, raising=False)
@@ -35,7 +35,7 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @contextmanager
 def load() -> Iterator[None]:
-    """Twice as many processes as cores that do nothing but count."""
+    """Keep the machine busy: twice as many counting processes as cores."""
     burning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(BURNERS)]
     try:
         yield
@@ -58,7 +58,7 @@ def trained(base: Path, folder: Path, **options: Any) -> tuple[TrainReport, Cont
     return train.run(train.TrainInputs(dataset, base.name, CHAT), settings, context), context, dataset
 
 
-def test_load_changes_neither_threads_nor_weights(tiny_folder: Path, tmp_path: Path) -> None:
+def test_machine_load_changes_neither_threads_nor_weights(tiny_folder: Path, tmp_path: Path) -> None:
     quiet, first, _ = trained(tiny_folder, tmp_path / "quiet")
     torch.set_num_threads(7)  # what another stage of the same process left behind
     with load():
@@ -70,7 +70,7 @@ def test_load_changes_neither_threads_nor_weights(tiny_folder: Path, tmp_path: P
         context.store.ledger.close()
 
 
-def test_the_recipes_count_is_used_kept_and_part_of_the_key(tiny_folder: Path, tmp_path: Path) -> None:
+def test_the_recipes_thread_count_is_used_stored_and_part_of_the_key(tiny_folder: Path, tmp_path: Path) -> None:
     report, context, dataset = trained(tiny_folder, tmp_path / "one", threads=3)
     other, second, _ = trained(tiny_folder, tmp_path / "two", threads=1)
     assert (report.threads, other.threads) == (3, 1)
@@ -80,7 +80,7 @@ def test_the_recipes_count_is_used_kept_and_part_of_the_key(tiny_folder: Path, t
     assert dataset.rows == 6
 
 
-def test_evaluation_computes_with_the_threads_of_the_training(
+def test_evaluation_uses_the_threads_of_the_training(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     report, context, dataset = trained(tiny_folder, tmp_path, threads=3)

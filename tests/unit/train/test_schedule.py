@@ -1,4 +1,4 @@
-"""Learning rates worked out by hand, by transformers, and by what every schedule must hold."""
+"""Learning-rate schedules against hand-computed values, transformers, and properties of every schedule."""
 
 import itertools
 import math
@@ -25,7 +25,7 @@ def test_linear_with_warmup() -> None:
     assert rates(10, schedule="linear", warmup=0.2) == pytest.approx([1, 2, 2, 1.75, 1.5, 1.25, 1, 0.75, 0.5, 0.25])
 
 
-def test_linear_to_a_floor() -> None:
+def test_linear_to_a_final_rate() -> None:
     assert rates(5, schedule="linear", warmup=0.2, final_rate=0.5) == pytest.approx([2, 2, 1.75, 1.5, 1.25])
 
 
@@ -47,7 +47,7 @@ def test_stable_decay() -> None:
     assert rates(5, schedule="stable-decay", warmup=0, decay=0.4, final_rate=0.5) == pytest.approx([2, 2, 2, 2, 1.5])
 
 
-def test_a_fall_longer_than_what_the_rise_leaves_begins_where_the_rise_ends() -> None:
+def test_a_decay_longer_than_the_rest_starts_after_the_warmup() -> None:
     long = rates(10, schedule="stable-decay", warmup=0.5, decay=1.0, final_rate=0.1)
     assert long == rates(10, schedule="linear", warmup=0.5, final_rate=0.1)
     assert long == rates(10, schedule="stable-decay", warmup=0.5, decay=0.5, final_rate=0.1)
@@ -55,7 +55,7 @@ def test_a_fall_longer_than_what_the_rise_leaves_begins_where_the_rise_ends() ->
 
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 @pytest.mark.parametrize("steps", [1, 2, 7])
-def test_without_warmup_the_first_step_is_the_peak_and_none_is_above_it(schedule: str, steps: int) -> None:
+def test_without_warmup_the_first_step_has_the_peak_rate(schedule: str, steps: int) -> None:
     found = rates(steps, schedule=schedule, warmup=0)
     assert found[0] == 2.0
     assert max(found) == 2.0
@@ -64,14 +64,14 @@ def test_without_warmup_the_first_step_is_the_peak_and_none_is_above_it(schedule
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
-def test_one_step_after_the_last_is_the_final_rate(schedule: str) -> None:
+def test_the_final_rate_is_reached_one_step_after_the_last(schedule: str) -> None:
     settings = TrainSettings(
         rows_per_step=1, learning_rate=2.0, schedule=schedule, final_rate=1 if schedule == "constant" else 0.25
     )
     assert learning_rate(settings, 40, 40) == pytest.approx(2.0 * settings.final_rate)
 
 
-def test_a_short_run_still_rises_once() -> None:
+def test_a_short_run_still_has_one_warmup_step() -> None:
     assert rates(3, schedule="constant", warmup=0.01) == [2, 2, 2]
     assert rates(1, schedule="cosine", warmup=0.05) == [2]
 
@@ -102,7 +102,7 @@ def theirs(name: str, steps: int, rising: int, **options: Any) -> list[float]:
         ),
     ],
 )
-def test_every_shape_is_that_of_transformers(
+def test_schedules_equal_those_of_transformers(
     schedule: str, final_rate: float, name: str, options: dict[str, Any]
 ) -> None:
     """Behind the rise, step by step. The rise is theirs one step ahead: their first step has a rate of 0 and moves nothing.
@@ -128,7 +128,7 @@ options = st.fixed_dictionaries(
 
 
 @given(options=options, steps=st.integers(1, 300))
-def test_a_rise_then_no_rise_between_nothing_and_the_peak(options: dict[str, Any], steps: int) -> None:
+def test_rates_rise_then_never_rise_again(options: dict[str, Any], steps: int) -> None:
     found = rates(steps, **options)
     rising = max(1, round(options["warmup"] * steps)) if options["warmup"] else 0
     peak = 2.0 * (1 + 1e-12)
@@ -144,7 +144,7 @@ def test_a_rise_then_no_rise_between_nothing_and_the_peak(options: dict[str, Any
 
 
 @given(warmup=shares, decay=st.floats(0.001, 1), final=st.floats(0, 0.99), steps=st.integers(1, 300))
-def test_stable_decay_holds_then_falls_in_equal_steps(warmup: float, decay: float, final: float, steps: int) -> None:
+def test_stable_decay_is_constant_then_linear(warmup: float, decay: float, final: float, steps: int) -> None:
     settings = TrainSettings(
         rows_per_step=1, learning_rate=2.0, schedule="stable-decay", warmup=warmup, decay=decay, final_rate=final
     )

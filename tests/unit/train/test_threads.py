@@ -1,4 +1,4 @@
-"""How many threads: the choice as a function of seconds, the order of who decides, and a measurement that leaves no trace."""
+"""The number of threads: the choice from timings, the order of precedence, and a measurement without side effects."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -24,7 +24,7 @@ from tunesmith.train.threads import (
 
 @dataclass
 class Hand:
-    """A clock that a test moves by hand."""
+    """A clock that the test advances."""
 
     reading: float = field(default=0.0)
 
@@ -55,7 +55,7 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         ({1: 0.1}, 1, 1.0),
     ],
 )
-def test_the_fewest_threads_that_come_close_to_the_quickest(
+def test_the_fewest_threads_that_are_about_as_fast_as_the_fastest(
     seconds: dict[int, float], count: int, cores: float
 ) -> None:
     assert fewest_fast_threads(seconds) == count
@@ -75,11 +75,11 @@ def test_effective_cores_need_a_time_for_one() -> None:
 @pytest.mark.parametrize(
     ("cores", "counts"), [(1, (1,)), (2, (2, 1)), (3, (3, 2, 1)), (6, (6, 4, 2, 1)), (16, (16, 8, 4, 2, 1))]
 )
-def test_candidates_are_all_cores_and_powers_of_two_below(cores: int, counts: tuple[int, ...]) -> None:
+def test_candidate_counts_are_all_cores_and_powers_of_two_below(cores: int, counts: tuple[int, ...]) -> None:
     assert candidate_counts(cores) == counts
 
 
-def test_each_round_goes_over_all_counts_and_the_least_seconds_count() -> None:
+def test_counts_alternate_and_the_least_time_is_kept() -> None:
     clock, tried = Hand(), []
     taken = iter([0.10, 0.30, 0.12, 0.09, 0.11, 0.08])
 
@@ -98,7 +98,7 @@ def test_each_round_goes_over_all_counts_and_the_least_seconds_count() -> None:
     assert (tried[-1], torch.get_num_threads()) == (before + 1, before)
 
 
-def test_one_core_is_tried_once() -> None:
+def test_a_single_core_is_measured_once() -> None:
     clock, calls = Hand(), []
 
     def work() -> None:
@@ -109,7 +109,7 @@ def test_one_core_is_tried_once() -> None:
     assert calls == [1]
 
 
-def test_a_clock_that_stands_still_measures_nothing(unset: pytest.MonkeyPatch) -> None:
+def test_a_clock_that_does_not_advance_measures_nothing(unset: pytest.MonkeyPatch) -> None:
     found = measure_threads(None, Hand())
     assert (found.count, found.chosen_by, found.effective, found.enough) == (found.nominal, "machine", None, None)
 
@@ -119,7 +119,7 @@ def test_a_clock_that_stands_still_measures_nothing(unset: pytest.MonkeyPatch) -
     [(2, None, 2), (64, None, 16), (1, None, 1), (8, "400000 100000", 4), (8, "250000 100000", 2), (8, "50000 100000", 1),
      (8, "max 100000", 8), (2, "400000 100000", 2)],
 )  # fmt: skip
-def test_the_machine_gives_its_cores_or_its_quota_and_16_at_most(
+def test_the_default_is_the_cores_or_the_quota_and_at_most_16(
     cores: int, quota: str | None, count: int, unset: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     unset.setattr(threads.os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
@@ -130,7 +130,7 @@ def test_the_machine_gives_its_cores_or_its_quota_and_16_at_most(
     assert choose_threads(None).nominal == (cores if quota in (None, "max 100000") else count)
 
 
-def test_the_measurement_decides_nothing(unset: pytest.MonkeyPatch) -> None:
+def test_the_measurement_does_not_change_the_count(unset: pytest.MonkeyPatch) -> None:
     counts = {choose_threads(None).count}
     for seconds in ({2: 1.0, 1: 0.1}, {2: 0.1, 1: 1.0}, {}):
         unset.setattr(threads, "time_products", lambda *_, found=seconds: found)
@@ -162,7 +162,7 @@ def test_the_recipe_comes_first(unset: pytest.MonkeyPatch) -> None:
         ({"OMP_NUM_THREADS": "3", "TORCH_NUM_THREADS": " "}, 3),
     ],
 )
-def test_the_users_wish_comes_first_and_nothing_is_measured(
+def test_the_environment_comes_first_and_nothing_is_measured(
     unset: pytest.MonkeyPatch, environment: dict[str, str], count: int
 ) -> None:
     for name, value in environment.items():
@@ -174,14 +174,14 @@ def test_the_users_wish_comes_first_and_nothing_is_measured(
 
 
 @pytest.mark.parametrize("value", ["many", "0", "-2", "2.5"])
-def test_a_wish_that_is_no_count_is_refused(unset: pytest.MonkeyPatch, value: str) -> None:
+def test_an_environment_value_that_is_not_a_count_is_refused(unset: pytest.MonkeyPatch, value: str) -> None:
     unset.setenv("OMP_NUM_THREADS", value)
     with pytest.raises(Misuse) as caught:
         measure_threads(None, SystemClock())
     assert caught.value.what == f"OMP_NUM_THREADS is not a number of threads: {value!r}"
 
 
-def test_a_real_measurement_draws_no_randomness_and_leaves_the_count(unset: pytest.MonkeyPatch) -> None:
+def test_a_real_measurement_draws_no_random_numbers_and_restores_the_count(unset: pytest.MonkeyPatch) -> None:
     before, state = torch.get_num_threads(), torch.random.get_rng_state()
     clock = SystemClock()
     started = clock.seconds()
@@ -209,5 +209,5 @@ def test_a_real_measurement_draws_no_randomness_and_leaves_the_count(unset: pyte
         (ThreadChoice(2, "machine", 2), "threads: 2; cores: 2"),
     ],
 )
-def test_what_is_told(found: ThreadChoice, line: str) -> None:
+def test_summary_lines(found: ThreadChoice, line: str) -> None:
     assert found.summary() == line

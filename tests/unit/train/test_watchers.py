@@ -1,4 +1,4 @@
-"""The watchers on noise alone, on real tensors and over a killed run; their plain cases are in tests/plugins/watcher."""
+"""The watchers on pure noise, on real tensors and over a resumed run; simple cases are in tests/plugins/watcher."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -34,7 +34,7 @@ def point(step: int, loss: float, rate: float = 0.001) -> CurvePoint:
 
 
 class Bare(NamedTuple):
-    """What the watchers read of a point; quicker to make by the hundred thousand."""
+    """The fields of a curve point that watchers read; faster to create by the hundred thousand."""
 
     step: int
     loss: float
@@ -52,7 +52,7 @@ def findings(watcher: Watcher, losses: Any, looks: range) -> list[WatchFinding]:
 
 
 def noises(kind: str, generator: numpy.random.Generator, size: int) -> Any:
-    """Noise of standard deviation 1 about 0."""
+    """Noise with mean 0 and standard deviation 1."""
     match kind:
         case "normal":
             return generator.standard_normal(size)
@@ -64,7 +64,7 @@ def noises(kind: str, generator: numpy.random.Generator, size: int) -> Any:
 
 
 @pytest.mark.parametrize("kind", ["normal", "skewed", "heavy-tailed"])
-def test_noise_alone_is_no_divergence(kind: str) -> None:
+def test_pure_noise_is_not_reported_as_divergence(kind: str) -> None:
     """0 alarms in 3 x 100 curves of 1,000 steps whose noise is two fifths of their level; with 300 in all the rate is under
     1.3% (95%, Wilson)."""
     generator = numpy.random.default_rng(11)
@@ -74,7 +74,7 @@ def test_noise_alone_is_no_divergence(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["normal", "skewed", "heavy-tailed"])
-def test_a_loss_that_falls_behind_noise_is_not_flat(kind: str) -> None:
+def test_a_noisy_falling_loss_is_not_reported_as_flat(kind: str) -> None:
     """Over 100 curves that fall by 20% in their last quarter there is no alarm; over 100 that do not fall there are many."""
     generator = numpy.random.default_rng(12)
     falling = 2.0 * numpy.exp(-numpy.linspace(0.0, 0.9, STEPS))
@@ -86,7 +86,7 @@ def test_a_loss_that_falls_behind_noise_is_not_flat(kind: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64, torch.uint8])
-def test_a_fingerprint_sees_every_bit_and_every_place(dtype: torch.dtype) -> None:
+def test_a_fingerprint_depends_on_every_bit_and_position(dtype: torch.dtype) -> None:
     value = torch.arange(1, 13).to(dtype).reshape(3, 4)
     first = fingerprint(value)
     assert fingerprint(value.clone()) == first
@@ -102,7 +102,7 @@ def test_a_fingerprint_sees_every_bit_and_every_place(dtype: torch.dtype) -> Non
     assert int((changed != value).sum()) == 1
 
 
-def test_a_fingerprint_of_two_changes_that_cancel_in_a_sum() -> None:
+def test_changes_that_cancel_in_a_sum_change_the_fingerprint() -> None:
     value = torch.full((64,), 0.5)
     other = value.clone()
     other[3], other[40] = (
@@ -114,7 +114,7 @@ def test_a_fingerprint_of_two_changes_that_cancel_in_a_sum() -> None:
     assert fingerprint(torch.tensor([0.0])) != fingerprint(torch.tensor([-0.0]))
 
 
-def test_a_fingerprint_of_what_is_empty_and_of_what_is_longer_than_a_chunk() -> None:
+def test_fingerprints_of_an_empty_tensor_and_of_more_than_one_chunk() -> None:
     assert fingerprint(torch.zeros(0)) == 0
     value = torch.zeros(CHUNK_ELEMENTS + 5)
     first = fingerprint(value)
@@ -148,7 +148,7 @@ def optimizer_of(model: Any, decay: float = 0.0) -> Optimizers:
 
 
 def watched(model: Any, optimizer: Optimizers, steps: range, watch: TrainingMonitor) -> list[WatchFinding]:
-    """Findings of the steps, on the curve from step 1; `watch` may have begun earlier."""
+    """Findings of these steps, on a curve from step 1; `watch` may have been started earlier."""
     told: list[WatchFinding] = []
     curve = [point(step, 2.0) for step in range(1, steps.start)]
     for step in steps:
@@ -161,7 +161,7 @@ DEAD = tuple(f"base_model.model.model.layers.1.self_attn.v_proj.lora_{part}.defa
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.1])
-def test_an_adapter_without_gradient_is_named_and_a_live_one_is_not(tiny: Any, context: Context, decay: float) -> None:
+def test_only_the_adapter_without_gradient_is_named(tiny: Any, context: Context, decay: float) -> None:
     model = lora(tiny, context)
     optimizer = optimizer_of(model, decay)
     watch = start_monitor(trainable_tensors(model), optimizer, steps=14)
@@ -174,7 +174,7 @@ def test_an_adapter_without_gradient_is_named_and_a_live_one_is_not(tiny: Any, c
     assert sum(moved.values()) == 6 + (decay > 0)
 
 
-def test_loras_a_has_no_gradient_in_step_one_and_is_not_found_dead(tiny: Any, context: Context) -> None:
+def test_lora_a_without_gradient_in_step_one_is_not_dead(tiny: Any, context: Context) -> None:
     model = lora(tiny, context)
     optimizer = optimizer_of(model)
     watch = start_monitor(trainable_tensors(model), optimizer, steps=14)
@@ -186,7 +186,7 @@ def test_loras_a_has_no_gradient_in_step_one_and_is_not_found_dead(tiny: Any, co
     assert after_two == set(DEAD)
 
 
-def test_a_killed_run_finds_the_same(tiny: Any, tiny_folder: Any, context: Context) -> None:
+def test_a_resumed_run_repeats_the_findings(tiny: Any, tiny_folder: Any, context: Context) -> None:
     model = lora(tiny, context)
     optimizer = optimizer_of(model, 0.1)
     watch = start_monitor(trainable_tensors(model), optimizer, steps=14)
@@ -213,8 +213,8 @@ def test_a_killed_run_finds_the_same(tiny: Any, tiny_folder: Any, context: Conte
     assert resumed.start == watch.start
 
 
-def test_a_tensor_that_rounds_to_nothing() -> None:
-    """A norm of 1.0 in bf16 and a rate of 1e-5: the gradient is there and no bit moves."""
+def test_a_tensor_whose_updates_round_to_nothing() -> None:
+    """A bf16 norm weight of 1.0 at a rate of 1e-5: there is a gradient, but no bit changes."""
     weight = torch.nn.Parameter(torch.ones(8, dtype=torch.bfloat16))
     optimizer = Optimizers([(torch.optim.AdamW([weight], lr=1e-5), 1.0)])
     watch = start_monitor({"norm.weight": weight}, optimizer, steps=20)
@@ -231,7 +231,7 @@ def test_a_tensor_that_rounds_to_nothing() -> None:
     )
 
 
-def test_a_state_that_does_not_tell_counts_as_pushed() -> None:
+def test_an_unreadable_state_counts_as_had_gradient() -> None:
     weight = torch.nn.Parameter(torch.ones(8))
     adam = torch.optim.AdamW([weight])
     adam.state[weight] = {"step": torch.tensor(3.0), "state1": torch.zeros(8, dtype=torch.uint8)}
@@ -239,7 +239,7 @@ def test_a_state_that_does_not_tell_counts_as_pushed() -> None:
     assert watch.read_tensors() == (TensorChange("w", changed=False, had_gradient=True),)
 
 
-def test_a_slice_that_moved_on_another_rank_is_a_tensor_that_moved() -> None:
+def test_a_slice_changed_on_another_rank_is_a_changed_tensor() -> None:
     weight = torch.nn.Parameter(torch.ones(8))
     adam = torch.optim.AdamW([weight])
     other = [(True, True)]
@@ -260,7 +260,7 @@ def bare(steps: int = 400) -> TrainingMonitor:
     return start_monitor({}, Optimizers([]), steps=steps)
 
 
-def test_what_is_not_finite_is_found_before_the_weights_move() -> None:
+def test_non_finite_values_are_found_before_the_update() -> None:
     watch = bare()
     assert watch.before_update(StepReading(4, 2.0, 1.0, ("a",))) is None
     found = watch.before_update(StepReading(5, float("nan"), 1.0, ("a", "b")))
@@ -268,7 +268,7 @@ def test_what_is_not_finite_is_found_before_the_weights_move() -> None:
     assert (found.step, found.severity, found.names) == (5, "stop", ("a", "b"))
 
 
-def test_a_watcher_tells_each_of_warn_and_stop_once() -> None:
+def test_a_watcher_reports_each_severity_once() -> None:
     losses = [*numpy.linspace(2.0, 1.0, 100), *[1.6] * 60, *[9.0] * 60]
     watch, told = bare(len(losses)), []
     curve = points(losses)
@@ -278,7 +278,7 @@ def test_a_watcher_tells_each_of_warn_and_stop_once() -> None:
     assert seen == [("divergence", 120, "warn"), ("divergence", 180, "stop")]
 
 
-def test_what_depends_on_the_clock_stays_out_of_the_results() -> None:
+def test_timed_findings_are_not_part_of_the_results() -> None:
     watch, told = bare(), []
     for step in range(1, 81):
         seconds = 1.0 if step <= 60 else 5.0
@@ -298,7 +298,7 @@ def test_what_depends_on_the_clock_stays_out_of_the_results() -> None:
     }
 
 
-def test_windows_are_ten_steps_and_ten_seconds() -> None:
+def test_a_window_is_at_least_ten_steps_and_ten_seconds() -> None:
     speeds = SpeedHistory()
     for step in range(1, 41):
         speeds.add(StepTiming(step, 4, 2, 0.5))
@@ -314,14 +314,14 @@ def test_windows_are_ten_steps_and_ten_seconds() -> None:
     assert [one.step for one in slow.windows] == [10]
 
 
-def test_nothing_timed_is_nothing_measured() -> None:
+def test_no_timed_step_gives_no_figures() -> None:
     assert SpeedHistory().measured() == {}
     still = SpeedHistory()
     still.add(StepTiming(1, 4, 2, 0.0))
     assert still.measured() == {}
 
 
-def test_a_look_gives_the_same_finding_again() -> None:
+def test_equal_observations_give_equal_findings() -> None:
     curve = points([*numpy.linspace(2.0, 1.0, 100), *[9.0] * 20])
     for watcher in all_watchers():
         seen = Observation(step=120, steps=120, curve=curve, tensors=lambda: (TensorChange("a", False, False),))
@@ -341,13 +341,13 @@ def test_fingerprints_are_by_name() -> None:
 
 @pytest.fixture
 def mesh() -> Iterator[Any]:
-    """A device mesh of this process alone."""
+    """A device mesh of this process only."""
     distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
     yield init_device_mesh("cpu", (1,))
     distributed.destroy_process_group()
 
 
-def test_a_tensor_that_is_cut_up_is_read_by_its_slice(mesh: Any) -> None:
+def test_a_sharded_tensor_is_read_by_its_local_slice(mesh: Any) -> None:
     plain = torch.arange(24.0).reshape(6, 4)
     weight = torch.nn.Parameter(distribute_tensor(plain, mesh, [Shard(0)]))
     assert fingerprint(weight) == fingerprint(plain)

@@ -1,4 +1,4 @@
-"""The range test against a loop written out plainly; what is read off curves drawn by hand."""
+"""The range test against a plain loop, and the rates read off hand-made curves."""
 
 import copy
 import itertools
@@ -37,7 +37,7 @@ def curve(smoothed: list[float], stopped: str = "end") -> RateCurve:
 
 
 def plain_losses(model: Any, batches: list[list[EncodedSequence]], wanted: TrainSettings) -> list[float]:
-    """Row by row through the model's own forward, with torch's AdamW: no packing, no code of the finder."""
+    """Reference: row by row through the model's own forward with torch's AdamW; no packing, no code of the finder."""
     model = copy.deepcopy(model)
     model.set_attn_implementation("eager")
     matrices = [value for value in model.parameters() if value.ndim >= 2]
@@ -66,7 +66,7 @@ def plain_losses(model: Any, batches: list[list[EncodedSequence]], wanted: Train
 
 
 @pytest.mark.parametrize("share", [False, True])
-def test_the_losses_are_those_of_a_plain_loop(tiny: Any, context: Context, share: bool) -> None:
+def test_losses_equal_those_of_a_plain_loop(tiny: Any, context: Context, share: bool) -> None:
     wanted = settings(weight_decay=0.1, tokens_per_pass=16)
     batches = [batch(number % 2) for number in range(10)]
     found = range_test(tiny, batches, settings=wanted, share=share, context=context)
@@ -81,7 +81,7 @@ def test_the_losses_are_those_of_a_plain_loop(tiny: Any, context: Context, share
 
 
 @pytest.mark.parametrize("changes", [{}, {"optimizer": "muon"}])
-def test_the_model_is_as_it_was(tiny: Any, context: Context, changes: dict[str, Any]) -> None:
+def test_the_range_test_leaves_the_model_unchanged(tiny: Any, context: Context, changes: dict[str, Any]) -> None:
     tiny.eval()
     values = {name: value.clone() for name, value in tiny.state_dict().items()}
     places = [value.data_ptr() for value in tiny.parameters()]
@@ -96,7 +96,7 @@ def test_the_model_is_as_it_was(tiny: Any, context: Context, changes: dict[str, 
     assert range_test(tiny, batches, settings=settings(**changes), share=True, context=context) == one
 
 
-def test_weights_come_back_when_the_test_breaks_off(tiny: Any, context: Context) -> None:
+def test_weights_are_restored_when_the_range_test_fails(tiny: Any, context: Context) -> None:
     values = {name: value.clone() for name, value in tiny.state_dict().items()}
     beyond = EncodedSequence("bad", (1, 10_000, 2), ((1, 3),))
     with pytest.raises(IndexError):
@@ -104,7 +104,7 @@ def test_weights_come_back_when_the_test_breaks_off(tiny: Any, context: Context)
     assert all(torch.equal(value, values[name]) for name, value in tiny.state_dict().items())
 
 
-def test_a_loss_four_times_its_lowest_ends_the_test(tiny: Any, context: Context) -> None:
+def test_a_loss_above_four_times_its_minimum_ends_the_test(tiny: Any, context: Context) -> None:
     found = range_test(
         tiny, [batch(number % 3) for number in range(60)], settings=settings(), share=True, context=context
     )
@@ -117,7 +117,9 @@ def test_a_loss_four_times_its_lowest_ends_the_test(tiny: Any, context: Context)
     assert suggest_rate(found).diverged == found.points[-2].rate > 0.1
 
 
-def test_a_loss_that_is_no_number_after_a_move(tiny: Any, context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_that_is_not_finite_after_an_update(
+    tiny: Any, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(lr_finder, "MIN_RATE", 3e38)
     monkeypatch.setattr(lr_finder, "MAX_RATE", 3e38)
     found = range_test(tiny, [batch(0)] * 3, settings=settings(), share=True, context=context)
@@ -125,14 +127,14 @@ def test_a_loss_that_is_no_number_after_a_move(tiny: Any, context: Context, monk
     assert suggest_rate(found).diverged == 3e38
 
 
-def test_a_broken_base_is_no_curve(tiny: Any, context: Context) -> None:
+def test_a_base_with_a_nan_weight_raises(tiny: Any, context: Context) -> None:
     with torch.no_grad():
         tiny.lm_head.weight[5] = float("nan")
     with pytest.raises(Diverged, match="before any step"):
         range_test(tiny, [batch(0)] * 3, settings=settings(), share=True, context=context)
 
 
-def test_the_mean_forgets_by_a_tenth_a_step() -> None:
+def test_the_smoothed_loss_is_a_bias_corrected_moving_average() -> None:
     losses = [5.0, 4.0, 4.5, 1.0]
     running = 0.0
     for number, loss in enumerate(losses, 1):
@@ -141,13 +143,13 @@ def test_the_mean_forgets_by_a_tenth_a_step() -> None:
     assert smoothed_loss([2.0] * 9) == pytest.approx(2.0, rel=1e-12)
 
 
-def test_rates_grow_by_one_factor() -> None:
+def test_rates_grow_by_a_constant_factor() -> None:
     rates = [rate_at(step, 60) for step in range(60)]
     assert (rates[0], rates[-1]) == (1e-7, pytest.approx(10.0, rel=1e-12))
     assert [two / one for one, two in itertools.pairwise(rates)] == pytest.approx([1e8 ** (1 / 59)] * 59)
 
 
-def test_the_steepest_place_lies_before_the_lowest() -> None:
+def test_the_steepest_point_is_before_the_minimum() -> None:
     fall = [5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 4.9, 4.5, 3.0, 2.5, 2.4]
     found = suggest_rate(curve([*fall, 4.0, 9.0, 11.0], "rising"))
     assert found.steepest == 1e8  # between 4.5 and 2.5
@@ -155,19 +157,19 @@ def test_the_steepest_place_lies_before_the_lowest() -> None:
     assert found.notes == ()
 
 
-def test_coming_down_from_a_peak_is_no_descent() -> None:
+def test_a_fall_from_a_peak_is_not_the_steepest_descent() -> None:
     found = suggest_rate(curve([5.0, 5.0, 5.0, 5.0, 5.0, 4.5, 3.5, 2.5, 2.0, 7.0, 7.9, 3.0, 2.5]))
     assert found.steepest == 1e6
 
 
-def test_what_a_curve_does_not_say_is_not_said() -> None:
+def test_a_flat_or_rising_curve_gives_no_suggestion() -> None:
     flat, risen = suggest_rate(curve([5.0] * 12)), suggest_rate(curve([5.0 + at for at in range(12)], "not-finite"))
     assert (flat.steepest, flat.diverged, flat.largest_safe, len(flat.notes)) == (None, None, None, 2)
     assert (risen.steepest, risen.diverged, risen.largest_safe) == (None, 1e11, 1e10)
     assert risen.notes == ("the loss never fell, so no rate is suggested",)
 
 
-def test_a_very_short_curve_says_nothing() -> None:
+def test_a_very_short_curve_gives_no_suggestion() -> None:
     assert suggest_rate(curve([5.0], "not-finite")).steepest is None
 
 
@@ -181,7 +183,7 @@ def inputs(tiny_folder: Path, context: Context) -> train.TrainInputs:
     return train.TrainInputs(store_dataset("made", rows, context.store), str(tiny_folder), TaskSettings(type="chat"))
 
 
-def test_the_same_seed_gives_the_same_search(inputs: train.TrainInputs, context: Context) -> None:
+def test_equal_seeds_give_equal_searches(inputs: train.TrainInputs, context: Context) -> None:
     one, two = (find_learning_rate(inputs, settings(epochs=2), context) for _ in range(2))
     assert one == two
     assert RateSearch.from_bytes(one.canonical()) == one
@@ -189,7 +191,7 @@ def test_the_same_seed_gives_the_same_search(inputs: train.TrainInputs, context:
     assert find_learning_rate(inputs, settings(epochs=2, seed=8), context).points != one.points
 
 
-def test_a_row_that_stops_training_stops_the_search(inputs: train.TrainInputs, context: Context) -> None:
+def test_a_rejected_row_raises(inputs: train.TrainInputs, context: Context) -> None:
     shortest = min(len(row.ids) for row in set_up_training(inputs, settings(), context).rows)
     with pytest.raises(
         DataError, match=f"row {10:016x} has {shortest + 2} tokens; the context holds {shortest}"

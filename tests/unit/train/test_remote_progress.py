@@ -1,4 +1,4 @@
-"""What a rank tells arrives at the driver's own progress: the same loops, counts, numbers and lines, however it is fetched."""
+"""Progress of a remote rank on the driver: the same loops, counts, numbers and lines as of a local run."""
 
 import io
 import threading
@@ -17,7 +17,7 @@ from tunesmith.train.distributed.remote_progress import ProgressMessage, Progres
 
 @dataclass
 class Ticks:
-    """A clock that goes on by `pace` seconds whenever it is read."""
+    """A clock that advances by `pace` seconds at every reading."""
 
     pace: float
     at: float = 0.0
@@ -51,7 +51,7 @@ class Box:
 
 @dataclass
 class Seen:
-    """A progress that keeps what it is told."""
+    """A Progress that records every event."""
 
     events: list[Any] = field(default_factory=list)
 
@@ -73,7 +73,7 @@ class Seen:
 
 
 def run(progress: Any, *, fails: bool = False) -> None:
-    """What a run tells: a line, a loop over rows, a loop of steps with numbers and one loop inside it."""
+    """The progress of a run: a line, a loop over rows, and a loop of steps with numbers and an inner loop."""
     progress.say("two threads")
     list(progress.track(iter(range(3)), label="rows", total=3))
     for step in progress.track(range(2), label="train", total=2):
@@ -99,7 +99,7 @@ def relayed(*, pace: float, fails: bool = False) -> list[Any]:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_a_slow_run_is_shown_as_if_it_ran_here(fails: bool) -> None:
+def test_a_slow_remote_run_is_replayed_like_a_local_one(fails: bool) -> None:
     here = Seen()
     if fails:
         with pytest.raises(KeyError):
@@ -112,7 +112,7 @@ def test_a_slow_run_is_shown_as_if_it_ran_here(fails: bool) -> None:
     assert told[-1] == ("end", "train")
 
 
-def test_a_fast_run_is_told_in_few_words_and_ends_with_the_same_counts() -> None:
+def test_a_fast_loop_sends_few_messages_and_ends_with_the_same_counts() -> None:
     box = Box()
     teller = RemoteProgress(box, Ticks(1e-4))
     for step in teller.track(range(10_000), label="rows"):
@@ -127,7 +127,7 @@ def test_a_fast_run_is_told_in_few_words_and_ends_with_the_same_counts() -> None
     assert [event for event in seen.events if event[0] == "note"][-1] == ("note", {"step": 9999.0})
 
 
-def test_a_rank_that_is_killed_leaves_no_loop_open() -> None:
+def test_loops_of_a_killed_rank_are_closed() -> None:
     seen = Seen()
     view = ProgressReplay(seen)
     for message in (("begin", (1, "train", 5)), ("done", (1, 2)), ("begin", (2, "inner", None))):
@@ -142,7 +142,7 @@ def shown_by(talk: TerminalProgress, told: Callable[[Any], None]) -> None:
         told(RemoteProgress(box, SystemClock()))
 
 
-def test_the_plain_view_of_the_command_line_has_the_lines_of_a_rank() -> None:
+def test_the_command_line_shows_the_progress_of_a_rank() -> None:
     out = io.StringIO()
     talk = TerminalProgress(Console(file=out, force_terminal=False, width=120), Ticks(0.5))
 
@@ -159,7 +159,7 @@ def test_the_plain_view_of_the_command_line_has_the_lines_of_a_rank() -> None:
     assert talk.displays == []
 
 
-def test_what_is_told_last_is_shown_though_the_run_has_ended() -> None:
+def test_messages_that_arrive_last_are_shown() -> None:
     seen = Seen()
     box = Box()
     with replay_progress(box, seen):

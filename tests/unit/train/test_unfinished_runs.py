@@ -1,4 +1,4 @@
-"""What a new run says of runs that were stopped half-way."""
+"""What a new run prints about unfinished runs."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ MINE = Provenance(
 
 
 def stopped(folder: Path, **different: object) -> Path:
-    """A run made from something else, with a checkpoint at step 12."""
+    """An unfinished run with another provenance, with a checkpoint at step 12."""
     folder.mkdir(parents=True)
     record_provenance(folder, MINE.model_copy(update=different))
     (folder / "latest").write_text("step-12")
@@ -35,7 +35,7 @@ def stopped(folder: Path, **different: object) -> Path:
         ({"settings": "sha256:x", "seed": 8}, "settings, seed"),
     ],
 )
-def test_what_differs_is_named(tmp_path: Path, different: dict[str, object], said: str) -> None:
+def test_differing_fields_are_named(tmp_path: Path, different: dict[str, object], said: str) -> None:
     other = stopped(tmp_path / "other", **different)
     (tmp_path / "mine").mkdir()
     assert list(describe_unfinished_runs(tmp_path / "mine", MINE)) == [
@@ -43,18 +43,18 @@ def test_what_differs_is_named(tmp_path: Path, different: dict[str, object], sai
     ]
 
 
-def test_a_run_of_another_recipe_is_no_matter(tmp_path: Path) -> None:
+def test_runs_of_other_rows_and_settings_are_not_mentioned(tmp_path: Path) -> None:
     stopped(tmp_path / "other", settings="sha256:x", inputs={"dataset": "sha256:x", "base": "sha256:b"})
     (tmp_path / "mine").mkdir()
     assert list(describe_unfinished_runs(tmp_path / "mine", MINE)) == []
 
 
-def test_a_run_that_goes_on_says_nothing(tmp_path: Path) -> None:
+def test_a_resumed_run_mentions_no_other_run(tmp_path: Path) -> None:
     stopped(tmp_path / "other", settings="sha256:x")
     assert list(describe_unfinished_runs(stopped(tmp_path / "mine"), MINE)) == []
 
 
-def test_a_run_without_a_checkpoint_is_no_matter(tmp_path: Path) -> None:
+def test_runs_without_a_checkpoint_are_not_mentioned(tmp_path: Path) -> None:
     other = stopped(tmp_path / "other", settings="sha256:x")
     (other / "latest").unlink()
     (tmp_path / "mine").mkdir()

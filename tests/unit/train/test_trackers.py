@@ -1,4 +1,4 @@
-"""How a run stands, and the logs that are written of it. The logs themselves are read back by their own tools, where there."""
+"""Step metrics, and the logs written from them. Logs are read back with the trackers' own tools, where installed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ def needs(name: str) -> None:
         pytest.skip(f"needs {', '.join(missing)} (extra `track`)")
 
 
-def test_a_standing_has_means_and_speeds() -> None:
+def test_step_metrics_have_means_and_speeds() -> None:
     paces = [StepTiming(129, 300, 100, 2.0), StepTiming(130, 500, 100, 2.0)]
     found = step_metrics(CURVE, HELD, paces)
     assert found.step == 130
@@ -46,7 +46,7 @@ def test_a_standing_has_means_and_speeds() -> None:
     assert step_metrics(CURVE[:100], HELD).validated
 
 
-def test_what_is_unknown_is_left_out() -> None:
+def test_unknown_metrics_are_left_out() -> None:
     found = step_metrics(CURVE[:1], ())
     assert found == StepMetrics(1, 3.0, 3.0, 0.001, 0.5)
     assert list(found.live_view()) == ["loss", "smoothed", "rate", "gradient"]
@@ -58,17 +58,17 @@ def test_what_is_unknown_is_left_out() -> None:
     ]
 
 
-def test_paces_without_time_have_no_speed() -> None:
+def test_timings_without_time_have_no_speed() -> None:
     assert step_metrics(CURVE[:1], (), [StepTiming(1, 4, 4, 0.0)]).tokens_per_second is None
 
 
-def test_a_held_out_loss_is_logged_at_its_own_step_alone() -> None:
+def test_the_validation_loss_is_logged_at_its_own_step_only() -> None:
     logged = [one.step for one in metrics_history(CURVE, HELD) if "loss/held-out" in one.log_values()]
     assert logged == [50, 100]
     assert "validation" in step_metrics(CURVE, HELD).live_view()
 
 
-def test_history_is_how_the_run_stood_at_each_step() -> None:
+def test_metrics_history_has_the_metrics_of_every_step() -> None:
     stood = [
         step_metrics(CURVE[:end], [point for point in HELD if point.step <= end]) for end in range(1, len(CURVE) + 1)
     ]
@@ -76,7 +76,7 @@ def test_history_is_how_the_run_stood_at_each_step() -> None:
 
 
 @pytest.mark.parametrize("name", ["tensorboard", "mlflow"])
-def test_a_missing_package_is_refused_with_the_extra(
+def test_a_missing_package_is_refused_and_the_extra_named(
     name: str, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trackers, "find_spec", lambda package: None)
@@ -120,13 +120,13 @@ def test_a_resumed_run_logs_the_curve_so_far_then_goes_on(notebook: Notebook, co
     assert notebook.closed == [True]
 
 
-def test_a_broken_run_closes_its_logs_and_says_so(notebook: Notebook, context: Context) -> None:
+def test_a_failed_run_closes_its_logs_as_failed(notebook: Notebook, context: Context) -> None:
     with pytest.raises(KeyError), open_trackers(settings("mlflow"), context, key=KEY, curve=(), held_out=()):
         raise KeyError
     assert notebook.closed == [False]
 
 
-def test_no_log_is_asked_for_and_nothing_is_written(context: Context) -> None:
+def test_without_trackers_nothing_is_written(context: Context) -> None:
     with open_trackers(settings(), context, key=KEY, curve=CURVE, held_out=()) as trackers:
         assert trackers == Trackers()
         trackers.log(step_metrics(CURVE, ()))

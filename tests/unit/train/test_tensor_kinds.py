@@ -1,4 +1,4 @@
-"""Which tensors Muon takes, over many families: never an embedding, a head, a norm or a bias, whatever the family calls them."""
+"""The tensors that Muon updates, over many model families: never an embedding, head, norm or bias, whatever their names."""
 
 from typing import Any
 
@@ -72,7 +72,7 @@ def taken_by_muon(model: nn.Module, settings: TrainSettings) -> dict[str, torch.
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_muon_takes_hidden_matrices_and_nothing_else(family: str) -> None:
+def test_muon_updates_hidden_matrices_only(family: str) -> None:
     """The outside truth are the sizes: no hidden matrix of these configs is as long as vocabulary, positions or labels."""
     model = build(family).requires_grad_(True)
     taken = taken_by_muon(model, muon())
@@ -90,14 +90,14 @@ def test_muon_takes_hidden_matrices_and_nothing_else(family: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_tensor_goes_to_one_optimiser(family: str) -> None:
+def test_every_tensor_has_exactly_one_optimizer(family: str) -> None:
     model = build(family).requires_grad_(True)
     parts = build_optimizer(model, muon()).parts
     taken = [id(value) for part, _ in parts for group in part.param_groups for value in group["params"]]
     assert sorted(taken) == sorted(id(value) for value in model.parameters())
 
 
-def test_gpt2s_positions_and_tokens_are_embeddings_and_its_matrices_transposed() -> None:
+def test_gpt2_embeddings_and_transposed_matrices() -> None:
     kinds = {one.name: one for one in classify_tensors(build("gpt2").requires_grad_(True))}
     assert kinds["transformer.wte.weight"].kind == kinds["transformer.wpe.weight"].kind == "embedding"
     matrix = kinds["transformer.h.0.mlp.c_fc.weight"]
@@ -115,7 +115,7 @@ def test_gpt2s_positions_and_tokens_are_embeddings_and_its_matrices_transposed()
         (("q_proj", "lm_head"), {"hidden", "head"}),
     ],
 )
-def test_adapters_are_what_they_stand_beside(targets: tuple[str, ...], kinds: set[str], context: Context) -> None:
+def test_adapters_have_the_kind_of_their_layer(targets: tuple[str, ...], kinds: set[str], context: Context) -> None:
     settings = muon(method="lora", rank=2, target_modules=targets)
     model = prepare_model(build("llama"), settings, context)
     found = {one.name: one.kind for one in classify_tensors(model)}
@@ -125,7 +125,7 @@ def test_adapters_are_what_they_stand_beside(targets: tuple[str, ...], kinds: se
 
 
 @pytest.mark.parametrize(("family", "kinds"), [("llama", {"embedding", "head"}), ("llama, tied", {"embedding"})])
-def test_rows_of_added_tokens_are_no_hidden_matrix(family: str, kinds: set[str], context: Context) -> None:
+def test_rows_of_added_tokens_are_embeddings(family: str, kinds: set[str], context: Context) -> None:
     settings = muon(method="lora", rank=2, add_tokens=("<a>",))
     model = prepare_model(build(family), settings, context, added=[VOCABULARY - 1])
     found = {one.kind for one in classify_tensors(model) if "trainable_tokens" in one.name}
@@ -133,7 +133,7 @@ def test_rows_of_added_tokens_are_no_hidden_matrix(family: str, kinds: set[str],
     assert not [name for name in taken_by_muon(model, settings) if "trainable_tokens" in name]
 
 
-def test_a_transposed_matrix_moves_as_its_transpose_does() -> None:
+def test_a_transposed_matrix_is_updated_like_its_transpose() -> None:
     torch.manual_seed(0)
     start, grad = torch.randn(5, 20), torch.randn(5, 20)
     usual, turned = nn.Parameter(start.T.contiguous().clone()), nn.Parameter(start.clone())
@@ -144,17 +144,17 @@ def test_a_transposed_matrix_moves_as_its_transpose_does() -> None:
     assert float((turned.detach() - start * 0.95).norm()) == pytest.approx(0.1 * 2.0 * 5**0.5, rel=0.3)
 
 
-def test_the_run_says_what_goes_where() -> None:
+def test_the_run_says_which_optimizer_updates_what() -> None:
     model = build("gpt2").requires_grad_(True)
     tokens = VOCABULARY * 32 + POSITIONS * 32
     assert describe_optimizer(model, muon()) == (
-        "optimizer: Muon moves hidden matrices (8 tensors, 24,576 parameters); AdamW moves"
+        "optimizer: Muon updates hidden matrices (8 tensors, 24,576 parameters); AdamW updates"
         f" embeddings (2 tensors, {tokens:,} parameters), norms, biases and others (18 tensors, 896 parameters)"
     )
     assert describe_optimizer(model, TrainSettings(rows_per_step=1)) == ""
 
 
-def test_without_a_hidden_matrix_muon_is_left_out() -> None:
+def test_muon_is_left_out_without_hidden_matrices() -> None:
     model = build("llama").requires_grad_(False)
     model.get_input_embeddings().weight.requires_grad_(True)
     assert [type(part) for part, _ in build_optimizer(model, muon()).parts] == [torch.optim.AdamW]

@@ -1,4 +1,4 @@
-"""A store that is only looked at gives the answers of the one that is open, and leaves no trace."""
+"""Read-only access to a store gives the same answers as the open store, and writes nothing."""
 
 import sqlite3
 from pathlib import Path
@@ -37,7 +37,7 @@ def filled(store: Store) -> int:
     return number
 
 
-def test_the_file_answers_as_the_open_ledger_does(store: Store) -> None:
+def test_read_only_look_ups_equal_those_of_the_open_ledger(store: Store) -> None:
     number, salt = filled(store), store.ledger.salt("train")
     read = open_read_only(store.folder)
     assert read is not None and read.lookups.salt("train") == salt and read.lookups.salt("other") is None
@@ -60,7 +60,7 @@ def test_the_file_answers_as_the_open_ledger_does(store: Store) -> None:
     assert file.trainings()[0].recorded is False and file.trainings()[0].recipe == "desk"
 
 
-def test_looking_makes_nothing(store: Store, tmp_path: Path) -> None:
+def test_reading_creates_nothing(store: Store, tmp_path: Path) -> None:
     filled(store)
     before = {path: path.stat().st_mtime_ns for path in store.folder.rglob("*")}
     read = open_read_only(store.folder)
@@ -69,7 +69,7 @@ def test_looking_makes_nothing(store: Store, tmp_path: Path) -> None:
     assert open_read_only(tmp_path / "nothing") is None and not (tmp_path / "nothing").exists()
 
 
-def test_a_ledger_that_lacks_a_table_is_left_to_who_may_make_it(tmp_path: Path) -> None:
+def test_a_ledger_without_a_table_is_not_opened_read_only(tmp_path: Path) -> None:
     assert set(METADATA.tables) >= LOOKUP_TABLES
     ledger = sqlite3.connect(tmp_path / LEDGER_FILE)
     for name in sorted(LOOKUP_TABLES)[1:]:
@@ -79,14 +79,14 @@ def test_a_ledger_that_lacks_a_table_is_left_to_who_may_make_it(tmp_path: Path) 
     assert open_read_only(tmp_path) is None
 
 
-def test_a_file_that_is_no_database_is_told(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_reported(tmp_path: Path) -> None:
     (tmp_path / LEDGER_FILE).write_bytes(b"not a database, but long enough to be read as a header of one" * 40)
     with pytest.raises(MachineFailure, match="the ledger cannot be used: file is not a database") as error:
         open_read_only(tmp_path)
     assert error.value.where == str(tmp_path / LEDGER_FILE)
 
 
-def test_what_a_killed_run_left_is_rolled_back(store: Store, tmp_path: Path) -> None:
+def test_the_transaction_of_a_killed_run_is_rolled_back(store: Store, tmp_path: Path) -> None:
     filled(store)
     store.ledger.close()
     writer = sqlite3.connect(store.folder / LEDGER_FILE)
@@ -105,6 +105,6 @@ def test_what_a_killed_run_left_is_rolled_back(store: Store, tmp_path: Path) -> 
     assert read is not None and len(read.lookups.datasets()) == 1
 
 
-def test_among_nothing_holds_nowhere() -> None:
+def test_in_condition_without_values_is_false() -> None:
     assert in_condition("owner", []) == ("1 = 0", {})
     assert in_condition("owner", [3, 1, 3]) == ("owner IN (:owner0, :owner1)", {"owner0": 1, "owner1": 3})
