@@ -111,7 +111,14 @@ def _train(job: TrainJob, context: Context, ranks: Ranks) -> TrainReport:
         )
     ranks = wrap_model(setup.model, ranks)
     plan = TrainingPlan(
-        setup.rows, setup.steps, setup.validation, key, context.store.work(key), setup.share, ranks, setup.task
+        rows=setup.rows,
+        steps=setup.steps,
+        validation=setup.validation,
+        key=key,
+        folder=context.store.work(key),
+        share=setup.share,
+        ranks=ranks,
+        passes=setup.task,
     )
     broadcast(ranks, lambda: _say_unfinished(plan, provenance, context))
     _say_sharing(plan, context)

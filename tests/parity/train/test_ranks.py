@@ -52,8 +52,8 @@ LETTERS = fixtures_models.letters(101)
 
 CONFIG = Path(__file__).parents[2] / "tiny_config.json"
 SHAPES = ("untied", "tied", "lora", "lora-tied")
-HOLLOW = ("untied", "tied", "lora", "lora-tied", "half", "dora", "qwen3", "gemma3_text", "mistral")
-"""Models whose weights rank 0 alone has read."""
+META_SHAPES = ("untied", "tied", "lora", "lora-tied", "half", "dora", "qwen3", "gemma3_text", "mistral")
+"""Models that only rank 0 loads; the other ranks start on the meta device."""
 
 FAMILIES: dict[str, dict[str, Any]] = {
     "qwen3": {"head_dim": 16, "tie_word_embeddings": True},
@@ -61,16 +61,16 @@ FAMILIES: dict[str, dict[str, Any]] = {
                     "query_pre_attn_scalar": 16, "tie_word_embeddings": True},
     "mistral": {"sliding_window": 6, "tie_word_embeddings": False},
 }  # fmt: skip
-"""Families beside Llama that are cut up: norms on queries and keys, a tied and scaled embedding, windows of six tokens."""
+"""Model families beside Llama: query and key norms, tied and scaled embeddings, attention windows of six tokens."""
 
 STRATEGIES = ("ddp", "fsdp")
 STEPS = [[0, 1, 2, 3, 4, 5, 6, 7], [8, 9, 10, 11], [12], [3, 5, 12, 0, 9], [3, 10], [1, 4, 6, 8, 10]]
-"""The third step has fewer rows than ranks; in the fifth one rank has a row that trains nothing."""
+"""The third step has fewer rows than ranks; in the fifth step one rank has a row without supervised tokens."""
 
 KILLED_AFTER = 4
 KEY = "k" * 64
-CLOSE = 5e-5
-"""Relative (norm): AdamW divides a small gradient by its own size, so the rounding of a sum weighs more in the weights."""
+MAX_WEIGHT_DIFFERENCE = 5e-5
+"""Relative, by norm. AdamW divides small gradients by their own size, so rounding weighs more in the weights."""
 
 
 class Killed(BaseException):
@@ -78,7 +78,7 @@ class Killed(BaseException):
 
 
 @dataclass
-class Dying(SilentProgress):
+class KillingProgress(SilentProgress):
     """Progress that raises Killed before a given step, on every rank."""
 
     after: int = len(STEPS)
@@ -178,7 +178,7 @@ class Outcome:
 
 def trained(shape: str, work: Path, ranks: Ranks = SINGLE_RANK, *, after: int = len(STEPS), **options: Any) -> Outcome:
     """Train a fresh model, resuming from the checkpoints in `work`."""
-    made = context(work / "store", Dying(after))
+    made = context(work / "store", KillingProgress(after))
     how = settings(shape, **options)
 
     def fresh() -> Any:
@@ -208,8 +208,8 @@ def gradients(shape: str, work: Path, ranks: Ranks = SINGLE_RANK) -> dict[str, t
     return {name: grad.full_tensor() if isinstance(grad, DTensor) else grad for name, grad in found.items()}
 
 
-def halves(folder: Path, ranks: Ranks) -> None:
-    """Weights in bf16: gradients, a run in one go, one killed and resumed, and one that goes on from a single process's."""
+def train_bf16(folder: Path, ranks: Ranks) -> None:
+    """bf16 weights: gradients, an uninterrupted run, a killed and resumed run, and one resumed from a single process."""
     for strategy in STRATEGIES:
         team, work = replace(ranks, strategy=strategy), folder / f"half-{strategy}"
         found = gradients("half", work, team)
@@ -231,12 +231,12 @@ def halves(folder: Path, ranks: Ranks) -> None:
                 outcome.keep(work / way)
 
 
-def hollow(folder: Path, ranks: Ranks) -> None:
+def meta_slices(folder: Path, ranks: Ranks) -> None:
     """Shard every model twice: loaded by every rank, and loaded by rank 0 only. Rank 1 writes what differs."""
     found = {}
     team = replace(ranks, strategy="fsdp")
-    for shape in HOLLOW:
-        how, made = settings(shape), context(folder / "hollow")
+    for shape in META_SHAPES:
+        how, made = settings(shape), context(folder / "meta_slices")
         whole = prepare_model(model(shape), how, made)
         with torch.device("cpu" if ranks.is_main else "meta"):
             frame = prepare_model(model(shape), how, made)
@@ -252,7 +252,7 @@ def hollow(folder: Path, ranks: Ranks) -> None:
             value.requires_grad for value in expected.values()
         ]
     if not ranks.is_main:
-        (folder / "hollow.json").write_text(json.dumps(found))
+        (folder / "meta_slices.json").write_text(json.dumps(found))
     barrier(ranks)
 
 
@@ -263,8 +263,8 @@ def sliced(value: torch.Tensor) -> torch.Tensor:
 def two(folder: Path) -> None:
     """The tasks of two ranks: every shape with every strategy, uninterrupted, and killed and resumed."""
     ranks = join_ranks()
-    hollow(folder, ranks)
-    halves(folder, ranks)
+    meta_slices(folder, ranks)
+    train_bf16(folder, ranks)
     for strategy in STRATEGIES:
         team = replace(ranks, strategy=strategy)
         for shape in SHAPES:
@@ -291,11 +291,11 @@ def two(folder: Path) -> None:
         if ranks.is_main:
             save_file({name: value.contiguous() for name, value in found.items()}, work / "gradients.safetensors")
             outcome.keep(work)
-    refusals(folder, ranks)
+    check_refusals(folder, ranks)
     stage(folder, ranks)
 
 
-def refusals(folder: Path, ranks: Ranks) -> None:
+def check_refusals(folder: Path, ranks: Ranks) -> None:
     """What ranks must refuse; the messages of rank 0 are kept."""
     said = []
     with pytest.raises(Diverged) as diverged:
@@ -310,12 +310,12 @@ def refusals(folder: Path, ranks: Ranks) -> None:
             context=context(folder / "s"),
         )
     said.append(f"{diverged.value.where}")
-    apart = [torch.full((3,), float(ranks.rank)), torch.zeros(2)]
+    weights = [torch.full((3,), float(ranks.rank)), torch.zeros(2)]
     with pytest.raises(IntegrityBroken) as uneven:
-        check_same_weights(apart, ranks)
+        check_same_weights(weights, ranks)
     said.append(uneven.value.what)
     if ranks.is_main:
-        (folder / "refusals.json").write_text(json.dumps(said))
+        (folder / "check_refusals.json").write_text(json.dumps(said))
 
 
 def job(made: Context) -> train.TrainInputs:
@@ -329,10 +329,14 @@ def job(made: Context) -> train.TrainInputs:
     return train.TrainInputs(store_dataset("made", found, made.store), base, TaskSettings(type="chat"))
 
 
-HOW = TrainSettings(method="full", rows_per_step=4, learning_rate=2e-3, max_steps=3, tokens_per_pass=40, validation=0.1)
+STAGE_SETTINGS = TrainSettings(
+    method="full", rows_per_step=4, learning_rate=2e-3, max_steps=3, tokens_per_pass=40, validation=0.1
+)
 
 
-HALF = HOW.model_copy(update={"method": "dora", "rank": 4, "precision": "bf16", "strategy": "fsdp"})
+BF16_STAGE_SETTINGS = STAGE_SETTINGS.model_copy(
+    update={"method": "dora", "rank": 4, "precision": "bf16", "strategy": "fsdp"}
+)
 
 
 def stage(folder: Path, ranks: Ranks) -> None:
@@ -341,14 +345,15 @@ def stage(folder: Path, ranks: Ranks) -> None:
     reports = []
     if ranks.is_main:
         reports += [
-            train.run(job(made), HOW.model_copy(update={"strategy": strategy}), made) for strategy in STRATEGIES
+            train.run(job(made), STAGE_SETTINGS.model_copy(update={"strategy": strategy}), made)
+            for strategy in STRATEGIES
         ]
-        half = train.run(job(made), HALF, made)
+        half = train.run(job(made), BF16_STAGE_SETTINGS, made)
         (folder / "half.json").write_text(json.dumps(made.store.put(half)))
         dismiss_followers()
     else:
         follow_rank_zero(made)
-    reports.append(train.run(job(made), HOW, made))
+    reports.append(train.run(job(made), STAGE_SETTINGS, made))
     if ranks.is_main:
         (folder / "reports.json").write_text(json.dumps([made.store.put(report) for report in reports]))
 
@@ -365,7 +370,7 @@ def three(folder: Path) -> None:
         outcome.keep(folder / "lora-three")
 
 
-def faults(folder: Path) -> None:
+def run_failure(folder: Path) -> None:
     """The rank that the folder names fails before a sum, with an error or by a kill; each rank writes the error it raised."""
     ranks = join_ranks()
     failing, word = (folder / "fault").read_text().split()
@@ -385,10 +390,10 @@ def faults(folder: Path) -> None:
     os._exit(0)
 
 
-TASKS: dict[str, Callable[[Path], None]] = {"two": two, "three": three, "faults": faults}
+TASKS: dict[str, Callable[[Path], None]] = {"two": two, "three": three, "run_failure": run_failure}
 
 
-def perform(task: str, folder: Path) -> None:
+def run_task(task: str, folder: Path) -> None:
     """Run a task; a failing rank exits at once, so that the agent sees it and no other rank waits."""
     try:
         TASKS[task](folder)
@@ -401,7 +406,7 @@ def code(task: str, folder: Path) -> str:
     """What a rank executes: this file, then the task."""
     multiprocessing.forkserver.set_forkserver_preload(["tunesmith.train.run", "pytest"])
     own = "import os, runpy, pathlib; os.environ['GLOO_SOCKET_IFNAME'] = 'lo'"
-    return f"{own}; runpy.run_path({__file__!r})['perform']({task!r}, pathlib.Path({str(folder)!r}))"
+    return f"{own}; runpy.run_path({__file__!r})['run_task']({task!r}, pathlib.Path({str(folder)!r}))"
 
 
 def launch(size: int, task: str, folder: Path) -> None:
@@ -426,7 +431,7 @@ def launch(size: int, task: str, folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def spread(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ranks_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder in which two ranks, and then three, have run their tasks."""
     folder = tmp_path_factory.mktemp("ranks")
     launch(2, "two", folder)
@@ -440,12 +445,12 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
     return {shape: trained(shape, folder / shape) for shape in SHAPES}
 
 
-def test_the_stage_gives_the_same_report_on_every_rank(spread: Path, tmp_path: Path) -> None:
+def test_the_stage_gives_the_same_report_on_every_rank(ranks_folder: Path, tmp_path: Path) -> None:
     made = context(tmp_path)
-    alone = train.run(job(made), HOW, made)
+    alone = train.run(job(made), STAGE_SETTINGS, made)
     expected = load_file(made.store.checkout(alone.model.tree) / "model.safetensors")
-    theirs = context(spread / "stage").store
-    reports = [theirs.get(TrainReport, digest) for digest in json.loads((spread / "reports.json").read_text())]
+    theirs = context(ranks_folder / "stage").store
+    reports = [theirs.get(TrainReport, digest) for digest in json.loads((ranks_folder / "reports.json").read_text())]
     assert [report.measured["ranks"] for report in reports] == [2.0, 2.0, 2.0]
     for report in reports:
         assert [point.loss for point in report.curve] == pytest.approx([point.loss for point in alone.curve], rel=1e-5)
@@ -453,15 +458,18 @@ def test_the_stage_gives_the_same_report_on_every_rank(spread: Path, tmp_path: P
         assert (report.consumption, report.tokens, report.trainable_parameters, report.model.parameters) == (
             alone.consumption, alone.tokens, alone.trainable_parameters, alone.model.parameters,
         )  # fmt: skip
-        assert apart(load_file(theirs.checkout(report.model.tree) / "model.safetensors"), expected) < CLOSE
+        assert (
+            max_difference(load_file(theirs.checkout(report.model.tree) / "model.safetensors"), expected)
+            < MAX_WEIGHT_DIFFERENCE
+        )
     assert reports[0].model == reports[2].model
-    half = theirs.get(TrainReport, json.loads((spread / "half.json").read_text()))
-    whole = train.run(job(made), HALF, made)
+    half = theirs.get(TrainReport, json.loads((ranks_folder / "half.json").read_text()))
+    whole = train.run(job(made), BF16_STAGE_SETTINGS, made)
     assert [point.loss for point in half.curve] == pytest.approx([point.loss for point in whole.curve], rel=5e-3)
     assert (half.model.kind, half.model.parameters) == ("adapter", whole.model.parameters)
 
 
-def apart(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> float:
+def max_difference(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> float:
     """The largest relative difference (norm) of any tensor."""
     assert one.keys() == two.keys()
     return max(float((one[name] - two[name]).norm() / two[name].norm().clamp_min(1e-12)) for name in two)
@@ -475,28 +483,28 @@ def numbers(state: dict[str, Any]) -> list[float]:
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_two_ranks_equal_one_process(shape: str, strategy: str, spread: Path, alone: dict[str, Outcome]) -> None:
-    found, expected = Outcome.of(spread / f"{shape}-{strategy}"), alone[shape]
+def test_two_ranks_equal_one_process(shape: str, strategy: str, ranks_folder: Path, alone: dict[str, Outcome]) -> None:
+    found, expected = Outcome.of(ranks_folder / f"{shape}-{strategy}"), alone[shape]
     assert numbers(found.state) == pytest.approx(numbers(expected.state), rel=1e-5)
     assert len(found.state["curve"]) == len(STEPS)
     assert [point["supervised_tokens"] for point in found.state["curve"]] == [
         sum(rows()[at].supervised for at in step) for step in STEPS
     ]
     assert found.state["best_step"] == expected.state["best_step"]
-    assert apart(found.weights, expected.weights) < CLOSE
+    assert max_difference(found.weights, expected.weights) < MAX_WEIGHT_DIFFERENCE
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-def test_other_model_families_sharded_equal_one_process(name: str, spread: Path, tmp_path: Path) -> None:
-    found, expected = Outcome.of(spread / f"{name}-fsdp"), trained(name, tmp_path / "alone")
+def test_other_model_families_sharded_equal_one_process(name: str, ranks_folder: Path, tmp_path: Path) -> None:
+    found, expected = Outcome.of(ranks_folder / f"{name}-fsdp"), trained(name, tmp_path / "alone")
     assert numbers(found.state) == pytest.approx(numbers(expected.state), rel=1e-5)
-    assert apart(found.weights, expected.weights) < CLOSE
+    assert max_difference(found.weights, expected.weights) < MAX_WEIGHT_DIFFERENCE
     slopes = gradients(name, tmp_path)
     assert float(slopes["model.embed_tokens.weight"].norm()) > 0.1
-    assert apart(load_file(spread / f"{name}-fsdp" / "gradients.safetensors"), slopes) < 1e-6
+    assert max_difference(load_file(ranks_folder / f"{name}-fsdp" / "gradients.safetensors"), slopes) < 1e-6
 
 
-def pass_sums(strategy: str) -> dict[str, torch.Tensor]:
+def micro_batch_gradients(strategy: str) -> dict[str, torch.Tensor]:
     """The gradients of the first step in bf16, pass by pass of each of two ranks, added here in fp32.
 
     Where the head is whole the loss gives its gradient in fp32, which a weight in bf16 would round.
@@ -521,15 +529,17 @@ def pass_sums(strategy: str) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_bf16_gradients_are_added_in_fp32_over_micro_batches_and_ranks(strategy: str, spread: Path) -> None:
-    found = load_file(spread / f"half-{strategy}" / "gradients.safetensors")
+def test_bf16_gradients_are_added_in_fp32_over_micro_batches_and_ranks(strategy: str, ranks_folder: Path) -> None:
+    found = load_file(ranks_folder / f"half-{strategy}" / "gradients.safetensors")
     assert {value.dtype for value in found.values()} == {torch.float32}
-    assert apart(found, pass_sums(strategy)) < 1e-6
+    assert max_difference(found, micro_batch_gradients(strategy)) < 1e-6
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_killed_bf16_run_resumes_bit_for_bit_and_on_other_ranks_within_rounding(strategy: str, spread: Path) -> None:
-    work = spread / f"half-{strategy}"
+def test_a_killed_bf16_run_resumes_bit_for_bit_and_on_other_ranks_within_rounding(
+    strategy: str, ranks_folder: Path
+) -> None:
+    work = ranks_folder / f"half-{strategy}"
     whole, resumed = Outcome.of(work), Outcome.of(work / "killed")
     assert resumed.said == [f"resumed at step {KILLED_AFTER} of {len(STEPS)}"]
     assert resumed.state == whole.state
@@ -549,23 +559,23 @@ def test_a_killed_bf16_run_resumes_bit_for_bit_and_on_other_ranks_within_roundin
     for one in others:
         # A gradient that bf16 products round elsewhere moves a weight by another bit of its own eight.
         assert numbers(one.state) == pytest.approx(numbers(whole.state), rel=0.03)
-        assert apart(one.weights, whole.weights) < 4e-3
+        assert max_difference(one.weights, whole.weights) < 4e-3
 
 
-def test_a_rank_on_the_meta_device_gets_the_bits_of_rank_0(spread: Path) -> None:
-    found = json.loads((spread / "hollow.json").read_text())
-    assert found.keys() == set(HOLLOW)
+def test_a_rank_on_the_meta_device_gets_the_bits_of_rank_0(ranks_folder: Path) -> None:
+    found = json.loads((ranks_folder / "meta_slices.json").read_text())
+    assert found.keys() == set(META_SHAPES)
     for shape, one in found.items():
         assert one["wrong"] == [], shape
         assert one["held"] < 0.55 * one["all"], shape
 
 
 def test_neither_micro_batches_nor_ranks_change_the_mean_loss(
-    spread: Path, alone: dict[str, Outcome], tmp_path: Path
+    ranks_folder: Path, alone: dict[str, Outcome], tmp_path: Path
 ) -> None:
     """One row per micro-batch, all rows in one, or two ranks: the same losses, without a bias to one side."""
     ways = [trained("tied", tmp_path / str(tokens), tokens_per_pass=tokens).state for tokens in (16, 4096)]
-    ways += [Outcome.of(spread / f"tied-{strategy}").state for strategy in STRATEGIES]
+    ways += [Outcome.of(ranks_folder / f"tied-{strategy}").state for strategy in STRATEGIES]
     expected = [point["loss"] for point in alone["tied"].state["curve"]]
     for state in ways:
         losses = [point["loss"] for point in state["curve"]]
@@ -575,50 +585,54 @@ def test_neither_micro_batches_nor_ranks_change_the_mean_loss(
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_every_gradient_equals_that_of_one_process(shape: str, strategy: str, spread: Path, tmp_path: Path) -> None:
-    found = load_file(spread / f"{shape}-{strategy}" / "gradients.safetensors")
+def test_every_gradient_equals_that_of_one_process(
+    shape: str, strategy: str, ranks_folder: Path, tmp_path: Path
+) -> None:
+    found = load_file(ranks_folder / f"{shape}-{strategy}" / "gradients.safetensors")
     expected = gradients(shape, tmp_path)
     head = {"untied": "lm_head.weight", "tied": "model.embed_tokens.weight"}
     assert shape not in head or float(expected[head[shape]].norm()) > 0.1
-    assert apart(found, expected) < 1e-6
+    assert max_difference(found, expected) < 1e-6
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_killed_ranks_resume_bit_for_bit(strategy: str, spread: Path) -> None:
-    whole, resumed = Outcome.of(spread / f"tied-{strategy}"), Outcome.of(spread / f"resumed-{strategy}")
+def test_killed_ranks_resume_bit_for_bit(strategy: str, ranks_folder: Path) -> None:
+    whole, resumed = Outcome.of(ranks_folder / f"tied-{strategy}"), Outcome.of(ranks_folder / f"resumed-{strategy}")
     assert resumed.said == [f"resumed at step {KILLED_AFTER} of {len(STEPS)}"]
     assert resumed.state == whole.state
     assert all(torch.equal(resumed.weights[name], value) for name, value in whole.weights.items())
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_another_number_of_ranks_resumes_and_says_so(strategy: str, spread: Path, alone: dict[str, Outcome]) -> None:
-    found = Outcome.of(spread / f"three-{strategy}")
+def test_another_number_of_ranks_resumes_and_says_so(
+    strategy: str, ranks_folder: Path, alone: dict[str, Outcome]
+) -> None:
+    found = Outcome.of(ranks_folder / f"three-{strategy}")
     assert found.said == [
         f"resumed at step {KILLED_AFTER} of {len(STEPS)}; ranks changed from 2 to 3, so results match within rounding, "
         "not bit for bit"
     ]
     assert numbers(found.state) == pytest.approx(numbers(alone["tied"].state), rel=1e-5)
-    assert apart(found.weights, alone["tied"].weights) < CLOSE
+    assert max_difference(found.weights, alone["tied"].weights) < MAX_WEIGHT_DIFFERENCE
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_one_process_resumes_from_a_checkpoint_of_two_ranks(
-    strategy: str, spread: Path, alone: dict[str, Outcome]
+    strategy: str, ranks_folder: Path, alone: dict[str, Outcome]
 ) -> None:
-    found = trained("tied", spread / f"alone-{strategy}")
+    found = trained("tied", ranks_folder / f"alone-{strategy}")
     assert found.said[0].endswith("ranks changed from 2 to 1, so results match within rounding, not bit for bit")
-    assert apart(found.weights, alone["tied"].weights) < CLOSE
+    assert max_difference(found.weights, alone["tied"].weights) < MAX_WEIGHT_DIFFERENCE
 
 
-def test_more_ranks_than_slices(spread: Path, alone: dict[str, Outcome]) -> None:
-    found = Outcome.of(spread / "lora-three")
+def test_more_ranks_than_slices(ranks_folder: Path, alone: dict[str, Outcome]) -> None:
+    found = Outcome.of(ranks_folder / "lora-three")
     assert numbers(found.state) == pytest.approx(numbers(alone["lora"].state), rel=1e-5)
-    assert apart(found.weights, alone["lora"].weights) < CLOSE
+    assert max_difference(found.weights, alone["lora"].weights) < MAX_WEIGHT_DIFFERENCE
 
 
-def test_a_missing_slice_is_reported(spread: Path, tmp_path: Path) -> None:
-    shutil.copytree(spread / "resumed-fsdp", tmp_path / "cut")
+def test_a_missing_slice_is_reported(ranks_folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(ranks_folder / "resumed-fsdp", tmp_path / "cut")
     own = model("tied")
     step = load_state(tmp_path / "cut", KEY).step
     folder = tmp_path / "cut" / f"step-{step}"
@@ -629,8 +643,8 @@ def test_a_missing_slice_is_reported(spread: Path, tmp_path: Path) -> None:
         load_tensors(tmp_path / "cut", own, build_optimizer(own, settings("tied")), step=step)
 
 
-def test_refusals_of_running_ranks(spread: Path) -> None:
-    diverged, uneven = json.loads((spread / "refusals.json").read_text())
+def test_refusals_of_running_ranks(ranks_folder: Path) -> None:
+    diverged, uneven = json.loads((ranks_folder / "check_refusals.json").read_text())
     assert diverged.startswith("rows ") and rows()[11].row_id in diverged
     assert uneven == "1 of 2 tensors differ between the ranks"
 
@@ -645,7 +659,7 @@ def fail(folder: Path, rank: int, word: str) -> list[str]:
     ranks = [
         multiprocessing.get_context("forkserver").Process(
             target=exec,
-            args=(f"import os; os.environ.update({ {**meet, 'RANK': str(rank)} }); {code('faults', folder)}",),
+            args=(f"import os; os.environ.update({ {**meet, 'RANK': str(rank)} }); {code('run_failure', folder)}",),
         )
         for rank in range(2)
     ]
@@ -689,20 +703,20 @@ def test_rows_are_partitioned_once_and_evenly(ranks: int, share: bool) -> None:
     assert sorted(dealt, key=lambda row: row.row_id) == sorted(rows(), key=lambda row: row.row_id)
     assert dealt == (sorted(rows(), key=lambda row: row.ids) if share else rows())
     best = (
-        min(max(costs(cut, share=share)) for cut in every_cut(dealt, ranks))
+        min(max(costs(cut, share=share)) for cut in all_cuts(dealt, ranks))
         if ranks <= 3
         else max(*costs(parts, share=share), *(len(row.ids) for row in rows()))
     )
     assert max(costs(parts, share=share)) == best
 
 
-def every_cut(ordered: list[EncodedSequence], ranks: int) -> Iterator[list[list[EncodedSequence]]]:
+def all_cuts(ordered: list[EncodedSequence], ranks: int) -> Iterator[list[list[EncodedSequence]]]:
     """All ways to cut a list into `ranks` contiguous parts."""
     if ranks == 1:
         yield [ordered]
         return
     for at in range(len(ordered) + 1):
-        for rest in every_cut(ordered[at:], ranks - 1):
+        for rest in all_cuts(ordered[at:], ranks - 1):
             yield [ordered[:at], *rest]
 
 
