@@ -40,7 +40,7 @@ TIME_HOW: Final = (
 
 
 @dataclass(frozen=True)
-class PassMeasurement:
+class MicroBatchMeasurement:
     """A measured micro-batch: computed tokens, seconds for forward and backward, and activation bytes kept in between."""
 
     tokens: int
@@ -63,30 +63,32 @@ def fixed_memory(model: nn.Module, optimizer: Optimizers) -> FixedMemory:
     )
 
 
-def measure_pass(
+def measure_micro_batch(
     model: Any,
     rows: Sequence[EncodedRow],
     *,
     settings: TrainSettings,
     share: bool,
     clock: Clock,
-    passes: Batching = PACKED_BATCHING,
-) -> PassMeasurement:
+    batching: Batching = PACKED_BATCHING,
+) -> MicroBatchMeasurement:
     """Run forward and backward over `rows` twice: first to count the bytes that autograd keeps, then to measure the time."""
-    batch = passes.pack(rows, next(model.parameters()).device, share=share)
+    batch = batching.pack(rows, next(model.parameters()).device, share=share)
     with temporary_training_mode(model), use_lean_layers(model):
         kept: dict[int, int] = {}  # bytes by storage address
         own = {value.untyped_storage().data_ptr() for value in (*model.parameters(), *model.buffers())}
         with torch.autograd.graph.saved_tensors_hooks(_storage_counter(kept), _identity):
-            loss = passes.loss(model, batch, label_smoothing=settings.label_smoothing)
+            loss = batching.loss(model, batch, label_smoothing=settings.label_smoothing)
         loss.backward()
         _clear_gradients(model)
         _synchronize(batch.ids)
         started = clock.seconds()
-        passes.loss(model, batch, label_smoothing=settings.label_smoothing).backward()
+        batching.loss(model, batch, label_smoothing=settings.label_smoothing).backward()
         _synchronize(batch.ids)
         seconds = clock.seconds() - started
-    return PassMeasurement(batch.tokens, seconds, sum(size for address, size in kept.items() if address not in own))
+    return MicroBatchMeasurement(
+        batch.tokens, seconds, sum(size for address, size in kept.items() if address not in own)
+    )
 
 
 @contextmanager

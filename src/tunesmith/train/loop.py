@@ -56,7 +56,7 @@ class TrainingPlan:
 
     `folder` holds the checkpoints. `share`: prefixes that rows of a micro-batch have in common are computed once; this changes
     numbers by rounding only. `ranks` are the processes that divide the rows of each step; the model is on its device already.
-    `passes` is the task's batching: it makes micro-batches and gives their loss.
+    `batching` belongs to the task: it makes micro-batches and gives their loss.
     """
 
     rows: Sequence[EncodedRow]
@@ -66,7 +66,7 @@ class TrainingPlan:
     folder: Path
     share: bool = True
     ranks: Ranks = SINGLE_RANK
-    passes: Batching = PACKED_BATCHING
+    batching: Batching = PACKED_BATCHING
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def run_loop(
 def _train_step(run: _Run, state: TrainState) -> TrainState:
     """One optimizer step and what follows it, in order. Returns the state after it."""
     model, plan, settings, context = run.model, run.plan, run.settings, run.context
-    optimizer, ranks, passes = run.monitor.optimizer, plan.ranks, plan.passes
+    optimizer, ranks, batching = run.monitor.optimizer, plan.ranks, plan.batching
     step, device, started = state.step + 1, next(model.parameters()).device, context.clock.seconds()
 
     # Schedule: the learning rate of this step.
@@ -147,16 +147,16 @@ def _train_step(run: _Run, state: TrainState) -> TrainState:
     # Pack: divide the rows of the step among the ranks, and this rank's rows among micro-batches of `tokens_per_pass` tokens.
     rows = [plan.rows[index] for index in plan.steps[state.step]]
     weight = sum(row.weight for row in rows)
-    groups = rank_micro_batches(rows, settings.tokens_per_pass, share=plan.share, ranks=ranks, passes=passes)
+    groups = rank_micro_batches(rows, settings.tokens_per_pass, share=plan.share, ranks=ranks, batching=batching)
 
     # Forward and backward per micro-batch. Losses are sums over tokens (nats), divided by the weight of the whole step.
     loss_sum, computed_tokens, not_finite = 0.0, 0.0, list[EncodedRow]()
     for number, group in enumerate(groups):
         if settings.draws_noise:  # its own seed for every micro-batch, so that a resumed run draws the same noise
             torch.manual_seed(context.seed_for(f"train/noise/{settings.seed}/{step}/{number}{ranks.noise_id}") % 2**63)
-        batch = passes.pack(group, device, share=plan.share, whole=settings.neftune > 0)
+        batch = batching.pack(group, device, share=plan.share, whole=settings.neftune > 0)
         with embedding_noise(model, settings.neftune, [len(row.ids) for row in group]):
-            loss = micro_batch_loss(model, batch, ranks=ranks, passes=passes, label_smoothing=settings.label_smoothing)
+            loss = micro_batch_loss(model, batch, batching, ranks=ranks, label_smoothing=settings.label_smoothing)
         (loss / weight).backward()
         loss_sum, computed_tokens = loss_sum + float(loss.detach()), computed_tokens + batch.tokens
         if not math.isfinite(float(loss.detach())):
@@ -211,15 +211,15 @@ def validation_loss(
     *,
     share: bool = True,
     ranks: Ranks = SINGLE_RANK,
-    passes: Batching = PACKED_BATCHING,
+    batching: Batching = PACKED_BATCHING,
 ) -> float:
     """Weighted mean loss (nats) over the supervised tokens of the validation rows. Draws no random numbers, changes no weight."""
     device = next(model.parameters()).device
     model.eval()
     with torch.no_grad():
         loss_sum = sum(
-            float(micro_batch_loss(model, passes.pack(group, device, share=share), ranks=ranks, passes=passes))
-            for group in rank_micro_batches(rows, settings.tokens_per_pass, share=share, ranks=ranks, passes=passes)
+            float(micro_batch_loss(model, batching.pack(group, device, share=share), batching, ranks=ranks))
+            for group in rank_micro_batches(rows, settings.tokens_per_pass, share=share, ranks=ranks, batching=batching)
         )
     reshard(ranks)
     model.train()
@@ -263,7 +263,7 @@ def _validate(model: Any, plan: TrainingPlan, settings: TrainSettings, state: Tr
     due = state.step % settings.validate_every == 0 or state.step == len(plan.steps)
     if not plan.validation or not due:
         return state
-    loss = validation_loss(model, plan.validation, settings, share=plan.share, ranks=plan.ranks, passes=plan.passes)
+    loss = validation_loss(model, plan.validation, settings, share=plan.share, ranks=plan.ranks, batching=plan.batching)
     point = state.curve[-1].model_copy(update={"loss": loss})
     best = min((earlier.loss for earlier in state.held_out), default=math.inf)
     state = state.model_copy(update={"held_out": (*state.held_out, point)})

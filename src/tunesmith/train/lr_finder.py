@@ -73,7 +73,7 @@ def find_learning_rate(inputs: TrainInputs, settings: TrainSettings, context: Co
         place = f"{first.place.file}:{first.place.line}"
         raise DataError(first.reason, where=place, hint="`tunesmith train RECIPE --dry-run` lists all rejected rows")
     batches = [setup.rows_of_step(step % len(setup.steps)) for step in range(RANGE_TEST_STEPS)]
-    curve = range_test(setup.model, batches, settings=settings, share=setup.share, context=context, passes=setup.task)
+    curve = range_test(setup.model, batches, settings=settings, share=setup.share, context=context, batching=setup.task)
     suggestion = suggest_rate(curve)
     few_steps = (
         f"the run has {len(setup.steps)} steps, so rows came more than once"
@@ -102,7 +102,7 @@ def range_test(
     settings: TrainSettings,
     share: bool,
     context: Context,
-    passes: Batching = PACKED_BATCHING,
+    batching: Batching = PACKED_BATCHING,
 ) -> RateCurve:
     """One step per batch at growing learning rates, on copies of the trainable tensors; the model itself is not changed.
 
@@ -113,7 +113,7 @@ def range_test(
         optimizer = build_optimizer(model, settings)
         for step, rows in enumerate(context.progress.track(batches, label="find rate", total=len(batches))):
             optimizer.zero_grad()
-            loss = _accumulate_gradients(model, rows, step, _StepOptions(settings, share, context, passes))
+            loss = _accumulate_gradients(model, rows, step, _StepOptions(settings, share, context, batching))
             norm = float(torch.nn.utils.clip_grad_norm_(list(trainable_tensors(model).values()), settings.clip))
             if not (math.isfinite(loss) and math.isfinite(norm)):
                 return _stop_not_finite(points, loss, norm)
@@ -179,21 +179,21 @@ class _StepOptions:
     settings: TrainSettings
     share: bool
     context: Context
-    passes: Batching
+    batching: Batching
 
 
 def _accumulate_gradients(model: Any, rows: Sequence[EncodedRow], step: int, options: _StepOptions) -> float:
     """Compute the gradients of the weighted mean loss of a step. Returns that loss in nats."""
-    settings, passes = options.settings, options.passes
+    settings, batching = options.settings, options.batching
     weight = sum(row.weight for row in rows)
     device = next(model.parameters()).device
     total = 0.0
-    for number, group in enumerate(passes.split(rows, settings.tokens_per_pass, share=options.share)):
+    for number, group in enumerate(batching.split(rows, settings.tokens_per_pass, share=options.share)):
         if settings.draws_noise:
             torch.manual_seed(options.context.seed_for(f"train/noise/{settings.seed}/{step + 1}/{number}") % 2**63)
         with embedding_noise(model, settings.neftune, [len(row.ids) for row in group]):
-            batch = passes.pack(group, device, share=options.share, whole=settings.neftune > 0)
-            loss = passes.loss(model, batch, label_smoothing=settings.label_smoothing)
+            batch = batching.pack(group, device, share=options.share, whole=settings.neftune > 0)
+            loss = batching.loss(model, batch, label_smoothing=settings.label_smoothing)
             (loss / weight).backward()
         total += float(loss.detach())
     return total / weight

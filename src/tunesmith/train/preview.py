@@ -12,7 +12,7 @@ from tunesmith.context import Context
 from tunesmith.models.tasks import EncodedRow, Task
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import trainable_tensors
-from tunesmith.train.estimate import ACTIVATIONS_HOW, TIME_HOW, fixed_memory, measure_pass
+from tunesmith.train.estimate import ACTIVATIONS_HOW, TIME_HOW, fixed_memory, measure_micro_batch
 from tunesmith.train.optimizers import build_optimizer
 from tunesmith.train.precision import resolve_precision
 from tunesmith.train.setup import TrainingSetup, TrainInputs, provenance_of, set_up_training
@@ -36,14 +36,14 @@ def dry_run(inputs: TrainInputs, settings: TrainSettings, context: Context) -> T
     computed = [setup.task.computed(group, share=setup.share) for group in groups]
     # Memory and time are measured on the micro-batch with the most computed tokens.
     largest = groups[computed.index(max(computed))]
-    trial = measure_pass(
-        setup.model, largest, settings=settings, share=setup.share, clock=context.clock, passes=setup.task
+    measurement = measure_micro_batch(
+        setup.model, largest, settings=settings, share=setup.share, clock=context.clock, batching=setup.task
     )
     measured = {
-        "activation_bytes": float(trial.kept_bytes),
-        "pass_tokens": float(trial.tokens),
-        "pass_seconds": round(trial.seconds, 6),
-        "training_seconds": round(trial.seconds / trial.tokens * sum(computed), 3),
+        "activation_bytes": float(measurement.kept_bytes),
+        "pass_tokens": float(measurement.tokens),
+        "pass_seconds": round(measurement.seconds, 6),
+        "training_seconds": round(measurement.seconds / measurement.tokens * sum(computed), 3),
         "threads": float(torch.get_num_threads()),
         **setup.sharing.measured(),
     }

@@ -118,7 +118,7 @@ def _train(job: TrainJob, context: Context, ranks: Ranks) -> TrainReport:
         folder=context.store.work(key),
         share=setup.share,
         ranks=ranks,
-        passes=setup.task,
+        batching=setup.task,
     )
     broadcast(ranks, lambda: _say_unfinished(plan, provenance, context))
     _say_sharing(plan, context)
@@ -162,7 +162,7 @@ def _say_sharing(plan: TrainingPlan, context: Context) -> None:
         return
     steps = [[plan.rows[index] for index in step] for step in plan.steps[:SHARING_SAMPLE_STEPS]]
     whole = sum(len(row.ids) for rows in steps for row in rows)
-    distinct = sum(plan.passes.computed(rows, share=True) for rows in steps)
+    distinct = sum(plan.batching.computed(rows, share=True) for rows in steps)
     context.progress.say(
         f"shared prefixes: {distinct:,} of {whole:,} tokens of the first {len(steps)} steps are computed,"
         f" {whole / distinct:.2f} times fewer"

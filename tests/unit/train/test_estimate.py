@@ -14,7 +14,7 @@ from tunesmith.context import Context
 from tunesmith.models.packed import count_distinct_tokens, pack_rows, summed_loss, use_lean_layers
 from tunesmith.recipe import TrainSettings
 from tunesmith.train.checkpoint import trainable_tensors
-from tunesmith.train.estimate import fixed_memory, measure_pass, temporary_training_mode
+from tunesmith.train.estimate import fixed_memory, measure_micro_batch, temporary_training_mode
 from tunesmith.train.methods import prepare_model
 from tunesmith.train.optimizers import Optimizers, build_optimizer
 
@@ -88,7 +88,7 @@ def test_8_bit_states_take_two_bytes_per_element_and_two_scales_per_block() -> N
 def test_measuring_a_pass_changes_nothing(tiny: Any, share: bool) -> None:
     before = {name: value.clone() for name, value in tiny.state_dict().items()}
     noise = torch.get_rng_state()
-    trial = measure_pass(tiny.eval(), rows(), settings=settings(), share=share, clock=Ticks())
+    trial = measure_micro_batch(tiny.eval(), rows(), settings=settings(), share=share, clock=Ticks())
     assert all(torch.equal(value, before[name]) for name, value in tiny.state_dict().items())
     assert all(value.grad is None for value in tiny.parameters())
     assert torch.equal(torch.get_rng_state(), noise)
@@ -128,15 +128,15 @@ def test_kept_bytes_equal_the_tensors_saved_by_the_graph(tiny: Any) -> None:
     }
     own = {value.untyped_storage().data_ptr() for value in (*tiny.parameters(), *tiny.buffers())}
     expected = sum(size for place, size in held.items() if place not in own)
-    trial = measure_pass(tiny, rows(), settings=settings(), share=False, clock=Ticks())
+    trial = measure_micro_batch(tiny, rows(), settings=settings(), share=False, clock=Ticks())
     assert trial.kept_bytes == expected > 27 * 32 * 4
 
 
 def test_an_adapter_keeps_fewer_bytes_than_full_tuning(tiny: Any, context: Context) -> None:
-    whole = measure_pass(tiny, rows(), settings=settings(), share=False, clock=Ticks())
+    whole = measure_micro_batch(tiny, rows(), settings=settings(), share=False, clock=Ticks())
     adapted = prepare_model(
         tiny.requires_grad_(False), settings(method="lora", rank=1, target_modules=("q_proj",)), context
     )
-    less = measure_pass(adapted, rows(), settings=settings(), share=False, clock=Ticks())
+    less = measure_micro_batch(adapted, rows(), settings=settings(), share=False, clock=Ticks())
     assert less.kept_bytes < whole.kept_bytes
     assert len(trainable_tensors(adapted)) == 4

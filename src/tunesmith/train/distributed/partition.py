@@ -11,19 +11,19 @@ from tunesmith.train.distributed.ranks import Ranks
 
 
 def rank_micro_batches(
-    rows: Sequence[Any], tokens_per_pass: int, *, share: bool, ranks: Ranks, passes: Batching = PACKED_BATCHING
+    rows: Sequence[Any], tokens_per_pass: int, *, share: bool, ranks: Ranks, batching: Batching = PACKED_BATCHING
 ) -> list[Sequence[Any]]:
-    """This rank's micro-batches of the rows of a step; for a single rank those of `passes.split`.
+    """This rank's micro-batches of the rows of a step; for a single rank those of `batching.split`.
 
     Under FSDP2 every rank must run the model equally often, because each forward gathers slices from all ranks. A rank with
     fewer micro-batches adds some of one padding row with weight 0, whose gradients are zero.
     """
     if ranks.size == 1:
-        return list(passes.split(rows, tokens_per_pass, share=share))
+        return list(batching.split(rows, tokens_per_pass, share=share))
     parts = partition_rows(rows, ranks.size, share=share)
     if not ranks.sharded:
-        return list(passes.split(parts[ranks.rank], tokens_per_pass, share=share))
-    by_rank = [list(passes.split(part, tokens_per_pass, share=share)) for part in parts]
+        return list(batching.split(parts[ranks.rank], tokens_per_pass, share=share))
+    by_rank = [list(batching.split(part, tokens_per_pass, share=share)) for part in parts]
     own, most = by_rank[ranks.rank], max(len(groups) for groups in by_rank)
     return [*own, *([[_padding_row(rows[0])]] * (most - len(own)))]
 

@@ -123,12 +123,12 @@ def _widen_to_fp32(module: nn.Module) -> None:
 
 
 def micro_batch_loss(
-    model: Any, batch: Any, *, ranks: Ranks, passes: Batching = PACKED_BATCHING, label_smoothing: float = 0.0
+    model: Any, batch: Any, batching: Batching = PACKED_BATCHING, *, ranks: Ranks, label_smoothing: float = 0.0
 ) -> torch.Tensor:
     """The loss of one micro-batch as the task sums it (nats, a scalar). Under FSDP2 it runs through the root module, which
     gathers the parameters; only decoders are sharded."""
     if ranks.root is None:
-        return passes.loss(model, batch, label_smoothing=label_smoothing)
+        return batching.loss(model, batch, label_smoothing=label_smoothing)
     loss: torch.Tensor = ranks.root(batch, label_smoothing)
     return loss
 
