@@ -61,7 +61,7 @@ def test_a_revision_must_be_a_commit_hash(call: Call) -> None:
 def test_a_hub_download_needs_network_option(call: Call, cache: Path) -> None:
     outcome = call("base", "get", "qwen3-0.6b")
     assert outcome.code == 2
-    assert "qwen3-0.6b is on the Hub, and the network was not allowed" in outcome.err
+    assert "qwen3-0.6b is on the Hub, and network access is not allowed" in outcome.err
     assert "`tunesmith base get qwen3-0.6b --network`" in outcome.err
     assert [path for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
 

@@ -91,7 +91,7 @@ def test_no_file_of_a_release_holds_the_path_of_its_base(method: str, relative: 
         with torch.no_grad(), tuned.disable_adapter():
             plain = tuned(input_ids=ids).logits
         assert not torch.equal(tuned(input_ids=ids).logits, plain)
-    with pytest.raises(RecipeError, match="names a base of another machine") as caught:
+    with pytest.raises(RecipeError, match="names a local base of another machine") as caught:
         resolve_base(name, context)
     assert caught.value.hint.startswith("write the path of that folder or file under `base`")
     context.store.ledger.close()

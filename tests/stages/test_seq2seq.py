@@ -171,7 +171,7 @@ def test_a_dry_run_shows_both_sides(tmp_path: Path) -> None:
         ({"gate": [{"metric": "chrf", "better_than": "majority"}]}, "no baseline majority"),
         ({"evaluate": {"metrics": ["entity-f1"]}}, "entity-f1 does not fit task: seq2seq"),
         ({"train": {"rows_per_step": 2, "head_learning_rate": 1e-3}}, "its own"),
-        ({"train": {"rows_per_step": 2, "add_tokens": ["<x>"]}}, "added to decoders alone"),
+        ({"train": {"rows_per_step": 2, "add_tokens": ["<x>"]}}, "added only to a decoder"),
         (
             {"evaluate": {"max_new_tokens": 4000}},
             "answers of 4,000 tokens are requested; this model generates at most 256",

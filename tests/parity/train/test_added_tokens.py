@@ -237,7 +237,7 @@ def test_a_tokenizer_larger_than_the_embeddings_is_refused_with_figures(tmp_path
     with pytest.raises(RecipeError) as caught:
         prepare_base("base", plain, context, train=settings(add_tokens=()))
     assert caught.value.what == (
-        f"the tokenizer has ids up to {rows + 1}, and the embeddings have {rows} rows: 2 tokens have none, the first is"
+        f"the tokenizer has ids up to {rows + 1}, but the embeddings have {rows} rows: 2 tokens have no row, the first is"
         f" 'kettle' with id {rows}"
     )
     assert '`train: {add_tokens: ["kettle", "teapot"]}`' in (caught.value.hint or "")
@@ -277,7 +277,7 @@ def test_a_row_with_such_a_token_is_refused(tmp_path: Path, context: Context, mo
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"add_tokens": ("<|user|>",)}, r"the base has the token '<\|user\|>', with id"),
+        ({"add_tokens": ("<|user|>",)}, r"the base already has the token '<\|user\|>' \(id"),
         ({"target_modules": ("q_proj", "embed_tokens")}, "embed_tokens has rows of added tokens"),
     ],
 )

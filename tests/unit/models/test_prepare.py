@@ -49,7 +49,7 @@ def chat(template: str | None = None, kind: str = "chat") -> TaskSettings:
 def test_a_conversation_without_a_template_is_refused_with_the_line_that_mends_it(
     bare: Path, context: Context, kind: str
 ) -> None:
-    with pytest.raises(RecipeError, match=f"has no chat template, and the task is {kind}") as caught:
+    with pytest.raises(RecipeError, match=f"has no chat template, which task {kind} needs") as caught:
         prepare_base("bare", chat(kind=kind), context, train=TRAIN)
     assert f"task: {{type: {kind}, chat_template: NAME}}` with plain or chatml" in (caught.value.hint or "")
     with pytest.raises(RecipeError, match="has no chat template"):
@@ -127,7 +127,7 @@ def test_a_file_beside_the_recipe(bare: Path, context: Context, tmp_path: Path) 
         ("chats.jinja", None, "no chat template 'chats.jinja'", "give plain or chatml, or a file"),
         ("bad.jinja", "{% for %}", "bad.jinja: the chat template cannot write a question", "mend the template"),
         ("deaf.jinja", "hello", "deaf.jinja: the chat template leaves out what is asked", "mend the template"),
-        ("chatml", None, 'needs tokens that the base lacks: "<|im_start|>", "<|im_end|>"',
+        ("chatml", None, 'needs tokens that the base does not have: "<|im_start|>", "<|im_end|>"',
          'or add them: `train: {add_tokens: ["<|im_start|>", "<|im_end|>"]}`'),
     ],
 )  # fmt: skip
@@ -173,7 +173,7 @@ def test_the_switch_for_thinking_is_set_in_the_template(
 
 
 def test_a_template_without_a_switch_is_refused(context: Context) -> None:
-    with pytest.raises(RecipeError, match="does not ask whether to think") as caught:
+    with pytest.raises(RecipeError, match="has no switch for thinking") as caught:
         prepare_base(EMBEDDED_BASE, TaskSettings(type="chat", thinking=False), context, train=TRAIN)
     assert caught.value.where == "task.thinking"
 
@@ -188,7 +188,7 @@ def test_a_template_without_a_switch_is_refused(context: Context) -> None:
         ("tokenizer.json", b"{}", None, "not a tokenizer: KeyError: 'model'"),
         ("tokenizer_config.json", b"{", "plain", "not a tokenizer config"),
         ("generation_config.json", b"{", "plain", "the base's generation_config.json is not JSON"),
-        ("generation_config.json", b"[1]", "plain", "the base's generation_config.json is no JSON object"),
+        ("generation_config.json", b"[1]", "plain", "the base's generation_config.json is not a JSON object"),
     ],
 )
 def test_a_file_of_the_base_that_cannot_be_read_is_named(

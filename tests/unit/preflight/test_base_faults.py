@@ -175,8 +175,8 @@ def test_a_gguf_is_looked_at_by_its_header(home: Path) -> None:
     counts = raw[:8] + (2**60).to_bytes(8, "little") * 2 + raw[24:]
     eos = raw.index(b"tokenizer.ggml.eos_token_id") + len(b"tokenizer.ggml.eos_token_id") + 4
     cases = {
-        "cut": (raw[: len(raw) * 2 // 3], "it is cut off or broken"),
-        "counts": (counts, "the file is cut off or broken"),
+        "cut": (raw[: len(raw) * 2 // 3], "it is truncated or damaged"),
+        "counts": (counts, "the file is truncated or damaged"),
         "family": (raw.replace(b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0mamba", 1), "'mamba' is not supported"),
         "ids": (
             raw[:eos] + (2**31).to_bytes(4, "little") + raw[eos + 4 :],

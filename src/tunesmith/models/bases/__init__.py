@@ -1,6 +1,6 @@
-"""Bases: where a model to be tuned comes from. The catalogue, a folder, a GGUF file, the Hub, or nothing at all.
+"""Bases, the models to be tuned: from the catalogue, a folder, a GGUF file, the Hub, or new with random weights.
 
-Light: `resolve` and what it needs load the model libraries.
+This module imports no model library; `resolve` and what it needs do.
 """
 
 from tunesmith.models.bases.catalogue import EMBEDDED_BASE

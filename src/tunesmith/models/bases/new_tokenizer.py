@@ -1,4 +1,4 @@
-"""The chat template of a base made from nothing, and the byte-level BPE tokenizer that goes with it."""
+"""The chat template and byte-level BPE tokenizer of a new base, which has no pretrained weights."""
 
 from collections.abc import Iterable
 
@@ -15,13 +15,13 @@ CHAT_TEMPLATE = (
     "{% else %}{{ message['content'] + eos_token }}{% endif %}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|assistant|>' }}{% endif %}"
 )
-"""One token opens a turn, one closes it; the closing token of an assistant turn is inside the generation marker."""
+"""One token begins a turn and one ends it; the end token of an assistant turn is inside the generation marker."""
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int, *, positions: int) -> PreTrainedTokenizerFast:
-    """A byte-level BPE of exactly `vocabulary` entries or fewer when the texts are small. Digits are split one by one.
+    """Train a byte-level BPE tokenizer of at most `vocabulary` tokens, fewer if the texts are small. Digits are single tokens.
 
-    The merges depend on the order of nothing but the counts, so the same texts give the same tokenizer.
+    The merges depend only on the counts, so the same texts in any order give the same tokenizer.
     """
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(

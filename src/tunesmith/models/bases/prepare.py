@@ -1,4 +1,4 @@
-"""A base as a recipe uses it: its files, with the chat template that the recipe asks for."""
+"""Prepare a base for a recipe: its files with the requested chat template, thinking switch and added tokens."""
 
 import json
 import re
@@ -30,15 +30,16 @@ from tunesmith.store.versions import code_version, library_versions
 TEMPLATE_FILE: Final = "chat_template.jinja"
 WEIGHT_SUFFIXES: Final = (".safetensors", ".safetensors.index.json")
 GENERATION_CONFIG_FILE: Final = "generation_config.json"
-GENERATION_CONFIG_HINT: Final = "mend the file, or take it out: transformers needs none"
+GENERATION_CONFIG_HINT: Final = "fix the file, or delete it: transformers does not require it"
 TEMPLATE_KEY: Final = "task.chat_template"
 THINKING_SWITCH: Final = re.compile(r"(?<![.\w])(enable_thinking|thinking)\b")
-"""What templates call their switch: Qwen, SmolLM and most others; DeepSeek and Granite. No key of a message is meant."""
+"""Variables that switch thinking: `enable_thinking` (Qwen, SmolLM and most others), `thinking` (DeepSeek, Granite). Attributes,
+such as a key of a message, do not match."""
 JINJA_TAG: Final = re.compile(r"\{[%{](.*?)[%}]\}", re.DOTALL)
 QUOTED_STRING: Final = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 CONVERSATION_TASKS: Final = ("chat", "classify")
-"""Tasks whose rows a decoder reads as a conversation."""
+"""Tasks whose rows a decoder reads as conversations, which need a chat template."""
 
 
 def prepare_base(
@@ -49,13 +50,15 @@ def prepare_base(
     train: TrainSettings,
     texts: Sequence[str] | None = None,
 ) -> ModelRef:
-    """The base in the store as the recipe uses it; `texts` train a new base's tokenizer.
+    """Put the base into the store as the recipe uses it. `texts` train the tokenizer of a new base.
 
-    Its tree is that of its own files; with `train.add_tokens` the larger tokenizer and embeddings, with `task.chat_template`
-    that template, with `task.thinking` the template with its switch set. So each is part of every content key, and whoever
-    opens the tree, the audit, the training, the evaluation, the server, has it. Raises RecipeError when the task needs a
-    template and there is none, when the template is not there or cannot be used with this tokenizer, when tokens in use have no
-    row in the embeddings, and whatever `resolve_base` raises; DataError when a file of the base cannot be read.
+    The tree holds the base's own files, changed by three settings: `train.add_tokens` (larger tokenizer and embeddings),
+    `task.chat_template` (that template) and `task.thinking` (the template with its switch set). Each is therefore part of every
+    content key, and audit, training, evaluation and server read the same files.
+
+    Raises RecipeError if the task needs a chat template and there is none, if the template is missing or does not fit the
+    tokenizer, if tokens in use have no row in the embeddings, and the errors of `resolve_base`; DataError if a file of the base
+    is not readable.
     """
     raw = resolve_base(base, context, texts=texts)
     check_config(context.store.checkout(raw.tree))
@@ -68,22 +71,22 @@ def prepare_base(
 
 
 def _add_tokens(raw: ModelRef, train: TrainSettings, context: Context) -> ModelRef:
-    """The base with tokens and rows added, made once per store by the same code."""
-    made_by = {"code": code_version(), "versions": library_versions()}
-    asked = {"base": raw.tree, "tokens": list(train.add_tokens), "seed": train.seed, **made_by}
-    name = f"added-tokens/{digest_of(canonical_bytes(asked))}"
+    """The base with tokens and embedding rows added, computed once per store and code version."""
+    versions = {"code": code_version(), "versions": library_versions()}
+    key = {"base": raw.tree, "tokens": list(train.add_tokens), "seed": train.seed, **versions}
+    name = f"added-tokens/{digest_of(canonical_bytes(key))}"
     tree = context.store.ledger.ref(name)
     if tree is None or not context.store.objects.has(tree):
         with TemporaryDirectory(dir=context.store.folder) as folder:
             add_tokens(context.store.checkout(raw.tree), train.add_tokens, Path(folder), seed=train.seed)
-            made = context.store.tree(context.store.put_tree(Path(folder)))
-        grown = any(file.endswith(WEIGHT_SUFFIXES) for file in made)
-        kept = {
-            file: one
-            for file, one in context.store.tree(raw.tree).items()
-            if not (grown and file.endswith(WEIGHT_SUFFIXES))
+            added_files = context.store.tree(context.store.put_tree(Path(folder)))
+        has_new_weights = any(file.endswith(WEIGHT_SUFFIXES) for file in added_files)
+        kept_files = {
+            file: digest
+            for file, digest in context.store.tree(raw.tree).items()
+            if not (has_new_weights and file.endswith(WEIGHT_SUFFIXES))
         }
-        tree = context.store.objects.put(canonical_bytes({**kept, **made}))
+        tree = context.store.objects.put(canonical_bytes({**kept_files, **added_files}))
         context.store.ledger.set_ref(name, tree)
     return raw.model_copy(
         update={
@@ -104,15 +107,15 @@ def _apply_template(raw: ModelRef, task: TaskSettings, context: Context) -> Mode
     if task.thinking is not None:
         text = _set_thinking_switch(text, raw, on=task.thinking)
     digest = context.store.objects.put(text.encode())
-    given = {**files, TEMPLATE_FILE: digest}
-    tree = context.store.objects.put(canonical_bytes(given))
+    files_with_template = {**files, TEMPLATE_FILE: digest}
+    tree = context.store.objects.put(canonical_bytes(files_with_template))
     ends = _end_token_ids(context.store.checkout(tree), task.chat_template or "the base's chat template")
-    given[GENERATION_CONFIG_FILE] = context.store.objects.put(
+    files_with_template[GENERATION_CONFIG_FILE] = context.store.objects.put(
         _generation_config(context, files.get(GENERATION_CONFIG_FILE), ends)
     )
     return raw.model_copy(
         update={
-            "tree": context.store.objects.put(canonical_bytes(given)),
+            "tree": context.store.objects.put(canonical_bytes(files_with_template)),
             "made_from": raw.made_from or raw.tree,
             "prepared": (*raw.prepared, *_describe_changes(task, digest)),
         }
@@ -120,27 +123,27 @@ def _apply_template(raw: ModelRef, task: TaskSettings, context: Context) -> Mode
 
 
 def _check_tokens(folder: Path) -> None:
-    """Raises RecipeError when the tokenizer has tokens in use that the embeddings have no row for."""
+    """Raises RecipeError if tokens in use have no row in the embeddings."""
     if not (folder / "tokenizer.json").is_file() or not has_tokens_without_rows(folder):
         return
     tokenizer = open_tokenizer(folder)
-    said = template_traits(tokenizer)
-    named = [token.content for token in tokenizer.added_tokens_decoder.values()]
+    traits = template_traits(tokenizer)
+    names = [token.content for token in tokenizer.added_tokens_decoder.values()]
     check_embedding_rows(
         folder,
-        [*(name for name in named if name in said.question or name in said.ends), *text_boundary_tokens(tokenizer)],
+        [*(name for name in names if name in traits.question or name in traits.ends), *text_boundary_tokens(tokenizer)],
     )
 
 
 def template_text(name: str, context: Context) -> str:
-    """The Jinja source of a vetted template, or of a file relative to the recipe. Raises RecipeError."""
+    """Jinja source of a vetted template, or of a file relative to the recipe. Raises RecipeError if there is none."""
     if name in VETTED_TEMPLATES:
         return VETTED_TEMPLATES[name].text
     path = context.home / name
     if not path.is_file():
-        near = get_close_matches(name, VETTED_TEMPLATES, n=1)
-        meant = f"did you mean {near[0]!r}? " if near else ""
-        hint = f"{meant}give {template_names()}, or a file relative to the recipe"
+        similar = get_close_matches(name, VETTED_TEMPLATES, n=1)
+        suggestion = f"did you mean {similar[0]!r}? " if similar else ""
+        hint = f"{suggestion}give {template_names()}, or a file relative to the recipe"
         raise RecipeError(f"no chat template {name!r}", where=TEMPLATE_KEY, hint=hint)
     try:
         return path.read_text(encoding="utf-8")
@@ -149,7 +152,7 @@ def template_text(name: str, context: Context) -> str:
 
 
 def _describe_changes(task: TaskSettings, digest: str) -> list[str]:
-    """What reports say; a file is named without its folders, and by its digest."""
+    """The changes as stated in reports. A template file is identified by its name, without folders, and its digest."""
     name = task.chat_template
     template = (
         []
@@ -165,7 +168,7 @@ def _describe_changes(task: TaskSettings, digest: str) -> list[str]:
 
 
 def _base_template(files: dict[str, str], context: Context) -> str:
-    """The chat template that a base brings; empty without one."""
+    """Source of the base's own chat template; empty without one."""
     if TEMPLATE_FILE in files:
         try:
             return context.store.objects.get(files[TEMPLATE_FILE]).decode()
@@ -173,33 +176,33 @@ def _base_template(files: dict[str, str], context: Context) -> str:
             raise DataError(
                 f"the base's {TEMPLATE_FILE} is not UTF-8 text", where="base", hint="save it as UTF-8"
             ) from error
-    found = _read_json(files, "tokenizer_config.json", context).get("chat_template")
-    return found if isinstance(found, str) else ""
+    template = _read_json(files, "tokenizer_config.json", context).get("chat_template")
+    return template if isinstance(template, str) else ""
 
 
 def _set_thinking_switch(text: str, raw: ModelRef, *, on: bool) -> str:
-    """The template with its switch for thinking set, whoever renders it. Raises RecipeError when it has none."""
+    """The template with its thinking switch set to a constant. Raises RecipeError if it has no switch."""
     names = sorted(
         {name for tag in JINJA_TAG.findall(text) for name in THINKING_SWITCH.findall(QUOTED_STRING.sub("", tag))}
     )
     if not names:
-        hint = "leave the key out; thoughts of a row are trained as the template writes them"
+        hint = "remove the key; reasoning in rows is trained as the template writes it"
         raise RecipeError(
-            f"the chat template of {raw.name} does not ask whether to think", where="task.thinking", hint=hint
+            f"the chat template of {raw.name} has no switch for thinking", where="task.thinking", hint=hint
         )
     return "".join(f"{{%- set {name} = {'true' if on else 'false'} -%}}" for name in names) + text
 
 
 def _check_template(raw: ModelRef, task: TaskSettings, context: Context) -> None:
-    """Raises RecipeError when rows are conversations and the base's files have no chat template."""
+    """Raises RecipeError if the rows are conversations and the base has no chat template."""
     files = context.store.tree(raw.tree)
     if task.type not in CONVERSATION_TASKS or _has_template(files, context) or _architecture(raw, context) != "decoder":
         return
     raise RecipeError(
-        f"the base {raw.name} has no chat template, and the task is {task.type}",
+        f"the base {raw.name} has no chat template, which task {task.type} needs",
         where="base",
-        hint=f"say `task: {{type: {task.type}, chat_template: NAME}}` with {template_names()}, or a file relative to the recipe; "
-        "or take the base's instruct version; task: text needs none",
+        hint=f"set `task: {{type: {task.type}, chat_template: NAME}}` to {template_names()}, or a file relative to the recipe; "
+        "or use the instruct version of the base; `task: text` needs no template",
     )
 
 
@@ -217,7 +220,7 @@ def _architecture(raw: ModelRef, context: Context) -> Architecture:
 
 
 def _read_json(files: dict[str, str], name: str, context: Context) -> dict[str, Any]:
-    """The JSON object in a file of the base; empty when there is no such file, or none that can be read: its loader says why."""
+    """The JSON object in a file of the base; empty if the file is missing or not readable, which its loader will report."""
     if name not in files:
         return {}
     try:
@@ -228,37 +231,35 @@ def _read_json(files: dict[str, str], name: str, context: Context) -> dict[str, 
 
 
 def _end_token_ids(folder: Path, name: str) -> list[int]:
-    """The ids that end an answer under the template; raises RecipeError when the tokenizer cannot write by it."""
+    """Token ids that end an answer under the template. Raises RecipeError if the tokenizer does not fit the template."""
     tokenizer = open_tokenizer(folder)
     if tokenizer.eos_token_id is None:
-        raise RecipeError("the tokenizer has no end-of-sequence token, so no answer could end", where=TEMPLATE_KEY)
+        raise RecipeError("the tokenizer has no end-of-sequence token, so answers could not end", where=TEMPLATE_KEY)
     special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
     if missing := [
         token for token in (VETTED_TEMPLATES[name].tokens if name in VETTED_TEMPLATES else ()) if token not in special
     ]:
         listed = ", ".join(f'"{token}"' for token in missing)
-        hint = f"say `chat_template: plain`, which needs none; or add them: `train: {{add_tokens: [{listed}]}}`"
+        hint = f"use `chat_template: plain`, which needs no tokens; or add them: `train: {{add_tokens: [{listed}]}}`"
         raise RecipeError(
-            f"the template {name} needs tokens that the base lacks: {listed}", where=TEMPLATE_KEY, hint=hint
+            f"the template {name} needs tokens that the base does not have: {listed}", where=TEMPLATE_KEY, hint=hint
         )
     try:
         return sorted(template_traits(tokenizer).stops)
     except DataError as error:
-        raise RecipeError(
-            f"{name}: {error.what}", where=TEMPLATE_KEY, hint=error.hint or "mend the template"
-        ) from error
+        raise RecipeError(f"{name}: {error.what}", where=TEMPLATE_KEY, hint=error.hint or "fix the template") from error
 
 
-def _generation_config(context: Context, found: str | None, ends: list[int]) -> bytes:
-    """The base's generation config, which transformers reads, with every token that ends an answer."""
+def _generation_config(context: Context, digest: str | None, ends: list[int]) -> bytes:
+    """The base's generation config, which transformers reads, with `eos_token_id` set to all tokens that end an answer."""
     try:
-        value = json.loads(context.store.objects.get(found)) if found else {}
+        value = json.loads(context.store.objects.get(digest)) if digest else {}
     except ValueError as error:
         raise DataError(
             f"the base's {GENERATION_CONFIG_FILE} is not JSON: {error}", where="base", hint=GENERATION_CONFIG_HINT
         ) from error
     if not isinstance(value, dict):
         raise DataError(
-            f"the base's {GENERATION_CONFIG_FILE} is no JSON object", where="base", hint=GENERATION_CONFIG_HINT
+            f"the base's {GENERATION_CONFIG_FILE} is not a JSON object", where="base", hint=GENERATION_CONFIG_HINT
         )
     return (json.dumps({**value, "eos_token_id": ends}, indent=2, sort_keys=True) + "\n").encode()

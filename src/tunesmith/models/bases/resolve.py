@@ -1,4 +1,4 @@
-"""From the recipe's `base:` to a folder of files in the store."""
+"""Resolve the recipe's `base:` to a tree of files in the store."""
 
 from collections.abc import Sequence
 from importlib.resources import files
@@ -31,15 +31,15 @@ from tunesmith.recipe import BaseSettings, CatalogueBase, HubBase, NewBase
 GGUF_SUFFIX = ".gguf"
 WEIGHT_PATTERNS = ("*.safetensors",)
 NAME_DIGEST_CHARACTERS: Final = len("sha256:") + 12
-"""Characters of a tree's digest that stand in the name of a local base."""
+"""Characters of the tree's digest in the name of a local base."""
 
 PICKLE_PATTERNS = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 
 
 def resolve_base(base: BaseSettings, context: Context, *, texts: Sequence[str] | None = None) -> ModelRef:
-    """Put the base's files into the store; `texts` train a new base's tokenizer.
+    """Put the base's files into the store. `texts` train the tokenizer of a new base.
 
-    Raises RecipeError when it is not there or is not safe to load.
+    Raises RecipeError if the base does not exist, is not downloaded, or has files that are unsafe to load.
     """
     match base:
         case NewBase():
@@ -53,7 +53,7 @@ def resolve_base(base: BaseSettings, context: Context, *, texts: Sequence[str] |
 
 
 def _from_hub(base: HubBase, context: Context) -> ModelRef:
-    """The store takes the files from the Hub library's cache, where they are links."""
+    """A Hub snapshot. The store copies the files from the Hub library's cache, where they are links."""
     files = snapshot_files(base.hub, base.revision, network=base.network)
     manifest = {name: context.store.objects.put_file(path) for name, path in files.items()}
     return ModelRef(
@@ -66,7 +66,7 @@ def _from_hub(base: HubBase, context: Context) -> ModelRef:
 
 
 def _from_name(base: str, context: Context) -> ModelRef:
-    """A name of the catalogue, a `.gguf` file or a folder, in this order."""
+    """A name: a base of the catalogue, else a `.gguf` file, else a folder."""
     if is_listed(base):
         return _from_catalogue(CatalogueBase(name=base), context)
     if base.endswith(GGUF_SUFFIX):
@@ -76,7 +76,7 @@ def _from_name(base: str, context: Context) -> ModelRef:
 
 
 def _from_catalogue(base: CatalogueBase, context: Context) -> ModelRef:
-    """A base of the catalogue out of the cache; it is fetched when it is not there and the recipe allows the network."""
+    """A catalogue base from the cache; it is downloaded if it is missing and the recipe allows network access."""
     entry = find_entry(base.name)
     if is_embedded(entry.name):
         return _store_folder(embedded_folder(), entry.name, context, base_origin(entry))
@@ -86,14 +86,14 @@ def _from_catalogue(base: CatalogueBase, context: Context) -> ModelRef:
             raise RecipeError(
                 f"the base {entry.name} is not in the local cache",
                 where=str(cache_folder()),
-                hint=f"`{fetch_command(entry, base.revision)}` fetches it; or say "
+                hint=f"download it with `{fetch_command(entry, base.revision)}`, or let the run do it: "
                 f"`base: {{name: {entry.name}, network: true}}`",
             )
         record = fetch_base(entry.name, context.progress, network=True, revision=base.revision).record
     if not context.store.objects.has(record.tree):
-        found = cached_base(entry.name, revision=base.revision)
-        assert found is not None
-        return _store_folder(found.folder, entry.name, context, base_origin(entry, found.record, base.revision))
+        cached = cached_base(entry.name, revision=base.revision)
+        assert cached is not None
+        return _store_folder(cached.folder, entry.name, context, base_origin(entry, cached.record, base.revision))
     origin = base_origin(entry, record, base.revision)
     return ModelRef(name=entry.name, tree=record.tree, kind="base", parameters=record.parameters, origin=origin)
 
@@ -102,13 +102,13 @@ def _from_gguf(base: str, context: Context) -> ModelRef:
     path = context.home / base
     if not path.is_file():
         raise RecipeError(f"no GGUF file at {base!r}", where=str(path), hint="give its path relative to the recipe")
-    found = base_from_gguf(path, context.progress)
-    origin = BaseOrigin(source=found.record.source, conversion=found.record.conversion)
-    return _store_folder(found.folder, path, context, origin)
+    cached = base_from_gguf(path, context.progress)
+    origin = BaseOrigin(source=cached.record.source, conversion=cached.record.conversion)
+    return _store_folder(cached.folder, path, context, origin)
 
 
 def base_origin(entry: BaseEntry, record: BaseRecord | None = None, revision: str | None = None) -> BaseOrigin:
-    """What the documents of a release say of where a base comes from."""
+    """The origin of a base as stated in the documents of a release."""
     return BaseOrigin(
         source=entry.sources[0].describe() if record is None else record.source,
         license=entry.license,
@@ -120,24 +120,25 @@ def base_origin(entry: BaseEntry, record: BaseRecord | None = None, revision: st
 
 
 def embedded_folder() -> Path:
-    """The folder of the embedded base inside the package."""
+    """Folder of the embedded base inside the package."""
     folder = Path(str(files("tunesmith.models.bases") / "pebble"))
     if not (folder / "config.json").is_file():
-        raise Misuse("the embedded base is not installed", where=str(folder), hint="reinstall the package")
+        raise Misuse(
+            "the embedded base is missing from the installed package", where=str(folder), hint="reinstall tunesmith"
+        )
     return folder
 
 
 def local_base_name(path: Path, tree: str) -> str:
-    """What a base on this machine is called, in reports, cards and adapters: no path leaves the machine, its digest does."""
+    """Name of a local base in reports, cards and adapters: the last path component and the digest. The full path is not
+    published."""
     return f"{LOCAL_PREFIX}{path.resolve().name}@{tree[:NAME_DIGEST_CHARACTERS]}"
 
 
 def _local_folder(base: str, context: Context) -> Path:
     if base.startswith(LOCAL_PREFIX):
-        hint = (
-            "write the path of that folder or file under `base`; its files must have that digest to give the same model"
-        )
-        raise RecipeError("the recipe names a base of another machine by its digest", where=base, hint=hint)
+        hint = "write the path of that folder or file under `base`; files with another digest give another model"
+        raise RecipeError("the recipe names a local base of another machine", where=base, hint=hint)
     folder = context.home / base
     if not (folder / "config.json").is_file():
         raise RecipeError(
@@ -149,26 +150,36 @@ def _local_folder(base: str, context: Context) -> Path:
 
 
 def _store_folder(folder: Path, name: str | Path, context: Context, origin: BaseOrigin | None = None) -> ModelRef:
-    """Given a path of this machine for a name, the base is called after its last part and its digest."""
+    """Put a folder into the store. A path given as name is replaced by `local_base_name`."""
     for pattern in PICKLE_PATTERNS:
         for path in folder.glob(pattern):
-            raise RecipeError(f"{path.name} is a pickle", where=str(folder), hint="convert the weights to safetensors")
+            raise RecipeError(
+                f"{path.name} is a pickle, which can run code when loaded",
+                where=str(folder),
+                hint="convert the weights to safetensors",
+            )
     if not any(True for pattern in WEIGHT_PATTERNS for _ in folder.glob(pattern)):
         raise RecipeError(
-            "no .safetensors weights", where=str(folder), hint="safetensors is the only format that is loaded"
+            "no .safetensors weights",
+            where=str(folder),
+            hint="convert the weights to safetensors, the only supported format",
         )
     tree = context.store.put_tree(folder)
-    called = local_base_name(name, tree) if isinstance(name, Path) else name
-    return ModelRef(name=called, tree=tree, kind="base", parameters=count_all_parameters(folder), origin=origin)
+    shown_name = local_base_name(name, tree) if isinstance(name, Path) else name
+    return ModelRef(name=shown_name, tree=tree, kind="base", parameters=count_all_parameters(folder), origin=origin)
 
 
 def _new_base(base: NewBase, context: Context, texts: Sequence[str] | None) -> ModelRef:
-    """Random weights and a tokenizer trained on the training rows."""
+    """A new base: random weights, and a tokenizer trained on the training rows."""
     if texts is None:
-        raise RecipeError("a base from nothing needs training rows for its tokenizer")
+        raise RecipeError("a new base needs training rows for its tokenizer")
     path = context.home / base.config
     if not path.is_file():
-        raise RecipeError("no such model config", where=str(path))
+        raise RecipeError(
+            "the model config does not exist",
+            where=str(path),
+            hint="give its path relative to the recipe: `base: {config: ...}`",
+        )
     config = AutoConfig.from_pretrained(path, trust_remote_code=False)
     tokenizer = train_tokenizer(texts, base.tokenizer.train, positions=config.max_position_embeddings)
     config.vocab_size = len(tokenizer)

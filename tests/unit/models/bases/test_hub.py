@@ -121,11 +121,11 @@ def get(hub: PlayedHub, tmp_path: Path, *options: str, port: int | None = None) 
 def test_a_base_comes_from_the_hub_when_that_is_allowed(hub: PlayedHub, tmp_path: Path) -> None:
     refused = get(hub, tmp_path)
     assert (refused.returncode, hub.asked) == (2, [])
-    assert "the network was not allowed" in refused.stderr
+    assert "network access is not allowed" in refused.stderr
     done = get(hub, tmp_path, "--network")
     assert (done.returncode, done.stderr.splitlines()[0]) == (
         0,
-        f"fetching {SOURCE.repo} at {str(SOURCE.revision)[:12]} from the Hub",
+        f"downloading {SOURCE.repo} at {str(SOURCE.revision)[:12]} from the Hub",
     )
     found = sorted(path.name for path in Path(done.stdout.strip()).iterdir())
     assert found == sorted(path.name for path in hub.files.iterdir() if path.name != "pytorch_model.bin")
@@ -174,5 +174,5 @@ def test_a_model_without_safetensors_is_refused(hub: PlayedHub, tmp_path: Path) 
 
 @pytest.mark.parametrize("repo", ["a--b/c", "../c", "owner/.."])
 def test_what_is_no_id_of_the_hub_is_refused(repo: str) -> None:
-    with pytest.raises(RecipeError, match="is no id of the Hub"):
+    with pytest.raises(RecipeError, match="is not a Hub id"):
         snapshot_files(repo, "0" * 40, network=False)

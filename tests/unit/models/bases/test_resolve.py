@@ -67,7 +67,8 @@ def test_a_name_that_is_not_in_the_cache_is_refused_with_the_command(
             resolve_base(base, context)
         assert refused.value.where == str(cache)
         assert refused.value.hint == (
-            "`tunesmith base get tiny-base --network` fetches it; or say `base: {name: tiny-base, network: true}`"
+            "download it with `tunesmith base get tiny-base --network`, or let the run do it: "
+            "`base: {name: tiny-base, network: true}`"
         )
 
 
@@ -102,7 +103,7 @@ def test_a_name_in_the_cache_is_the_base_with_its_licence_and_source(
 def test_a_base_altered_in_the_cache_never_reaches_the_store(snapshot: Path, context: Context) -> None:
     found = fetch_base("tiny-base", SilentProgress())
     (found.folder / "config.json").write_text("{}")
-    with pytest.raises(IntegrityBroken, match=r"config\.json is not what was put into the cache"):
+    with pytest.raises(IntegrityBroken, match=r"config\.json changed since it was cached"):
         resolve_base("tiny-base", context)
 
 
@@ -117,10 +118,10 @@ def test_the_catalogue_and_the_hub_itself_give_the_same_files(snapshot: Path, co
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json"])
 def test_half_a_snapshot_is_no_base(snapshot: Path, context: Context, cache: Path, name: str) -> None:
     (snapshot / name).unlink()
-    with pytest.raises(RecipeError, match="the Hub's local cache has no") as refused:
+    with pytest.raises(RecipeError, match="the local Hub cache of the snapshot has no") as refused:
         resolve_base(HubBase(hub="them/tiny-base", revision=SHA), context)
     assert refused.value.where == f"them/tiny-base at {SHA[:12]}"
-    with pytest.raises(RecipeError, match="the network was not allowed"):
+    with pytest.raises(RecipeError, match="network access is not allowed"):
         fetch_base("tiny-base", SilentProgress())
     assert not (cache / "records").exists()
 
@@ -134,7 +135,7 @@ def test_weights_in_parts_must_all_be_there(snapshot: Path, context: Context) ->
 
 
 def test_a_snapshot_that_is_nowhere_is_refused(listed: BaseEntry, context: Context) -> None:
-    with pytest.raises(RecipeError, match="it is not in the local cache of the Hub"):
+    with pytest.raises(RecipeError, match="the base is not in the local Hub cache"):
         resolve_base(HubBase(hub="them/tiny-base", revision="2" * 40), context)
 
 

@@ -1,4 +1,4 @@
-"""GGUF files as bases: read as data, dequantised once, written as safetensors."""
+"""GGUF files as bases: parsed without running code, dequantised once, written as safetensors."""
 
 from tunesmith.models.bases.gguf.convert import CONVERTER_VERSION, check_gguf, convert
 

@@ -1,4 +1,4 @@
-"""One GGUF file to one folder that loads with transformers: bf16 safetensors, config, tokenizer, chat template."""
+"""Convert a GGUF file to a transformers folder: bf16 safetensors, config, tokenizer, chat template."""
 
 import json
 import os
@@ -13,16 +13,16 @@ from tunesmith.models.bases.gguf.tokenizer import SpecialIds, build_tokenizer, r
 from tunesmith.models.bases.gguf.weights import SUPPORTED_TYPES, map_tensors, read_tensor, write_bf16
 
 CONVERTER_VERSION: Final = "gguf-1"
-"""Part of what a converted base is known by: another way of converting gives it another name."""
+"""Part of the cache key of a converted base: change it whenever the conversion changes."""
 
 UNQUANTISED_TYPES: Final = ("F32", "F16", "BF16")
 
 
 def convert(path: Path, folder: Path) -> str:
-    """Write the files of a base into an empty folder; what was done to the weights, in words.
+    """Write the files of a base into an empty folder; returns a description of the weight conversion.
 
-    Nothing is written before header, tokenizer and shapes have been checked. The same file gives the same bytes.
-    Raises DataError when the file is broken or holds what is not supported.
+    Header, tokenizer and shapes are checked before anything is written. The same file gives the same bytes. Raises DataError
+    for a damaged or unsupported file.
     """
     if not path.is_file():
         raise DataError("no such GGUF file", where=str(path))
@@ -44,11 +44,11 @@ def convert(path: Path, folder: Path) -> str:
     template = header.keys.get("tokenizer.chat_template")
     if isinstance(template, str) and template:
         _write_text(folder / "chat_template.jinja", template)
-    return _describe_conversion([one.info.kind.name for one in tensors])
+    return _describe_conversion([tensor.info.kind.name for tensor in tensors])
 
 
 def check_gguf(path: Path) -> dict[str, Any]:
-    """The config that a GGUF file would give, from its header alone. Raises DataError as `convert` does before it writes."""
+    """The config that `convert` would write, read from the header alone. Raises the same errors as `convert` before writing."""
     where = path.name
     header = read_header(path)
     config = transformers_config(header, where)
@@ -67,22 +67,22 @@ def _rope_factors(path: Path, header: Header, where: str) -> list[float]:
 
 
 def _special_token_ids(special: SpecialIds) -> dict[str, int]:
-    named = {
+    ids = {
         "bos_token_id": special.bos,
         "eos_token_id": special.eos,
         "pad_token_id": special.eos if special.pad is None else special.pad,
     }
-    return {name: number for name, number in named.items() if number is not None}
+    return {name: number for name, number in ids.items() if number is not None}
 
 
 def _describe_conversion(kinds: list[str]) -> str:
-    """`dequantised from Q4_1 (210 tensors) and Q8_0 (1) to bf16`, the most common type first."""
+    """`dequantised from Q4_1 (210 tensors) and Q8_0 (1) to bf16`, the most common type first; stored in the reports of a base."""
     counted = sorted(Counter(kinds).items(), key=lambda item: (-item[1], item[0]))
-    packed = [(kind, count) for kind, count in counted if kind not in UNQUANTISED_TYPES]
-    if not packed:
+    quantised = [(kind, count) for kind, count in counted if kind not in UNQUANTISED_TYPES]
+    if not quantised:
         return f"converted from GGUF {', '.join(kind for kind, _ in counted)} to bf16"
     parts = [
-        f"{kind} ({count} tensors)" if place == 0 else f"{kind} ({count})" for place, (kind, count) in enumerate(packed)
+        f"{kind} ({count} tensors)" if at == 0 else f"{kind} ({count})" for at, (kind, count) in enumerate(quantised)
     ]
     return f"dequantised from {' and '.join(parts)} to bf16"
 

@@ -1,9 +1,10 @@
-"""The header of a GGUF file: its keys and its list of tensors, every length checked against the file before it is used.
+"""The header of a GGUF file: metadata keys and tensor list. Every length is checked against the file before it is used.
 
 Layout (github.com/ggml-org/ggml, docs/gguf.md, versions 2 and 3, little-endian): magic, version, number of tensors, number of
 keys, the keys, the tensors' names, shapes, types and offsets, then the data from the next multiple of the alignment.
 """
 
+import math
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ SUPPORTED_VERSIONS: Final = (2, 3)
 DEFAULT_ALIGNMENT_BYTES: Final = 32
 MAX_DIMENSIONS: Final = 4
 MAX_NAME_BYTES: Final = 1 << 16
-"""Bytes of a name; the format allows 65,535."""
+"""Bytes of a key or tensor name; the format allows 65,535."""
 
 STRUCT_FORMATS: Final = {
     0: "<B",
@@ -36,12 +37,12 @@ STRUCT_FORMATS: Final = {
 STRING_TYPE: Final = 8
 ARRAY_TYPE: Final = 9
 
-DAMAGED_FILE_HINT: Final = "download it again and compare its SHA-256 with the publisher's"
+DAMAGED_FILE_HINT: Final = "download the file again and compare its SHA-256 with the publisher's"
 
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """Where a tensor lies. `shape` is in row-major order, its last axis the one that blocks run along."""
+    """Location of a tensor. `shape` is row-major; quantisation blocks run along the last axis."""
 
     name: str
     shape: tuple[int, ...]
@@ -52,66 +53,70 @@ class TensorInfo:
 
 @dataclass(frozen=True)
 class Header:
-    """`keys` are the file's metadata, `tensors` what it holds; offsets count from the start of the file."""
+    """Metadata `keys`, and `tensors` by name with offsets from the start of the file."""
 
     keys: dict[str, Any]
     tensors: dict[str, TensorInfo]
 
 
 def read_header(path: Path) -> Header:
-    """Raises DataError when the file is no GGUF, is cut off, or declares more than it holds."""
+    """Read the header. Raises DataError if the file is not GGUF, is truncated, or declares more than it holds."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        walk = _HeaderReader(file, size, str(path))
-        if walk.take(4) != MAGIC:
-            raise DataError("not a GGUF file", where=str(path), hint="its first four bytes should be GGUF")
-        version = walk.number("<I")
+        reader = _HeaderReader(file, size, str(path))
+        if reader.take(4) != MAGIC:
+            raise DataError(
+                "not a GGUF file", where=str(path), hint="the first four bytes must be `GGUF`; download the file again"
+            )
+        version = reader.number("<I")
         if version not in SUPPORTED_VERSIONS:
-            raise DataError(f"GGUF version {version} is not supported", where=str(path), hint="convert it to version 3")
-        tensors, keys = walk.number("<Q"), walk.number("<Q")
-        # A key takes 13 bytes at least, a tensor 24: counts beyond that are not believed.
-        walk.check_room(13 * keys + 24 * tensors)
-        metadata = dict(walk.key() for _ in range(keys))
+            raise DataError(
+                f"GGUF version {version} is not supported", where=str(path), hint="convert the file to version 3"
+            )
+        tensors, keys = reader.number("<Q"), reader.number("<Q")
+        # A key takes at least 13 bytes and a tensor 24, which bounds the counts before anything is allocated.
+        reader.check_available(13 * keys + 24 * tensors)
+        metadata = dict(reader.key() for _ in range(keys))
         if len(metadata) != keys:
-            raise DataError("the header has a key twice", where=str(path), hint=DAMAGED_FILE_HINT)
-        infos = [walk.tensor() for _ in range(tensors)]
+            raise DataError("the header has a duplicate key", where=str(path), hint=DAMAGED_FILE_HINT)
+        infos = [reader.tensor() for _ in range(tensors)]
         start = _align_offset(file.tell(), metadata, str(path))
     return Header(metadata, _with_file_offsets(infos, start, size, str(path)))
 
 
 @dataclass(frozen=True)
 class _HeaderReader:
-    """Reads one value after the other; nothing is read or allocated that the file does not have."""
+    """Reads values one by one; never reads or allocates more than the file holds."""
 
     file: BinaryIO
     size: int
     where: str
 
-    def check_room(self, wanted: int) -> None:
-        if wanted > self.size - self.file.tell():
+    def check_available(self, count: int) -> None:
+        if count > self.size - self.file.tell():
             raise DataError(
-                f"the GGUF header asks for {wanted:,} bytes beyond byte {self.file.tell():,} of {self.size:,}: "
-                "the file is cut off or broken",
+                f"the GGUF header needs {count:,} bytes after byte {self.file.tell():,} of {self.size:,}: "
+                "the file is truncated or damaged",
                 where=self.where,
                 hint=DAMAGED_FILE_HINT,
             )
 
     def take(self, count: int) -> bytes:
-        self.check_room(count)
+        self.check_available(count)
         return self.file.read(count)
 
     def number(self, form: str) -> Any:
         return struct.unpack(form, self.take(struct.calcsize(form)))[0]
 
-    def text(self, most: int | None = None) -> str:
+    def text(self, max_bytes: int | None = None) -> str:
         count = self.number("<Q")
-        if most is not None and count > most:
-            raise DataError(f"a name of {count:,} bytes in the GGUF header", where=self.where, hint=DAMAGED_FILE_HINT)
+        if max_bytes is not None and count > max_bytes:
+            raise DataError(f"the GGUF header has a name of {count:,} bytes", where=self.where, hint=DAMAGED_FILE_HINT)
         try:
             return self.take(count).decode("utf-8")
         except UnicodeDecodeError as error:
             raise DataError(
-                "a text in the GGUF header is not UTF-8", where=self.where, hint=DAMAGED_FILE_HINT
+                "a string in the GGUF header is not UTF-8", where=self.where, hint=DAMAGED_FILE_HINT
             ) from error
 
     def key(self) -> tuple[str, Any]:
@@ -124,20 +129,20 @@ class _HeaderReader:
             return self.array(self.number("<I"), self.number("<Q"))
         if kind not in STRUCT_FORMATS:
             raise DataError(
-                f"a value of unknown type {kind} in the GGUF header", where=self.where, hint=DAMAGED_FILE_HINT
+                f"the GGUF header has a value of unknown type {kind}", where=self.where, hint=DAMAGED_FILE_HINT
             )
         return self.number(STRUCT_FORMATS[kind])
 
     def array(self, kind: int, count: int) -> list[Any]:
         if kind == STRING_TYPE:
-            self.check_room(8 * count)
+            self.check_available(8 * count)
             return [self.text() for _ in range(count)]
         if kind not in STRUCT_FORMATS:
             raise DataError(
-                f"an array of unsupported type {kind} in the GGUF header", where=self.where, hint=DAMAGED_FILE_HINT
+                f"the GGUF header has an array of unsupported type {kind}", where=self.where, hint=DAMAGED_FILE_HINT
             )
         form = STRUCT_FORMATS[kind]
-        self.check_room(struct.calcsize(form) * count)
+        self.check_available(struct.calcsize(form) * count)
         return list(struct.unpack(f"<{count}{form[1:]}", self.take(struct.calcsize(form) * count)))
 
     def tensor(self) -> TensorInfo:
@@ -149,18 +154,16 @@ class _HeaderReader:
         try:
             kind = GGMLQuantizationType(code)
         except ValueError as error:
-            hint = "take the file in another quantisation, e.g. Q8_0 or BF16"
-            raise DataError(f"{name} is in the unknown number type {code}", where=self.where, hint=hint) from error
+            hint = "use the file in another quantisation, such as Q8_0 or BF16"
+            raise DataError(f"{name} has the unknown tensor type {code}", where=self.where, hint=hint) from error
         return TensorInfo(name, shape, kind, offset, _tensor_bytes(name, shape, kind, self.where))
 
 
 def _tensor_bytes(name: str, shape: tuple[int, ...], kind: GGMLQuantizationType, where: str) -> int:
     block, size = GGML_QUANT_SIZES[kind]
-    total = 1
-    for length in shape:
-        total *= length
+    total = math.prod(shape)
     if total == 0 or shape[-1] % block:
-        what = f"{name} of shape {list(shape)} does not fill whole blocks of {block} numbers"
+        what = f"{name} of shape {list(shape)} does not fill whole blocks of {block} values"
         raise DataError(what, where=where, hint=DAMAGED_FILE_HINT)
     return total // block * size
 
@@ -173,14 +176,14 @@ def _align_offset(position: int, keys: dict[str, Any], where: str) -> int:
 
 
 def _with_file_offsets(infos: list[TensorInfo], start: int, size: int, where: str) -> dict[str, TensorInfo]:
-    """The tensors by name with offsets from the start of the file, each wholly inside it."""
+    """The tensors by name with offsets from the start of the file. Raises DataError for one that ends beyond the file."""
     placed: dict[str, TensorInfo] = {}
     for info in infos:
         offset = start + info.offset
         if info.name in placed:
-            raise DataError(f"the tensor {info.name} is there twice", where=where, hint=DAMAGED_FILE_HINT)
+            raise DataError(f"the tensor {info.name} is listed twice", where=where, hint=DAMAGED_FILE_HINT)
         if offset + info.bytes > size:
-            what = f"{info.name} ends at byte {offset + info.bytes:,} and the file at {size:,}: it is cut off or broken"
+            what = f"{info.name} ends at byte {offset + info.bytes:,} but the file has {size:,} bytes: it is truncated or damaged"
             raise DataError(what, where=where, hint=DAMAGED_FILE_HINT)
         placed[info.name] = TensorInfo(info.name, info.shape, info.kind, offset, info.bytes)
     return placed

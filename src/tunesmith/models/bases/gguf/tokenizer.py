@@ -1,4 +1,4 @@
-"""The tokenizer of a GGUF file as tokenizer.json: byte-level BPE with the pre-tokenizers that are known here."""
+"""The tokenizer of a GGUF file as tokenizer.json: byte-level BPE with the supported pre-tokenizers."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,7 +10,7 @@ from tunesmith.models.bases.gguf.config import OTHER_FORMAT_HINT
 from tunesmith.models.bases.gguf.header import Header
 
 UNKNOWN, CONTROL, USER_DEFINED, UNUSED = 2, 3, 4, 5
-"""Kinds of tokens (`tokenizer.ggml.token_type`): unknown, control, user-defined, and rows that no token has."""
+"""Token types (`tokenizer.ggml.token_type`): unknown, control, user-defined, and unused rows."""
 
 CONTRACTIONS: Final = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 WORDS: Final = r"[^\r\n\p{L}\p{N}]?\p{L}+"
@@ -19,7 +19,7 @@ OTHER_TEXT: Final = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 @dataclass(frozen=True)
 class PreTokenizerSpec:
-    """How a family splits a text before its merges. `pattern` None is GPT-2's own; `begins` is the default of add_bos_token."""
+    """How a family splits text before BPE. `pattern` None is GPT-2's; `begins` is the default of add_bos_token."""
 
     pattern: str | None = None
     digits: bool = False
@@ -36,12 +36,12 @@ PRE_TOKENIZERS: Final = {
     ),
     "qwen2": PreTokenizerSpec(rf"{CONTRACTIONS}|{WORDS}|\p{{N}}|{OTHER_TEXT}", composed=True),
 }
-"""By `tokenizer.ggml.pre`; each is what the tokenizer.json of its publisher says."""
+"""By `tokenizer.ggml.pre`, each as in the publisher's tokenizer.json."""
 
 
 @dataclass(frozen=True)
 class SpecialIds:
-    """Ids that the file names, None where it names none."""
+    """Ids of the special tokens, None for a missing one."""
 
     bos: int | None
     eos: int | None
@@ -50,53 +50,57 @@ class SpecialIds:
 
 
 def read_special_ids(header: Header, where: str) -> SpecialIds:
-    """Raises DataError when an id is no token of the file, or when there is no end token."""
+    """The special token ids. Raises DataError if an id is out of range or there is no end token."""
     count = len(_read_tokens(header, where))
 
-    def ask(name: str) -> int | None:
+    def read_id(name: str) -> int | None:
         value = header.keys.get(f"tokenizer.ggml.{name}_token_id")
         if value is not None and (not isinstance(value, int) or not 0 <= value < count):
             raise DataError(
-                f"tokenizer.ggml.{name}_token_id is {value!r} of {count} tokens", where=where, hint=OTHER_FORMAT_HINT
+                f"tokenizer.ggml.{name}_token_id is {value!r}, but there are {count} tokens",
+                where=where,
+                hint=OTHER_FORMAT_HINT,
             )
         return value
 
-    found = SpecialIds(ask("bos"), ask("eos"), ask("padding"), ask("unknown"))
-    if found.eos is None:
+    special = SpecialIds(read_id("bos"), read_id("eos"), read_id("padding"), read_id("unknown"))
+    if special.eos is None:
         raise DataError(
             "the tokenizer has no end token (tokenizer.ggml.eos_token_id)", where=where, hint=OTHER_FORMAT_HINT
         )
-    return found
+    return special
 
 
 def build_tokenizer(header: Header, where: str) -> Tokenizer:
-    """Raises DataError when the file has no tokenizer, or one that is not supported."""
+    """Build the tokenizer. Raises DataError if the file has none, or an unsupported or inconsistent one."""
     tokens, kinds = _read_tokens(header, where), header.keys.get("tokenizer.ggml.token_type")
-    splitting = _pre_tokenizer_spec(header, where)
+    spec = _pre_tokenizer_spec(header, where)
     merges = header.keys.get("tokenizer.ggml.merges")
     if not isinstance(kinds, list) or len(kinds) != len(tokens) or not isinstance(merges, list):
-        raise DataError("the tokenizer lacks its token types or its merges", where=where, hint=OTHER_FORMAT_HINT)
+        raise DataError("the tokenizer has no token types or no merges", where=where, hint=OTHER_FORMAT_HINT)
     rows = header.tensors["token_embd.weight"].shape[0]
     if len(tokens) > rows:
-        raise DataError(f"{len(tokens)} tokens for {rows} rows of embeddings", where=where, hint=OTHER_FORMAT_HINT)
+        raise DataError(
+            f"{len(tokens)} tokens, but the embeddings have {rows} rows", where=where, hint=OTHER_FORMAT_HINT
+        )
     vocabulary = {token: number for number, token in enumerate(tokens) if kinds[number] != UNUSED}
     if len(vocabulary) != sum(kind != UNUSED for kind in kinds):
-        raise DataError("the tokenizer has a token twice", where=where, hint=OTHER_FORMAT_HINT)
+        raise DataError("the tokenizer has a duplicate token", where=where, hint=OTHER_FORMAT_HINT)
     pairs = [_merge_pair(merge, vocabulary, where) for merge in merges]
-    model = models.BPE(vocab=vocabulary, merges=pairs, ignore_merges=splitting.whole_words)
-    made = Tokenizer(model)
-    if splitting.composed:
-        made.normalizer = normalizers.NFC()
-    made.pre_tokenizer = _pre_tokenizer(splitting)
-    made.decoder = decoders.ByteLevel()
-    made.post_processor = _post_processor(header, splitting, tokens, where)
-    made.add_special_tokens(_added_tokens(tokens, kinds, (UNKNOWN, CONTROL)))
-    made.add_tokens(_added_tokens(tokens, kinds, (USER_DEFINED,)))
-    return made
+    model = models.BPE(vocab=vocabulary, merges=pairs, ignore_merges=spec.whole_words)
+    tokenizer = Tokenizer(model)
+    if spec.composed:
+        tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = _pre_tokenizer(spec)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.post_processor = _post_processor(header, spec, tokens, where)
+    tokenizer.add_special_tokens(_added_tokens(tokens, kinds, (UNKNOWN, CONTROL)))
+    tokenizer.add_tokens(_added_tokens(tokens, kinds, (USER_DEFINED,)))
+    return tokenizer
 
 
 def tokenizer_config(special: SpecialIds, header: Header, positions: int) -> dict[str, Any]:
-    """tokenizer_config.json: the fast tokenizer as it is, with the names of its special tokens."""
+    """tokenizer_config.json: loads tokenizer.json unchanged and names its special tokens."""
     tokens = header.keys["tokenizer.ggml.tokens"]
     pad = special.eos if special.pad is None else special.pad
     named = {"bos_token": special.bos, "eos_token": special.eos, "pad_token": pad, "unk_token": special.unknown}
@@ -119,29 +123,27 @@ def _read_tokens(header: Header, where: str) -> list[str]:
 def _pre_tokenizer_spec(header: Header, where: str) -> PreTokenizerSpec:
     model, pre = header.keys.get("tokenizer.ggml.model"), header.keys.get("tokenizer.ggml.pre")
     if model != "gpt2":
-        what = f"a GGUF with a tokenizer of the kind {model!r} is not supported (byte-level BPE, 'gpt2', is)"
+        what = f"the GGUF tokenizer type {model!r} is not supported (supported: 'gpt2', byte-level BPE)"
         raise DataError(what, where=where, hint=OTHER_FORMAT_HINT)
     if pre not in PRE_TOKENIZERS:
-        known = ", ".join(PRE_TOKENIZERS)
+        supported = ", ".join(PRE_TOKENIZERS)
         raise DataError(
-            f"the pre-tokenizer {pre!r} is not supported ({known} are)", where=where, hint=OTHER_FORMAT_HINT
+            f"the pre-tokenizer {pre!r} is not supported (supported: {supported})", where=where, hint=OTHER_FORMAT_HINT
         )
     return PRE_TOKENIZERS[pre]
 
 
-def _pre_tokenizer(splitting: PreTokenizerSpec) -> Any:
-    if splitting.pattern is not None:
-        split = pre_tokenizers.Split(Regex(splitting.pattern), behavior="isolated")
+def _pre_tokenizer(spec: PreTokenizerSpec) -> Any:
+    if spec.pattern is not None:
+        split = pre_tokenizers.Split(Regex(spec.pattern), behavior="isolated")
         return pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     words = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    return (
-        pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), words]) if splitting.digits else words
-    )
+    return pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), words]) if spec.digits else words
 
 
-def _post_processor(header: Header, splitting: PreTokenizerSpec, tokens: list[str], where: str) -> Any:
+def _post_processor(header: Header, spec: PreTokenizerSpec, tokens: list[str], where: str) -> Any:
     begin = read_special_ids(header, where).bos
-    if not header.keys.get("tokenizer.ggml.add_bos_token", splitting.begins) or begin is None:
+    if not header.keys.get("tokenizer.ggml.add_bos_token", spec.begins) or begin is None:
         return processors.ByteLevel(trim_offsets=False)
     name = tokens[begin]
     return processors.TemplateProcessing(
@@ -152,15 +154,15 @@ def _post_processor(header: Header, splitting: PreTokenizerSpec, tokens: list[st
 def _merge_pair(merge: Any, vocabulary: dict[str, int], where: str) -> tuple[str, str]:
     left, gap, right = str(merge).partition(" ")
     if not gap or not {left, right, left + right} <= vocabulary.keys():
-        what = f"the merges do not fit the tokens: {str(merge)[:60]!r} is no pair of tokens that make a third"
+        what = f"the merges do not fit the tokens: {str(merge)[:60]!r} is not two tokens that form a third"
         raise DataError(what, where=where, hint=OTHER_FORMAT_HINT)
     return left, right
 
 
-def _added_tokens(tokens: list[str], kinds: list[int], wanted: tuple[int, ...]) -> list[AddedToken]:
-    special = CONTROL in wanted
+def _added_tokens(tokens: list[str], kinds: list[int], kinds_to_add: tuple[int, ...]) -> list[AddedToken]:
+    special = CONTROL in kinds_to_add
     return [
         AddedToken(token, special=special, normalized=False)
         for token, kind in zip(tokens, kinds, strict=True)
-        if kind in wanted
+        if kind in kinds_to_add
     ]
