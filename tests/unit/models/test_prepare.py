@@ -51,7 +51,7 @@ def test_a_conversation_without_a_template_is_refused_with_the_line_that_mends_i
 ) -> None:
     with pytest.raises(RecipeError, match=f"has no chat template, which task {kind} needs") as caught:
         prepare_base("bare", chat(kind=kind), context, train=TRAIN)
-    assert f"task: {{type: {kind}, chat_template: NAME}}` with plain or chatml" in (caught.value.hint or "")
+    assert f"task: {{type: {kind}, chat_template: NAME}}`, where NAME is plain or chatml" in (caught.value.hint or "")
     with pytest.raises(RecipeError, match="has no chat template"):
         open_reader("bare", chat(kind=kind), context, train=TRAIN)
 
@@ -125,8 +125,8 @@ def test_a_file_beside_the_recipe(bare: Path, context: Context, tmp_path: Path) 
     [
         ("plian", None, "no chat template 'plian'", "did you mean 'plain'? give plain or chatml, or a file"),
         ("chats.jinja", None, "no chat template 'chats.jinja'", "give plain or chatml, or a file"),
-        ("bad.jinja", "{% for %}", "bad.jinja: the chat template cannot write a question", "mend the template"),
-        ("deaf.jinja", "hello", "deaf.jinja: the chat template leaves out what is asked", "mend the template"),
+        ("bad.jinja", "{% for %}", "bad.jinja: the chat template cannot write a question", "fix the template"),
+        ("deaf.jinja", "hello", "deaf.jinja: the chat template leaves out what is asked", "fix the template"),
         ("chatml", None, 'needs tokens that the base does not have: "<|im_start|>", "<|im_end|>"',
          'or add them: `train: {add_tokens: ["<|im_start|>", "<|im_end|>"]}`'),
     ],

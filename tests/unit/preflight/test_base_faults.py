@@ -180,7 +180,7 @@ def test_a_gguf_is_looked_at_by_its_header(home: Path) -> None:
         "family": (raw.replace(b"\x05\0\0\0\0\0\0\0llama", b"\x05\0\0\0\0\0\0\0mamba", 1), "'mamba' is not supported"),
         "ids": (
             raw[:eos] + (2**31).to_bytes(4, "little") + raw[eos + 4 :],
-            "tokenizer.ggml.eos_token_id is 2147483648 of",
+            "tokenizer.ggml.eos_token_id is 2147483648, but there are",
         ),
         "version": (raw[:4] + (99).to_bytes(4, "little") + raw[8:], "GGUF version 99 is not supported"),
     }

@@ -280,8 +280,8 @@ KILLED = """
 import os, signal
 from pathlib import Path
 from tunesmith.context import Silence
-from tunesmith.models.bases.cache import Cache
-with Cache(Path({folder!r})).download_folder({key!r}, Silence()) as work:
+from tunesmith.models.bases.cache import BaseCache
+with BaseCache(Path({folder!r})).download_folder({key!r}, Silence()) as work:
     (work / "half").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -314,7 +314,7 @@ def test_a_disk_that_fills_up_leaves_nothing(listed: BaseEntry, cache: Path, mon
     monkeypatch.setattr(fetch, "convert", full)
     with pytest.raises(MachineFailure, match="the cache of bases cannot be written: No space left") as refused:
         fetch.fetch_base(NAME, SilentProgress())
-    assert refused.value.hint == "free some space, or set TUNESMITH_CACHE to another folder"
+    assert refused.value.hint == "free disk space, or set TUNESMITH_CACHE to another folder"
     assert leftovers(cache) == []
 
 

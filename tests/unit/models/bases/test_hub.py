@@ -138,8 +138,8 @@ def test_a_base_comes_from_the_hub_when_that_is_allowed(hub: PlayedHub, tmp_path
 @pytest.mark.parametrize(
     ("refuses", "code", "message", "hint"),
     [
-        ((403, "GatedRepo"), 2, "its publisher asks for an agreement first", "hf auth login"),
-        ((404, "RepoNotFound"), 2, "the Hub refuses: ", "check name and revision"),
+        ((403, "GatedRepo"), 2, "the model is gated: its publisher requires an agreement", "hf auth login"),
+        ((404, "RepoNotFound"), 2, "the Hub rejected the request: ", "check the id and the revision"),
     ],
 )
 def test_what_the_hub_refuses_is_one_clear_error(
@@ -162,7 +162,7 @@ def test_a_connection_that_breaks_is_one_clear_error(hub: PlayedHub, tmp_path: P
     hub.breaks = True
     done = get(hub, tmp_path, "--network")
     assert (done.returncode, done.stdout) == (5, "")
-    assert "error: the Hub's answer broke off" in done.stderr and "Traceback" not in done.stderr
+    assert "error: the download from the Hub broke off" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_model_without_safetensors_is_refused(hub: PlayedHub, tmp_path: Path) -> None:
