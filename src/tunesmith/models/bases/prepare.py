@@ -201,7 +201,8 @@ def _check_template(raw: ModelRef, task: TaskSettings, context: Context) -> None
     raise RecipeError(
         f"the base {raw.name} has no chat template, which task {task.type} needs",
         where="base",
-        hint=f"set `task: {{type: {task.type}, chat_template: NAME}}`, where NAME is {template_names()}, or a file relative to the recipe; "
+        hint=f"set `task: {{type: {task.type}, chat_template: NAME}}`, where NAME is {template_names()}, "
+        "or a file relative to the recipe; "
         "or use the instruct version of the base; `task: text` needs no template",
     )
 
