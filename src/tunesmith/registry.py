@@ -50,23 +50,25 @@ class Registry(Generic[P]):
     def get(self, name: str) -> type[P]:
         """Class of an id. Raises Misuse with a suggestion."""
         if name not in self._classes:
-            near = get_close_matches(name, self._classes, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"use one of: {', '.join(sorted(self._classes))}"
+            similar = get_close_matches(name, self._classes, n=1)
+            hint = f"did you mean {similar[0]!r}?" if similar else f"use one of: {', '.join(sorted(self._classes))}"
             raise Misuse(f"unknown {self.kind} {name!r}", hint=hint)
         return self._classes[name]
 
     def build(self, name: str, **options: Any) -> P:
         """Instance with the given settings. Raises Misuse on an unknown setting or a missing required one."""
         plugin = self.get(name)
-        known = [field.name for field in fields(plugin)]  # type: ignore[arg-type]
+        settings = [field.name for field in fields(plugin)]  # type: ignore[arg-type]
         for option in options:
-            if option not in known:
-                near = get_close_matches(option, known, n=1)
-                hint = f"did you mean {near[0]!r}?" if near else f"it takes: {', '.join(known) or 'no settings'}"
+            if option not in settings:
+                similar = get_close_matches(option, settings, n=1)
+                hint = (
+                    f"did you mean {similar[0]!r}?" if similar else f"it takes: {', '.join(settings) or 'no settings'}"
+                )
                 raise Misuse(f"{self.kind} {name!r} has no setting {option!r}", hint=hint)
         for field in fields(plugin):  # type: ignore[arg-type]
             if field.name not in options and field.default is MISSING and field.default_factory is MISSING:
-                hint = f"it takes: {', '.join(known)}"
+                hint = f"it takes: {', '.join(settings)}"
                 raise Misuse(f"{self.kind} {name!r} needs the setting {field.name!r}", hint=hint)
         make: Callable[..., P] = plugin
         return make(**options)

@@ -38,7 +38,7 @@ def test_a_refused_release_shows_why(call: Call, desk: Path) -> None:
     assert outcome.code == 3
     assert "The audit read 16 rows: " in shown
     assert "gate outcome: fail. " in shown or "gate outcome: inconclusive. " in shown
-    assert "error: gate outcome: " in shown and "hint: nothing was released" in shown
+    assert "error: the gate says" in shown and "hint: nothing was released" in shown
     assert "Traceback" not in outcome.err
     assert not (desk / "releases").exists()
 
@@ -57,7 +57,7 @@ def test_quiet_prints_only_errors(call: Call, desk: Path) -> None:
     call("init", "--key", desk / "release.pem")
     outcome = call("run", desk / "recipe.yaml", "--quiet", "--json")
     assert outcome.code == 3
-    assert outcome.err.startswith("error: gate outcome: ")
+    assert outcome.err.startswith("error: the gate says ")
     assert '"verdicts":' in outcome.out
 
 

@@ -90,7 +90,7 @@ def audit_recipe(
         from tunesmith.models.reader import open_reader
 
         reader = open_reader(recipe.base, recipe.task, context, train=recipe.train)
-        settings = select_checks(recipe.audit, checks, known=check_ids())
+        settings = select_checks(recipe.audit, checks, available=check_ids())
         return run(recipe.data, settings, context, task=recipe.task, reader=reader)
 
     run_audit(audit, AuditRequest(path.parent, recipe.name, locations, run_options, outputs))
@@ -158,18 +158,18 @@ def write_stored_audit(
         finish_audit(report, context, outputs, name=name, quiet=run_options.quiet)
 
 
-def select_checks(settings: "AuditSettings", checks: tuple[str, ...], *, known: Sequence[str]) -> "AuditSettings":
+def select_checks(settings: "AuditSettings", checks: tuple[str, ...], *, available: Sequence[str]) -> "AuditSettings":
     """Settings with every other check off. The selected checks keep the actions and options of the recipe."""
     for check in checks:
-        if check not in known:
-            similar = get_close_matches(check, known, n=1)
+        if check not in available:
+            similar = get_close_matches(check, available, n=1)
             hint = f"did you mean {similar[0]!r}?" if similar else "run `tunesmith show --checks` to list all checks"
             raise Misuse(f"unknown check {check!r}", where="--check", hint=hint)
     lists = {
         action: tuple(item for item in getattr(settings, action) if check_name(item) in checks)
         for action in ("block", "drop", "redact", "warn")
     }
-    return settings.model_copy(update={**lists, "off": tuple(name for name in known if name not in checks)})
+    return settings.model_copy(update={**lists, "off": tuple(name for name in available if name not in checks)})
 
 
 def check_name(item: str | dict[str, Any]) -> str:

@@ -180,24 +180,32 @@ def _affected_model_lines(record: "ErasureRecord") -> "Iterator[str]":
         return
     yield f"Models trained on them: {', '.join(model[7:19] for model in record.models)}"
     if record.releases:
-        cells = [(f"{one.name} {one.version}", one.certainty, one.model[7:19]) for one in record.releases]
+        cells = [
+            (f"{release.name} {release.version}", release.certainty, release.model[7:19]) for release in record.releases
+        ]
         yield "Releases trained on them:"
         yield from format_columns(("release", "certainty", "model"), cells)
     if record.retraining:
         yield "Retraining without them:"
         headers = ("recipe", "model", "certainty", "steps", "tokens", "seconds", "stages")
-        yield from format_columns(headers, [_retraining_cells(one) for one in record.retraining])
+        yield from format_columns(headers, [_retraining_cells(retraining) for retraining in record.retraining])
 
 
-def _retraining_cells(one: "Retraining") -> tuple[str, ...]:
-    seconds = "?" if one.seconds is None else f"{one.seconds:,.0f}"
-    figures = (f"{one.steps:,}", f"{one.tokens:,}", seconds)
-    return (one.recipe or "?", one.model[7:19], one.certainty, *figures, ", ".join(one.stages))
+def _retraining_cells(retraining: "Retraining") -> tuple[str, ...]:
+    seconds = "?" if retraining.seconds is None else f"{retraining.seconds:,.0f}"
+    figures = (f"{retraining.steps:,}", f"{retraining.tokens:,}", seconds)
+    return (
+        retraining.recipe or "?",
+        retraining.model[7:19],
+        retraining.certainty,
+        *figures,
+        ", ".join(retraining.stages),
+    )
 
 
 def _record_lines(result: "ErasureResult") -> "Iterator[str]":
     record = result.record
-    yield f"Datasets replaced: {sum(one.new is not None for one in record.datasets):,}"
+    yield f"Datasets replaced: {sum(dataset.new is not None for dataset in record.datasets):,}"
     yield f"Objects deleted, each with a tombstone: {len(record.tombstones):,}"
     yield f"Salts replaced: {', '.join(record.salts_replaced) or 'none'}"
     yield f"Signed record: erasures/{record.erasure}/ in the store, log entry {result.log_index}"

@@ -35,7 +35,7 @@ def command(
     quiet: options.Quiet = False,
 ) -> None:
     """Show which models and releases were trained on a row, a person's rows, a source or a text."""
-    if sum(one is not None for one in (row, subject, source, text)) != 1:
+    if sum(option is not None for option in (row, subject, source, text)) != 1:
         raise Misuse("expected exactly one thing to trace", hint="pass one of --row, --subject, --source, --text")
     found_store = _open_store(options.Locations(store, database), text, quiet=quiet)
     trace = _trace_rows(row, subject, source, found_store) if text is None else _trace_text(text, found_store)
@@ -50,18 +50,18 @@ def _open_store(locations: options.Locations, text: str | None, *, quiet: bool) 
     """Open the store for reading. A text search first builds missing indexes."""
     from tunesmith.cli.store_access import existing_store, readable_store
 
-    found = readable_store(locations, home=Path())
+    store = readable_store(locations, home=Path())
     if text is None:
-        return found
+        return store
     from tunesmith.lineage.text_ngrams import datasets_without_index
 
-    if not datasets_without_index(found):
-        return found
+    if not datasets_without_index(store):
+        return store
     from tunesmith.lineage.text_index import build_missing_indexes
 
     with output.progress(quiet=quiet) as progress:
         build_missing_indexes(existing_store(locations, home=Path()), progress)
-    return found
+    return store
 
 
 def _trace_text(text: str, store: "ReadableStore") -> "Trace":
@@ -88,9 +88,9 @@ def trace_lines(trace: "Trace") -> "Iterator[str]":
     if trace.found > len(trace.rows) > 0:
         yield f"  and {trace.found - len(trace.rows):,} more"
     if trace.sightings:
-        yield f"Training data of {_count_noun(len({one.model for one in trace.sightings}), 'model')}"
-        shown_by = ("certainty", "model", "releases", "rows", "training", "reason")
-        yield from format_columns(shown_by, [_sighting_cells(one) for one in trace.sightings])
+        yield f"Training data of {_count_noun(len({sighting.model for sighting in trace.sightings}), 'model')}"
+        headers = ("certainty", "model", "releases", "rows", "training", "reason")
+        yield from format_columns(headers, [_sighting_cells(sighting) for sighting in trace.sightings])
     else:
         yield "No recorded model was trained on it"
     if trace.spared:
@@ -111,11 +111,15 @@ def _row_cells(row: "TracedRow", with_spans: bool) -> tuple[str, ...]:
     return (*cells, f"{best.words} words, message {best.message}, characters {best.start} to {best.end}")
 
 
-def _sighting_cells(one: "Sighting") -> tuple[str, ...]:
-    releases = ", ".join(f"{release.name} {release.version}" for release in one.releases) or "-"
-    training = "-" if one.training is None else (one.recipe or "?") + (f" {one.started[:10]}" if one.started else "")
-    spans = "".join(f"; {_describe_tokens(span)}" for span in one.spans)
-    return one.certainty, one.model[7:19], releases, f"{one.rows:,}", training, one.because + spans
+def _sighting_cells(sighting: "Sighting") -> tuple[str, ...]:
+    releases = ", ".join(f"{release.name} {release.version}" for release in sighting.releases) or "-"
+    training = (
+        "-"
+        if sighting.training is None
+        else (sighting.recipe or "?") + (f" {sighting.started[:10]}" if sighting.started else "")
+    )
+    spans = "".join(f"; {_describe_tokens(span)}" for span in sighting.spans)
+    return sighting.certainty, sighting.model[7:19], releases, f"{sighting.rows:,}", training, sighting.because + spans
 
 
 def _describe_tokens(span: "TokenSpan") -> str:

@@ -110,13 +110,13 @@ def _base_origin(base: ModelRef) -> dict[str, str]:
     """Known facts about the origin of the base."""
     if base.origin is None:
         return {}
-    known = {
+    facts = {
         "source": base.origin.source,
         "license": base.origin.license,
         "licenseStatedBy": base.origin.license_source,
         "conversion": base.origin.conversion,
     }
-    return {name: value for name, value in known.items() if value}
+    return {name: value for name, value in facts.items() if value}
 
 
 def evaluation_statement(report: EvaluationReport, *, subjects: StatementSubjects) -> Statement:

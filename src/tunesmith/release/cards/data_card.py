@@ -86,8 +86,8 @@ def render_data_card(recipe: Recipe, audit: AuditReport, *, train: TrainReport) 
 
 def declared_field(name: str, value: str | None) -> CardField:
     """A field whose value only the maker can state."""
-    given = value is not None and bool(value.strip())
-    return CardField(name, wording.stated_or_missing(value), "declared" if given else "missing")
+    is_stated = value is not None and bool(value.strip())
+    return CardField(name, wording.stated_or_missing(value), "declared" if is_stated else "missing")
 
 
 def rule_lines(audit: AuditReport) -> tuple[RuleLine, ...]:
@@ -202,8 +202,8 @@ def _source_fields(source: SourceSummary) -> tuple[CardField, ...]:
 
 def _contradiction_fields(source: SourceSummary) -> tuple[CardField, ...]:
     """Values where the Croissant file of a source contradicts the recipe. The recipe wins."""
-    said = "; ".join(f"{key}: {value}" for key, value in sorted(source.contradicts.items()))
-    return (CardField("The Croissant file says otherwise", said, "declared"),) if said else ()
+    contradictions = "; ".join(f"{key}: {value}" for key, value in sorted(source.contradicts.items()))
+    return (CardField("The Croissant file says otherwise", contradictions, "declared"),) if contradictions else ()
 
 
 def _split_fields(audit: AuditReport) -> tuple[CardField, ...]:
