@@ -113,11 +113,8 @@ def _row_cells(row: "TracedRow", with_spans: bool) -> tuple[str, ...]:
 
 def _sighting_cells(sighting: "Sighting") -> tuple[str, ...]:
     releases = ", ".join(f"{release.name} {release.version}" for release in sighting.releases) or "-"
-    training = (
-        "-"
-        if sighting.training is None
-        else (sighting.recipe or "?") + (f" {sighting.started[:10]}" if sighting.started else "")
-    )
+    started = f" {sighting.started[:10]}" if sighting.started else ""
+    training = "-" if sighting.training is None else (sighting.recipe or "?") + started
     spans = "".join(f"; {_describe_tokens(span)}" for span in sighting.spans)
     return sighting.certainty, sighting.model[7:19], releases, f"{sighting.rows:,}", training, sighting.because + spans
 

@@ -65,17 +65,17 @@ def line_chart(data: LineSeries, *, label: str, from_zero: bool) -> Markup:
     low, high = min(low, ticks[0]), max(high, ticks[-1])
     first, last = points[0][0], max(points[-1][0], points[0][0] + 1)
 
-    def at(x: float, y: float) -> tuple[float, float]:
+    def project(x: float, y: float) -> tuple[float, float]:
         across = left + (x - first) / (last - first) * (CHART_WIDTH - left - right)
         return across, above + (high - y) / (high - low) * (height - above - below)
 
-    parts = [_tick(value, at(first, value)[1], left, right) for value in ticks]
+    parts = [_tick(value, project(first, value)[1], left, right) for value in ticks]
     if data.noisy:
-        parts.append(_path(points, STEP_LINE, at))
-    parts.append(_path(_running_mean(points) if data.noisy else points, MEAN_LINE, at))
+        parts.append(_path(points, STEP_LINE, project))
+    parts.append(_path(_running_mean(points) if data.noisy else points, MEAN_LINE, project))
     if len(data.dots) > 1:
-        parts.append(_path(data.dots, VALIDATION_LINE, at))
-    parts += [_dot(*at(x, y)) for x, y in data.dots]
+        parts.append(_path(data.dots, VALIDATION_LINE, project))
+    parts += [_dot(*project(x, y)) for x, y in data.dots]
     base = height - 6
     parts.append(_text(left, base, f"step {first:g}", "tick"))
     parts.append(_text(CHART_WIDTH - right, base, f"step {points[-1][0]:g}", "tick end"))
@@ -83,25 +83,25 @@ def line_chart(data: LineSeries, *, label: str, from_zero: bool) -> Markup:
     return _svg(height + (LEGEND_HEIGHT if data.keys else 0), label, Markup("").join(parts))
 
 
-def round_ticks(low: float, high: float, most: int = 4) -> list[float]:
-    """Round numbers (1, 2, 2.5 or 5 times a power of ten) that enclose `low` to `high`, about `most` steps apart."""
+def round_ticks(low: float, high: float, steps: int = 4) -> list[float]:
+    """Round numbers (1, 2, 2.5 or 5 times a power of ten) that enclose `low` to `high`, about `steps` steps apart."""
     if high <= low:
         high = low + (abs(low) or 1.0)
-    rough = (high - low) / most
+    rough = (high - low) / steps
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1.0, 2.0, 2.5, 5.0, 10.0) if factor * power >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
 
 
-def _svg(height: float, label: str, inside: Markup) -> Markup:
+def _svg(height: float, label: str, content: Markup) -> Markup:
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        CHART_WIDTH, f"{height:g}", label, inside
+        CHART_WIDTH, f"{height:g}", label, content
     )
 
 
 def _bar_row(item: ChartBar, y: float, top: float) -> Markup:
-    def across(value: float) -> float:
+    def scale(value: float) -> float:
         return max(0.0, min(value / top if top > 0 else 0.0, 1.0)) * CHART_WIDTH
 
     kind = "bar strong" if item.strong else "bar"
@@ -109,10 +109,10 @@ def _bar_row(item: ChartBar, y: float, top: float) -> Markup:
         _text(0, y + 13, item.name, "label strong" if item.strong else "label"),
         _text(CHART_WIDTH, y + 13, item.text, "value strong" if item.strong else "value"),
         _rectangle(0, y + 20, CHART_WIDTH, "track"),
-        _rectangle(0, y + 20, across(item.value), kind),
+        _rectangle(0, y + 20, scale(item.value), kind),
     ]
     if item.low is not None and item.high is not None:
-        parts.append(_interval_mark(across(item.low), across(item.high), y + 25))
+        parts.append(_interval_mark(scale(item.low), scale(item.high), y + 25))
     return Markup("").join(parts)
 
 
@@ -136,8 +136,8 @@ def _text(x: float, y: float, text: str, kind: str) -> Markup:
     return Markup('<text class="{}" x="{}" y="{}">{}</text>').format(kind, f"{x:.1f}", f"{y:.1f}", escape(text))
 
 
-def _path(points: Sequence[tuple[float, float]], kind: str, at: Projection) -> Markup:
-    places = [at(x, y) for x, y in points]
+def _path(points: Sequence[tuple[float, float]], kind: str, project: Projection) -> Markup:
+    places = [project(x, y) for x, y in points]
     drawn = "".join(f"{'L' if index else 'M'}{x:.1f} {y:.1f}" for index, (x, y) in enumerate(places))
     return Markup('<path class="{}" d="{}"/>').format(kind, drawn)
 
