@@ -111,6 +111,7 @@ def stronger_base(results: MetricResults) -> SystemLine | None:
 
 
 def find_system_line(results: MetricResults, system: str) -> SystemLine | None:
+    """Line of one system, or None if it was not evaluated."""
     return next((line for line in results.systems if line.system == system), None)
 
 

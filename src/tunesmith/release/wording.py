@@ -58,16 +58,17 @@ def base_license(origin: BaseOrigin | None) -> str:
 
 
 def system_name(system: str) -> str:
+    """Display name of a system id, e.g. `Tuned model` for `tuned`."""
     return SYSTEMS.get(system, system)
 
 
 def format_count(value: int) -> str:
-    """1234567 as 1,234,567."""
+    """E.g. `1,234,567`."""
     return f"{value:,}"
 
 
 def count_noun(value: int, noun: str) -> str:
-    """`1 row`, `2 rows`."""
+    """E.g. `1 row` or `2 rows`."""
     return f"{value:,} {noun}" if value == 1 else f"{value:,} {noun}s"
 
 
@@ -101,6 +102,7 @@ def format_difference_interval(estimate: Estimate) -> str:
 
 
 def format_p_value(p_value: float | None) -> str:
+    """p-value with three decimals, or `cannot be said` when there is none."""
     if p_value is None:
         return "cannot be said"
     return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
