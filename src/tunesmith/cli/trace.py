@@ -89,8 +89,8 @@ def trace_lines(trace: "Trace") -> "Iterator[str]":
         yield f"  and {trace.found - len(trace.rows):,} more"
     if trace.sightings:
         yield f"Training data of {_count_noun(len({sighting.model for sighting in trace.sightings}), 'model')}"
-        headers = ("certainty", "model", "releases", "rows", "training", "reason")
-        yield from format_columns(headers, [_sighting_cells(sighting) for sighting in trace.sightings])
+        sighting_headers = ("certainty", "model", "releases", "rows", "training", "reason")
+        yield from format_columns(sighting_headers, [_sighting_cells(sighting) for sighting in trace.sightings])
     else:
         yield "No recorded model was trained on it"
     if trace.spared:
