@@ -135,7 +135,7 @@ def test_what_is_no_model_of_this_machine_is_refused(tmp_path: Path) -> None:
         load_local_classifier(str(folder), sha256="0" * 64, labels=LABELS)
     with pytest.raises(RecipeError, match="none of `labels`") as caught:
         load_local_classifier(str(folder), sha256=digest(folder), labels=("rude",))
-    assert caught.value.hint == "it has: clean, Toxic"
+    assert caught.value.hint == "set `labels` to some of: clean, Toxic"
     assert json.loads((folder / "config.json").read_text())["id2label"] == {"0": "clean", "1": "Toxic"}
 
 

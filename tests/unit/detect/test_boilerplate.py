@@ -1,4 +1,4 @@
-"""What a page leaves behind, and that the gate lets all of it through."""
+"""Page remnants, and that the gate misses none."""
 
 import re
 
@@ -66,7 +66,7 @@ FRAGMENTS = [
 
 @settings(max_examples=400)
 @given(st.lists(st.sampled_from(FRAGMENTS), max_size=4).map("".join))
-def test_the_gate_lets_everything_through(text: str) -> None:
+def test_the_gate_matches_every_text_with_a_remnant(text: str) -> None:
     if BOILERPLATE_REGEX.search(text) or MOJIBAKE_REGEX.search(text) or TAG_REGEX.search(text):
         assert compute.match_substring_regex(array([text]), PAGE_REMNANT_GATE)[0].as_py(), text
 
@@ -107,7 +107,7 @@ def test_broken_characters_are_those_that_read_as_utf8(text: str, pieces: list[s
     assert [text[start:end] for start, end in find_mojibake(text)] == pieces
 
 
-def test_every_word_that_was_read_in_the_wrong_encoding_is_found() -> None:
+def test_every_wrongly_decoded_word_is_found() -> None:
     for word in ("café", "naïve", "Größe", "it’s", "“so”", "señor", "garçon", "100 €", "x – y", "für", "crème"):
         assert find_mojibake(word) == []
         assert find_mojibake(word.encode().decode("cp1252", "ignore")) != [], word
@@ -119,7 +119,7 @@ def test_tags_and_references() -> None:
 
 
 @given(st.text("ab `~$|\n{};=()\t<code>/", max_size=60))
-def test_blanked_text_keeps_its_places(text: str) -> None:
+def test_blanked_text_keeps_its_offsets(text: str) -> None:
     blank = blank_code(text)
     assert len(blank) == len(text)
     assert [at for at, one in enumerate(blank) if one == "\n"] == [at for at, one in enumerate(text) if one == "\n"]

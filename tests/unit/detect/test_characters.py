@@ -1,4 +1,4 @@
-"""What texts are made of, against counting character by character."""
+"""Counts of byte classes, compared with a count by character."""
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +26,7 @@ def by_hand(text: str | None) -> dict[str, int]:
 
 
 @given(TEXTS)
-def test_counts_are_those_by_hand(texts: list[str | None]) -> None:
+def test_counts_equal_a_count_by_character(texts: list[str | None]) -> None:
     for names in (NAMES, ("vowels", "spaces")):
         found = class_counts(pa.array(texts, type=pa.string()), names)
         assert [{name: int(found[name][at]) for name in names} for at in range(len(texts))] == [
@@ -35,7 +35,7 @@ def test_counts_are_those_by_hand(texts: list[str | None]) -> None:
 
 
 @given(st.text(max_size=40))
-def test_one_text_counts_as_in_a_column(text: str) -> None:
+def test_a_single_text_has_the_same_count_as_in_a_column(text: str) -> None:
     assert {name: count_class(text, name) for name in BYTE_CLASSES} == by_hand(text)
 
 
@@ -49,15 +49,15 @@ def test_slices_and_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> No
         assert np.array_equal(whole[name][7:57], sliced[name])
 
 
-def test_a_long_text_is_counted_as_far_as_sixteen_bits_reach() -> None:
+def test_a_long_text_is_counted_up_to_65535_bytes() -> None:
     found = class_counts(pa.array(["a" * (MAX_BYTES + 10) + "1", "a1"]), ("letters", "digits"))
     assert (found["letters"].tolist(), found["digits"].tolist()) == ([MAX_BYTES, 1], [0, 1])
 
 
-def test_no_text_at_all() -> None:
+def test_an_empty_column() -> None:
     assert class_counts(pa.array([], type=pa.string()), ("signs",))["signs"].tolist() == []
 
 
-def test_five_classes_do_not_fit() -> None:
+def test_five_classes_are_rejected() -> None:
     with pytest.raises(ValueError, match="at most 4"):
         class_counts(pa.array(["a"]), tuple(BYTE_CLASSES)[:5])

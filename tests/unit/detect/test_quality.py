@@ -1,4 +1,4 @@
-"""Signs of low quality, one by one, and that no text with one is passed over."""
+"""Each sign of low quality, and that every text with one is a suspect."""
 
 from collections import Counter
 
@@ -48,7 +48,7 @@ def test_known_flaws(text: str, expected: list[tuple[str, str]]) -> None:
     assert suspect_texts(pa.array([text]), USUAL).tolist() == [2 if expected[0][0] in CHARACTER_RULES else 1]
 
 
-def test_where_a_flaw_stands() -> None:
+def test_spans_of_flaws() -> None:
     assert find_flaws("At the cafÃ© there", USUAL) == [Flaw("mojibake", "1 runs of broken characters", 10, 12)]
     assert find_flaws("no" + "o" * 20 + "!", USUAL)[0][2:] == (1, 22)
 
@@ -67,7 +67,7 @@ def test_where_a_flaw_stands() -> None:
         "He said one two three four five, and then one two three four five again.",
     ],
 )
-def test_good_texts(text: str) -> None:
+def test_good_texts_have_no_flaws(text: str) -> None:
     assert find_flaws(text, USUAL) == []
 
 
@@ -95,12 +95,12 @@ PIECES = [
 
 @settings(max_examples=300)
 @given(st.lists(st.sampled_from(PIECES), max_size=40).map("".join), st.sampled_from([USUAL, SMALL]))
-def test_no_text_with_a_flaw_is_passed_over(text: str, thresholds: QualityThresholds) -> None:
+def test_every_text_with_a_flaw_is_a_suspect(text: str, thresholds: QualityThresholds) -> None:
     (suspect,) = suspect_texts(pa.array([text]), thresholds).tolist()
     assert find_flaws(text, thresholds, rules=((), SHARE_RULES, QUALITY_RULES)[suspect]) == find_flaws(text, thresholds)
 
 
-def test_null_is_no_suspect_and_a_text_is_judged_alone() -> None:
+def test_null_is_not_a_suspect_and_texts_are_independent() -> None:
     texts = [None, "", "ok", *(text for text, _ in KNOWN)]
     alone = [suspect_texts(pa.array([text], type=pa.string()), USUAL).tolist()[0] for text in texts]
     assert suspect_texts(pa.array(texts), USUAL).tolist() == alone
@@ -108,7 +108,7 @@ def test_null_is_no_suspect_and_a_text_is_judged_alone() -> None:
 
 
 @given(st.lists(st.sampled_from("ab"), max_size=24))
-def test_copied_words_stand_in_a_run_that_stood_there_before(words: list[str]) -> None:
+def test_copied_words_are_in_an_earlier_ngram(words: list[str]) -> None:
     grams = [tuple(words[at : at + NGRAM_WORDS]) for at in range(len(words) - NGRAM_WORDS + 1)]
     again = {at for at, gram in enumerate(grams) if gram in grams[:at]}
     covered = {place for at in again for place in range(at, at + NGRAM_WORDS)}

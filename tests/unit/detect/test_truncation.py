@@ -1,4 +1,4 @@
-"""How texts end, one by one."""
+"""The ending of each kind of text."""
 
 import pyarrow as pa
 import pytest
@@ -48,14 +48,14 @@ def test_known_endings(text: str | None, expected: str) -> None:
     assert TEXT_ENDINGS[place] == expected
 
 
-def test_a_column_is_its_texts_one_by_one_and_white_space_around_does_not_count() -> None:
+def test_a_column_equals_its_texts_and_surrounding_white_space_is_ignored() -> None:
     texts = [text for text, _ in KNOWN]
     spaced = [None if text is None else f"{text}\n \n" for text in texts]
     assert classify_endings(pa.array(spaced)).to_pylist() == [TEXT_ENDINGS.index(expected) for _, expected in KNOWN]
 
 
 @given(st.text(" ab1(){};:=<>!-_$@~|^/*+\\\n", max_size=20))
-def test_no_code_without_its_signs(line: str) -> None:
+def test_code_always_has_a_code_sign(line: str) -> None:
     assert CODE_SIGNS.search(line) is not None or CODE_SYNTAX.search(line) is None or "->" in line
 
 
@@ -71,5 +71,5 @@ def test_no_code_without_its_signs(line: str) -> None:
         ("「漢字", "「"),
     ],
 )
-def test_brackets_left_open(line: str, expected: str) -> None:
+def test_unclosed_bracket(line: str, expected: str) -> None:
     assert unclosed_bracket(line) == expected

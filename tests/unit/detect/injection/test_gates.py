@@ -1,4 +1,4 @@
-"""The native gates let every text through in which something can be found: texts made from the rules, and codes."""
+"""The native gates match every text with a finding: texts drawn from the rules, and encoded texts."""
 
 import base64
 import codecs
@@ -45,7 +45,7 @@ def test_no_rule_matches_without_its_anchor(rule: InjectionRule) -> None:
 )
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
-def test_a_match_has_what_its_rule_asks_for_also(rule: InjectionRule, data: st.DataObject) -> None:
+def test_every_match_of_a_rule_matches_its_also_expression(rule: InjectionRule, data: st.DataObject) -> None:
     # look-around is left out, with which nothing can be drawn: that makes more texts, not fewer
     inner = re.sub(r"\(\?<?[=!][^()]*\)", "", f"(?:{rule.before})(?:{rule.anchor})(?:{rule.after})")
     text = data.draw(st.from_regex(re.compile(f"(?im){inner}"), fullmatch=True))
@@ -61,7 +61,7 @@ def test_the_anchor_of_a_rule_passes_a_joined_gate(rule: InjectionRule, data: st
     assert any(passes(text, gate) for gate in injection_gates())
 
 
-def test_a_gate_is_not_needed_where_another_is_a_part_of_it() -> None:
+def test_gates_implied_by_another_gate_are_dropped() -> None:
     assert minimal_gates(["b", "a(?:b)c", "ab?", "ab", "a|b", "x(?:y|b)", "b"]) == [
         "b",
         "a(?:b)c",
@@ -72,7 +72,7 @@ def test_a_gate_is_not_needed_where_another_is_a_part_of_it() -> None:
     assert minimal_gates(["a|b", "xa|by"]) == ["a|b", "xa|by"]
 
 
-def test_a_gate_refuses_what_the_two_engines_read_differently() -> None:
+def test_re2_gate_rejects_syntax_that_the_engines_read_differently() -> None:
     with pytest.raises(ValueError, match="space"):
         re2_gate(r"a\s+b")
     assert passes("\u00e9x", re2_gate(r"\b\wx"))
@@ -113,26 +113,26 @@ def test_a_gate_refuses_what_the_two_engines_read_differently() -> None:
         "pig-latin",
     ],
 )
-def test_an_instruction_in_every_code_is_found(text: str) -> None:
+def test_an_instruction_in_each_encoding_is_found(text: str) -> None:
     assert any(passes(text, gate) for gate in encoded.encoding_gates())
     assert find_injections(f"Please look at this: {text}")
 
 
 @given(st.text(alphabet="the harbour gull sat. 0123456789+/=-%", max_size=80))
 @settings(deadline=None)
-def test_codes_of_nothing_are_nothing(text: str) -> None:
+def test_encoded_noise_gives_no_finding(text: str) -> None:
     assert find_injections(f"It says {base64.b64encode(bytes(range(60))).decode()} here") == ()
     assert [hit.kind for hit in find_injections(text) if hit.kind == "encoded-instruction"] == []
 
 
 @pytest.mark.parametrize("word", encoded.TELLTALE_WORDS)
-def test_telling_words_pass_in_leet_backward_and_rot13(word: str) -> None:
+def test_telltale_words_pass_in_leet_reversed_and_in_rot13(word: str) -> None:
     leet = {plain: chr(sign) for sign, number in encoded.LEET_LETTERS.items() for plain in chr(number)}
     for text in (codecs.encode(word, "rot13"), word[::-1], "".join(leet.get(letter, letter) for letter in word)):
         assert passes(text, encoded.telltale_gate())
 
 
-def test_documents_have_the_same_marks_for_both_engines() -> None:
+def test_both_engines_find_the_same_document_marks() -> None:
     for text in ("Subject: x", "hello\n  Email : y", "> ---", "a|CONTENT: b", "<document>", "my email is: x", '"""'):
         assert passes(text, off_topic_requests.DOCUMENT_GATE) == (
             off_topic_requests.DOCUMENT_MARK.search(text) is not None

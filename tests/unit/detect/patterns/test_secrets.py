@@ -1,4 +1,4 @@
-"""Each kind of secret where it stands, and near misses. Keys are put together here, so that no scanner of code finds one."""
+"""Each kind of secret, and near misses. Keys are assembled at run time, so that code scanners find none here."""
 
 import base64
 import json
@@ -80,7 +80,7 @@ KEYS = {
     "artifactory-token": "AK" + "Cp" + _any(69),
     "alibaba-key": "LT" + "AI" + _any(20),
 }
-"""A made-up key of each kind that stands by itself."""
+"""A made-up key of each kind that needs no cue."""
 AROUND = [
     ("-----BEGIN PRIV" + "ATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\n", "[private-key]\n"),
     ("PuTTY-User-Key-" + "File-2: ssh-rsa", "[private-key]"),
@@ -141,21 +141,21 @@ def test_a_key_of_each_provider(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(set(KEYS) - {"private-key", "jwt", "slack-token", "anthropic-key"}))
-def test_the_first_half_of_a_key_is_none(kind: str) -> None:
+def test_half_a_key_is_not_found(kind: str) -> None:
     assert find_hits(KEYS[kind][: len(KEYS[kind]) // 2], SECRETS) == []
 
 
 @pytest.mark.parametrize(("text", "masked"), AROUND)
-def test_what_stands_around_gives_it_away(text: str, masked: str) -> None:
+def test_secrets_behind_a_cue_are_masked(text: str, masked: str) -> None:
     assert mask_hits(text, SECRETS) == masked
 
 
 @pytest.mark.parametrize("text", MISSED)
-def test_near_misses_are_left_alone(text: str) -> None:
+def test_near_misses_are_not_found(text: str) -> None:
     assert find_hits(text, SECRETS) == []
 
 
-def test_every_pattern_finds_something_by_itself() -> None:
+def test_every_pattern_alone_finds_something() -> None:
     texts = [*KEYS.values(), *(text for text, _ in AROUND)]
     for pattern in SECRETS:
         assert any(find_hits(text, (pattern,)) for text in texts), pattern.regex

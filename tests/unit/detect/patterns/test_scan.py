@@ -1,4 +1,4 @@
-"""What the native pass lets through holds every hit: `hits_of` finds what all patterns find one by one, on any text."""
+"""The prefilter misses no hit: `scan_column` finds on any text what all patterns find one by one."""
 
 import re
 from dataclasses import replace
@@ -27,7 +27,7 @@ from tunesmith.errors import MachineFailure
 
 EVERY = (*PERSONAL, *SECRETS)
 LOOSE = tuple(replace(pattern, check=None) for pattern in EVERY)
-"""Without checks far more texts are hits, so that a gate which loses one shows."""
+"""Patterns without checks have far more hits, so that a gate that misses one shows."""
 SEAMS = st.sampled_from(["", " ", "\n", "-", ". ", ", ", "é", "ſ", "K", "\u00a0", "\x00", "一", "😀"])
 
 
@@ -56,18 +56,18 @@ def flat(found: pa.Array) -> list[list[Hit]]:
 @pytest.mark.parametrize("pack", [EVERY, LOOSE], ids=["checked", "unchecked"])
 @given(st.lists(texts(), min_size=1, max_size=4))
 @settings(max_examples=80, deadline=None)
-def test_hits_are_those_of_every_pattern(pack: tuple[Pattern, ...], column: list[str]) -> None:
+def test_column_hits_equal_those_of_every_pattern(pack: tuple[Pattern, ...], column: list[str]) -> None:
     assert flat(scan_column(pa.array(column, type=pa.string()), pack)) == [find_hits(text, pack) for text in column]
 
 
 @given(st.lists(st.text(max_size=60), max_size=4))
 @settings(max_examples=50, deadline=None)
-def test_hits_of_any_text(column: list[str]) -> None:
+def test_column_hits_of_arbitrary_texts(column: list[str]) -> None:
     assert flat(scan_column(pa.array(column, type=pa.string()), LOOSE)) == [find_hits(text, LOOSE) for text in column]
 
 
 @pytest.mark.parametrize("number", range(len(EVERY)))
-def test_each_pattern_s_own_matches_pass_its_gates(number: int) -> None:
+def test_matches_of_a_pattern_pass_its_gate(number: int) -> None:
     pattern = LOOSE[number]
 
     @given(matches_of(pattern.regex))
@@ -78,7 +78,7 @@ def test_each_pattern_s_own_matches_pass_its_gates(number: int) -> None:
     passes()
 
 
-def test_every_gate_is_narrow() -> None:
+def test_every_gate_rejects_most_texts() -> None:
     """A gate that ordinary words pass would cost every text an exact search."""
     words = "The Parcel left our depot on Monday; your team, and 3 others, will see it in 14 days (or 2 weeks)."
     for pattern in EVERY:
@@ -104,17 +104,17 @@ def test_every_gate_is_narrow() -> None:
         (r"x(?<![A-Za-z])(?:y(?:z|w))", "x"),
     ],
 )
-def test_a_gate_drops_what_can_only_forbid_and_is_cut_where_anything_may_stand(regex: str, expected: str) -> None:
+def test_a_gate_drops_assertions_and_is_cut_at_wildcards(regex: str, expected: str) -> None:
     assert prefilter_regex(Pattern("kind", regex)) == expected
 
 
-def test_no_pattern_has_a_class_that_the_engines_read_differently() -> None:
+def test_no_pattern_uses_a_class_that_the_engines_read_differently() -> None:
     for pattern in EVERY:
         assert not re.search(r"\\[WSDBs]|\[\^[^\]]*\\[swd]", pattern.regex), pattern.regex
         assert not re.search(r"\(\?<?[=!]|\\b", prefilter_regex(pattern)), prefilter_regex(pattern)
 
 
-def test_packs_are_found_each_by_itself_and_null_has_no_hits() -> None:
+def test_packs_are_scanned_independently_and_null_has_no_hits() -> None:
     column = pa.chunked_array([["call 07700 900123", None], ["", "password: Tr0ub4dor&3 of a@example.org"]])
     for kind in (pa.string(), pa.large_string()):
         found = scan_column(column.combine_chunks().cast(kind), PERSONAL, SECRETS)
@@ -132,12 +132,12 @@ def test_offsets_are_characters_not_bytes() -> None:
     assert flat(scan_column(pa.array(["über 😀 a@example.org"]), PERSONAL)) == [[Hit(7, 20, "email")]]
 
 
-def test_a_slice_is_read_from_its_own_start() -> None:
+def test_a_slice_is_scanned_from_its_offset() -> None:
     column = pa.array(["a@example.org", "none", "ring 07700 900123"])
     assert flat(scan_column(column.slice(1), PERSONAL)) == [[], [Hit(5, 17, "phone")]]
 
 
-def test_an_automaton_that_gives_up_is_an_error_not_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_automaton_out_of_memory_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     known = scan._build_prefilter((PERSONAL,))
     for number, family in enumerate(known.families):
         families = list(known.families)
@@ -151,7 +151,7 @@ def test_an_automaton_that_gives_up_is_an_error_not_silence(monkeypatch: pytest.
 
 @given(st.lists(texts(), min_size=1, max_size=3))
 @settings(max_examples=80, deadline=None)
-def test_a_text_that_holds_a_gate_of_a_family_is_let_through_alone_and_among_others(column: list[str]) -> None:
+def test_a_matching_text_passes_its_family_alone_and_joined(column: list[str]) -> None:
     for family in scan._build_prefilter((LOOSE,)).families:
         read = scan._TextColumn(pa.array(column))
         held = {number for number, text in enumerate(read.raw) if scan._matched_gates(family.match, text)}
@@ -161,7 +161,7 @@ def test_a_text_that_holds_a_gate_of_a_family_is_let_through_alone_and_among_oth
 
 
 @pytest.mark.parametrize("number", range(len(EVERY)))
-def test_a_hit_of_a_pattern_that_needs_a_digit_has_one(number: int) -> None:
+def test_hits_of_patterns_that_need_a_digit_have_one(number: int) -> None:
     pattern = EVERY[number]
 
     @given(matches_of(pattern.regex))
@@ -188,11 +188,11 @@ def test_a_hit_of_a_pattern_that_needs_a_digit_has_one(number: int) -> None:
         ("a(?=[0-9])", False),
     ],
 )
-def test_a_digit_is_needed_where_a_part_that_must_be_there_is_one(regex: str, needed: bool) -> None:
+def test_a_digit_is_needed_where_a_required_item_is_one(regex: str, needed: bool) -> None:
     assert needs_digit(Pattern("kind", regex)) == needed
 
 
-def test_one_expression_for_many_gates_has_the_edges_of_words_once() -> None:
+def test_a_joined_gate_has_its_word_edges_once() -> None:
     edge, end = "(?:^|[^A-Za-z])", "(?:[^A-Za-z]|$)"
     assert (
         any_prefilter_regex([f"{edge}a{end}", "x", f"{edge}b[0-9]", f"{edge}c|d{end}"])
@@ -201,7 +201,7 @@ def test_one_expression_for_many_gates_has_the_edges_of_words_once() -> None:
     assert any_prefilter_regex(["x", "y"]) == "x|y"
 
 
-def test_a_word_has_an_edge_at_either_end_of_a_text() -> None:
+def test_the_ends_of_a_text_are_word_edges() -> None:
     match = scan._compile_set(["(?:^|[^A-Za-z])pin(?:[^A-Za-z]|$)"])
     assert [scan._matched_gates(match, text) for text in (b"pin", b"a pin", b"pin 1", b"spin", b"pint")] == [
         [0],
@@ -212,7 +212,7 @@ def test_a_word_has_an_edge_at_either_end_of_a_text() -> None:
     ]
 
 
-def test_edges_of_texts_are_edges_of_words_among_others_too() -> None:
+def test_the_ends_of_joined_texts_are_word_edges() -> None:
     """Texts are asked about together: what stands at a seam must be found as if it stood alone, and nothing across one."""
     alone = [
         "ring 07700 900123",
@@ -232,7 +232,7 @@ def test_edges_of_texts_are_edges_of_words_among_others_too() -> None:
     ]
 
 
-def test_the_end_that_texts_are_given_may_stand_in_a_text() -> None:
+def test_a_text_may_contain_the_end_mark() -> None:
     stop = scan.END_MARK.decode()
     assert flat(scan_column(pa.array([f"{stop}a@example.org{stop}", stop]), PERSONAL)) == [[Hit(3, 16, "email")], []]
 
@@ -240,14 +240,14 @@ def test_the_end_that_texts_are_given_may_stand_in_a_text() -> None:
 @pytest.mark.parametrize(
     "unit", ["a", "1 ", "1-2-", "A1 ", "ab@", "password: ", "12.3456 ", "-----BEGIN PRIVATE KEY-----"]
 )
-def test_a_hostile_text_costs_no_more_than_its_length(unit: str) -> None:
+def test_time_is_linear_in_a_hostile_text(unit: str) -> None:
     text = unit * (100_000 // len(unit))
     began = process_time()
     scan_column(pa.array([text]), PERSONAL, SECRETS)
     assert process_time() - began < 5
 
 
-def test_search_goes_on_inside_a_match_that_fails_its_check() -> None:
+def test_search_continues_inside_a_match_that_fails_its_check() -> None:
     pair = Pattern("pair", "[0-9]{2}", lambda text: 2 if text[0] == text[1] else 0)
     assert find_hits("1223", (pair,)) == [Hit(1, 3, "pair")]
 

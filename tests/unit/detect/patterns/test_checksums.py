@@ -1,4 +1,4 @@
-"""Check digits against worked examples of the standards and the issuing authorities; one digit off must fail."""
+"""Check digits against worked examples of standards and issuing authorities; a changed digit must fail."""
 
 from collections.abc import Callable
 
@@ -95,7 +95,7 @@ def test_a_published_example_is_valid(valid: Valid, code: str) -> None:
 
 
 @pytest.mark.parametrize(("valid", "code"), EXAMPLES)
-def test_the_last_digit_changed_is_not(valid: Valid, code: str) -> None:
+def test_a_changed_last_digit_is_invalid(valid: Valid, code: str) -> None:
     place = max(place for place, character in enumerate(code) if character.isdigit())
     digits = "123456789" if valid in (wallets.base58check, wallets.monero) else "0123456789"
     for digit in digits:
@@ -111,12 +111,12 @@ def test_the_last_digit_changed_is_not(valid: Valid, code: str) -> None:
         (b"abc", "4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45"),
     ],
 )
-def test_keccak_of_the_reference(data: bytes, digest: str) -> None:
+def test_keccak_matches_the_reference(data: bytes, digest: str) -> None:
     """Test vectors of the Keccak team, before FIPS 202 changed the padding."""
     assert keccak256(data).hex() == digest
 
 
-def test_keccak_over_the_edge_of_a_block_differs_from_within() -> None:
+def test_keccak_handles_a_message_longer_than_a_block() -> None:
     digests = {keccak256(b"a" * length) for length in (134, 135, 136, 137, 272)}
     assert len(digests) == 5
 
@@ -133,7 +133,7 @@ def test_other_wallets() -> None:
     assert not wallets.eip55("0x" + "0" * 40)
 
 
-def test_orcid_of_the_registry() -> None:
+def test_orcid_of_the_registry_is_valid() -> None:
     found = contact.ONLINE[6]
     assert found.check is not None
     assert found.check("0000-0002-1694-233X") == 19

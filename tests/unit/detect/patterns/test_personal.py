@@ -1,4 +1,4 @@
-"""Each kind of personal data where it stands, and near misses: broken check digits, orders, versions, sections, hashes."""
+"""Each kind of personal data, and near misses: wrong check digits, order numbers, versions, sections, hashes."""
 
 import pytest
 
@@ -183,20 +183,20 @@ MISSED = [
 
 
 @pytest.mark.parametrize(("text", "masked"), FOUND)
-def test_found_exactly(text: str, masked: str) -> None:
+def test_personal_data_is_masked_exactly(text: str, masked: str) -> None:
     assert mask_hits(text, PERSONAL) == masked
 
 
 @pytest.mark.parametrize("text", MISSED)
-def test_near_misses_are_left_alone(text: str) -> None:
+def test_near_misses_are_not_found(text: str) -> None:
     assert find_hits(text, PERSONAL) == []
 
 
-def test_every_kind_has_a_text_in_which_it_is_found() -> None:
+def test_every_kind_is_found_in_some_text() -> None:
     kinds = {hit.kind for text, _ in FOUND for hit in find_hits(text, PERSONAL)}
     assert kinds == {pattern.kind for pattern in PERSONAL}
 
 
-def test_every_pattern_finds_something_by_itself() -> None:
+def test_every_pattern_alone_finds_something() -> None:
     for pattern in PERSONAL:
         assert any(find_hits(text, (pattern,)) for text, _ in FOUND), pattern.regex
