@@ -123,7 +123,7 @@ def test_weights_are_held_once_and_are_the_models_own():
     before = {name: value.clone() for name, value in model.named_parameters()}
     layer = fused_trunk(model).layers[0]
     own = model.get_base_model().model.layers[0].self_attn
-    assert own.k_proj.get_base_layer().weight.data_ptr() == layer.read.weight[32:].data_ptr()
+    assert own.k_proj.get_base_layer().weight.data_ptr() == layer.qkv.weight[32:].data_ptr()
     assert all(torch.equal(value, before[name]) for name, value in model.named_parameters())
 
 

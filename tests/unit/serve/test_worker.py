@@ -1,4 +1,4 @@
-"""One at a time, in order, and dropped when nobody waits for it."""
+"""Work runs one request at a time, in order, and is cancelled when its client disconnects."""
 
 import asyncio
 from threading import Event
@@ -9,19 +9,19 @@ from tunesmith.errors import DataError, Interrupted
 from tunesmith.serve.worker import Busy, Worker
 
 
-async def here() -> bool:
+async def connected() -> bool:
     return False
 
 
-async def left() -> bool:
+async def disconnected() -> bool:
     return True
 
 
-async def all_of(worker, work, is_disconnected=here):
+async def collect(worker, work, is_disconnected=connected):
     return [item async for item in worker.run(work, is_disconnected=is_disconnected)]
 
 
-def in_worker(test, **settings):
+def run_with_worker(test, **settings):
     worker = Worker(**settings)
     try:
         return asyncio.run(test(worker))
@@ -29,7 +29,7 @@ def in_worker(test, **settings):
         worker.stop()
 
 
-def test_requests_are_answered_one_after_another():
+def test_requests_run_one_after_another():
     order = []
 
     def work(name):
@@ -38,12 +38,12 @@ def test_requests_are_answered_one_after_another():
             yield step
 
     async def test(worker):
-        found = await asyncio.gather(*[all_of(worker, lambda name=name: work(name)) for name in "abc"])
-        assert found == [[0, 1, 2]] * 3
+        results = await asyncio.gather(*[collect(worker, lambda name=name: work(name)) for name in "abc"])
+        assert results == [[0, 1, 2]] * 3
         assert order == [(name, step) for name in "abc" for step in range(3)]
         assert worker.waiting == 0
 
-    in_worker(test)
+    run_with_worker(test)
 
 
 def test_an_error_of_the_work_reaches_the_caller():
@@ -53,33 +53,33 @@ def test_an_error_of_the_work_reaches_the_caller():
 
     async def test(worker):
         with pytest.raises(DataError, match="no room"):
-            await all_of(worker, work)
+            await collect(worker, work)
         assert worker.waiting == 0
-        assert await all_of(worker, lambda: iter([5])) == [5]
+        assert await collect(worker, lambda: iter([5])) == [5]
 
-    in_worker(test)
+    run_with_worker(test)
 
 
-def test_work_is_dropped_when_its_client_is_gone():
-    go_on, steps = Event(), []
+def test_work_is_cancelled_when_its_client_disconnects():
+    release, steps = Event(), []
 
     def work():
-        go_on.wait(10)
+        release.wait(10)
         for step in range(1000):
             steps.append(step)
             yield step
 
     async def test(worker):
         with pytest.raises(Interrupted, match="client disconnected"):
-            await all_of(worker, work, is_disconnected=left)
-        go_on.set()
-        assert await all_of(worker, lambda: iter([5])) == [5]
+            await collect(worker, work, is_disconnected=disconnected)
+        release.set()
+        assert await collect(worker, lambda: iter([5])) == [5]
         assert steps == [0]
 
-    in_worker(test)
+    run_with_worker(test)
 
 
-def test_work_is_dropped_when_the_reader_stops():
+def test_work_is_cancelled_when_the_consumer_closes():
     steps = []
 
     def work():
@@ -88,49 +88,49 @@ def test_work_is_dropped_when_the_reader_stops():
             yield step
 
     async def test(worker):
-        stream = worker.run(work, is_disconnected=here)
+        stream = worker.run(work, is_disconnected=connected)
         assert await anext(stream) == 0
         await stream.aclose()
-        assert await all_of(worker, lambda: iter([5])) == [5]
+        assert await collect(worker, lambda: iter([5])) == [5]
         assert worker.waiting == 0
 
-    in_worker(test)
+    run_with_worker(test)
 
 
-def test_a_full_line_is_refused():
-    hold = Event()
+def test_a_full_queue_rejects_requests():
+    release = Event()
 
     def work():
-        hold.wait(10)
+        release.wait(10)
         yield 1
 
     async def test(worker):
-        first = asyncio.create_task(all_of(worker, work))
+        first = asyncio.create_task(collect(worker, work))
         await asyncio.sleep(0)
         with pytest.raises(Busy) as caught:
-            await all_of(worker, work)
+            await collect(worker, work)
         assert caught.value.http_status == 429
-        hold.set()
+        release.set()
         assert await first == [1]
 
-    in_worker(test, limit=1)
+    run_with_worker(test, limit=1)
 
 
-def test_a_stopping_server_ends_the_answer():
-    started, hold = Event(), Event()
+def test_a_stopping_server_cancels_the_answer():
+    started, release = Event(), Event()
 
     def work():
         yield 1
         started.set()
-        hold.wait(10)
+        release.wait(10)
         yield 2
 
     async def test(worker):
-        task = asyncio.create_task(all_of(worker, work))
+        task = asyncio.create_task(collect(worker, work))
         await asyncio.to_thread(started.wait, 10)
         worker.stopping.set()
-        hold.set()
+        release.set()
         with pytest.raises(Interrupted, match="server is stopping"):
             await task
 
-    in_worker(test)
+    run_with_worker(test)

@@ -147,7 +147,7 @@ def _score_children(
         child_logprobs = logprobs[lines, flat]  # (children of all nodes,)
         if child_logprobs.isnan().any():
             hint = "the weights are damaged, or training diverged: train again with a lower train.learning_rate"
-            raise DataError("the model's logits are not numbers", where="a prompt of this batch", hint=hint)
+            raise DataError("the model's logits are NaN", where="a prompt of this batch", hint=hint)
         remaining = iter(child_logprobs.tolist())
         for (search, node), tokens in zip(group, children, strict=True):
             search.add_children(trie, node, [next(remaining) for _ in tokens])

@@ -279,9 +279,9 @@ def test_a_file_that_was_altered_in_the_cache_is_found_and_mended(listed: BaseEn
 KILLED = """
 import os, signal
 from pathlib import Path
-from tunesmith.context import Silence
+from tunesmith.context import SilentProgress
 from tunesmith.models.bases.cache import BaseCache
-with BaseCache(Path({folder!r})).download_folder({key!r}, Silence()) as work:
+with BaseCache(Path({folder!r})).download_folder({key!r}, SilentProgress()) as work:
     (work / "half").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """

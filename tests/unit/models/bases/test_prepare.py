@@ -1,4 +1,4 @@
-"""The base as a recipe uses it: its own chat template, the recipe's, or a refusal that says what to write."""
+"""Preparing a base: its own chat template, the recipe's, or an error that says what to write."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""Answers that are thoughts to their end: scored as empty, counted where the scores are shown, and told in the samples."""
+"""Answers whose reasoning never closes: scored as empty, counted beside the scores, and marked in the samples."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -16,21 +16,21 @@ from tunesmith.models.tasks import DecoderTask
 from tunesmith.recipe import EvaluateSettings, TaskSettings
 from tunesmith.scoring import metrics_for
 
-SAID = ("<think>\nlate?\n</think>\n\nTuesday", "<think>\nlate, and on", "Tuesday", "<think>late</think>")
+OUTPUTS = ("<think>\nlate?\n</think>\n\nTuesday", "<think>\nlate, and on", "Tuesday", "<think>late</think>")
 
 
 def answers(*, opened: bool) -> list[Any]:
-    """What is made of `SAID`; with `opened` the prompt has opened the thoughts."""
+    """Answers for `OUTPUTS`; with `opened` the prompt has already opened the reasoning."""
     tokenizer = train_tokenizer(["where is my order, the kettle leaks, think"], 320, positions=64)
     if opened:
         tokenizer.chat_template = VETTED_TEMPLATES["plain"].text.replace(
             "<|assistant|>\\n' -}}", "<|assistant|>\\n<think>\\n' -}}"
         )
         assert "<think>" in tokenizer.chat_template
-    ids = [tokenizer.encode(text, add_special_tokens=False) for text in SAID]
+    ids = [tokenizer.encode(text, add_special_tokens=False) for text in OUTPUTS]
     model: Any = SimpleNamespace(tokenizer=tokenizer, context=64, generate=lambda *_, **__: ids)
     turns = (message("user", "where"), message("assistant", "Tuesday"))
-    rows = [Row(row_id=f"r{at}", file="f", line=at, example=Example(messages=turns)) for at in range(len(SAID))]
+    rows = [Row(row_id=f"r{at}", file="f", line=at, example=Example(messages=turns)) for at in range(len(OUTPUTS))]
     context: Any = SimpleNamespace(progress=SilentProgress())
     return generate_answers(
         model, DecoderEvaluation(rows, DecoderTask(TaskSettings(type="chat")), EvaluateSettings(), context), label="x"
@@ -40,16 +40,16 @@ def answers(*, opened: bool) -> list[Any]:
 @pytest.mark.parametrize(
     ("opened", "unclosed"), [(False, [False, True, False, False]), (True, [False, True, True, False])]
 )
-def test_they_are_counted_and_score_nothing(opened: bool, unclosed: list[bool]) -> None:
-    found = answers(opened=opened)
-    assert [one.unclosed for one in found] == unclosed
+def test_unclosed_answers_are_counted_and_score_nothing(opened: bool, unclosed: list[bool]) -> None:
+    scored = answers(opened=opened)
+    assert [one.unclosed for one in scored] == unclosed
     (exact,) = metrics_for(EvaluateSettings(), ("exact-match",))
-    values = [exact.score(one).value for one in found]
+    values = [exact.score(one).value for one in scored]
     assert values == [1.0, 0.0, 0.0 if opened else 1.0, 0.0]
-    told = text_system("tuned", "greedy text", found).how
+    how = text_system("tuned", "greedy text", scored).how
     assert (
-        told
+        how
         == f"greedy text; {sum(unclosed)} of 4 answers never close their thoughts and count as empty; 1 of 4 answers are empty"
     )
-    assert _sample_text(found[1]) == "(no answer: its thoughts are never closed)" and _sample_text(found[3]) == ""
-    assert text_system("tuned", "greedy text", [one for one in found if one.output]).how == "greedy text"
+    assert _sample_text(scored[1]) == "(no answer: its thoughts are never closed)" and _sample_text(scored[3]) == ""
+    assert text_system("tuned", "greedy text", [one for one in scored if one.output]).how == "greedy text"

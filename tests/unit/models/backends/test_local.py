@@ -1,4 +1,4 @@
-"""The backend's own contract; parity with transformers stands in tests/parity/models."""
+"""Contract of the local decoder; parity with transformers is in tests/parity/models."""
 
 import pytest
 import torch
@@ -104,7 +104,7 @@ def test_a_label_that_does_not_fit_is_refused(tiny):
 
 @pytest.fixture
 def tokens(monkeypatch):
-    """How many tokens each forward has taken through the trunk."""
+    """Tokens of each forward through the trunk."""
     counts = []
     forward = Engine.forward
 
@@ -116,7 +116,7 @@ def tokens(monkeypatch):
     return counts
 
 
-def test_a_beginning_that_all_share_is_run_once(tiny, tokens):
+def test_a_shared_prefix_is_run_once(tiny, tokens):
     shared = list(range(20, 70))
     tiny.generate([[*shared, number] for number in range(100, 108)], max_new_tokens=1, batch=4)
     assert tokens == [50, 4, 4]
@@ -125,12 +125,12 @@ def test_a_beginning_that_all_share_is_run_once(tiny, tokens):
     assert tokens == [50, 4, 4]
 
 
-def test_no_token_is_spent_on_filling(tiny, tokens):
+def test_no_token_is_spent_on_padding(tiny, tokens):
     tiny.generate([[5, 6, 7, 8], [9], [8, 7]], max_new_tokens=1)
     assert tokens == [7]
 
 
-def test_long_prompts_are_read_in_stretches(tiny, tokens, monkeypatch):
+def test_long_prompts_are_prefilled_in_chunks(tiny, tokens, monkeypatch):
     prompts = [list(range(20, 20 + length)) for length in (100, 7, 64, 33)]
     whole = tiny.generate(prompts, max_new_tokens=4)
     tokens.clear()
@@ -140,7 +140,7 @@ def test_long_prompts_are_read_in_stretches(tiny, tokens, monkeypatch):
     assert tokens[:4] == [103, 65, 32, 4]
 
 
-def test_a_long_shared_beginning_is_held_once(tiny):
+def test_a_long_shared_prefix_is_stored_once(tiny):
     shared = [20 + place % 50 for place in range(150)]
     (rows,) = Engine(tiny.model).prefill([[*shared, 7, 8], [*shared, 9]], batch=2, new_tokens=10)
     assert rows.cache.prefix_length == 150
@@ -162,7 +162,7 @@ def gains_of(trie):
 
 @pytest.mark.parametrize("width", [1, 2, 5, 40])
 @pytest.mark.parametrize("spread", [3, 5, 8])
-def test_the_search_finds_the_best_and_runs_little_more_than_it_must(width, spread):
+def test_the_search_finds_the_best_and_runs_few_extra_nodes(width, spread):
     generator = torch.Generator().manual_seed(spread)
     options = {tuple(torch.randint(0, spread, (6,), generator=generator).tolist()) for _ in range(60)}
     trie = build_trie(sorted(options))
@@ -179,7 +179,7 @@ def test_the_search_finds_the_best_and_runs_little_more_than_it_must(width, spre
     assert sorted(row.slots.values()) == list(range(9, 9 + len(row.slots)))
 
 
-def test_what_must_follow_is_run_along():
+def test_single_children_are_run_along():
     """One child is all but certain and has a single path below it; a rival that cannot be ruled out stops that."""
     trie = build_trie([[1, 2, 3, 4], [5, 6]])
     sure, torn = LabelSearch(0, 10), LabelSearch(0, 10)
@@ -211,12 +211,12 @@ REFUSED = {
     "bloom": ({}, "generation logits of the bloom model differ from its eager forward"),
     "mamba": ({}, "generation logits of the mamba model differ"),
     "llama4_text": ({"num_local_experts": 2, "head_dim": 8}, "a llama4_text model cannot be run exactly: its trunk"),
-    "qwen2_moe": ({**EXPERTS, **WINDOW}, "layer 0 of a qwen2_moe model declares a window of 20 .* told None"),
+    "qwen2_moe": ({**EXPERTS, **WINDOW}, "layer 0 of a qwen2_moe model declares a window of 20 .* passes None"),
 }
 
 
 @pytest.mark.parametrize("family", REFUSED)
-def test_a_family_that_cannot_be_run_exactly_is_refused_by_name(family, letters):
+def test_a_family_that_cannot_be_run_exactly_is_rejected_by_name(family, letters):
     options, what = REFUSED[family]
     with pytest.raises(Misuse, match=what):
         check_exact(build(family, **options), letters, where="here")
@@ -226,9 +226,9 @@ def test_weights_that_give_no_numbers_are_refused(letters):
     model = build("llama")
     with torch.no_grad():
         model.lm_head.weight[7] = torch.nan
-    with pytest.raises(DataError, match="logits are not numbers"):
+    with pytest.raises(DataError, match="logits are NaN"):
         check_exact(model, letters, where="here")
-    with pytest.raises(DataError, match="logits are not numbers"):
+    with pytest.raises(DataError, match="logits are NaN"):
         choose(Engine(model), [[5, 6]], [[7, 8], [7, 9]], batch=1)
 
 

@@ -1,4 +1,4 @@
-"""Whole characters only, and no character of a stop string."""
+"""Only complete characters are released, and no character of a stop string is sent."""
 
 import pytest
 from hypothesis import given, settings
@@ -12,13 +12,13 @@ TOKENIZER = train_tokenizer(["where is my order, the kettle leaks"], 300, positi
 
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=30))
-def test_the_pieces_are_the_text(text):
+def test_chunks_join_to_the_text(text):
     detokenizer = IncrementalDetokenizer(TOKENIZER)
-    pieces = [detokenizer.add(token) for token in TOKENIZER.encode(text, add_special_tokens=False)]
-    assert "".join(pieces) + detokenizer.flush() == text
+    chunks = [detokenizer.add(token) for token in TOKENIZER.encode(text, add_special_tokens=False)]
+    assert "".join(chunks) + detokenizer.flush() == text
 
 
-def test_a_character_over_several_tokens_waits_for_its_rest():
+def test_an_incomplete_character_waits_for_the_next_token():
     ids = TOKENIZER.encode("é🙂", add_special_tokens=False)
     assert len(ids) == 6
     detokenizer = IncrementalDetokenizer(TOKENIZER)
@@ -26,20 +26,20 @@ def test_a_character_over_several_tokens_waits_for_its_rest():
     assert detokenizer.flush() == ""
 
 
-def test_a_broken_character_is_shown_at_the_end():
+def test_an_incomplete_character_is_flushed_at_the_end():
     detokenizer = IncrementalDetokenizer(TOKENIZER)
     (first, *_) = TOKENIZER.encode("🙂", add_special_tokens=False)
     assert (detokenizer.add(first), detokenizer.flush()) == ("", "\ufffd")
 
 
-def test_special_tokens_are_not_shown():
+def test_special_tokens_are_skipped():
     detokenizer = IncrementalDetokenizer(TOKENIZER)
     ids = [*TOKENIZER.encode("my order", add_special_tokens=False), TOKENIZER.eos_token_id]
     assert "".join(detokenizer.add(token) for token in ids) + detokenizer.flush() == "my order"
 
 
 @pytest.mark.parametrize(
-    ("pieces", "stops", "shown", "found"),
+    ("chunks", "stops", "sent", "matched"),
     [
         (["ab", "c</", "s", "> d"], ("</s>",), ["ab", "c", "", ""], True),
         (["ab<", "/x"], ("</s>",), ["ab", "</x"], False),
@@ -49,11 +49,11 @@ def test_special_tokens_are_not_shown():
         (["no stop"], (), ["no stop"], False),
     ],
 )
-def test_stop_strings(pieces, stops, shown, found):
-    watch, seen = StopStrings(stops), []
-    for piece in pieces:
-        seen.append("" if watch.matched else watch.add(piece))
-    assert (seen, watch.matched) == (shown, found)
+def test_stop_strings(chunks, stops, sent, matched):
+    stream, returned = StopStrings(stops), []
+    for chunk in chunks:
+        returned.append("" if stream.matched else stream.add(chunk))
+    assert (returned, stream.matched) == (sent, matched)
 
 
 @settings(max_examples=200, deadline=None)
@@ -61,15 +61,15 @@ def test_stop_strings(pieces, stops, shown, found):
     st.lists(st.text("ab", max_size=4), max_size=8),
     st.lists(st.text("ab", min_size=1, max_size=3), min_size=1, max_size=3),
 )
-def test_what_is_shown_is_the_text_before_the_first_stop(pieces, stops):
-    watch, shown = StopStrings(tuple(stops)), ""
-    for piece in pieces:
-        shown += watch.add(piece)
-        if watch.matched:
+def test_text_before_the_first_stop_string_is_sent(chunks, stops):
+    stream, sent = StopStrings(tuple(stops)), ""
+    for chunk in chunks:
+        sent += stream.add(chunk)
+        if stream.matched:
             break
-    text = "".join(pieces)
-    assert watch.matched == any(stop in text for stop in stops)
-    assert text.startswith(shown)
-    assert not any(stop in shown for stop in stops)
-    if not watch.matched:
-        assert shown + watch.pending == text
+    text = "".join(chunks)
+    assert stream.matched == any(stop in text for stop in stops)
+    assert text.startswith(sent)
+    assert not any(stop in sent for stop in stops)
+    if not stream.matched:
+        assert sent + stream.pending == text

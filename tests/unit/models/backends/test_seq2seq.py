@@ -1,4 +1,4 @@
-"""Targets that an encoder-decoder writes: those of transformers' generate, alone and in a batch, and from the saved config."""
+"""Targets of an encoder-decoder equal transformers' generate, alone, in a batch, and from the saved config."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ from tunesmith.models.backends.seq2seq import Seq2SeqModel, open_seq2seq
 from tunesmith.models.tasks import Seq2seqTask
 from tunesmith.recipe import TaskSettings
 
-SPEC = spec_from_file_location("fixtures_encoders", Path(__file__).parents[2] / "fixtures_encoders.py")
+SPEC = spec_from_file_location("fixtures_encoders", Path(__file__).parents[3] / "fixtures_encoders.py")
 fixtures = module_from_spec(SPEC)
 SPEC.loader.exec_module(fixtures)
 

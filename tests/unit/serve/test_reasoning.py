@@ -1,4 +1,4 @@
-"""Thoughts of a model are told apart from its answer, in a stream and in a whole reply; stop strings end answers alone."""
+"""Reasoning is separated from the answer, in a stream and in a full response; stop strings apply to the answer only."""
 
 import asyncio
 import json
@@ -16,8 +16,8 @@ from tunesmith.serve.openai.chat import ChatChunk, ResponseEnvelope, _event_stre
 TOKENIZER = train_tokenizer(["where is my order, the kettle leaks, think"], 320, positions=64)
 
 
-def pieces_of(text: str, *, opened: bool = False, stop: tuple[str, ...] = (), ended: bool = True) -> list[AnswerChunk]:
-    """What is served of a model that writes `text`."""
+def chunks_of(text: str, *, opened: bool = False, stop: tuple[str, ...] = (), ended: bool = True) -> list[AnswerChunk]:
+    """The chunks served for a model that generates `text`; `opened`: the template opens the reasoning."""
     TOKENIZER.chat_template = VETTED_TEMPLATES["plain"].text.replace(
         "<|assistant|>\\n' -}}", "<|assistant|>\\n<think>\\n' -}}" if opened else "<|assistant|>\\n' -}}"
     )
@@ -27,12 +27,12 @@ def pieces_of(text: str, *, opened: bool = False, stop: tuple[str, ...] = (), en
     return list(stream_answer(released, AnswerRequest((1,), 99, 0.0, 1.0, 0, stop)))
 
 
-def told(pieces: list[AnswerChunk]) -> tuple[str, str]:
-    return "".join(one.reasoning for one in pieces).strip(), "".join(one.text for one in pieces)
+def joined(chunks: list[AnswerChunk]) -> tuple[str, str]:
+    return "".join(chunk.reasoning for chunk in chunks).strip(), "".join(chunk.text for chunk in chunks)
 
 
 @pytest.mark.parametrize(
-    ("text", "opened", "thoughts", "words"),
+    ("text", "opened", "reasoning", "answer"),
     [
         ("<think>\nlate?\n</think>\n\nTuesday", False, "late?", "Tuesday"),
         ("late?\n</think>\n\nTuesday", True, "late?", "Tuesday"),
@@ -42,40 +42,40 @@ def told(pieces: list[AnswerChunk]) -> tuple[str, str]:
     ],
 )
 @pytest.mark.parametrize("ended", [True, False])
-def test_thoughts_and_answer_apart(text: str, opened: bool, thoughts: str, words: str, ended: bool) -> None:
-    pieces = pieces_of(text, opened=opened, ended=ended)
-    assert told(pieces) == (thoughts, words)
-    assert [one.finish for one in pieces[:-1]] == [None] * (len(pieces) - 1)
-    assert pieces[-1].finish == ("stop" if ended else "length")
+def test_reasoning_and_answer_are_separated(text: str, opened: bool, reasoning: str, answer: str, ended: bool) -> None:
+    chunks = chunks_of(text, opened=opened, ended=ended)
+    assert joined(chunks) == (reasoning, answer)
+    assert [chunk.finish for chunk in chunks[:-1]] == [None] * (len(chunks) - 1)
+    assert chunks[-1].finish == ("stop" if ended else "length")
 
 
-def test_a_stop_string_ends_the_answer_and_not_the_thoughts() -> None:
-    pieces = pieces_of("<think>my END order</think>the END kettle", stop=("END",))
-    assert told(pieces) == ("my END order", "the ")
-    assert pieces[-1].finish == "stop"
+def test_a_stop_string_ends_the_answer_but_not_the_reasoning() -> None:
+    chunks = chunks_of("<think>my END order</think>the END kettle", stop=("END",))
+    assert joined(chunks) == ("my END order", "the ")
+    assert chunks[-1].finish == "stop"
 
 
-def test_clients_get_them_as_reasoning_content() -> None:
-    made = pieces_of("<think>\nlate?\n</think>\n\nTuesday")
+def test_reasoning_is_sent_as_reasoning_content() -> None:
+    chunks = chunks_of("<think>\nlate?\n</think>\n\nTuesday")
 
     async def both() -> tuple[dict[str, Any], list[str]]:
-        head = ResponseEnvelope("chatcmpl-x", 1, "m:1", "f")
-        whole = await _full_response(head, _parts(made))
-        rest = _parts(made)
+        envelope = ResponseEnvelope("chatcmpl-x", 1, "m:1", "f")
+        response = await _full_response(envelope, _chat_chunks(chunks))
+        rest = _chat_chunks(chunks)
         first = await anext(rest)
-        return whole, [event async for event in _event_stream(head, first, rest, with_usage=False)]
+        return response, [event async for event in _event_stream(envelope, first, rest, with_usage=False)]
 
-    whole, events = asyncio.run(both())
-    message = whole["choices"][0]["message"]
+    response, events = asyncio.run(both())
+    message = response["choices"][0]["message"]
     assert (message["content"], message["reasoning_content"]) == ("Tuesday", "late?")
     deltas = [json.loads(event[6:])["choices"][0]["delta"] for event in events if event.startswith("data: {")]
     assert "".join(delta.get("content", "") for delta in deltas) == "Tuesday"
     assert "".join(delta.get("reasoning_content", "") for delta in deltas).strip() == "late?"
-    plain = asyncio.run(_full_response(ResponseEnvelope("x", 1, "m", "f"), _parts([AnswerChunk("A", 1, "stop")])))
+    plain = asyncio.run(_full_response(ResponseEnvelope("x", 1, "m", "f"), _chat_chunks([AnswerChunk("A", 1, "stop")])))
     assert plain["choices"][0]["message"] == {"role": "assistant", "content": "A", "refusal": None}
 
 
-async def _parts(pieces: list[AnswerChunk]) -> AsyncGenerator[ChatChunk, None]:
-    ask: Any = SimpleNamespace(prompt=(1, 2))
-    for piece in pieces:
-        yield ChatChunk(ask, piece)
+async def _chat_chunks(chunks: list[AnswerChunk]) -> AsyncGenerator[ChatChunk, None]:
+    request: Any = SimpleNamespace(prompt=(1, 2))
+    for chunk in chunks:
+        yield ChatChunk(request, chunk)
