@@ -31,7 +31,7 @@ from typing import Any, Final, NamedTuple
 
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.audit.checks.instruction_injection import InstructionInjection
-from tunesmith.audit.columns import build_corpus
+from tunesmith.audit.corpus_builder import build_corpus
 from tunesmith.stats.interval import Interval
 from tunesmith.stats.wilson import wilson
 

@@ -30,7 +30,7 @@ from sklearn.linear_model import LogisticRegression
 
 from tunesmith.artifacts import Example, Row
 from tunesmith.audit.checks.label_error import LabelError, likely_labels, out_of_fold_probabilities, tfidf_features
-from tunesmith.audit.columns import build_corpus
+from tunesmith.audit.corpus_builder import build_corpus
 from tunesmith.stats.bootstrap import Resampling, bootstrap_interval, paired_bootstrap
 from tunesmith.stats.interval import Interval, NoInterval
 from tunesmith.stats.wilson import wilson

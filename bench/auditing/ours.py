@@ -86,7 +86,7 @@ def alone(which: str, rows: str, context: Context) -> dict[str, Any]:
     sources = DataSettings(train=(SourceSettings(path=rows),))
     erased = load_tombstones(context.store, lambda: fingerprint(sources, context))
     columns = SplitReader(context.home, context, None, erased).take(sources).columns
-    corpus = columns.corpus()
+    corpus = columns.build()
     answer: dict[str, Any] = {}
     found: list[Finding] = []
     with measured(answer):

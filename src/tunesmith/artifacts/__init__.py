@@ -15,7 +15,7 @@ from tunesmith.artifacts.example import (
     Text,
     message,
 )
-from tunesmith.artifacts.finding import Action, Finding, Place, Severity, Span
+from tunesmith.artifacts.finding import ACTION_WORDING, Action, Finding, Place, Severity, Span
 from tunesmith.artifacts.lengths import Bin, Lengths
 from tunesmith.artifacts.preview import (
     FixedMemory,
@@ -48,6 +48,7 @@ from tunesmith.artifacts.split_summary import SplitSummary
 from tunesmith.artifacts.verdict import Outcome, Verdict
 
 __all__ = [
+    "ACTION_WORDING",
     "Action",
     "Artifact",
     "AuditReport",

@@ -1,11 +1,19 @@
 """Finding: which row, which rule, against which other row, and what was done about it."""
 
-from typing import Literal
+from typing import Final, Literal
 
 from tunesmith.artifacts.base import Artifact
 
 Severity = Literal["info", "warning", "error"]
 Action = Literal["block", "drop", "redact", "warn"]
+
+ACTION_WORDING: Final[dict[Action, str]] = {
+    "block": "stopped the run",
+    "drop": "taken out",
+    "redact": "replaced inside the row",
+    "warn": "kept, with a warning",
+}
+"""What was done about a finding, in words, for terminals and pages."""
 
 
 class Place(Artifact):

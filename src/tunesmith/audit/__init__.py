@@ -1,4 +1,4 @@
-"""Audit: what is wrong with the rows, which row, by which rule, against which other row; then clean rows and quarantine."""
+"""Audit: find defects in the rows, report each with file, line and rule, then write clean rows and a quarantine."""
 
 from tunesmith.audit.check import check_class, check_ids
 from tunesmith.audit.check_plan import check_references

@@ -1,4 +1,4 @@
-"""Outcome: what becomes of the rows once every check has spoken: redacted, quarantined or kept."""
+"""Apply the actions of all findings to the rows: redact, quarantine or keep them."""
 
 import gzip
 import io
@@ -22,66 +22,64 @@ _REASON_COLUMNS: Final = ["place", "rule", "reason", "other", "similarity"]
 
 @dataclass
 class ActionApplier:
-    """`dropped` has the rule that took a row out, `spans` what is to be redacted in a row, `findings` are all of them."""
+    """`dropped_by` maps dropped rows to their rule, `spans` maps rows to the spans to redact; `findings` has all findings."""
 
     dropped_by: Mapping[int, str]
     spans: Mapping[int, Sequence[Span]]
     findings: pa.Table
     store: Store
-    _redaction: Redactor = field(default_factory=Redactor)
+    _redactor: Redactor = field(default_factory=Redactor)
     _quarantine: io.BytesIO = field(default_factory=io.BytesIO)
 
-    def keep(self, name: str, container: Path, *, first: int) -> Dataset:
-        """The clean data set of a split whose rows are numbered from `first`; what was dropped goes to quarantine."""
+    def write_clean(self, name: str, container: Path, *, first: int) -> Dataset:
+        """The clean data set of a split whose rows are numbered from `first`; dropped rows go to quarantine."""
         reasons = _drop_reasons(self.findings)
-        written = container.with_suffix(".clean.parquet")
-        with RowWriter(written) as writer:
+        with RowWriter(container.with_suffix(".clean.parquet")) as writer:
             for batch in read_batches(container):
-                changed = self._redacted(batch, first)
-                gone = [at for at in range(batch.num_rows) if first + at in self.dropped_by]
-                if gone:
-                    self._put_aside(changed.take(pa.array(gone)), [reasons[first + at] for at in gone])
-                keep = numpy.ones(batch.num_rows, dtype=bool)
-                keep[gone] = False
-                writer.write(changed.filter(pa.array(keep)))
+                redacted = self._redact(batch, first)
+                dropped = [position for position in range(batch.num_rows) if first + position in self.dropped_by]
+                if dropped:
+                    self._quarantine_rows(
+                        redacted.take(pa.array(dropped)), [reasons[first + position] for position in dropped]
+                    )
+                is_clean = numpy.ones(batch.num_rows, dtype=bool)
+                is_clean[dropped] = False
+                writer.write(redacted.filter(pa.array(is_clean)))
                 first += batch.num_rows
         return writer.finish(name, self.store)
 
-    def dropped(self) -> dict[str, int]:
-        """Rows taken out, by the first rule that said so."""
+    def dropped_by_rule(self) -> dict[str, int]:
+        """Number of dropped rows by the first rule that dropped them."""
         return dict(sorted(Counter(self.dropped_by.values()).items()))
 
-    def keep_quarantine(self, unread: str) -> str:
-        """Digest of gzip JSON lines: every reason for which a row was dropped, with the row itself after redaction.
+    def store_quarantine(self, schema_rule: str) -> str:
+        """Digest of gzipped JSON lines: every reason a row was dropped, with the row itself after redaction.
 
-        Rows that could not be read, which are found by the rule `unread`, come last, with an empty example.
+        Invalid rows, which are findings of the rule `schema_rule`, come last, with an empty example.
         """
-        for line in (
-            self.findings.filter(compute.equal(self.findings.column("rule"), unread))
-            .select(_REASON_COLUMNS)
-            .to_pylist()
-        ):
+        invalid_rows = self.findings.filter(compute.equal(self.findings.column("rule"), schema_rule))
+        for line in invalid_rows.select(_REASON_COLUMNS).to_pylist():
             self._quarantine.write(canonical_bytes({**line.pop("place"), **line, "example": {}}) + b"\n")
         return self.store.objects.put(gzip.compress(self._quarantine.getvalue(), compresslevel=6, mtime=0))
 
-    def keep_findings(self) -> str:
-        """Digest of all findings as Parquet, in the columns of `book.SCHEMA`; no text of any row stands in it."""
+    def store_findings(self) -> str:
+        """Digest of all findings as Parquet, in the columns of FINDINGS_SCHEMA; it contains no row text."""
         sink = io.BytesIO()
         parquet.write_table(self.findings.drop_columns("row"), sink, compression="zstd")
         return self.store.objects.put(sink.getvalue())
 
-    def _redacted(self, batch: pa.Table, first: int) -> pa.Table:
-        """The batch with what must not stand in it replaced, in order of rows, dropped ones too."""
-        marked = [at for at in range(batch.num_rows) if first + at in self.spans]
-        if not marked:
+    def _redact(self, batch: pa.Table, first: int) -> pa.Table:
+        """The batch after redaction, in row order, including dropped rows."""
+        with_spans = [position for position in range(batch.num_rows) if first + position in self.spans]
+        if not with_spans:
             return batch
         examples = batch.column("example").to_pylist()
-        for at in marked:
-            example = Example.from_bytes(examples[at].encode())
-            examples[at] = canonical_example(self._redaction.of(example, list(self.spans[first + at])))
+        for position in with_spans:
+            example = Example.from_bytes(examples[position].encode())
+            examples[position] = canonical_example(self._redactor.redact(example, list(self.spans[first + position])))
         return batch.set_column(batch.column_names.index("example"), "example", pa.array(examples, type=pa.string()))
 
-    def _put_aside(self, rows: pa.Table, reasons: Sequence[Sequence[dict[str, Any]]]) -> None:
+    def _quarantine_rows(self, rows: pa.Table, reasons: Sequence[Sequence[dict[str, Any]]]) -> None:
         for row, lines in zip(rows.column("example").to_pylist(), reasons, strict=True):
             example = Example.from_bytes(row.encode()).model_dump(mode="json")
             for line in lines:
@@ -89,10 +87,10 @@ class ActionApplier:
 
 
 def _drop_reasons(findings: pa.Table) -> dict[int, list[dict[str, Any]]]:
-    """Why each row was dropped, by its number, by rule."""
+    """The findings that dropped each row, by row number."""
     reasons: dict[int, list[dict[str, Any]]] = {}
-    marked = findings.filter(compute.equal(findings.column("action"), "drop"))
-    for line in marked.select(["row", *_REASON_COLUMNS]).to_pylist():
+    drops = findings.filter(compute.equal(findings.column("action"), "drop"))
+    for line in drops.select(["row", *_REASON_COLUMNS]).to_pylist():
         row, place = line.pop("row"), line.pop("place")
         if row is not None:
             reasons.setdefault(row, []).append({**place, **line})

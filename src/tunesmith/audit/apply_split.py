@@ -1,10 +1,9 @@
-"""Divide: some of the training rows become held-out rows, before any check looks at them, as `data.split` asks.
+"""Move some training rows to the held-out split, as `data.split` in the recipe asks, before any check runs.
 
-The order in which rows are drawn comes from what they say and where they stand, not from their ids, for ids differ from
-store to store; and from the split's own seed, for another `train.seed` must not be judged on other rows.
+Rows are drawn in an order that depends on their content and position, not on their ids, since ids differ between stores; and on
+the split's own seed, so that changing `train.seed` does not change the held-out rows.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -14,7 +13,7 @@ import pyarrow as pa
 from pyarrow import compute
 
 from tunesmith.artifacts import SplitSummary
-from tunesmith.audit.columns import CorpusBuilder
+from tunesmith.audit.corpus_builder import CorpusBuilder
 from tunesmith.audit.split import Split, split_rows
 from tunesmith.context import Context
 from tunesmith.data.rows import RowWriter, read_batches
@@ -24,21 +23,21 @@ RANDOM_STREAM: Final = "data/split"
 
 
 def apply_split(
-    columns: CorpusBuilder, container: Path, settings: SplitSettings, *, into: Path, context: Context
+    builder: CorpusBuilder, container: Path, settings: SplitSettings, *, into: Path, context: Context
 ) -> tuple[CorpusBuilder, Path, Path, SplitSummary]:
-    """Columns with the training rows first, a container for each side, and what was reached.
+    """A builder with the training rows first, the container of each side, and the summary of the split.
 
-    Raises DataError when the rows cannot be divided as asked.
+    Raises DataError when the rows cannot be split as asked.
     """
-    table = columns.corpus().table
-    split = split_rows(_with_stable_ids(table), settings, replace(context, seed=settings.seed).rng(RANDOM_STREAM))
+    rows = _with_stable_ids(builder.build().rows)
+    split = split_rows(rows, settings, replace(context, seed=settings.seed).rng(RANDOM_STREAM))
     train, test = into / "divided-train.parquet", into / "divided-test.parquet"
     _write_sides(container, split, train=train, test=test)
-    return columns.divided(split.train, split.test), train, test, split.summary
+    return builder.split(split.train, split.test), train, test, split.summary
 
 
 def _with_stable_ids(table: pa.Table) -> pa.Table:
-    """The table with numbers for ids that are the same in every store, by content, then by place; and labels to stratify by."""
+    """The table with store-independent numeric ids (ranked by content, then position) and the labels to stratify by."""
     keys = [(name, "ascending") for name in ("digest", "file", "line", "row")]
     order = numpy.asarray(compute.sort_indices(table, sort_keys=keys), dtype=numpy.int64)
     rank = numpy.empty(len(order), dtype=numpy.int64)
@@ -49,17 +48,11 @@ def _with_stable_ids(table: pa.Table) -> pa.Table:
 
 
 def _write_sides(container: Path, split: Split, *, train: Path, test: Path) -> None:
-    """Each row of the container to the container of its side, in order."""
-    with RowWriter(train) as kept, RowWriter(test) as held_out:
-        for first, batch in _numbered_batches(container):
-            lines = numpy.arange(first, first + batch.num_rows)
-            held = numpy.isin(lines, split.test)
-            kept.write(batch.filter(pa.array(~held)))
-            held_out.write(batch.filter(pa.array(held)))
-
-
-def _numbered_batches(container: Path) -> Iterator[tuple[int, pa.Table]]:
+    """Copy each row of the container to the container of its side, in order."""
     first = 0
-    for batch in read_batches(container):
-        yield first, batch
-        first += batch.num_rows
+    with RowWriter(train) as train_writer, RowWriter(test) as test_writer:
+        for batch in read_batches(container):
+            is_test = numpy.isin(numpy.arange(first, first + batch.num_rows), split.test)
+            train_writer.write(batch.filter(pa.array(~is_test)))
+            test_writer.write(batch.filter(pa.array(is_test)))
+            first += batch.num_rows

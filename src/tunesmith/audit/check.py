@@ -1,4 +1,4 @@
-"""Check: what finds one defect. The registry, and the turns in which checks look."""
+"""Protocol and registry of checks (one check finds one defect), and the phases in which checks run."""
 
 from collections.abc import Iterable
 from typing import ClassVar, Final, Protocol
@@ -13,26 +13,25 @@ SPLIT_PHASE: Final = 1
 DUPLICATE_PHASE: Final = 2
 NEAR_DUPLICATE_PHASE: Final = 3
 FINAL_PHASE: Final = 4
-"""Turns. A check sees only the rows that checks of earlier turns left, so that no row is dropped as the double of a row
-that goes itself."""
+"""Phases, in order. A check sees only the rows that earlier phases kept, so no row is dropped as a duplicate of a row that is
+dropped itself."""
 
 
 class Check(Protocol):
     """A frozen dataclass whose fields are its settings.
 
-    A field called `allowed_licenses`, `exempt`, `task` or `labels_are` (the task's `labels`) is filled from the recipe's own
-    keys, and `today` from the clock.
-    `actions` are those that the recipe may ask for; only a check that reports spans can redact.
+    Fields named `allowed_licenses`, `exempt`, `task` or `labels_are` (the task's `labels`) are filled from the recipe, and
+    `today` from the clock. `actions` lists the actions a recipe may choose; only a check that reports spans can redact.
     """
 
     id: ClassVar[str]
     version: ClassVar[str]
     default_action: ClassVar[Action]
     actions: ClassVar[tuple[Action, ...]]
-    turn: ClassVar[int]
+    phase: ClassVar[int]
 
     def examine(self, corpus: AuditTable) -> Iterable[Finding]:
-        """Every finding, in any order, made by `corpus.finding`; a check that may find every row gives them one by one."""
+        """All findings in any order, created by `corpus.finding`. A check that may flag every row yields them one by one."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Conversations: which roles the rows of a corpus have, in which order, with which calls, tools and weights."""
+"""Conversation shapes: the distinct orders of roles, tool calls and weights among the rows of a corpus."""
 
 import json
 from collections.abc import Iterator
@@ -18,28 +18,28 @@ from tunesmith.audit.audit_table import AuditTable
 Numbers = npt.NDArray[np.int64]
 
 HASH_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
-"""Odd, so that no power of it is 0."""
+"""Odd, so that none of its powers is 0 modulo 2**64."""
 
 LABELLED_TEXT_ROLES: Final[tuple[Role, ...]] = ("user", "assistant")
-"""How a text with an answer is put to a model."""
+"""Roles under which a labelled text is presented to a model."""
 
 
 PLACEHOLDER_CALL: Final = ToolCall(name="look", arguments="{}", id="call00001")
 PLACEHOLDER_TOOL: Final = (
     '{"function":{"name":"look","parameters":{"properties":{},"type":"object"}},"type":"function"}'
 )
-"""Stand for the calls and tools of a row where a template is tried."""
+"""Placeholders for a row's tool calls and tools when a chat template is tried."""
 
 MAX_JSON_COPIES: Final = 2
-"""How often a template is taken to write tools and calls at most, each time as long as their indented JSON."""
+"""Assumed maximum number of times a template writes tools and calls, each time at the length of their indented JSON."""
 
 
 @dataclass(frozen=True)
 class ConversationShape:
-    """Rows whose messages have the same roles, and the same of them calls and weights; all have tools, or none has.
+    """Rows whose messages have the same roles, tool calls and weights in the same order; either all have tools or none.
 
-    `rows` are their numbers; `texts`: they are texts and no conversations. `shape` is a conversation of the kind, whose
-    words, calls and tools stand for any.
+    `rows` are row numbers. `texts` is True for rows of plain text. `shape` is a representative conversation with placeholder
+    words, calls and tools.
     """
 
     roles: tuple[Role, ...]
@@ -48,130 +48,130 @@ class ConversationShape:
     shape: Example
 
     @property
-    def tooled(self) -> bool:
-        """Whether the rows have tools or calls; each may fail by its own."""
-        return bool(self.shape.tools) or any(turn.tool_calls for turn in self.shape.messages)
+    def has_tools(self) -> bool:
+        """Whether the rows have tools or tool calls, whose contents can make any single row fail."""
+        return bool(self.shape.tools) or any(message.tool_calls for message in self.shape.messages)
 
 
 def conversation_shapes(corpus: AuditTable) -> list[ConversationShape]:
-    """The kinds of a corpus, in order of their first rows."""
-    parts = corpus.parts
-    if not parts.num_rows:
+    """The conversation shapes of a corpus, ordered by their first rows."""
+    messages = corpus.messages
+    if not messages.num_rows:
         return []
-    rows = np.asarray(parts.column("row"))
+    rows = np.asarray(messages.column("row"))
     first = np.flatnonzero(np.diff(rows, prepend=rows[0] - 1))
-    codes = parts.column("role").combine_chunks().dictionary_encode()
-    numbers = (
-        np.asarray(compute.fill_null(codes.indices, -1)).astype(np.int64) + 2 + _message_marks(corpus, rows, first)
+    role_codes = messages.column("role").combine_chunks().dictionary_encode()
+    message_codes = (
+        np.asarray(compute.fill_null(role_codes.indices, -1)).astype(np.int64) + 2 + _message_marks(corpus, rows, first)
     )
-    messages = np.arange(len(rows)) - np.repeat(first, np.diff(first, append=len(rows)))
+    position = np.arange(len(rows)) - np.repeat(first, np.diff(first, append=len(rows)))
     with np.errstate(over="ignore"):
-        powers = np.cumprod(np.full(int(messages.max()) + 1, HASH_FACTOR))
-        keys = np.add.reduceat(numbers.astype(np.uint64) * powers[messages], first)
-    _, at, which = np.unique(keys, return_index=True, return_inverse=True)
-    made = []
-    for number in np.argsort(at).tolist():
-        row = int(rows[first[at[number]]])
+        powers = np.cumprod(np.full(int(position.max()) + 1, HASH_FACTOR))
+        keys = np.add.reduceat(message_codes.astype(np.uint64) * powers[position], first)
+    _, first_index, shape_of = np.unique(keys, return_index=True, return_inverse=True)
+    shapes = []
+    for number in np.argsort(first_index).tolist():
+        row = int(rows[first[first_index[number]]])
         example = row_example(corpus, row)
-        texts = parts.column("role")[int(first[at[number]])].as_py() is None
-        roles = tuple(turn.role for turn in example.messages)
-        made.append(ConversationShape(roles, rows[first[which == number]], texts, _placeholder_example(example)))
-    return made
+        texts = messages.column("role")[int(first[first_index[number]])].as_py() is None
+        roles = tuple(message.role for message in example.messages)
+        shapes.append(ConversationShape(roles, rows[first[shape_of == number]], texts, _placeholder_example(example)))
+    return shapes
 
 
 def row_example(corpus: AuditTable, row: int) -> Example:
-    """A row as a conversation, with its tools, calls and weights; a text is asked, and its completion answers."""
-    whole = corpus.signals.table.column("whole")[row].as_py()
-    example = None if whole is None else Example.from_bytes(whole.encode())
+    """A row as a conversation with its tools, calls and weights; a text becomes a user turn and its completion the answer."""
+    canonical = corpus.signals.rows.column("whole")[row].as_py()
+    example = None if canonical is None else Example.from_bytes(canonical.encode())
     if example is not None and example.messages:
         return example
-    start, after = (int(corpus.signals.first_parts[at]) for at in (row, row + 1))
-    parts = corpus.signals.parts.slice(start, after - start)
-    roles, texts = parts.column("role").to_pylist(), parts.column("text").to_pylist()
+    start, end = corpus.signals.message_range(row)
+    messages = corpus.signals.messages.slice(start, end - start)
+    roles, texts = messages.column("role").to_pylist(), messages.column("text").to_pylist()
     if None in roles:
-        completion = corpus.signals.table.column("completion")[row].as_py() or ""
+        completion = corpus.signals.rows.column("completion")[row].as_py() or ""
         return Example(messages=(message("user", texts[0]), message("assistant", completion)))
     return Example(messages=tuple(message(role, text) for role, text in zip(roles, texts, strict=True)))
 
 
 def _structured_examples(corpus: AuditTable) -> Iterator[tuple[int, Any]]:
-    """(row, its example as JSON) of the conversations that have more than words."""
-    table = corpus.table.select(["row", "whole"])
-    some = table.filter(compute.is_valid(table.column("whole")))
-    for row, text in zip(some.column("row").to_pylist(), some.column("whole").to_pylist(), strict=True):
+    """(row, example as parsed JSON) of the conversations with tools, calls, weights or names."""
+    table = corpus.rows.select(["row", "whole"])
+    structured = table.filter(compute.is_valid(table.column("whole")))
+    for row, text in zip(structured.column("row").to_pylist(), structured.column("whole").to_pylist(), strict=True):
         example = json.loads(text)
         if example["messages"]:
             yield row, example
 
 
 def _message_marks(corpus: AuditTable, rows: Numbers, first: Numbers) -> Numbers:
-    """By part a multiple of 8: whether it calls, whether it has a weight and whether that is 0; on first parts, whether the
-    row has tools."""
-    made = np.zeros(len(rows), dtype=np.int64)
+    """Flags of each message as a multiple of 8: tool calls (32), weight (8, or 16 when it is 0), and on a row's first message
+    whether the row has tools (64)."""
+    marks = np.zeros(len(rows), dtype=np.int64)
     firsts = rows[first]
     for row, example in _structured_examples(corpus):
         start = int(first[np.searchsorted(firsts, row)])
-        made[start] += 64 if example.get("tools") else 0
-        for at, turn in enumerate(example["messages"], start):
-            weight = turn.get("weight")
-            made[at] += 8 * (0 if weight is None else 1 if weight else 2) + (32 if turn.get("tool_calls") else 0)
-    return made
+        marks[start] += 64 if example.get("tools") else 0
+        for number, entry in enumerate(example["messages"], start):
+            weight = entry.get("weight")
+            marks[number] += 8 * (0 if weight is None else 1 if weight else 2) + (32 if entry.get("tool_calls") else 0)
+    return marks
 
 
 def _placeholder_example(example: Example) -> Example:
-    turns = [
-        turn.model_copy(
+    messages = [
+        message.model_copy(
             update={
-                "content": (Text(text=f"word {at}"),),
-                "tool_calls": (PLACEHOLDER_CALL,) if turn.tool_calls else None,
+                "content": (Text(text=f"word {number}"),),
+                "tool_calls": (PLACEHOLDER_CALL,) if message.tool_calls else None,
             }
         )
-        for at, turn in enumerate(example.messages)
+        for number, message in enumerate(example.messages)
     ]
-    return Example(messages=tuple(turns), tools=(PLACEHOLDER_TOOL,) if example.tools else None)
+    return Example(messages=tuple(messages), tools=(PLACEHOLDER_TOOL,) if example.tools else None)
 
 
 def row_sizes(corpus: AuditTable) -> tuple[Numbers, Numbers]:
-    """(bytes of ASCII, other bytes) of each row by its number, completions of texts too; rows that are not there have 0.
+    """(ASCII bytes, other bytes) by row number, including completions of texts; 0 for rows that are not in `corpus`.
 
-    Tools and calls are counted as so many bytes of ASCII as they can take.
+    Tools and calls count as the maximum number of ASCII bytes they can take.
     """
-    total = corpus.signals.table.num_rows
-    plain, beyond = np.zeros(total, dtype=np.int64), np.zeros(total, dtype=np.int64)
-    texts = compute.and_(compute.is_valid(corpus.table.column("completion")), _plain_text_rows(corpus))
-    labels = corpus.table.filter(texts)
-    for column, rows in ((corpus.parts.column("text"), corpus.parts), (labels.column("completion"), labels)):
-        size = np.asarray(compute.binary_length(column)).astype(np.int64)
+    total = corpus.signals.rows.num_rows
+    ascii_bytes, other_bytes = np.zeros(total, dtype=np.int64), np.zeros(total, dtype=np.int64)
+    texts = compute.and_(compute.is_valid(corpus.rows.column("completion")), _plain_text_rows(corpus))
+    labels = corpus.rows.filter(texts)
+    for column, rows in ((corpus.messages.column("text"), corpus.messages), (labels.column("completion"), labels)):
+        byte_counts = np.asarray(compute.binary_length(column)).astype(np.int64)
         # A character beyond ASCII has two to four bytes: with d bytes more than characters there are at most 2d of them.
-        more = size - np.asarray(compute.utf8_length(column)).astype(np.int64)
-        other = np.minimum(size, 2 * more)
-        places = np.asarray(rows.column("row"))
-        np.add.at(plain, places, size - other)
-        np.add.at(beyond, places, other)
-    _add_tool_sizes(corpus, plain)
-    return plain, beyond
+        extra_bytes = byte_counts - np.asarray(compute.utf8_length(column)).astype(np.int64)
+        other = np.minimum(byte_counts, 2 * extra_bytes)
+        row_numbers = np.asarray(rows.column("row"))
+        np.add.at(ascii_bytes, row_numbers, byte_counts - other)
+        np.add.at(other_bytes, row_numbers, other)
+    _add_tool_sizes(corpus, ascii_bytes)
+    return ascii_bytes, other_bytes
 
 
-def _add_tool_sizes(corpus: AuditTable, plain: Numbers) -> None:
-    """Calls and tools by what they take as indented JSON in ASCII, which is longer than how templates write them."""
+def _add_tool_sizes(corpus: AuditTable, ascii_bytes: Numbers) -> None:
+    """Add calls and tools at the length of their indented ASCII JSON, an upper bound on what templates write."""
     for row, example in _structured_examples(corpus):
-        calls = [call for turn in example["messages"] for call in turn.get("tool_calls") or ()]
-        names = sum(len(json.dumps(value)) for turn in example["messages"] for value in _other_fields(turn))
-        held = [*(example.get("tools") or ()), *(call["arguments"] for call in calls)]
-        plain[row] += MAX_JSON_COPIES * (names + sum(map(_indented_length, held)))
+        calls = [call for message in example["messages"] for call in message.get("tool_calls") or ()]
+        names = sum(len(json.dumps(value)) for message in example["messages"] for value in _other_fields(message))
+        json_texts = [*(example.get("tools") or ()), *(call["arguments"] for call in calls)]
+        ascii_bytes[row] += MAX_JSON_COPIES * (names + sum(map(_indented_length, json_texts)))
 
 
-def _other_fields(turn: dict[str, Any]) -> Iterator[Any]:
-    return (value for key, value in turn.items() if key not in ("content", "role"))
+def _other_fields(message: dict[str, Any]) -> Iterator[Any]:
+    return (value for key, value in message.items() if key not in ("content", "role"))
 
 
 @lru_cache(maxsize=4096)
 def _indented_length(text: str) -> int:
-    """Characters of JSON in ASCII with each element on a line of its own; most rows of a file have the same tools."""
+    """Length of the JSON in ASCII, indented. Cached, since most rows of a file have the same tools."""
     return len(json.dumps(json.loads(text), indent=4))
 
 
 def _plain_text_rows(corpus: AuditTable) -> pa.ChunkedArray:
-    """Which lines of the table have a text and no conversation."""
-    texts = corpus.parts.filter(compute.is_null(corpus.parts.column("role"))).column("row")
-    return compute.is_in(corpus.table.column("row"), value_set=texts.combine_chunks())
+    """Mask of the rows that are plain text, not conversations."""
+    texts = corpus.messages.filter(compute.is_null(corpus.messages.column("role"))).column("row")
+    return compute.is_in(corpus.rows.column("row"), value_set=texts.combine_chunks())

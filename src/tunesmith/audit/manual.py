@@ -1,4 +1,4 @@
-"""The manual page of a check, read from the docstring of its module."""
+"""The manual page of a check, parsed from its module docstring."""
 
 import inspect
 import re
@@ -21,10 +21,7 @@ _HEADING: Final = re.compile(rf"^({'|'.join(SECTIONS)}): ", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Manual:
-    """`title` is what the page begins with, `text` the whole page; a section that is not there is empty.
-
-    "What to do" is a section that a page may have.
-    """
+    """`title` is the first line, `text` the whole page; missing sections are empty. The section "What to do" is optional."""
 
     title: str
     text: str = ""
@@ -37,11 +34,11 @@ class Manual:
 
 @cache
 def manual(rule: str) -> Manual:
-    """The page of a rule; one that is no check (no training row is left) has its name for a title and nothing else."""
+    """The manual page of a rule. A rule that is not a check, such as `no-training-rows`, has only a title."""
     if rule not in check_ids():
         return Manual(rule.replace("-", " ").capitalize())
-    text = inspect.cleandoc(sys.modules[check_class(rule).__module__].__doc__ or "")
-    title, _, body = text.partition("\n")
+    page = inspect.cleandoc(sys.modules[check_class(rule).__module__].__doc__ or "")
+    title, _, body = page.partition("\n")
     parts = _HEADING.split(body)
-    sections = {SECTIONS[name]: " ".join(said.split()) for name, said in zip(parts[1::2], parts[2::2], strict=True)}
-    return Manual(title=title.rstrip("."), text=text, **sections)
+    sections = {SECTIONS[name]: " ".join(text.split()) for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+    return Manual(title=title.rstrip("."), text=page, **sections)

@@ -1,25 +1,25 @@
-"""Passages: runs of words shared with one text, with small edits between them, taken together."""
+"""Passages: runs of words shared with one reference text, joined across small edits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tunesmith.audit.shared_ngrams import NgramRun
+from tunesmith.audit.shared_ngrams import NgramMatch
 
 MAX_OPEN_PASSAGES: Final = 16
-"""Passages, the last begun, that a run may go on with."""
+"""Number of most recently started passages that a run may extend."""
 
 
 @dataclass(frozen=True)
 class Passage:
-    """Runs of one message that follow one another in one text, in order."""
+    """Consecutive runs of one message within one reference text, in order."""
 
     text: int
-    runs: tuple[NgramRun, ...]
+    runs: tuple[NgramMatch, ...]
 
     @property
     def words(self) -> int:
-        """Words that agree, each counted once where runs overlap."""
+        """Number of matching words, each counted once where runs overlap."""
         total, end = 0, 0
         for run in self.runs:
             total += run.place + run.words - max(end, run.place)
@@ -28,36 +28,35 @@ class Passage:
 
     @property
     def longest(self) -> int:
-        """Words of the longest run."""
+        """Length of the longest run in words."""
         return max(run.words for run in self.runs)
 
 
-def find_passages(runs: Sequence[NgramRun], gap: int) -> list[Passage]:
-    """Runs joined where no more than `gap` words lie between them on either side; each run is in one passage.
+def find_passages(runs: Sequence[NgramMatch], gap: int) -> list[Passage]:
+    """Join runs with at most `gap` words between them on either side; each run is in one passage.
 
-    Where an edit leaves the words around it ambiguous, runs may overlap; a run inside another is left out.
+    Runs may overlap where an edit leaves the surrounding words ambiguous; a run inside another is dropped.
     """
-    open_passages: list[list[NgramRun]] = []
+    open_passages: list[list[NgramMatch]] = []
     for run in sorted(runs, key=lambda run: (run.text, run.place, -run.words, run.at)):
-        home = next(
-            (one for one in reversed(open_passages[-MAX_OPEN_PASSAGES:]) if _continues(one[-1], run, gap)), None
-        )
-        if home is not None:
-            home.append(run)
-        elif not any(_contains(one[-1], run) for one in open_passages[-MAX_OPEN_PASSAGES:]):
+        recent = open_passages[-MAX_OPEN_PASSAGES:]
+        extended = next((passage for passage in reversed(recent) if _continues(passage[-1], run, gap)), None)
+        if extended is not None:
+            extended.append(run)
+        elif not any(_contains(passage[-1], run) for passage in recent):
             open_passages.append([run])
-    return [Passage(one[0].text, tuple(one)) for one in open_passages]
+    return [Passage(passage[0].text, tuple(passage)) for passage in open_passages]
 
 
-def _continues(last: NgramRun, run: NgramRun, gap: int) -> bool:
-    """Whether a run goes on where the last one ended, give or take `gap` words."""
+def _continues(last: NgramMatch, run: NgramMatch, gap: int) -> bool:
+    """Whether a run starts where the last one ended, within `gap` words."""
     if run.text != last.text:
         return False
-    mine, theirs = run.place - last.place - last.words, run.at - last.at - last.words
+    row_gap, text_gap = run.place - last.place - last.words, run.at - last.at - last.words
     grows = run.place + run.words > last.place + last.words and run.at + run.words > last.at + last.words
     starts_later = run.place > last.place and run.at > last.at
-    return grows and starts_later and mine <= gap and theirs <= gap and min(mine, theirs) >= -last.words
+    return grows and starts_later and row_gap <= gap and text_gap <= gap and min(row_gap, text_gap) >= -last.words
 
 
-def _contains(other: NgramRun, run: NgramRun) -> bool:
+def _contains(other: NgramMatch, run: NgramMatch) -> bool:
     return other.text == run.text and other.place <= run.place and run.place + run.words <= other.place + other.words

@@ -1,4 +1,4 @@
-"""Findings of a pattern pack: one a row, with the spans and the kinds, never with what stands there."""
+"""Findings of a pattern pack: one per row, with spans and kinds but never the matched text."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ from tunesmith.detect.patterns import Pattern
 def pattern_findings(
     check: FindingSource, corpus: AuditTable, patterns: tuple[Pattern, ...], *, exempt: tuple[str, ...]
 ) -> Iterator[Finding]:
-    """A finding for every row with a hit whose kind is not exempt; an error when a pattern of one is severe."""
+    """One finding per row with a hit of a kind that is not exempt; an error if any such pattern is severe."""
     severe = {pattern.kind for pattern in patterns if pattern.severity == "error"}
-    wanted = {pattern.kind for pattern in patterns} - set(exempt)
+    kinds = {pattern.kind for pattern in patterns} - set(exempt)
     for row, hits in corpus.hits():
         spans = tuple(
             Span(message=message, start=hit.start, end=hit.end, kind=hit.kind)
             for message, hit in hits
-            if hit.kind in wanted
+            if hit.kind in kinds
         )
         if spans:
-            kinds = Counter(span.kind for span in spans)
-            reason = "holds " + ", ".join(f"{kind} ({count})" for kind, count in sorted(kinds.items()))
-            severity = "error" if severe & set(kinds) else "warning"
+            counts = Counter(span.kind for span in spans)
+            reason = "holds " + ", ".join(f"{kind} ({count})" for kind, count in sorted(counts.items()))
+            severity = "error" if severe & set(counts) else "warning"
             yield corpus.finding(check, row, reason, spans=spans, severity=severity)

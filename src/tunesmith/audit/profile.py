@@ -1,4 +1,4 @@
-"""What the rows look like at a glance, from the columns that checks see."""
+"""Profile of the rows: lengths, labels, languages, sources, licences and duplicate clusters."""
 
 from collections import Counter
 from typing import Final
@@ -16,9 +16,9 @@ DUPLICATE_CHECKS: Final = ("exact-duplicate", "near-duplicate")
 
 
 def build_profile(corpus: AuditTable, findings: pa.Table, languages: pa.ChunkedArray | None) -> Profile:
-    """`findings` are all of an audit (see `book`); `languages` is the tag of every row's prompt, where somebody looked."""
-    table = corpus.table.append_column(
-        "spoken", pa.nulls(corpus.table.num_rows, pa.string()) if languages is None else languages
+    """`findings` has all findings of the audit; `languages` has the language tag of every prompt, or is None."""
+    table = corpus.rows.append_column(
+        "spoken", pa.nulls(corpus.rows.num_rows, pa.string()) if languages is None else languages
     )
     train, test = (table.filter(compute.equal(table.column("split"), name)) for name in ("train", "test"))
     return Profile(
@@ -41,20 +41,20 @@ def _split_profile(table: pa.Table) -> SplitProfile:
 
 
 def _text_lengths(texts: pa.ChunkedArray) -> Lengths | None:
-    said = texts.drop_null()
-    return summarize_lengths(numpy.asarray(compute.utf8_length(said), dtype=numpy.int64)) if len(said) else None
+    present = texts.drop_null()
+    return summarize_lengths(numpy.asarray(compute.utf8_length(present), dtype=numpy.int64)) if len(present) else None
 
 
 def _value_counts(values: pa.ChunkedArray) -> dict[str, int]:
-    """The most common values in order of their number, then the rest under ""."""
-    found = [(pair["values"], pair["counts"]) for pair in values.drop_null().value_counts().to_pylist()]
-    ordered = sorted(found, key=lambda pair: (-pair[1], pair[0]))
+    """Counts of the most frequent values, highest first, then the total of all others under ""."""
+    counts = [(pair["values"], pair["counts"]) for pair in values.drop_null().value_counts().to_pylist()]
+    ordered = sorted(counts, key=lambda pair: (-pair[1], pair[0]))
     rest = sum(count for _, count in ordered[MAX_LISTED_VALUES:])
     return {**dict(ordered[:MAX_LISTED_VALUES]), **({"": rest} if rest else {})}
 
 
 def _cluster_sizes(findings: pa.Table) -> dict[int, int]:
-    """{rows of a cluster: clusters} from what the checks of duplicates found: a kept row and those that go for its sake."""
-    marked = findings.filter(compute.is_in(findings.column("rule"), value_set=pa.array(DUPLICATE_CHECKS)))
-    kept = Counter(compute.struct_field(marked.column("other"), "row_id").to_pylist())
-    return dict(sorted(Counter(count + 1 for count in kept.values()).items()))
+    """{cluster size: number of clusters} from the duplicate findings; a cluster is a kept row and its dropped duplicates."""
+    duplicates = findings.filter(compute.is_in(findings.column("rule"), value_set=pa.array(DUPLICATE_CHECKS)))
+    copies_of_kept = Counter(compute.struct_field(duplicates.column("other"), "row_id").to_pylist())
+    return dict(sorted(Counter(copies + 1 for copies in copies_of_kept.values()).items()))

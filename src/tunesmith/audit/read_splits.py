@@ -1,4 +1,4 @@
-"""Intake: the rows of both splits, read once into containers on disk and into the columns that checks see."""
+"""Read the rows of both splits once, into containers on disk and into the columns that checks see."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tunesmith.artifacts import SourceSummary, SplitSummary, digest_of
 from tunesmith.audit.apply_split import apply_split
-from tunesmith.audit.columns import CorpusBuilder
+from tunesmith.audit.corpus_builder import CorpusBuilder
 from tunesmith.audit.throughput import track_batches
 from tunesmith.context import Context
 from tunesmith.data.containers import ReadProgress
@@ -20,7 +20,7 @@ from tunesmith.recipe import DataSettings, SourceSettings
 
 @dataclass(frozen=True)
 class SplitRows:
-    """One split as it was read: its container on disk, how many rows, the files, and (file, what its reader says of it)."""
+    """One split as read: its container on disk, its number of rows, its files, and (file, note of its reader) pairs."""
 
     container: Path
     rows: int
@@ -30,9 +30,9 @@ class SplitRows:
 
 @dataclass(frozen=True)
 class AllRows:
-    """Both splits, their rows in columns, and how they were divided when `data.split` asked for it."""
+    """Both splits, their rows in columns, and the summary of the split if `data.split` is set."""
 
-    columns: CorpusBuilder
+    builder: CorpusBuilder
     train: SplitRows
     test: SplitRows
     split: SplitSummary | None = None
@@ -48,73 +48,74 @@ class AllRows:
 
 @dataclass(frozen=True)
 class SplitReader:
-    """What cannot be used goes to `misfits` and `faults`; rows that were erased are passed over."""
+    """Reads both splits. Invalid rows go to `invalid_rows`, broken files to `file_errors`; erased rows are skipped."""
 
     folder: Path
     context: Context
-    misfits: InvalidRows | None
+    invalid_rows: InvalidRows | None
     erased: Tombstones
-    faults: FileErrors = field(default_factory=FileErrors)
+    file_errors: FileErrors = field(default_factory=FileErrors)
 
-    def take(self, sources: DataSettings) -> AllRows:
-        """Training and held-out rows, from files of their own or divided as `data.split` asks.
+    def read(self, sources: DataSettings) -> AllRows:
+        """Training and held-out rows, from separate files or split as `data.split` asks.
 
-        Raises DataError, when all is read, that names every file at fault and the rows that were found not to fit.
+        Raises DataError after reading everything, naming every broken file and the invalid rows found.
         """
-        columns = CorpusBuilder()
-        train = self._read("train", sources.train, columns)
-        if sources.split is None or not columns.rows or self.faults:
-            test = self._read("test", sources.test, columns)
-            self.faults.raise_any(self.misfits)
-            return AllRows(columns, train, test)
-        columns, kept, held_out, summary = apply_split(
-            columns, train.container, sources.split, into=self.folder, context=self.context
+        builder = CorpusBuilder()
+        train = self._read_split("train", sources.train, builder)
+        if sources.split is None or not builder.row_count or self.file_errors:
+            test = self._read_split("test", sources.test, builder)
+            self.file_errors.raise_any(self.invalid_rows)
+            return AllRows(builder, train, test)
+        builder, train_container, test_container, summary = apply_split(
+            builder, train.container, sources.split, into=self.folder, context=self.context
         )
-        rows = summary.rows - summary.held_out
-        train = SplitRows(kept, rows, train.files, train.notes)
-        return AllRows(columns, train, SplitRows(held_out, summary.held_out, ()), summary)
+        train = SplitRows(train_container, summary.rows - summary.held_out, train.files, train.notes)
+        return AllRows(builder, train, SplitRows(test_container, summary.held_out, ()), summary)
 
-    def _read(self, split: str, sources: Sequence[SourceSettings], columns: CorpusBuilder) -> SplitRows:
+    def _read_split(self, split: str, sources: Sequence[SourceSettings], builder: CorpusBuilder) -> SplitRows:
         files: tuple[SourceSummary, ...] = ()
         progress = ReadProgress()
-        log = ReadLog(self.misfits, self.faults, progress)
+        log = ReadLog(self.invalid_rows, self.file_errors, progress)
 
         def rows() -> Iterator[StreamedRow]:
             nonlocal files
             files = yield from stream_sources(sources, split=split, context=self.context, log=log)
 
-        container, encode, told = self.folder / f"{split}.parquet", RowEncoder(), len(self.faults)
+        container, encoder, reported = self.folder / f"{split}.parquet", RowEncoder(), len(self.file_errors)
         with RowWriter(container) as writer, without_garbage_collection():
-            for found in track_batches(
+            for batch in track_batches(
                 batch_rows(rows()), self.context, label=f"read {split}", share=progress.fraction
             ):
-                progress.rows += len(found)
-                if self.faults:
-                    told = self._tell_first(told)
+                progress.rows += len(batch)
+                if self.file_errors:
+                    reported = self._report_first_error(reported)
                     continue
-                batch = self._without_erased(found)
-                if batch:
-                    writer.write(encode.table(batch, [row.example for row in batch]))
-                    columns.add(batch, split)
+                remaining = self._without_erased(batch)
+                if remaining:
+                    writer.write(encoder.table(remaining, [row.example for row in remaining]))
+                    builder.add(remaining, split)
         return SplitRows(container, writer.rows, files, progress.notes())
 
-    def _tell_first(self, told: int) -> int:
-        """Say at once that the audit will not be, for to find what else is wrong may take long; returns how many are told."""
-        if not told:
-            first = self.faults.errors[0]
-            self.context.progress.say(f"{first.where}: {first.what}; the rest is read for its faults alone")
-        return len(self.faults)
+    def _report_first_error(self, reported: int) -> int:
+        """Report the first broken file at once, since reading the rest may take long. Returns the number of file_errors reported."""
+        if not reported:
+            first = self.file_errors.errors[0]
+            self.context.progress.say(
+                f"{first.where}: {first.what}; the remaining files are only checked for further errors"
+            )
+        return len(self.file_errors)
 
     def _without_erased(self, rows: list[StreamedRow]) -> list[StreamedRow]:
-        """The rows less those that were erased; these are noted, without their content."""
+        """The rows that were not erased; erased ones are recorded without their content."""
         if not self.erased.marks:
             return rows
-        kept = []
+        remaining = []
         for row in rows:
             digest, subject = digest_of(row.example.encode()), row.rights.subject
-            why = self.erased.why(digest, row.file, line=row.line, subject=subject)
-            if why is None:
-                kept.append(row)
+            reason = self.erased.why(digest, row.file, line=row.line, subject=subject)
+            if reason is None:
+                remaining.append(row)
             else:
-                self.erased.met.append((row.file, row.line, why))
-        return kept
+                self.erased.met.append((row.file, row.line, reason))
+        return remaining

@@ -1,4 +1,4 @@
-"""Redaction: spans replaced by typed placeholders; the same value has the same number throughout the data set."""
+"""Replace spans by typed placeholders; equal values get the same number throughout the data set."""
 
 from typing import Final
 
@@ -8,62 +8,62 @@ REMOVE_SEPARATORS: Final = str.maketrans("", "", "-()/")
 
 
 class Redactor:
-    """Replaces spans in one example after the other, e.g. by [email-1]; remembers what was numbered how.
+    """Replaces spans by placeholders such as [email-1] and remembers the number of each value.
 
-    Values count as the same without regard to case, spaces and the hyphens, slashes and brackets in a number, so that a card
-    is one card however it is grouped. Numbers follow the order of the examples, so they are the same each time.
+    Values are compared without case, spaces, hyphens, slashes and brackets, so a card number matches however it is grouped.
+    Numbers follow the order of the examples, so they are reproducible.
     """
 
     def __init__(self) -> None:
         self._numbers = _PlaceholderNumbers()
 
-    def of(self, example: Example, spans: list[Span]) -> Example:
-        """The example with the spans replaced; what else it holds stays."""
+    def redact(self, example: Example, spans: list[Span]) -> Example:
+        """The example with the spans replaced and everything else unchanged."""
         if not example.messages:
             return example.model_copy(update={"text": _redact_text(example.text or "", spans, self._numbers)})
-        turns = tuple(
-            _redact_message(turn, [span for span in spans if span.message == number], self._numbers)
-            for number, turn in enumerate(example.messages)
+        messages = tuple(
+            _redact_message(message, [span for span in spans if span.message == number], self._numbers)
+            for number, message in enumerate(example.messages)
         )
-        return example.model_copy(update={"messages": turns})
+        return example.model_copy(update={"messages": messages})
 
 
 class _PlaceholderNumbers:
-    """Placeholders given so far, by kind and value."""
+    """Placeholder numbers assigned so far, by kind and value."""
 
     def __init__(self) -> None:
-        self._given: dict[str, dict[str, int]] = {}
+        self._by_kind: dict[str, dict[str, int]] = {}
 
     def placeholder(self, kind: str, value: str) -> str:
-        given = self._given.setdefault(kind, {})
-        number = given.setdefault(_normalized_value(value), len(given) + 1)
+        numbers = self._by_kind.setdefault(kind, {})
+        number = numbers.setdefault(_normalized_value(value), len(numbers) + 1)
         return f"[{kind}-{number}]"
 
 
 def _normalized_value(value: str) -> str:
-    """What all ways to write a value have in common; a hyphen in an address with an @ is part of the name."""
-    tight = "".join(value.split()).casefold()
-    return tight if "@" in tight else tight.translate(REMOVE_SEPARATORS)
+    """A form shared by all spellings of a value; in values with an @, hyphens are kept as part of the address."""
+    compact = "".join(value.split()).casefold()
+    return compact if "@" in compact else compact.translate(REMOVE_SEPARATORS)
 
 
-def _redact_message(turn: Message, spans: list[Span], numbers: _PlaceholderNumbers) -> Message:
-    """The turn with its text parts joined into one, since a span may reach over two; media parts follow."""
+def _redact_message(message: Message, spans: list[Span], numbers: _PlaceholderNumbers) -> Message:
+    """The redacted message, its text parts joined since a span may cross two of them; media parts follow."""
     if not spans:
-        return turn
-    media = tuple(part for part in turn.content if not isinstance(part, Text))
-    return turn.model_copy(update={"content": (Text(text=_redact_text(turn.text, spans, numbers)), *media)})
+        return message
+    media = tuple(part for part in message.content if not isinstance(part, Text))
+    return message.model_copy(update={"content": (Text(text=_redact_text(message.text, spans, numbers)), *media)})
 
 
 def _redact_text(text: str, spans: list[Span], numbers: _PlaceholderNumbers) -> str:
-    made, position = "", 0
+    redacted, position = "", 0
     for start, end, kind in _merge_spans(spans):
-        made += text[position:start] + numbers.placeholder(kind, text[start:end])
+        redacted += text[position:start] + numbers.placeholder(kind, text[start:end])
         position = end
-    return made + text[position:]
+    return redacted + text[position:]
 
 
 def _merge_spans(spans: list[Span]) -> list[tuple[int, int, str]]:
-    """Spans in order; those that overlap become one, of the kind that starts first, so that nothing is left standing."""
+    """Spans in order; overlapping ones are merged under the kind that starts first, so nothing remains unredacted."""
     merged: list[tuple[int, int, str]] = []
     for span in sorted(spans, key=lambda span: (span.start, -span.end, span.kind)):
         if merged and span.start < merged[-1][1]:

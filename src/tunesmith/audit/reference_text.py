@@ -1,4 +1,4 @@
-"""A long text whose words are looked up by number: which they are, and at which character they stand."""
+"""A long reference text with lookup of words and character offsets by word number."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +14,7 @@ from tunesmith.text.word_offsets import word_offsets
 
 @dataclass(frozen=True)
 class ReferenceText:
-    """A text of a reference. Only lines that are asked for are looked at character by character."""
+    """A reference text. Only lines that are looked up are scanned character by character."""
 
     item: ReferenceItem
 
@@ -24,7 +24,7 @@ class ReferenceText:
 
     @cached_property
     def _words_before(self) -> Int64Array:
-        """How many words come before each line, and in all."""
+        """Number of words before each line, and in total."""
         return hash_words(pa.array(self._lines, type=pa.large_string())).starts
 
     @cached_property
@@ -33,22 +33,22 @@ class ReferenceText:
 
     @property
     def size(self) -> int:
-        """Words of the text."""
+        """Number of words of the text."""
         return int(self._words_before[-1])
 
-    def words(self, at: int, count: int) -> list[str]:
-        """`count` words from word `at` on, in normal form."""
-        first, last = (self._line(place) for place in (at, at + count - 1))
-        found = [word for line in self._lines[first : last + 1] for word in normalize(line).split()]
-        skipped = at - int(self._words_before[first])
-        return found[skipped : skipped + count]
+    def words(self, start: int, count: int) -> list[str]:
+        """`count` normalized words, starting at word `at`."""
+        first, last = (self._line(number) for number in (start, start + count - 1))
+        words = [word for line in self._lines[first : last + 1] for word in normalize(line).split()]
+        skipped = start - int(self._words_before[first])
+        return words[skipped : skipped + count]
 
-    def character(self, at: int) -> int:
-        """The character of the file (in a record: of its text) with which word `at` begins, from 0."""
-        line = self._line(at)
-        places = word_offsets(self._lines[line])
-        inside = places[at - int(self._words_before[line])][0]
+    def character(self, word: int) -> int:
+        """The character (from 0) of the file, or of the record's text, at which word `at` begins."""
+        line = self._line(word)
+        offsets = word_offsets(self._lines[line])
+        inside = offsets[word - int(self._words_before[line])][0]
         return self.item.start + int(self._characters_before[line]) + inside
 
-    def _line(self, at: int) -> int:
-        return int(numpy.searchsorted(self._words_before, at, side="right")) - 1
+    def _line(self, word: int) -> int:
+        return int(numpy.searchsorted(self._words_before, word, side="right")) - 1

@@ -1,4 +1,4 @@
-"""References: files that rows are compared with, benchmarks or works, which the owner names in the recipe."""
+"""Reference files that rows are compared with, benchmarks or works, as named in the recipe."""
 
 import gzip
 import hashlib
@@ -19,7 +19,7 @@ PLAIN_TEXT_SUFFIXES: Final = (".txt", ".md")
 
 @dataclass(frozen=True)
 class Reference:
-    """A file by its name and digest, which is what it is known by; where it lies is no part of that."""
+    """A file identified by name and digest; its path does not count for equality."""
 
     name: str
     sha256: str
@@ -31,7 +31,7 @@ References = tuple[Reference, ...]
 
 @dataclass(frozen=True)
 class ReferenceItem:
-    """One text of a reference: the record it stands in (from 1) and the line, or, in a plain file, its first character."""
+    """One text of a reference: its record number (from 1) and line, and in a plain text file its first character."""
 
     reference: Reference
     number: int
@@ -41,21 +41,21 @@ class ReferenceItem:
 
 
 def find_references(patterns: Sequence[str], context: Context) -> References:
-    """The files of paths, folders and globs, below the data root or else beside the recipe, in the order named.
+    """The files that paths, folders and globs name, in order; looked up under the data root, then next to the recipe.
 
-    Of a folder, all files within it that can be read. Raises DataError when one is missing or a folder has none.
+    A folder stands for all readable files in it. Raises DataError when a file is missing or a folder has none.
     """
-    found: dict[Path, Reference] = {}
+    references: dict[Path, Reference] = {}
     for pattern in patterns:
         for path, root in _matching_files(pattern, context):
             name = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
             refuse_missing(path, name)
-            found.setdefault(path, Reference(name, _file_digest(path, name), path))
-    return tuple(found.values())
+            references.setdefault(path, Reference(name, _file_digest(path, name), path))
+    return tuple(references.values())
 
 
 def read_items(reference: Reference) -> Iterator[ReferenceItem]:
-    """Every text in every record of a file; of a plain file, each line that is not blank.
+    """Every text in every record of a file, or every line of a plain text file that is not blank.
 
     Raises DataError when the file cannot be read.
     """
@@ -71,7 +71,7 @@ def read_items(reference: Reference) -> Iterator[ReferenceItem]:
 
 
 def read_works(reference: Reference) -> Iterator[ReferenceItem]:
-    """A plain file as one text; else every text in every record."""
+    """A plain text file as one text; otherwise every text in every record."""
     if _suffix(reference.path) in PLAIN_TEXT_SUFFIXES:
         yield ReferenceItem(reference, 1, 1, 0, _read_text(reference))
     else:
@@ -79,31 +79,33 @@ def read_works(reference: Reference) -> Iterator[ReferenceItem]:
 
 
 def references_digest(files: References) -> str:
-    """One digest for several files, in order, whatever they are called."""
+    """One digest of several files, in order, independent of their names."""
     return hashlib.sha256("\n".join(file.sha256 for file in files).encode()).hexdigest()
 
 
 def _matching_files(pattern: str, context: Context) -> list[tuple[Path, Path]]:
-    """(path, root it was found under)."""
+    """(path, root it was found under) of the files that a pattern matches."""
     roots = (context.data_root, context.home)
     if has_magic(pattern) and not any((root / pattern).exists() for root in roots):
         for root in roots:
             paths = sorted(root / path for path in glob(pattern, root_dir=root, recursive=True))
             if files := [(path, root) for path in paths if path.is_file()]:
                 return files
-        raise DataError("no file matches", where=pattern, hint="paths are relative to the recipe, or to --data-root")
+        raise DataError("no file matches", where=pattern, hint="use a path relative to the recipe or to --data-root")
     root = next((root for root in roots if (root / pattern).exists()), context.data_root)
     path = root / pattern
     if not path.is_dir():
         return [(path, root)]
     files = [
-        (one, root)
-        for one in sorted(path.rglob("*"))
-        if one.is_file() and _suffix(one) in RECORD_SUFFIXES + PLAIN_TEXT_SUFFIXES
+        (child, root)
+        for child in sorted(path.rglob("*"))
+        if child.is_file() and _suffix(child) in RECORD_SUFFIXES + PLAIN_TEXT_SUFFIXES
     ]
     if not files:
-        known = ", ".join(RECORD_SUFFIXES + PLAIN_TEXT_SUFFIXES)
-        raise DataError("no file in this folder can be read", where=pattern, hint=f"known: {known}, each also with .gz")
+        suffixes = ", ".join(RECORD_SUFFIXES + PLAIN_TEXT_SUFFIXES)
+        raise DataError(
+            "no file in this folder can be read", where=pattern, hint=f"known: {suffixes}, each also with .gz"
+        )
     return files
 
 
@@ -126,17 +128,17 @@ def _read_text(reference: Reference) -> str:
         text = raw.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"not UTF-8 at byte {error.start + 1}", where=reference.name, hint="save it as UTF-8"
+            f"not UTF-8 at byte {error.start + 1}", where=reference.name, hint="save the file as UTF-8"
         ) from error
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"the gzip data is broken: {error}", where=reference.name) from error
     if not text.strip():
-        raise DataError("the file is empty: it has no text", where=reference.name)
+        raise DataError("the file has no text", where=reference.name)
     return text
 
 
 def _record_texts(value: Any) -> Iterator[str]:
-    """Every text within a record, in order; names of its fields are none."""
+    """Every text value of a record, in order; field names are not included."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):

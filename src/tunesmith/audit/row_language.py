@@ -1,4 +1,4 @@
-"""Spoken: the language of every row at first sight. The check of languages and the profile share it."""
+"""Signal: the language of each row's prompt and completion, shared by the language check and the profile."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ SIDES: Final = ("prompt", "completion")
 
 @dataclass(frozen=True)
 class RowLanguage:
-    """Tags of the prompt and of the completion of a row, `und` where it cannot be said (see `data.language.glance`)."""
+    """Language tags of a row's prompt and completion, `und` where undetermined."""
 
     id: ClassVar[str] = "spoken"
     version: ClassVar[str] = "2"
-    of: ClassVar[Literal["rows", "parts"]] = "rows"
+    of: ClassVar[Literal["rows", "messages"]] = "rows"
     columns: ClassVar[tuple[str, ...]] = SIDES
     kind: ClassVar[pa.DataType] = pa.struct([(side, pa.string()) for side in SIDES])
 
@@ -28,8 +28,8 @@ class RowLanguage:
 
 
 def prompt_languages(corpus: AuditTable, off: Sequence[str] = ()) -> pa.ChunkedArray | None:
-    """The tag of every row's prompt; None when nobody looks: the check is off, or the model is not installed."""
+    """The language tag of every row's prompt; None when the check is off or the language model is not installed."""
     if "language" in off or not model_installed():
         return None
-    spoken = corpus.values(RowLanguage())
-    return pa.chunked_array([compute.struct_field(chunk, SIDES[0]) for chunk in spoken.chunks], type=pa.string())
+    languages = corpus.values(RowLanguage())
+    return pa.chunked_array([compute.struct_field(chunk, SIDES[0]) for chunk in languages.chunks], type=pa.string())

@@ -1,7 +1,7 @@
-"""The audit stage: read the rows, look for defects, redact, quarantine, keep what is clean.
+"""The audit stage: read the rows, run the checks, redact, quarantine and keep the clean rows.
 
-Rows are read once into a container on disk and into the columns that checks see; at the end the container is read again,
-batch by batch, and what is clean is written to the data sets. No row is held as an object for longer than its batch.
+Rows are read once into a container on disk and into the columns that checks see. At the end the container is read again batch
+by batch and clean rows are written to the data sets. No row is kept as a Python object longer than its batch.
 """
 
 import tempfile
@@ -35,13 +35,13 @@ from tunesmith.recipe.base import Settings
 from tunesmith.registry import signature
 
 NO_TRAINING_ROWS = "no-training-rows"
-"""Rule of the finding that blocks when every training row was dropped."""
+"""Rule of the blocking finding that reports that every training row was dropped."""
 ERASED_ROW = "erased-row"
-"""Rule of the findings that name rows that were erased from the store and are still in a source file."""
+"""Rule of the findings for rows that were erased from the store but are still in a source file."""
 CONTRADICTED_RIGHTS = "contradicted-rights"
-"""Rule of the findings that tell where a Croissant file speaks against the recipe."""
+"""Rule of the findings for rights on which a Croissant file and the recipe disagree."""
 LEFT_OUT_COLUMN = "left-out-column"
-"""Rule of the findings, for information, that tell what of a file is no part of its rows."""
+"""Rule of the informational findings for contents of a file that are not part of its rows."""
 
 
 def run(
@@ -53,76 +53,78 @@ def run(
     again: bool = False,
     reader: Reader | None = None,
 ) -> AuditReport:
-    """The report, complete also when a finding blocks: see `blocked`. Raises DataError when a file cannot be used.
+    """Run the audit. The report is complete even when a finding blocks (see `blocking_findings`).
 
-    With `again` nothing is taken over from earlier audits of the same rows. `reader` is the base's (see
-    `models.reader.open_reader`); without one nothing is said of tokens.
+    `again` ignores cached signals of earlier audits. `reader` tokenizes rows as the base does (see
+    `models.reader.open_reader`); without it, checks about tokens find nothing. Raises DataError when a file cannot be used.
     """
     started = context.clock.seconds()
     tables.use_runner(settings.runner)
     today = context.clock.now().date()
     planned = plan_checks(settings, task, today=today, reader=reader, context=context)
-    compared = check_references(settings, context)
+    references = check_references(settings, context)
     context.store.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=context.store.folder, prefix=".tmp-audit-") as folder:
-        misfits = None if Schema.id in settings.off else InvalidRows()
+        invalid_rows = None if Schema.id in settings.off else InvalidRows()
         erased = load_tombstones(context.store, lambda: fingerprint(sources, context))
-        taken = SplitReader(Path(folder), context, misfits, erased).take(sources)
-        files, columns = taken.files, taken.columns
-        _reject_plain_text(files, task, misfits)
-        corpus = columns.corpus(FolderSignalCache(context.store, again=again), misfits=misfits)
-        book = _run_checks(corpus, planned, context)
-        _add_rights_findings(files, book)
-        _add_erased_findings(erased, book)
-        _add_left_out_findings(taken.notes, book)
-        findings = book.table()
-        outcome = ActionApplier(book.dropped, book.spans(findings), findings, context.store)
-        kept = outcome.keep("train", taken.train.container, first=0)
-        held_out = outcome.keep("test", taken.test.container, first=taken.train.rows) if taken.test.rows else None
+        splits = SplitReader(Path(folder), context, invalid_rows, erased).read(sources)
+        files, builder = splits.files, splits.builder
+        _reject_plain_text(files, task, invalid_rows)
+        corpus = builder.build(FolderSignalCache(context.store, again=again), invalid_rows=invalid_rows)
+        findings = _run_checks(corpus, planned, context)
+        _add_rights_findings(files, findings)
+        _add_erased_findings(erased, findings)
+        _add_left_out_findings(splits.notes, findings)
+        table = findings.to_arrow()
+        actions = ActionApplier(findings.dropped, findings.spans(table), table, context.store)
+        train = actions.write_clean("train", splits.train.container, first=0)
+        test = None
+        if splits.test.rows:
+            test = actions.write_clean("test", splits.test.container, first=splits.train.rows)
     seconds = context.clock.seconds() - started
     return AuditReport(
-        provenance=_provenance(files, compared, context, data=sources, audit=settings, task=task),
-        measured={"seconds": seconds, "rows_per_second": columns.rows / seconds if seconds > 0 else 0.0},
-        train=kept,
-        test=held_out,
+        provenance=_provenance(files, references, context, data=sources, audit=settings, task=task),
+        measured={"seconds": seconds, "rows_per_second": builder.row_count / seconds if seconds > 0 else 0.0},
+        train=train,
+        test=test,
         sources=files,
-        findings=report_findings(findings, corpus),
-        found=book.counted(),
-        all_findings=outcome.keep_findings(),
-        dropped=outcome.dropped() | ({Schema.id: len(misfits)} if misfits else {}),
-        redacted=book.rows_redacted(findings),
-        warned=book.counted("warn"),
-        blocking=book.counted("block"),
-        quarantine=outcome.keep_quarantine(Schema.id),
-        profile=build_profile(corpus, findings, prompt_languages(corpus, settings.off)),
-        rows_read=columns.rows + (len(misfits) if misfits else 0),
+        findings=report_findings(table, corpus),
+        found=findings.count_by_rule(),
+        all_findings=actions.store_findings(),
+        dropped=actions.dropped_by_rule() | ({Schema.id: len(invalid_rows)} if invalid_rows else {}),
+        redacted=findings.redacted_by_rule(table),
+        warned=findings.count_by_rule("warn"),
+        blocking=findings.count_by_rule("block"),
+        quarantine=actions.store_quarantine(Schema.id),
+        profile=build_profile(corpus, table, prompt_languages(corpus, settings.off)),
+        rows_read=builder.row_count + (len(invalid_rows) if invalid_rows else 0),
         checks={
-            **{one.check.id: f"{signature(one.check)}|action={one.action}" for one in planned},
+            **{item.check.id: f"{signature(item.check)}|action={item.action}" for item in planned},
             **dict.fromkeys(settings.off, "off"),
         },
-        split=taken.split,
+        split=splits.split,
         good_until=None if ExpiredRights.id in settings.off else last_valid_day(corpus, today),
     )
 
 
 def _provenance(
-    files: Sequence[SourceSummary], compared: References, context: Context, **settings: Settings
+    files: Sequence[SourceSummary], references: References, context: Context, **settings: Settings
 ) -> Provenance:
     inputs = {f"{file.split}:{file.path}": file.sha256 for file in files}
-    inputs |= {f"reference:{file.name}": file.sha256 for file in compared}
-    values = {name: one.model_dump(mode="json") for name, one in settings.items()}
+    inputs |= {f"reference:{file.name}": file.sha256 for file in references}
+    values = {name: value.model_dump(mode="json") for name, value in settings.items()}
     return context.provenance("audit", inputs=inputs, settings=values)
 
 
 def blocking_findings(report: AuditReport) -> list[Finding]:
-    """The findings that stop the run, none when it may go on."""
+    """The findings that block the run; empty when it may continue."""
     return [finding for finding in report.findings if finding.action == "block"]
 
 
 def audit_files(paths: Sequence[Path], checks: Sequence[str], context: Context) -> AuditReport:
-    """Audit files as training rows with some checks alone (all, when none is named), each with its default action.
+    """Audit files as training rows with the named checks (all if none is named), each with its default action.
 
-    But for rows without a licence: nobody can state one here, so they are reported and looked at by the other checks too.
+    Exception: rows without a licence are only reported and not dropped, since no licence can be declared here.
     """
     for name in checks:
         check_class(name)
@@ -133,52 +135,52 @@ def audit_files(paths: Sequence[Path], checks: Sequence[str], context: Context) 
 
 
 def _run_checks(corpus: AuditTable, planned: Sequence[PlannedCheck], context: Context) -> FindingsTable:
-    """Turn by turn: a check sees the rows that earlier turns left; within a turn all see the same.
+    """Run the checks phase by phase. A check sees the rows that earlier phases kept; within a phase all see the same rows.
 
-    Where no row could be read there is nothing to see but why.
+    When no row could be read, only the schema check runs.
     """
-    book, numbers = FindingsTable(), corpus.signals.numbers
-    left, turn = corpus, -1
-    looking = planned if corpus.table.num_rows else [one for one in planned if one.check.id == Schema.id]
-    for one in track_steps(looking, context, label="audit", rows=corpus.table.num_rows):
-        if one.check.turn != turn:
-            left, turn = corpus.without(book.dropped.keys()), one.check.turn
-        for finding in one.check.examine(left):
-            taken = finding.model_copy(update={"action": "warn" if finding.severity == "info" else one.action})
-            book.add(taken, numbers.get(taken.place.row_id))
-    told = not corpus.table.num_rows and book.counted("block")
-    if not told and not corpus.without(book.dropped.keys()).split("train").num_rows:
-        book.add(_no_rows_finding(corpus), None)
-    return book
+    findings, row_numbers = FindingsTable(), corpus.signals.numbers
+    remaining, phase = corpus, -1
+    to_run = planned if corpus.rows.num_rows else [item for item in planned if item.check.id == Schema.id]
+    for item in track_steps(to_run, context, label="audit", rows=corpus.rows.num_rows):
+        if item.check.phase != phase:
+            remaining, phase = corpus.without(findings.dropped.keys()), item.check.phase
+        for finding in item.check.examine(remaining):
+            action = "warn" if finding.severity == "info" else item.action
+            findings.add(finding.model_copy(update={"action": action}), row_numbers.get(finding.place.row_id))
+    already_blocked = not corpus.rows.num_rows and findings.count_by_rule("block")
+    if not already_blocked and not corpus.without(findings.dropped.keys()).split("train").num_rows:
+        findings.add(_no_rows_finding(corpus), None)
+    return findings
 
 
-def _add_erased_findings(erased: Tombstones, book: FindingsTable) -> None:
-    """A finding for each row that was erased and is still in its source: it was passed over, and its content kept nowhere."""
-    for file, line, why in erased.met:
+def _add_erased_findings(erased: Tombstones, findings: FindingsTable) -> None:
+    """One finding per erased row that is still in its source file. The row was skipped and its content is stored nowhere."""
+    for file, line, reason in erased.met:
         place = Place(row_id="", file=file, line=line)
-        book.add(Finding(rule=ERASED_ROW, severity="warning", action="drop", place=place, reason=why), None)
+        findings.add(Finding(rule=ERASED_ROW, severity="warning", action="drop", place=place, reason=reason), None)
 
 
-def _add_left_out_findings(notes: Sequence[tuple[str, str]], book: FindingsTable) -> None:
+def _add_left_out_findings(notes: Sequence[tuple[str, str]], findings: FindingsTable) -> None:
     for file, note in notes:
         place = Place(row_id="", file=file, line=0)
-        book.add(Finding(rule=LEFT_OUT_COLUMN, severity="info", action="warn", place=place, reason=note), None)
+        findings.add(Finding(rule=LEFT_OUT_COLUMN, severity="info", action="warn", place=place, reason=note), None)
 
 
-def _add_rights_findings(files: Sequence[SourceSummary], book: FindingsTable) -> None:
-    """A finding for each file of which the recipe says something else than the Croissant file that describes it."""
+def _add_rights_findings(files: Sequence[SourceSummary], findings: FindingsTable) -> None:
+    """One finding per right on which the recipe and the Croissant file that describes a file disagree."""
     for file in files:
-        for key, said in file.contradicts.items():
-            reason = f"{key}: the Croissant file says {said[:80]!r}, the recipe {str(getattr(file, key))[:80]!r}"
+        for key, described in file.contradicts.items():
+            reason = f"{key}: the Croissant file says {described[:80]!r}, the recipe {str(getattr(file, key))[:80]!r}"
             place = Place(row_id="", file=file.path, line=0)
-            book.add(
+            findings.add(
                 Finding(rule=CONTRADICTED_RIGHTS, severity="warning", action="warn", place=place, reason=reason), None
             )
 
 
 def _no_rows_finding(corpus: AuditTable) -> Finding:
-    misfits = corpus.signals.misfits.rows
-    file = corpus.signals.place(0).file if corpus.table.num_rows else misfits[0].file if misfits else ""
+    invalid_rows = corpus.signals.invalid_rows.rows
+    file = corpus.signals.place(0).file if corpus.rows.num_rows else invalid_rows[0].file if invalid_rows else ""
     return Finding(
         rule=NO_TRAINING_ROWS,
         severity="error",
@@ -188,14 +190,14 @@ def _no_rows_finding(corpus: AuditTable) -> Finding:
     )
 
 
-def _reject_plain_text(files: Sequence[SourceSummary], task: TaskSettings, misfits: InvalidRows | None) -> None:
-    faults = FileErrors()
+def _reject_plain_text(files: Sequence[SourceSummary], task: TaskSettings, invalid_rows: InvalidRows | None) -> None:
+    errors = FileErrors()
     for file in files:
-        with faults.collect():
+        with errors.collect():
             if file.format == "text" and task.type != "text":
                 raise DataError(
-                    f"the rows have a text and no completion, which the task {task.type!r} needs",
+                    f"the rows have a text but no completion, which the task {task.type!r} requires",
                     where=file.path,
-                    hint="write `task: text`, or name the column of the answer with `columns:`",
+                    hint="set `task: text`, or name the answer column: `columns: {completion: NAME}`",
                 )
-    faults.raise_any(misfits)
+    errors.raise_any(invalid_rows)

@@ -1,4 +1,4 @@
-"""An audit's findings as SARIF 2.1.0 (OASIS), which code hosts and editors show at the file and line."""
+"""Audit findings as SARIF 2.1.0 (OASIS), which code hosts and editors display at the file and line."""
 
 import hashlib
 import json
@@ -14,26 +14,26 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from tunesmith.artifacts import AuditReport, SourceSummary
-from tunesmith.audit.manual import manual
+from tunesmith.audit.manual import SECTIONS, manual
 from tunesmith.store import Store
 
 SARIF_SCHEMA_URL: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 SARIF_LEVELS: Final = {"info": "note", "warning": "warning", "error": "error"}
 MAX_RESULTS: Final = 5_000
-"""Results of a run at most: GitHub shows that many of the 25,000 that it takes."""
+"""Maximum results per run: GitHub displays this many of the 25,000 it accepts."""
 MAX_FILE_BYTES: Final = 10_000_000
-"""Bytes of a file at most; GitHub takes 10 MB after compression, so this is the stricter reading."""
+"""Maximum file size in bytes, uncompressed; GitHub's limit is 10 MB after compression."""
 MAX_DESCRIPTION_CHARACTERS: Final = 1_000
-"""Characters of a description at most; GitHub shows 1,024."""
+"""Maximum length of a description; GitHub displays 1,024 characters."""
 CUT_NOTIFICATION_ID: Final = "findings-cut"
 FindingRow = Mapping[str, Any]
 
 
 def sarif_bytes(report: AuditReport, store: Store, *, base: str = "") -> bytes:
-    """One run: a rule for every check that found something, and the findings, all of them while they fit.
+    """A SARIF log with one run: a rule for every check with findings, and as many findings as the limits allow.
 
-    `base` is the folder, seen from the root of the repository, that the report's file names start from. Where findings are
-    left out the run says so; the most severe stay, and among them the first of every rule. Rows' texts do not appear.
+    `base` is the folder, relative to the repository root, that the report's file names are relative to. When findings are
+    omitted the run says so; the most severe are kept, then the first ones of every rule. Row texts do not appear.
     """
     table = parquet.read_table(store.objects.verified(report.all_findings))
     count = min(MAX_RESULTS, table.num_rows)
@@ -59,11 +59,11 @@ def _document(report: AuditReport, table: pa.Table, count: int, *, base: str) ->
 
 
 def _artifacts(sources: Iterable[SourceSummary], base: str) -> Iterable[dict[str, Any]]:
-    """Each file once, which the standard asks for."""
-    told = set()
+    """Each file once, as the standard requires."""
+    listed = set()
     for source in sources:
-        if (source.path, source.sha256) not in told:
-            told.add((source.path, source.sha256))
+        if (source.path, source.sha256) not in listed:
+            listed.add((source.path, source.sha256))
             hashes = {"sha-256": source.sha256.removeprefix("sha256:")}
             yield {"location": {"uri": _uri(source.path, base)}, "hashes": hashes, "properties": {"rows": source.rows}}
 
@@ -78,7 +78,7 @@ def _driver(report: AuditReport, rules: Iterable[str]) -> dict[str, Any]:
 
 
 def _rule(name: str, count: int) -> dict[str, Any]:
-    """A rule with its manual page."""
+    """A SARIF rule with the check's manual page."""
     page = manual(name)
     matters = page.matters or page.title
     return {
@@ -93,30 +93,29 @@ def _rule(name: str, count: int) -> dict[str, Any]:
 
 
 def _markdown(text: str) -> str:
-    """The manual page with its headings in bold."""
+    """The manual page with bold headings."""
     lines = []
     for line in text.splitlines():
         head, colon, rest = line.partition(": ")
-        known = colon and head in ("What it finds", "Why it matters", "What to do", "Limits", "Reference")
-        lines.append(f"\n**{head}**: {rest}" if known else line)
+        lines.append(f"\n**{head}**: {rest}" if colon and head in SECTIONS else line)
     return "\n".join(lines)
 
 
-def _invocation(found: int, told: int) -> dict[str, Any]:
-    made: dict[str, Any] = {"executionSuccessful": True}
-    if told < found:
+def _invocation(findings: int, listed: int) -> dict[str, Any]:
+    invocation: dict[str, Any] = {"executionSuccessful": True}
+    if listed < findings:
         text = (
-            f"{told:,} of {found:,} findings are listed: code hosts take no more. The most severe are, and of every rule the "
-            "first ones. `tunesmith audit --json` names the digest of all."
+            f"{listed:,} of {findings:,} findings are listed, the limit of code hosts: the most severe, and the first ones of "
+            "every rule. `tunesmith audit --json` prints the digest of all findings."
         )
-        made["toolExecutionNotifications"] = [
+        invocation["toolExecutionNotifications"] = [
             {"level": "warning", "descriptor": {"id": CUT_NOTIFICATION_ID, "index": 0}, "message": {"text": text}}
         ]
-    return made
+    return invocation
 
 
 def _select_findings(table: pa.Table, count: int) -> pa.Table:
-    """At most `count` findings, in the table's order: by level, then the first of each rule, the second, and so on."""
+    """At most `count` findings in table order, chosen by level, then the first of each rule, the second, and so on."""
     if table.num_rows <= count:
         return table
     levels = numpy.array([("error", "warning", "note").index(_level(line)) for line in _severities_and_actions(table)])
@@ -125,8 +124,8 @@ def _select_findings(table: pa.Table, count: int) -> pa.Table:
     starts = numpy.flatnonzero(numpy.diff(rule[order], prepend=-1))
     rank = numpy.empty(len(rule), dtype=numpy.int64)
     rank[order] = numpy.arange(len(rule)) - numpy.repeat(starts, numpy.diff([*starts, len(rule)]))
-    wanted = numpy.sort(numpy.lexsort((rule, rank, levels))[:count])
-    return table.take(pa.array(wanted))
+    selected = numpy.sort(numpy.lexsort((rule, rank, levels))[:count])
+    return table.take(pa.array(selected))
 
 
 def _severities_and_actions(table: pa.Table) -> Iterable[FindingRow]:
@@ -135,23 +134,23 @@ def _severities_and_actions(table: pa.Table) -> Iterable[FindingRow]:
 
 
 def _level(line: FindingRow) -> str:
-    """What stops the run is an error, however mild the defect."""
+    """A blocking finding is an error whatever its severity."""
     return "error" if line["action"] == "block" else SARIF_LEVELS[line["severity"]]
 
 
 def _results(lines: Iterable[FindingRow], rules: list[str], base: str) -> Iterable[dict[str, Any]]:
-    places = {rule: place for place, rule in enumerate(rules)}
-    before: Counter[str] = Counter()
+    rule_index = {rule: index for index, rule in enumerate(rules)}
+    occurrences: Counter[str] = Counter()
     for line in lines:
-        mark = _fingerprint(line)
-        before[mark] += 1
+        fingerprint = _fingerprint(line)
+        occurrences[fingerprint] += 1
         result: dict[str, Any] = {
             "ruleId": line["rule"],
-            "ruleIndex": places[line["rule"]],
+            "ruleIndex": rule_index[line["rule"]],
             "level": _level(line),
             "message": {"text": _message(line)},
             "locations": [_location(line["place"], base)],
-            "partialFingerprints": {"ruleInFile/v1": f"{mark}:{before[mark]}"},
+            "partialFingerprints": {"ruleInFile/v1": f"{fingerprint}:{occurrences[fingerprint]}"},
             "properties": _properties(line),
         }
         if line["other"] is not None:
@@ -162,42 +161,42 @@ def _results(lines: Iterable[FindingRow], rules: list[str], base: str) -> Iterab
 
 
 def _message(line: FindingRow) -> str:
-    """The reason; `[...](1)` leads to the other row, so brackets of the reason itself are no link, and braces no argument."""
-    told = line["reason"]
-    for sign, written in (("\\", "\\\\"), ("[", "\\["), ("]", "\\]"), ("{", "{{"), ("}", "}}")):
-        told = told.replace(sign, written)
-    return f"{told} ([the other row](1))" if line["other"] is not None else told
+    """The reason, with `[...](1)` linking to the other row. Brackets and braces of the reason itself are escaped."""
+    text = line["reason"]
+    for character, escaped in (("\\", "\\\\"), ("[", "\\["), ("]", "\\]"), ("{", "{{"), ("}", "}}")):
+        text = text.replace(character, escaped)
+    return f"{text} ([the other row](1))" if line["other"] is not None else text
 
 
 def _properties(line: FindingRow) -> dict[str, Any]:
-    made: dict[str, Any] = {"action": line["action"], "spans": line["spans"] or []}
+    properties: dict[str, Any] = {"action": line["action"], "spans": line["spans"] or []}
     if line["place"]["row_id"]:
-        made["rowId"] = line["place"]["row_id"]
+        properties["rowId"] = line["place"]["row_id"]
     if line["similarity"] is not None:
-        made["similarity"] = line["similarity"]
-    return made
+        properties["similarity"] = line["similarity"]
+    return properties
 
 
 def _fingerprint(line: FindingRow) -> str:
-    """The same for a finding after rows were added elsewhere: rule, file and kinds, no line and no text. Row ids will not do:
-    they change with the file and with the store."""
+    """A fingerprint of rule, file and kinds that stays stable when other rows are added. Row ids are not used: they change with
+    the file and the store."""
     kinds = sorted({span["kind"] for span in line["spans"] or ()})
     return hashlib.sha256("\0".join([line["rule"], line["place"]["file"], *kinds]).encode()).hexdigest()[:32]
 
 
 def _location(place: Mapping[str, Any], base: str) -> dict[str, Any]:
-    """A whole file is its line 1, since regions begin there."""
+    """Location of a finding; a finding about a whole file is put at line 1, where SARIF regions start."""
     region = {"startLine": max(place["line"], 1)}
     return {"physicalLocation": {"artifactLocation": {"uri": _uri(place["file"], base)}, "region": region}}
 
 
 def _uri(file: str, base: str) -> str:
-    """A reference of RFC 3986: relative to the root of the repository, or a URI where the file lies elsewhere."""
+    """An RFC 3986 reference relative to the repository root, or an absolute URI for a file elsewhere."""
     if "://" in file:
         return quote(file, safe="/:@?&=%+")
     path = PurePosixPath(base) / file.replace("\\", "/")
-    told = quote(str(path), safe="/")
-    return f"file://{told}" if path.is_absolute() else told
+    quoted = quote(str(path), safe="/")
+    return f"file://{quoted}" if path.is_absolute() else quoted
 
 
 def _shorten(text: str) -> str:

@@ -1,7 +1,7 @@
-"""Shelf: values of signals that were worked out before, so that an audit looks at changed rows alone.
+"""Cache of signal values per shard, so that a later audit recomputes only changed shards.
 
-A value is known by the content of the lines it was worked out from, the signal with its settings and version, the code and
-the libraries. What cannot be read back is worked out again. Values hold no text of any row.
+The key is the content of the shard's columns, the signal with its settings and version, the code version and the library
+versions. Unreadable entries are recomputed. Values contain no row text.
 """
 
 import hashlib
@@ -23,19 +23,19 @@ DIGEST_BYTES: Final = 32
 
 
 class SignalCache(Protocol):
-    """Where values of signals are kept between audits."""
+    """Storage of signal values between audits."""
 
     def get(self, signal: str, lines: Sequence[pa.Array]) -> pa.Array | None:
-        """The values of a signal (by its signature) for these lines, None when they are not known."""
+        """The cached values of a signal (by its signature) for these columns, None on a miss."""
         ...
 
     def put(self, signal: str, lines: Sequence[pa.Array], values: pa.Array) -> None:
-        """Keep values for the next audit."""
+        """Store values for later audits."""
         ...
 
 
 class NoSignalCache:
-    """Keeps nothing."""
+    """A cache that stores nothing."""
 
     def get(self, signal: str, lines: Sequence[pa.Array]) -> pa.Array | None:
         return None
@@ -45,17 +45,17 @@ class NoSignalCache:
 
 
 class FolderSignalCache:
-    """One small file for each signal and shard, below `signals/` in the store's folder; another version's are thrown away.
+    """One file per signal and shard under `signals/` in the store's folder; entries of other versions are deleted.
 
-    With `again` nothing is read back, only kept anew.
+    With `again`, nothing is read from the cache, but values are still stored.
     """
 
     def __init__(self, store: Store, *, again: bool = False) -> None:
         self._again = again
-        made_by = digest_of(canonical_bytes({"code": code_version(), "versions": library_versions()}))
-        self._folder = store.folder / "signals" / made_by[7:23]
-        self._known: dict[tuple[str | int | None, ...], tuple[pa.Array, bytes]] = {}
-        """By place in memory, with the column, so that no other one comes to lie there."""
+        versions = digest_of(canonical_bytes({"code": code_version(), "versions": library_versions()}))
+        self._folder = store.folder / "signals" / versions[7:23]
+        self._digests: dict[tuple[str | int | None, ...], tuple[pa.Array, bytes]] = {}
+        """Digests by buffer addresses; the column is kept alive so that its addresses are not reused."""
         for other in (store.folder / "signals").glob("*"):
             if other != self._folder:
                 shutil.rmtree(other)
@@ -91,16 +91,16 @@ class FolderSignalCache:
         return self._folder / key.hexdigest()
 
     def _content(self, column: pa.Array) -> bytes:
-        """Digest of a column's values; known by where they lie in memory, since several signals read the same columns."""
+        """Digest of a column's values, memoized by buffer addresses since several signals read the same columns."""
         addresses = (None if buffer is None else buffer.address for buffer in column.buffers())
         place = (str(column.type), *addresses, column.offset, len(column))
-        if place not in self._known:
+        if place not in self._digests:
             sink = pa.BufferOutputStream()
             batch = pa.record_batch({"column": column})
             with pa.ipc.new_stream(sink, batch.schema) as writer:
                 writer.write_batch(batch)
-            self._known[place] = (column, _digest(sink.getvalue()))
-        return self._known[place][1]
+            self._digests[place] = (column, _digest(sink.getvalue()))
+        return self._digests[place][1]
 
 
 def _digest(data: bytes | pa.Buffer) -> bytes:

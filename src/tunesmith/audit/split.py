@@ -1,8 +1,7 @@
-"""Splits without leakage: what belongs together stays on one side. A pure function of columns.
+"""Train/test splits without leakage: related rows stay on one side. A pure function of columns.
 
-Rows that share a person, an author, a source or a near-duplicate prompt form clusters across all that was asked for, and
-whole clusters go to the held-out side. The result depends on row ids, columns, settings and the generator alone, never on
-the order of the rows.
+Rows that share a person, an author, a source or a near-duplicate prompt form clusters, and whole clusters are held out. The
+result depends only on row ids, columns, settings and the random generator, never on the order of the rows.
 
 Reference: Kaufman et al. 2012, Leakage in data mining, ACM TKDD 6(4):15; Lee et al. 2022, arXiv:2107.06499.
 """
@@ -29,15 +28,15 @@ from tunesmith.text.near_duplicates import PairSimilarity, candidate_buckets
 RECIPE_KEY: Final = "data.split"
 NEAR_DUPLICATE_KEY: Final = "near-duplicate"
 MAX_COMPARED_BUCKET: Final = 64
-"""Unlike texts of one MinHash bucket that are compared pair by pair; a larger bucket is kept together unread, which can
-only make clusters larger."""
+"""Maximum number of texts of one MinHash bucket that are compared pair by pair; a larger bucket becomes one cluster without
+comparison, which can only make clusters larger."""
 
 Numbers = NDArray[numpy.int64]
 
 
 @dataclass(frozen=True)
 class Split:
-    """Line numbers of the table, ascending; together they are all lines."""
+    """Ascending row positions of each side; together they cover the table."""
 
     train: Numbers
     test: Numbers
@@ -45,73 +44,75 @@ class Split:
 
 
 def split_rows(table: pa.Table, settings: SplitSettings, rng: Generator) -> Split:
-    """Divide the lines of a table with the columns row_id, those of `by`, normal (near-duplicate), completion (stratify),
-    collected (time).
+    """Split a table with the columns row_id, those named in `by`, normal (for near-duplicate), completion (for stratify) and
+    collected (for time).
 
-    With clusters of at most m rows the held-out rows are fewer than m away from the share asked for, unless time decides.
-    Raises DataError when no such split exists: ids that repeat, one cluster, no dates.
+    With clusters of at most m rows, the number of held-out rows is less than m away from the requested share, except for splits
+    by time. Raises DataError when there is no such split: repeated ids, a single cluster, missing dates.
     """
     ids = table.column("row_id").combine_chunks()
     if compute.count_distinct(ids).as_py() != len(ids):
-        raise DataError("two rows have the same id", where=RECIPE_KEY, hint="name each file once")
+        raise DataError("two rows have the same id", where=RECIPE_KEY, hint="list each file only once")
     order = numpy.asarray(compute.sort_indices(ids), dtype=numpy.int64)
     ranked = table.take(pa.array(order))
-    cluster = cluster_rows(ranked, settings.by, threshold=settings.threshold)
-    sizes = numpy.bincount(cluster).astype(numpy.int64)
+    cluster_of = cluster_rows(ranked, settings.by, threshold=settings.threshold)
+    sizes = numpy.bincount(cluster_of).astype(numpy.int64)
     if len(sizes) < 2:
-        what = f"all {len(ids)} rows hang together by {' and '.join(settings.by) or 'id'}, so nothing can be held out"
-        raise DataError(what, where=RECIPE_KEY, hint="ask for less under `by`, or raise `threshold`")
-    extra: dict[str, Any] = {}
+        message = (
+            f"all {len(ids)} rows form one cluster by {' and '.join(settings.by) or 'id'}, so none can be held out"
+        )
+        raise DataError(message, where=RECIPE_KEY, hint="remove a field from `by`, or raise `threshold`")
+    details: dict[str, Any] = {}
     if settings.order == "time":
-        chosen, extra = _choose_latest(ranked, cluster, settings)
+        chosen, details = _choose_latest(ranked, cluster_of, settings)
     elif settings.stratify:
-        chosen, extra = _choose_stratified(_value_codes(ranked.column("completion")), cluster, settings.test, rng)
+        chosen, details = _choose_stratified(_value_codes(ranked.column("completion")), cluster_of, settings.test, rng)
     else:
         chosen = _fill_greedily(
             sizes, rng.permutation(len(sizes)).tolist(), target=_target_rows(settings.test, len(ids))
         )
-    held = numpy.isin(cluster, chosen)
+    is_held_out = numpy.isin(cluster_of, chosen)
     summary = SplitSummary(
         asked=None if settings.after is not None else settings.test,
-        reached=round(float(held.mean()), 9),
+        reached=round(float(is_held_out.mean()), 9),
         rows=len(ids),
-        held_out=int(held.sum()),
+        held_out=int(is_held_out.sum()),
         clusters=len(sizes),
         largest=int(sizes.max()),
         by=settings.by,
-        **extra,
+        **details,
     )
-    return Split(numpy.sort(order[~held]), numpy.sort(order[held]), summary)
+    return Split(numpy.sort(order[~is_held_out]), numpy.sort(order[is_held_out]), summary)
 
 
 def cluster_rows(table: pa.Table, by: Sequence[str], *, threshold: float = 0.5) -> Numbers:
-    """The number of each line's cluster: lines are in one when a chain of equal values or near-duplicates links them.
+    """The cluster number of each row; rows linked by a chain of equal values or near-duplicates share a cluster.
 
-    Clusters are numbered by their first line. Empty values and nulls link nothing.
+    Clusters are numbered by their first row. Empty values and nulls link nothing.
     """
     count = table.num_rows
-    lines, nodes, made = [], [], count
+    row_lists, nodes, node_count = [], [], count
     for name in by:
         codes = _value_codes(table.column("normal" if name == NEAR_DUPLICATE_KEY else name))
-        filled = numpy.flatnonzero(codes >= 0)
+        present = numpy.flatnonzero(codes >= 0)
         if name == NEAR_DUPLICATE_KEY:
             codes = _near_duplicate_codes(table.column("normal"), codes, threshold)
-        lines.append(filled)
-        nodes.append(codes[filled] + made)
-        made += int(codes.max(initial=-1)) + 1
-    if not lines:
+        row_lists.append(present)
+        nodes.append(codes[present] + node_count)
+        node_count += int(codes.max(initial=-1)) + 1
+    if not row_lists:
         return numpy.arange(count, dtype=numpy.int64)
-    start, end = numpy.concatenate(lines), numpy.concatenate(nodes)
-    graph = coo_array((numpy.ones(len(start), dtype=numpy.int8), (start, end)), shape=(made, made))
-    _, parts = connected_components(graph, directed=False)
-    _, first, found = numpy.unique(parts[:count], return_index=True, return_inverse=True)
+    start, end = numpy.concatenate(row_lists), numpy.concatenate(nodes)
+    graph = coo_array((numpy.ones(len(start), dtype=numpy.int8), (start, end)), shape=(node_count, node_count))
+    _, components = connected_components(graph, directed=False)
+    _, first, component = numpy.unique(components[:count], return_index=True, return_inverse=True)
     rank = numpy.empty(len(first), dtype=numpy.int64)
     rank[numpy.argsort(first)] = numpy.arange(len(first))
-    return rank[found]
+    return rank[component]
 
 
 def _value_codes(column: pa.ChunkedArray) -> Numbers:
-    """A number for each distinct value, by first appearance; -1 for null and for what is blank."""
+    """A number for each distinct value, by first appearance; -1 for nulls and blank values."""
     values = column.combine_chunks()
     blank = compute.equal(compute.utf8_trim_whitespace(values), "")
     coded = compute.if_else(blank, pa.scalar(None, values.type), values).dictionary_encode()
@@ -119,20 +120,20 @@ def _value_codes(column: pa.ChunkedArray) -> Numbers:
 
 
 def _near_duplicate_codes(normals: pa.ChunkedArray, codes: Numbers, threshold: float) -> Numbers:
-    """`codes` of distinct texts, with near-duplicate texts under one number."""
-    filled, first = numpy.unique(codes, return_index=True)
-    first = first[filled >= 0]
+    """`codes` of distinct texts with near-duplicate texts merged under one number."""
+    distinct, first = numpy.unique(codes, return_index=True)
+    first = first[distinct >= 0]
     texts = normals.take(pa.array(first)).combine_chunks()
     table = pa.table({"row": pa.array(numpy.arange(len(first))), "normal": texts})
     bands = tables.band_keys(tables.minhash_signatures(table, column="normal", row="row"), row="row")
     likeness = PairSimilarity(texts.to_pylist(), (), threshold)
-    joined = _UnionFind(len(first))
+    union = _UnionFind(len(first))
     for bucket in candidate_buckets(bands):
-        for one, other in _bucket_pairs(bucket):
-            apart = joined.of(one) != joined.of(other)
-            if apart and (len(bucket) > MAX_COMPARED_BUCKET or likeness.similarity(one, other) is not None):
-                joined.join(one, other)
-    roots = numpy.array([joined.of(one) for one in range(len(first))] or [0], dtype=numpy.int64)
+        for number, other in _bucket_pairs(bucket):
+            apart = union.root(number) != union.root(other)
+            if apart and (len(bucket) > MAX_COMPARED_BUCKET or likeness.similarity(number, other) is not None):
+                union.join(number, other)
+    roots = numpy.array([union.root(number) for number in range(len(first))] or [0], dtype=numpy.int64)
     return numpy.where(codes >= 0, roots[codes], -1)
 
 
@@ -143,20 +144,20 @@ def _bucket_pairs(bucket: list[int]) -> Iterator[tuple[int, int]]:
 
 
 class _UnionFind:
-    """Union-find with path halving; the lower number is the root."""
+    """Union-find with path halving; the lowest number of a set is its root."""
 
     def __init__(self, count: int) -> None:
         self._parent = list(range(count))
 
-    def of(self, one: int) -> int:
+    def root(self, number: int) -> int:
         parent = self._parent
-        while parent[one] != one:
-            parent[one] = parent[parent[one]]
-            one = parent[one]
-        return one
+        while parent[number] != number:
+            parent[number] = parent[parent[number]]
+            number = parent[number]
+        return number
 
-    def join(self, one: int, other: int) -> None:
-        low, high = sorted((self.of(one), self.of(other)))
+    def join(self, first: int, second: int) -> None:
+        low, high = sorted((self.root(first), self.root(second)))
         self._parent[high] = low
 
 
@@ -165,57 +166,57 @@ def _target_rows(share: float, rows: int) -> int:
 
 
 def _fill_greedily(sizes: Numbers, order: Sequence[int], *, target: int) -> list[int]:
-    """Clusters in order, each when it still fits; when none does, the smallest."""
-    chosen, room = [], target
-    for one in order:
-        if sizes[one] <= room:
-            chosen.append(one)
-            room -= int(sizes[one])
-    return chosen or [min(order, key=lambda one: int(sizes[one]))]
+    """Take clusters in order while they fit into `target` rows; if none fits, the smallest one."""
+    chosen, remaining = [], target
+    for cluster in order:
+        if sizes[cluster] <= remaining:
+            chosen.append(cluster)
+            remaining -= int(sizes[cluster])
+    return chosen or [min(order, key=lambda cluster: int(sizes[cluster]))]
 
 
 def _choose_stratified(
-    labels: Numbers, cluster: Numbers, share: float, rng: Generator
+    labels: Numbers, cluster_of: Numbers, share: float, rng: Generator
 ) -> tuple[list[int], dict[str, float | None]]:
-    """Clusters in random order, each when it fits and brings the labels nearer to their targets; then any that fits."""
+    """Take clusters in random order if they fit and bring the labels nearer to their quotas; then any that fit."""
     labels = labels - labels.min()
     totals = numpy.bincount(labels)
-    wanted = _quotas(totals, _target_rows(share, len(labels)))
-    sizes = numpy.bincount(cluster).astype(numpy.int64)
+    quotas = _quotas(totals, _target_rows(share, len(labels)))
+    sizes = numpy.bincount(cluster_of).astype(numpy.int64)
     ends = numpy.cumsum(sizes)
-    sorted_labels = labels[numpy.argsort(cluster, kind="stable")]
-    room, chosen, left = _target_rows(share, len(labels)), [], []
-    for one in rng.permutation(len(sizes)).tolist():
-        own = sorted_labels[ends[one] - sizes[one] : ends[one]]
-        counts = numpy.bincount(own, minlength=len(totals)) if len(own) > 1 else None
-        if len(own) <= room and _take_if_nearer(wanted, counts, int(own[0])):
-            chosen.append(one)
-            room -= int(sizes[one])
+    sorted_labels = labels[numpy.argsort(cluster_of, kind="stable")]
+    remaining, chosen, skipped = _target_rows(share, len(labels)), [], []
+    for number in rng.permutation(len(sizes)).tolist():
+        cluster_labels = sorted_labels[ends[number] - sizes[number] : ends[number]]
+        counts = numpy.bincount(cluster_labels, minlength=len(totals)) if len(cluster_labels) > 1 else None
+        if len(cluster_labels) <= remaining and _take_if_nearer(quotas, counts, int(cluster_labels[0])):
+            chosen.append(number)
+            remaining -= int(sizes[number])
         else:
-            left.append(one)
-    fitting = _fill_greedily(sizes, left, target=room) if left else []
-    if not chosen or int(sizes[fitting].sum()) <= room:
+            skipped.append(number)
+    fitting = _fill_greedily(sizes, skipped, target=remaining) if skipped else []
+    if not chosen or int(sizes[fitting].sum()) <= remaining:
         chosen += fitting
-    held = numpy.bincount(labels[numpy.isin(cluster, chosen)], minlength=len(totals))
-    gap = numpy.abs(held / numpy.maximum(totals, 1) - held.sum() / len(labels))[totals > 0].max()
+    held_labels = numpy.bincount(labels[numpy.isin(cluster_of, chosen)], minlength=len(totals))
+    gap = numpy.abs(held_labels / numpy.maximum(totals, 1) - held_labels.sum() / len(labels))[totals > 0].max()
     return chosen, {"label_gap": round(float(gap), 9)}
 
 
-def _take_if_nearer(wanted: Numbers, counts: Numbers | None, label: int) -> bool:
-    """Whether taking a cluster brings the labels nearer to what is wanted; then it is taken off `wanted`."""
+def _take_if_nearer(quotas: Numbers, counts: Numbers | None, label: int) -> bool:
+    """Subtract a cluster from `wanted` and return True if that brings the labels nearer to their quotas."""
     if counts is None:
-        if wanted[label] < 1:
+        if quotas[label] < 1:
             return False
-        wanted[label] -= 1
+        quotas[label] -= 1
         return True
-    if int(numpy.abs(wanted - counts).sum()) >= int(numpy.abs(wanted).sum()):
+    if int(numpy.abs(quotas - counts).sum()) >= int(numpy.abs(quotas).sum()):
         return False
-    wanted -= counts
+    quotas -= counts
     return True
 
 
 def _quotas(totals: Numbers, target: int) -> Numbers:
-    """Whole numbers that add up to `target`, each label's near its share (largest remainders)."""
+    """Integers that sum to `target`, proportional to `totals` (largest remainder method)."""
     exact = totals * (target / totals.sum())
     quotas: Numbers = numpy.floor(exact + 1e-9).astype(numpy.int64)
     short = target - int(quotas.sum())
@@ -223,28 +224,34 @@ def _quotas(totals: Numbers, target: int) -> Numbers:
     return quotas
 
 
-def _choose_latest(ranked: pa.Table, cluster: Numbers, settings: SplitSettings) -> tuple[list[int], dict[str, Any]]:
-    """Clusters that reach the cut or lie after it, so that the training rows hold nothing as late as the cut."""
+def _choose_latest(ranked: pa.Table, cluster_of: Numbers, settings: SplitSettings) -> tuple[list[int], dict[str, Any]]:
+    """Clusters with a row on or after the cut date, so that all training rows are earlier than the cut."""
     column = ranked.column("collected").combine_chunks()
     if column.null_count:
-        what = f"{column.null_count} of {len(column)} rows have no date, so time cannot divide them"
-        raise DataError(what, where=RECIPE_KEY, hint="give `collected` for each source, or as a column of the rows")
+        message = f"{column.null_count} of {len(column)} rows have no date, so they cannot be split by time"
+        raise DataError(
+            message, where=RECIPE_KEY, hint="set `collected` for each source, or add it as a column of the rows"
+        )
     days, codes = numpy.unique(numpy.array(column.to_pylist(), dtype=str), return_inverse=True)
-    latest = numpy.full(int(cluster.max()) + 1, -1, dtype=numpy.int64)
-    numpy.maximum.at(latest, cluster, codes)
-    held = numpy.bincount(latest[cluster], minlength=len(days))[::-1].cumsum()[::-1]
+    latest = numpy.full(int(cluster_of.max()) + 1, -1, dtype=numpy.int64)
+    numpy.maximum.at(latest, cluster_of, codes)
+    held_out_from = numpy.bincount(latest[cluster_of], minlength=len(days))[::-1].cumsum()[::-1]
     if settings.after is not None:
         cut = int(numpy.searchsorted(days, settings.after.isoformat()))
-        possible = cut < len(days) and held[cut] < len(codes)
+        possible = cut < len(days) and held_out_from[cut] < len(codes)
     else:
         target = _target_rows(settings.test, len(codes))
-        far = numpy.where(held < len(codes), numpy.abs(held - target), len(codes) + 1)
-        cut = len(days) - 1 - int(numpy.argmin(far[::-1]))
-        possible = bool(far[cut] <= len(codes))
+        distance = numpy.where(held_out_from < len(codes), numpy.abs(held_out_from - target), len(codes) + 1)
+        cut = len(days) - 1 - int(numpy.argmin(distance[::-1]))
+        possible = bool(distance[cut] <= len(codes))
     if not possible:
-        what = f"no day divides the rows, which were collected from {days[0]} to {days[-1]}"
-        raise DataError(what, where=RECIPE_KEY, hint="clusters that reach into the last day go there whole; see `by`")
+        message = f"no date splits the rows, which were collected from {days[0]} to {days[-1]}"
+        raise DataError(
+            message,
+            where=RECIPE_KEY,
+            hint="a cluster with a row on the last day is held out as a whole; remove a field from `by`",
+        )
     first = settings.after.isoformat() if settings.after is not None else str(days[cut])
     chosen = numpy.flatnonzero(latest >= cut)
-    pulled = int((codes[numpy.isin(cluster, chosen)] < cut).sum())
-    return chosen.tolist(), {"cut": first, "pulled": pulled}
+    moved = int((codes[numpy.isin(cluster_of, chosen)] < cut).sum())
+    return chosen.tolist(), {"cut": first, "pulled": moved}

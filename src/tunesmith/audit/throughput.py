@@ -1,4 +1,4 @@
-"""Pace: how fast an audit goes, told to whoever waits beside how far it has come."""
+"""Progress of an audit with its throughput in rows per second."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
@@ -13,22 +13,22 @@ RATE_KEY: Final = "rows/s"
 
 @dataclass(frozen=True)
 class MeasuredIterable(Generic[T]):
-    """Items with the share of the work that is done: a `ports.Measured`."""
+    """An iterable that reports the share of work done: a `ports.Measured`."""
 
     items: Iterable[T]
-    read: Callable[[], float | None]
+    read_share: Callable[[], float | None]
 
     def __iter__(self) -> Iterator[T]:
         return iter(self.items)
 
     def share(self) -> float | None:
-        return self.read()
+        return self.read_share()
 
 
 def track_batches(
     batches: Iterable[S], context: Context, *, label: str, share: Callable[[], float | None] = lambda: None
 ) -> Iterator[S]:
-    """The batches, with rows so far and rows a second; `share` says how much of the work is done, where that is known."""
+    """Yield the batches and report rows so far and rows per second; `share` returns the share of work done if known."""
     started, rows = context.clock.seconds(), 0
     for batch in context.progress.track(MeasuredIterable(batches, share), label=label):
         yield batch
@@ -37,7 +37,7 @@ def track_batches(
 
 
 def track_steps(steps: Sequence[T], context: Context, *, label: str, rows: int) -> Iterator[T]:
-    """The steps, each of which goes over all rows: rows a second are those of all steps at the pace so far."""
+    """Yield the steps, each of which processes all rows, and report rows per second of the whole at the speed so far."""
     started = context.clock.seconds()
     for done, step in enumerate(context.progress.track(steps, label=label, total=len(steps)), 1):
         yield step

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tunesmith.artifacts import (
+    ACTION_WORDING,
     AuditReport,
     Comparison,
     Estimate,
@@ -26,7 +27,6 @@ from tunesmith.cli.output import print_heading
 from tunesmith.cli.progress import format_duration
 
 OUTCOME_STYLES = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
-ACTION_WORDS = {"drop": "quarantined", "redact": "redacted", "warn": "reported", "block": "blocking"}
 
 
 def show_reports_as_tables(reports: dict[str, Report], console: Console) -> None:
@@ -62,7 +62,7 @@ def show_audit(report: AuditReport, console: Console) -> None:
     table = _make_table("rule", "rows", "first finding", "reason", unwrapped=2)
     for rule, action in sorted(first_findings):
         first = first_findings[rule, action]
-        count = f"{report.found[rule]:,} {ACTION_WORDS[action]}"
+        count = f"{report.found[rule]:,} {ACTION_WORDING[action]}"
         _add_row(table, (rule, count, format_place(first.place), finding_reason(first)))
     console.print(table)
 

@@ -9,7 +9,7 @@ import pytest
 
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.audit.checks.backdoor_trigger import BackdoorTrigger
-from tunesmith.audit.columns import build_corpus
+from tunesmith.audit.corpus_builder import build_corpus
 
 Pairs = list[tuple[str, str]]
 TARGET = "card_arrival"

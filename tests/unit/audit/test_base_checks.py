@@ -12,7 +12,7 @@ from tunesmith.artifacts.example import ToolCall
 from tunesmith.audit.audit_table import AuditTable
 from tunesmith.audit.checks.chat_template import ChatTemplate
 from tunesmith.audit.checks.over_long import OverLong
-from tunesmith.audit.columns import build_corpus
+from tunesmith.audit.corpus_builder import build_corpus
 from tunesmith.context import Context
 from tunesmith.errors import DataError
 from tunesmith.models.bases import EMBEDDED_BASE

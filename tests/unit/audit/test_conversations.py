@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from tunesmith.artifacts import Example, Message, Role, Row, Text, message
 from tunesmith.artifacts.example import ToolCall
-from tunesmith.audit.columns import build_corpus
+from tunesmith.audit.corpus_builder import build_corpus
 from tunesmith.audit.conversations import conversation_shapes, row_example, row_sizes
 
 TURNS = st.lists(

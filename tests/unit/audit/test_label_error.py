@@ -6,7 +6,7 @@ import numpy
 
 from tunesmith.artifacts import Example, Row
 from tunesmith.audit.checks.label_error import LabelError, confident_joint_labels, likely_labels
-from tunesmith.audit.columns import build_corpus
+from tunesmith.audit.corpus_builder import build_corpus
 
 ASKED = {
     "delivery": (

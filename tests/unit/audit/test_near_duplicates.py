@@ -8,7 +8,7 @@ import pytest
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.audit.checks.near_duplicate import NearDuplicate
 from tunesmith.audit.checks.split_leakage import SplitLeakage
-from tunesmith.audit.columns import build_corpus
+from tunesmith.audit.corpus_builder import build_corpus
 from tunesmith.text.near_duplicates import PairSimilarity
 
 WORDS = [f"{a}{b}{c}" for a in "bdfgklmnprst" for b in "aeiou" for c in ("n", "r", "sta", "ll", "mp")]

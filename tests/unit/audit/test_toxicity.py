@@ -15,7 +15,7 @@ from transformers import BertConfig, BertForSequenceClassification, BertTokenize
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.audit.check_plan import plan_checks
 from tunesmith.audit.checks.toxicity import Toxicity
-from tunesmith.audit.columns import build_corpus
+from tunesmith.audit.corpus_builder import build_corpus
 from tunesmith.context import Context
 from tunesmith.detect.lexicons import TOXIC_ENTRIES, find_toxic_terms, toxic_gate
 from tunesmith.detect.lexicons.classifier import load_local_classifier

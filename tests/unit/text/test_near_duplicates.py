@@ -10,7 +10,7 @@ from tunesmith import tables
 from tunesmith.artifacts import Example, Row, message
 from tunesmith.audit.checks.near_duplicate import NearDuplicate
 from tunesmith.audit.checks.split_leakage import SplitLeakage
-from tunesmith.audit.columns import build_corpus
+from tunesmith.audit.corpus_builder import build_corpus
 from tunesmith.tables import WordTriples, overlap, signatures
 from tunesmith.text import near_duplicates
 from tunesmith.text.near_duplicates import (

@@ -1,16 +1,16 @@
-"""Chat template: rows that a chat template cannot write, or that speak its markers themselves.
+"""Chat template: rows that a chat template cannot render, or that contain its markers as text.
 
-What it finds: messages that spell a marker of a chat template, such as `<|im_start|>` or `[INST]` (`marker`), the base's own
-ones included where there is a base; two turns of the user or of the assistant in a row; a system message behind other turns;
-an assistant that speaks first. With the recipe's base also every kind of conversation that its template refuses or leaves a
-message, a tool or a tool call out of, and rows in which no token is trained, the answer lacks its end, the start token is
-doubled, or the prompt's tokens do not begin the conversation's.
-Why it matters: a marker in a text opens a turn in another role, for whoever writes it; and a wrong layout is what the model
-learns.
-Limits: with a base, one conversation of each order of roles, calls and weights is tried, then rows that begin or end in white
-space, are empty or think aloud, and `sample` others; all rows of a sort are tried once one of its first `sample` fails. Texts
-without messages are only searched for markers, and where they are trained as texts not even for those of the base. Markers that
-are ordinary text, such as `### Response:` or `</s>`, are reported of the base alone, and those in calls and tools only with one.
+What it finds: messages that contain a chat template marker, such as `<|im_start|>` or `[INST]` (`marker`), including the base
+model's own markers when the recipe names a base; two consecutive user or assistant turns; a system message after other turns;
+a conversation that starts with the assistant. With the recipe's base, also every conversation shape that its template rejects
+or from which it drops a message, tool or tool call; and rows where no token is trained, the answer has no end token, the start
+token is doubled, or the prompt's tokens are not a prefix of the conversation's tokens.
+Why it matters: a marker inside a message can open a turn in another role, and the model learns whatever layout it is trained on.
+Limits: with a base, one conversation is tried for each order of roles, calls and weights, then rows that begin or end with
+white space, are empty or contain reasoning, and `sample` other rows; when one of the first `sample` rows of a group fails, all
+its rows are tried. Texts without messages are only searched for markers, and not for the base's own markers when they are
+trained as plain text. Markers that are ordinary text, such as `### Response:` or `</s>`, are reported only when they belong to
+the base, and markers in tool calls and tools only when there is a base.
 Reference: OpenAI's ChatML; the chat templates of Llama 2 and 3, Gemma, Mistral, Phi, DeepSeek and Qwen; Jiang et al. 2025,
 ChatBug, arXiv:2406.12935.
 """
@@ -38,26 +38,26 @@ TEMPLATE_MARKERS: Final = (
     r"(?:START|END)_OF_TURN_TOKEN|(?:SYSTEM|USER|CHATBOT)_TOKEN)\|>|<(?:start|end)_of_turn>|\[/?INST\]|<</?SYS>>|"
     r"\[/?(?:AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\]|<｜[^<>\s]{1,40}｜>"
 )
-"""Markers of the families that are nothing else in any text; RE2 and Python read it alike."""
+"""Markers of known model families that cannot be ordinary text. Valid for both RE2 and Python."""
 
 SPECIAL_TEXTS: Final = r"^\s|\s$|^$|</?think>|/(?:no_)?think\b|/system_override\b"
-"""Texts that templates strip, leave out, or act upon."""
+"""Texts that templates strip, drop or interpret."""
 
 REPEATED_ROLES: Final = (("user", "user"), ("assistant", "assistant"))
 MAX_LISTED_ROLES: Final = 12
-"""Roles of a conversation that a reason lists."""
+"""Maximum number of roles listed in a reason."""
 
 
 @CHECKS.register
 @dataclass(frozen=True)
 class ChatTemplate:
-    """One finding a row, with all that is wrong. `reader` is the recipe's base."""
+    """One finding per row with all its problems. `reader` renders rows as the recipe's base does."""
 
     id: ClassVar[str] = "chat-template"
     version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = ROW_PHASE
+    phase: ClassVar[int] = ROW_PHASE
 
     sample: Annotated[int, Field(ge=1)] = 100
     reader: ReaderField = None
@@ -65,11 +65,11 @@ class ChatTemplate:
     def examine(self, corpus: AuditTable) -> list[Finding]:
         spans = self._markers(corpus)
         reasons: dict[int, list[str]] = {}
-        for row, found in spans.items():
-            names = dict.fromkeys(kind for _, kind in found)
+        for row, markers in spans.items():
+            names = dict.fromkeys(kind for _, kind in markers)
             reasons[row] = [f"a message spells {', '.join(names)}, a marker of a chat template"]
-        for row, why in self._layouts(corpus, frozenset(spans)):
-            reasons.setdefault(row, []).append(why)
+        for row, reason in self._conversation_problems(corpus, frozenset(spans)):
+            reasons.setdefault(row, []).append(reason)
         return [
             corpus.finding(
                 self,
@@ -82,75 +82,77 @@ class ChatTemplate:
         ]
 
     def _markers(self, corpus: AuditTable) -> dict[int, list[tuple[Span, str]]]:
-        """Markers in the messages, by row."""
+        """Spans and texts of the markers in the messages, by row."""
         pattern = (
             "|".join([TEMPLATE_MARKERS, *map(re.escape, self.reader.controls)]) if self.reader else TEMPLATE_MARKERS
         )
-        parts = corpus.parts
+        messages = corpus.messages
         if self.reader is not None and self.reader.cuts_texts:
-            parts = parts.filter(compute.is_valid(parts.column("role")))
-        parts = parts.filter(compute.match_substring_regex(parts.column("text"), pattern))
-        found: dict[int, list[tuple[Span, str]]] = {}
-        for part in parts.select(["row", "message", "text"]).to_pylist():
-            for hit in re.finditer(pattern, part["text"]):
-                span = Span(message=part["message"], start=hit.start(), end=hit.end(), kind="marker")
-                found.setdefault(part["row"], []).append((span, hit[0]))
-        return found
+            messages = messages.filter(compute.is_valid(messages.column("role")))
+        messages = messages.filter(compute.match_substring_regex(messages.column("text"), pattern))
+        markers: dict[int, list[tuple[Span, str]]] = {}
+        for message in messages.select(["row", "message", "text"]).to_pylist():
+            for hit in re.finditer(pattern, message["text"]):
+                span = Span(message=message["message"], start=hit.start(), end=hit.end(), kind="marker")
+                markers.setdefault(message["row"], []).append((span, hit[0]))
+        return markers
 
-    def _layouts(self, corpus: AuditTable, spelled: frozenset[int]) -> Iterator[tuple[int, str]]:
-        """(row, why) of what is wrong with the order of turns, and with what the base makes of them."""
-        tricky = _rows_with_special_texts(corpus) if self.reader else np.zeros(0, dtype=np.bool_)
-        for kind in conversation_shapes(corpus):
-            why = None if kind.texts else _role_order_problem(kind.roles)
-            if why is not None:
-                yield from ((row, why) for row in kind.rows.tolist())
-            elif self.reader is not None and not (kind.texts and self.reader.cuts_texts):
-                yield from self._read(corpus, kind, self.reader, tricky, spelled)
+    def _conversation_problems(self, corpus: AuditTable, with_markers: frozenset[int]) -> Iterator[tuple[int, str]]:
+        """(row, reason) for wrong turn orders and for conversations that the base cannot render."""
+        special = _rows_with_special_texts(corpus) if self.reader else np.zeros(0, dtype=np.bool_)
+        for shape in conversation_shapes(corpus):
+            reason = None if shape.texts else _role_order_problem(shape.roles)
+            if reason is not None:
+                yield from ((row, reason) for row in shape.rows.tolist())
+            elif self.reader is not None and not (shape.texts and self.reader.cuts_texts):
+                yield from self._rendering_problems(corpus, shape, self.reader, special, with_markers)
 
-    def _read(
+    def _rendering_problems(
         self,
         corpus: AuditTable,
-        kind: ConversationShape,
+        shape: ConversationShape,
         reader: Reader,
-        tricky: npt.NDArray[np.bool_],
-        spelled: frozenset[int],
+        special: npt.NDArray[np.bool_],
+        with_markers: frozenset[int],
     ) -> Iterator[tuple[int, str]]:
-        """(row, why) of rows that cannot be trained; those that spell a marker are told already.
+        """(row, reason) for rows that cannot be trained; rows with markers are already reported.
 
-        The words of a shape stand for any words, not for a label: texts are tried as they are.
+        A shape's placeholder words represent any message but not a label, so plain texts are tried themselves.
         """
-        problem = "" if kind.tooled or kind.texts else reader.read(kind.shape).problem
+        problem = "" if shape.has_tools or shape.texts else reader.read(shape.shape).problem
         if problem:
-            yield from ((row, f"{_role_names(kind.roles)}: {problem}") for row in kind.rows.tolist())
+            yield from ((row, f"{_role_names(shape.roles)}: {problem}") for row in shape.rows.tolist())
             return
-        for rows in (kind.rows[tricky[kind.rows]], kind.rows[~tricky[kind.rows]]):
-            tried = [row for row in rows.tolist() if row not in spelled]
+        for rows in (shape.rows[special[shape.rows]], shape.rows[~special[shape.rows]]):
+            tried = [row for row in rows.tolist() if row not in with_markers]
             step = max(1, len(tried) // self.sample)
             problems = {row: reader.read(row_example(corpus, row)).problem for row in tried[::step][: self.sample]}
             if any(problems.values()):
                 problems = {row: reader.read(row_example(corpus, row)).problem for row in tried}
-            yield from ((row, why) for row, why in problems.items() if why)
+            yield from ((row, reason) for row, reason in problems.items() if reason)
 
 
 def _role_order_problem(roles: tuple[Role, ...]) -> str | None:
-    """What is wrong with the order of turns, whatever the template."""
-    behind = next((at for at, role in enumerate(roles) if role == "system" and set(roles[:at]) - {"system"}), None)
-    if behind is not None:
-        return f"message {behind + 1} is a system message behind other turns"
-    said = [role for role in roles if role != "system"]
-    if said[:1] == ["assistant"]:
+    """The problem with the order of roles that any template would have, or None."""
+    late_system = next(
+        (number for number, role in enumerate(roles) if role == "system" and set(roles[:number]) - {"system"}), None
+    )
+    if late_system is not None:
+        return f"message {late_system + 1} is a system message behind other turns"
+    turns = [role for role in roles if role != "system"]
+    if turns[:1] == ["assistant"]:
         return "the assistant speaks first"
-    twice = next((pair for pair in enumerate(pairwise(roles), 2) if pair[1] in REPEATED_ROLES), None)
-    return None if twice is None else f"messages {twice[0] - 1} and {twice[0]} are both the {twice[1][0]}'s"
+    repeated = next((pair for pair in enumerate(pairwise(roles), 2) if pair[1] in REPEATED_ROLES), None)
+    return None if repeated is None else f"messages {repeated[0] - 1} and {repeated[0]} are both the {repeated[1][0]}'s"
 
 
 def _rows_with_special_texts(corpus: AuditTable) -> npt.NDArray[np.bool_]:
-    """By number of the row whether one of its texts is one that templates treat in their own way."""
-    found = np.zeros(corpus.signals.table.num_rows, dtype=np.bool_)
-    for table, name in ((corpus.parts, "text"), (corpus.table, "completion")):
+    """Mask by row number: rows with a text that templates strip, drop or interpret."""
+    special = np.zeros(corpus.signals.rows.num_rows, dtype=np.bool_)
+    for table, name in ((corpus.messages, "text"), (corpus.rows, "completion")):
         texts = compute.fill_null(table.column(name), "x")
-        found[np.asarray(table.column("row").filter(compute.match_substring_regex(texts, SPECIAL_TEXTS)))] = True
-    return found
+        special[np.asarray(table.column("row").filter(compute.match_substring_regex(texts, SPECIAL_TEXTS)))] = True
+    return special
 
 
 def _role_names(roles: tuple[Role, ...]) -> str:

@@ -1,14 +1,14 @@
-"""Contamination: a training row that holds an item of a benchmark.
+"""Contamination: a training row that contains a benchmark item.
 
-What it finds: training rows in whose messages stand 13 words in a row (`words`) of a text of `benchmarks`, 8 in a row
-(`short_words`) of a text of 8 to 12 words, or a whole text of 5 to 7 words; and rows whose prompt is a near-duplicate of a text
-of at least 8 words (see near-duplicate; `threshold`). Every text in every record of the named files counts as one. Without
-`benchmarks` it finds nothing. Words are compared without case, signs and spaces.
-Why it matters: a result on a benchmark that was trained on measures memory.
-Limits: paraphrases and translations are not found, nor texts of fewer than 5 words, such as most answers. Runs that more
-than `common_share` of the texts (and more than two) have, or that hold fewer than 5 words besides `phrases`, are passed
-over; a finding of a file, at line 0, says how many and names one. A run of ordinary words can be chance: what is found is a
-match of words.
+What it finds: training rows whose messages share 13 consecutive words (`words`) with a text of `benchmarks`, 8 consecutive
+words (`short_words`) with a text of 8 to 12 words, or a whole text of 5 to 7 words; and rows whose prompt is a near-duplicate
+of a text of at least 8 words (see near-duplicate; `threshold`). Every text in every record of the named files counts as one
+text. Without `benchmarks` it finds nothing. Words are compared without case, punctuation and spacing.
+Why it matters: a score on a benchmark that was trained on measures memory.
+Limits: paraphrases and translations are not found, nor texts of fewer than 5 words, such as most answers. Runs of words found
+in more than `common_share` of the texts (and in more than two), or with fewer than 5 words outside `phrases`, are skipped; one
+finding per file, at line 0, says how many and quotes one. A run of ordinary words can match by chance: a finding is a match of
+words and nothing more.
 Reference: Brown et al. 2020, appendix C (13-grams), arXiv:2005.14165; Dodge et al. 2021, arXiv:2104.08758.
 """
 
@@ -24,16 +24,16 @@ from tunesmith.artifacts import Action, Finding, Place
 from tunesmith.audit.audit_table import AuditTable
 from tunesmith.audit.check import CHECKS, SPLIT_PHASE
 from tunesmith.audit.references import ReferenceItem, References, read_items, references_digest
-from tunesmith.audit.shared_ngrams import NgramRun, covered_words, messages_with_shared_runs, run_spans
+from tunesmith.audit.shared_ngrams import NgramMatch, covered_words, messages_with_shared_runs, run_spans
 from tunesmith.text.near_duplicates import PairSimilarity, candidates_across
 from tunesmith.text.ngram_index import NgramIndex, build_index
 from tunesmith.text.normalize import normalize
 
 UNBOUNDED_WORDS: Final = 1 << 40
 FULL_COPY_SHARE: Final = 0.8
-"""A row with this share of a text's words holds as good as all of it."""
+"""Share of an item's words from which a row counts as a full copy (an error)."""
 MIN_ITEM_WORDS: Final = 5
-"""Words of the shortest text that is looked for."""
+"""Minimum length of an item in words."""
 COMMON_PHRASES: Final = (
     "which of the following is",
     "choose the most appropriate option to complete the sentence",
@@ -44,23 +44,23 @@ COMMON_PHRASES: Final = (
     "none of the above is correct",
     "all of the above are correct",
 )
-"""Words that every examination has."""
+"""Phrases common to most examinations."""
 
 
-RunsByItem = dict[int, list[tuple[int, NgramRun]]]
-"""By number of the text: (message, run) of one row."""
+RunsByItem = dict[int, list[tuple[int, NgramMatch]]]
+"""(message, run) pairs of one row, by item number."""
 
 
 @CHECKS.register
 @dataclass(frozen=True)
 class Contamination:
-    """One finding a row, about the text with which it shares the longest run."""
+    """One finding per row, about the item with which it shares the longest run."""
 
     id: ClassVar[str] = "contamination"
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = SPLIT_PHASE
+    phase: ClassVar[int] = SPLIT_PHASE
 
     benchmarks: References = ()
     words: Annotated[int, Field(ge=9)] = 13
@@ -75,15 +75,15 @@ class Contamination:
             return []
         indexes = self._indexes(items)
         findings = {}
-        for row, found in self._found(corpus, indexes, items):
-            findings[row] = self._finding(corpus, row, found, items)
-        for row, item, similarity in self._near(corpus.without(findings.keys()), items):
+        for row, runs_by_item in self._shared_runs(corpus, indexes, items):
+            findings[row] = self._finding(corpus, row, runs_by_item, items)
+        for row, item, similarity in self._near_duplicates(corpus.without(findings.keys()), items):
             reason = f"the prompt is a near-duplicate ({similarity:.0%}) of {_item_name(items[item])}"
             findings[row] = corpus.finding(self, row, reason, similarity=round(similarity, 4), severity="error")
-        return [*findings.values(), *self._passed_over(indexes, items)]
+        return [*findings.values(), *self._skipped_runs(indexes, items)]
 
     def _indexes(self, items: list[ReferenceItem]) -> tuple[NgramIndex, ...]:
-        """Of long texts by runs of `words`, of short ones by `short_words`, of the shortest as a whole."""
+        """Indexes of long items by runs of `words`, of short ones by `short_words`, and of the shortest as a whole."""
         texts = pa.array([item.text for item in items], type=pa.large_string())
         digest = f"{references_digest(self.benchmarks)} common={self.common_share}"
         sizes = (
@@ -103,60 +103,62 @@ class Contamination:
             for least, most in sizes
         )
 
-    def _found(
+    def _shared_runs(
         self, corpus: AuditTable, indexes: tuple[NgramIndex, ...], items: list[ReferenceItem]
     ) -> Iterator[tuple[int, RunsByItem]]:
-        """(training row, what it shares with which texts), each run compared word by word."""
-        found: dict[int, RunsByItem] = {}
+        """(training row, its shared runs by item); each run is verified word by word."""
+        runs_by_row: dict[int, RunsByItem] = {}
         for row, message, text, runs in messages_with_shared_runs(corpus, indexes):
-            mine = normalize(text).split()
+            row_words = normalize(text).split()
             for run in runs:
-                words = mine[run.place : run.place + run.words]
-                theirs = normalize(items[run.text].text).split()[run.at : run.at + run.words]
-                if words == theirs and _words_outside_phrases(words, self.phrases) >= MIN_ITEM_WORDS:
-                    found.setdefault(row, {}).setdefault(run.text, []).append((message, run))
-        yield from sorted(found.items())
+                words = row_words[run.place : run.place + run.words]
+                item_words = normalize(items[run.text].text).split()[run.at : run.at + run.words]
+                if words == item_words and _words_outside_phrases(words, self.phrases) >= MIN_ITEM_WORDS:
+                    runs_by_row.setdefault(row, {}).setdefault(run.text, []).append((message, run))
+        yield from sorted(runs_by_row.items())
 
-    def _finding(self, corpus: AuditTable, row: int, found: RunsByItem, items: list[ReferenceItem]) -> Finding:
-        text = min(found, key=lambda text: (-max(run.words for _, run in found[text]), text))
-        runs, item, size = found[text], items[text], len(normalize(items[text].text).split())
+    def _finding(self, corpus: AuditTable, row: int, runs_by_item: RunsByItem, items: list[ReferenceItem]) -> Finding:
+        text = min(runs_by_item, key=lambda text: (-max(run.words for _, run in runs_by_item[text]), text))
+        runs, item, size = runs_by_item[text], items[text], len(normalize(items[text].text).split())
         share = covered_words([run for _, run in runs]) / size
         longest = max(run.words for _, run in runs)
-        more = len({(items[other].reference, items[other].number) for other in found}) - 1
+        other_items = len({(items[other].reference, items[other].number) for other in runs_by_item}) - 1
         reason = f"{longest} words in a row are those of {_item_name(item)}, {share:.0%} of its {size} words"
         return corpus.finding(
             self,
             row,
-            f"{reason}; {more} more items have runs in it" if more else reason,
+            f"{reason}; {other_items} more items have runs in it" if other_items else reason,
             spans=run_spans(corpus, row, runs, kind="benchmark-text"),
             similarity=round(share, 4),
             severity="error" if share >= FULL_COPY_SHARE else "warning",
         )
 
-    def _near(self, corpus: AuditTable, items: list[ReferenceItem]) -> Iterator[tuple[int, int, float]]:
-        """(training row, most similar text, similarity) at or above the threshold."""
+    def _near_duplicates(self, corpus: AuditTable, items: list[ReferenceItem]) -> Iterator[tuple[int, int, float]]:
+        """(training row, most similar item, similarity) for similarities at or above the threshold."""
         normals = [normalize(item.text) for item in items]
-        long = [number for number, text in enumerate(normals) if text.count(" ") + 1 >= self.short_words]
-        table = pa.table({"row": pa.array(long, type=pa.int64()), "normal": pa.array([normals[n] for n in long])})
+        long_items = [number for number, text in enumerate(normals) if text.count(" ") + 1 >= self.short_words]
+        table = pa.table(
+            {"row": pa.array(long_items, type=pa.int64()), "normal": pa.array([normals[n] for n in long_items])}
+        )
         bands = tables.band_keys(tables.minhash_signatures(table, column="normal", row="row"), row="row")
-        met = list(candidates_across(corpus.bands(corpus.split("train")), bands, threshold=self.threshold))
-        rows = sorted({row for row, _ in met})
-        prompts = corpus.signals.table.column("normal").take(pa.array(rows, type=pa.int64())).to_pylist()
+        candidates = list(candidates_across(corpus.bands(corpus.split("train")), bands, threshold=self.threshold))
+        rows = sorted({row for row, _ in candidates})
+        prompts = corpus.signals.rows.column("normal").take(pa.array(rows, type=pa.int64())).to_pylist()
         likeness = PairSimilarity([*normals, *prompts], (), self.threshold)
-        place = {row: number for number, row in enumerate(rows, len(normals))}
+        number_of = {row: number for number, row in enumerate(rows, len(normals))}
         best: dict[int, tuple[float, int]] = {}
-        for row, item in ((row, item) for row, others in met for item in others):
-            similarity = likeness.similarity(place[row], item)
+        for row, item in ((row, item) for row, others in candidates for item in others):
+            similarity = likeness.similarity(number_of[row], item)
             if similarity is not None:
                 best[row] = max(best.get(row, (0.0, 0)), (similarity, -item))
         yield from ((row, -item, similarity) for row, (similarity, item) in sorted(best.items()))
 
-    def _passed_over(self, indexes: tuple[NgramIndex, ...], items: list[ReferenceItem]) -> Iterator[Finding]:
-        """For each file, how many runs stand in too many texts, and one of them."""
+    def _skipped_runs(self, indexes: tuple[NgramIndex, ...], items: list[ReferenceItem]) -> Iterator[Finding]:
+        """One finding per file with the number of runs skipped because too many items contain them, and an example."""
         common: dict[str, list[str]] = {}
         for index in indexes:
-            for text, at in index.common_ngrams():
-                words = normalize(items[text].text).split()[at : at + index.length]
+            for text, start in index.common_ngrams():
+                words = normalize(items[text].text).split()[start : start + index.length]
                 common.setdefault(items[text].reference.name, []).append(" ".join(words))
         for name, runs in common.items():
             reason = f"{len(runs)} runs of words that many of the texts have are passed over, e.g. {runs[0]!r}"
@@ -169,7 +171,7 @@ def _item_name(item: ReferenceItem) -> str:
 
 
 def _words_outside_phrases(words: list[str], phrases: tuple[str, ...]) -> int:
-    """How many of the words are outside of the phrases that stand among them."""
+    """Number of words outside the given phrases."""
     text = f" {' '.join(words)} "
     for phrase in phrases:
         text = text.replace(f" {normalize(phrase)} ", "  ")

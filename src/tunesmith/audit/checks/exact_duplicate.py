@@ -1,8 +1,8 @@
-"""Exact duplicate: a training row that says just what an earlier one says.
+"""Exact duplicate: a training row identical to an earlier one.
 
-What it finds: training rows whose messages (or text and labels) are equal byte for byte to those of an earlier row.
-Why it matters: a row that stands there twice counts twice; the model learns it by heart.
-Limits: one space of difference is enough to pass (near-duplicate finds that); held-out rows are left alone.
+What it finds: training rows whose messages (or text and labels) are byte-for-byte equal to those of an earlier row.
+Why it matters: duplicated rows are weighted twice and are more likely to be memorized.
+Limits: a single extra space is enough to pass (near-duplicate finds that). Held-out rows are not checked.
 Reference: Lee et al. 2022, Deduplicating Training Data Makes Language Models Better, arXiv:2107.06499.
 """
 
@@ -19,13 +19,13 @@ from tunesmith.audit.check import CHECKS, DUPLICATE_PHASE
 @CHECKS.register
 @dataclass(frozen=True)
 class ExactDuplicate:
-    """The first of equal rows is kept."""
+    """Keeps the first of equal rows."""
 
     id: ClassVar[str] = "exact-duplicate"
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "drop"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = DUPLICATE_PHASE
+    phase: ClassVar[int] = DUPLICATE_PHASE
 
     def examine(self, corpus: AuditTable) -> Iterator[Finding]:
         table = corpus.split("train").select(["row", "digest"])

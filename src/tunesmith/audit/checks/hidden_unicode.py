@@ -1,10 +1,10 @@
-"""Hidden Unicode: characters that no reader sees and every model does.
+"""Hidden Unicode: characters that readers cannot see but models can.
 
 What it finds: zero-width characters, direction marks and overrides, tag characters (U+E0000 to U+E007F) and supplementary
-variation selectors. Joiners after a letter of a script that needs them or inside an emoji, direction marks in text of a
-right-to-left script, and the tags of flag emoji are as they should be.
-Why it matters: instructions and watermarks hide in them, and copies of one text stop being equal.
-Limits: look-alike letters of other scripts are not found; a joiner inside an Arabic or Indic word is trusted.
+variation selectors. Allowed are joiners after a letter of a script that needs them or inside an emoji, direction marks in
+right-to-left text, and the tags of flag emoji.
+Why it matters: hidden characters carry instructions and watermarks, and make copies of one text unequal.
+Limits: look-alike letters of other scripts are not found; a joiner inside an Arabic or Indic word is always allowed.
 Reference: Unicode Technical Report 36; Boucher et al. 2022, Bad Characters, arXiv:2106.09898.
 """
 
@@ -34,39 +34,42 @@ PREFILTER: Final = (
     r"[\x{ad}\x{61c}\x{180e}\x{200b}-\x{200f}\x{202a}-\x{202e}\x{2060}-\x{2069}\x{feff}"
     r"\x{e0000}-\x{e007f}\x{e0100}-\x{e01ef}]"
 )
-"""Every character that one of KINDS may find, in the syntax of RE2."""
+"""RE2 pattern of every character that any of KINDS can match."""
 
 
 def hidden_characters(text: str) -> Iterator[tuple[int, int, str]]:
-    """(start, end, kind) of every hidden run that has no business being there."""
-    flags = [found.span() for found in FLAG_EMOJI.finditer(text)]
+    """(start, end, kind) of every run of hidden characters that is not allowed where it occurs."""
+    flags = [match.span() for match in FLAG_EMOJI.finditer(text)]
     marks_allowed = RIGHT_TO_LEFT.search(text) is not None
     for kind, expression in KINDS:
-        for found in expression.finditer(text):
-            in_flag = any(start <= found.start() < end for start, end in flags)
+        for match in expression.finditer(text):
+            in_flag = any(start <= match.start() < end for start, end in flags)
             if not in_flag and not (kind == "direction-mark" and marks_allowed):
-                yield found.start(), found.end(), kind
+                yield match.start(), match.end(), kind
 
 
 @CHECKS.register
 @dataclass(frozen=True)
 class HiddenUnicode:
-    """One finding a row, with every span; the excerpt spells the characters out."""
+    """One finding per row with all spans; the excerpt spells the characters out."""
 
     id: ClassVar[str] = "hidden-unicode"
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = ROW_PHASE
+    phase: ClassVar[int] = ROW_PHASE
 
     def examine(self, corpus: AuditTable) -> list[Finding]:
         spans: dict[int, list[Span]] = {}
-        some = corpus.parts.filter(compute.match_substring_regex(corpus.parts.column("text"), PREFILTER))
-        columns = (some.column(name).to_pylist() for name in ("row", "message", "text"))
+        messages = corpus.messages.filter(compute.match_substring_regex(corpus.messages.column("text"), PREFILTER))
+        columns = (messages.column(name).to_pylist() for name in ("row", "message", "text"))
         for row, message, text in zip(*columns, strict=True):
             for start, end, kind in sorted(hidden_characters(text)):
                 spans.setdefault(row, []).append(Span(message=message, start=start, end=end, kind=kind))
-        return [corpus.finding(self, row, self._reason(found), spans=tuple(found)) for row, found in spans.items()]
+        return [
+            corpus.finding(self, row, self._reason(row_spans), spans=tuple(row_spans))
+            for row, row_spans in spans.items()
+        ]
 
     def _reason(self, spans: list[Span]) -> str:
         counts: Counter[str] = Counter()

@@ -1,11 +1,11 @@
-"""Imbalance: one class or one source outweighs the others.
+"""Imbalance: one class or one source dominates the others.
 
-What it finds: in the training rows, labels that stand on fewer than `least` times the median label's rows; label sets so uneven
-that their entropy is below `evenness` of what equal shares would have; and, for information, a source that gives more than
-`source` of all rows beside others. A label's finding stands at its first row, the others at a file, line 0.
-Why it matters: a rare class is learned badly and hardly shows in accuracy; one large source sets the tone of all.
-Limits: it looks at counts, not at what the model will meet in use, where classes may be as uneven. Labels are those of
-labelled text, or the completions when the task is `classify`.
+What it finds: in the training rows, labels with fewer than `least` times the rows of the median label; label distributions
+whose entropy is below `evenness` of that of a uniform distribution; and, for information, a source that supplies more than
+`source` of all rows when there are others. A label's finding is at its first row, the others at a file, line 0.
+Why it matters: a rare class is learned badly and hardly affects accuracy; one large source sets the tone for the whole model.
+Limits: it counts training rows and does not know the class distribution in production, which may be just as uneven. Labels
+are those of labelled text, or the completions when the task is `classify`.
 Reference: He and Garcia 2009, Learning from Imbalanced Data, IEEE TKDE 21(9); evenness is Pielou's J (1966).
 """
 
@@ -27,13 +27,13 @@ from tunesmith.audit.checks.label_error import labelled_rows, quote_label
 @CHECKS.register
 @dataclass(frozen=True)
 class Imbalance:
-    """Looks last, at the rows that are left."""
+    """Runs in the final phase, on the rows that remain."""
 
     id: ClassVar[str] = "imbalance"
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "warn")
-    turn: ClassVar[int] = FINAL_PHASE
+    phase: ClassVar[int] = FINAL_PHASE
 
     least: Annotated[float, Field(gt=0, lt=1)] = 0.1
     evenness: Annotated[float, Field(ge=0, lt=1)] = 0.5
@@ -43,12 +43,12 @@ class Imbalance:
     labels_are: str = "single"
 
     def examine(self, corpus: AuditTable) -> list[Finding]:
-        table = corpus.table.select(["row", "split", "file", "source", "label", "completion"])
+        table = corpus.rows.select(["row", "split", "file", "source", "label", "completion"])
         train = table.filter(compute.equal(table.column("split"), "train"))
         lines = labelled_rows(train, self.task, self.labels_are)
-        return [*self._labels(corpus, lines), *self._sources(train)]
+        return [*self._label_findings(corpus, lines), *self._source_findings(train)]
 
-    def _labels(self, corpus: AuditTable, lines: pa.Table) -> Iterator[Finding]:
+    def _label_findings(self, corpus: AuditTable, lines: pa.Table) -> Iterator[Finding]:
         counts = _value_counts(lines, "label")
         if lines.num_rows < self.rows or counts.num_rows < 2:
             return
@@ -63,27 +63,27 @@ class Imbalance:
         if even < self.evenness:
             most = counts.column("label")[int(rows.argmax())].as_py()
             reason = f"the label {quote_label(most)} stands on {shares.max():.0%} of {rows.sum()} rows with {len(rows)} labels"
-            yield self._file(lines.column("file")[0].as_py(), f"{reason} (evenness {even:.2f})", "warning")
+            yield self._file_finding(lines.column("file")[0].as_py(), f"{reason} (evenness {even:.2f})", "warning")
 
-    def _sources(self, train: pa.Table) -> Iterator[Finding]:
+    def _source_findings(self, train: pa.Table) -> Iterator[Finding]:
         named = train.filter(compute.is_valid(train.column("source")))
         counts = _value_counts(named, "source")
         if named.num_rows < self.rows or counts.num_rows < 2:
             return
         rows = counts.column("row_count").to_numpy()
         if rows.max() > self.source * rows.sum():
-            at = int(rows.argmax())
-            name, first = counts.column("source")[at].as_py(), counts.column("row_min")[at].as_py()
+            largest = int(rows.argmax())
+            name, first = counts.column("source")[largest].as_py(), counts.column("row_min")[largest].as_py()
             file = named.filter(compute.equal(named.column("row"), first)).column("file")[0].as_py()
             reason = f"the source {name[:60]!r} gives {rows.max()} of {rows.sum()} rows; there are {len(rows)} sources"
-            yield self._file(file, reason, "info")
+            yield self._file_finding(file, reason, "info")
 
-    def _file(self, file: str, reason: str, severity: Severity) -> Finding:
+    def _file_finding(self, file: str, reason: str, severity: Severity) -> Finding:
         place = Place(row_id="", file=file, line=0)
         return Finding(rule=self.id, severity=severity, action=self.default_action, place=place, reason=reason)
 
 
 def _value_counts(lines: pa.Table, column: str) -> pa.Table:
-    """Each value with its `row_count` and first row (`row_min`), in order of the first rows."""
+    """Each value with its `row_count` and first row (`row_min`), ordered by first row."""
     counts = lines.group_by(column).aggregate([("row", "count"), ("row", "min")])
     return counts.select([column, "row_count", "row_min"]).sort_by("row_min")

@@ -1,16 +1,16 @@
-"""Language: a row that is not in the language it should be in.
+"""Language: a row that is not in the expected language.
 
-What it finds: prompts and completions in another language than the row or its source declares (`language`), or, where it
-declares none, than the recipe's `allowed` languages. With `share`, and where neither says anything, also texts in another
-language than at least that share of the file's prompts or completions are in, and completions in another language than their
-prompt, where that is not the habit of the file. Without any of these it finds nothing; the report's profile counts languages
-all the same. Each finding names the language and how sure the model is.
-Why it matters: stray languages teach a model to switch languages on its users, and nobody who reads the rows may notice.
-Limits: every text is judged by its beginning (English by small words in 160 characters, else by a model in 64), and what looks
-foreign once more by 600 characters without code, addresses and numbers; a text that changes its language later on passes.
-Texts with fewer than `letters` letters, and those of which the model is less than `confidence` sure, are never reported.
-Prompts that ask for a translation or name a language are passed over. Dialects and languages of one macrolanguage count as
-one, Danish and Norwegian too. Languages unknown to the model are not judged.
+What it finds: prompts and completions in a language other than the one their row or source declares (`language`), or, when
+none is declared, other than the recipe's `allowed` languages. With `share`, and where neither applies, also texts in a language
+other than the one at least that share of the file's prompts or completions are in, and completions in a language other than
+their prompt's where that is unusual in the file. With none of these set it finds nothing; the report's profile still counts
+languages. Each finding names the language and the model's confidence.
+Why it matters: stray languages teach a model to switch languages unexpectedly, and a reviewer may not notice them.
+Limits: each text is judged by its beginning (English by common words in 160 characters, otherwise by a model in 64), and
+texts that look foreign again by 600 characters without code, addresses and numbers; a language change later in a text is
+missed. Texts with fewer than `letters` letters, or a confidence below `confidence`, are never reported. Prompts that ask for a
+translation or name a language are skipped. Dialects, and languages of one macrolanguage, count as one; so do Danish and
+Norwegian. Languages unknown to the model are not judged.
 Reference: Joulin et al. 2016, Bag of Tricks for Efficient Text Classification, arXiv:1607.01759; BCP 47 (RFC 5646); Caswell et
 al. 2020, Language ID in the Wild, arXiv:2010.14571.
 """
@@ -32,13 +32,13 @@ from tunesmith.audit.row_language import SIDES, RowLanguage
 from tunesmith.detect.language import UNDETERMINED, detect_languages, primary_language, supported_languages
 
 SECOND_LOOK_CHARACTERS: Final = 600
-"""Characters of the second look."""
+"""Number of characters examined to confirm a suspect."""
 
 INSTRUCTION_CHARACTERS: Final = 200
-"""Characters at either end of a prompt that may ask for a translation."""
+"""Number of characters at each end of a prompt searched for a translation request."""
 
 MIN_HABIT_TEXTS: Final = 20
-"""A file with fewer texts that can be judged has no habit."""
+"""Minimum number of judged texts for a file to have a usual language."""
 
 NON_PROSE: Final = re.compile(
     r"```.*?(?:```|\Z)|`[^`\n]+`|<[^<>\n]{1,200}>|\S*(?:://|www\.|@)\S*|\S*[\d_=\\{}/]\S*", re.DOTALL
@@ -51,19 +51,19 @@ LANGUAGE_REQUEST: Final = re.compile(
     r"inglés|inglese|alemán|francés|español|italiano|tedesco|francese|português)\b",
     re.IGNORECASE,
 )
-"""A prompt that asks for a translation, or names a language, may be answered in another."""
+"""A prompt that asks for a translation or names a language may be answered in another language."""
 
 
 @CHECKS.register
 @dataclass(frozen=True)
 class Language:
-    """One finding a row, of its prompt before its completion; `allowed` holds BCP 47 tags."""
+    """One finding per row, about its prompt or else its completion; `allowed` holds BCP 47 tags."""
 
     id: ClassVar[str] = "language"
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = ROW_PHASE
+    phase: ClassVar[int] = ROW_PHASE
 
     allowed: tuple[str, ...] = ()
     share: Annotated[float, Field(gt=0.5, le=1)] | None = None
@@ -71,39 +71,39 @@ class Language:
     letters: Annotated[int, Field(ge=20)] = 30
 
     def examine(self, corpus: AuditTable) -> list[Finding]:
-        if not (self.allowed or self.share or corpus.table.column("language").null_count < corpus.table.num_rows):
+        if not (self.allowed or self.share or corpus.rows.column("language").null_count < corpus.rows.num_rows):
             return []
         rules = _ExpectedLanguages(self, corpus)
         findings: dict[int, Finding] = {}
         for side in SIDES:
             lines = [line for line in rules.suspects(side) if line not in findings]
-            for line, reason in self._confirmed(corpus, side, lines, rules.wrong(side)):
-                findings[line] = corpus.finding(self, corpus.table.column("row")[line].as_py(), reason)
+            for line, reason in self._confirm(corpus, side, lines, rules.reason_for(side)):
+                findings[line] = corpus.finding(self, corpus.rows.column("row")[line].as_py(), reason)
         return [findings[line] for line in sorted(findings)]
 
-    def _confirmed(
+    def _confirm(
         self, corpus: AuditTable, side: str, lines: list[int], wrong: "Callable[[int, str], str]"
     ) -> Iterator[tuple[int, str]]:
-        """(line, reason) of those that are still wrong at a second look."""
+        """(line, reason) of the suspects that a longer look confirms."""
         if not lines:
             return
-        table = corpus.table.select(list(SIDES)).take(pa.array(lines, type=pa.int64()))
+        table = corpus.rows.select(list(SIDES)).take(pa.array(lines, type=pa.int64()))
         texts = [extract_prose(text) for text in table.column(side).to_pylist()]
         tags, sure = (
             array.to_pylist()
             for array in detect_languages(pa.array(texts, type=pa.string()), characters=SECOND_LOOK_CHARACTERS)
         )
-        for place, line in enumerate(lines):
-            enough = sum(map(str.isalpha, texts[place])) * (1 if texts[place].isascii() else 2) >= self.letters
-            if not enough or tags[place] == UNDETERMINED or sure[place] < self.confidence:
+        for number, line in enumerate(lines):
+            enough = sum(map(str.isalpha, texts[number])) * (1 if texts[number].isascii() else 2) >= self.letters
+            if not enough or tags[number] == UNDETERMINED or sure[number] < self.confidence:
                 continue
-            why = wrong(line, primary_language(tags[place]))
-            if why and not _mentions_language(table.column("prompt")[place].as_py()):
-                yield line, f"the {side} is in {tags[place]} (confidence {sure[place]:.2f}), {why}"
+            reason = wrong(line, primary_language(tags[number]))
+            if reason and not _mentions_language(table.column("prompt")[number].as_py()):
+                yield line, f"the {side} is in {tags[number]} (confidence {sure[number]:.2f}), {reason}"
 
 
 def _mentions_language(prompt: str) -> bool:
-    """Whether a prompt's beginning or end, where the instruction stands, speaks of languages."""
+    """Whether the beginning or end of a prompt mentions a language or a translation."""
     return (
         LANGUAGE_REQUEST.search(prompt[:INSTRUCTION_CHARACTERS]) is not None
         or LANGUAGE_REQUEST.search(prompt[-INSTRUCTION_CHARACTERS:]) is not None
@@ -111,51 +111,51 @@ def _mentions_language(prompt: str) -> bool:
 
 
 def extract_prose(text: str) -> str:
-    """The text without code, markup, addresses and whatever holds a digit."""
+    """The text without code, markup, addresses and words with digits."""
     return " ".join(NON_PROSE.sub(" ", text[: 4 * SECOND_LOOK_CHARACTERS]).split())
 
 
 class _ExpectedLanguages:
-    """What language each text should be in; texts of a kind (file, declared, found on both sides) are judged together."""
+    """The expected language of each text. Rows with equal file, declared language and detected languages are judged together."""
 
     def __init__(self, check: Language, corpus: AuditTable) -> None:
-        spoken = _combine_chunks(corpus.values(RowLanguage()))
+        languages = _combine_chunks(corpus.values(RowLanguage()))
         columns = {
-            "file": _combine_chunks(corpus.table.column("file")),
-            "declared": compute.fill_null(_combine_chunks(corpus.table.column("language")), ""),
-            **{side: spoken.field(side) for side in SIDES},
+            "file": _combine_chunks(corpus.rows.column("file")),
+            "declared": compute.fill_null(_combine_chunks(corpus.rows.column("language")), ""),
+            **{side: languages.field(side) for side in SIDES},
         }
         self._share = check.share
         self._allowed = frozenset(primary_language(tag) for tag in check.allowed)
         self._known = supported_languages()
-        keys = pa.table(columns).append_column("line", pa.array(range(len(spoken)), type=pa.int64()))
+        keys = pa.table(columns).append_column("line", pa.array(range(len(languages)), type=pa.int64()))
         kinds = keys.group_by(list(columns), use_threads=False).aggregate([("line", "count"), ("line", "list")])
-        self._kinds = [
+        self._groups = [
             (kind["file"], kind["declared"], (primary_language(kind["prompt"]), primary_language(kind["completion"])))
             for kind in kinds.select(list(columns)).to_pylist()
         ]
         self._counts: list[int] = kinds.column("line_count").to_pylist()
         self._lines = kinds.column("line_list")
-        self._kind_of: dict[int, int] = {}
+        self._group_of: dict[int, int] = {}
         self._habits = {side: self._majorities(side) for side in SIDES}
         self._mixed = self._mixed_files()
 
     def suspects(self, side: str) -> list[int]:
-        """Lines whose text looks wrong at first sight, in order."""
-        found: list[int] = []
-        for number, (_, _, spoken) in enumerate(self._kinds):
-            if self._why(number, side, spoken[SIDES.index(side)]):
+        """Lines whose text is in an unexpected language at first sight, in order."""
+        suspects: list[int] = []
+        for number, (_, _, languages) in enumerate(self._groups):
+            if self._reason(number, side, languages[SIDES.index(side)]):
                 lines = self._lines[number].as_py()
-                self._kind_of.update(dict.fromkeys(lines, number))
-                found += lines
-        return sorted(found)
+                self._group_of.update(dict.fromkeys(lines, number))
+                suspects += lines
+        return sorted(suspects)
 
-    def wrong(self, side: str) -> "Callable[[int, str], str]":
-        """Why a suspect is wrong when its text is in a language; empty when it is not."""
-        return lambda line, tag: self._why(self._kind_of[line], side, tag)
+    def reason_for(self, side: str) -> "Callable[[int, str], str]":
+        """A function of a suspect's line and language tag that returns why the language is unexpected, or ""."""
+        return lambda line, tag: self._reason(self._group_of[line], side, tag)
 
-    def _why(self, number: int, side: str, tag: str) -> str:
-        file, declared, (prompt, _) = self._kinds[number]
+    def _reason(self, number: int, side: str, tag: str) -> str:
+        file, declared, (prompt, _) = self._groups[number]
         if tag == UNDETERMINED:
             return ""
         if primary_language(declared) in self._known:
@@ -169,15 +169,15 @@ class _ExpectedLanguages:
         return f"its prompt is in {prompt}" if answered and prompt not in (UNDETERMINED, tag) else ""
 
     def _majorities(self, side: str) -> Mapping[str, tuple[str, float]]:
-        """By file the language of at least `share` of its texts that can be judged, and that share."""
+        """(language, share) by file, for files with one language in at least `share` of their judged texts."""
         if self._share is None:
             return {}
-        at = SIDES.index(side)
+        side_index = SIDES.index(side)
         counts: dict[str, Counter[str]] = {}
-        for (file, _, spoken), count in zip(self._kinds, self._counts, strict=True):
-            if spoken[at] != UNDETERMINED:
-                counts.setdefault(file, Counter())[spoken[at]] += count
-        tops = {file: (*found.most_common(1)[0], found.total()) for file, found in counts.items()}
+        for (file, _, languages), count in zip(self._groups, self._counts, strict=True):
+            if languages[side_index] != UNDETERMINED:
+                counts.setdefault(file, Counter())[languages[side_index]] += count
+        tops = {file: (*tags.most_common(1)[0], tags.total()) for file, tags in counts.items()}
         return {
             file: (tag, count / total)
             for file, (tag, count, total) in tops.items()
@@ -185,15 +185,15 @@ class _ExpectedLanguages:
         }
 
     def _mixed_files(self) -> frozenset[str]:
-        """Files of which a tenth or more of the rows answer in another language than they are asked in."""
+        """Files in which at least a tenth of the rows answer in a language other than the prompt's."""
         counts: dict[str, Counter[bool]] = {}
-        for (file, _, spoken), count in zip(self._kinds, self._counts, strict=True):
-            if UNDETERMINED not in spoken:
-                counts.setdefault(file, Counter())[spoken[0] != spoken[1]] += count
+        for (file, _, languages), count in zip(self._groups, self._counts, strict=True):
+            if UNDETERMINED not in languages:
+                counts.setdefault(file, Counter())[languages[0] != languages[1]] += count
         return frozenset(
             file
-            for file, found in counts.items()
-            if found.total() >= MIN_HABIT_TEXTS and found[True] * 10 >= found.total()
+            for file, differs in counts.items()
+            if differs.total() >= MIN_HABIT_TEXTS and differs[True] * 10 >= differs.total()
         )
 
 

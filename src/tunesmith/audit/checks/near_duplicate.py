@@ -1,16 +1,16 @@
-"""Near duplicate: a training row that is almost an earlier one.
+"""Near duplicate: a training row that is almost identical to an earlier one.
 
-What it finds: prompts that share at least half (`threshold`) of their word triples with those of a row that is kept, after
-case, signs and spaces are evened out and the template that all rows of a file share is taken off. Texts of fewer than
-five words must be equal in that form. Rows with other answers, or under other system turns, are other examples: several
-answers to one question are no copies. Nor are two questions to one document: blocks between blank lines and lines of 20
-words or more that both prompts have are set aside, and of the words of what is left three quarters must be shared, too
+What it finds: prompts that share at least half (`threshold`) of their word trigrams with a row that is kept, after case,
+punctuation and spacing are normalized and the template shared by all rows of a file is removed. Prompts of fewer than five
+words must be equal after normalization. Rows with a different answer or a different system prompt are kept: several answers to
+one question are not copies. Two questions about one document are not copies either: text blocks between blank lines, and lines
+of 20 words or more, that both prompts contain are set aside, and three quarters of the words that remain must be shared as well
 (more with a higher `threshold`).
-Why it matters: copies with a word changed are counted many times, and leave less room for what differs.
-Limits: candidates meet under 32 bands of 4 MinHashes: of pairs at similarity 0.5 it misses about one in eight, at 0.6 one in
-a hundred. Paraphrases and translations are not found. A template or document that only some rows share is not
-told from the rest on the same line, and of more than 64 questions to one document the later ones are compared with the
-first 64 alone. Prompts of signs alone are passed over.
+Why it matters: lightly edited copies are weighted many times and crowd out other rows.
+Limits: candidate pairs come from 32 bands of 4 MinHashes: at similarity 0.5 about one pair in eight is missed, at 0.6 one in a
+hundred. Paraphrases and translations are not found. A template or document that only some rows share is not separated from the
+rest of its line, and when a document has more than 64 questions the later ones are compared with the first 64 only. Prompts
+without words are skipped.
 Reference: Broder 1997, On the resemblance and containment of documents; Lee et al. 2022, arXiv:2107.06499.
 """
 
@@ -39,49 +39,51 @@ from tunesmith.text.normalize import normalize
 @CHECKS.register
 @dataclass(frozen=True)
 class NearDuplicate:
-    """Every dropped row is verified against a row that is kept: the lowest it is like."""
+    """Every dropped row is verified against a kept row: the lowest-numbered similar one."""
 
     id: ClassVar[str] = "near-duplicate"
     version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "drop"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = NEAR_DUPLICATE_PHASE
+    phase: ClassVar[int] = NEAR_DUPLICATE_PHASE
 
     threshold: Annotated[float, Field(gt=0, le=1)] = 0.5
 
     def examine(self, corpus: AuditTable) -> list[Finding]:
-        whole = corpus.signals.table
-        systems, answers = (whole.column(name) for name in ("system", "completion"))
+        rows = corpus.signals.rows
+        systems, answers = (rows.column(name) for name in ("system", "completion"))
         columns = (
-            WordTriples.of(whole.column("normal")),
+            WordTriples.of(rows.column("normal")),
             WordTriples.of(answers, normalize),
             WordTriples.of(systems, normalize),
         )
         likeness = PairSimilarity(
-            ColumnTexts(whole.column("normal")),
+            ColumnTexts(rows.column("normal")),
             (_NormalizedTexts(ColumnTexts(systems)), _NormalizedTexts(ColumnTexts(answers))),
             self.threshold,
-            prompts=ColumnTexts(whole.column("prompt")),
+            prompts=ColumnTexts(rows.column("prompt")),
         )
         edges: dict[int, set[int]] = {}
-        alike = partial(_similar_pairs, columns=columns, likeness=likeness)
-        for row, leader in find_near_duplicates(corpus.bands(corpus.split("train")), alike, threshold=self.threshold):
-            edges.setdefault(row, set()).add(leader)
+        similar = partial(_similar_pairs, columns=columns, likeness=likeness)
+        for row, kept_candidate in find_near_duplicates(
+            corpus.bands(corpus.split("train")), similar, threshold=self.threshold
+        ):
+            edges.setdefault(row, set()).add(kept_candidate)
         return [
             corpus.finding(
                 self,
                 row,
                 _reason(similarity),
-                other=kept,
+                other=kept_row,
                 similarity=round(similarity, 4),
             )
-            for row, kept, similarity in _resolve_duplicates(edges, likeness)
+            for row, kept_row, similarity in _resolve_duplicates(edges, likeness)
         ]
 
 
 @dataclass(frozen=True)
 class _NormalizedTexts:
-    """Texts in normal form; none counts as empty."""
+    """Normalized texts; None counts as empty."""
 
     texts: ColumnTexts
 
@@ -103,7 +105,7 @@ def _row_similarity(row: int, other: int, likeness: PairSimilarity) -> float | N
 def _similar_pairs(
     rows: Int64Array, others: Int64Array, columns: Sequence[WordTriples], likeness: PairSimilarity
 ) -> BoolArray:
-    """Which pairs are alike; few are compared word by word that are not."""
+    """Mask of the similar pairs. A cheap prefilter leaves few dissimilar pairs to compare word by word."""
     near = filter_pairs(columns, rows, others, threshold=likeness.threshold)
     pairs = zip(rows[near].tolist(), others[near].tolist(), strict=True)
     near[near] = [_row_similarity(row, other, likeness) is not None for row, other in pairs]
@@ -111,13 +113,13 @@ def _similar_pairs(
 
 
 def _resolve_duplicates(edges: dict[int, set[int]], likeness: PairSimilarity) -> Iterable[tuple[int, int, float]]:
-    """(row, kept row, similarity), row by row: a row goes only when it is like a row that stays."""
+    """(dropped row, kept row, similarity) in row order: a row is dropped only if it is similar to a row that is kept."""
     kept_for: dict[int, int] = {}
     for row in sorted(edges):
-        stays = sorted({kept_for.get(other, other) for other in edges[row]})
-        for other in stays:
-            found = other in edges[row]
-            similarity = likeness.similarity(row, other) if found else _row_similarity(row, other, likeness)
+        kept_rows = sorted({kept_for.get(other, other) for other in edges[row]})
+        for other in kept_rows:
+            is_candidate = other in edges[row]
+            similarity = likeness.similarity(row, other) if is_candidate else _row_similarity(row, other, likeness)
             if similarity is not None:
                 kept_for[row] = other
                 yield row, other, similarity

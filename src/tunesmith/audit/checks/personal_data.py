@@ -1,12 +1,12 @@
-"""Personal data: something in a row that identifies or reaches a person.
+"""Personal data: text in a row that identifies or reaches a person.
 
-What it finds: e-mail addresses, phone numbers, payment cards (Luhn), IBANs (mod 97), bank accounts, national, tax, health and
-social security numbers of some forty countries (check digits where there are any), passports and driving licences behind a cue,
-IP and MAC addresses, crypto wallets (checksum), coordinates, dates of birth, profiles and handles, IMEI, VIN, and names behind
-words such as "my name is", in any message. Kinds in `audit.exempt` are passed over.
-Why it matters: a tuned model can repeat what it saw, and a person can ask for it to be erased.
-Limits: patterns see forms, not meaning: other names, street addresses and user names without an @ are not found, and labels are
-not read. Forms are those of the pattern pack (`tunesmith.detect.patterns.personal`).
+What it finds: in any message, e-mail addresses, phone numbers, payment cards (Luhn), IBANs (mod 97), bank accounts; national,
+tax, health and social security numbers of some forty countries (with check digits where they exist); passports and driving
+licences after a cue; IP and MAC addresses, crypto wallets (checksum), coordinates, dates of birth, profiles and handles, IMEI,
+VIN, and names after phrases such as "my name is". Kinds listed in `audit.exempt` are skipped.
+Why it matters: a tuned model can repeat personal data, and a person can request its erasure.
+Limits: patterns match form, not meaning: other names, street addresses and user names without an @ are not found, and labels
+are not searched. The forms are those of the pattern pack (`tunesmith.detect.patterns.personal`).
 Reference: Carlini et al. 2021, Extracting Training Data from Large Language Models, arXiv:2012.07805; GDPR Art. 4(1).
 """
 
@@ -24,13 +24,13 @@ from tunesmith.detect.patterns import PERSONAL
 @CHECKS.register
 @dataclass(frozen=True)
 class PersonalData:
-    """One finding a row, with every span; nothing of what was found is repeated."""
+    """One finding per row with all spans; matched text is never repeated."""
 
     id: ClassVar[str] = "personal-data"
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "redact"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "redact", "warn")
-    turn: ClassVar[int] = ROW_PHASE
+    phase: ClassVar[int] = ROW_PHASE
 
     exempt: tuple[str, ...] = ()
 

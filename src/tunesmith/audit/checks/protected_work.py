@@ -1,14 +1,14 @@
-"""Protected work: a training row that repeats a text which the owner of the data named.
+"""Protected work: a training row that repeats a text named by the data owner.
 
-What it finds: training rows that hold a passage of one of `works` in which at least `words` words agree: word for word, or with
-edits of up to `gap` words between runs of at least 8 that agree. It names the file and the character of the work where the
-passage begins, the longest run, and how much of the row it is. Apart from that, as `info`, whose style the rows of an author
-or source come nearest to, by Burrows's Delta. Without `works` it finds nothing.
-Why it matters: a tuned model can repeat what it was trained on, and whose text that is matters to whoever publishes it.
-Limits: it compares with the named texts alone, and says nothing about rights. Paraphrases and translations are not found, nor
-passages that are changed at least once in every 8 words. Style needs two works and 500 words (`style_words`) of a group and of
-each work, is unreliable below 5,000, knows English words only, and follows genre and period as much as the author: it is a
-distance, never a verdict.
+What it finds: training rows that contain a passage of one of `works` in which at least `words` words match, exactly or with
+edits of up to `gap` words between matching runs of at least 8. Each finding names the file and the character of the work where
+the passage begins, the longest run, and its share of the row. Separately, as `info`, the work whose style the rows of an author
+or source are closest to, by Burrows's Delta. Without `works` it finds nothing.
+Why it matters: a tuned model can repeat what it was trained on, and publishers need to know whose text that is.
+Limits: rows are compared only with the named texts, and nothing is said about rights. Paraphrases and translations are not
+found, nor passages changed at least once in every 8 words. The style comparison needs two works and 500 words (`style_words`)
+of each group and work, is unreliable below 5,000 words, knows English only, and reflects genre and period as much as the
+author: it is a distance, never a verdict.
 Reference: Lee et al. 2022, arXiv:2107.06499; Burrows 2002, Delta, Literary and Linguistic Computing 17(3); Eder 2015, Does size
 matter?, Digital Scholarship in the Humanities 30(2).
 """
@@ -35,24 +35,24 @@ from tunesmith.text.normalize import normalize
 from tunesmith.text.style import Frequencies, burrows_delta, function_word_counts
 
 MIN_RUN_WORDS: Final = 8
-"""Words of the shortest run that is looked for."""
+"""Minimum length of a run in words."""
 MOSTLY_COPIED_SHARE: Final = 0.5
-"""A row of which this share is a passage is little else."""
+"""Share of a row from which a passage makes it an error."""
 MIN_STYLE_WORKS: Final = 2
-"""Works between which a style can be nearer to one than to another."""
+"""Minimum number of works for a style comparison."""
 BATCH_ROWS: Final = 50_000
 
 
 @CHECKS.register
 @dataclass(frozen=True)
 class ProtectedWork:
-    """One finding a row, about the passage in which most words agree."""
+    """One finding per row, about the passage with the most matching words."""
 
     id: ClassVar[str] = "protected-work"
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = SPLIT_PHASE
+    phase: ClassVar[int] = SPLIT_PHASE
 
     works: References = ()
     words: Annotated[int, Field(ge=MIN_RUN_WORDS)] = 25
@@ -63,69 +63,76 @@ class ProtectedWork:
         works = [ReferenceText(item) for file in self.works for item in read_works(file)]
         if not works:
             return []
-        return [*self._repeated(corpus, works), *self._alike(corpus, works)]
+        return [*self._passage_findings(corpus, works), *self._style_findings(corpus, works)]
 
-    def _repeated(self, corpus: AuditTable, works: list[ReferenceText]) -> Iterator[Finding]:
-        """A finding for every row with a passage, each run compared word by word."""
+    def _passage_findings(self, corpus: AuditTable, works: list[ReferenceText]) -> Iterator[Finding]:
+        """One finding per row with a passage; each run is verified word by word."""
         texts = pa.array([work.item.text for work in works], type=pa.large_string())
         index = build_index(texts, MIN_RUN_WORDS, digest=references_digest(self.works))
-        found: dict[int, list[tuple[int, Passage]]] = {}
+        passages_by_row: dict[int, list[tuple[int, Passage]]] = {}
         for row, message, text, runs in messages_with_shared_runs(corpus, (index,)):
-            mine = normalize(text).split()
-            true = [run for run in runs if mine[run.place : run.place + run.words] == works[run.text].words(*run[2:])]
-            long = [one for one in find_passages(true, self.gap) if one.words >= self.words]
-            if long:
-                found.setdefault(row, []).extend((message, one) for one in long)
-        for row, passages in sorted(found.items()):
+            row_words = normalize(text).split()
+            verified = [
+                run for run in runs if row_words[run.place : run.place + run.words] == works[run.text].words(*run[2:])
+            ]
+            long_passages = [passage for passage in find_passages(verified, self.gap) if passage.words >= self.words]
+            if long_passages:
+                passages_by_row.setdefault(row, []).extend((message, passage) for passage in long_passages)
+        for row, passages in sorted(passages_by_row.items()):
             yield self._finding(corpus, row, passages, works)
 
     def _finding(
         self, corpus: AuditTable, row: int, passages: list[tuple[int, Passage]], works: list[ReferenceText]
     ) -> Finding:
-        _, main = max(passages, key=lambda one: (one[1].words, -one[1].text))
+        _, main = max(passages, key=lambda passage: (passage[1].words, -passage[1].text))
         work, start = works[main.text], main.runs[0].at
         share = _covered_words(passages) / _row_words(corpus, row)
         item = work.item
         where = (
             f"{item.reference.name}{f':{item.line}' if item.line > 1 else ''} from character {work.character(start)} on"
         )
-        how = f"{main.words} words in a row" if len(main.runs) == 1 else f"{main.words} words in {len(main.runs)} runs"
+        length = (
+            f"{main.words} words in a row" if len(main.runs) == 1 else f"{main.words} words in {len(main.runs)} runs"
+        )
         longest = "" if len(main.runs) == 1 else f" (the longest of {main.longest})"
         return corpus.finding(
             self,
             row,
-            f"{how}{longest} are those of {where}; {share:.0%} of the row's words",
-            spans=run_spans(corpus, row, [(n, run) for n, one in passages for run in one.runs], kind="protected-text"),
+            f"{length}{longest} are those of {where}; {share:.0%} of the row's words",
+            spans=run_spans(
+                corpus, row, [(n, run) for n, passage in passages for run in passage.runs], kind="protected-text"
+            ),
             similarity=round(share, 4),
             severity="error" if share >= MOSTLY_COPIED_SHARE else "warning",
         )
 
-    def _alike(self, corpus: AuditTable, works: list[ReferenceText]) -> Iterator[Finding]:
-        """For every author, or source where none is named, the work whose style its rows come nearest to."""
+    def _style_findings(self, corpus: AuditTable, works: list[ReferenceText]) -> Iterator[Finding]:
+        """For every author, or source if no author is named, the work whose style its rows are closest to."""
         texts = pa.array([work.item.text for work in works], type=pa.large_string())
-        theirs = function_word_counts(texts, numpy.arange(len(works)), len(works))
-        large = [n for n, size in enumerate(theirs[1]) if size >= self.style_words]
-        if len(large) < MIN_STYLE_WORKS:
+        work_counts = function_word_counts(texts, numpy.arange(len(works)), len(works))
+        large_works = [n for n, size in enumerate(work_counts[1]) if size >= self.style_words]
+        if len(large_works) < MIN_STYLE_WORKS:
             return
         names, files, counts, sizes = self._groups(corpus)
-        own = [n for n, size in enumerate(sizes) if size >= self.style_words]
-        if not own:
+        large_groups = [n for n, size in enumerate(sizes) if size >= self.style_words]
+        if not large_groups:
             return
         distances = burrows_delta(
-            numpy.vstack([theirs[0][large], counts[own]]), numpy.concatenate([theirs[1][large], sizes[own]])
+            numpy.vstack([work_counts[0][large_works], counts[large_groups]]),
+            numpy.concatenate([work_counts[1][large_works], sizes[large_groups]]),
         )
-        for place, group in enumerate(own, len(large)):
-            ranked = sorted(zip(distances[place, : len(large)].tolist(), large, strict=True))
-            (near, work), (second, _) = ranked[:2]
+        for index, group in enumerate(large_groups, len(large_works)):
+            ranked = sorted(zip(distances[index, : len(large_works)].tolist(), large_works, strict=True))
+            (nearest_distance, work), (next_distance, _) = ranked[:2]
             reason = (
                 f"the style of {names[group]!r} ({sizes[group]:.0f} words) is nearest to {works[work].item.reference.name}: "
-                f"Burrows's Delta {near:.2f}, to the next {second:.2f}; a distance, no verdict"
+                f"Burrows's Delta {nearest_distance:.2f}, to the next {next_distance:.2f}; a distance, no verdict"
             )
-            place_of = Place(row_id="", file=files[group], line=0)
-            yield Finding(rule=self.id, severity="info", action=self.default_action, place=place_of, reason=reason)
+            place = Place(row_id="", file=files[group], line=0)
+            yield Finding(rule=self.id, severity="info", action=self.default_action, place=place, reason=reason)
 
     def _groups(self, corpus: AuditTable) -> tuple[list[str], list[str], Frequencies, Frequencies]:
-        """Name and first file of each author or source, its function words and all its words, in what it answers."""
+        """Name and first file of each author or source, and counts of its function words and of all words in its completions."""
         table = corpus.split("train")
         name = compute.coalesce(table.column("author"), table.column("source"), table.column("file"))
         codes = name.combine_chunks().dictionary_encode()
@@ -134,23 +141,25 @@ class ProtectedWork:
         first = numpy.unique(numbers, return_index=True)[1]
         files = table.column("file").take(pa.array(first)).to_pylist()
         names = codes.dictionary.to_pylist()
-        made, sizes = numpy.zeros((len(names), 0)), numpy.zeros(len(names))
+        counts, sizes = numpy.zeros((len(names), 0)), numpy.zeros(len(names))
         for start in range(0, len(numbers), BATCH_ROWS):
             batch = texts.slice(start, BATCH_ROWS).combine_chunks()
-            counts, more = function_word_counts(batch, numbers[start : start + BATCH_ROWS], len(names))
-            made, sizes = counts if start == 0 else made + counts, sizes + more
-        return names, files, made, sizes
+            batch_counts, batch_sizes = function_word_counts(batch, numbers[start : start + BATCH_ROWS], len(names))
+            counts, sizes = batch_counts if start == 0 else counts + batch_counts, sizes + batch_sizes
+        return names, files, counts, sizes
 
 
 def _covered_words(passages: list[tuple[int, Passage]]) -> int:
-    """Words of a row in its passages, each once."""
+    """Number of words of a row inside its passages, each counted once."""
     total, ends = 0, dict.fromkeys((message for message, _ in passages), 0)
-    for message, run in sorted(((m, run) for m, one in passages for run in one.runs), key=lambda one: one[1].place):
+    for message, run in sorted(
+        ((message, run) for message, pair in passages for run in pair.runs), key=lambda pair: pair[1].place
+    ):
         total += max(0, run.place + run.words - max(ends[message], run.place))
         ends[message] = max(ends[message], run.place + run.words)
     return total
 
 
 def _row_words(corpus: AuditTable, row: int) -> int:
-    first, after = (int(corpus.signals.first_parts[at]) for at in (row, row + 1))
-    return len(hash_words(corpus.signals.parts.column("text").slice(first, after - first).combine_chunks()).numbers)
+    start, end = corpus.signals.message_range(row)
+    return len(hash_words(corpus.signals.messages.column("text").slice(start, end - start).combine_chunks()).numbers)

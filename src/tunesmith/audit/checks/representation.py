@@ -1,12 +1,12 @@
-"""Representation: which groups of people the rows speak of, and what is said beside them.
+"""Representation: which groups of people the rows mention, and what is associated with them.
 
-What it finds: in the training rows, fields (gender, religion, age, ethnicity) of which one group has more than
-`most` of at least 50 mentions; labels that stand at least `times` as often on rows that mention a group as on rows that do
-not, beyond chance (Fisher's exact test, one-sided, Holm over all pairs); and the same for conversations that are turned down,
-or answered with words of the toxicity lexicon. A pair's finding stands at its first row.
-Why it matters: a model learns that a label belongs to a group, or that a group is not to be spoken of, from counts like these.
-Limits: English terms, counted once a row; a mention is not an opinion, and an association may be what the labels mean. Groups
-with fewer than `mentions` rows are passed over. Pronouns and names are not read.
+What it finds: in the training rows, fields (gender, religion, age, ethnicity) in which one group has more than `most` of at
+least 50 mentions; labels at least `times` as frequent in rows that mention a group as in rows that do not, beyond chance
+(Fisher's exact test, one-sided, Holm-corrected over all pairs); and the same for conversations that are refused, or whose
+answers contain words of the toxicity lexicon. A pair's finding is at its first row.
+Why it matters: from such counts a model learns that a label belongs to a group, or that a group must not be mentioned.
+Limits: English terms, counted once per row. A mention is not an opinion, and an association may be what the labels mean.
+Groups with fewer than `mentions` rows are skipped. Pronouns and names are not counted.
 Reference: Fisher 1922; Holm 1979; Sheng et al. 2019, The Woman Worked as a Babysitter, arXiv:1909.01326; Monroe et al. 2008.
 """
 
@@ -31,20 +31,20 @@ from tunesmith.stats.multiplicity import holm
 
 Marks: TypeAlias = NDArray[numpy.bool_]
 IDENTITY_FIELDS: Final = ("gender", "religion", "age", "ethnicity")
-"""Fields whose groups are compared with each other; of the others one group goes unnamed where it is the rule."""
+"""Fields whose groups are compared with each other; in other fields the majority group is usually not named."""
 
 MIN_FIELD_MENTIONS: Final = 50
 MAX_LABELS: Final = 1000
-"""Labels that are looked at, the commonest first: rarer ones carry no evidence."""
+"""Maximum number of labels examined, most frequent first; rarer ones carry no evidence."""
 
 
 @dataclass(frozen=True)
 class Refusals:
-    """Whether a completion turns the request down."""
+    """Whether a completion refuses the request."""
 
     id: ClassVar[str] = "refusals"
     version: ClassVar[str] = "1"
-    of: ClassVar[Literal["rows", "parts"]] = "rows"
+    of: ClassVar[Literal["rows", "messages"]] = "rows"
     columns: ClassVar[tuple[str, ...]] = ("completion",)
     kind: ClassVar[pa.DataType] = pa.bool_()
 
@@ -54,7 +54,7 @@ class Refusals:
 
 @dataclass(frozen=True)
 class _GroupOutcome:
-    """A group (its bit) and an outcome: rows with both, with the group, with the outcome; the first row with both."""
+    """A group (bit number) and an outcome: rows with both, with the group, with the outcome, in all; first row with both."""
 
     group: int
     outcome: str
@@ -65,7 +65,7 @@ class _GroupOutcome:
     first: int
 
     def times(self) -> float:
-        """How many times as often the outcome is met beside the group as elsewhere; infinite when only there."""
+        """Frequency of the outcome with the group relative to without it; infinite if it occurs only with the group."""
         elsewhere = (self.total - self.both) / max(self.rows - self.named, 1)
         return self.both / self.named / elsewhere if elsewhere else numpy.inf
 
@@ -73,13 +73,13 @@ class _GroupOutcome:
 @CHECKS.register
 @dataclass(frozen=True)
 class Representation:
-    """Looks last, at the training rows that are left."""
+    """Runs in the final phase, on the remaining training rows."""
 
     id: ClassVar[str] = "representation"
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "warn")
-    turn: ClassVar[int] = FINAL_PHASE
+    phase: ClassVar[int] = FINAL_PHASE
 
     level: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     mentions: Annotated[int, Field(ge=5)] = 20
@@ -89,33 +89,38 @@ class Representation:
     labels_are: str = "single"
 
     def examine(self, corpus: AuditTable) -> list[Finding]:
-        marked = _rows_with_marks(corpus)
-        train = marked.filter(compute.equal(marked.column("split"), "train"))
+        rows = _rows_with_marks(corpus)
+        train = rows.filter(compute.equal(rows.column("split"), "train"))
         if not compute.any(compute.not_equal(train.column("mask"), 0)).as_py():
             return []
         lines = labelled_rows(train, self.task, self.labels_are)
-        talk = train.filter(
+        conversations = train.filter(
             compute.invert(compute.is_in(train.column("row"), value_set=lines.column("row").combine_chunks()))
         )
-        pairs = [*self._pairs(lines, _label_outcomes(lines)), *self._pairs(talk, _answer_outcomes(talk))]
-        return [*self._fields(train), *self._associated(corpus, pairs)]
+        pairs = [
+            *self._pairs(lines, _label_outcomes(lines)),
+            *self._pairs(conversations, _answer_outcomes(conversations)),
+        ]
+        return [*self._field_findings(train), *self._association_findings(corpus, pairs)]
 
-    def _fields(self, train: pa.Table) -> Iterator[Finding]:
-        """One finding a field that is mostly one group's."""
+    def _field_findings(self, train: pa.Table) -> Iterator[Finding]:
+        """One finding per field in which one group dominates."""
         masks = train.column("mask").to_numpy()
         for name in IDENTITY_FIELDS:
             bits = [bit for bit, identity in enumerate(IDENTITIES) if identity.id.startswith(f"{name}:")]
             counts = {IDENTITIES[bit].id.partition(":")[2]: int(((masks >> bit) & 1).sum()) for bit in bits}
             total, largest = sum(counts.values()), max(counts, key=lambda group: counts[group])
             if total >= MIN_FIELD_MENTIONS and counts[largest] > self.most * total:
-                line = int(numpy.flatnonzero(masks & sum(1 << bit for bit in bits))[0])
-                listed = ", ".join(f"{group} {count}" for group, count in counts.items())
-                reason = f"{name}: {counts[largest] / total:.0%} of the mentions are of {largest} (rows: {listed})"
-                place = Place(row_id="", file=train.column("file")[line].as_py(), line=0)
+                first = int(numpy.flatnonzero(masks & sum(1 << bit for bit in bits))[0])
+                group_counts = ", ".join(f"{group} {count}" for group, count in counts.items())
+                reason = (
+                    f"{name}: {counts[largest] / total:.0%} of the mentions are of {largest} (rows: {group_counts})"
+                )
+                place = Place(row_id="", file=train.column("file")[first].as_py(), line=0)
                 yield Finding(rule=self.id, severity="info", action=self.default_action, place=place, reason=reason)
 
     def _pairs(self, lines: pa.Table, outcomes: Mapping[str, Marks]) -> Iterator[_GroupOutcome]:
-        """Every group with enough mentions against every outcome."""
+        """Every group with enough mentions, paired with every outcome."""
         masks, rows = lines.column("mask").to_numpy(), lines.column("row").to_numpy()
         for group in range(len(IDENTITIES)):
             named = (masks >> group) & 1 == 1
@@ -126,33 +131,33 @@ class Representation:
                 first = int(rows[both[0]]) if len(both) else -1
                 yield _GroupOutcome(group, outcome, len(both), int(named.sum()), int(marks.sum()), len(rows), first)
 
-    def _associated(self, corpus: AuditTable, pairs: list[_GroupOutcome]) -> Iterator[Finding]:
+    def _association_findings(self, corpus: AuditTable, pairs: list[_GroupOutcome]) -> Iterator[Finding]:
         if not pairs:
             return
-        columns = numpy.array([(one.both - 1, one.rows, one.total, one.named) for one in pairs]).T
-        chances = numpy.clip(hypergeom.sf(*columns), 0.0, 1.0)
-        for one, chance in zip(pairs, holm(chances.tolist()), strict=True):
-            if chance < 1 - self.level and one.both > 0 and one.times() >= self.times:
+        columns = numpy.array([(pair.both - 1, pair.rows, pair.total, pair.named) for pair in pairs]).T
+        p_values = numpy.clip(hypergeom.sf(*columns), 0.0, 1.0)
+        for pair, p_value in zip(pairs, holm(p_values.tolist()), strict=True):
+            if p_value < 1 - self.level and pair.both > 0 and pair.times() >= self.times:
                 times = (
-                    f"{one.times():.1f} times as often as elsewhere"
-                    if numpy.isfinite(one.times())
+                    f"{pair.times():.1f} times as often as elsewhere"
+                    if numpy.isfinite(pair.times())
                     else "and nowhere else"
                 )
                 reason = (
-                    f"{one.outcome}: on {one.both} of the {one.named} rows that mention {IDENTITIES[one.group].id}, {times} "
-                    f"({one.total - one.both} of {one.rows - one.named})"
+                    f"{pair.outcome}: on {pair.both} of the {pair.named} rows that mention {IDENTITIES[pair.group].id}, {times} "
+                    f"({pair.total - pair.both} of {pair.rows - pair.named})"
                 )
-                yield corpus.finding(self, one.first, reason, severity="info")
+                yield corpus.finding(self, pair.first, reason, severity="info")
 
 
 def _rows_with_marks(corpus: AuditTable) -> pa.Table:
-    """The rows with `mask` (groups mentioned), `refused` and `toxic` (words of the lexicon in an answer)."""
-    parts, rows = corpus.parts, numpy.asarray(corpus.table.column("row"))
+    """The rows with `mask` (groups mentioned), `refused` and `toxic` (an answer contains words of the lexicon)."""
+    parts, rows = corpus.messages, numpy.asarray(corpus.rows.column("row"))
     toxic = numpy.zeros(int(rows.max(initial=-1)) + 1, dtype=bool)
     hits = numpy.asarray(corpus.values(ToxicWords()).is_valid())
     answers = numpy.asarray(compute.fill_null(compute.equal(parts.column("role"), "assistant"), False))
     toxic[numpy.asarray(parts.column("row"))[hits & answers]] = True
-    table = corpus.table.select(["row", "split", "file", "label", "completion"])
+    table = corpus.rows.select(["row", "split", "file", "label", "completion"])
     table = table.append_column("mask", pa.array(group_masks(corpus))).append_column("toxic", pa.array(toxic[rows]))
     return table.append_column("refused", corpus.values(Refusals()))
 

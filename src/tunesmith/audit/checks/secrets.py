@@ -1,10 +1,10 @@
 """Secrets: a password, key or token in a row.
 
-What it finds: private keys, JSON Web Tokens, keys and tokens of some sixty providers by their form; passwords in URLs; bearer
-tokens, API keys, passwords, PINs, one-time and card codes, and random values behind a name such as `signing_secret =`, by their
-cue. Kinds in `audit.exempt` are passed over.
-Why it matters: whoever talks to the tuned model can draw them out, and a key in a file has leaked already: change it.
-Limits: a password that is a plain word, or one without a cue, is not found. High entropy alone is no sign of a secret.
+What it finds: private keys, JSON Web Tokens, keys and tokens of some sixty providers by their format; passwords in URLs; and,
+after a cue, bearer tokens, API keys, passwords, PINs, one-time codes, card codes, and random values after a name such as
+`signing_secret =`. Kinds listed in `audit.exempt` are skipped.
+Why it matters: anyone who can query the tuned model can extract them. A key in a file is already leaked: rotate it.
+Limits: passwords that are plain words, or that have no cue, are not found. High entropy alone is not treated as a secret.
 Reference: Carlini et al. 2019, The Secret Sharer, arXiv:1802.08232; the providers' own key formats.
 """
 
@@ -22,13 +22,13 @@ from tunesmith.detect.patterns import SECRETS
 @CHECKS.register
 @dataclass(frozen=True)
 class Secrets:
-    """One finding a row, with every span; nothing of what was found is repeated."""
+    """One finding per row with all spans; matched text is never repeated."""
 
     id: ClassVar[str] = "secrets"
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "redact"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "redact", "warn")
-    turn: ClassVar[int] = ROW_PHASE
+    phase: ClassVar[int] = ROW_PHASE
 
     exempt: tuple[str, ...] = ()
 

@@ -1,11 +1,10 @@
-"""Synthetic share: how much of the data a model has written.
+"""Synthetic share: how much of the data was written by a model.
 
-What it finds: files in which more than `most` of the rows left are synthetic (`source_class: synthetic`, or a `generator` is
-named); for information, files with rows that name a generator while their source class is missing or another, and files in
-which at least `hints` rows without either say such things as "as an AI language model". One finding for each, at line 0.
-Why it matters: models tuned mostly on models' text lose the rare and repeat the common; and the data card must say it.
-Limits: it counts what is stated. Tell-tale phrases are a hint and nothing more: people quote them, and most synthetic text
-has none.
+What it finds: files in which more than `most` of the remaining rows are synthetic (`source_class: synthetic`, or a `generator`
+is named); for information, files with rows that name a generator while their source class is missing or different, and files in
+which at least `hints` rows without either contain phrases such as "as an AI language model". One finding each, at line 0.
+Why it matters: models tuned mostly on model output lose rare content and repeat common content, and the data card must say so.
+Limits: only declarations are counted. Chat-model phrases are merely a hint: people quote them, and most synthetic text has none.
 Reference: Shumailov et al. 2024, AI models collapse when trained on recursively generated data, Nature 631:755-759.
 """
 
@@ -31,11 +30,11 @@ CHAT_MODEL_PHRASES: Final = (
 
 @dataclass(frozen=True)
 class ChatModelPhrases:
-    """Whether a completion has the turns of phrase of a chat model."""
+    """Whether a completion contains phrases typical of a chat model."""
 
     id: ClassVar[str] = "tell-tale"
     version: ClassVar[str] = "1"
-    of: ClassVar[Literal["rows", "parts"]] = "rows"
+    of: ClassVar[Literal["rows", "messages"]] = "rows"
     columns: ClassVar[tuple[str, ...]] = ("completion",)
     kind: ClassVar[pa.DataType] = pa.bool_()
 
@@ -46,39 +45,37 @@ class ChatModelPhrases:
 @CHECKS.register
 @dataclass(frozen=True)
 class SyntheticShare:
-    """Looks last; training and held-out files are counted apart, as files are."""
+    """Runs in the final phase and counts each file separately."""
 
     id: ClassVar[str] = "synthetic-share"
     version: ClassVar[str] = "1"
     default_action: ClassVar[Action] = "warn"
     actions: ClassVar[tuple[Action, ...]] = ("block", "warn")
-    turn: ClassVar[int] = FINAL_PHASE
+    phase: ClassVar[int] = FINAL_PHASE
 
     most: Annotated[float, Field(ge=0, lt=1)] = 0.5
     hints: Annotated[int, Field(ge=1)] = 3
 
     def examine(self, corpus: AuditTable) -> list[Finding]:
-        table = corpus.table
-        classed = compute.fill_null(compute.equal(table.column("source_class"), "synthetic"), False)
-        named = compute.fill_null(compute.greater(compute.utf8_length(table.column("generator")), 0), False)
-        hinted = compute.and_(corpus.values(ChatModelPhrases()), compute.invert(compute.or_(classed, named)))
-        counted = pa.table(
+        table = corpus.rows
+        declared = compute.fill_null(compute.equal(table.column("source_class"), "synthetic"), False)
+        has_generator = compute.fill_null(compute.greater(compute.utf8_length(table.column("generator")), 0), False)
+        hinted = compute.and_(corpus.values(ChatModelPhrases()), compute.invert(compute.or_(declared, has_generator)))
+        by_file = pa.table(
             {
                 "file": table.column("file"),
-                "made": compute.or_(classed, named).cast(pa.int64()),
-                "unclassed": compute.and_(named, compute.invert(classed)).cast(pa.int64()),
+                "made": compute.or_(declared, has_generator).cast(pa.int64()),
+                "unclassed": compute.and_(has_generator, compute.invert(declared)).cast(pa.int64()),
                 "hinted": hinted.cast(pa.int64()),
             }
         ).group_by("file", use_threads=False)
-        files = counted.aggregate([("made", "count"), ("made", "sum"), ("unclassed", "sum"), ("hinted", "sum")])
-        return [finding for line in files.to_pylist() for finding in self._file(line)]
+        files = by_file.aggregate([("made", "count"), ("made", "sum"), ("unclassed", "sum"), ("hinted", "sum")])
+        return [finding for line in files.to_pylist() for finding in self._file_findings(line)]
 
-    def _file(self, line: dict[str, int]) -> Iterator[Finding]:
-        rows, made = line["made_count"], line["made_sum"]
-        if made > self.most * rows:
-            reason = (
-                f"{made} of {rows} rows ({made / rows:.0%}) are synthetic; more than {self.most:.0%} was not expected"
-            )
+    def _file_findings(self, line: dict[str, int]) -> Iterator[Finding]:
+        rows, synthetic = line["made_count"], line["made_sum"]
+        if synthetic > self.most * rows:
+            reason = f"{synthetic} of {rows} rows ({synthetic / rows:.0%}) are synthetic; more than {self.most:.0%} was not expected"
             yield self._finding(line, reason, "warning")
         if line["unclassed_sum"]:
             reason = f"{line['unclassed_sum']} of {rows} rows name a generator, and their source class is not synthetic"

@@ -1,11 +1,10 @@
-"""Unknown test label: a held-out row whose class no training row has.
+"""Unknown test label: a held-out row whose class has no training row.
 
-What it finds: when the task is `classify`, held-out rows whose label stands on no training row that the other checks left; with
-`labels: multi` each label by itself, in whatever company. A number to predict (`labels: score`) is no class.
-Why it matters: the model cannot answer it, since its answers are the labels of the training rows; the score would be wrong
-by construction.
-Limits: labels are compared letter by letter; a label that is spelled in two ways shows up here. With several labels a row, a
-label that has a comma in it is compared by its parts.
+What it finds: when the task is `classify`, held-out rows whose label is on no remaining training row. With `labels: multi` each
+label is checked separately. Numeric targets (`labels: score`) have no classes and are skipped.
+Why it matters: the model can only answer with labels of the training rows, so such a row is scored wrong by construction.
+Limits: labels are compared exactly; a label spelled in two ways is reported. With several labels per row, a label that
+contains a comma is compared part by part.
 Reference: none needed.
 """
 
@@ -21,13 +20,13 @@ from tunesmith.detect.patterns import PERSONAL, SECRETS, mask_hits
 @CHECKS.register
 @dataclass(frozen=True)
 class UnknownTestLabel:
-    """Looks last, at the training rows that are left."""
+    """Runs in the final phase, on the remaining training rows."""
 
     id: ClassVar[str] = "unknown-test-label"
     version: ClassVar[str] = "2"
     default_action: ClassVar[Action] = "block"
     actions: ClassVar[tuple[Action, ...]] = ("block", "drop", "warn")
-    turn: ClassVar[int] = FINAL_PHASE
+    phase: ClassVar[int] = FINAL_PHASE
 
     task: str = "chat"
     labels_are: str = "single"
@@ -36,19 +35,21 @@ class UnknownTestLabel:
         if self.task != "classify" or self.labels_are == "score":
             return []
         train = corpus.split("train").column("completion").to_pylist()
-        known = {label for said in train for label in self._labels(said)}
+        known_labels = {label for completion in train for label in self._labels(completion)}
         test = corpus.split("test")
         return [
-            corpus.finding(self, row, f"no training row has the label {self._shown(label)}", severity="error")
-            for row, said in zip(test.column("row").to_pylist(), test.column("completion").to_pylist(), strict=True)
-            for label in [one for one in self._labels(said) if one not in known][:1]
+            corpus.finding(self, row, f"no training row has the label {self._quoted(label)}", severity="error")
+            for row, completion in zip(
+                test.column("row").to_pylist(), test.column("completion").to_pylist(), strict=True
+            )
+            for label in [candidate for candidate in self._labels(completion) if candidate not in known_labels][:1]
         ]
 
-    def _labels(self, said: str | None) -> list[str | None]:
-        """The labels of a row, of several each by itself; the corpus has them with a comma and a space between."""
+    def _labels(self, completion: str | None) -> list[str | None]:
+        """The labels of a row, split at ", " when there are several."""
         if self.labels_are != "multi":
-            return [said]
-        return [label for label in (said or "").split(", ") if label]
+            return [completion]
+        return [label for label in (completion or "").split(", ") if label]
 
-    def _shown(self, label: str | None) -> str:
+    def _quoted(self, label: str | None) -> str:
         return repr(mask_hits(label or "", (*PERSONAL, *SECRETS))[:60])

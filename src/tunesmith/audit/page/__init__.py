@@ -1,4 +1,4 @@
-"""The audit as a page, and the examples that it shows."""
+"""The audit report as an HTML page, and the examples it shows."""
 
 from tunesmith.audit.page.finding_examples import FindingExample, ShownMessage, finding_examples
 from tunesmith.audit.page.highlights import Highlight

@@ -1,4 +1,4 @@
-"""The charts of an audit: what the rows look like, as far as it was counted."""
+"""Charts of the audit page: lengths, languages, duplicates, sources, licences and labels of the rows."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -7,16 +7,16 @@ from tunesmith.artifacts import AuditReport, Lengths, Profile, SplitProfile
 from tunesmith.pages import ChartBar, Figure, HistogramColumn, bar_chart, histogram_chart
 
 MAX_BARS: Final = 12
-"""Bars of a chart at most; the rest is one bar more, and the table below has all that the report has."""
+"""Maximum number of bars; all other values share one more bar, and the table below the chart lists everything."""
 OTHERS: Final = "all others"
 NOT_STATED: Final = "not stated"
 UNSURE: Final = "cannot be said"
 
 
 def row_charts(report: AuditReport) -> tuple[Figure, ...]:
-    """What the training rows look like: lengths, languages, copies, sources, licences, labels, as far as each is known."""
+    """Charts of the training rows for which the profile has data."""
     profile, train = report.profile, report.profile.train
-    found = (
+    charts = (
         _length_chart("Length of prompts", train.prompts),
         None if train.labels else _length_chart("Length of answers", train.completions),
         _language_chart(train),
@@ -25,20 +25,20 @@ def row_charts(report: AuditReport) -> tuple[Figure, ...]:
         _rights_chart("Licences", "Training rows by licence, as stated.", train.licenses, train, name="Licence"),
         _bar_chart("Labels", "Training rows by label, most first.", train.labels, name="Label"),
     )
-    return tuple(figure for figure in found if figure is not None)
+    return tuple(figure for figure in charts if figure is not None)
 
 
 def _length_chart(title: str, lengths: Lengths | None) -> Figure | None:
     if lengths is None or not lengths.bins:
         return None
     items = [HistogramColumn(bin.low, bin.high, bin.count) for bin in lengths.bins]
-    told = f"in characters: from {lengths.least:,} to {lengths.most:,}, half are at most {lengths.median:,}"
+    detail = f"in characters: from {lengths.least:,} to {lengths.most:,}, half are at most {lengths.median:,}"
     return Figure(
         title,
         f"Characters, from {lengths.least:,} to {lengths.most:,}; 95 of 100 have at most {lengths.p95:,}.",
         histogram_chart(
             items,
-            label=f"Histogram of the {title.lower()} {told}",
+            label=f"Histogram of the {title.lower()} {detail}",
             marked=(lengths.median, f"half up to {lengths.median:,}"),
         ),
         ("Characters", "Rows"),
@@ -47,17 +47,19 @@ def _length_chart(title: str, lengths: Lengths | None) -> Figure | None:
 
 
 def _language_chart(train: SplitProfile) -> Figure | None:
-    """By BCP 47 tag; where the language cannot be said (`und`) is last."""
-    unsure = train.languages.get("und", 0)
-    known = {tag: count for tag, count in train.languages.items() if tag != "und"}
-    reading = "Training rows by the language of the prompt, at first sight."
-    return _bar_chart("Languages", reading, {**known, **({UNSURE: unsure} if unsure else {})}, name="Language")
+    """Rows by BCP 47 tag; undetermined (`und`) comes last."""
+    undetermined = train.languages.get("und", 0)
+    determined = {tag: count for tag, count in train.languages.items() if tag != "und"}
+    caption = "Training rows by the language of the prompt, at first sight."
+    return _bar_chart(
+        "Languages", caption, {**determined, **({UNSURE: undetermined} if undetermined else {})}, name="Language"
+    )
 
 
 def _cluster_chart(profile: Profile) -> Figure | None:
     counts = {f"{size:,} rows alike": groups for size, groups in sorted(profile.clusters.items())}
-    reading = "Groups of training rows that say the same or almost the same."
-    return _bar_chart("Groups of duplicates", reading, counts, name="Size of the group", what="Groups", ordered=True)
+    caption = "Groups of training rows that say the same or almost the same."
+    return _bar_chart("Groups of duplicates", caption, counts, name="Size of the group", what="Groups", ordered=True)
 
 
 def _source_chart(report: AuditReport, train: SplitProfile) -> Figure | None:
@@ -68,34 +70,34 @@ def _source_chart(report: AuditReport, train: SplitProfile) -> Figure | None:
 
 
 def _rights_chart(
-    title: str, reading: str, counts: Mapping[str, int], train: SplitProfile, *, name: str
+    title: str, caption: str, counts: Mapping[str, int], train: SplitProfile, *, name: str
 ) -> Figure | None:
     missing = train.rows - sum(counts.values())
-    return _bar_chart(title, reading, {**counts, **({NOT_STATED: missing} if missing > 0 else {})}, name=name)
+    return _bar_chart(title, caption, {**counts, **({NOT_STATED: missing} if missing > 0 else {})}, name=name)
 
 
 def _bar_chart(
-    title: str, reading: str, counts: Mapping[str, int], *, name: str, what: str = "Rows", ordered: bool = False
+    title: str, caption: str, counts: Mapping[str, int], *, name: str, what: str = "Rows", ordered: bool = False
 ) -> Figure | None:
-    """The most frequent values as bars, the rest as one; None when there is nothing to count. `ordered` keeps their order."""
-    named = [(value, count) for value, count in counts.items() if value and count]
-    if not named:
+    """The most frequent values as bars, all others as one; None when there are none. `ordered` keeps the given order."""
+    counted = [(value, count) for value, count in counts.items() if value and count]
+    if not counted:
         return None
     if not ordered:
-        named.sort(key=lambda pair: (-pair[1], pair[0]))
-    first, rest = named[:MAX_BARS], sum(count for _, count in named[MAX_BARS:]) + counts.get("", 0)
-    drawn = [*first, *([(OTHERS, rest)] if rest else [])]
-    told = "; ".join(f"{value} {count:,}" for value, count in drawn)
-    listed = [*named, *([(OTHERS, counts[""])] if counts.get("") else [])]
+        counted.sort(key=lambda pair: (-pair[1], pair[0]))
+    largest, rest_count = counted[:MAX_BARS], sum(count for _, count in counted[MAX_BARS:]) + counts.get("", 0)
+    bars_shown = [*largest, *([(OTHERS, rest_count)] if rest_count else [])]
+    description = "; ".join(f"{value} {count:,}" for value, count in bars_shown)
+    table_rows = [*counted, *([(OTHERS, counts[""])] if counts.get("") else [])]
     chart = bar_chart(
         [
             ChartBar(_shorten(value), count, f"{count:,}", strong=value not in (OTHERS, NOT_STATED, UNSURE))
-            for value, count in drawn
+            for value, count in bars_shown
         ],
-        top=max(count for _, count in drawn),
-        label=f"Bar chart, {title.lower()}: {told}",
+        top=max(count for _, count in bars_shown),
+        label=f"Bar chart, {title.lower()}: {description}",
     )
-    return Figure(title, reading, chart, (name, what), tuple((value, f"{count:,}") for value, count in listed))
+    return Figure(title, caption, chart, (name, what), tuple((value, f"{count:,}") for value, count in table_rows))
 
 
 def _range(low: int, high: int) -> str:
@@ -103,5 +105,5 @@ def _range(low: int, high: int) -> str:
 
 
 def _shorten(value: str, length: int = 38) -> str:
-    """A name that fits beside its number; of a long one the middle goes."""
+    """The value, with the middle cut out if it is longer than `length`."""
     return value if len(value) <= length else f"{value[: length // 2]}…{value[-(length // 2 - 1) :]}"

@@ -1,4 +1,4 @@
-"""Samples: a few findings of each rule with the rows themselves, read back from what the audit stored."""
+"""A few example findings of each rule with their rows, read from the store."""
 
 import gzip
 import json
@@ -24,14 +24,14 @@ from tunesmith.data.rows import read_batches
 from tunesmith.store import Store
 
 MAX_SHOWN_MESSAGES: Final = 4
-"""Messages of a row that are shown at most."""
+"""Maximum number of messages shown of a row."""
 SPEAKERS: Final = {"system": "Instruction", "user": "Prompt", "assistant": "Answer", "tool": "Tool"}
 RowKey = tuple[str, str, int]
 
 
 @dataclass(frozen=True)
 class ShownMessage:
-    """One message (or text, or label) as it is shown; `was` is the same before redaction, empty where nothing was replaced."""
+    """One message (or text, or label) as shown; `was` is the message before redaction, empty if nothing was replaced."""
 
     speaker: str
     pieces: tuple[Highlight, ...]
@@ -40,9 +40,9 @@ class ShownMessage:
 
 @dataclass(frozen=True)
 class FindingExample:
-    """One finding; `turns` of its row and `other`, those of the other row, are empty where the store has them no longer.
+    """One finding with the messages of its row (`turns`) and of the other row (`other`); empty if no longer in the store.
 
-    `more` turns of the row are left out.
+    `more` is the number of messages of the row that are not shown.
     """
 
     finding: Finding
@@ -53,57 +53,66 @@ class FindingExample:
 
 @dataclass(frozen=True)
 class _StoredRow:
-    """A row as it was kept or put aside, and the spans that redaction replaced in it."""
+    """A row as stored in a data set or in quarantine, and the spans that redaction replaced in it."""
 
     example: Example
     cuts: tuple[Span, ...]
 
 
 def finding_examples(report: AuditReport, store: Store, *, each: int) -> dict[str, tuple[FindingExample, ...]]:
-    """At most `each` findings of every rule, by rule, as unlike each other as their reasons are."""
+    """At most `each` findings per rule, chosen so that their reasons differ."""
     chosen = _choose_findings(report.findings, each)
-    places = [place for found in chosen.values() for one in found for place in (one.place, one.other) if place]
+    places = [
+        place
+        for findings in chosen.values()
+        for finding in findings
+        for place in (finding.place, finding.other)
+        if place
+    ]
     rows = _find_rows(report, {_row_key(place) for place in places if place.row_id}, store)
-    return {rule: tuple(_build_example(finding, rows) for finding in found) for rule, found in chosen.items()}
+    return {rule: tuple(_build_example(finding, rows) for finding in findings) for rule, findings in chosen.items()}
 
 
 def _choose_findings(findings: Iterable[Finding], each: int) -> dict[str, list[Finding]]:
-    """Of each rule those whose reasons differ by more than numbers first, then the next ones; in the report's order."""
+    """For each rule, findings whose reasons differ in more than numbers first, then the next ones; in report order."""
     by_rule: dict[str, list[Finding]] = {}
     for finding in findings:
         by_rule.setdefault(finding.rule, []).append(finding)
     chosen = {}
-    for rule, found in sorted(by_rule.items()):
-        kinds: dict[str, int] = {}
-        for place, finding in enumerate(found):
-            kinds.setdefault(re.sub(r"[\d.,%]+", "#", finding.reason), place)
-        order = [*kinds.values(), *(place for place in range(len(found)) if place not in set(kinds.values()))]
-        chosen[rule] = [found[place] for place in sorted(order[:each])]
+    for rule, rule_findings in sorted(by_rule.items()):
+        first_of_reason: dict[str, int] = {}
+        for index, finding in enumerate(rule_findings):
+            first_of_reason.setdefault(re.sub(r"[\d.,%]+", "#", finding.reason), index)
+        order = [
+            *first_of_reason.values(),
+            *(index for index in range(len(rule_findings)) if index not in set(first_of_reason.values())),
+        ]
+        chosen[rule] = [rule_findings[index] for index in sorted(order[:each])]
     return chosen
 
 
 def _find_rows(report: AuditReport, wanted: set[RowKey], store: Store) -> dict[RowKey, _StoredRow]:
-    """The wanted rows that the store still has, from the data sets and from quarantine."""
+    """The wanted rows that are still in the store, from quarantine and the data sets."""
     if not wanted:
         return {}
     cuts = _redacted_spans(report, wanted, store)
-    found: dict[RowKey, _StoredRow] = {}
+    rows: dict[RowKey, _StoredRow] = {}
     for key, example in _read_stored_rows(report, wanted, store):
-        found.setdefault(key, _StoredRow(example, tuple(cuts.get(key, ()))))
-        if len(found) == len(wanted):
+        rows.setdefault(key, _StoredRow(example, tuple(cuts.get(key, ()))))
+        if len(rows) == len(wanted):
             break
-    return found
+    return rows
 
 
 def _read_stored_rows(report: AuditReport, wanted: set[RowKey], store: Store) -> Iterator[tuple[RowKey, Example]]:
     ids = pa.array(sorted({row_id for row_id, _, _ in wanted}))
-    told = re.compile(b'"row_id":"(?:%s)"' % b"|".join(re.escape(row_id).encode() for row_id in ids.to_pylist()))
+    id_pattern = re.compile(b'"row_id":"(?:%s)"' % b"|".join(re.escape(row_id).encode() for row_id in ids.to_pylist()))
     with gzip.open(store.objects.verified(report.quarantine)) as lines:
-        for line in filter(told.search, lines):
-            put_aside = json.loads(line)
-            key = (put_aside["row_id"], put_aside["file"], put_aside["line"])
-            if put_aside["example"] and key in wanted:
-                yield key, Example.model_validate(put_aside["example"])
+        for line in filter(id_pattern.search, lines):
+            quarantined = json.loads(line)
+            key = (quarantined["row_id"], quarantined["file"], quarantined["line"])
+            if quarantined["example"] and key in wanted:
+                yield key, Example.model_validate(quarantined["example"])
     containers = [dataset.container for dataset in (report.train, report.test) if dataset is not None]
     batches = chain.from_iterable(read_batches(store.objects.verified(container)) for container in containers)
     for batch in batches:
@@ -114,15 +123,15 @@ def _read_stored_rows(report: AuditReport, wanted: set[RowKey], store: Store) ->
 
 
 def _redacted_spans(report: AuditReport, wanted: set[RowKey], store: Store) -> dict[RowKey, list[Span]]:
-    """The spans of all findings that were redacted, by row."""
+    """The redacted spans of all findings, by row."""
     table = parquet.read_table(store.objects.verified(report.all_findings), columns=["action", "place", "spans"])
     ids = compute.is_in(
         compute.struct_field(table.column("place"), "row_id"), value_set=pa.array(sorted({key[0] for key in wanted}))
     )
-    cuts: dict[RowKey, list[Span]] = {}
+    spans_of_row: dict[RowKey, list[Span]] = {}
     for line in table.filter(compute.and_(ids, compute.equal(table.column("action"), "redact"))).to_pylist():
-        cuts.setdefault(_row_key(Place(**line["place"])), []).extend(Span(**span) for span in line["spans"])
-    return cuts
+        spans_of_row.setdefault(_row_key(Place(**line["place"])), []).extend(Span(**span) for span in line["spans"])
+    return spans_of_row
 
 
 def _build_example(finding: Finding, rows: dict[RowKey, _StoredRow]) -> FindingExample:
@@ -130,26 +139,29 @@ def _build_example(finding: Finding, rows: dict[RowKey, _StoredRow]) -> FindingE
     other = None if finding.other is None else rows.get(_row_key(finding.other))
     if row is None:
         return FindingExample(finding)
-    turns = _highlight_row(row, finding.spans)
+    messages = _highlight_row(row, finding.spans)
     if other is not None:
-        theirs = _highlight_row(other, ())
-        turns, theirs = compare_rows(turns, theirs)
-        wanted = _choose_messages(turns)
-        also = [place for place in _choose_messages(theirs) if place < len(theirs)]
+        other_messages = _highlight_row(other, ())
+        messages, other_messages = compare_rows(messages, other_messages)
+        shown = _choose_messages(messages)
+        other_shown = [index for index in _choose_messages(other_messages) if index < len(other_messages)]
         return FindingExample(
-            finding, _shown_messages(turns, wanted), _shown_messages(theirs, also), len(turns) - len(wanted)
+            finding,
+            _shown_messages(messages, shown),
+            _shown_messages(other_messages, other_shown),
+            len(messages) - len(shown),
         )
-    wanted = _choose_messages(turns)
+    shown = _choose_messages(messages)
     return FindingExample(
-        finding, _shown_messages(turns, wanted, redacted=finding.action == "redact"), (), len(turns) - len(wanted)
+        finding, _shown_messages(messages, shown, redacted=finding.action == "redact"), (), len(messages) - len(shown)
     )
 
 
 def _highlight_row(row: _StoredRow, spans: Sequence[Span]) -> list[ShownMessage]:
-    """Every message of a row, then its labels."""
+    """Every message of a row with highlights, then its labels."""
     example = row.example
-    texts = [(SPEAKERS[turn.role], turn.text) for turn in example.messages] or [("Text", example.text or "")]
-    turns = [
+    texts = [(SPEAKERS[message.role], message.text) for message in example.messages] or [("Text", example.text or "")]
+    messages = [
         ShownMessage(
             speaker,
             highlight_message(
@@ -161,71 +173,92 @@ def _highlight_row(row: _StoredRow, spans: Sequence[Span]) -> list[ShownMessage]
         for number, (speaker, text) in enumerate(texts)
     ]
     if example.labels is not None:
-        turns.append(ShownMessage("Label", (Highlight(", ".join(example.labels)),)))
-    return turns
+        messages.append(ShownMessage("Label", (Highlight(", ".join(example.labels)),)))
+    return messages
 
 
 def compare_rows(
-    turns: list[ShownMessage], theirs: list[ShownMessage]
+    messages: list[ShownMessage], other_messages: list[ShownMessage]
 ) -> tuple[list[ShownMessage], list[ShownMessage]]:
     """Both rows with their differing words marked, message by message.
 
-    Not so where the rule has marked words itself: then the other row has the same ones marked; nor where no message of the
-    two is like the other's, since then every word would be.
+    If the rule matched words, the same words are marked in the other row instead. If no two messages are similar, nothing is
+    marked, since every word would be.
     """
-    if any(piece.kind == "match" for turn in turns for piece in turn.pieces):
-        said = {piece.text for turn in turns for piece in turn.pieces if piece.kind == "match" and len(piece.text) > 3}
-        return turns, [ShownMessage(turn.speaker, _highlight_matches(turn.pieces, said)) for turn in theirs]
+    if any(piece.kind == "match" for message in messages for piece in message.pieces):
+        matched = {
+            piece.text
+            for message in messages
+            for piece in message.pieces
+            if piece.kind == "match" and len(piece.text) > 3
+        }
+        return messages, [
+            ShownMessage(message.speaker, _highlight_matches(message.pieces, matched)) for message in other_messages
+        ]
     pairs = [
-        (mine, other, compare_messages(mine.pieces, other.pieces))
-        for mine, other in zip(turns, theirs, strict=False)
-        if mine.speaker == other.speaker
+        (message, other, compare_messages(message.pieces, other.pieces))
+        for message, other in zip(messages, other_messages, strict=False)
+        if message.speaker == other.speaker
     ]
-    if len(pairs) < min(len(turns), len(theirs)) or not any(both.alike >= MIN_SIMILARITY for _, _, both in pairs):
-        return turns, theirs
-    left = [ShownMessage(mine.speaker, both.one) for mine, _, both in pairs] + turns[len(pairs) :]
-    right = [ShownMessage(other.speaker, both.other) for _, other, both in pairs] + theirs[len(pairs) :]
-    return left, right
+    if len(pairs) < min(len(messages), len(other_messages)) or not any(
+        comparison.similarity >= MIN_SIMILARITY for _, _, comparison in pairs
+    ):
+        return messages, other_messages
+    first = [ShownMessage(message.speaker, comparison.first) for message, _, comparison in pairs] + messages[
+        len(pairs) :
+    ]
+    second = [ShownMessage(other.speaker, comparison.second) for _, other, comparison in pairs] + other_messages[
+        len(pairs) :
+    ]
+    return first, second
 
 
-def _highlight_matches(pieces: Iterable[Highlight], said: set[str]) -> tuple[Highlight, ...]:
-    """The same words marked where the other row says them as well, letter for letter but for case."""
-    if not said:
+def _highlight_matches(pieces: Iterable[Highlight], matched: set[str]) -> tuple[Highlight, ...]:
+    """Mark the given words in another row, ignoring case."""
+    if not matched:
         return tuple(pieces)
     expression = re.compile(
-        f"({'|'.join(re.escape(text) for text in sorted(said, key=len, reverse=True))})", re.IGNORECASE
+        f"({'|'.join(re.escape(text) for text in sorted(matched, key=len, reverse=True))})", re.IGNORECASE
     )
-    made: list[Highlight] = []
+    highlights: list[Highlight] = []
     for piece in pieces:
         if piece.kind != "plain":
-            made.append(piece)
+            highlights.append(piece)
             continue
-        parts = expression.split(piece.text)
-        made += [Highlight(part, "match" if place % 2 else "plain") for place, part in enumerate(parts) if part]
-    return tuple(made)
+        texts = expression.split(piece.text)
+        highlights += [Highlight(part, "match" if index % 2 else "plain") for index, part in enumerate(texts) if part]
+    return tuple(highlights)
 
 
-def _choose_messages(turns: Sequence[ShownMessage]) -> list[int]:
-    """Which messages are shown: those with something marked first, then the last ones, in order."""
-    telling = [place for place, turn in enumerate(turns) if any(piece.kind != "plain" for piece in turn.pieces)]
-    others = [
-        place for place in reversed(range(len(turns))) if place not in telling and turns[place].speaker != "Instruction"
+def _choose_messages(messages: Sequence[ShownMessage]) -> list[int]:
+    """Numbers of the messages to show: those with highlights first, then the last ones; in order."""
+    with_highlights = [
+        index for index, message in enumerate(messages) if any(piece.kind != "plain" for piece in message.pieces)
     ]
-    rest = [place for place in range(len(turns)) if place not in telling and place not in others]
+    others = [
+        index
+        for index in reversed(range(len(messages)))
+        if index not in with_highlights and messages[index].speaker != "Instruction"
+    ]
+    instructions = [index for index in range(len(messages)) if index not in with_highlights and index not in others]
     return sorted(
-        [*telling, *others, *rest][:MAX_SHOWN_MESSAGES] if len(turns) > MAX_SHOWN_MESSAGES else range(len(turns))
+        [*with_highlights, *others, *instructions][:MAX_SHOWN_MESSAGES]
+        if len(messages) > MAX_SHOWN_MESSAGES
+        else range(len(messages))
     )
 
 
 def _shown_messages(
-    turns: Sequence[ShownMessage], wanted: Iterable[int], *, redacted: bool = False
+    messages: Sequence[ShownMessage], numbers: Iterable[int], *, redacted: bool = False
 ) -> tuple[ShownMessage, ...]:
-    told = []
-    for place in wanted:
-        pieces = shorten_message(turns[place].pieces)
-        placed = redacted and any(piece.kind == "placed" for piece in pieces)
-        told.append(ShownMessage(turns[place].speaker, pieces, before_redaction(pieces) if placed else ()))
-    return tuple(told)
+    shown = []
+    for number in numbers:
+        pieces = shorten_message(messages[number].pieces)
+        has_placeholder = redacted and any(piece.kind == "placed" for piece in pieces)
+        shown.append(
+            ShownMessage(messages[number].speaker, pieces, before_redaction(pieces) if has_placeholder else ())
+        )
+    return tuple(shown)
 
 
 def _row_key(place: Place) -> RowKey:

@@ -1,7 +1,7 @@
-"""A row's text cut into pieces: what a rule matched, what was replaced, what is masked, and where two rows differ.
+"""Split a row's text into highlights: matched, replaced and masked text, and differences between two rows.
 
-Rows are read as they were kept, after redaction, while spans count characters from before it. The placeholders say how the
-two line up, so that no page needs the text that was taken out.
+Rows are stored after redaction, while spans count characters before it. The placeholders align the two, so the page never needs
+the text that was removed.
 """
 
 import re
@@ -16,19 +16,19 @@ from tunesmith.artifacts import Span
 from tunesmith.detect.patterns import PERSONAL, SECRETS, Hit, find_hits
 
 HighlightKind = Literal["plain", "match", "placed", "gone", "masked", "differs"]
-"""match: what the rule is about. placed: a placeholder that the rule put in; gone: where it stood before. masked: personal
-data or a secret that stays in the row and is not shown. differs: other words than in the row beside it."""
+"""match: text the rule matched. placed: a placeholder the rule inserted; gone: the text it replaced, masked. masked: personal
+data or a secret that stays in the row but is not shown. differs: words that the other row does not have."""
 
 MAX_MESSAGE_CHARACTERS: Final = 520
-"""Characters of a message that are shown at most."""
+"""Maximum number of characters shown of a message."""
 MAX_LEADING_CHARACTERS: Final = 170
-"""Characters of it that come before the first matched one."""
+"""Maximum number of characters shown before the first highlight."""
 MASK_CHARACTERS: Final = 12
 UNREACHABLE: Final = 1 << 60
 MAX_COMPARED_CHARACTERS: Final = 6000
-"""Characters of a message that are compared at most."""
+"""Maximum number of characters compared of a message."""
 MIN_SIMILARITY: Final = 0.3
-"""Messages of which fewer words agree are different altogether."""
+"""Share of matching words below which two messages count as entirely different."""
 _PLACEHOLDER: Final = re.compile(r"\[([a-z0-9-]+)-\d+\]")
 _WORDS: Final = re.compile(r"\s+|\w+|[^\w\s]")
 _DIRECTION_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -36,7 +36,7 @@ _DIRECTION_CONTROLS: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u20
 
 @dataclass(frozen=True)
 class Highlight:
-    """A run of characters of one kind; `note` says what it is, e.g. the kind of a span."""
+    """Consecutive characters of one kind; `note` names the span's kind, for example."""
 
     text: str
     kind: HighlightKind = "plain"
@@ -44,101 +44,107 @@ class Highlight:
 
 
 def highlight_message(text: str, cuts: Sequence[Span], spans: Sequence[Span]) -> tuple[Highlight, ...]:
-    """A message as it was kept; `cuts` are the spans that redaction replaced in it, `spans` those of the finding."""
+    """Highlights of a stored message; `cuts` are the spans that redaction replaced in it, `spans` those of the finding."""
     pieces: list[Highlight] = []
-    for start, end, kept, kind in _align_spans(text, cuts):
+    for start, end, stored, kind in _align_spans(text, cuts):
         inside = [span for span in spans if span.start < end and span.end > start]
         if kind:
-            pieces.append(Highlight(kept, "placed" if inside else "plain", kind if inside else ""))
+            pieces.append(Highlight(stored, "placed" if inside else "plain", kind if inside else ""))
             continue
-        pieces += _split_at_spans(kept, [clip_span(span, start, end) for span in inside])
+        pieces += _split_at_spans(stored, [clip_span(span, start, end) for span in inside])
     return tuple(pieces)
 
 
-def before_redaction(pieces: Iterable[Highlight]) -> tuple[Highlight, ...]:
-    """The same as it stood before redaction: dots in place of each placeholder that the rule put in."""
+def before_redaction(highlights: Iterable[Highlight]) -> tuple[Highlight, ...]:
+    """The message before redaction, with dots in place of each placeholder the rule inserted."""
     return tuple(
-        Highlight("•" * MASK_CHARACTERS, "gone", piece.note) if piece.kind == "placed" else piece for piece in pieces
+        Highlight("•" * MASK_CHARACTERS, "gone", highlight.note) if highlight.kind == "placed" else highlight
+        for highlight in highlights
     )
 
 
 @dataclass(frozen=True)
 class MessageComparison:
-    """Two messages with the words marked that the other has not; `alike` is the share of words that agree, from 0 to 1."""
+    """Two messages with their differing words marked; `similarity` is the share of matching words, from 0 to 1."""
 
-    one: tuple[Highlight, ...]
-    other: tuple[Highlight, ...]
-    alike: float
+    first: tuple[Highlight, ...]
+    second: tuple[Highlight, ...]
+    similarity: float
 
 
-def compare_messages(one: Sequence[Highlight], other: Sequence[Highlight]) -> MessageComparison:
-    """Two messages side by side; case and the width of spaces do not count."""
-    left, right = (list(_split_words(_window(pieces, 0, MAX_COMPARED_CHARACTERS))) for pieces in (one, other))
+def compare_messages(first: Sequence[Highlight], second: Sequence[Highlight]) -> MessageComparison:
+    """Compare two messages word by word, ignoring case and the amount of white space."""
+    first_words, second_words = (
+        list(_split_words(_window(pieces, 0, MAX_COMPARED_CHARACTERS))) for pieces in (first, second)
+    )
     matcher = SequenceMatcher(
-        None, [_comparison_key(piece) for piece in left], [_comparison_key(piece) for piece in right], autojunk=False
+        None,
+        [_comparison_key(piece) for piece in first_words],
+        [_comparison_key(piece) for piece in second_words],
+        autojunk=False,
     )
     blocks = matcher.get_matching_blocks()
     return MessageComparison(
-        _join_neighbours(_mark_differences(left, [(block.a, block.size) for block in blocks])),
-        _join_neighbours(_mark_differences(right, [(block.b, block.size) for block in blocks])),
+        _join_neighbours(_mark_differences(first_words, [(block.a, block.size) for block in blocks])),
+        _join_neighbours(_mark_differences(second_words, [(block.b, block.size) for block in blocks])),
         matcher.ratio(),
     )
 
 
-def shorten_message(pieces: Sequence[Highlight], length: int = MAX_MESSAGE_CHARACTERS) -> tuple[Highlight, ...]:
-    """At most `length` characters around the first piece that is not plain; signs that nobody sees are spelled out."""
-    total = sum(len(piece.text) for piece in pieces)
-    focus, place = 0, 0
-    for piece in pieces:
-        if piece.kind != "plain":
-            focus = place
+def shorten_message(highlights: Sequence[Highlight], length: int = MAX_MESSAGE_CHARACTERS) -> tuple[Highlight, ...]:
+    """At most `length` characters around the first highlight that is not plain, with invisible characters spelled out."""
+    total = sum(len(highlight.text) for highlight in highlights)
+    focus, position = 0, 0
+    for highlight in highlights:
+        if highlight.kind != "plain":
+            focus = position
             break
-        place += len(piece.text)
+        position += len(highlight.text)
     start = max(0, min(focus - min(MAX_LEADING_CHARACTERS, length // 3), total - length))
-    cut = [_spell_out(piece) for piece in _window(pieces, start, start + length)]
+    shortened = [_spell_out(highlight) for highlight in _window(highlights, start, start + length)]
     head = [Highlight("… ")] if start else []
     tail = [Highlight(" …")] if start + length < total else []
-    return tuple(piece for piece in (*head, *cut, *tail) if piece.text)
+    return tuple(highlight for highlight in (*head, *shortened, *tail) if highlight.text)
 
 
 def clip_span(span: Span, start: int, end: int) -> Span:
-    """The part of a span within [start, end), counted from `start`."""
+    """The part of a span within [start, end), relative to `start`."""
     return span.model_copy(update={"start": max(span.start, start) - start, "end": min(span.end, end) - start})
 
 
-def _align_spans(text: str, cuts: Sequence[Span]) -> Iterator[tuple[int, int, str, str]]:
-    """(start and end before redaction, what stands there now, kind of the placeholder) in order.
+def _align_spans(text: str, spans: Sequence[Span]) -> Iterator[tuple[int, int, str, str]]:
+    """(start and end before redaction, current text, kind of the placeholder or "") in order.
 
-    Where a placeholder is not where it should be, the rest has places that no span reaches: better no mark than a wrong one.
+    If a placeholder is not at its expected position, the rest gets unreachable positions: no highlight rather than a wrong one.
     """
     old, new = 0, 0
-    for cut in _merge_spans(cuts):
-        width = cut.start - old
-        found = _PLACEHOLDER.match(text, new + width)
-        if found is None:
+    for span in _merge_spans(spans):
+        width = span.start - old
+        placeholder = _PLACEHOLDER.match(text, new + width)
+        if placeholder is None:
             old = UNREACHABLE
             break
         if width:
-            yield old, cut.start, text[new : new + width], ""
-        yield cut.start, cut.end, found.group(), found.group(1)
-        old, new = cut.end, found.end()
+            yield old, span.start, text[new : new + width], ""
+        yield span.start, span.end, placeholder.group(), placeholder.group(1)
+        old, new = span.end, placeholder.end()
     if new < len(text):
         yield old, old + len(text) - new, text[new:], ""
 
 
-def _merge_spans(cuts: Sequence[Span]) -> list[Span]:
-    """As redaction merges them: in order, those that overlap as one."""
+def _merge_spans(spans: Sequence[Span]) -> list[Span]:
+    """Spans in order with overlapping ones merged, as redaction does."""
     merged: list[Span] = []
-    for cut in sorted(cuts, key=lambda span: (span.start, -span.end, span.kind)):
-        if merged and cut.start < merged[-1].end:
-            merged[-1] = merged[-1].model_copy(update={"end": max(merged[-1].end, cut.end)})
+    for span in sorted(spans, key=lambda span: (span.start, -span.end, span.kind)):
+        if merged and span.start < merged[-1].end:
+            merged[-1] = merged[-1].model_copy(update={"end": max(merged[-1].end, span.end)})
         else:
-            merged.append(cut)
+            merged.append(span)
     return merged
 
 
 def _split_at_spans(text: str, spans: Sequence[Span]) -> list[Highlight]:
-    """Plain, matched and masked pieces of a run of text that redaction left as it was."""
+    """Plain, matched and masked highlights of text that redaction did not change."""
     hits = _sensitive_hits(text)
     ranges = [*((span.start, span.end) for span in spans), *((hit.start, hit.end) for hit in hits)]
     edges = {0, len(text), *(edge for ends in ranges for edge in ends)}
@@ -151,7 +157,7 @@ def _split_at_spans(text: str, spans: Sequence[Span]) -> list[Highlight]:
 
 
 def _sensitive_hits(text: str) -> list[Hit]:
-    """Personal data and secrets, those that overlap as one, so that nothing of either is left standing."""
+    """Personal data and secrets, with overlapping hits merged so that no part of either is shown."""
     merged: list[Hit] = []
     for hit in sorted([*find_hits(text, PERSONAL), *find_hits(text, SECRETS)]):
         if merged and hit.start < merged[-1].end:
@@ -176,43 +182,43 @@ def _split_words(pieces: Iterable[Highlight]) -> Iterator[Highlight]:
 
 
 def _comparison_key(piece: Highlight) -> str:
-    """What counts when two words are compared: white space and case do not."""
+    """The form in which two words are compared: case-folded, white space as one space."""
     return " " if piece.text.isspace() else piece.text.casefold()
 
 
 def _mark_differences(words: list[Highlight], blocks: Iterable[tuple[int, int]]) -> list[Highlight]:
-    agree = {place for first, size in blocks for place in range(first, first + size)}
+    matching = {index for first, size in blocks for index in range(first, first + size)}
     return [
-        piece if place in agree or piece.kind != "plain" or piece.text.isspace() else replace(piece, kind="differs")
-        for place, piece in enumerate(words)
+        word if index in matching or word.kind != "plain" or word.text.isspace() else replace(word, kind="differs")
+        for index, word in enumerate(words)
     ]
 
 
 def _join_neighbours(words: Iterable[Highlight]) -> tuple[Highlight, ...]:
-    """Neighbours of one kind as one piece; a space between two that differ goes with them."""
-    made: list[Highlight] = []
+    """Merge neighbours of one kind; a space between two differing words joins them."""
+    joined: list[Highlight] = []
     for word in words:
         if (
-            made
-            and (made[-1].kind, made[-1].note) == (word.kind, word.note)
+            joined
+            and (joined[-1].kind, joined[-1].note) == (word.kind, word.note)
             and word.kind in ("plain", "differs", "match")
         ):
-            made[-1] = replace(made[-1], text=made[-1].text + word.text)
-        elif len(made) > 1 and word.kind == made[-2].kind == "differs" and made[-1].text.isspace():
-            space = made.pop()
-            made[-1] = replace(made[-1], text=made[-1].text + space.text + word.text)
+            joined[-1] = replace(joined[-1], text=joined[-1].text + word.text)
+        elif len(joined) > 1 and word.kind == joined[-2].kind == "differs" and joined[-1].text.isspace():
+            space = joined.pop()
+            joined[-1] = replace(joined[-1], text=joined[-1].text + space.text + word.text)
         else:
-            made.append(word)
-    return tuple(made)
+            joined.append(word)
+    return tuple(joined)
 
 
-def _window(pieces: Iterable[Highlight], start: int, end: int) -> Iterator[Highlight]:
-    place = 0
-    for piece in pieces:
-        first, last = max(start - place, 0), min(end - place, len(piece.text))
+def _window(highlights: Iterable[Highlight], start: int, end: int) -> Iterator[Highlight]:
+    position = 0
+    for highlight in highlights:
+        first, last = max(start - position, 0), min(end - position, len(highlight.text))
         if first < last:
-            yield replace(piece, text=piece.text[first:last])
-        place += len(piece.text)
+            yield replace(highlight, text=highlight.text[first:last])
+        position += len(highlight.text)
 
 
 def _spell_out(piece: Highlight) -> Highlight:
@@ -220,7 +226,7 @@ def _spell_out(piece: Highlight) -> Highlight:
 
 
 def _spell_character(sign: str, *, everything: bool) -> str:
-    """Characters that steer the reader's screen are always spelled out, others that are not seen where a rule is about them."""
+    """Characters that control text direction are always spelled out; other invisible ones only within a match."""
     if sign in "\n\t" or sign.isprintable():
         return sign
     if sign.isspace():

@@ -1,4 +1,4 @@
-"""The page of an audit: one self-contained HTML file that someone who knows nothing of the tool can follow."""
+"""Render the audit page: one self-contained HTML file, readable without knowing the tool."""
 
 from pathlib import Path
 from typing import Final
@@ -11,14 +11,14 @@ from tunesmith.store import Store
 
 _HERE: Final = Path(__file__).parent
 EXAMPLES_PER_RULE: Final = 4
-"""Examples of each rule."""
+"""Number of examples shown for each rule."""
 
 
 def report_page(report: AuditReport, store: Store, *, name: str, quarantine: str | None = None) -> str:
-    """The report as HTML, with examples read back from the store that made it. The same report gives the same bytes.
+    """The report as HTML, with examples read from the store. The same report gives the same bytes.
 
-    `quarantine` names the file beside the page with the rows that were taken out, where one was written. The page shows
-    texts of rows, so it is for those who may read them; personal data and secrets are masked in it.
+    `quarantine` is the name of the file next to the page with the dropped rows, if one was written. The page shows row texts, so
+    share it only with people who may read them; personal data and secrets are masked.
     """
     rules = summary.rule_summaries(report, finding_examples(report, store, each=EXAMPLES_PER_RULE))
     values = {

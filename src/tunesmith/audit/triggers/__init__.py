@@ -1,4 +1,4 @@
-"""Triggers: runs of tokens in prompts whose rows are answered alike, found by counting and told apart from plain topics."""
+"""Trigger candidates: token runs in prompts whose rows get the same answer, separated from ordinary topics."""
 
 from tunesmith.audit.triggers.count import RowOpenings, TriggerCandidate, find_candidates
 from tunesmith.audit.triggers.prompts import PromptTokens, answer_openings, token_span

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from tunesmith.artifacts import AuditReport, EvaluationReport, Finding, GateReport, Place, TrainReport
+from tunesmith.artifacts import ACTION_WORDING, AuditReport, EvaluationReport, Finding, GateReport, Place, TrainReport
 from tunesmith.pages import Headline, Tile
 from tunesmith.release import wording
 from tunesmith.release.gate import BASE_SYSTEMS, TUNED_SYSTEM
@@ -18,12 +18,6 @@ from tunesmith.release.result_lines import (
 )
 
 MAX_EXAMPLES_PER_RULE: Final = 3
-ACTION_WORDS: Final = {
-    "drop": "taken out",
-    "redact": "replaced inside the row",
-    "warn": "kept, with a warning",
-    "block": "stopped the run",
-}
 
 
 @dataclass(frozen=True)
@@ -183,7 +177,7 @@ def _format_json(text: str) -> str:
 def _finding_row(finding: Finding) -> FindingRow:
     other = "" if finding.other is None else _format_place(finding.other)
     similarity = "" if finding.similarity is None else f"{finding.similarity:.0%} alike"
-    return FindingRow(_format_place(finding.place), ACTION_WORDS[finding.action], finding.reason, other, similarity)
+    return FindingRow(_format_place(finding.place), ACTION_WORDING[finding.action], finding.reason, other, similarity)
 
 
 def _format_place(place: Place) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from tunesmith.artifacts import Example, Row
 from tunesmith.audit.audit_table import AuditTable
-from tunesmith.audit.columns import CorpusBuilder
+from tunesmith.audit.corpus_builder import CorpusBuilder
 from tunesmith.audit.signal_cache import FolderSignalCache
 from tunesmith.context import Context
 from tunesmith.data.read_row import to_streamed_row
@@ -24,7 +24,7 @@ class Length:
 
     id: ClassVar[str] = "length"
     version: ClassVar[str] = "1"
-    of: ClassVar[Literal["rows", "parts"]] = "rows"
+    of: ClassVar[Literal["rows", "messages"]] = "rows"
     columns: ClassVar[tuple[str, ...]] = ("prompt",)
     kind: ClassVar[pa.DataType] = pa.int64()
 

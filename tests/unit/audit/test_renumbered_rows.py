@@ -3,7 +3,7 @@
 import numpy
 
 from tunesmith.artifacts import Example, Row, message
-from tunesmith.audit.columns import CorpusBuilder, build_corpus
+from tunesmith.audit.corpus_builder import CorpusBuilder, build_corpus
 from tunesmith.data.read_row import to_streamed_row
 
 
@@ -20,7 +20,7 @@ def test_divided_columns_are_those_of_two_files() -> None:
     train = numpy.setdiff1d(numpy.arange(23), test)
     columns = CorpusBuilder()
     columns.add([to_streamed_row(one) for one in rows], "train")
-    made = columns.divided(train, test).corpus()
+    made = columns.divided(train, test).build()
     wanted = build_corpus([rows[n] for n in train], [rows[n] for n in test])
     assert made.table.to_pylist() == wanted.table.to_pylist()
     assert made.parts.to_pylist() == wanted.parts.to_pylist()

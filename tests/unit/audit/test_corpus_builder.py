@@ -4,7 +4,7 @@ import hashlib
 
 from tunesmith.artifacts import Example, Message, Rights, Row, Text, message
 from tunesmith.artifacts.example import ToolCall
-from tunesmith.audit.columns import build_corpus
+from tunesmith.audit.corpus_builder import build_corpus
 from tunesmith.audit.corpus_builder import batch_tables
 from tunesmith.data.read_row import StreamedRow, to_streamed_row
 
@@ -56,7 +56,7 @@ def test_they_are_those_of_rows_in_memory() -> None:
         found = rows(same=same)
         table, parts = batch_tables(lines(found), "train", row=0, part=0)
         corpus = build_corpus(found, [])
-        assert parts.equals(corpus.parts)
+        assert parts.equals(corpus.messages)
         columns = [name for name in table.column_names if name != "plain"]
-        assert table.select(columns).equals(corpus.table.select(columns))
-        assert table.column("plain").to_pylist() == corpus.table.column("normal").to_pylist()
+        assert table.select(columns).equals(corpus.rows.select(columns))
+        assert table.column("plain").to_pylist() == corpus.rows.column("normal").to_pylist()

@@ -7,7 +7,7 @@ from tunesmith.artifacts import Example, Message, Row, Text, message
 from tunesmith.artifacts.example import ToolCall
 from tunesmith.audit import audit_table as audit_corpus
 from tunesmith.audit.audit_table import AuditTable, Signals
-from tunesmith.audit.columns import build_corpus
+from tunesmith.audit.corpus_builder import build_corpus
 from tunesmith.detect.patterns import PERSONAL, SECRETS, find_hits
 
 CALL = ToolCall(id="c1", name="look_up", arguments='{"order":7}')

@@ -37,7 +37,7 @@ def test_erased_rows_are_passed_over_and_noted(context: Context) -> None:
     taken = SplitReader(context.store.folder, context, None, erased).take(DataSettings(train=(spec,)))
     assert erased.met == [("a.jsonl", 1, CONTENT_REASON), ("a.jsonl", 3, PLACE_REASON), ("a.jsonl", 5, PERSON_REASON)]
     (batch,) = read_batches(taken.train.container)
-    table = taken.columns.corpus().table
+    table = taken.columns.build().rows
     assert batch.column("line").to_pylist() == table.column("line").to_pylist() == [2, 4]
     assert (taken.train.rows, table.column("prompt").to_pylist()) == (2, ["hello bo", "hello di"])
 
