@@ -85,8 +85,8 @@ def alone(which: str, rows: str, context: Context) -> dict[str, Any]:
         check_class(name)
     sources = DataSettings(train=(SourceSettings(path=rows),))
     erased = load_tombstones(context.store, lambda: fingerprint(sources, context))
-    columns = SplitReader(context.home, context, None, erased).take(sources).columns
-    corpus = columns.build()
+    builder = SplitReader(context.home, context, None, erased).read(sources).builder
+    corpus = builder.build()
     answer: dict[str, Any] = {}
     found: list[Finding] = []
     with measured(answer):
@@ -94,7 +94,7 @@ def alone(which: str, rows: str, context: Context) -> dict[str, Any]:
             found += CHECKS.build(name).examine(corpus)
     pairs = [(one.place.line - 1, one.other.line - 1) for one in found if one.other is not None]
     kinds = [(one.place.line - 1, sorted({span.kind for span in one.spans})) for one in found if one.spans]
-    return answer | {"rows": columns.rows, "pairs": pairs, "kinds": kinds}
+    return answer | {"rows": builder.row_count, "pairs": pairs, "kinds": kinds}
 
 
 if __name__ == "__main__":

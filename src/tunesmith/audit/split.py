@@ -249,7 +249,7 @@ def _choose_latest(ranked: pa.Table, cluster_of: Numbers, settings: SplitSetting
         raise DataError(
             message,
             where=RECIPE_KEY,
-            hint="a cluster with a row on the last day is held out as a whole; remove a field from `by`",
+            hint="clusters with a row on the last day are held out whole; remove a field from `by`",
         )
     first = settings.after.isoformat() if settings.after is not None else str(days[cut])
     chosen = numpy.flatnonzero(latest >= cut)

@@ -61,7 +61,7 @@ def test_hits_of_a_row_are_those_of_its_messages_in_order(at_once: int, monkeypa
     ]
     made = build_corpus(rows, [])
     table, parts = (
-        pa.concat_tables([one.slice(0, 1), one.slice(1, 3), one.slice(4)]) for one in (made.table, made.parts)
+        pa.concat_tables([one.slice(0, 1), one.slice(1, 3), one.slice(4)]) for one in (made.rows, made.messages)
     )
     corpus = AuditTable(table, parts, Signals(table, parts))
     wanted = [

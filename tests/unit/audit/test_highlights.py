@@ -20,7 +20,7 @@ def span(start: int, end: int, kind: str = "email") -> Span:
 
 
 def redacted(text: str, cuts: list[Span]) -> str:
-    return Redactor().of(Example(messages=(message("user", text),)), cuts).messages[0].text
+    return Redactor().redact(Example(messages=(message("user", text),)), cuts).messages[0].text
 
 
 def test_spans_are_found_again_behind_placeholders() -> None:
@@ -74,20 +74,20 @@ def test_a_mark_inside_what_is_masked_shows_nothing_of_it() -> None:
 
 def test_differing_words_are_marked_on_both_sides() -> None:
     found = compare_messages([Highlight("send the red hat to me")], [Highlight("Send the big  blue hat to me")])
-    assert [piece.text for piece in found.one if piece.kind == "differs"] == ["red"]
-    assert [piece.text for piece in found.other if piece.kind == "differs"] == ["big  blue"]
-    assert "".join(piece.text for piece in found.other) == "Send the big  blue hat to me"
-    assert 0.5 < found.alike < 1
+    assert [piece.text for piece in found.first if piece.kind == "differs"] == ["red"]
+    assert [piece.text for piece in found.second if piece.kind == "differs"] == ["big  blue"]
+    assert "".join(piece.text for piece in found.second) == "Send the big  blue hat to me"
+    assert 0.5 < found.similarity < 1
 
 
 def test_equal_texts_have_no_mark() -> None:
     found = compare_messages([Highlight("one two")], [Highlight("one two")])
-    assert (found.one, found.other, found.alike) == ((Highlight("one two"),), (Highlight("one two"),), 1.0)
+    assert (found.first, found.second, found.similarity) == ((Highlight("one two"),), (Highlight("one two"),), 1.0)
 
 
 def test_only_the_beginning_of_a_long_text_is_compared() -> None:
     found = compare_messages([Highlight("word " * 5000)], [Highlight("word " * 5000)])
-    assert sum(len(piece.text) for piece in found.one) == MAX_COMPARED_CHARACTERS
+    assert sum(len(piece.text) for piece in found.first) == MAX_COMPARED_CHARACTERS
 
 
 def test_a_long_text_is_cut_around_what_is_marked() -> None:

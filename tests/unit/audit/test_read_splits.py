@@ -34,10 +34,10 @@ def test_erased_rows_are_passed_over_and_noted(context: Context) -> None:
     erased = Tombstones(KEY, frozenset(marks), {"a.jsonl": "sha256:00"})
     spec = SourceSettings(path="a.jsonl", subject="who")
     context.store.folder.mkdir(parents=True, exist_ok=True)
-    taken = SplitReader(context.store.folder, context, None, erased).take(DataSettings(train=(spec,)))
+    taken = SplitReader(context.store.folder, context, None, erased).read(DataSettings(train=(spec,)))
     assert erased.met == [("a.jsonl", 1, CONTENT_REASON), ("a.jsonl", 3, PLACE_REASON), ("a.jsonl", 5, PERSON_REASON)]
     (batch,) = read_batches(taken.train.container)
-    table = taken.columns.build().rows
+    table = taken.builder.build().rows
     assert batch.column("line").to_pylist() == table.column("line").to_pylist() == [2, 4]
     assert (taken.train.rows, table.column("prompt").to_pylist()) == (2, ["hello bo", "hello di"])
 
@@ -46,7 +46,7 @@ def test_a_file_of_erased_rows_alone_leaves_no_rows(context: Context) -> None:
     (context.data_root / "a.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
     erased = Tombstones(KEY, frozenset({place_mark(KEY, "sha256:00", 1)}), {"a.jsonl": "sha256:00"})
     context.store.folder.mkdir(parents=True, exist_ok=True)
-    taken = SplitReader(context.store.folder, context, None, erased).take(
+    taken = SplitReader(context.store.folder, context, None, erased).read(
         DataSettings(train=(SourceSettings(path="a.jsonl"),))
     )
-    assert (taken.train.rows, taken.columns.rows, len(erased.met)) == (0, 0, 1)
+    assert (taken.train.rows, taken.builder.row_count, len(erased.met)) == (0, 0, 1)

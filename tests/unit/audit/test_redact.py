@@ -17,30 +17,30 @@ def span(message: int, start: int, end: int, kind: str) -> Span:
 
 def test_overlapping_spans_become_one_of_the_kind_that_starts_first() -> None:
     spans = [span(0, 5, 9, "late"), span(0, 3, 6, "early"), span(0, 0, 2, "own")]
-    assert Redactor().of(turns("ab cdef gh"), spans) == turns("[own-1] [early-1]h")
+    assert Redactor().redact(turns("ab cdef gh"), spans) == turns("[own-1] [early-1]h")
 
 
 def test_numbers_run_per_kind_over_all_rows_without_regard_to_case_and_spaces() -> None:
     redaction = Redactor()
-    first = redaction.of(turns("Ab", "x"), [span(0, 0, 2, "k"), span(1, 0, 1, "k")])
+    first = redaction.redact(turns("Ab", "x"), [span(0, 0, 2, "k"), span(1, 0, 1, "k")])
     later = [span(0, 0, 3, "k"), span(1, 0, 1, "other"), span(2, 0, 2, "k")]
     assert first == turns("[k-1]", "[k-2]")
-    assert redaction.of(turns("a b", "y", "AB"), later) == turns("[k-1]", "[other-1]", "[k-1]")
+    assert redaction.redact(turns("a b", "y", "AB"), later) == turns("[k-1]", "[other-1]", "[k-1]")
 
 
 def test_a_span_over_two_text_parts() -> None:
     parts = Message(role="user", content=(Text(text="ab"), Text(text="cd")))
-    assert Redactor().of(Example(messages=(parts,)), [span(0, 1, 3, "k")]) == turns("a[k-1]d")
+    assert Redactor().redact(Example(messages=(parts,)), [span(0, 1, 3, "k")]) == turns("a[k-1]d")
 
 
 def test_labels_of_a_text_stay() -> None:
     one = Example(text="abc", labels=("x",))
-    assert Redactor().of(one, [span(0, 0, 1, "k")]) == Example(text="[k-1]bc", labels=("x",))
+    assert Redactor().redact(one, [span(0, 0, 1, "k")]) == Example(text="[k-1]bc", labels=("x",))
 
 
 def test_the_weight_of_a_turn_stays() -> None:
     one = Example(messages=(Message(role="assistant", content=(Text(text="abc"),), weight=0.5),))
-    made = Redactor().of(one, [span(0, 0, 1, "k")])
+    made = Redactor().redact(one, [span(0, 0, 1, "k")])
     assert (made.messages[0].text, made.messages[0].weight) == ("[k-1]bc", 0.5)
 
 
@@ -48,7 +48,7 @@ def redacted(redaction: Redactor, *texts: str) -> list[str]:
     """The texts as turns, with everything that the packs find replaced."""
     found = scan_column(pa.array(texts), PERSONAL, SECRETS).to_pylist()
     spans = [Span(message=number, **hit) for number, hits in enumerate(found) for hit in hits]
-    return [turn.text for turn in redaction.of(turns(*texts), spans).messages]
+    return [turn.text for turn in redaction.redact(turns(*texts), spans).messages]
 
 
 def test_a_value_has_one_placeholder_however_it_is_grouped_and_every_kind_its_own() -> None:

@@ -20,8 +20,8 @@ def test_divided_columns_are_those_of_two_files() -> None:
     train = numpy.setdiff1d(numpy.arange(23), test)
     columns = CorpusBuilder()
     columns.add([to_streamed_row(one) for one in rows], "train")
-    made = columns.divided(train, test).build()
+    made = columns.split(train, test).build()
     wanted = build_corpus([rows[n] for n in train], [rows[n] for n in test])
-    assert made.table.to_pylist() == wanted.table.to_pylist()
-    assert made.parts.to_pylist() == wanted.parts.to_pylist()
-    assert made.table.schema == wanted.table.schema and made.parts.schema == wanted.parts.schema
+    assert made.rows.to_pylist() == wanted.rows.to_pylist()
+    assert made.messages.to_pylist() == wanted.messages.to_pylist()
+    assert made.rows.schema == wanted.rows.schema and made.messages.schema == wanted.messages.schema

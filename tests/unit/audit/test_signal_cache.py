@@ -43,7 +43,7 @@ def corpus(context: Context, *batches: list[str]) -> AuditTable:
             for n, text in enumerate(texts)
         ]
         columns.add([to_streamed_row(row) for row in rows], "train")
-    return columns.corpus(FolderSignalCache(context.store))
+    return columns.build(FolderSignalCache(context.store))
 
 
 def lengths(corpus: AuditTable, signal: Length = Length()) -> tuple[list[int], list[str]]:

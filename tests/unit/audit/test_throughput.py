@@ -82,7 +82,7 @@ def test_an_audit_tells_the_share_of_the_bytes_it_has_read(context: Context, mon
     specs = tuple(SourceSettings(path=name) for name in ("a.jsonl", "b.jsonl"))
     here = replace(context, progress=told, clock=Ticking())
     here.store.folder.mkdir(parents=True, exist_ok=True)
-    SplitReader(here.store.folder, here, None, load_tombstones(here.store, dict)).take(DataSettings(train=specs))
+    SplitReader(here.store.folder, here, None, load_tombstones(here.store, dict)).read(DataSettings(train=specs))
     assert told.tracked == [("read train", None), ("read test", None)]
     # a row is known to be the last of its batch when the next one is read
     assert told.shares == [5 / 8, 7 / 8, 1.0]

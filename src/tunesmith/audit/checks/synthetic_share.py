@@ -75,7 +75,8 @@ class SyntheticShare:
     def _file_findings(self, line: dict[str, int]) -> Iterator[Finding]:
         rows, synthetic = line["made_count"], line["made_sum"]
         if synthetic > self.most * rows:
-            reason = f"{synthetic} of {rows} rows ({synthetic / rows:.0%}) are synthetic; more than {self.most:.0%} was not expected"
+            share = f"{synthetic} of {rows} rows ({synthetic / rows:.0%}) are synthetic"
+            reason = f"{share}; more than {self.most:.0%} was not expected"
             yield self._finding(line, reason, "warning")
         if line["unclassed_sum"]:
             reason = f"{line['unclassed_sum']} of {rows} rows name a generator, and their source class is not synthetic"
