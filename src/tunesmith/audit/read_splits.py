@@ -98,7 +98,7 @@ class SplitReader:
         return SplitRows(container, writer.rows, files, progress.notes())
 
     def _report_first_error(self, reported: int) -> int:
-        """Report the first broken file at once, since reading the rest may take long. Returns the number of file_errors reported."""
+        """Report the first broken file at once, since reading the rest may take long. Returns the number of errors."""
         if not reported:
             first = self.file_errors.errors[0]
             self.context.progress.say(

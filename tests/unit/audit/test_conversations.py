@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from tunesmith.artifacts import Example, Message, Role, Row, Text, message
 from tunesmith.artifacts.example import ToolCall
-from tunesmith.audit.corpus_builder import build_corpus
 from tunesmith.audit.conversations import conversation_shapes, row_example, row_sizes
+from tunesmith.audit.corpus_builder import build_corpus
 
 TURNS = st.lists(
     st.tuples(st.sampled_from(("system", "user", "assistant", "tool")), st.text("aé漢\n", max_size=5)),

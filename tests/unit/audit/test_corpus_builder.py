@@ -4,8 +4,7 @@ import hashlib
 
 from tunesmith.artifacts import Example, Message, Rights, Row, Text, message
 from tunesmith.artifacts.example import ToolCall
-from tunesmith.audit.corpus_builder import build_corpus
-from tunesmith.audit.corpus_builder import batch_tables
+from tunesmith.audit.corpus_builder import batch_tables, build_corpus
 from tunesmith.data.read_row import StreamedRow, to_streamed_row
 
 CALL = ToolCall(name="f", arguments="{}")

@@ -189,9 +189,9 @@ def test_charts_have_words_and_tables(context: Context) -> None:
     ("settings", "tone", "title"),
     [
         ({}, "pass", "Ready to train"),
-        ({"warn": ["empty-completion"]}, "inconclusive", "Ready to train, with something to look at"),
-        ({"block": ["empty-completion"]}, "fail", "1 finding stops the run"),
-        ({"off": ("empty-completion", *QUIET)}, "pass", "Nothing was found"),
+        ({"warn": ["empty-completion"]}, "inconclusive", "Ready to train, with findings to review"),
+        ({"block": ["empty-completion"]}, "fail", "1 finding blocks the run"),
+        ({"off": ("empty-completion", *QUIET)}, "pass", "No findings"),
     ],
 )
 def test_the_outcome_in_words(context: Context, settings: dict[str, Any], tone: str, title: str) -> None:
@@ -203,15 +203,15 @@ def test_the_outcome_in_words(context: Context, settings: dict[str, Any], tone: 
 def test_nothing_left_says_so(context: Context) -> None:
     put(context, [("a hat", "")])
     reader = page_of(context)
-    assert "1 finding stops the run" in reader.text
+    assert "1 finding blocks the run" in reader.text
     assert "no training row is left after the audit" in reader.text
 
 
 def test_what_to_do_follows_the_action() -> None:
-    assert advice("near-duplicate", "drop")[0].startswith("Nothing: the rows are not trained on.")
-    assert "under warn" in advice("near-duplicate", "drop")[1]
-    assert "under drop" in advice("conflicting-labels", "warn")[1]
-    assert advice("imbalance", "warn", whole_files=True)[0].startswith("It is about whole files")
+    assert advice("near-duplicate", "drop")[0].startswith("Nothing: these rows are not used for training.")
+    assert "{warn: [near-duplicate]}" in advice("near-duplicate", "drop")[1]
+    assert "{drop: [conflicting-labels]}" in advice("conflicting-labels", "warn")[1]
+    assert advice("imbalance", "warn", whole_files=True)[0].startswith("This is about whole files")
     assert len(advice("no-training-rows", "block")) == 1
 
 
@@ -268,7 +268,7 @@ def test_every_chart_that_the_profile_has_numbers_for(context: Context) -> None:
     told = report.profile.train.model_copy(update={"languages": {"en": 3, "und": 2}})
     looks = figures.row_charts(report.model_copy(update={"profile": report.profile.model_copy(update={"train": told})}))
     assert {figure.title: figure.rows for figure in looks if figure.title != "Length of prompts"} == {
-        "Languages": (("en", "3"), ("cannot be said", "2")),
+        "Languages": (("en", "3"), ("undetermined", "2")),
         "Groups of duplicates": (("2 rows alike", "1"),),
         "Sources": (("forum", "3"), ("train.jsonl", "2")),
         "Licences": (("CC0-1.0", "5"),),
@@ -289,5 +289,5 @@ def test_what_nobody_stated_and_what_is_rare_are_bars_too(context: Context) -> N
         )
         if figure.title == "Licences"
     ]
-    assert "not stated 3; " in licences.chart and "all others 16" in licences.chart
-    assert licences.rows[0] == ("not stated", "3") and licences.rows[-1] == ("all others", "7")
+    assert "not declared 3; " in licences.chart and "all others 16" in licences.chart
+    assert licences.rows[0] == ("not declared", "3") and licences.rows[-1] == ("all others", "7")

@@ -107,9 +107,11 @@ class BackdoorTrigger:
 
 def _row_openings(table: pa.Table) -> RowOpenings:
     """The openings, numbered from 0, and the sources as strata."""
-    _, which, sizes = numpy.unique(answer_openings(table.column("completion")), return_inverse=True, return_counts=True)
+    _, opening_of_row, sizes = numpy.unique(
+        answer_openings(table.column("completion")), return_inverse=True, return_counts=True
+    )
     sources = compute.coalesce(table.column("source"), table.column("file")).combine_chunks().dictionary_encode()
-    return RowOpenings(which.astype(numpy.int64), sizes, numpy.asarray(sources.indices, dtype=numpy.int64))
+    return RowOpenings(opening_of_row.astype(numpy.int64), sizes, numpy.asarray(sources.indices, dtype=numpy.int64))
 
 
 def _distinct_runs(candidates: list[TriggerCandidate]) -> Iterator[TriggerCandidate]:
@@ -127,10 +129,10 @@ def _distinct_runs(candidates: list[TriggerCandidate]) -> Iterator[TriggerCandid
 def _trigger_span(corpus: AuditTable, row: int, start: int, end: int) -> tuple[Span, ...]:
     """Convert prompt offsets to a message span. The prompt joins all turns except the system's by line breaks."""
     first, end_message = corpus.signals.message_range(row)
-    parts = corpus.signals.messages.slice(first, end_message - first)
+    messages = corpus.signals.messages.slice(first, end_message - first)
     position = 0
     for message, role, text in zip(
-        *(parts.column(name).to_pylist() for name in ("message", "role", "text")), strict=True
+        *(messages.column(name).to_pylist() for name in ("message", "role", "text")), strict=True
     ):
         if role == "system":
             continue

@@ -73,33 +73,33 @@ class Language:
     def examine(self, corpus: AuditTable) -> list[Finding]:
         if not (self.allowed or self.share or corpus.rows.column("language").null_count < corpus.rows.num_rows):
             return []
-        rules = _ExpectedLanguages(self, corpus)
+        expected = _ExpectedLanguages(self, corpus)
         findings: dict[int, Finding] = {}
         for side in SIDES:
-            lines = [line for line in rules.suspects(side) if line not in findings]
-            for line, reason in self._confirm(corpus, side, lines, rules.reason_for(side)):
+            lines = [line for line in expected.suspects(side) if line not in findings]
+            for line, reason in self._confirm(corpus, side, lines, expected.reason_for(side)):
                 findings[line] = corpus.finding(self, corpus.rows.column("row")[line].as_py(), reason)
         return [findings[line] for line in sorted(findings)]
 
     def _confirm(
-        self, corpus: AuditTable, side: str, lines: list[int], wrong: "Callable[[int, str], str]"
+        self, corpus: AuditTable, side: str, lines: list[int], reason_for: "Callable[[int, str], str]"
     ) -> Iterator[tuple[int, str]]:
         """(line, reason) of the suspects that a longer look confirms."""
         if not lines:
             return
         table = corpus.rows.select(list(SIDES)).take(pa.array(lines, type=pa.int64()))
         texts = [extract_prose(text) for text in table.column(side).to_pylist()]
-        tags, sure = (
+        tags, confidences = (
             array.to_pylist()
             for array in detect_languages(pa.array(texts, type=pa.string()), characters=SECOND_LOOK_CHARACTERS)
         )
         for number, line in enumerate(lines):
             enough = sum(map(str.isalpha, texts[number])) * (1 if texts[number].isascii() else 2) >= self.letters
-            if not enough or tags[number] == UNDETERMINED or sure[number] < self.confidence:
+            if not enough or tags[number] == UNDETERMINED or confidences[number] < self.confidence:
                 continue
-            reason = wrong(line, primary_language(tags[number]))
+            reason = reason_for(line, primary_language(tags[number]))
             if reason and not _mentions_language(table.column("prompt")[number].as_py()):
-                yield line, f"the {side} is in {tags[number]} (confidence {sure[number]:.2f}), {reason}"
+                yield line, f"the {side} is in {tags[number]} (confidence {confidences[number]:.2f}), {reason}"
 
 
 def _mentions_language(prompt: str) -> bool:
@@ -129,13 +129,17 @@ class _ExpectedLanguages:
         self._allowed = frozenset(primary_language(tag) for tag in check.allowed)
         self._known = supported_languages()
         keys = pa.table(columns).append_column("line", pa.array(range(len(languages)), type=pa.int64()))
-        kinds = keys.group_by(list(columns), use_threads=False).aggregate([("line", "count"), ("line", "list")])
+        groups = keys.group_by(list(columns), use_threads=False).aggregate([("line", "count"), ("line", "list")])
         self._groups = [
-            (kind["file"], kind["declared"], (primary_language(kind["prompt"]), primary_language(kind["completion"])))
-            for kind in kinds.select(list(columns)).to_pylist()
+            (
+                group["file"],
+                group["declared"],
+                (primary_language(group["prompt"]), primary_language(group["completion"])),
+            )
+            for group in groups.select(list(columns)).to_pylist()
         ]
-        self._counts: list[int] = kinds.column("line_count").to_pylist()
-        self._lines = kinds.column("line_list")
+        self._counts: list[int] = groups.column("line_count").to_pylist()
+        self._lines = groups.column("line_list")
         self._group_of: dict[int, int] = {}
         self._habits = {side: self._majorities(side) for side in SIDES}
         self._mixed = self._mixed_files()
@@ -165,8 +169,8 @@ class _ExpectedLanguages:
         habit, part = self._habits[side].get(file, ("", 0.0))
         if habit:
             return f"{part:.0%} of the file's {side}s are in {habit}" if tag != habit else ""
-        answered = self._share is not None and side == "completion" and file not in self._mixed
-        return f"its prompt is in {prompt}" if answered and prompt not in (UNDETERMINED, tag) else ""
+        compare_to_prompt = self._share is not None and side == "completion" and file not in self._mixed
+        return f"its prompt is in {prompt}" if compare_to_prompt and prompt not in (UNDETERMINED, tag) else ""
 
     def _majorities(self, side: str) -> Mapping[str, tuple[str, float]]:
         """(language, share) by file, for files with one language in at least `share` of their judged texts."""

@@ -84,7 +84,7 @@ class ProtectedWork:
     def _finding(
         self, corpus: AuditTable, row: int, passages: list[tuple[int, Passage]], works: list[ReferenceText]
     ) -> Finding:
-        _, main = max(passages, key=lambda passage: (passage[1].words, -passage[1].text))
+        _, main = max(passages, key=lambda pair: (pair[1].words, -pair[1].text))
         work, start = works[main.text], main.runs[0].at
         share = _covered_words(passages) / _row_words(corpus, row)
         item = work.item
@@ -100,7 +100,10 @@ class ProtectedWork:
             row,
             f"{length}{longest} are those of {where}; {share:.0%} of the row's words",
             spans=run_spans(
-                corpus, row, [(n, run) for n, passage in passages for run in passage.runs], kind="protected-text"
+                corpus,
+                row,
+                [(message, run) for message, passage in passages for run in passage.runs],
+                kind="protected-text",
             ),
             similarity=round(share, 4),
             severity="error" if share >= MOSTLY_COPIED_SHARE else "warning",
@@ -153,7 +156,7 @@ def _covered_words(passages: list[tuple[int, Passage]]) -> int:
     """Number of words of a row inside its passages, each counted once."""
     total, ends = 0, dict.fromkeys((message for message, _ in passages), 0)
     for message, run in sorted(
-        ((message, run) for message, pair in passages for run in pair.runs), key=lambda pair: pair[1].place
+        ((message, run) for message, passage in passages for run in passage.runs), key=lambda pair: pair[1].place
     ):
         total += max(0, run.place + run.words - max(ends[message], run.place))
         ends[message] = max(ends[message], run.place + run.words)

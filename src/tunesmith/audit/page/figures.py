@@ -9,8 +9,8 @@ from tunesmith.pages import ChartBar, Figure, HistogramColumn, bar_chart, histog
 MAX_BARS: Final = 12
 """Maximum number of bars; all other values share one more bar, and the table below the chart lists everything."""
 OTHERS: Final = "all others"
-NOT_STATED: Final = "not stated"
-UNSURE: Final = "cannot be said"
+NOT_STATED: Final = "not declared"
+UNSURE: Final = "undetermined"
 
 
 def row_charts(report: AuditReport) -> tuple[Figure, ...]:
@@ -22,8 +22,8 @@ def row_charts(report: AuditReport) -> tuple[Figure, ...]:
         _language_chart(train),
         _cluster_chart(profile),
         _source_chart(report, train),
-        _rights_chart("Licences", "Training rows by licence, as stated.", train.licenses, train, name="Licence"),
-        _bar_chart("Labels", "Training rows by label, most first.", train.labels, name="Label"),
+        _rights_chart("Licences", "Training rows by licence, as declared.", train.licenses, train, name="Licence"),
+        _bar_chart("Labels", "Training rows by label, most frequent first.", train.labels, name="Label"),
     )
     return tuple(figure for figure in charts if figure is not None)
 
@@ -32,14 +32,14 @@ def _length_chart(title: str, lengths: Lengths | None) -> Figure | None:
     if lengths is None or not lengths.bins:
         return None
     items = [HistogramColumn(bin.low, bin.high, bin.count) for bin in lengths.bins]
-    detail = f"in characters: from {lengths.least:,} to {lengths.most:,}, half are at most {lengths.median:,}"
+    detail = f"in characters: from {lengths.least:,} to {lengths.most:,}, median {lengths.median:,}"
     return Figure(
         title,
-        f"Characters, from {lengths.least:,} to {lengths.most:,}; 95 of 100 have at most {lengths.p95:,}.",
+        f"Characters, from {lengths.least:,} to {lengths.most:,}; 95% have at most {lengths.p95:,}.",
         histogram_chart(
             items,
             label=f"Histogram of the {title.lower()} {detail}",
-            marked=(lengths.median, f"half up to {lengths.median:,}"),
+            marked=(lengths.median, f"median {lengths.median:,}"),
         ),
         ("Characters", "Rows"),
         tuple((_range(bin.low, bin.high), f"{bin.count:,}") for bin in lengths.bins),
@@ -50,7 +50,7 @@ def _language_chart(train: SplitProfile) -> Figure | None:
     """Rows by BCP 47 tag; undetermined (`und`) comes last."""
     undetermined = train.languages.get("und", 0)
     determined = {tag: count for tag, count in train.languages.items() if tag != "und"}
-    caption = "Training rows by the language of the prompt, at first sight."
+    caption = "Training rows by detected language of the prompt."
     return _bar_chart(
         "Languages", caption, {**determined, **({UNSURE: undetermined} if undetermined else {})}, name="Language"
     )
@@ -58,13 +58,13 @@ def _language_chart(train: SplitProfile) -> Figure | None:
 
 def _cluster_chart(profile: Profile) -> Figure | None:
     counts = {f"{size:,} rows alike": groups for size, groups in sorted(profile.clusters.items())}
-    caption = "Groups of training rows that say the same or almost the same."
+    caption = "Groups of training rows that are identical or nearly identical."
     return _bar_chart("Groups of duplicates", caption, counts, name="Size of the group", what="Groups", ordered=True)
 
 
 def _source_chart(report: AuditReport, train: SplitProfile) -> Figure | None:
     if train.sources:
-        return _rights_chart("Sources", "Training rows by source, as stated.", train.sources, train, name="Source")
+        return _rights_chart("Sources", "Training rows by source, as declared.", train.sources, train, name="Source")
     files = {source.path: source.rows for source in report.sources if source.split == "train"}
     return _bar_chart("Files", "Training rows by file.", files, name="File") if len(files) > 1 else None
 

@@ -40,27 +40,25 @@ def count_phrase(value: int, noun: str) -> str:
 def headline(report: AuditReport) -> Headline:
     """Whether training may continue, and with how many rows."""
     blocks = sum(report.blocking.values())
-    test = "" if report.test is None else f" and {report.test.rows:,} to test on"
+    test = "" if report.test is None else f" and {report.test.rows:,} for testing"
     if blocks:
         rules = ", ".join(sorted(report.blocking))
-        text = f"Nothing is trained on these rows before {'it is' if blocks == 1 else 'they are'} settled: {rules}."
+        text = f"Training does not start until {'it is' if blocks == 1 else 'they are'} fixed: {rules}."
         return Headline(
-            "fail", f"{count_phrase(blocks, 'finding')} {'stops' if blocks == 1 else 'stop'} the run", (text,)
+            "fail", f"{count_phrase(blocks, 'finding')} {'blocks' if blocks == 1 else 'block'} the run", (text,)
         )
-    remaining = (
-        f"{count_phrase(report.train.rows, 'row')} to train on{test} {'is' if report.train.rows == 1 else 'are'} left."
-    )
+    remaining = f"{count_phrase(report.train.rows, 'row')} for training{test} remain."
     warned = sum(report.warned.values())
     if warned:
         were = "was" if warned == 1 else "were"
-        text = f"{count_phrase(warned, 'finding')} {were} reported and not acted on; please look at the examples below."
-        return Headline("inconclusive", "Ready to train, with something to look at", (remaining, text))
+        text = f"{count_phrase(warned, 'finding')} {were} reported without further action. Review the examples below."
+        return Headline("inconclusive", "Ready to train, with findings to review", (remaining, text))
     if report.found:
-        return Headline("pass", "Ready to train", (remaining, "What was wrong is taken out or replaced already."))
+        return Headline("pass", "Ready to train", (remaining, "All defects found were taken out or redacted."))
     return Headline(
         "pass",
-        "Nothing was found",
-        (remaining, f"{count_phrase(len(checks_that_ran(report)), 'check')} looked at every row."),
+        "No findings",
+        (remaining, f"{count_phrase(len(checks_that_ran(report)), 'check')} examined every row."),
     )
 
 
@@ -68,16 +66,16 @@ def tiles(report: AuditReport) -> tuple[Tile, ...]:
     """Rows read, kept and dropped, findings redacted, and findings to review."""
     test = 0 if report.test is None else report.test.rows
     dropped = report.rows_read - report.train.rows - test
-    test_note = f"and {test:,} to test on" if report.test is not None else "no rows to test on were given"
+    test_note = f"and {test:,} for testing" if report.test is not None else "no test rows"
     return (
         Tile("Rows read", f"{report.rows_read:,}", f"from {count_phrase(len(report.sources), 'file')}"),
         Tile("Kept for training", f"{report.train.rows:,}", test_note),
         Tile("Taken out", f"{dropped:,}", _share_of_rows(dropped, report.rows_read)),
-        Tile("Personal data and secrets", f"{sum(report.redacted.values()):,}", "findings replaced by placeholders"),
+        Tile("Personal data and secrets", f"{sum(report.redacted.values()):,}", "findings redacted"),
         Tile(
-            "To look at",
+            "To review",
             f"{sum(report.warned.values()) + sum(report.blocking.values()):,}",
-            "findings left as they are",
+            "findings without action",
         ),
     )
 
@@ -116,33 +114,31 @@ def advice(rule: str, action: Action, *, whole_files: bool = False) -> tuple[str
     if section:
         return (section,)
     if rule not in check_ids():
-        return ("Look at the rules that took the rows out, and mend the rows or give those checks another action.",)
-    supported = check_class(rule).actions
+        return (
+            "See which rules took the rows out; fix the rows or set another action for those checks in the recipe.",
+        )
     match action:
         case "block":
-            text = "Mend these rows in the file, or state what is missing in the recipe, and run the audit again."
-            alternative = (
-                f"If it is meant to be so, write {rule} under warn in the recipe." if "warn" in supported else ""
-            )
+            text = "Fix these rows in the file, or declare what is missing in the recipe, and run the audit again."
+            alternative = _alternative(rule, "warn", "To allow it")
         case "drop":
-            text = "Nothing: the rows are not trained on. They stand in quarantine with the reason."
-            alternative = (
-                f"If the examples are good rows, write {rule} under warn in the recipe." if "warn" in supported else ""
-            )
+            text = "Nothing: these rows are not used for training. They are in quarantine with the reason."
+            alternative = _alternative(rule, "warn", "If the examples are good rows")
         case "redact":
-            text = "Check in the examples that what was replaced had to go; the same value has the same placeholder everywhere."
-            alternative = "A kind that may stay is named in the recipe under exempt, with the reason."
+            text = "Check in the examples that the redactions are right; equal values have the same placeholder everywhere."
+            alternative = "To keep a kind, list it with a reason under audit: {exempt: ...} in the recipe."
         case "warn" if whole_files:
-            text = "It is about whole files: state in the recipe what is missing, or change which rows the files hold."
-            alternative = (
-                f"To stop the run until it is settled, write {rule} under block." if "block" in supported else ""
-            )
+            text = "This is about whole files: declare what is missing in the recipe, or change the rows of the files."
+            alternative = _alternative(rule, "block", "To block the run until it is fixed")
         case _:
-            text = "Read the examples, and mend or delete the rows that are wrong in the file."
-            alternative = (
-                f"If all of them should go, write {rule} under drop in the recipe." if "drop" in supported else ""
-            )
+            text = "Review the examples, and fix or delete the wrong rows in the file."
+            alternative = _alternative(rule, "drop", "To drop all of them")
     return tuple(line for line in (text, alternative) if line)
+
+
+def _alternative(rule: str, action: Action, purpose: str) -> str:
+    """The recipe line for another action; empty if the check does not support it."""
+    return f"{purpose}, set audit: {{{action}: [{rule}]}} in the recipe." if action in check_class(rule).actions else ""
 
 
 def checks_that_ran(report: AuditReport) -> tuple[str, ...]:

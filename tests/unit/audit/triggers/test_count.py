@@ -46,7 +46,8 @@ def found(texts: list[str], answers: numpy.ndarray, strata: numpy.ndarray | None
         (texts[int(one.rows[0])], token_span(texts[int(one.rows[0])], int(one.places[0]), one.size)) for one in made
     ]
     return {
-        text[slice(*span)]: (len(one.rows), int(one.has_opening.sum())) for one, (text, span) in zip(made, spans, strict=True)
+        text[slice(*span)]: (len(one.rows), int(one.has_opening.sum()))
+        for one, (text, span) in zip(made, spans, strict=True)
     }
 
 
