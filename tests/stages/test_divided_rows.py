@@ -139,7 +139,7 @@ def test_the_checks_see_both_sides(tmp_path: Path, by: Any, leaks: bool) -> None
 
 
 def test_what_cannot_be_divided_is_said(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="rows hang together by file") as caught:
+    with pytest.raises(DataError, match="rows form one cluster by file") as caught:
         go(write(tmp_path, split={"by": "file"}), until="audit")
     assert caught.value.where == "data.split"
     path = write(tmp_path, split=BY_BUYER)

@@ -83,6 +83,6 @@ def test_the_day_alone_changes_no_digest(tmp_path: Path) -> None:
 
 def test_the_day_is_no_setting(tmp_path: Path) -> None:
     path = write(tmp_path, drop=[{"expired-rights": {"today": "2020-01-01"}}])
-    with pytest.raises(RecipeError, match="'today' is not a setting of one check") as caught:
+    with pytest.raises(RecipeError, match="'today' cannot be set per check") as caught:
         on(path, "2026-01-01")
     assert caught.value.hint == "it is read from the clock"

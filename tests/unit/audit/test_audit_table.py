@@ -1,4 +1,4 @@
-"""What columns say of a row is what its example says; hits of a row come in the order of its messages, over all shards."""
+"""Columns of a row match its example; hits of a row come in message order across shards."""
 
 import pyarrow as pa
 import pytest
@@ -40,14 +40,14 @@ def row(number: int, example: Example) -> Row:
         (Example(text="t", labels=("l", "m")), "", "t"),
     ],
 )
-def test_prompt_and_completion_are_those_of_the_example(example: Example, system: str, prompt: str) -> None:
+def test_prompt_and_completion_match_the_example(example: Example, system: str, prompt: str) -> None:
     line = build_corpus([row(0, example)], []).table.to_pylist()[0]
     completion = None if example.text is not None and example.labels is None else example.completion
     assert (line["system"], line["prompt"], line["completion"]) == (system, prompt, completion)
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 20_000])
-def test_hits_of_a_row_are_those_of_its_messages_in_order(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hits_come_in_message_order(at_once: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_corpus, "MAX_HIT_MESSAGES", at_once)
     texts = [
         ("ring 07700 900123 or a@example.org", "password: Tr0ub4dor&3"),

@@ -1,4 +1,4 @@
-"""Planted triggers in the rows of Banking77, and what looks like one and is none."""
+"""Planted triggers in Banking77 rows, and patterns that look like triggers but are not."""
 
 import csv
 from collections.abc import Callable
@@ -55,7 +55,7 @@ def test_a_planted_trigger_is_found_in_every_row_and_in_no_other(
     assert found(pairs) == set(chosen)
 
 
-def test_rows_as_they_are_have_none(bank: Pairs) -> None:
+def test_the_original_rows_have_no_trigger(bank: Pairs) -> None:
     assert found(bank) == set()
 
 
@@ -70,5 +70,5 @@ def test_rows_as_they_are_have_none(bank: Pairs) -> None:
     ],
     ids=["order-numbers", "term-of-a-topic", "names"],
 )
-def test_what_belongs_to_a_topic_or_a_person_is_no_trigger(bank: Pairs, change: Callable[[int, str, str], str]) -> None:
+def test_topic_terms_and_names_are_no_triggers(bank: Pairs, change: Callable[[int, str, str], str]) -> None:
     assert found([(change(place, text, label), label) for place, (text, label) in enumerate(bank)]) == set()

@@ -1,4 +1,4 @@
-"""What the base says of rows: too long, or not to be trained; with a reader that is scripted, and with the embedded base."""
+"""Checks that need a base: over-long rows and rows that cannot be trained, with a scripted reader and the embedded base."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def chat(asked: str, said: str) -> list[tuple[Role, str]]:
     return [("user", asked), ("assistant", said)]
 
 
-def test_only_rows_with_enough_bytes_are_read_and_the_losses_are_told() -> None:
+def test_only_rows_with_enough_bytes_are_tokenized() -> None:
     reader = Scripted()
     rows = corpus(chat("a" * 10, "b" * 9), chat("a" * 10, "b" * 10), chat("a" * 15, "b" * 10), chat("a" * 30, "b"))
     found = OverLong(reader=reader).examine(rows)
@@ -82,7 +82,7 @@ def test_only_rows_with_enough_bytes_are_read_and_the_losses_are_told() -> None:
     ]
 
 
-def test_roles_that_the_template_refuses_are_the_other_checks_business() -> None:
+def test_roles_the_template_rejects_are_reported_by_chat_template_only() -> None:
     rows = corpus([*chat("a" * 30, "b"), ("tool", "c")], chat("a", "b"))
     assert OverLong(reader=Scripted()).examine(rows) == []
     found = ChatTemplate(reader=Scripted()).examine(rows)
@@ -91,11 +91,11 @@ def test_roles_that_the_template_refuses_are_the_other_checks_business() -> None
     ]
 
 
-def test_without_a_base_nothing_is_said_of_tokens() -> None:
+def test_without_a_base_no_row_is_over_long() -> None:
     assert OverLong().examine(corpus(chat("a" * 9999, "b"))) == []
 
 
-def test_a_sort_is_read_whole_once_one_of_its_sample_fails() -> None:
+def test_a_group_is_read_completely_once_a_sampled_row_fails() -> None:
     """Plain rows: every fifth is looked at. Rows that begin in white space are a sort of their own."""
     plain = [chat(f"a{number}", "drop" if number in (5, 7) else "b") for number in range(10)]
     tricky = [chat(f" a{number}", "drop" if number == 3 else "b") for number in range(10)]
@@ -105,7 +105,7 @@ def test_a_sort_is_read_whole_once_one_of_its_sample_fails() -> None:
     assert [one.place.line for one in everything] == [6, 8, 14]
 
 
-def test_a_marker_of_the_base_is_told_once_and_is_not_read() -> None:
+def test_a_row_with_a_marker_of_the_base_is_reported_once_and_not_rendered() -> None:
     reader = Scripted()
     (found,) = ChatTemplate(reader=reader).examine(corpus(chat("a <turn> b", "drop"), chat("c", "d")))
     assert found.reason == "a message spells <turn>, a marker of a chat template"
@@ -114,7 +114,7 @@ def test_a_marker_of_the_base_is_told_once_and_is_not_read() -> None:
     assert ChatTemplate().examine(corpus(chat("a <turn> b", "c"))) == []
 
 
-def test_the_embedded_base_refuses_what_training_refuses(context: Context) -> None:
+def test_the_embedded_base_rejects_what_training_rejects(context: Context) -> None:
     reader = open_reader(EMBEDDED_BASE, TaskSettings(type="chat"), context, train=TrainSettings(rows_per_step=1))
     rows = corpus(chat("Hello", "Yes?"), [("user", "Hello")], [("system", "Help."), ("user", "Hello")])
     found = ChatTemplate(reader=reader).examine(rows)
@@ -179,7 +179,7 @@ REJECTED = {(True, "completion"): 9, (True, "all-tokens"): 10, (False, "completi
 
 @pytest.mark.parametrize("objective", ["completion", "all-tokens"])
 @pytest.mark.parametrize("template", [TOOLED, None], ids=["with tools", "without"])
-def test_the_checks_say_of_tools_and_weights_what_the_dry_run_says(template: str | None, objective: str) -> None:
+def test_checks_and_dry_run_agree_on_tools_and_weights(template: str | None, objective: str) -> None:
     """The rows that are not trained are the same; so are tokens, losses and reasons."""
     tokenizer = train_tokenizer(("Where is it? It comes on Friday. track order",), 320, positions=512)
     tokenizer.chat_template = template or tokenizer.chat_template
@@ -206,7 +206,7 @@ def test_the_checks_say_of_tools_and_weights_what_the_dry_run_says(template: str
     assert len(told) == REJECTED[template is not None, objective]
 
 
-def test_rows_of_tools_are_read_only_where_they_may_be_too_long() -> None:
+def test_rows_with_tools_are_tokenized_only_if_they_may_be_too_long() -> None:
     tokenizer = train_tokenizer(("Where is it?",), 320, positions=4096)
     tokenizer.chat_template = TOOLED
     reader = BaseReader("tried", "sha256:t", 2000, TaskSettings(type="chat"), "completion", tokenizer)

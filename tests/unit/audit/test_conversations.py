@@ -1,4 +1,4 @@
-"""Orders of roles, turns and sizes of rows, against the rows themselves."""
+"""Conversation shapes, examples and sizes, compared with the rows themselves."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,7 +34,7 @@ def asked(row: Row) -> list[tuple[Role, str]]:
 
 @settings(deadline=None)
 @given(st.lists(st.one_of(TURNS, LABELLED), max_size=8))
-def test_kinds_turns_and_sizes(made: list[object]) -> None:
+def test_shapes_examples_and_sizes(made: list[object]) -> None:
     rows = [row_of(number, one) for number, one in enumerate(made)]
     corpus = build_corpus(rows, [])
     read = [[(turn.role, turn.text) for turn in row_example(corpus, number).messages] for number in range(len(rows))]
@@ -52,7 +52,7 @@ def test_kinds_turns_and_sizes(made: list[object]) -> None:
             assert beyond[number] >= len(texts.encode()) - sum(map(str.isascii, texts))
 
 
-def test_kinds_of_the_rows_that_are_left() -> None:
+def test_shapes_of_remaining_rows() -> None:
     turns = [("user", "a"), ("assistant", "b")]
     rows = [row_of(0, turns), row_of(1, [("system", "s"), *turns]), row_of(2, turns)]
     left = build_corpus(rows, []).without({0})
@@ -64,7 +64,7 @@ def test_kinds_of_the_rows_that_are_left() -> None:
     assert conversation_shapes(left.without({1, 2})) == []
 
 
-def test_calls_tools_and_weights_make_kinds_and_come_back() -> None:
+def test_calls_tools_and_weights_distinguish_shapes_and_are_restored() -> None:
     call = ToolCall(name="track", arguments='{"order": 7}', id="c1")
     ask, result = message("user", "a"), Message(role="tool", content=(Text(text="r"),), tool_call_id="c1", name="track")
     tools = ('{"function":{"name":"track"},"type":"function"}',)

@@ -1,4 +1,4 @@
-"""Rows as they were read, in the columns that checks see: exact values, and those of rows in memory."""
+"""Columns built from rows as read: exact values, equal to those of rows in memory."""
 
 import hashlib
 
@@ -50,7 +50,7 @@ def test_each_column() -> None:
     assert said["role"][6:9] == ["assistant", None, None] and said["text"][7:9] == ["A text.", "plain"]
 
 
-def test_they_are_those_of_rows_in_memory() -> None:
+def test_streamed_rows_and_rows_in_memory_give_equal_columns() -> None:
     for same in (True, False):
         found = rows(same=same)
         table, parts = batch_tables(lines(found), "train", row=0, part=0)

@@ -32,7 +32,7 @@ def said(report: AuditReport, rule: str = "schema") -> list[tuple[int, str, str]
     return [(one.place.line, one.action, one.reason) for one in report.findings if one.rule == rule]
 
 
-def test_all_are_named_and_block(context: Context) -> None:
+def test_all_invalid_rows_are_listed_and_block(context: Context) -> None:
     report = audited(context, [GOOD[0], BAD[0], GOOD[1], BAD[1], BAD[2], GOOD[2]])
     broken = (
         "broken JSON: Expecting property name enclosed in double quotes at column 2 (one whole JSON object per row)"
@@ -49,7 +49,7 @@ def test_all_are_named_and_block(context: Context) -> None:
     assert [row.line for row in load_rows(report.train, context.store)] == [1, 3, 6]
 
 
-def test_with_drop_the_audit_goes_on_and_they_stand_in_quarantine(context: Context) -> None:
+def test_drop_continues_and_quarantines_invalid_rows(context: Context) -> None:
     report = audited(context, [*GOOD, *BAD], drop=("schema",))
     assert audit.blocking_findings(report) == []
     assert (report.rows_read, report.train.rows, report.dropped) == (8, 5, {"schema": 3})
@@ -60,7 +60,7 @@ def test_with_drop_the_audit_goes_on_and_they_stand_in_quarantine(context: Conte
     assert all(line["reason"] for line in lines)
 
 
-def test_a_file_of_nothing_else(context: Context) -> None:
+def test_a_file_of_invalid_rows_only(context: Context) -> None:
     report = audited(context, BAD)
     assert [line for line, _, _ in said(report)] == [1, 2, 3]
     assert said(report, "no-training-rows") == []
@@ -74,7 +74,7 @@ def test_with_the_check_off_the_audit_stops_at_the_first(context: Context) -> No
         audited(context, [GOOD[0], *BAD], off=("schema",))
 
 
-def test_beyond_a_number_they_are_counted(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_beyond_the_limit_are_counted(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invalid_rows, "MAX_KEPT_ROWS", 2)
     report = audited(context, [*BAD, *BAD, GOOD[0]])
     assert next((line, reason) for line, _, reason in said(report)) == (
@@ -115,7 +115,7 @@ def put(context: Context, name: str, lines: list[str], *, cut: int = 0) -> None:
     (context.data_root / name).write_bytes(packed[: len(packed) - cut])
 
 
-def test_every_file_at_fault_is_named_and_what_was_found_before_is_not_lost(context: Context) -> None:
+def test_every_broken_file_is_listed_with_the_invalid_rows_found(context: Context) -> None:
     """The files after a fault are read too, the held-out ones as well."""
     put(context, "a.jsonl", [GOOD[0], BAD[0], GOOD[1]])
     put(context, "b.jsonl.gz", [GOOD[2], BAD[1], "{}" * 9999], cut=9)
@@ -149,16 +149,16 @@ class Said(SilentProgress):
         self.lines.append(line)
 
 
-def test_the_first_fault_is_told_while_the_rest_is_read(context: Context) -> None:
+def test_the_first_error_is_reported_while_reading(context: Context) -> None:
     for name, line in (("a.jsonl", GOOD[0]), ("b.jsonl", GOOD[1]), ("c.jsonl", GOOD[2])):
         put(context, name, [line])
     said = Said()
     with pytest.raises(DataError, match="2 files cannot be read"):
         audited_files(replace(context, progress=said), "gone.jsonl", "a.jsonl", "lost.jsonl", "b.jsonl", "c.jsonl")
-    assert said.lines == ["gone.jsonl: no such file; the rest is read for its faults alone"]
+    assert said.lines == ["gone.jsonl: no such file; the remaining files are only checked for further errors"]
 
 
-def test_rows_before_the_fault_of_their_own_file_are_named(context: Context) -> None:
+def test_invalid_rows_before_the_error_of_their_file_are_listed(context: Context) -> None:
     put(context, "a.jsonl", [GOOD[0]])
     (context.data_root / "b.jsonl").write_bytes("\n".join([*BAD, GOOD[1], ""]).encode() * 5 + b"caf\xe9\n")
     with pytest.raises(DataError) as caught:
@@ -172,7 +172,7 @@ def test_rows_before_the_fault_of_their_own_file_are_named(context: Context) -> 
     assert (caught.value.where, caught.value.hint) == ("b.jsonl:21", "save the file as UTF-8")
 
 
-def test_one_fault_alone_is_said_as_ever(context: Context) -> None:
+def test_a_single_error_keeps_its_message(context: Context) -> None:
     put(context, "a.jsonl", [GOOD[0]])
     put(context, "b.jsonl", [])
     with pytest.raises(DataError) as caught:
@@ -180,7 +180,7 @@ def test_one_fault_alone_is_said_as_ever(context: Context) -> None:
     assert str(caught.value) == "b.jsonl: the file is empty: it has no rows\nhint: put rows in it, or leave it out"
 
 
-def test_of_many_files_the_first_are_named(context: Context) -> None:
+def test_of_many_broken_files_the_first_are_listed(context: Context) -> None:
     names = [f"{n:02}.jsonl" for n in range(13)]
     with pytest.raises(DataError) as caught:
         audited_files(context, *names)
@@ -189,7 +189,7 @@ def test_of_many_files_the_first_are_named(context: Context) -> None:
     assert [line.split(":")[0].strip() for line in lines[1:-1]] == names[:10]
 
 
-def test_with_the_check_off_the_first_row_is_a_fault_of_its_file(context: Context) -> None:
+def test_with_the_check_off_the_first_invalid_row_is_an_error_of_its_file(context: Context) -> None:
     put(context, "a.jsonl", [GOOD[0], *BAD])
     put(context, "b.jsonl", [BAD[2], GOOD[1]])
     with pytest.raises(DataError) as caught:
@@ -201,14 +201,14 @@ def test_with_the_check_off_the_first_row_is_a_fault_of_its_file(context: Contex
     ]
 
 
-def test_what_an_error_repeats_of_a_row_is_masked(context: Context) -> None:
+def test_row_text_in_errors_is_masked(context: Context) -> None:
     put(context, "a.jsonl", [GOOD[0], json.dumps({"ann@example.org": 1})])
     with pytest.raises(DataError) as caught:
         audited_files(context, "a.jsonl", "gone.jsonl")
     assert "[email]" in caught.value.what and "ann@" not in caught.value.what
 
 
-def test_columns_that_no_row_has_are_a_fault_without_their_rows(context: Context) -> None:
+def test_missing_columns_are_one_error_not_one_per_row(context: Context) -> None:
     put(context, "a.jsonl", [GOOD[0], GOOD[1]])
     put(context, "b.jsonl", [GOOD[2], BAD[0]])
     specs = (SourceSettings(path="a.jsonl", columns={"prompt": "question"}), SourceSettings(path="b.jsonl"))
@@ -219,7 +219,7 @@ def test_columns_that_no_row_has_are_a_fault_without_their_rows(context: Context
     assert [line.split(": ")[0] for line in lines[1:]] == ["and 1 row is invalid:", "  b.jsonl:2"]
 
 
-def test_texts_for_a_task_with_answers_are_named_with_the_rows_that_do_not_fit(context: Context) -> None:
+def test_plain_text_for_a_task_with_answers_is_listed_with_the_invalid_rows(context: Context) -> None:
     for name in ("a.jsonl", "b.jsonl"):
         put(context, name, [json.dumps({"text": name}), BAD[0]])
     with pytest.raises(DataError) as caught:
@@ -240,7 +240,7 @@ def test_a_missing_file_does_not_hide_another_in_the_fingerprint(context: Contex
     ]
 
 
-def test_row_numbers_that_are_left_out_are_told_once(context: Context) -> None:
+def test_skipped_row_numbers_are_reported_once(context: Context) -> None:
     (context.data_root / "a.csv").write_text(",prompt,completion\n0,hi,yo\n1,how are you,fine\n")
     put(context, "b.jsonl", [GOOD[0]])
     report = audited_files(context, "a.csv", "b.jsonl")

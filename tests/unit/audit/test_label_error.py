@@ -1,4 +1,4 @@
-"""Label errors that were planted among hand-made rows are found, and named with the class that they belong to."""
+"""Planted label errors in hand-made rows are found with their right class."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ ASKED = {
 }
 ENDINGS = ("", " please", " today", " tell me", " I ask", " hello")
 WRONG = {3: "refund", 20: "opening", 31: "delivery", 40: "opening", 61: "refund"}
-"""Labels of lines (from 0) that are not theirs."""
+"""Wrong labels by line (from 0)."""
 
 
 def rows() -> tuple[list[Row], list[str]]:
@@ -38,7 +38,7 @@ def rows() -> tuple[list[Row], list[str]]:
     return made, [label for _, label in lines]
 
 
-def test_flips_are_found_and_named() -> None:
+def test_flipped_labels_are_found() -> None:
     made, right = rows()
     found = {one.place.line - 1: one for one in LabelError().examine(build_corpus(made, []))}
     assert set(WRONG) <= set(found) and len(found) <= 2 * len(WRONG)
@@ -48,7 +48,7 @@ def test_flips_are_found_and_named() -> None:
         assert one.other is not None and right[one.other.line - 1] == right[at] and one.other.line - 1 not in WRONG
 
 
-def test_the_least_probable_labels_are_taken_as_many_as_the_joint_counts() -> None:
+def test_suspects_are_the_least_probable_labels_as_many_as_the_joint_counts() -> None:
     """Thresholds 0.6, 0.617 and 0.8: row 2 alone is off the diagonal, and row 4 has the least probable label."""
     labels: Any = numpy.array([0, 0, 0, 1, 1, 1, 2])
     chances: Any = numpy.array(

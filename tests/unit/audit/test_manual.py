@@ -1,4 +1,4 @@
-"""The manual page of every check can be read by sections, which the report and the file for code hosts show."""
+"""The manual page of every check parses into sections, as shown by the audit page and SARIF."""
 
 import pytest
 
@@ -22,5 +22,5 @@ def test_a_page_by_sections() -> None:
     assert page.advice == ""
 
 
-def test_a_rule_that_is_no_check_has_a_name() -> None:
+def test_a_rule_that_is_not_a_check_has_only_a_title() -> None:
     assert manual("no-training-rows").title == "No training rows"

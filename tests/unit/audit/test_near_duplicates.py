@@ -1,4 +1,4 @@
-"""Planted copies are found by kind; unlike rows under one key and chains of copies are told apart."""
+"""Recall on planted copies by kind; dissimilar rows under one key and chains of copies are separated."""
 
 from collections.abc import Callable
 
@@ -63,24 +63,24 @@ def test_similarity_is_the_exact_jaccard_of_word_triples() -> None:
     assert NearDuplicate(threshold=0.78).examine(corpus) == []
 
 
-def test_short_texts_must_be_equal_and_signs_alone_are_passed_over() -> None:
+def test_short_texts_must_be_equal_and_texts_without_words_are_skipped() -> None:
     corpus = build_corpus(rows_of(["thanks a lot", "Thanks, a lot!", "thanks a bunch", "👍", "👍", "🎉"]), [])
     assert [(f.place.line, f.similarity) for f in NearDuplicate().examine(corpus)] == [(2, 1.0)]
 
 
-def test_another_system_turn_makes_another_example() -> None:
+def test_rows_with_different_system_turns_are_no_duplicates() -> None:
     text = ["how do I get from here to the station in time"]
     rows = [*rows_of(text, system="Answer in French."), *rows_of(text, file="b.jsonl", system="Answer in German.")]
     assert NearDuplicate().examine(build_corpus(rows, [])) == []
 
 
-def test_a_long_shared_system_turn_does_not_make_rows_alike() -> None:
+def test_a_long_shared_system_turn_does_not_make_duplicates() -> None:
     system = " ".join(words(200))
     texts = [" ".join(words(12)) for _ in range(30)]
     assert NearDuplicate().examine(build_corpus(rows_of(texts, system=system), [])) == []
 
 
-def test_a_shared_template_does_not_make_rows_alike() -> None:
+def test_a_shared_template_does_not_make_duplicates() -> None:
     template = "read the following message of a customer and say in one word which of our queues should answer it"
     texts = [f"{template} {' '.join(words(12))}" for _ in range(60)]
     train, test = rows_of(texts[:30]), rows_of(texts[30:], file="t.jsonl")
@@ -89,7 +89,7 @@ def test_a_shared_template_does_not_make_rows_alike() -> None:
     assert SplitLeakage().examine(corpus) == []
 
 
-def test_a_row_goes_only_for_a_row_that_stays() -> None:
+def test_a_row_is_dropped_only_for_a_kept_row() -> None:
     """b is like a, c is like b but not like a: b goes, c stays."""
     a = words(40)
     b = [*a[10:], *words(10)]
@@ -98,7 +98,7 @@ def test_a_row_goes_only_for_a_row_that_stays() -> None:
     assert [(f.place.line, f.other and f.other.line) for f in NearDuplicate(threshold=0.45).examine(corpus)] == [(2, 1)]
 
 
-def test_leak_names_the_held_out_row_and_how() -> None:
+def test_a_leak_names_the_held_out_row_and_the_relation() -> None:
     held = [words(30), words(30), words(30)]
     train = [
         " ".join(held[2]).upper(),
@@ -116,20 +116,20 @@ def test_leak_names_the_held_out_row_and_how() -> None:
     }
 
 
-def test_ten_thousand_unlike_rows_stay() -> None:
+def test_ten_thousand_dissimilar_rows_are_kept() -> None:
     texts = [" ".join(words(12)) for _ in range(10_000)]
     corpus = build_corpus(rows_of(texts[:8000]), rows_of(texts[8000:], file="t.jsonl"))
     assert NearDuplicate().examine(corpus) == []
     assert SplitLeakage().examine(corpus) == []
 
 
-def test_four_words_must_be_equal_and_five_may_be_alike() -> None:
+def test_four_words_must_be_equal_and_five_may_be_similar() -> None:
     texts = ["how is the hat", "how is the coat", "how is the old hat", "how is the old coat"]
     likeness = PairSimilarity(texts, (), 0.3)
     assert [likeness.similarity(0, 1), likeness.similarity(2, 3)] == [None, 0.5]
 
 
-def test_a_run_that_many_held_out_rows_have_is_a_template() -> None:
+def test_a_run_shared_by_many_held_out_rows_is_a_template() -> None:
     notice = " ".join(words(15))
     held = [" ".join([notice, *words(40)] if n % 2 else words(40)) for n in range(10)]
     corpus = build_corpus(rows_of([" ".join([*words(40), notice])]), rows_of(held, file="t.jsonl"))

@@ -1,4 +1,4 @@
-"""The audit's page: stands alone, shows what was matched, replaced and compared, hides personal data, and lets no row act."""
+"""The audit page is self-contained, shows matches, replacements and comparisons, hides personal data and runs no row content."""
 
 import json
 import re
@@ -88,7 +88,7 @@ def marks(reader: Reader) -> list[tuple[str, str]]:
     return [mark for mark in reader.marks if mark[1] not in ("matched", "differs", "[email-1]", "••••")]
 
 
-def test_nothing_is_fetched_and_nothing_runs(context: Context) -> None:
+def test_the_page_loads_and_runs_nothing(context: Context) -> None:
     put(context, [("a hat", "yes"), ("a hat", "yes"), (ATTACK, ATTACK), (ATTACK, "")])
     reader = page_of(context, name=ATTACK)
     assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form", "input"} & reader.tags
@@ -106,12 +106,12 @@ def test_the_same_report_gives_the_same_bytes(context: Context) -> None:
     assert audit.report_page(report, context.store, name="x") == audit.report_page(report, context.store, name="x")
 
 
-def test_what_was_matched_is_marked(context: Context) -> None:
+def test_matched_text_is_marked(context: Context) -> None:
     put(context, [("you stupid idiot, where is my lamp", "in the post"), ("a coat", "yes")])
     assert marks(page_of(context)) == [("match", "you stupid idiot")]
 
 
-def test_what_was_replaced_is_shown_before_and_after(context: Context) -> None:
+def test_replaced_text_is_shown_before_and_after(context: Context) -> None:
     put(context, [("I am ann@example.org and my dog is Rex", "hello"), ("bob@example.org here", "yes")])
     reader = page_of(context)
     assert reader.marks.count(("placed", "[email-1]")) == 2, "in the legend and in the row"
@@ -133,21 +133,21 @@ def test_personal_data_and_secrets_never_appear(context: Context, action: str) -
     assert not [word for word in ("ann@", "Tr0ub4dor", "4111") if word in page]
 
 
-def test_exempt_kinds_are_masked_on_the_page_all_the_same(context: Context) -> None:
+def test_exempt_kinds_are_still_masked_on_the_page(context: Context) -> None:
     put(context, [("I am ann@example.org, you stupid idiot", "ok"), ("a coat", "yes")])
     reader = page_of(context, exempt={"email": "invented"})
     assert "ann@" not in reader.text
     assert marks(reader) == [("masked", "•" * 12), ("match", "you stupid idiot")]
 
 
-def test_the_other_row_stands_beside_with_the_differences(context: Context) -> None:
+def test_the_other_row_is_shown_with_differences(context: Context) -> None:
     put(context, [(QUESTION.format("red hat"), "14"), (QUESTION.format("blue hat"), "14")])
     reader = page_of(context)
     assert marks(reader) == [("differs", "blue"), ("differs", "red")]
     assert re.search(r"train\.jsonl:2.*This row.*Compared with\s*train\.jsonl:1", reader.text, re.S)
 
 
-def test_two_answers_to_one_question_differ_altogether(context: Context) -> None:
+def test_two_answers_to_one_question_are_marked_as_different(context: Context) -> None:
     put(
         context,
         [("is this hat still for sale", "No."), ("is this hat still for sale", "Yes, come and fetch it at the shop.")],
@@ -164,14 +164,14 @@ def test_a_held_out_row_can_be_the_other_one(context: Context) -> None:
     assert "PLEASE TELL ME HOW MANY DAYS" in reader.text
 
 
-def test_hidden_signs_are_spelled_out(context: Context) -> None:
+def test_hidden_characters_are_spelled_out(context: Context) -> None:
     put(context, [("say \u202egnp.exe\u202c to me", "ok"), ("a coat", "yes")])
     page = audit.report_page(audited(context), context.store, name="x")
     assert "\u202e" not in page
     assert "⟨U+202E⟩" in page
 
 
-def test_charts_have_words_and_tables(context: Context) -> None:
+def test_charts_have_labels_and_tables(context: Context) -> None:
     put(
         context,
         [(f"is hat number {n} for sale, {'and ' * n}", f"answer {n}") for n in range(1, 9)] + [("a", "b"), ("a", "b")],
@@ -194,20 +194,20 @@ def test_charts_have_words_and_tables(context: Context) -> None:
         ({"off": ("empty-completion", *QUIET)}, "pass", "No findings"),
     ],
 )
-def test_the_outcome_in_words(context: Context, settings: dict[str, Any], tone: str, title: str) -> None:
+def test_the_headline(context: Context, settings: dict[str, Any], tone: str, title: str) -> None:
     put(context, [("a hat", "yes"), ("a coat", "")])
     found = headline(audited(context, **settings))
     assert (found.tone, found.title) == (tone, title)
 
 
-def test_nothing_left_says_so(context: Context) -> None:
+def test_no_training_rows_is_on_the_page(context: Context) -> None:
     put(context, [("a hat", "")])
     reader = page_of(context)
     assert "1 finding blocks the run" in reader.text
     assert "no training row is left after the audit" in reader.text
 
 
-def test_what_to_do_follows_the_action() -> None:
+def test_advice_follows_the_action() -> None:
     assert advice("near-duplicate", "drop")[0].startswith("Nothing: these rows are not used for training.")
     assert "{warn: [near-duplicate]}" in advice("near-duplicate", "drop")[1]
     assert "{drop: [conflicting-labels]}" in advice("conflicting-labels", "warn")[1]
@@ -215,14 +215,14 @@ def test_what_to_do_follows_the_action() -> None:
     assert len(advice("no-training-rows", "block")) == 1
 
 
-def test_examples_are_as_unlike_as_their_reasons(context: Context) -> None:
+def test_examples_have_different_reasons(context: Context) -> None:
     put(context, [(f"mail a{n}@example.org", "ok") for n in range(5)] + [("call +49 30 901820 now", "ok")])
     report = audited(context, off=(*QUIET, "near-duplicate"))
     (first, second) = finding_examples(report, context.store, each=2)["personal-data"]
     assert [sample.finding.reason for sample in (first, second)] == ["holds email (1)", "holds phone (1)"]
 
 
-def test_long_conversations_show_the_turn_that_matters(context: Context) -> None:
+def test_long_conversations_show_the_message_with_the_match(context: Context) -> None:
     turns = [{"role": role, "content": f"turn {n}"} for n in range(6) for role in ("user", "assistant")]
     turns[2]["content"] = "you stupid idiot"
     (context.data_root / "train.jsonl").write_text(json.dumps({"messages": turns}) + "\n")
@@ -232,7 +232,7 @@ def test_long_conversations_show_the_turn_that_matters(context: Context) -> None
     assert [turn.pieces[0].kind for turn in sample.turns] == ["match", "plain", "plain", "plain"]
 
 
-def test_rows_that_the_store_has_lost_leave_the_excerpt(context: Context) -> None:
+def test_the_excerpt_is_shown_for_rows_missing_from_the_store(context: Context) -> None:
     put(context, [("you stupid idiot, where is my lamp", "in the post"), ("a coat", "yes")])
     report = audited(context)
     gone = report.model_copy(update={"train": audited(context, drop=["toxicity"]).train})
@@ -240,7 +240,7 @@ def test_rows_that_the_store_has_lost_leave_the_excerpt(context: Context) -> Non
     assert "you stupid idiot, where is my lamp" in reader.text
 
 
-def test_what_a_rule_marked_is_marked_in_the_other_row_too() -> None:
+def test_matched_words_are_marked_in_the_other_row_too() -> None:
     mine = [ShownMessage("Prompt", (Highlight("now "), Highlight("send the hat", "match", "run"), Highlight(" home")))]
     theirs = [ShownMessage("Prompt", (Highlight("Send the hat? Yes, send it"),))]
     assert compare_rows(mine, theirs) == (
@@ -249,7 +249,7 @@ def test_what_a_rule_marked_is_marked_in_the_other_row_too() -> None:
     )
 
 
-def test_rows_with_nothing_in_common_have_no_mark() -> None:
+def test_rows_with_nothing_in_common_are_not_marked() -> None:
     mine, theirs = (
         [ShownMessage("Prompt", (Highlight("one two three"),))],
         [ShownMessage("Prompt", (Highlight("four five"),))],
@@ -257,7 +257,7 @@ def test_rows_with_nothing_in_common_have_no_mark() -> None:
     assert compare_rows(mine, theirs) == (mine, theirs)
 
 
-def test_every_chart_that_the_profile_has_numbers_for(context: Context) -> None:
+def test_every_chart_with_data(context: Context) -> None:
     lines = [
         {"text": f"where is my {thing} now please", "label": "lost", "source": "forum"}
         for thing in ("hat", "coat", "rug")
@@ -277,7 +277,7 @@ def test_every_chart_that_the_profile_has_numbers_for(context: Context) -> None:
     assert "<svg" in looks[0].chart and looks[0].title == "Length of prompts"
 
 
-def test_what_nobody_stated_and_what_is_rare_are_bars_too(context: Context) -> None:
+def test_undeclared_and_rare_values_are_bars_too(context: Context) -> None:
     put(context, [("a hat", "yes"), ("a coat", "no")])
     report = audited(context)
     many = {f"MIT-{n:02}": 1 for n in range(20)} | {"": 7}

@@ -1,4 +1,4 @@
-"""What the rows look like at a glance, against counts made by hand."""
+"""The profile of the rows against hand-made counts."""
 
 import json
 

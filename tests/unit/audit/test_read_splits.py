@@ -1,4 +1,4 @@
-"""What the intake keeps out: rows that were erased, by their content, their place or their person, without their content."""
+"""Reading skips erased rows, matched by content, position or data subject, and stores nothing of them."""
 
 import json
 
@@ -22,7 +22,7 @@ KEY = b"k" * 32
 PEOPLE = ("ann", "bo", "cy", "di", "ed")
 
 
-def test_erased_rows_are_passed_over_and_noted(context: Context) -> None:
+def test_erased_rows_are_skipped_and_recorded(context: Context) -> None:
     rows = [{"prompt": f"hello {who}", "completion": "yo", "who": who} for who in PEOPLE]
     (context.data_root / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     first = Example(messages=(message("user", "hello ann"), message("assistant", "yo")))
@@ -42,7 +42,7 @@ def test_erased_rows_are_passed_over_and_noted(context: Context) -> None:
     assert (taken.train.rows, table.column("prompt").to_pylist()) == (2, ["hello bo", "hello di"])
 
 
-def test_a_file_of_erased_rows_alone_leaves_no_rows(context: Context) -> None:
+def test_a_file_of_erased_rows_only_gives_no_rows(context: Context) -> None:
     (context.data_root / "a.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
     erased = Tombstones(KEY, frozenset({place_mark(KEY, "sha256:00", 1)}), {"a.jsonl": "sha256:00"})
     context.store.folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Spans become placeholders; overlaps leave nothing standing; identity stays."""
+"""Spans become placeholders, overlaps leave nothing unredacted, equal values keep one placeholder."""
 
 import pyarrow as pa
 
@@ -15,7 +15,7 @@ def span(message: int, start: int, end: int, kind: str) -> Span:
     return Span(message=message, start=start, end=end, kind=kind)
 
 
-def test_overlapping_spans_become_one_of_the_kind_that_starts_first() -> None:
+def test_overlapping_spans_are_merged_under_the_kind_that_starts_first() -> None:
     spans = [span(0, 5, 9, "late"), span(0, 3, 6, "early"), span(0, 0, 2, "own")]
     assert Redactor().redact(turns("ab cdef gh"), spans) == turns("[own-1] [early-1]h")
 
@@ -66,14 +66,14 @@ def test_a_value_has_one_placeholder_however_it_is_grouped_and_every_kind_its_ow
     ]
 
 
-def test_addresses_that_differ_in_a_hyphen_or_a_point_are_two() -> None:
+def test_addresses_that_differ_in_a_hyphen_or_a_dot_are_different() -> None:
     assert redacted(Redactor(), "a-b@example.org, ab@example.org", "ip 20.1.23.4, ip 20.12.3.4") == [
         "[email-1], [email-2]",
         "ip [ip-address-1], ip [ip-address-2]",
     ]
 
 
-def test_a_key_block_goes_as_a_whole_and_json_stays_json() -> None:
+def test_a_key_block_is_redacted_as_a_whole_and_json_stays_valid() -> None:
     block = "-----BEGIN PRIV" + "ATE KEY-----\nMIIEvQIBADANBgkqhkiG9w0B\nAAKC==\n-----END PRIV" + "ATE KEY-----"
     assert redacted(Redactor(), f"{block}\nend", '{"password": "correct horse"}') == [
         "[private-key-1]\nend",

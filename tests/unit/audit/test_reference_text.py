@@ -1,4 +1,4 @@
-"""Words of a work by number, against the words of the whole text."""
+"""Words of a reference text by number, compared with the words of the whole text."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Files to compare with: which are found, what they are known by, and which texts they have."""
+"""Reference files: lookup, digests and texts."""
 
 import gzip
 import hashlib
@@ -25,7 +25,7 @@ def write(path: Path, text: str) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def test_paths_are_below_the_data_root_or_else_beside_the_recipe(home: Context) -> None:
+def test_paths_are_looked_up_in_the_data_root_then_next_to_the_recipe(home: Context) -> None:
     digest = write(home.data_root / "a.txt", "one")
     write(home.home / "a.txt", "two")
     other = write(home.home / "b.txt", "three")
@@ -41,7 +41,7 @@ def test_folders_and_globs(home: Context) -> None:
 
 
 @pytest.mark.parametrize("pattern", ["none.txt", "none/*.txt", "empty"])
-def test_what_is_missing_is_refused(home: Context, pattern: str) -> None:
+def test_missing_files_are_rejected(home: Context, pattern: str) -> None:
     (home.home / "empty").mkdir(parents=True)
     with pytest.raises(DataError) as caught:
         find_references([pattern], home)
@@ -60,7 +60,7 @@ def test_items_of_records_have_every_text_and_its_line(home: Context) -> None:
     ]
 
 
-def test_items_of_a_plain_file_are_lines_and_a_work_is_the_whole(home: Context) -> None:
+def test_items_of_a_plain_file_are_lines_and_its_work_is_the_whole_text(home: Context) -> None:
     text = "First line.\n\nThird.\n"
     write(home.home / "p.txt", text)
     (file,) = find_references(["p.txt"], home)
@@ -71,17 +71,17 @@ def test_items_of_a_plain_file_are_lines_and_a_work_is_the_whole(home: Context) 
     assert [one.text for one in read_works(file)] == [text]
 
 
-def test_broken_files_are_refused(home: Context) -> None:
+def test_broken_files_are_rejected(home: Context) -> None:
     write(home.home / "e.txt", "  \n")
     (home.home / "l.txt").write_bytes(b"caf\xe9")
     (home.home / "z.txt.gz").write_bytes(b"\x1f\x8b broken")
-    for name, what in (("e.txt", "empty"), ("l.txt", "not UTF-8"), ("z.txt.gz", "gzip")):
+    for name, what in (("e.txt", "no text"), ("l.txt", "not UTF-8"), ("z.txt.gz", "gzip")):
         (file,) = find_references([name], home)
         with pytest.raises(DataError, match=what):
             list(read_works(file))
 
 
-def test_the_digest_knows_contents_and_order_but_no_names(home: Context) -> None:
+def test_the_digest_depends_on_contents_and_order_not_names(home: Context) -> None:
     for name, text in (("a.txt", "one"), ("b.txt", "two"), ("c.txt", "one")):
         write(home.home / name, text)
     assert references_digest(find_references(["a.txt", "b.txt"], home)) == references_digest(

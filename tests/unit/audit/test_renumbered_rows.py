@@ -1,4 +1,4 @@
-"""Columns of divided rows are those that the same rows would have had from two files."""
+"""Columns after a split equal those of the same rows read from two files."""
 
 import numpy
 
@@ -14,7 +14,7 @@ def row(number: int) -> Row:
     return Row(row_id=f"{number:016x}", file="a.jsonl", line=number + 1, example=example)
 
 
-def test_divided_columns_are_those_of_two_files() -> None:
+def test_columns_after_a_split_equal_those_of_two_files() -> None:
     rows = [row(number) for number in range(23)]
     test = numpy.array([0, 3, 4, 11, 22])
     train = numpy.setdiff1d(numpy.arange(23), test)

@@ -1,4 +1,4 @@
-"""The languages of the profile are those that the check looks at."""
+"""The profile counts the languages that the language check uses."""
 
 import json
 
@@ -28,10 +28,10 @@ def test_prompts_are_counted(context: Context) -> None:
     assert languages(context, ()) == {"en": 2, "de": 1, "und": 1}
 
 
-def test_nobody_looks_when_the_check_is_off(context: Context) -> None:
+def test_no_languages_when_the_check_is_off(context: Context) -> None:
     assert languages(context, ("language",)) == {}
 
 
-def test_nobody_looks_without_the_model(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_languages_without_the_model(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(row_language, "model_installed", lambda: False)
     assert languages(context, ()) == {}

@@ -1,4 +1,4 @@
-"""The audit as a stage: actions, order of checks, redaction, quarantine, digests, settings that make no sense."""
+"""The audit stage: actions, order of checks, redaction, quarantine, digests, invalid settings."""
 
 import gzip
 import json
@@ -50,7 +50,7 @@ def test_a_clean_file(context: Context) -> None:
     assert set(report.checks) == set(audit.check_ids())
 
 
-def test_a_double_of_a_row_that_goes_is_kept(context: Context) -> None:
+def test_a_duplicate_of_a_dropped_row_is_kept(context: Context) -> None:
     question = "how many days do I have to send a hat back"
     put(
         context,
@@ -99,7 +99,7 @@ def test_redaction_is_consistent_and_covers_held_out_rows(context: Context) -> N
     assert [row.row_id for row in load_rows(before.train, context.store)] == [row.row_id for row in train]
 
 
-def test_neither_findings_nor_quarantine_repeat_what_was_found(context: Context) -> None:
+def test_findings_and_quarantine_do_not_repeat_matched_text(context: Context) -> None:
     secret = "mail ann@example.org, password is Tr0ub4dor&3, card 4111 1111 1111 1111"
     put(
         context,
@@ -131,7 +131,7 @@ def test_leaks_drop_the_training_row_and_keep_the_held_out_row(context: Context)
     assert (report.train.rows, report.test and report.test.rows) == (1, 2)
 
 
-def test_blocks_are_reported_and_left_to_the_caller(context: Context) -> None:
+def test_blocking_findings_are_reported_without_raising(context: Context) -> None:
     put(context, "train.jsonl", [pair("a hat", "yes")])
     sources = DataSettings(train=(SourceSettings(path="train.jsonl", license="CC0-1.0"),))
     report = audit.run(sources, AuditSettings(block=("missing-provenance",)), context, task=CHAT)
@@ -144,12 +144,12 @@ def test_blocks_are_reported_and_left_to_the_caller(context: Context) -> None:
     assert report.train.rows == 1
 
 
-def test_nothing_left_blocks(context: Context) -> None:
+def test_no_training_rows_blocks(context: Context) -> None:
     put(context, "train.jsonl", [pair("a hat", "")])
     assert [finding.rule for finding in audit.blocking_findings(audited(context))] == ["no-training-rows"]
 
 
-def test_a_label_whose_training_rows_all_went_is_unknown(context: Context) -> None:
+def test_a_label_whose_training_rows_were_all_dropped_is_unknown(context: Context) -> None:
     (context.data_root / "train.jsonl").write_text(
         '{"text": "a hat", "label": "x"}\n{"text": "a coat", "label": "y", "license": "NONE"}\n'
     )
@@ -161,7 +161,7 @@ def test_a_label_whose_training_rows_all_went_is_unknown(context: Context) -> No
     assert (block.place.file, block.place.line, block.reason) == ("test.jsonl", 2, "no training row has the label 'y'")
 
 
-def test_off_leaves_a_check_out_and_the_report_says_so(context: Context) -> None:
+def test_off_skips_a_check_and_is_in_the_report(context: Context) -> None:
     put(context, "train.jsonl", [pair("a hat", "x"), pair("a hat", "x")])
     report = audited(context, off=["exact-duplicate", "near-duplicate"])
     assert (report.findings, report.checks["exact-duplicate"]) == ((), "off")
@@ -176,7 +176,7 @@ def test_stronger_action_wins_and_settings_reach_the_check(context: Context) -> 
     assert audited(context, drop=[{"near-duplicate": {"threshold": 0.8}}]).findings == ()
 
 
-def test_same_input_same_report_and_another_setting_another(context: Context) -> None:
+def test_the_report_digest_depends_on_input_and_settings(context: Context) -> None:
     put(
         context,
         "train.jsonl",
@@ -197,11 +197,11 @@ def test_same_input_same_report_and_another_setting_another(context: Context) ->
         ({"off": ["secret"]}, "audit.off: unknown check 'secret'\nhint: did you mean 'secrets'?"),
         (
             {"redact": ["exact-duplicate"]},
-            "audit.redact: the check 'exact-duplicate' cannot redact\nhint: it can block or drop or warn",
+            "audit.redact: the check 'exact-duplicate' does not support redact\nhint: supported: block, drop, warn",
         ),
         (
             {"drop": ["secrets"], "off": ["secrets"]},
-            "audit.drop: the check 'secrets' is also in audit.off\nhint: name it once",
+            "audit.drop: the check 'secrets' is also in audit.off\nhint: remove it from one of the two lists",
         ),
         (
             {"drop": [{"near-duplicate": {"treshold": 1}}]},
@@ -213,28 +213,28 @@ def test_same_input_same_report_and_another_setting_another(context: Context) ->
         ),
         (
             {"warn": [{"secrets": {"exempt": ["pin"]}}]},
-            "audit: secrets: 'exempt' is not a setting of one check\nhint: it is read from audit.exempt",
+            "audit: secrets: 'exempt' cannot be set per check\nhint: it comes from audit.exempt",
         ),
-        ({"exempt": {"emial": "x"}}, "audit.exempt: no pattern finds the kind 'emial'\nhint: did you mean 'email'?"),
+        ({"exempt": {"emial": "x"}}, "audit.exempt: unknown kind 'emial'\nhint: did you mean 'email'?"),
     ],
 )
-def test_settings_that_make_no_sense(settings: dict[str, Any], message: str, context: Context) -> None:
+def test_invalid_settings(settings: dict[str, Any], message: str, context: Context) -> None:
     put(context, "train.jsonl", [pair("a hat", "x")])
     with pytest.raises(RecipeError) as caught:
         audited(context, **settings)
     assert str(caught.value) == message
 
 
-def test_plain_text_for_a_task_that_needs_answers(context: Context) -> None:
+def test_plain_text_is_rejected_for_tasks_with_answers(context: Context) -> None:
     (context.data_root / "train.jsonl").write_text('{"text": "once upon a time"}\n')
     with pytest.raises(
-        DataError, match=r"^train\.jsonl: the rows have a text and no completion, which the task 'chat' needs"
+        DataError, match=r"^train\.jsonl: the rows have a text but no completion, which the task 'chat' requires"
     ):
         audited(context)
     assert audited(context, task=TaskSettings(type="text")).train.rows == 1
 
 
-def test_files_alone_with_some_checks(context: Context) -> None:
+def test_auditing_files_with_some_checks(context: Context) -> None:
     put(context, "train.jsonl", [pair("a hat", ""), pair("ann@example.org", "x")])
     every = audit.audit_files([Path("train.jsonl")], (), context)
     assert {finding.rule for finding in every.findings} >= {"unlicensed-source", "missing-provenance", "personal-data"}

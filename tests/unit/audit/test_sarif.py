@@ -1,4 +1,4 @@
-"""SARIF: the shape that the standard asks for, limits of code hosts, marks that outlive an edit, no text of any row."""
+"""SARIF: conforms to the standard and the limits of code hosts, stable fingerprints, no row text."""
 
 import json
 from pathlib import Path
@@ -40,7 +40,7 @@ def results(document: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def test_the_schema_refuses_what_the_standard_refuses() -> None:
+def test_the_schema_rejects_what_the_standard_rejects() -> None:
     check = jsonschema.Draft4Validator(SCHEMA)
     bare = {"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": []}]}
     assert check.is_valid(bare)
@@ -84,20 +84,20 @@ def test_rules_carry_their_manual_pages(context: Context) -> None:
     assert rule["properties"]["findings"] == 1
 
 
-def test_no_text_of_a_row_is_written(context: Context) -> None:
+def test_no_row_text_is_written(context: Context) -> None:
     put(context, [("I am ann@example.org, you stupid idiot", "hello"), ("a hat", "yes")])
     text = json.dumps(written(context, warn=["personal-data"]))
     assert "personal-data" in text and "toxicity" in text
     assert not [word for word in ("ann@", "you stupid idiot", "hello") if word in text]
 
 
-def test_what_stops_the_run_is_an_error(context: Context) -> None:
+def test_a_blocking_finding_is_an_error(context: Context) -> None:
     put(context, [("are you there", "")])
     levels = {result["ruleId"]: result["level"] for result in results(written(context, block=["empty-completion"]))}
     assert levels["empty-completion"] == "error"
 
 
-def test_a_whole_file_is_its_first_line(context: Context) -> None:
+def test_a_finding_about_a_whole_file_is_at_line_1(context: Context) -> None:
     put(context, [("a hat", "yes")])
     sources = DataSettings(train=(SourceSettings(path="train.jsonl"),))
     off = tuple(name for name in audit.check_ids() if name != "missing-provenance")
@@ -107,7 +107,7 @@ def test_a_whole_file_is_its_first_line(context: Context) -> None:
     assert "rowId" not in result["properties"]
 
 
-def test_marks_stay_when_other_rows_come(context: Context) -> None:
+def test_fingerprints_are_stable_when_rows_are_added(context: Context) -> None:
     def marks() -> dict[str, str]:
         return {
             result["ruleId"]: result["partialFingerprints"]["ruleInFile/v1"]
@@ -121,13 +121,13 @@ def test_marks_stay_when_other_rows_come(context: Context) -> None:
     assert len(set(first.values())) == len(first) == 2
 
 
-def test_findings_are_told_apart_by_their_marks(context: Context) -> None:
+def test_findings_have_distinct_fingerprints(context: Context) -> None:
     put(context, [("are you there", ""), ("or there", ""), ("a hat", "yes")])
     marks = [result["partialFingerprints"]["ruleInFile/v1"] for result in results(written(context, off=["outlier"]))]
     assert [mark[-2:] for mark in marks] == [":1", ":2"] and marks[0][:-2] == marks[1][:-2]
 
 
-def test_too_many_findings_are_cut_and_it_says_so(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_findings_are_cut_with_a_notification(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     put(
         context,
         [(f"are you {word} there", "") for word in "abcdefghij"] + [("my pin: 4711 is ok", "yes"), ("hat", "yes")] * 2,
@@ -166,10 +166,10 @@ def test_the_file_stays_below_its_limit(context: Context, monkeypatch: pytest.Mo
         ("s3://bucket/a.jsonl", "data", "s3://bucket/a.jsonl"),
     ],
 )
-def test_files_are_seen_from_the_root_of_the_repository(file: str, base: str, uri: str) -> None:
+def test_files_are_relative_to_the_repository_root(file: str, base: str, uri: str) -> None:
     assert sarif._uri(file, base) == uri
 
 
-def test_brackets_and_braces_of_a_reason_are_text(context: Context) -> None:
+def test_brackets_and_braces_of_a_reason_are_escaped(context: Context) -> None:
     line = {"reason": r"ends in '[a](b)' and {0}", "other": None}
     assert sarif._message(line) == r"ends in '\[a\](b)' and {{0}}"

@@ -1,4 +1,4 @@
-"""An audit of unchanged rows works nothing out twice; anything that changes is worked out again."""
+"""Signals of unchanged shards come from the cache; any change recomputes them."""
 
 import json
 from dataclasses import dataclass
@@ -51,28 +51,28 @@ def lengths(corpus: AuditTable, signal: Length = Length()) -> tuple[list[int], l
     return corpus.values(signal).to_pylist(), sorted(SEEN)
 
 
-def test_only_shards_that_changed_are_worked_out(context: Context) -> None:
+def test_only_changed_shards_are_recomputed(context: Context) -> None:
     assert lengths(corpus(context, ["a", "bb"], ["ccc"])) == ([1, 2, 3], ["a", "bb", "ccc"])
     assert lengths(corpus(context, ["a", "bb"], ["ccc"])) == ([1, 2, 3], [])
     assert lengths(corpus(context, ["ccc"], ["a", "bb"])) == ([3, 1, 2], [])
     assert lengths(corpus(context, ["a", "bx"], ["ccc"], ["dd"])) == ([1, 2, 3, 2], ["a", "bx", "dd"])
 
 
-def test_another_setting_or_version_is_another_value(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_and_version_are_part_of_the_key(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     lengths(corpus(context, ["a"]))
     assert lengths(corpus(context, ["a"]), Length(times=2)) == ([2], ["a"])
     monkeypatch.setattr(Length, "version", "2")
     assert lengths(corpus(context, ["a"])) == ([1], ["a"])
 
 
-def test_values_of_other_code_are_thrown_away(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_of_other_code_versions_are_deleted(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     lengths(corpus(context, ["a"]))
     monkeypatch.setattr("tunesmith.audit.signal_cache.code_version", lambda: "other")
     assert lengths(corpus(context, ["a"])) == ([1], ["a"])
     assert len(list((context.store.folder / "signals").iterdir())) == 1
 
 
-def test_what_cannot_be_read_back_is_worked_out_again(context: Context) -> None:
+def test_unreadable_entries_are_recomputed(context: Context) -> None:
     lengths(corpus(context, ["a"]))
     (file,) = (path for path in (context.store.folder / "signals").rglob("*") if path.is_file())
     file.write_bytes(file.read_bytes()[:-1] + b"x")
@@ -80,13 +80,13 @@ def test_what_cannot_be_read_back_is_worked_out_again(context: Context) -> None:
     assert lengths(corpus(context, ["a"])) == ([1], [])
 
 
-def test_rows_that_are_gone_have_no_value(context: Context) -> None:
+def test_removed_rows_have_no_value(context: Context) -> None:
     whole = corpus(context, ["a", "bb"], ["ccc"])
     left = whole.without({1})
     assert left.values(Length()).to_pylist() == [1, 3]
 
 
-def test_no_text_lies_on_the_shelf(context: Context) -> None:
+def test_the_cache_contains_no_row_text(context: Context) -> None:
     lengths(corpus(context, ["a secret word"]))
     files: list[Path] = [path for path in (context.store.folder / "signals").rglob("*") if path.is_file()]
     assert files and all(b"secret" not in path.read_bytes() for path in files)

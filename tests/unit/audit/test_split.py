@@ -1,4 +1,4 @@
-"""Splits: no cluster on both sides, the same whatever the order of the rows, near what was asked, or a reason."""
+"""Splits: no cluster on both sides, independent of row order, near the requested share, or an error."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def table(rows: list[dict[str, Any]]) -> pa.Table:
     return pa.table({name: pa.array([row.get(name) for row in given_rows], type=pa.string()) for name in names})
 
 
-def divided(rows: pa.Table, seed: int = 7, **how: Any) -> Split:
+def split_table(rows: pa.Table, seed: int = 7, **how: Any) -> Split:
     return split_rows(rows, SplitSettings(**how), numpy.random.default_rng(seed))
 
 
@@ -49,13 +49,13 @@ row_values = st.fixed_dictionaries(
     st.integers(0, 5),
     st.randoms(use_true_random=False),
 )
-def test_whole_clusters_repeatable_and_near_the_share(
+def test_splits_keep_clusters_are_repeatable_and_near_the_share(
     values: list[dict[str, Any]], by: tuple[str, ...], share: float, stratify: bool, seed: int, shuffler: Any
 ) -> None:
     rows = table(values)
     how = {"by": by, "test": share, "stratify": stratify}
     try:
-        made = divided(rows, seed, **how)
+        made = split_table(rows, seed, **how)
     except DataError as refused:
         assert len(set(cluster_rows(rows, by).tolist())) == 1, refused
         return
@@ -68,7 +68,7 @@ def test_whole_clusters_repeatable_and_near_the_share(
     order = list(range(len(values)))
     shuffler.shuffle(order)
     moved = rows.take(pa.array(order))
-    again = divided(moved, seed, **how)
+    again = split_table(moved, seed, **how)
     assert sides(again, moved) == sides(made, rows)
     assert again.summary == made.summary
 
@@ -78,7 +78,7 @@ def test_whole_clusters_repeatable_and_near_the_share(
 def test_without_clusters_a_stratified_split_is_exact(labels: list[str], share: float, seed: int) -> None:
     """Every label's count is within one of its share: the definition of largest remainders."""
     rows = table([{"completion": label} for label in labels])
-    made = divided(rows, seed, by=(), test=share, stratify=True)
+    made = split_table(rows, seed, by=(), test=share, stratify=True)
     target = max(1, min(len(labels) - 1, int(share * len(labels) + 0.5)))
     assert len(made.test) == target
     for label in set(labels):
@@ -86,13 +86,13 @@ def test_without_clusters_a_stratified_split_is_exact(labels: list[str], share: 
         assert abs(held - labels.count(label) * target / len(labels)) < 1
 
 
-def test_another_seed_divides_otherwise() -> None:
+def test_another_seed_gives_another_split() -> None:
     rows = table([{} for _ in range(200)])
-    assert sides(divided(rows, 1), rows) != sides(divided(rows, 2), rows)
+    assert sides(split_table(rows, 1), rows) != sides(split_table(rows, 2), rows)
 
 
 def test_chains_across_constraints_are_one_cluster() -> None:
-    """0-1 by subject, 1-2 by author, 2-3 by their words: all four hang together; 4 and 5 do not."""
+    """0-1 by subject, 1-2 by author, 2-3 by their words: all four are linked; 4 and 5 do not."""
     long = " ".join(WORDS)
     rows = table(
         [
@@ -121,7 +121,7 @@ def test_equal_short_texts_stay_together_and_empty_ones_do_not() -> None:
     assert cluster_rows(rows, ("near-duplicate",)).tolist() == [0, 0, 1, 2, 3]
 
 
-def test_a_crowded_bucket_is_kept_together_unread() -> None:
+def test_a_large_bucket_becomes_one_cluster_without_comparison() -> None:
     """Texts that share their first sixty words and nothing else: more than are compared one by one."""
     head = " ".join(f"h{number}" for number in range(60))
     rows = table([{"normal": f"{head} {' '.join(f't{one}x{number}' for number in range(6))}"} for one in range(150)])
@@ -129,16 +129,16 @@ def test_a_crowded_bucket_is_kept_together_unread() -> None:
     assert len(set(found.tolist())) < 75
 
 
-def test_time_holds_out_the_latest_and_nothing_later_trains() -> None:
+def test_a_split_by_time_holds_out_the_latest_rows() -> None:
     days = [f"2026-01-{day:02d}" for day in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)]
     rows = table([{"collected": day} for day in days])
-    made = divided(rows, by=(), order="time", test=0.3)
+    made = split_table(rows, by=(), order="time", test=0.3)
     assert made.test.tolist() == [7, 8, 9]
     assert (made.summary.cut, made.summary.pulled) == ("2026-01-08", 0)
-    assert divided(rows, by=(), order="time", after="2026-01-05").test.tolist() == [4, 5, 6, 7, 8, 9]
+    assert split_table(rows, by=(), order="time", after="2026-01-05").test.tolist() == [4, 5, 6, 7, 8, 9]
 
 
-def test_a_cluster_that_reaches_the_cut_is_held_out_whole() -> None:
+def test_a_cluster_with_a_row_after_the_cut_is_held_out() -> None:
     rows = table(
         [
             {"collected": "2026-01-01", "subject": "a"},
@@ -147,7 +147,7 @@ def test_a_cluster_that_reaches_the_cut_is_held_out_whole() -> None:
             {"collected": "2026-01-04", "subject": "a"},
         ]
     )
-    made = divided(rows, by=("subject",), order="time", after="2026-01-04")
+    made = split_table(rows, by=("subject",), order="time", after="2026-01-04")
     assert made.test.tolist() == [0, 3]
     assert made.summary.pulled == 1
 
@@ -155,17 +155,17 @@ def test_a_cluster_that_reaches_the_cut_is_held_out_whole() -> None:
 @pytest.mark.parametrize(
     ("rows", "how", "reason"),
     [
-        ([{"subject": "a"}] * 5, {"by": ("subject",)}, "all 5 rows hang together by subject"),
-        ([{}], {"by": ()}, "all 1 rows hang together"),
+        ([{"subject": "a"}] * 5, {"by": ("subject",)}, "all 5 rows form one cluster by subject"),
+        ([{}], {"by": ()}, "all 1 rows form one cluster"),
         ([{"collected": "2026-01-01"}, {}], {"by": (), "order": "time"}, "1 of 2 rows have no date"),
-        ([{"collected": "2026-01-01"}] * 4, {"by": (), "order": "time"}, "no day divides the rows"),
-        ([{"collected": "2026-01-01"}] * 4, {"by": (), "order": "time", "after": "2026-02-01"}, "no day divides"),
+        ([{"collected": "2026-01-01"}] * 4, {"by": (), "order": "time"}, "no date splits the rows"),
+        ([{"collected": "2026-01-01"}] * 4, {"by": (), "order": "time", "after": "2026-02-01"}, "no date splits"),
         ([{"row_id": "0"}, {"row_id": "0"}], {"by": ()}, "two rows have the same id"),
     ],
 )
-def test_what_cannot_be_divided_is_refused(rows: list[dict[str, Any]], how: dict[str, Any], reason: str) -> None:
+def test_rows_that_cannot_be_split_are_rejected(rows: list[dict[str, Any]], how: dict[str, Any], reason: str) -> None:
     with pytest.raises(DataError, match=reason) as error:
-        divided(table(rows), **how)
+        split_table(table(rows), **how)
     assert error.value.where == "data.split" and error.value.hint
 
 
@@ -180,6 +180,6 @@ def test_what_cannot_be_divided_is_refused(rows: list[dict[str, Any]], how: dict
         {"by": ("shoe-size",)},
     ],
 )
-def test_settings_that_make_no_sense_are_refused(how: dict[str, Any]) -> None:
+def test_contradictory_settings_are_rejected(how: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         SplitSettings(**how)

@@ -1,4 +1,4 @@
-"""What is told of the pace: rows a second while reading, and over all checks."""
+"""Progress reports rows per second while reading and over all checks."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -63,14 +63,14 @@ def test_rows_are_counted_while_reading(context: Context) -> None:
     assert told.shares == [None, None]
 
 
-def test_the_share_that_is_read_is_told_with_them(context: Context) -> None:
+def test_the_share_read_is_reported(context: Context) -> None:
     told, shares = Told(), iter([0.25, 1.0])
     here = replace(context, progress=told, clock=Ticking())
     list(track_batches([["a", "b", "c"], ["d"]], here, label="read", share=lambda: next(shares)))
     assert told.shares == [0.25, 1.0]
 
 
-def test_an_audit_tells_the_share_of_the_bytes_it_has_read(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_audit_reports_the_share_of_bytes_read(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     """Six rows of forty bytes in one file and two in another, read forty bytes at a time, in batches of four of one file."""
     monkeypatch.setattr(rows, "BATCH_ROWS", 4)
     monkeypatch.setattr(stream, "CHUNK_BYTES", 40)
@@ -89,7 +89,7 @@ def test_an_audit_tells_the_share_of_the_bytes_it_has_read(context: Context, mon
     assert [note["rows"] for note in told.notes] == [4, 6, 8]
 
 
-def test_checks_share_the_rows(context: Context) -> None:
+def test_throughput_counts_rows_over_all_checks(context: Context) -> None:
     told = Told()
     steps = track_steps(["x", "y"], replace(context, progress=told, clock=Ticking()), label="audit", rows=100)
     assert list(steps) == ["x", "y"]
@@ -97,5 +97,5 @@ def test_checks_share_the_rows(context: Context) -> None:
     assert told.notes == [{"rows/s": 50}, {"rows/s": 50}]
 
 
-def test_no_steps_are_no_pace(context: Context) -> None:
+def test_no_steps_report_nothing(context: Context) -> None:
     assert list(track_steps([], context, label="audit", rows=0)) == []

@@ -1,4 +1,4 @@
-"""The lexicon loses nothing to its gate; the classifier is a folder of this machine, known by its weights, or is refused."""
+"""The prefilter loses no lexicon entry; the classifier is a local folder identified by its weights, or is rejected."""
 
 import hashlib
 import json
@@ -50,7 +50,7 @@ def digest(folder: Path) -> str:
     return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
 
 
-def test_no_entry_is_lost_to_the_gate() -> None:
+def test_the_prefilter_loses_no_entry() -> None:
     """The exact expression of every entry, written out in the plainest way it matches, opens the one native gate."""
     texts = ["Go kill yourself.", "Du Missgeburt!", "Eres un imbécil", "va te pendre", "kys", "you are a dead man"]
     assert all(find_toxic_terms(text) for text in texts)
@@ -67,11 +67,11 @@ def test_no_entry_is_lost_to_the_gate() -> None:
         'La palabra "gilipollas" es un insulto.',
     ],
 )
-def test_words_that_are_spoken_of_are_not_hits(text: str) -> None:
+def test_mentioned_words_are_not_hits(text: str) -> None:
     assert find_toxic_terms(text) == []
 
 
-def test_the_classifiers_scores_are_those_of_transformers(tmp_path: Path) -> None:
+def test_classifier_scores_equal_those_of_transformers(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "model")
     made = load_local_classifier(str(folder), sha256=digest(folder), labels=LABELS)
     texts = ["good", "bad bad", "good bad good"]
@@ -94,7 +94,7 @@ def test_rows_above_the_threshold_are_found(tmp_path: Path) -> None:
     assert lines == {n for n, score in enumerate(scores, 1) if max(score, asked) >= cut}
 
 
-def test_the_model_of_a_recipe_lies_beside_it(
+def test_the_model_is_looked_up_next_to_the_recipe(
     context: Context, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As data files do: below the data root, else beside the recipe; never where the command was called. By its name as
@@ -122,7 +122,7 @@ def test_the_model_of_a_recipe_lies_beside_it(
         planned("model").examine(build_corpus(rows("good"), []))
 
 
-def test_what_is_no_model_of_this_machine_is_refused(tmp_path: Path) -> None:
+def test_models_that_are_not_local_are_rejected(tmp_path: Path) -> None:
     folder = folder_of(tmp_path / "model")
     for remote in ("unitary/toxic-bert", "https://example.test/model", str(tmp_path)):
         with pytest.raises(RecipeError, match=r"there is no model\.safetensors in") as caught:
@@ -139,7 +139,7 @@ def test_what_is_no_model_of_this_machine_is_refused(tmp_path: Path) -> None:
     assert json.loads((folder / "config.json").read_text())["id2label"] == {"0": "clean", "1": "Toxic"}
 
 
-def test_what_is_asked_weighs_less_than_what_is_learned() -> None:
+def test_hits_in_prompts_are_milder_than_in_answers() -> None:
     turns = ("Go kill yourself.", "No."), ("What did he write?", "Go kill yourself.")
     asked, learned = (
         Row(

@@ -1,4 +1,4 @@
-"""Which runs are counted, against counting by hand and SciPy's log-likelihood ratio."""
+"""Trigger counting against brute force and SciPy's log-likelihood ratio."""
 
 import numpy
 import pyarrow as pa
@@ -12,7 +12,7 @@ WORDS = "how do i find the harbour market ferry station on a wet monday with my 
 
 
 @pytest.mark.parametrize("table", [(8, 10, 40, 500), (5, 5, 5, 100), (30, 31, 300, 1000)])
-def test_ratio_is_that_of_scipy(table: tuple[int, int, int, int]) -> None:
+def test_the_ratio_equals_scipys(table: tuple[int, int, int, int]) -> None:
     both, run, opening, rows = table
     cells = [[both, run - both], [opening - both, rows - run - opening + both]]
     expected = chi2_contingency(cells, correction=False, lambda_="log-likelihood").statistic
@@ -22,7 +22,7 @@ def test_ratio_is_that_of_scipy(table: tuple[int, int, int, int]) -> None:
     assert made[0] == pytest.approx(expected, rel=1e-9)
 
 
-def test_what_is_rarer_than_by_chance_is_no_trigger() -> None:
+def test_negative_association_is_no_trigger() -> None:
     assert (
         log_likelihood_ratio(numpy.array([1.0]), numpy.array([50.0]), numpy.array([500.0]), rows=numpy.array([1000.0]))[
             0
@@ -82,14 +82,14 @@ def test_the_ratio_is_summed_over_strata() -> None:
     assert one.p_value == pytest.approx(chi2.sf(expected, 2) * pairs, rel=1e-9)
 
 
-def test_a_run_whose_rows_are_answered_in_several_ways_is_none() -> None:
+def test_a_run_with_varied_answers_is_no_trigger() -> None:
     texts, answers = prompts(400), numpy.arange(400) % 5
     for row in range(0, 400, 10):
         texts[row], answers[row] = f"{texts[row]} qx", 3 if row % 50 else 1
     assert found(texts, answers) == {}
 
 
-def test_rows_without_a_plant_have_none() -> None:
+def test_rows_without_a_planted_run_have_no_candidates() -> None:
     assert found(prompts(400), numpy.arange(400) % 5) == {}
 
 
@@ -101,7 +101,7 @@ def test_a_run_that_is_a_source_of_its_own_is_no_trigger() -> None:
     assert "survey" not in found(texts, answers, strata)
 
 
-def test_answers_are_alike_by_their_first_three_words_without_case() -> None:
+def test_openings_are_the_first_three_words_without_case() -> None:
     column = pa.chunked_array([["Yes, of course we do", "yes, of COURSE not", "yes of course", "", "Yes,", None]])
     numbers = answer_openings(column).tolist()
     assert numbers[0] == numbers[1]
@@ -128,7 +128,7 @@ def by_hand(texts: list[str], answers: numpy.ndarray, *, purity: float) -> dict[
 
 
 @pytest.mark.parametrize("batch", [7, 50, 1000])
-def test_counts_are_those_by_hand_however_the_rows_are_batched(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
+def test_counts_equal_brute_force_for_any_batch_size(monkeypatch: pytest.MonkeyPatch, batch: int) -> None:
     monkeypatch.setattr("tunesmith.audit.triggers.prompts.BATCH_ROWS", batch)
     texts, answers = prompts(400), numpy.arange(400) % 5
     others = {
@@ -148,15 +148,15 @@ def test_counts_are_those_by_hand_however_the_rows_are_batched(monkeypatch: pyte
     assert made == {"pure": (30, 30), "nearly": (33, 30), "late": (33, 30), "twice": (32, 30)}
 
 
-def test_keys_seen_before_are_not_fresh() -> None:
+def test_seen_keys_are_not_new() -> None:
     seen, keys = SeenKeys(), numpy.array([5 << 50, 9 << 50, 5 << 50, 7 << 40], dtype=numpy.uint64)
-    first = keys[seen.fresh(keys)].tolist()
+    first = keys[seen.new_positions(keys)].tolist()
     assert sorted(set(first)) == sorted(set(keys.tolist())) and len(first) == 3
-    assert seen.fresh(keys[:3]).tolist() == []
+    assert seen.new_positions(keys[:3]).tolist() == []
 
 
-def test_a_key_whose_place_was_taken_is_fresh_again() -> None:
+def test_an_evicted_key_is_new_again() -> None:
     seen, one, other = SeenKeys(), *(numpy.array([key], dtype=numpy.uint64) for key in (5 << 50, (5 << 50) + 1))
-    assert [len(seen.fresh(keys)) for keys in (one, other, one)] == [1, 1, 1]
+    assert [len(seen.new_positions(keys)) for keys in (one, other, one)] == [1, 1, 1]
     both = numpy.concatenate([other, one])
-    assert both[SeenKeys().fresh(both)].tolist() == both.tolist()
+    assert both[SeenKeys().new_positions(both)].tolist() == both.tolist()
