@@ -103,9 +103,7 @@ def _matching_files(pattern: str, context: Context) -> list[tuple[Path, Path]]:
     ]
     if not files:
         suffixes = ", ".join(RECORD_SUFFIXES + PLAIN_TEXT_SUFFIXES)
-        raise DataError(
-            "no file in this folder can be read", where=pattern, hint=f"known: {suffixes}, each also with .gz"
-        )
+        raise DataError("no readable file in this folder", where=pattern, hint=f"use {suffixes}, each also with .gz")
     return files
 
 
