@@ -11,6 +11,7 @@ from rich.text import Text
 
 from tunesmith.artifacts import (
     ACTION_WORDING,
+    Action,
     AuditReport,
     Comparison,
     Estimate,
@@ -53,7 +54,7 @@ def show_audit(report: AuditReport, console: Console) -> None:
         console,
         f"Audit: {report.rows_read:,} rows read, {report.train.rows:,} for training, {test}, {dropped:,} quarantined",
     )
-    first_findings: dict[tuple[str, str], Finding] = {}
+    first_findings: dict[tuple[str, Action], Finding] = {}
     for finding in report.findings:
         first_findings.setdefault((finding.rule, finding.action), finding)
     if not first_findings:
