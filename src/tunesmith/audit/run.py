@@ -78,9 +78,7 @@ def run(
         table = findings.to_arrow()
         actions = ActionApplier(findings.dropped, findings.spans(table), table, context.store)
         train = actions.write_clean("train", splits.train.container, first=0)
-        test = None
-        if splits.test.rows:
-            test = actions.write_clean("test", splits.test.container, first=splits.train.rows)
+        test = actions.write_clean("test", splits.test.container, first=splits.train.rows) if splits.test.rows else None
     seconds = context.clock.seconds() - started
     return AuditReport(
         provenance=_provenance(files, references, context, data=sources, audit=settings, task=task),
