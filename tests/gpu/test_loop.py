@@ -52,9 +52,9 @@ class Killed(BaseException):
 
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[Context]:
-    made = Context(store=open_store(tmp_path / "store"), data_root=tmp_path, home=tmp_path, seed=5)
-    yield made
-    made.store.ledger.close()
+    opened = Context(store=open_store(tmp_path / "store"), data_root=tmp_path, home=tmp_path, seed=5)
+    yield opened
+    opened.store.ledger.close()
 
 
 @pytest.fixture
@@ -138,38 +138,38 @@ def test_micro_batches_do_not_change_the_loss(tmp_path: Path, context: Context) 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_packed_log_probabilities_equal_the_models(family: str) -> None:
-    made, data = model(family).eval(), rows()
-    found = token_logprobs(made, pack_rows(data, torch.device(CUDA), share=True)).float()
-    made.set_attn_implementation("eager")
+    family_model, data = model(family).eval(), rows()
+    log_probabilities = token_logprobs(family_model, pack_rows(data, torch.device(CUDA), share=True)).float()
+    family_model.set_attn_implementation("eager")
     with torch.no_grad():
-        own = torch.cat([_own(made, row) for row in data])
-    assert (found - own).abs().max() <= 2e-2 * own.abs().max()
+        own = torch.cat([_own(family_model, row) for row in data])
+    assert (log_probabilities - own).abs().max() <= 2e-2 * own.abs().max()
 
 
-def _own(made: Any, row: EncodedSequence) -> torch.Tensor:
+def _own(family_model: Any, row: EncodedSequence) -> torch.Tensor:
     ids = torch.tensor([row.ids], device=CUDA)
     (start, end) = row.spans[0]
-    each = made(input_ids=ids).logits[0, start - 1 : end - 1].float().log_softmax(-1)
+    each = family_model(input_ids=ids).logits[0, start - 1 : end - 1].float().log_softmax(-1)
     return each.gather(1, ids[0, start:end, None])[:, 0]
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_the_head_on_supervised_tokens_equals_the_whole_head(smoothing: float) -> None:
     """Loss and gradient of the head against logits of every token."""
-    made, data = model(dtype=torch.float32), rows()
-    summed_loss(made, pack_rows(data, torch.device(CUDA)), label_smoothing=smoothing).backward()
-    found = made.lm_head.weight.grad.clone()
-    made.zero_grad()
-    made.set_attn_implementation("eager")
-    total = sum(_whole(made, row, smoothing) for row in data)
+    llama, data = model(dtype=torch.float32), rows()
+    summed_loss(llama, pack_rows(data, torch.device(CUDA)), label_smoothing=smoothing).backward()
+    gradient = llama.lm_head.weight.grad.clone()
+    llama.zero_grad()
+    llama.set_attn_implementation("eager")
+    total = sum(_whole(llama, row, smoothing) for row in data)
     total.backward()
-    assert (found - made.lm_head.weight.grad).norm() <= 1e-5 * found.norm()
+    assert (gradient - llama.lm_head.weight.grad).norm() <= 1e-5 * gradient.norm()
 
 
-def _whole(made: Any, row: EncodedSequence, smoothing: float) -> torch.Tensor:
+def _whole(llama: Any, row: EncodedSequence, smoothing: float) -> torch.Tensor:
     labels = torch.tensor(row.ids, device=CUDA)
     (start, end) = row.spans[0]
-    kept = torch.full_like(labels, -100)
-    kept[start:end] = labels[start:end]
-    logits = made(input_ids=labels[None]).logits[0, :-1]
-    return torch.nn.functional.cross_entropy(logits, kept[1:], reduction="sum", label_smoothing=smoothing)
+    masked_labels = torch.full_like(labels, -100)
+    masked_labels[start:end] = labels[start:end]
+    logits = llama(input_ids=labels[None]).logits[0, :-1]
+    return torch.nn.functional.cross_entropy(logits, masked_labels[1:], reduction="sum", label_smoothing=smoothing)

@@ -45,9 +45,9 @@ def rows() -> list[EncodedSequence]:
 
     system = draw(70)
     document = system + draw(33)
-    made = [EncodedSequence(f"a{n}", system + draw(9 + n), ((70, 78 + n),)) for n in range(5)]
-    made += [EncodedSequence(f"b{n}", document + draw(7 + n), ((100, 109 + n),)) for n in range(5)]
-    return [*made, EncodedSequence("alone", draw(40), ((0, 40),))]
+    sequences = [EncodedSequence(f"a{n}", system + draw(9 + n), ((70, 78 + n),)) for n in range(5)]
+    sequences += [EncodedSequence(f"b{n}", document + draw(7 + n), ((100, 109 + n),)) for n in range(5)]
+    return [*sequences, EncodedSequence("alone", draw(40), ((0, 40),))]
 
 
 @pytest.mark.parametrize("window", [None, 16])

@@ -25,12 +25,14 @@ CONFIG = Path(__file__).parents[1] / "tiny_config.json"
 
 def rows(count: int) -> list[Row]:
     """Short questions and answers of uneven length."""
-    found = []
+    examples = []
     for number in range(count):
         question, answer = f"count {number} " + "very " * (number % 5) + "slowly", f"{number} {number + 1}"
         example = Example(messages=(message("user", question), message("assistant", answer)))
-        found.append(Row(row_id=f"{number:016x}", file="made.jsonl", line=number + 1, example=example, rights=Rights()))
-    return found
+        examples.append(
+            Row(row_id=f"{number:016x}", file="made.jsonl", line=number + 1, example=example, rights=Rights())
+        )
+    return examples
 
 
 def run(store: Path, method: str = "full", optimizer: str = "adamw") -> str:
@@ -64,16 +66,16 @@ def run_killed(store: Path, kills: int) -> tuple[str, list[int]]:
     """
     moments = random.Random(3)
     result = store / "result"
-    left: list[int] = []
+    saved_steps: list[int] = []
     for _ in range(kills + 1):
         child = os.fork()
         if child == 0:
             result.write_text(run(store))
             os._exit(0)
-        if len(left) == kills:
+        if len(saved_steps) == kills:
             os.waitpid(child, 0)
             break
-        before = left[-1] if left else 0
+        before = saved_steps[-1] if saved_steps else 0
         while saved_step(store) <= before:
             if os.waitpid(child, os.WNOHANG)[0]:
                 raise SystemExit(f"the child ended at step {saved_step(store)}, before it could be killed")
@@ -81,8 +83,8 @@ def run_killed(store: Path, kills: int) -> tuple[str, list[int]]:
         time.sleep(moments.uniform(0.0, 0.03))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        left.append(saved_step(store))
-    return result.read_text(), left
+        saved_steps.append(saved_step(store))
+    return result.read_text(), saved_steps
 
 
 if __name__ == "__main__":

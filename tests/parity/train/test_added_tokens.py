@@ -202,13 +202,13 @@ def test_another_code_version_prepares_the_base_again(
     tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_base(tmp_path / "base")
-    made: list[Path] = []
+    folders: list[Path] = []
     real = prepare.add_tokens
-    monkeypatch.setattr(prepare, "add_tokens", lambda *given, **how: (made.append(given[0]), real(*given, **how)))
+    monkeypatch.setattr(prepare, "add_tokens", lambda *given, **how: (folders.append(given[0]), real(*given, **how)))
     first = prepare_base("base", CHAT, context, train=settings())
-    assert prepare_base("base", CHAT, context, train=settings()) == first and len(made) == 1
+    assert prepare_base("base", CHAT, context, train=settings()) == first and len(folders) == 1
     monkeypatch.setattr(prepare, "code_version", lambda: "sha256:of-other-code")
-    assert prepare_base("base", CHAT, context, train=settings()) == first and len(made) == 2
+    assert prepare_base("base", CHAT, context, train=settings()) == first and len(folders) == 2
 
 
 def test_a_list_of_token_indices_is_of_the_embeddings(tmp_path: Path, context: Context) -> None:

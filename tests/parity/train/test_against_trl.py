@@ -94,7 +94,7 @@ def rows() -> list[EncodedSequence]:
         return generator.integers(7, 300, int(generator.integers(low, high))).tolist()
 
     prompts = [tokens(14, 15), tokens(9, 10), []]
-    found = []
+    sequences = []
     for number in range(STEPS * ROWS_PER_STEP):
         asked = [0, *prompts[number % 3], *tokens(1, 9)]
         ids = [*asked, *tokens(1, 12)]
@@ -104,10 +104,10 @@ def rows() -> list[EncodedSequence]:
             ids += tokens(3, 4) + tokens(2, 6)
             spans.append((between, len(ids)))
         if number % ROWS_PER_STEP == 3:
-            first = found[-3]
+            first = sequences[-3]
             ids, spans = [*first.ids[:-1], 301], list(first.spans)
-        found.append(EncodedSequence(f"{number:016x}", tuple(ids), tuple(spans)))
-    return found
+        sequences.append(EncodedSequence(f"{number:016x}", tuple(ids), tuple(spans)))
+    return sequences
 
 
 def mask_of(row: EncodedSequence) -> list[int]:
@@ -211,13 +211,13 @@ def plain_adapters(folder: Path, settings: TrainSettings, *, like: Any) -> Any:
     with warnings.catch_warnings():
         # peft 0.21 asks for a property that transformers 5.23 has renamed.
         warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")
-        made = get_peft_model(base, config)
+        wrapped = get_peft_model(base, config)
     values = dict(like.named_parameters())
     with torch.no_grad():
-        for name, value in made.named_parameters():
+        for name, value in wrapped.named_parameters():
             if "lora_A" in name:
                 value.copy_(values[name])
-    return made
+    return wrapped
 
 
 def test_tokens_and_masks_of_a_conversation_equal_trl(folder: Path, tmp_path: Path) -> None:

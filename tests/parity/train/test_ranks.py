@@ -96,17 +96,17 @@ class KillingProgress(SilentProgress):
 
 def rows() -> list[EncodedSequence]:
     """Thirteen rows, most behind a common prefix; from 1 to 20 trained tokens each, some weighted, one with nothing trained."""
-    found = []
+    sequences = []
     for number in range(13):
         length = 6 + (5 * number) % 17
         own = tuple((7 * number + 3 * at) % 90 + 8 for at in range(length))
         ids = own if number % 4 == 3 else (1, 2, 3, 4, 5, *own)
         first = len(ids) - 1 if number % 3 == 0 else 2
-        found.append(
+        sequences.append(
             EncodedSequence(f"{number:016x}", ids, ((first, len(ids)),), weights=(2.5,) if number % 5 == 2 else ())
         )
-    found[10] = EncodedSequence("nothing", found[10].ids, ())
-    return found
+    sequences[10] = EncodedSequence("nothing", sequences[10].ids, ())
+    return sequences
 
 
 def family(name: str) -> Any:
@@ -172,40 +172,40 @@ class Outcome:
 
     @classmethod
     def of(cls, folder: Path) -> "Outcome":
-        found = json.loads((folder / "state.json").read_text())
-        return cls(load_file(folder / "weights.safetensors"), found["state"], found["said"])
+        content = json.loads((folder / "state.json").read_text())
+        return cls(load_file(folder / "weights.safetensors"), content["state"], content["said"])
 
 
 def trained(shape: str, work: Path, ranks: Ranks = SINGLE_RANK, *, after: int = len(STEPS), **options: Any) -> Outcome:
     """Train a fresh model, resuming from the checkpoints in `work`."""
-    made = context(work / "store", KillingProgress(after))
-    how = settings(shape, **options)
+    run_context = context(work / "store", KillingProgress(after))
+    run_settings = settings(shape, **options)
 
     def fresh() -> Any:
-        return prepare_model(model(shape), how, made)
+        return prepare_model(model(shape), run_settings, run_context)
 
     own = fresh()
     check_packable(own, LETTERS)
     ranks = wrap_model(own, ranks)
-    state = run_loop(own, plan(work, ranks), settings=how, context=made)
+    state = run_loop(own, plan(work, ranks), settings=run_settings, context=run_context)
     whole = gather_model(own, ranks, fresh)
-    kept = {name: value.detach() for name, value in trainable_tensors(whole).items()} if ranks.is_main else {}
-    return Outcome(kept, state.model_dump(mode="json"), made.progress.said)
+    weights = {name: value.detach() for name, value in trainable_tensors(whole).items()} if ranks.is_main else {}
+    return Outcome(weights, state.model_dump(mode="json"), run_context.progress.said)
 
 
 def gradients(shape: str, work: Path, ranks: Ranks = SINGLE_RANK) -> dict[str, torch.Tensor]:
     """Every gradient of the first step, whole."""
-    how = settings(shape)
-    own = prepare_model(model(shape), how, context(work / "store"))
+    run_settings = settings(shape)
+    own = prepare_model(model(shape), run_settings, context(work / "store"))
     check_packable(own, LETTERS)
     ranks = wrap_model(own, ranks)
     chosen = [rows()[at] for at in STEPS[0]]
     weight = sum(row.weight for row in chosen)
-    for group in rank_micro_batches(chosen, how.tokens_per_pass, share=True, ranks=ranks):
+    for group in rank_micro_batches(chosen, run_settings.tokens_per_pass, share=True, ranks=ranks):
         (micro_batch_loss(own, pack_rows(group, torch.device("cpu"), share=True), ranks=ranks) / weight).backward()
     all_reduce_gradients(list(trainable_tensors(own).values()), ranks)
-    found = {name: value.grad for name, value in trainable_tensors(own).items()}
-    return {name: grad.full_tensor() if isinstance(grad, DTensor) else grad for name, grad in found.items()}
+    by_name = {name: value.grad for name, value in trainable_tensors(own).items()}
+    return {name: grad.full_tensor() if isinstance(grad, DTensor) else grad for name, grad in by_name.items()}
 
 
 def train_bf16(folder: Path, ranks: Ranks) -> None:
@@ -233,26 +233,26 @@ def train_bf16(folder: Path, ranks: Ranks) -> None:
 
 def meta_slices(folder: Path, ranks: Ranks) -> None:
     """Shard every model twice: loaded by every rank, and loaded by rank 0 only. Rank 1 writes what differs."""
-    found = {}
+    results = {}
     team = replace(ranks, strategy="fsdp")
     for shape in META_SHAPES:
-        how, made = settings(shape), context(folder / "meta_slices")
-        whole = prepare_model(model(shape), how, made)
+        run_settings, run_context = settings(shape), context(folder / "meta_slices")
+        whole = prepare_model(model(shape), run_settings, run_context)
         with torch.device("cpu" if ranks.is_main else "meta"):
-            frame = prepare_model(model(shape), how, made)
+            frame = prepare_model(model(shape), run_settings, run_context)
         assert is_meta(frame) != ranks.is_main
         wrap_model(whole, team)
         wrap_model(frame, team)
         expected, sent = (dict(parameters_and_buffers(one)) for one in (whole, frame))
         pairs = [(sliced(expected[name]), sliced(value), name) for name, value in sent.items()]
         wrong = [name for one, two, name in pairs if one.dtype != two.dtype or not torch.equal(one, two)]
-        held = sum(two.numel() for _, two, _ in pairs)
-        found[shape] = {"wrong": wrong, "held": held, "all": sum(value.numel() for value in sent.values())}
+        local_size = sum(two.numel() for _, two, _ in pairs)
+        results[shape] = {"wrong": wrong, "held": local_size, "all": sum(value.numel() for value in sent.values())}
         assert sent.keys() == expected.keys() and [value.requires_grad for value in sent.values()] == [
             value.requires_grad for value in expected.values()
         ]
     if not ranks.is_main:
-        (folder / "meta_slices.json").write_text(json.dumps(found))
+        (folder / "meta_slices.json").write_text(json.dumps(results))
     barrier(ranks)
 
 
@@ -297,36 +297,36 @@ def two(folder: Path) -> None:
 
 def check_refusals(folder: Path, ranks: Ranks) -> None:
     """What ranks must refuse; the messages of rank 0 are kept."""
-    said = []
+    messages = []
     with pytest.raises(Diverged) as diverged:
         broken = model("untied")
         with torch.no_grad():
             broken.model.embed_tokens.weight[rows()[11].ids[0]] = float("nan")
-        how = settings("untied")
+        run_settings = settings("untied")
         run_loop(
             broken,
             replace(plan(folder / "broken", ranks), steps=[[0, 1, 11, 2]]),
-            settings=how,
+            settings=run_settings,
             context=context(folder / "s"),
         )
-    said.append(f"{diverged.value.where}")
+    messages.append(f"{diverged.value.where}")
     weights = [torch.full((3,), float(ranks.rank)), torch.zeros(2)]
     with pytest.raises(IntegrityBroken) as uneven:
         check_same_weights(weights, ranks)
-    said.append(uneven.value.what)
+    messages.append(uneven.value.what)
     if ranks.is_main:
-        (folder / "check_refusals.json").write_text(json.dumps(said))
+        (folder / "check_refusals.json").write_text(json.dumps(messages))
 
 
-def job(made: Context) -> train.TrainInputs:
+def job(run_context: Context) -> train.TrainInputs:
     """Sixteen short conversations for a model of two layers made from nothing."""
-    (made.home / "config.json").write_text(CONFIG.read_text())
-    found = []
+    (run_context.home / "config.json").write_text(CONFIG.read_text())
+    examples = []
     for number in range(16):
         turns = (message("user", f"what is {number} times two"), message("assistant", f"that is {2 * number}"))
-        found.append(Row(row_id=f"{number:016x}", file="made", line=number + 1, example=Example(messages=turns)))
+        examples.append(Row(row_id=f"{number:016x}", file="made", line=number + 1, example=Example(messages=turns)))
     base = NewBase(config="config.json", tokenizer={"train": 300}, seed=2)
-    return train.TrainInputs(store_dataset("made", found, made.store), base, TaskSettings(type="chat"))
+    return train.TrainInputs(store_dataset("made", examples, run_context.store), base, TaskSettings(type="chat"))
 
 
 STAGE_SETTINGS = TrainSettings(
@@ -341,21 +341,21 @@ BF16_STAGE_SETTINGS = STAGE_SETTINGS.model_copy(
 
 def stage(folder: Path, ranks: Ranks) -> None:
     """The train stage: rank 0 runs it three times while rank 1 follows until it is dismissed; then both call it."""
-    made = context(folder / "stage")
+    run_context = context(folder / "stage")
     reports = []
     if ranks.is_main:
         reports += [
-            train.run(job(made), STAGE_SETTINGS.model_copy(update={"strategy": strategy}), made)
+            train.run(job(run_context), STAGE_SETTINGS.model_copy(update={"strategy": strategy}), run_context)
             for strategy in STRATEGIES
         ]
-        half = train.run(job(made), BF16_STAGE_SETTINGS, made)
-        (folder / "half.json").write_text(json.dumps(made.store.put(half)))
+        half = train.run(job(run_context), BF16_STAGE_SETTINGS, run_context)
+        (folder / "half.json").write_text(json.dumps(run_context.store.put(half)))
         dismiss_followers()
     else:
-        follow_rank_zero(made)
-    reports.append(train.run(job(made), STAGE_SETTINGS, made))
+        follow_rank_zero(run_context)
+    reports.append(train.run(job(run_context), STAGE_SETTINGS, run_context))
     if ranks.is_main:
-        (folder / "reports.json").write_text(json.dumps([made.store.put(report) for report in reports]))
+        (folder / "reports.json").write_text(json.dumps([run_context.store.put(report) for report in reports]))
 
 
 def three(folder: Path) -> None:
@@ -446,9 +446,9 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Outcome]:
 
 
 def test_the_stage_gives_the_same_report_on_every_rank(ranks_folder: Path, tmp_path: Path) -> None:
-    made = context(tmp_path)
-    alone = train.run(job(made), STAGE_SETTINGS, made)
-    expected = load_file(made.store.checkout(alone.model.tree) / "model.safetensors")
+    run_context = context(tmp_path)
+    alone = train.run(job(run_context), STAGE_SETTINGS, run_context)
+    expected = load_file(run_context.store.checkout(alone.model.tree) / "model.safetensors")
     theirs = context(ranks_folder / "stage").store
     reports = [theirs.get(TrainReport, digest) for digest in json.loads((ranks_folder / "reports.json").read_text())]
     assert [report.measured["ranks"] for report in reports] == [2.0, 2.0, 2.0]
@@ -464,7 +464,7 @@ def test_the_stage_gives_the_same_report_on_every_rank(ranks_folder: Path, tmp_p
         )
     assert reports[0].model == reports[2].model
     half = theirs.get(TrainReport, json.loads((ranks_folder / "half.json").read_text()))
-    whole = train.run(job(made), BF16_STAGE_SETTINGS, made)
+    whole = train.run(job(run_context), BF16_STAGE_SETTINGS, run_context)
     assert [point.loss for point in half.curve] == pytest.approx([point.loss for point in whole.curve], rel=5e-3)
     assert (half.model.kind, half.model.parameters) == ("adapter", whole.model.parameters)
 
@@ -484,21 +484,21 @@ def numbers(state: dict[str, Any]) -> list[float]:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_two_ranks_equal_one_process(shape: str, strategy: str, ranks_folder: Path, alone: dict[str, Outcome]) -> None:
-    found, expected = Outcome.of(ranks_folder / f"{shape}-{strategy}"), alone[shape]
-    assert numbers(found.state) == pytest.approx(numbers(expected.state), rel=1e-5)
-    assert len(found.state["curve"]) == len(STEPS)
-    assert [point["supervised_tokens"] for point in found.state["curve"]] == [
+    outcome, expected = Outcome.of(ranks_folder / f"{shape}-{strategy}"), alone[shape]
+    assert numbers(outcome.state) == pytest.approx(numbers(expected.state), rel=1e-5)
+    assert len(outcome.state["curve"]) == len(STEPS)
+    assert [point["supervised_tokens"] for point in outcome.state["curve"]] == [
         sum(rows()[at].supervised for at in step) for step in STEPS
     ]
-    assert found.state["best_step"] == expected.state["best_step"]
-    assert max_difference(found.weights, expected.weights) < MAX_WEIGHT_DIFFERENCE
+    assert outcome.state["best_step"] == expected.state["best_step"]
+    assert max_difference(outcome.weights, expected.weights) < MAX_WEIGHT_DIFFERENCE
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_other_model_families_sharded_equal_one_process(name: str, ranks_folder: Path, tmp_path: Path) -> None:
-    found, expected = Outcome.of(ranks_folder / f"{name}-fsdp"), trained(name, tmp_path / "alone")
-    assert numbers(found.state) == pytest.approx(numbers(expected.state), rel=1e-5)
-    assert max_difference(found.weights, expected.weights) < MAX_WEIGHT_DIFFERENCE
+    outcome, expected = Outcome.of(ranks_folder / f"{name}-fsdp"), trained(name, tmp_path / "alone")
+    assert numbers(outcome.state) == pytest.approx(numbers(expected.state), rel=1e-5)
+    assert max_difference(outcome.weights, expected.weights) < MAX_WEIGHT_DIFFERENCE
     slopes = gradients(name, tmp_path)
     assert float(slopes["model.embed_tokens.weight"].norm()) > 0.1
     assert max_difference(load_file(ranks_folder / f"{name}-fsdp" / "gradients.safetensors"), slopes) < 1e-6
@@ -509,7 +509,7 @@ def micro_batch_gradients(strategy: str) -> dict[str, torch.Tensor]:
 
     Where the head is whole the loss gives its gradient in fp32, which a weight in bf16 would round.
     """
-    how = settings("half")
+    run_settings = settings("half")
     own = model("half")
     if strategy == "ddp":
         own.lm_head.weight.grad_dtype = torch.float32
@@ -518,7 +518,7 @@ def micro_batch_gradients(strategy: str) -> dict[str, torch.Tensor]:
     weight = sum(row.weight for row in chosen)
     sums = {name: torch.zeros(value.shape) for name, value in own.named_parameters()}
     for rank in range(2):
-        for group in rank_micro_batches(chosen, how.tokens_per_pass, share=True, ranks=Ranks(rank, 2, "ddp")):
+        for group in rank_micro_batches(chosen, run_settings.tokens_per_pass, share=True, ranks=Ranks(rank, 2, "ddp")):
             own.zero_grad()
             (
                 micro_batch_loss(own, pack_rows(group, torch.device("cpu"), share=True), ranks=SINGLE_RANK) / weight
@@ -563,9 +563,9 @@ def test_a_killed_bf16_run_resumes_bit_for_bit_and_on_other_ranks_within_roundin
 
 
 def test_a_rank_on_the_meta_device_gets_the_bits_of_rank_0(ranks_folder: Path) -> None:
-    found = json.loads((ranks_folder / "meta_slices.json").read_text())
-    assert found.keys() == set(META_SHAPES)
-    for shape, one in found.items():
+    results = json.loads((ranks_folder / "meta_slices.json").read_text())
+    assert results.keys() == set(META_SHAPES)
+    for shape, one in results.items():
         assert one["wrong"] == [], shape
         assert one["held"] < 0.55 * one["all"], shape
 
@@ -607,28 +607,28 @@ def test_killed_ranks_resume_bit_for_bit(strategy: str, ranks_folder: Path) -> N
 def test_another_number_of_ranks_resumes_and_says_so(
     strategy: str, ranks_folder: Path, alone: dict[str, Outcome]
 ) -> None:
-    found = Outcome.of(ranks_folder / f"three-{strategy}")
-    assert found.said == [
+    outcome = Outcome.of(ranks_folder / f"three-{strategy}")
+    assert outcome.said == [
         f"resumed at step {KILLED_AFTER} of {len(STEPS)}; ranks changed from 2 to 3, so results match within rounding, "
         "not bit for bit"
     ]
-    assert numbers(found.state) == pytest.approx(numbers(alone["tied"].state), rel=1e-5)
-    assert max_difference(found.weights, alone["tied"].weights) < MAX_WEIGHT_DIFFERENCE
+    assert numbers(outcome.state) == pytest.approx(numbers(alone["tied"].state), rel=1e-5)
+    assert max_difference(outcome.weights, alone["tied"].weights) < MAX_WEIGHT_DIFFERENCE
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_one_process_resumes_from_a_checkpoint_of_two_ranks(
     strategy: str, ranks_folder: Path, alone: dict[str, Outcome]
 ) -> None:
-    found = trained("tied", ranks_folder / f"alone-{strategy}")
-    assert found.said[0].endswith("ranks changed from 2 to 1, so results match within rounding, not bit for bit")
-    assert max_difference(found.weights, alone["tied"].weights) < MAX_WEIGHT_DIFFERENCE
+    outcome = trained("tied", ranks_folder / f"alone-{strategy}")
+    assert outcome.said[0].endswith("ranks changed from 2 to 1, so results match within rounding, not bit for bit")
+    assert max_difference(outcome.weights, alone["tied"].weights) < MAX_WEIGHT_DIFFERENCE
 
 
 def test_more_ranks_than_slices(ranks_folder: Path, alone: dict[str, Outcome]) -> None:
-    found = Outcome.of(ranks_folder / "lora-three")
-    assert numbers(found.state) == pytest.approx(numbers(alone["lora"].state), rel=1e-5)
-    assert max_difference(found.weights, alone["lora"].weights) < MAX_WEIGHT_DIFFERENCE
+    outcome = Outcome.of(ranks_folder / "lora-three")
+    assert numbers(outcome.state) == pytest.approx(numbers(alone["lora"].state), rel=1e-5)
+    assert max_difference(outcome.weights, alone["lora"].weights) < MAX_WEIGHT_DIFFERENCE
 
 
 def test_a_missing_slice_is_reported(ranks_folder: Path, tmp_path: Path) -> None:
@@ -672,9 +672,9 @@ def fail(folder: Path, rank: int, word: str) -> list[str]:
 
 @pytest.mark.parametrize("rank", [0, 1])
 def test_only_the_first_failure_is_reported(rank: int, tmp_path: Path) -> None:
-    said = fail(tmp_path, rank, "said")
-    assert said[rank] == "DataError: row x cannot be trained"
-    assert said[1 - rank].startswith(f"PeerFailed: rank {1 - rank}: another rank failed first")
+    errors = fail(tmp_path, rank, "said")
+    assert errors[rank] == "DataError: row x cannot be trained"
+    assert errors[1 - rank].startswith(f"PeerFailed: rank {1 - rank}: another rank failed first")
 
 
 def test_a_killed_rank_is_noticed(tmp_path: Path) -> None:
@@ -683,10 +683,10 @@ def test_a_killed_rank_is_noticed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("options", [{"optimizer": "muon"}, {"optimizer": "adamw-8bit"}, {"method": "qlora"}])
 def test_settings_that_fsdp_cannot_run_are_refused_by_name(options: dict[str, str]) -> None:
-    how = settings("untied", **options)
-    check_sharding(how, Ranks(0, 2, "ddp"))
+    run_settings = settings("untied", **options)
+    check_sharding(run_settings, Ranks(0, 2, "ddp"))
     with pytest.raises(RecipeError) as caught:
-        check_sharding(how, Ranks(0, 2, "fsdp"))
+        check_sharding(run_settings, Ranks(0, 2, "fsdp"))
     assert caught.value.where == f"train.{next(iter(options))}"
 
 

@@ -22,14 +22,14 @@ TASK = TaskSettings(type="chat")
 
 
 def rows() -> list[Row]:
-    found = []
+    sequences = []
     for number in range(48):
         turns = (
             message("user", f"what is {number} times two " + "please " * (number % 4)),
             message("assistant", f"that is {2 * number}"),
         )
-        found.append(Row(row_id=f"{number:016x}", file="made", line=number + 1, example=Example(messages=turns)))
-    return found
+        sequences.append(Row(row_id=f"{number:016x}", file="made", line=number + 1, example=Example(messages=turns)))
+    return sequences
 
 
 def oracle(

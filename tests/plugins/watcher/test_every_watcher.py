@@ -62,7 +62,7 @@ def sights(case: dict[str, Any]) -> list[Observation]:
     ]
     curve = curve_of(case.get("curve", []))
     steps = case.get("steps", len(curve))
-    held = [curve[step - 1].model_copy(update={"loss": loss}) for step, loss in case.get("held_out", {}).items()]
+    validations = [curve[step - 1].model_copy(update={"loss": loss}) for step, loss in case.get("held_out", {}).items()]
     moves = tuple(TensorChange(**one) for one in case.get("tensors", []))
     windows = [StepTiming(**one) for one in case.get("windows", [])]
     before = [Observation(step=one.step, steps=steps, reading=one) for one in readings]
@@ -71,7 +71,7 @@ def sights(case: dict[str, Any]) -> list[Observation]:
             step=step,
             steps=steps,
             curve=curve[:step],
-            held_out=[point for point in held if point.step <= step],
+            held_out=[point for point in validations if point.step <= step],
             tensors=lambda: moves,
             windows=[window for window in windows if window.step <= step],
             machine="the-box",
@@ -114,8 +114,8 @@ def test_fires_where_it_must(path: Path) -> None:
 
 
 def wish(case: dict[str, Any]) -> dict[str, Any]:
-    told = case["fires"]
-    return {**told, "names": tuple(told["names"])} if "names" in told else told
+    expected = case["fires"]
+    return {**expected, "names": tuple(expected["names"])} if "names" in expected else expected
 
 
 @pytest.mark.parametrize("path", cases("silent"), ids=named)

@@ -18,9 +18,9 @@ NEEDS = "needs PostgreSQL"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = open_store(tmp_path / "store")
-    yield made
-    made.ledger.close()
+    opened = open_store(tmp_path / "store")
+    yield opened
+    opened.ledger.close()
 
 
 @pytest.fixture(scope="session")

@@ -19,9 +19,9 @@ ROW = StageRow(stage="audit", run_id="r1", report="sha256:a", report_digest="sha
 
 @pytest.fixture
 def ledger(url: str) -> Iterator[Ledger]:
-    made = Ledger(url)
-    yield made
-    made.close()
+    opened = Ledger(url)
+    yield opened
+    opened.close()
 
 
 def at_once(count: int, work: Callable[[int], R]) -> list[R]:

@@ -17,9 +17,9 @@ NAMES = {"file": ("", "a.jsonl", "b.jsonl"), "source": ("", "shop", "forum"), "g
 
 @pytest.fixture
 def ledger(url: str) -> Iterator[Ledger]:
-    made = Ledger(url)
-    yield made
-    made.close()
+    opened = Ledger(url)
+    yield opened
+    opened.close()
 
 
 def mark_of(person: int) -> bytes:
@@ -75,9 +75,9 @@ def test_rows_are_found_by_id_by_person_and_by_position(ledger: Ledger) -> None:
     for person in range(7):
         mark = mark_of(person)
         expected_positions = [place for place in range(ROWS) if rows.subjects[place].ljust(16, b"\0") == mark]
-        found = ledger.lookups.rows_with_subject(mark.hex())
-        assert [one.position for one in found] == expected_positions
-        assert found[0] == seen(rows, number, expected_positions[0])
+        persons_rows = ledger.lookups.rows_with_subject(mark.hex())
+        assert [one.position for one in persons_rows] == expected_positions
+        assert persons_rows[0] == seen(rows, number, expected_positions[0])
     assert ledger.lookups.rows_with_subject("ff" * 16) == []
     assert ledger.lookups.rows_with_ids(["0" * 16]) == []
 
@@ -85,9 +85,9 @@ def test_rows_are_found_by_id_by_person_and_by_position(ledger: Ledger) -> None:
 def test_many_ids_at_once_give_the_same_rows_as_single_queries(ledger: Ledger) -> None:
     rows = rows_made(ROWS)
     number = ledger.lineage.record_dataset("sha256:c", rows, name="train", rows_digest="sha256:d")
-    wanted = list(range(0, ROWS, 17))
-    found = ledger.lookups.rows_with_ids([f"{int(rows.ids[place]):016x}" for place in wanted])
-    assert found == [seen(rows, number, place) for place in wanted]
+    positions = list(range(0, ROWS, 17))
+    recorded = ledger.lookups.rows_with_ids([f"{int(rows.ids[place]):016x}" for place in positions])
+    assert recorded == [seen(rows, number, place) for place in positions]
 
 
 def test_recorded_rows_are_read_back_and_recording_is_idempotent(ledger: Ledger) -> None:
@@ -121,8 +121,8 @@ def test_consumed_spans_of_a_training_are_read_back(ledger: Ledger) -> None:
         2: [(0, 128, 9, 2, 3, 5)],
         last: [(0, 128, 9, 2, 3, last + 3), (128, 128, 9, 2, 3, last + 3)],
     }
-    told = [(one.number, one.model, one.recorded, one.recipe) for one in ledger.lookups.trainings([dataset])]
-    assert told == [(number, "sha256:m", True, None), (other, "sha256:n", False, None)]
+    trainings = [(one.number, one.model, one.recorded, one.recipe) for one in ledger.lookups.trainings([dataset])]
+    assert trainings == [(number, "sha256:m", True, None), (other, "sha256:n", False, None)]
     assert ledger.lookups.trainings([dataset + 1]) == []
     assert ledger.lookups.origin_counts("source", "shop")["training"] == {number: 5}
 
@@ -163,22 +163,24 @@ def test_switch_deletes_rows_salts_and_stages_together(ledger: Ledger) -> None:
         salts=("train",),
     )
     erasures.switch("e1", switch, plan=b"record", new_ids=lambda ids: ids ^ numpy.uint64(1))
-    kept, made = ledger.lookups.datasets()
-    assert (kept.erased_by, made.erased_by, made.rows) == ("e1", None, ROWS - 2)
+    old_dataset, new_dataset = ledger.lookups.datasets()
+    assert (old_dataset.erased_by, new_dataset.erased_by, new_dataset.rows) == ("e1", None, ROWS - 2)
     third = f"{int(rows.ids[2]) ^ 1:016x}"
     assert [(one.dataset, one.position) for one in ledger.lookups.rows_with_ids([third])] == [
         (old, 2),
-        (made.number, 1),
+        (new_dataset.number, 1),
     ]
-    for gone in (0, BLOCK_KEYS):
-        assert ledger.lookups.rows_with_ids([f"{int(rows.ids[gone]):016x}", f"{int(rows.ids[gone]) ^ 1:016x}"]) == []
+    for erased in (0, BLOCK_KEYS):
+        assert (
+            ledger.lookups.rows_with_ids([f"{int(rows.ids[erased]):016x}", f"{int(rows.ids[erased]) ^ 1:016x}"]) == []
+        )
     assert list(ledger.lookups.consumed_spans(number, [0, 2, BLOCK_KEYS, BLOCK_KEYS + 2])) == [2, BLOCK_KEYS + 2]
     assert ledger.ref("desk/audit") == "sha256:report2"
     assert ledger.salt("train") != salt
     assert erasures.marks() == frozenset({b"mark", b"other"})
     assert (erasures.tombstone("sha256:c"), erasures.tombstones("e1")) == (stone, [stone])
-    left = erasures.unfinished()
-    assert left is not None and (left.state, left.plan, left.rekey) == ("switched", b"record", None)
+    entry = erasures.unfinished()
+    assert entry is not None and (entry.state, entry.plan, entry.rekey) == ("switched", b"record", None)
     erasures.finish("e1", "sha256:envelope")
     assert erasures.unfinished() is None
     done = erasures.find("e1")

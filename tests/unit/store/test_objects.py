@@ -120,14 +120,14 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path, monkeypatch: p
 
 def test_a_full_disk_is_reported_and_leaves_no_partial_file(small_disk: Path) -> None:
     objects = FolderObjects(small_disk / "objects")
-    kept = objects.put(b"small")
+    digest = objects.put(b"small")
     big = os.urandom(2_000_000)
     with pytest.raises(MachineFailure, match="the disk is full") as caught:
         objects.put(big)
     assert caught.value.where == str(objects.path(digest_of(big)))
     assert caught.value.hint == "free some space and run again; finished stages are kept"
-    assert files(small_disk) == [objects.path(kept)]
-    assert objects.get(kept) == b"small"
+    assert files(small_disk) == [objects.path(digest)]
+    assert objects.get(digest) == b"small"
 
 
 def test_a_file_too_large_for_the_disk_leaves_no_partial_file(small_disk: Path, tmp_path: Path) -> None:

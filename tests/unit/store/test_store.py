@@ -111,9 +111,9 @@ def test_a_file_in_place_of_the_store_is_reported(tmp_path: Path) -> None:
 
 
 def test_a_database_given_by_url(tmp_path: Path) -> None:
-    made = open_store(tmp_path / "store", database=f"sqlite:///{tmp_path / 'elsewhere.db'}")
-    made.ledger.set_ref("a", "sha256:1")
-    made.ledger.close()
+    store = open_store(tmp_path / "store", database=f"sqlite:///{tmp_path / 'elsewhere.db'}")
+    store.ledger.set_ref("a", "sha256:1")
+    store.ledger.close()
     assert (tmp_path / "elsewhere.db").is_file()
     assert not (tmp_path / "store" / "ledger.db").exists()
 

@@ -29,6 +29,6 @@ def tiny(tiny_folder: Path) -> Any:
 
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[Context]:
-    made = Context(store=open_store(tmp_path / "store"), data_root=tmp_path, home=tmp_path, seed=1)
-    yield made
-    made.store.ledger.close()
+    opened = Context(store=open_store(tmp_path / "store"), data_root=tmp_path, home=tmp_path, seed=1)
+    yield opened
+    opened.store.ledger.close()

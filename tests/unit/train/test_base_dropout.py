@@ -105,5 +105,5 @@ def test_an_encoder_run_says_which_dropout_is_used() -> None:
     config = AutoConfig.for_model("bert")
     set_dropout(config, 0.25)
     assert (config.hidden_dropout_prob, config.attention_probs_dropout_prob, config.classifier_dropout) == (0.25,) * 3
-    told = dropout_note({"hidden_dropout_prob": 0.1}, 0.25)
-    assert told == "the base's own dropout (hidden_dropout_prob 0.1) is 0.25, by train.base_dropout"
+    note = dropout_note({"hidden_dropout_prob": 0.1}, 0.25)
+    assert note == "the base's own dropout (hidden_dropout_prob 0.1) is 0.25, by train.base_dropout"

@@ -57,15 +57,15 @@ def test_fixed_memory_equals_what_a_real_step_allocates(
         tiny.to(torch.bfloat16)
     model = prepare_model(tiny.requires_grad_(False), wanted, context)
     optimizer = build_optimizer(model, wanted)
-    found = fixed_memory(model, optimizer)
+    memory = fixed_memory(model, optimizer)
     summed_loss(model, pack_rows(rows(), torch.device("cpu"))).backward()
     optimizer.set_rate(1e-3)
     optimizer.step()
     assert bool(optimizer.masters) == (precision == "bf16" and wanted.method == "full")
-    assert found.optimizer == used_bytes(list(optimizer.tensors().values()))
-    assert found.gradients == used_bytes([value.grad for value in model.parameters() if value.grad is not None])
-    assert found.weights == used_bytes([*model.parameters(), *model.buffers()])
-    assert found.total == found.weights + found.gradients + found.optimizer
+    assert memory.optimizer == used_bytes(list(optimizer.tensors().values()))
+    assert memory.gradients == used_bytes([value.grad for value in model.parameters() if value.grad is not None])
+    assert memory.weights == used_bytes([*model.parameters(), *model.buffers()])
+    assert memory.total == memory.weights + memory.gradients + memory.optimizer
 
 
 def test_a_tied_head_is_counted_once(tiny: Any) -> None:
@@ -123,11 +123,11 @@ def saved_by_graph(node: Any, seen: set[Any]) -> Iterator[torch.Tensor]:
 def test_kept_bytes_equal_the_tensors_saved_by_the_graph(tiny: Any) -> None:
     with use_lean_layers(tiny):
         loss = summed_loss(tiny.train(), pack_rows(rows(), torch.device("cpu")))
-    held = {
+    graph_bytes = {
         one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in saved_by_graph(loss.grad_fn, set())
     }
     own = {value.untyped_storage().data_ptr() for value in (*tiny.parameters(), *tiny.buffers())}
-    expected = sum(size for place, size in held.items() if place not in own)
+    expected = sum(size for place, size in graph_bytes.items() if place not in own)
     trial = measure_micro_batch(tiny, rows(), settings=settings(), share=False, clock=Ticks())
     assert trial.kept_bytes == expected > 27 * 32 * 4
 

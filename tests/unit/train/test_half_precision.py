@@ -124,7 +124,7 @@ def test_fp32_weights_and_adapters_are_unchanged(context: Context) -> None:
     assert {value.dtype for value in frozen} == {torch.bfloat16}
 
 
-def masters_by_hand(how: TrainSettings, steps: Sequence[Sequence[EncodedSequence]]) -> dict[str, torch.Tensor]:
+def masters_by_hand(run_settings: TrainSettings, steps: Sequence[Sequence[EncodedSequence]]) -> dict[str, torch.Tensor]:
     """A loop with nothing of ours but the pass and Muon: fp32 sums, the clip, the optimiser on fp32 copies, rounded back."""
     model = llama()
     exact = {name: torch.nn.Parameter(value.detach().float()) for name, value in model.named_parameters()}
@@ -132,16 +132,20 @@ def masters_by_hand(how: TrainSettings, steps: Sequence[Sequence[EncodedSequence
         name for name, value in exact.items() if value.ndim == 2 and "embed" not in name and "lm_head" not in name
     }
     optimizers: list[Any] = []
-    if how.optimizer == "muon":
+    if run_settings.optimizer == "muon":
         optimizers.append(
-            Muon([exact[name] for name in exact if name in hidden], lr=how.learning_rate, weight_decay=0.0)
+            Muon([exact[name] for name in exact if name in hidden], lr=run_settings.learning_rate, weight_decay=0.0)
         )
-    rest = [value for name, value in exact.items() if how.optimizer == "adamw" or name not in hidden]
-    rate = how.learning_rate * (how.adamw_share if how.optimizer == "muon" else 1.0)
+    rest = [value for name, value in exact.items() if run_settings.optimizer == "adamw" or name not in hidden]
+    rate = run_settings.learning_rate * (run_settings.adamw_share if run_settings.optimizer == "muon" else 1.0)
     groups = [[value for value in rest if value.ndim == 2], [value for value in rest if value.ndim == 1]]
     optimizers.append(
         torch.optim.AdamW(
-            [{"params": group} for group in groups], lr=rate, betas=(0.9, how.beta2), weight_decay=0.0, fused=True
+            [{"params": group} for group in groups],
+            lr=rate,
+            betas=(0.9, run_settings.beta2),
+            weight_decay=0.0,
+            fused=True,
         )
     )
     for chosen in steps:
@@ -149,8 +153,8 @@ def masters_by_hand(how: TrainSettings, steps: Sequence[Sequence[EncodedSequence
             sums = by_hand(model, chosen)
         for name, value in exact.items():
             value.grad = sums[name]
-        norm = torch.nn.utils.clip_grad_norm_(list(exact.values()), how.clip)
-        assert norm > how.clip
+        norm = torch.nn.utils.clip_grad_norm_(list(exact.values()), run_settings.clip)
+        assert norm > run_settings.clip
         for optimizer in optimizers:
             optimizer.step()
         with torch.no_grad():
@@ -161,18 +165,18 @@ def masters_by_hand(how: TrainSettings, steps: Sequence[Sequence[EncodedSequence
 
 def plan(folder: Path, steps: int) -> TrainingPlan:
     every = rows()
-    taken = [list(range(PASSES)) if step % 2 == 0 else list(range(0, PASSES, 3)) for step in range(steps)]
-    return TrainingPlan(every, taken, (), "k" * 64, folder, share=False)
+    step_rows = [list(range(PASSES)) if step % 2 == 0 else list(range(0, PASSES, 3)) for step in range(steps)]
+    return TrainingPlan(every, step_rows, (), "k" * 64, folder, share=False)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_steps_of_many_micro_batches_equal_a_reference_loop(optimizer: str, context: Context, tmp_path: Path) -> None:
-    how = settings(optimizer=optimizer)
-    model = prepare_model(llama(), how, context)
-    made = plan(tmp_path / "run", 3)
-    state = run_loop(model, made, settings=how, context=context)
-    assert all(point.gradient_norm > how.clip for point in state.curve)
-    expected = masters_by_hand(how, [[made.rows[at] for at in step] for step in made.steps])
+    run_settings = settings(optimizer=optimizer)
+    model = prepare_model(llama(), run_settings, context)
+    run_plan = plan(tmp_path / "run", 3)
+    state = run_loop(model, run_plan, settings=run_settings, context=context)
+    assert all(point.gradient_norm > run_settings.clip for point in state.curve)
+    expected = masters_by_hand(run_settings, [[run_plan.rows[at] for at in step] for step in run_plan.steps])
     start = dict(llama().named_parameters())
     for name, value in model.named_parameters():
         assert torch.equal(value, expected[name]), name
@@ -194,8 +198,8 @@ def test_the_memory_estimate_counts_fp32_gradients(context: Context) -> None:
     model = prepare_model(llama(), settings(), context)
     count = sum(value.numel() for value in model.parameters())
     tensors = len(list(model.parameters()))
-    found = fixed_memory(model, build_optimizer(model, settings()))
-    assert (found.gradients, found.optimizer) == (4 * count, (4 + 8) * count + 4 * tensors)
+    memory = fixed_memory(model, build_optimizer(model, settings()))
+    assert (memory.gradients, memory.optimizer) == (4 * count, (4 + 8) * count + 4 * tensors)
     passed(model, rows(2))
     optimizer = build_optimizer(model, settings())
     read: list[bool] = []

@@ -69,14 +69,14 @@ def plain_losses(model: Any, batches: list[list[EncodedSequence]], wanted: Train
 def test_losses_equal_those_of_a_plain_loop(tiny: Any, context: Context, share: bool) -> None:
     wanted = settings(weight_decay=0.1, tokens_per_pass=16)
     batches = [batch(number % 2) for number in range(10)]
-    found = range_test(tiny, batches, settings=wanted, share=share, context=context)
+    result = range_test(tiny, batches, settings=wanted, share=share, context=context)
     expected = plain_losses(tiny, batches, wanted)
-    seen = [point.loss for point in found.points]
+    losses = [point.loss for point in result.points]
     # Rates above some 0.1 throw the weights about, and rounding with them.
-    assert seen[:7] == pytest.approx(expected[:7], rel=1e-4)
-    assert seen[6] < seen[0] - 1e-3
-    assert [point.rate for point in found.points] == pytest.approx(
-        [10.0 ** (-7 + 8 * at / 9) for at in range(len(seen))]
+    assert losses[:7] == pytest.approx(expected[:7], rel=1e-4)
+    assert losses[6] < losses[0] - 1e-3
+    assert [point.rate for point in result.points] == pytest.approx(
+        [10.0 ** (-7 + 8 * at / 9) for at in range(len(losses))]
     )
 
 
@@ -105,16 +105,16 @@ def test_weights_are_restored_when_the_range_test_fails(tiny: Any, context: Cont
 
 
 def test_a_loss_above_four_times_its_minimum_ends_the_test(tiny: Any, context: Context) -> None:
-    found = range_test(
+    result = range_test(
         tiny, [batch(number % 3) for number in range(60)], settings=settings(), share=True, context=context
     )
-    smoothed = [point.smoothed for point in found.points]
-    assert (found.stopped, len(smoothed) < 60) == ("rising", True)
+    smoothed = [point.smoothed for point in result.points]
+    assert (result.stopped, len(smoothed) < 60) == ("rising", True)
     assert smoothed[-1] > 4 * min(smoothed) >= max(smoothed[:-1])
     assert smoothed == pytest.approx(
-        [smoothed_loss([point.loss for point in found.points[: at + 1]]) for at in range(len(smoothed))]
+        [smoothed_loss([point.loss for point in result.points[: at + 1]]) for at in range(len(smoothed))]
     )
-    assert suggest_rate(found).diverged == found.points[-2].rate > 0.1
+    assert suggest_rate(result).diverged == result.points[-2].rate > 0.1
 
 
 def test_a_loss_that_is_not_finite_after_an_update(
@@ -122,9 +122,9 @@ def test_a_loss_that_is_not_finite_after_an_update(
 ) -> None:
     monkeypatch.setattr(lr_finder, "MIN_RATE", 3e38)
     monkeypatch.setattr(lr_finder, "MAX_RATE", 3e38)
-    found = range_test(tiny, [batch(0)] * 3, settings=settings(), share=True, context=context)
-    assert (found.stopped, len(found.points)) == ("not-finite", 1)
-    assert suggest_rate(found).diverged == 3e38
+    result = range_test(tiny, [batch(0)] * 3, settings=settings(), share=True, context=context)
+    assert (result.stopped, len(result.points)) == ("not-finite", 1)
+    assert suggest_rate(result).diverged == 3e38
 
 
 def test_a_base_with_a_nan_weight_raises(tiny: Any, context: Context) -> None:
@@ -151,15 +151,15 @@ def test_rates_grow_by_a_constant_factor() -> None:
 
 def test_the_steepest_point_is_before_the_minimum() -> None:
     fall = [5.0, 5.0, 5.0, 5.0, 5.0, 5.0, 4.9, 4.5, 3.0, 2.5, 2.4]
-    found = suggest_rate(curve([*fall, 4.0, 9.0, 11.0], "rising"))
-    assert found.steepest == 1e8  # between 4.5 and 2.5
-    assert (found.diverged, found.largest_safe) == (1e12, 1e11)
-    assert found.notes == ()
+    suggestion = suggest_rate(curve([*fall, 4.0, 9.0, 11.0], "rising"))
+    assert suggestion.steepest == 1e8  # between 4.5 and 2.5
+    assert (suggestion.diverged, suggestion.largest_safe) == (1e12, 1e11)
+    assert suggestion.notes == ()
 
 
 def test_a_fall_from_a_peak_is_not_the_steepest_descent() -> None:
-    found = suggest_rate(curve([5.0, 5.0, 5.0, 5.0, 5.0, 4.5, 3.5, 2.5, 2.0, 7.0, 7.9, 3.0, 2.5]))
-    assert found.steepest == 1e6
+    suggestion = suggest_rate(curve([5.0, 5.0, 5.0, 5.0, 5.0, 4.5, 3.5, 2.5, 2.0, 7.0, 7.9, 3.0, 2.5]))
+    assert suggestion.steepest == 1e6
 
 
 def test_a_flat_or_rising_curve_gives_no_suggestion() -> None:

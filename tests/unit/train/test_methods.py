@@ -186,9 +186,9 @@ def test_an_adapter_on_one_of_two_tied_layers_changes_neither(name: str, tiny: A
     model = prepare_model(tiny, settings(target_modules=("q_proj", name)), context)
     inner = model.get_base_model()
     layers = [inner.get_input_embeddings(), inner.get_output_embeddings()]
-    found = [one.get_base_layer() if isinstance(one, LoraLayer) else one for one in layers]
+    base_layers = [one.get_base_layer() if isinstance(one, LoraLayer) else one for one in layers]
     assert [isinstance(one, LoraLayer) for one in layers] == [name != "lm_head", name == "lm_head"]
-    assert all(one.weight is shared for one in found) and not shared.requires_grad
+    assert all(one.weight is shared for one in base_layers) and not shared.requires_grad
 
 
 def test_dora_over_a_row_of_zeros_is_refused(tiny: Any, context: Context) -> None:
@@ -298,24 +298,26 @@ def test_a_model_without_gradient_checkpointing_is_refused(
     assert caught.value.where == "train.gradient_checkpointing"
 
 
-def embedded(model: Any, alpha: float, given: list[EncodedSequence], *, seed: int = 6) -> torch.Tensor:
+def embedded(model: Any, alpha: float, sequences: list[EncodedSequence], *, seed: int = 6) -> torch.Tensor:
     """[T, D] what the embeddings of a pass give under noise."""
-    seen = []
+    outputs = []
     torch.manual_seed(seed)
-    with embedding_noise(model, alpha, [len(row.ids) for row in given]):
+    with embedding_noise(model, alpha, [len(row.ids) for row in sequences]):
         # Called after the noise: hooks run in the order in which they were put on.
-        handle = unwrap_peft(model).get_input_embeddings().register_forward_hook(lambda *made: seen.append(made[2][0]))
-        hidden_states(model, pack_rows(given, CPU, whole=True))
+        handle = (
+            unwrap_peft(model).get_input_embeddings().register_forward_hook(lambda *made: outputs.append(made[2][0]))
+        )
+        hidden_states(model, pack_rows(sequences, CPU, whole=True))
         handle.remove()
-    return seen[0].detach()
+    return outputs[0].detach()
 
 
 def test_noise_is_bounded_by_row_length_not_batch_length(tiny: Any) -> None:
     tiny.train()
-    given = [EncodedSequence("short", tuple(range(8, 12)), ()), EncodedSequence("long", tuple(range(8, 208)), ())]
-    noise = embedded(tiny, 5.0, given) - embedded(tiny, 0.0, given)
+    sequences = [EncodedSequence("short", tuple(range(8, 12)), ()), EncodedSequence("long", tuple(range(8, 208)), ())]
+    noise = embedded(tiny, 5.0, sequences) - embedded(tiny, 0.0, sequences)
     start = 0
-    for row in given:
+    for row in sequences:
         length = len(row.ids)
         bound = 5.0 / math.sqrt(length * 32)
         part = noise[start : start + length]
@@ -330,14 +332,14 @@ def test_noise_is_bounded_by_row_length_not_batch_length(tiny: Any) -> None:
 def test_noise_on_one_row_equals_transformers(tiny: Any) -> None:
     """transformers 5.23.0: `neftune_post_forward_hook`, the paper's own code; it takes the padded length for every row."""
     tiny.train()
-    given = rows()[2:]
-    ours = embedded(tiny, 7.0, given)
+    sequences = rows()[2:]
+    ours = embedded(tiny, 7.0, sequences)
     layer = tiny.get_input_embeddings()
     layer.neftune_noise_alpha = 7.0
     torch.manual_seed(6)
-    theirs = neftune_post_forward_hook(layer, (), layer(torch.tensor([given[0].ids]))).detach()[0]
+    theirs = neftune_post_forward_hook(layer, (), layer(torch.tensor([sequences[0].ids]))).detach()[0]
     assert torch.allclose(ours, theirs, atol=1e-6, rtol=0)
-    assert not torch.allclose(embedded(tiny, 0.0, given), theirs, atol=1e-2, rtol=0)
+    assert not torch.allclose(embedded(tiny, 0.0, sequences), theirs, atol=1e-2, rtol=0)
 
 
 def test_noise_depends_on_the_seed_and_changes_the_loss(tiny: Any) -> None:

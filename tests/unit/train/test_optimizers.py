@@ -68,14 +68,14 @@ def test_adamw_equals_torch_with_decay_on_matrices_only() -> None:
 def test_orthogonalize_brings_singular_values_near_one(shape: tuple[int, int]) -> None:
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(2))
     scale = max(1.0, shape[0] / shape[1]) ** 0.5
-    made = orthogonalize(matrix) / scale
-    values = torch.linalg.svdvals(made)
+    orthogonal = orthogonalize(matrix) / scale
+    values = torch.linalg.svdvals(orthogonal)
     # The published coefficients trade exactness for speed: values end between about 0.7 and 1.2.
     assert values.min() > 0.6
     assert values.max() < 1.25
     left, _, right = torch.linalg.svd(matrix, full_matrices=False)
     nearest = left @ right
-    assert (made * nearest).sum() / (made.norm() * nearest.norm()) > 0.98
+    assert (orthogonal * nearest).sum() / (orthogonal.norm() * nearest.norm()) > 0.98
 
 
 def test_orthogonalize_ignores_scale() -> None:
@@ -119,8 +119,8 @@ def test_muon_updates_hidden_matrices_and_adamw_the_rest_at_its_share() -> None:
     (muon, _), (adamw, _) = optimizer.parts
     assert isinstance(muon, Muon)
     assert [id(value) for value in muon.param_groups[0]["params"]] == [id(model.hidden.weight)]
-    taken = {id(value) for group in adamw.param_groups for value in group["params"]}
-    assert taken == {id(value) for value in model.parameters()} - {id(model.hidden.weight)}
+    adamw_ids = {id(value) for group in adamw.param_groups for value in group["params"]}
+    assert adamw_ids == {id(value) for value in model.parameters()} - {id(model.hidden.weight)}
     assert muon.param_groups[0]["lr"] == 0.08
     assert {group["lr"] for group in adamw.param_groups} == {0.02}
 
@@ -130,17 +130,17 @@ def test_muon_over_adapters_needs_no_adamw(tiny: Any, context: Context) -> None:
     model = prepare_model(tiny, wanted, context)
     optimizer = build_optimizer(model, wanted)
     assert len(optimizer.parts) == 1
-    taken = {id(value) for value in optimizer.parts[0][0].param_groups[0]["params"]}
-    assert taken == {id(value) for name, value in model.named_parameters() if "lora_" in name}
+    muon_ids = {id(value) for value in optimizer.parts[0][0].param_groups[0]["params"]}
+    assert muon_ids == {id(value) for name, value in model.named_parameters() if "lora_" in name}
 
 
 def test_frozen_tensors_are_left_out() -> None:
     model = Small()
     model.embed_tokens.weight.requires_grad_(False)
     (adamw, _), *_ = build_optimizer(model, settings()).parts
-    taken = {id(value) for group in adamw.param_groups for value in group["params"]}
-    assert id(model.embed_tokens.weight) not in taken
-    assert len(taken) == len(list(model.parameters())) - 1
+    adamw_ids = {id(value) for group in adamw.param_groups for value in group["params"]}
+    assert id(model.embed_tokens.weight) not in adamw_ids
+    assert len(adamw_ids) == len(list(model.parameters())) - 1
 
 
 def test_bf16_weights_are_updated_through_fp32_masters() -> None:

@@ -75,15 +75,18 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def test_the_run_matches_the_dry_run(store: Store, changes: dict[str, Any]) -> None:
     inputs, context = store("one", questions())
     wanted = settings(**changes)
-    said = dry_run(inputs, wanted, context)
-    done = train.run(inputs, wanted, context)
-    assert (said.steps, said.epochs, said.sequences) == (done.steps, done.epochs, done.rows)
-    assert (said.tokens, said.trained_tokens) == (done.tokens, done.supervised_tokens)
-    assert (said.computed_tokens, said.trainable_parameters) == (done.distinct_tokens, done.trainable_parameters)
-    assert (said.base, said.method, said.objective) == (done.base, done.method, done.objective)
-    assert said.rows == said.sequences + said.held_back == 22
-    assert said.shares == (said.computed_tokens < said.tokens) == (wanted.share_prefixes == "auto")
-    assert said.rejected == ()
+    preview = dry_run(inputs, wanted, context)
+    report = train.run(inputs, wanted, context)
+    assert (preview.steps, preview.epochs, preview.sequences) == (report.steps, report.epochs, report.rows)
+    assert (preview.tokens, preview.trained_tokens) == (report.tokens, report.supervised_tokens)
+    assert (preview.computed_tokens, preview.trainable_parameters) == (
+        report.distinct_tokens,
+        report.trainable_parameters,
+    )
+    assert (preview.base, preview.method, preview.objective) == (report.base, report.method, report.objective)
+    assert preview.rows == preview.sequences + preview.held_back == 22
+    assert preview.shares == (preview.computed_tokens < preview.tokens) == (wanted.share_prefixes == "auto")
+    assert preview.rejected == ()
 
 
 def test_a_text_is_several_sequences(store: Store) -> None:
@@ -94,11 +97,15 @@ def test_a_text_is_several_sequences(store: Store) -> None:
     ]
     inputs, context = store("one", texts, TaskSettings(type="text"))
     wanted = settings(max_tokens=64, objective="all-tokens")
-    said, done = dry_run(inputs, wanted, context), train.run(inputs, wanted, context)
-    assert (said.rows, said.rejected, said.window, said.lengths.most) == (2, (), 64, 64)
-    assert said.sequences > 10
-    assert (said.steps, said.tokens, said.computed_tokens) == (done.steps, done.tokens, done.distinct_tokens)
-    assert {one.place.file for one in said.examples} == {"made.txt"}
+    preview, report = dry_run(inputs, wanted, context), train.run(inputs, wanted, context)
+    assert (preview.rows, preview.rejected, preview.window, preview.lengths.most) == (2, (), 64, 64)
+    assert preview.sequences > 10
+    assert (preview.steps, preview.tokens, preview.computed_tokens) == (
+        report.steps,
+        report.tokens,
+        report.distinct_tokens,
+    )
+    assert {one.place.file for one in preview.examples} == {"made.txt"}
 
 
 def test_a_dry_run_does_not_change_a_later_run(store: Store) -> None:
@@ -129,10 +136,12 @@ def test_time_is_scaled_from_the_largest_micro_batch(store: Store) -> None:
             self.read += 2.0
             return self.read
 
-    said = dry_run(inputs, settings(), replace(context, clock=Ticks()))
-    measured = said.measured
+    preview = dry_run(inputs, settings(), replace(context, clock=Ticks()))
+    measured = preview.measured
     assert measured["pass_seconds"] == 2.0
-    assert measured["training_seconds"] == pytest.approx(2.0 * said.computed_tokens / measured["pass_tokens"], abs=1e-3)
+    assert measured["training_seconds"] == pytest.approx(
+        2.0 * preview.computed_tokens / measured["pass_tokens"], abs=1e-3
+    )
     assert 60 < measured["pass_tokens"] <= 150
     assert measured["activation_bytes"] > measured["pass_tokens"] * 32 * 4
     assert measured["threads"] == torch.get_num_threads()
@@ -140,15 +149,15 @@ def test_time_is_scaled_from_the_largest_micro_batch(store: Store) -> None:
 
 def test_tokens_per_step_are_counted_with_and_without_sharing(store: Store) -> None:
     inputs, context = store("one", questions())
-    ready = set_up_training(inputs, settings(), context)
-    said = dry_run(inputs, settings(), context)
-    steps = [ready.rows_of_step(step) for step in range(len(ready.steps))]
+    setup = set_up_training(inputs, settings(), context)
+    preview = dry_run(inputs, settings(), context)
+    steps = [setup.rows_of_step(step) for step in range(len(setup.steps))]
     sizes = sorted(sum(len(one.ids) for one in rows) for rows in steps)
-    assert (said.step_tokens.least, said.step_tokens.most, sum(sizes)) == (sizes[0], sizes[-1], said.tokens)
-    assert said.epoch_tokens == sum(len(one.ids) for one in ready.rows)
+    assert (preview.step_tokens.least, preview.step_tokens.most, sum(sizes)) == (sizes[0], sizes[-1], preview.tokens)
+    assert preview.epoch_tokens == sum(len(one.ids) for one in setup.rows)
     prefixes = [{one.ids[: end + 1] for one in rows for end in range(len(one.ids))} for rows in steps]
-    assert said.distinct_tokens == sum(len(found) for found in prefixes) == sum(map(count_distinct_tokens, steps))
-    assert said.distinct_tokens <= said.computed_tokens < said.tokens
+    assert preview.distinct_tokens == sum(len(found) for found in prefixes) == sum(map(count_distinct_tokens, steps))
+    assert preview.distinct_tokens <= preview.computed_tokens < preview.tokens
 
 
 def test_shown_rows_match_the_marked_rows_of_the_report(store: Store) -> None:
@@ -168,18 +177,18 @@ def test_all_rejected_rows_are_listed(store: Store) -> None:
     rows[3] = row(3, "<|end|>")
     rows[4] = Row(row_id="4" * 16, file="made.jsonl", line=5, example=Example(messages=(message("user", "hello"),)))
     inputs, context = store("one", rows)
-    said = dry_run(inputs, settings(), context)
-    assert [(one.place.line, one.reason.split(": ")[-1]) for one in said.rejected] == [
-        (2, said.rejected[0].reason),
+    preview = dry_run(inputs, settings(), context)
+    assert [(one.place.line, one.reason.split(": ")[-1]) for one in preview.rejected] == [
+        (2, preview.rejected[0].reason),
         (4, "a message spells the control token <|end|>"),
         (5, "no assistant turn, so nothing would be trained"),
     ]
-    assert (said.rows, said.sequences) == (6, 3)
-    long = said.rejected[0]
+    assert (preview.rows, preview.sequences) == (6, 3)
+    long = preview.rejected[0]
     assert long.reason == f"row {1:016x} has {long.tokens} tokens; the context holds 256"
-    assert (said.window, long.lost) == (256, long.tokens - 256)
+    assert (preview.window, long.lost) == (256, long.tokens - 256)
     assert 3 <= long.lost_trained < long.lost
-    assert (said.rejected[1].tokens, said.rejected[1].lost) == (None, 0)
+    assert (preview.rejected[1].tokens, preview.rejected[1].lost) == (None, 0)
     with pytest.raises(DataError) as caught:
         train.run(inputs, settings(), context)
     places = "made.jsonl:2, made.jsonl:4, made.jsonl:5"
@@ -251,8 +260,8 @@ def test_parts_have_the_weight_of_their_span(spans: Any, weights: Any, expected:
 
 def test_quantiles_are_values_of_the_data() -> None:
     assert length_summary([7]) == Lengths(least=7, median=7, p95=7, most=7, bins=(Bin(low=7, high=7, count=1),))
-    found = length_summary([30, 10, 20, 40])
-    assert (found.least, found.median, found.p95, found.most) == (10, 20, 40, 40)
+    summary = length_summary([30, 10, 20, 40])
+    assert (summary.least, summary.median, summary.p95, summary.most) == (10, 20, 40, 40)
     hundred = length_summary(list(range(1, 101)))
     assert (hundred.median, hundred.p95) == (50, 95)
     assert hundred.bins == tuple(Bin(low=low, high=low + 9, count=10) for low in range(1, 101, 10))

@@ -85,31 +85,33 @@ def run(progress: Any, *, fails: bool = False) -> None:
 
 
 def relayed(*, pace: float, fails: bool = False) -> list[Any]:
-    box, seen = Box(), Seen()
+    box, recorder = Box(), Seen()
     if fails:
         with pytest.raises(KeyError):
             run(RemoteProgress(box, Ticks(pace)), fails=True)
     else:
         run(RemoteProgress(box, Ticks(pace)))
-    view = ProgressReplay(seen)
+    view = ProgressReplay(recorder)
     for message in box.take():
         view.replay(message)
     view.close()
-    return seen.events
+    return recorder.events
 
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_slow_remote_run_is_replayed_like_a_local_one(fails: bool) -> None:
-    here = Seen()
+    local = Seen()
     if fails:
         with pytest.raises(KeyError):
-            run(here, fails=True)
+            run(local, fails=True)
     else:
-        run(here)
-    told = relayed(pace=1.0, fails=fails)
+        run(local)
+    remote = relayed(pace=1.0, fails=fails)
     # A loop that is left by an exception ends when its generator goes, which is no moment of ours.
-    assert [one for one in told if one != ("end", "train")] == [one for one in here.events if one != ("end", "train")]
-    assert told[-1] == ("end", "train")
+    assert [one for one in remote if one != ("end", "train")] == [
+        one for one in local.events if one != ("end", "train")
+    ]
+    assert remote[-1] == ("end", "train")
 
 
 def test_a_fast_loop_sends_few_messages_and_ends_with_the_same_counts() -> None:
@@ -118,22 +120,22 @@ def test_a_fast_loop_sends_few_messages_and_ends_with_the_same_counts() -> None:
     for step in teller.track(range(10_000), label="rows"):
         teller.note({"step": float(step)})
     assert box.puts < 10
-    seen = Seen()
-    view = ProgressReplay(seen)
+    recorder = Seen()
+    view = ProgressReplay(recorder)
     for message in box.take():
         view.replay(message)
-    assert [event for event in seen.events if event[0] == "done"] == [("done", "rows", n) for n in range(1, 10_001)]
-    assert seen.events[0] == ("begin", "rows", 10_000) and seen.events[-1] == ("end", "rows")
-    assert [event for event in seen.events if event[0] == "note"][-1] == ("note", {"step": 9999.0})
+    assert [event for event in recorder.events if event[0] == "done"] == [("done", "rows", n) for n in range(1, 10_001)]
+    assert recorder.events[0] == ("begin", "rows", 10_000) and recorder.events[-1] == ("end", "rows")
+    assert [event for event in recorder.events if event[0] == "note"][-1] == ("note", {"step": 9999.0})
 
 
 def test_loops_of_a_killed_rank_are_closed() -> None:
-    seen = Seen()
-    view = ProgressReplay(seen)
+    recorder = Seen()
+    view = ProgressReplay(recorder)
     for message in (("begin", (1, "train", 5)), ("done", (1, 2)), ("begin", (2, "inner", None))):
         view.replay(message)
     view.close()
-    assert seen.events[-2:] == [("end", "inner"), ("end", "train")]
+    assert recorder.events[-2:] == [("end", "inner"), ("end", "train")]
 
 
 def shown_by(talk: TerminalProgress, told: Callable[[Any], None]) -> None:
@@ -160,9 +162,9 @@ def test_the_command_line_shows_the_progress_of_a_rank() -> None:
 
 
 def test_messages_that_arrive_last_are_shown() -> None:
-    seen = Seen()
+    recorder = Seen()
     box = Box()
-    with replay_progress(box, seen):
+    with replay_progress(box, recorder):
         box.put([("say", "the end")])
-    assert seen.events == [("say", "the end")]
+    assert recorder.events == [("say", "the end")]
     assert not [one for one in threading.enumerate() if one.name == "tunesmith-relay"]

@@ -85,20 +85,20 @@ def killed_at(calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_killed_at_any_micro_batch_resumes_to_the_same_bits(
     every: int, optimizer: str, precision: str, tmp_path: Path, context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    how = settings(every, optimizer)
+    run_settings = settings(every, optimizer)
     whole = llama(precision)
-    left_alone = run_loop(whole, plan(tmp_path / "whole"), settings=how, context=context)
-    assert left_alone.distinct_tokens == STEPS * PASSES * 10
+    uninterrupted = run_loop(whole, plan(tmp_path / "whole"), settings=run_settings, context=context)
+    assert uninterrupted.distinct_tokens == STEPS * PASSES * 10
     passes = STEPS * PASSES + 3 * 2  # two held-out rows, looked at after steps 2, 4 and 5
     for call in range(1, passes + 1):
         folder = tmp_path / f"killed-{call}"
         with monkeypatch.context() as patch:
             killed_at(call, patch)
             with pytest.raises(Killed):
-                run_loop(llama(precision), plan(folder), settings=how, context=context)
+                run_loop(llama(precision), plan(folder), settings=run_settings, context=context)
         resumed = llama(precision)
-        state = run_loop(resumed, plan(folder), settings=how, context=context)
-        assert state == left_alone
+        state = run_loop(resumed, plan(folder), settings=run_settings, context=context)
+        assert state == uninterrupted
         assert all(torch.equal(one, two) for one, two in zip(weights(whole), weights(resumed), strict=True)), call
 
 
@@ -125,9 +125,9 @@ def test_equal_seeds_give_equal_bits_and_another_order_does_not(tmp_path: Path, 
 
 
 def test_early_stopping_stops_a_resumed_run_at_the_same_step(tmp_path: Path, context: Context) -> None:
-    how = settings(1).model_copy(update={"learning_rate": 1e-9, "patience": 1, "validate_every": 1})
-    how = how.model_copy(update={"schedule": "constant", "clip": 1e-12})
-    state = run_loop(llama(), plan(tmp_path / "tired"), settings=how, context=context)
+    run_settings = settings(1).model_copy(update={"learning_rate": 1e-9, "patience": 1, "validate_every": 1})
+    run_settings = run_settings.model_copy(update={"schedule": "constant", "clip": 1e-12})
+    state = run_loop(llama(), plan(tmp_path / "tired"), settings=run_settings, context=context)
     assert state.step < STEPS
-    again = run_loop(llama(), plan(tmp_path / "tired"), settings=how, context=context)
+    again = run_loop(llama(), plan(tmp_path / "tired"), settings=run_settings, context=context)
     assert again.step == state.step and again.curve == state.curve

@@ -90,14 +90,14 @@ def test_the_curve_has_one_point_per_step_and_the_loss_falls(tiny: Any, context:
 
 
 def test_keep_best_restores_the_lowest_validation_loss(tiny: Any, context: Context, tmp_path: Path) -> None:
-    rows, held = [encoded(number) for number in range(4)], tuple(encoded(number, 9) for number in (50, 51))
+    rows, validation = [encoded(number) for number in range(4)], tuple(encoded(number, 9) for number in (50, 51))
     wanted = settings(schedule="constant", learning_rate=0.05, validation=0.1, validate_every=1, keep="best")
-    state = run_loop(tiny, plan(tmp_path, rows, [[0, 1, 2, 3]] * 6, held), settings=wanted, context=context)
+    state = run_loop(tiny, plan(tmp_path, rows, [[0, 1, 2, 3]] * 6, validation), settings=wanted, context=context)
     lowest = min(state.held_out, key=lambda point: point.loss)
     assert [point.step for point in state.held_out] == [1, 2, 3, 4, 5, 6]
     assert state.best_step == lowest.step
     assert lowest.step < 6
-    assert validation_loss(tiny, held, wanted) == pytest.approx(lowest.loss, rel=1e-6)
+    assert validation_loss(tiny, validation, wanted) == pytest.approx(lowest.loss, rel=1e-6)
 
 
 def test_validation_changes_no_weight_and_no_number(
@@ -106,9 +106,9 @@ def test_validation_changes_no_weight_and_no_number(
     from tunesmith.models.loading import load_folder
 
     other = load_folder(tiny_folder)[0].requires_grad_(True)
-    rows, held = [encoded(number) for number in range(4)], (encoded(50),)
+    rows, validation = [encoded(number) for number in range(4)], (encoded(50),)
     watched = settings(validation=0.1, validate_every=1)
-    one = run_loop(tiny, plan(tmp_path / "a", rows, [[0, 1], [2, 3]], held), settings=watched, context=context)
+    one = run_loop(tiny, plan(tmp_path / "a", rows, [[0, 1], [2, 3]], validation), settings=watched, context=context)
     two = run_loop(other, plan(tmp_path / "b", rows, [[0, 1], [2, 3]]), settings=settings(), context=context)
     assert one.curve == two.curve
     assert all(torch.equal(a, b) for a, b in zip(tiny.parameters(), other.parameters(), strict=True))
@@ -136,13 +136,13 @@ def test_validation_is_split_by_row(context: Context) -> None:
     windows = [
         EncodedSequence(f"r{number}", (1, 2, 3), ((0, 3),), 3 * part) for number in range(20) for part in range(3)
     ]
-    kept, held = split_validation(windows, settings(validation=0.2), context)
-    assert len({row.row_id for row in held}) == 4
-    assert not {row.row_id for row in kept} & {row.row_id for row in held}
-    assert sorted([*kept, *held], key=windows.index) == windows
-    assert kept == [row for row in windows if row in kept]
-    assert split_validation(windows, settings(validation=0.2), context) == (kept, held)
-    assert split_validation(windows, settings(validation=0.2, seed=8), context)[1] != held
+    training, validation = split_validation(windows, settings(validation=0.2), context)
+    assert len({row.row_id for row in validation}) == 4
+    assert not {row.row_id for row in training} & {row.row_id for row in validation}
+    assert sorted([*training, *validation], key=windows.index) == windows
+    assert training == [row for row in windows if row in training]
+    assert split_validation(windows, settings(validation=0.2), context) == (training, validation)
+    assert split_validation(windows, settings(validation=0.2, seed=8), context)[1] != validation
 
 
 def test_validation_zero_takes_no_row_and_a_small_share_takes_one(context: Context) -> None:
@@ -211,10 +211,10 @@ def test_a_report_of_anything_else_is_refused(
     different: str,
 ) -> None:
     digest = finished(train.TrainInputs(dataset, "made", CHAT), settings(), context)
-    asked = train.TrainInputs(dataset.model_copy(update={"rows_digest": rows or dataset.rows_digest}), "made", task)
+    inputs = train.TrainInputs(dataset.model_copy(update={"rows_digest": rows or dataset.rows_digest}), "made", task)
     elsewhere = Context(store=context.store, data_root=context.data_root, home=context.home, seed=seed)
     with pytest.raises(Misuse) as caught:
-        train.reuse_report(digest, asked, settings=settings(**changes), context=elsewhere)
+        train.reuse_report(digest, inputs, settings=settings(**changes), context=elsewhere)
     assert caught.value.what == f"the training report is of another run: {different} differ"
     assert caught.value.where == digest
     assert caught.value.hint == "train again, or use the recipe and data that the report was made with"

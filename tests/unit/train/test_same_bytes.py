@@ -47,8 +47,8 @@ def load() -> Iterator[None]:
 
 def rows(context: Context) -> Dataset:
     turns = (message("user", "Where is my order? " * 4), message("assistant", "It should be here on Tuesday. " * 3))
-    made = [Row(row_id=f"{n:016x}", file="made", line=n + 1, example=Example(messages=turns)) for n in range(6)]
-    return store_dataset("made", made, context.store)
+    examples = [Row(row_id=f"{n:016x}", file="made", line=n + 1, example=Example(messages=turns)) for n in range(6)]
+    return store_dataset("made", examples, context.store)
 
 
 def trained(base: Path, folder: Path, **options: Any) -> tuple[TrainReport, Context, Dataset]:

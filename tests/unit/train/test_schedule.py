@@ -56,11 +56,11 @@ def test_a_decay_longer_than_the_rest_starts_after_the_warmup() -> None:
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 @pytest.mark.parametrize("steps", [1, 2, 7])
 def test_without_warmup_the_first_step_has_the_peak_rate(schedule: str, steps: int) -> None:
-    found = rates(steps, schedule=schedule, warmup=0)
-    assert found[0] == 2.0
-    assert max(found) == 2.0
-    assert found == sorted(found, reverse=True)
-    assert found[-1] > 0
+    learning_rates = rates(steps, schedule=schedule, warmup=0)
+    assert learning_rates[0] == 2.0
+    assert max(learning_rates) == 2.0
+    assert learning_rates == sorted(learning_rates, reverse=True)
+    assert learning_rates[-1] > 0
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)
@@ -79,10 +79,10 @@ def test_a_short_run_still_has_one_warmup_step() -> None:
 def theirs(name: str, steps: int, rising: int, **options: Any) -> list[float]:
     """transformers 5.23.0's rate at steps 0 to `steps`, for a peak of 2."""
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
-    made = get_scheduler(
+    scheduler = get_scheduler(
         name, optimizer, num_warmup_steps=rising, num_training_steps=steps, scheduler_specific_kwargs=options
     )
-    return [2.0 * made.lr_lambdas[0](step) for step in range(steps + 1)]
+    return [2.0 * scheduler.lr_lambdas[0](step) for step in range(steps + 1)]
 
 
 @pytest.mark.parametrize(
@@ -129,15 +129,15 @@ options = st.fixed_dictionaries(
 
 @given(options=options, steps=st.integers(1, 300))
 def test_rates_rise_then_never_rise_again(options: dict[str, Any], steps: int) -> None:
-    found = rates(steps, **options)
+    learning_rates = rates(steps, **options)
     rising = max(1, round(options["warmup"] * steps)) if options["warmup"] else 0
     peak = 2.0 * (1 + 1e-12)
-    assert 0 < min(found)
-    assert max(found) <= peak
+    assert 0 < min(learning_rates)
+    assert max(learning_rates) <= peak
     # A rise as long as the run never comes to its end.
-    assert found[min(rising, steps - 1)] == pytest.approx(2.0)
-    assert found[0] == pytest.approx(2.0 / max(1, rising))
-    up, down = found[:rising], found[rising:]
+    assert learning_rates[min(rising, steps - 1)] == pytest.approx(2.0)
+    assert learning_rates[0] == pytest.approx(2.0 / max(1, rising))
+    up, down = learning_rates[:rising], learning_rates[rising:]
     assert all(one < two for one, two in itertools.pairwise(up))
     assert all(one * (1 + 1e-12) >= two for one, two in itertools.pairwise(down))
     assert not down or down[-1] >= 2.0 * options["final_rate"] * (1 - 1e-12)
@@ -149,10 +149,10 @@ def test_stable_decay_is_constant_then_linear(warmup: float, decay: float, final
         rows_per_step=1, learning_rate=2.0, schedule="stable-decay", warmup=warmup, decay=decay, final_rate=final
     )
     rising = max(1, round(warmup * steps)) if warmup else 0
-    found = [learning_rate(settings, step, steps) for step in range(rising, steps + 1)]
+    learning_rates = [learning_rate(settings, step, steps) for step in range(rising, steps + 1)]
     falling = min(max(1, round(decay * steps)), max(1, steps - rising))
     if rising < steps:
-        assert found[: len(found) - falling] == [2.0] * (steps - rising - falling + 1)
-        assert found[-1] == pytest.approx(2.0 * final)
-        drops = [one - two for one, two in zip(found[-falling - 1 :], found[-falling:], strict=False)]
+        assert learning_rates[: len(learning_rates) - falling] == [2.0] * (steps - rising - falling + 1)
+        assert learning_rates[-1] == pytest.approx(2.0 * final)
+        drops = [one - two for one, two in zip(learning_rates[-falling - 1 :], learning_rates[-falling:], strict=False)]
         assert drops == pytest.approx([2.0 * (1 - final) / falling] * falling, abs=1e-12)

@@ -75,26 +75,26 @@ def taken_by_muon(model: nn.Module, settings: TrainSettings) -> dict[str, torch.
 def test_muon_updates_hidden_matrices_only(family: str) -> None:
     """The outside truth are the sizes: no hidden matrix of these configs is as long as vocabulary, positions or labels."""
     model = build(family).requires_grad_(True)
-    taken = taken_by_muon(model, muon())
-    assert taken
-    for name, value in taken.items():
+    muon_tensors = taken_by_muon(model, muon())
+    assert muon_tensors
+    for name, value in muon_tensors.items():
         assert value.ndim == 2, name
         assert not {VOCABULARY, POSITIONS, POSITIONS + 2, LABELS} & set(value.shape), name
         assert "norm" not in name and "bias" not in name, name
     tables = [layer.weight for layer in model.modules() if isinstance(layer, nn.Embedding)]
     assert tables
-    assert not {id(table) for table in tables} & {id(value) for value in taken.values()}
+    assert not {id(table) for table in tables} & {id(value) for value in muon_tensors.values()}
     linear = (nn.Linear, Conv1D)
     inner = [m.weight for m in model.base_model.modules() if isinstance(m, linear) and VOCABULARY not in m.weight.shape]
-    assert {id(value) for value in taken.values()} == {id(value) for value in inner}
+    assert {id(value) for value in muon_tensors.values()} == {id(value) for value in inner}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_tensor_has_exactly_one_optimizer(family: str) -> None:
     model = build(family).requires_grad_(True)
     parts = build_optimizer(model, muon()).parts
-    taken = [id(value) for part, _ in parts for group in part.param_groups for value in group["params"]]
-    assert sorted(taken) == sorted(id(value) for value in model.parameters())
+    optimizer_ids = [id(value) for part, _ in parts for group in part.param_groups for value in group["params"]]
+    assert sorted(optimizer_ids) == sorted(id(value) for value in model.parameters())
 
 
 def test_gpt2_embeddings_and_transposed_matrices() -> None:
@@ -118,9 +118,9 @@ def test_gpt2_embeddings_and_transposed_matrices() -> None:
 def test_adapters_have_the_kind_of_their_layer(targets: tuple[str, ...], kinds: set[str], context: Context) -> None:
     settings = muon(method="lora", rank=2, target_modules=targets)
     model = prepare_model(build("llama"), settings, context)
-    found = {one.name: one.kind for one in classify_tensors(model)}
-    assert set(found.values()) == kinds
-    for name, kind in found.items():
+    kind_by_name = {one.name: one.kind for one in classify_tensors(model)}
+    assert set(kind_by_name.values()) == kinds
+    for name, kind in kind_by_name.items():
         assert kind == ("embedding" if "embed_tokens" in name else "head" if "lm_head" in name else "hidden"), name
 
 
@@ -128,8 +128,8 @@ def test_adapters_have_the_kind_of_their_layer(targets: tuple[str, ...], kinds: 
 def test_rows_of_added_tokens_are_embeddings(family: str, kinds: set[str], context: Context) -> None:
     settings = muon(method="lora", rank=2, add_tokens=("<a>",))
     model = prepare_model(build(family), settings, context, added=[VOCABULARY - 1])
-    found = {one.kind for one in classify_tensors(model) if "trainable_tokens" in one.name}
-    assert found == kinds
+    row_kinds = {one.kind for one in classify_tensors(model) if "trainable_tokens" in one.name}
+    assert row_kinds == kinds
     assert not [name for name in taken_by_muon(model, settings) if "trainable_tokens" in name]
 
 

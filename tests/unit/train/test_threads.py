@@ -81,19 +81,19 @@ def test_candidate_counts_are_all_cores_and_powers_of_two_below(cores: int, coun
 
 def test_counts_alternate_and_the_least_time_is_kept() -> None:
     clock, tried = Hand(), []
-    taken = iter([0.10, 0.30, 0.12, 0.09, 0.11, 0.08])
+    seconds = iter([0.10, 0.30, 0.12, 0.09, 0.11, 0.08])
 
     def work() -> None:
         tried.append(torch.get_num_threads())
-        clock.reading += next(taken)
+        clock.reading += next(seconds)
 
     before = torch.get_num_threads()
     assert time_products((2, 1), clock, work) == pytest.approx({2: 0.10, 1: 0.30})
     assert tried == [2, 1]  # 0.4 s have gone: no second round
     clock.reading = 0.0
-    taken = iter([0.10, 0.11, 0.09, 0.15])
+    seconds = iter([0.10, 0.11, 0.09, 0.15])
     assert time_products((2, 1), clock, work) == pytest.approx({2: 0.09, 1: 0.11})
-    taken = iter([0.3, 0.3])
+    seconds = iter([0.3, 0.3])
     time_products((before, before + 1), clock, work)
     assert (tried[-1], torch.get_num_threads()) == (before + 1, before)
 
@@ -110,8 +110,8 @@ def test_a_single_core_is_measured_once() -> None:
 
 
 def test_a_clock_that_does_not_advance_measures_nothing(unset: pytest.MonkeyPatch) -> None:
-    found = measure_threads(None, Hand())
-    assert (found.count, found.chosen_by, found.effective, found.enough) == (found.nominal, "machine", None, None)
+    choice = measure_threads(None, Hand())
+    assert (choice.count, choice.chosen_by, choice.effective, choice.enough) == (choice.nominal, "machine", None, None)
 
 
 @pytest.mark.parametrize(
@@ -141,8 +141,8 @@ def test_the_measurement_does_not_change_the_count(unset: pytest.MonkeyPatch) ->
 def test_the_recipe_comes_first(unset: pytest.MonkeyPatch) -> None:
     unset.setenv("OMP_NUM_THREADS", "3")
     unset.setattr(threads, "time_products", lambda *_: pytest.fail("measured"))
-    found = measure_threads(5, SystemClock())
-    assert (found.count, found.chosen_by) == (5, "recipe")
+    choice = measure_threads(5, SystemClock())
+    assert (choice.count, choice.chosen_by) == (5, "recipe")
     before = torch.get_num_threads()
     try:
         set_threads(2)
@@ -168,9 +168,9 @@ def test_the_environment_comes_first_and_nothing_is_measured(
     for name, value in environment.items():
         unset.setenv(name, value)
     unset.setattr(threads, "time_products", lambda *_: pytest.fail("measured"))
-    found = measure_threads(None, SystemClock())
-    assert (found.count, found.chosen_by, found.effective) == (count, "environment", None)
-    assert found.measured() == {"nominal_cores": float(found.nominal)}
+    choice = measure_threads(None, SystemClock())
+    assert (choice.count, choice.chosen_by, choice.effective) == (count, "environment", None)
+    assert choice.measured() == {"nominal_cores": float(choice.nominal)}
 
 
 @pytest.mark.parametrize("value", ["many", "0", "-2", "2.5"])
@@ -185,13 +185,13 @@ def test_a_real_measurement_draws_no_random_numbers_and_restores_the_count(unset
     before, state = torch.get_num_threads(), torch.random.get_rng_state()
     clock = SystemClock()
     started = clock.seconds()
-    found = measure_threads(None, clock)
+    choice = measure_threads(None, clock)
     assert clock.seconds() - started < 5.0  # half a second on an idle machine
-    assert found.chosen_by == "machine"
-    assert 1 <= found.count <= found.nominal
-    assert found.enough is not None and 1 <= found.enough <= found.count
-    assert found.effective is not None and found.effective >= 1.0
-    assert found.measured() == {"nominal_cores": float(found.nominal), "effective_cores": found.effective}
+    assert choice.chosen_by == "machine"
+    assert 1 <= choice.count <= choice.nominal
+    assert choice.enough is not None and 1 <= choice.enough <= choice.count
+    assert choice.effective is not None and choice.effective >= 1.0
+    assert choice.measured() == {"nominal_cores": float(choice.nominal), "effective_cores": choice.effective}
     assert torch.get_num_threads() == before
     assert torch.equal(torch.random.get_rng_state(), state)
 

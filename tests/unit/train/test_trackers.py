@@ -37,20 +37,20 @@ def needs(name: str) -> None:
 
 
 def test_step_metrics_have_means_and_speeds() -> None:
-    paces = [StepTiming(129, 300, 100, 2.0), StepTiming(130, 500, 100, 2.0)]
-    found = step_metrics(CURVE, HELD, paces)
-    assert found.step == 130
-    assert found.smoothed == pytest.approx(sum(3.0 / step for step in range(111, 131)) / 20)
-    assert (found.tokens_per_second, found.distinct_per_second) == (200.0, 50.0)
-    assert (found.held_out, found.validated) == (0.09, False)
+    timings = [StepTiming(129, 300, 100, 2.0), StepTiming(130, 500, 100, 2.0)]
+    metrics = step_metrics(CURVE, HELD, timings)
+    assert metrics.step == 130
+    assert metrics.smoothed == pytest.approx(sum(3.0 / step for step in range(111, 131)) / 20)
+    assert (metrics.tokens_per_second, metrics.distinct_per_second) == (200.0, 50.0)
+    assert (metrics.held_out, metrics.validated) == (0.09, False)
     assert step_metrics(CURVE[:100], HELD).validated
 
 
 def test_unknown_metrics_are_left_out() -> None:
-    found = step_metrics(CURVE[:1], ())
-    assert found == StepMetrics(1, 3.0, 3.0, 0.001, 0.5)
-    assert list(found.live_view()) == ["loss", "smoothed", "rate", "gradient"]
-    assert list(found.log_values()) == [
+    metrics = step_metrics(CURVE[:1], ())
+    assert metrics == StepMetrics(1, 3.0, 3.0, 0.001, 0.5)
+    assert list(metrics.live_view()) == ["loss", "smoothed", "rate", "gradient"]
+    assert list(metrics.log_values()) == [
         "loss/train",
         "loss/smoothed",
         "optimiser/learning-rate",
@@ -188,14 +188,14 @@ def test_the_loop_logs_what_its_report_holds(name: str, tiny: Any, context: Cont
     rows = [
         EncodedSequence(f"{n:016x}", tuple((7 * n + 3 * at) % 380 + 9 for at in range(8)), ((2, 8),)) for n in range(4)
     ]
-    how = settings(name).model_copy(update={"method": "full", "validate_every": 2})
+    run_settings = settings(name).model_copy(update={"method": "full", "validate_every": 2})
     plan = TrainingPlan(rows, [[0, 1], [2, 3], [1, 2]], rows[:1], KEY, context.store.work(KEY))
-    state = run_loop(tiny, plan, settings=how, context=context)
+    state = run_loop(tiny, plan, settings=run_settings, context=context)
     assert len(state.curve) == 3
     for curve, points in (("loss/train", state.curve), ("loss/held-out", state.held_out)):
-        found = READ[name](context.store.folder / "track", curve)
-        assert [step for step, _ in found] == [point.step for point in points], curve
-        assert [value for _, value in found] == pytest.approx([point.loss for point in points], rel=1e-6), curve
+        logged = READ[name](context.store.folder / "track", curve)
+        assert [step for step, _ in logged] == [point.step for point in points], curve
+        assert [value for _, value in logged] == pytest.approx([point.loss for point in points], rel=1e-6), curve
     assert all(value > 0 for _, value in READ[name](context.store.folder / "track", "speed/tokens-per-second"))
 
 

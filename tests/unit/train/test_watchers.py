@@ -47,8 +47,8 @@ def points(losses: Any) -> list[Any]:
 
 def findings(watcher: Watcher, losses: Any, looks: range) -> list[WatchFinding]:
     curve = points(losses)
-    found = [watcher.look(Observation(step=step, steps=len(curve), curve=curve[:step])) for step in looks]
-    return [one for one in found if one is not None]
+    results = [watcher.look(Observation(step=step, steps=len(curve), curve=curve[:step])) for step in looks]
+    return [one for one in results if one is not None]
 
 
 def noises(kind: str, generator: numpy.random.Generator, size: int) -> Any:
@@ -149,12 +149,12 @@ def optimizer_of(model: Any, decay: float = 0.0) -> Optimizers:
 
 def watched(model: Any, optimizer: Optimizers, steps: range, watch: TrainingMonitor) -> list[WatchFinding]:
     """Findings of these steps, on a curve from step 1; `watch` may have been started earlier."""
-    told: list[WatchFinding] = []
+    reported: list[WatchFinding] = []
     curve = [point(step, 2.0) for step in range(1, steps.start)]
     for step in steps:
         curve.append(move(model, optimizer, step))
-        told += watch.after_step(curve, StepTiming(step, 12, 12, 0.1), held_out=(), reported=told)
-    return told
+        reported += watch.after_step(curve, StepTiming(step, 12, 12, 0.1), held_out=(), reported=reported)
+    return reported
 
 
 DEAD = tuple(f"base_model.model.model.layers.1.self_attn.v_proj.lora_{part}.default.weight" for part in "AB")
@@ -165,10 +165,10 @@ def test_only_the_adapter_without_gradient_is_named(tiny: Any, context: Context,
     model = lora(tiny, context)
     optimizer = optimizer_of(model, decay)
     watch = start_monitor(trainable_tensors(model), optimizer, steps=14)
-    (found,) = watched(model, optimizer, range(1, 15), watch)
-    assert (found.watcher, found.step, found.severity) == ("dead-tensor", 10, "warn")
-    assert found.names == DEAD
-    assert found.message == f"after 10 steps, 2 of 8 trainable tensors have had no gradient: {DEAD[0]}, {DEAD[1]}"
+    (finding,) = watched(model, optimizer, range(1, 15), watch)
+    assert (finding.watcher, finding.step, finding.severity) == ("dead-tensor", 10, "warn")
+    assert finding.names == DEAD
+    assert finding.message == f"after 10 steps, 2 of 8 trainable tensors have had no gradient: {DEAD[0]}, {DEAD[1]}"
     moved = {one.name: one.changed for one in watch.read_tensors()}
     assert moved[DEAD[0]] is (decay > 0)
     assert sum(moved.values()) == 6 + (decay > 0)
@@ -218,15 +218,15 @@ def test_a_tensor_whose_updates_round_to_nothing() -> None:
     weight = torch.nn.Parameter(torch.ones(8, dtype=torch.bfloat16))
     optimizer = Optimizers([(torch.optim.AdamW([weight], lr=1e-5), 1.0)])
     watch = start_monitor({"norm.weight": weight}, optimizer, steps=20)
-    told: list[WatchFinding] = []
+    reported: list[WatchFinding] = []
     for step in range(1, 21):
         weight.grad = torch.full_like(weight, 0.3)
         optimizer.step()
         curve = [point(at, 2.0) for at in range(1, step + 1)]
-        told += watch.after_step(curve, StepTiming(step, 1, 1, 0.1), held_out=(), reported=told)
-    (found,) = told
+        reported += watch.after_step(curve, StepTiming(step, 1, 1, 0.1), held_out=(), reported=reported)
+    (finding,) = reported
     assert (
-        found.message
+        finding.message
         == "after 10 steps, 1 of 1 trainable tensors have a gradient and have not moved by a bit: norm.weight"
     )
 
@@ -263,30 +263,30 @@ def bare(steps: int = 400) -> TrainingMonitor:
 def test_non_finite_values_are_found_before_the_update() -> None:
     watch = bare()
     assert watch.before_update(StepReading(4, 2.0, 1.0, ("a",))) is None
-    found = watch.before_update(StepReading(5, float("nan"), 1.0, ("a", "b")))
-    assert found is not None
-    assert (found.step, found.severity, found.names) == (5, "stop", ("a", "b"))
+    finding = watch.before_update(StepReading(5, float("nan"), 1.0, ("a", "b")))
+    assert finding is not None
+    assert (finding.step, finding.severity, finding.names) == (5, "stop", ("a", "b"))
 
 
 def test_a_watcher_reports_each_severity_once() -> None:
     losses = [*numpy.linspace(2.0, 1.0, 100), *[1.6] * 60, *[9.0] * 60]
-    watch, told = bare(len(losses)), []
+    watch, reported = bare(len(losses)), []
     curve = points(losses)
     for step in range(1, len(curve) + 1):
-        told += watch.after_step(curve[:step], StepTiming(step, 10, 10, 0.1), held_out=(), reported=told)
-    seen = [(one.watcher, one.step, one.severity) for one in told if one.watcher == "divergence"]
-    assert seen == [("divergence", 120, "warn"), ("divergence", 180, "stop")]
+        reported += watch.after_step(curve[:step], StepTiming(step, 10, 10, 0.1), held_out=(), reported=reported)
+    divergences = [(one.watcher, one.step, one.severity) for one in reported if one.watcher == "divergence"]
+    assert divergences == [("divergence", 120, "warn"), ("divergence", 180, "stop")]
 
 
 def test_timed_findings_are_not_part_of_the_results() -> None:
-    watch, told = bare(), []
+    watch, reported = bare(), []
     for step in range(1, 81):
         seconds = 1.0 if step <= 60 else 5.0
         curve = points(2.0 - at / 100 for at in range(step))
-        told += watch.after_step(curve, StepTiming(step, 400, 100, seconds), held_out=(), reported=told)
-    assert [one for one in told if one.watcher == "throughput"] == []
-    (found,) = watch.timed
-    assert (found.watcher, found.step) == ("throughput", 70)
+        reported += watch.after_step(curve, StepTiming(step, 400, 100, seconds), held_out=(), reported=reported)
+    assert [one for one in reported if one.watcher == "throughput"] == []
+    (finding,) = watch.timed
+    assert (finding.watcher, finding.step) == ("throughput", 70)
     assert watch.speeds.measured() == {
         "tokens_per_second": 200.0,
         "distinct_tokens_per_second": 50.0,
@@ -324,8 +324,8 @@ def test_no_timed_step_gives_no_figures() -> None:
 def test_equal_observations_give_equal_findings() -> None:
     curve = points([*numpy.linspace(2.0, 1.0, 100), *[9.0] * 20])
     for watcher in all_watchers():
-        seen = Observation(step=120, steps=120, curve=curve, tensors=lambda: (TensorChange("a", False, False),))
-        assert watcher.look(seen) == watcher.look(seen)
+        observation = Observation(step=120, steps=120, curve=curve, tensors=lambda: (TensorChange("a", False, False),))
+        assert watcher.look(observation) == watcher.look(observation)
 
 
 def test_a_report_without_findings_still_loads() -> None:
