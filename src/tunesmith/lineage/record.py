@@ -131,8 +131,8 @@ def read_consumption(record: str, rows: DatasetRows, store: Store) -> ConsumedRo
         tokens=tokens[chosen],
         supervised=supervised[chosen],
         times=(ends - starts + 1).astype(numpy.uint32),
-        begun=steps[chosen],
-        ended=steps[last],
+        first_step=steps[chosen],
+        last_step=steps[last],
     )
 
 

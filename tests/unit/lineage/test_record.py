@@ -33,7 +33,7 @@ def test_spans_are_gathered_over_steps(history: Any, scripted: Any) -> None:
     found = {
         (int(position), int(first)): (int(times), int(begun), int(ended))
         for position, first, times, begun, ended in zip(
-            consumed.positions, consumed.first, consumed.times, consumed.begun, consumed.ended, strict=True
+            consumed.positions, consumed.first, consumed.times, consumed.first_step, consumed.last_step, strict=True
         )
     }
     assert found == {key: (len(steps), steps[0], steps[-1]) for key, steps in expected.items()}

@@ -115,7 +115,7 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path, tiny: Any) -> No
     save_checkpoint(tmp_path, tiny, moved(tiny, 1), state=state(1))
     with pytest.raises(IntegrityBroken, match="is of other data, another recipe or other code") as caught:
         load_state(tmp_path, "sha256:other")
-    assert (caught.value.where, caught.value.hint) == (str(tmp_path), "delete the folder to start over")
+    assert (caught.value.where, caught.value.hint) == (str(tmp_path), "delete the folder to train from the start")
 
 
 def test_a_missing_or_truncated_checkpoint_is_reported(tmp_path: Path, tiny: Any) -> None:

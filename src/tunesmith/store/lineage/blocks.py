@@ -16,7 +16,7 @@ COMPRESSION_LEVEL: Final = 1
 POSITION_DTYPE: Final = numpy.dtype([("position", "<u4")])
 PLACE_DTYPE: Final = numpy.dtype([("id", "<u8"), *((name, "<u4") for name in ("file", "line", "source", "generator"))])
 CONSUMED_DTYPE: Final = numpy.dtype(
-    [(name, "<u4") for name in ("first", "tokens", "supervised", "times", "begun", "ended")]
+    [(name, "<u4") for name in ("first", "tokens", "supervised", "times", "first_step", "last_step")]
 )
 PAYLOAD_DTYPES: Final = {
     "row": POSITION_DTYPE,

@@ -59,8 +59,8 @@ class DatasetRows:
 class ConsumedRows:
     """What a training consumed: one entry per token span of a row, by the row's position. All columns have shape (spans,).
 
-    `first` is the span's first token in the row, `tokens` its length. It was consumed `times` times, from step `begun` to step
-    `ended`.
+    `first` is the span's first token in the row, `tokens` its length. It was consumed `times` times, from step `first_step` to
+    `last_step`.
     """
 
     positions: Counts
@@ -68,8 +68,8 @@ class ConsumedRows:
     tokens: Counts
     supervised: Counts
     times: Counts
-    begun: Counts
-    ended: Counts
+    first_step: Counts
+    last_step: Counts
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from tunesmith.train.optimizers.container import MASTER_KEY
 RANKS_FILE: Final = "ranks.json"
 """In the checkpoint folder: how many ranks wrote it, and the name and size of every slice file."""
 
-START_OVER_HINT: Final = "delete the folder to start over"
+START_OVER_HINT: Final = "delete the folder to train from the start"
 
 
 def write_slices(folder: Path, tensors: Mapping[str, torch.Tensor], ranks: Ranks) -> None:
