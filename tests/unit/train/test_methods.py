@@ -222,7 +222,7 @@ def test_qlora_and_8_bit_states_are_refused_without_bitsandbytes(monkeypatch: py
             check_machine(settings(**options))
         assert caught.value.what == f"{what} needs bitsandbytes, and it is not installed"
         assert caught.value.where == where
-        assert caught.value.hint.startswith(f"install it, or set {where}")
+        assert caught.value.hint.startswith(f"install it, or set `train: {{{where.removeprefix('train.')}: ")
     monkeypatch.setattr("tunesmith.models.loading.find_spec", importlib.util.find_spec)
     check_machine(settings())
 
