@@ -82,14 +82,14 @@ def suspect_texts(texts: pa.Array, thresholds: QualityThresholds) -> npt.NDArray
     packed = lengths - counts["spaces"] - counts["beyond"]
     signs = counts["signs"] >= thresholds.signs * (packed + counts["beyond"] // 4)
     marked = np.array(compute.match_substring_regex(texts, QUALITY_GATE), dtype=np.bool_)
-    found = marked | (np.asarray(compute.count_substring(texts, "\n")) >= 3)
-    found |= (lengths > MAX_BYTES) | (signs & (counts["signs"] >= 40 * thresholds.signs))
-    found |= _lacks_vowels(packed - counts["signs"], counts["vowels"], counts["beyond"])
+    suspect = marked | (np.asarray(compute.count_substring(texts, "\n")) >= 3)
+    suspect |= (lengths > MAX_BYTES) | (signs & (counts["signs"] >= 40 * thresholds.signs))
+    suspect |= _lacks_vowels(packed - counts["signs"], counts["vowels"], counts["beyond"])
     spaces = counts["spaces"] + counts["beyond"]
-    wordy = np.flatnonzero(~found & (spaces >= thresholds.words - 1))
+    wordy = np.flatnonzero(~suspect & (spaces >= thresholds.words - 1))
     for place, text in zip(wordy.tolist(), texts.take(pa.array(wordy)).to_pylist(), strict=True):
-        found[place] = _repeats_words(text.split(), thresholds)
-    return np.where(marked, 2, found).astype(np.uint8)
+        suspect[place] = _repeats_words(text.split(), thresholds)
+    return np.where(marked, 2, suspect).astype(np.uint8)
 
 
 def find_flaws(
@@ -142,9 +142,9 @@ def _lines(text: str, plain: str, thresholds: QualityThresholds) -> Iterator[Fla
 
 
 def _run(text: str, plain: str, thresholds: QualityThresholds) -> Iterator[Flaw]:
-    found = LONG_RUN.search(plain)
-    if found is not None:
-        yield Flaw("run", f"{found[1]!r} {len(found[0])} times in a row", *found.span())
+    match = LONG_RUN.search(plain)
+    if match is not None:
+        yield Flaw("run", f"{match[1]!r} {len(match[0])} times in a row", *match.span())
 
 
 def _signs(text: str, plain: str, thresholds: QualityThresholds) -> Iterator[Flaw]:
@@ -169,24 +169,24 @@ def _gibberish(text: str, plain: str, thresholds: QualityThresholds) -> Iterator
 
 
 def _boilerplate(text: str, plain: str, thresholds: QualityThresholds) -> Iterator[Flaw]:
-    found = find_boilerplate(plain)
-    if found is not None:
-        what, start, end = found
+    phrase = find_boilerplate(plain)
+    if phrase is not None:
+        what, start, end = phrase
         yield Flaw("boilerplate", f"{what} {' '.join(plain[start:end].split())!r}", start, end)
 
 
 def _mojibake(text: str, plain: str, thresholds: QualityThresholds) -> Iterator[Flaw]:
-    found = find_mojibake(plain)
-    if found:
-        yield Flaw("mojibake", f"{len(found)} runs of broken characters", *found[0])
+    runs = find_mojibake(plain)
+    if runs:
+        yield Flaw("mojibake", f"{len(runs)} runs of broken characters", *runs[0])
 
 
 def _markup(text: str, plain: str, thresholds: QualityThresholds) -> Iterator[Flaw]:
-    found = find_tags(plain)
-    if len(found) >= thresholds.markup:
-        start, end = found[0]
+    spans = find_tags(plain)
+    if len(spans) >= thresholds.markup:
+        start, end = spans[0]
         yield Flaw(
-            "markup", f"{len(found)} tags or character references, the first {plain[start:end][:40]!r}", start, end
+            "markup", f"{len(spans)} tags or character references, the first {plain[start:end][:40]!r}", start, end
         )
 
 

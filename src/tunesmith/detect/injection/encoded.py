@@ -222,8 +222,8 @@ def _pig_latin_word(word: str) -> str:
         stem.removesuffix("y"),
         *(stem[-moved:] + stem[:-moved] for moved in (1, 2, 3)),
     ]
-    known = (word for word in candidates if word in COMMON_WORDS or word in TELLTALE_WORDS)
-    return next(known, candidates[2])
+    recognised = (word for word in candidates if word in COMMON_WORDS or word in TELLTALE_WORDS)
+    return next(recognised, candidates[2])
 
 
 def _decode_utf8(data: bytes) -> str | None:

@@ -35,8 +35,8 @@ class RuleEntry(BaseModel):
     anchor: Expression
     after: Expression = ""
     also: Expression = ""
-    inside: bool = False
-    asked: bool = False
+    embedded: bool = False
+    to_model: bool = False
 
 
 class SharedRules(WordFile):
@@ -60,8 +60,8 @@ def load_rules(folder: Path = INJECTION_FOLDER) -> tuple[InjectionRule, ...]:
     words = word_lists(folder)
     used = {name for entry in shared.rules for name in _references(entry)}
     if unused := sorted(words.keys() - used):
-        known = ", ".join(sorted(used))
-        raise ValueError(f"{folder / 'rules'}: no shared rule uses the words {unused[0]!r}; they use {known}")
+        usable = ", ".join(sorted(used))
+        raise ValueError(f"{folder / 'rules'}: no shared rule uses the words {unused[0]!r}; they use {usable}")
     own = [
         _rule(entry, file.parts)
         for file in read_languages(folder / "rules", LanguageRules).values()
@@ -88,4 +88,4 @@ def _references(entry: RuleEntry) -> Iterator[str]:
 
 def _rule(entry: RuleEntry, parts: Mapping[str, str | tuple[str, ...]]) -> InjectionRule:
     expressions = {name: fill_parts(getattr(entry, name), parts) for name in ("before", "anchor", "after", "also")}
-    return InjectionRule(kind=entry.kind, inside=entry.inside, asked=entry.asked, **expressions)
+    return InjectionRule(kind=entry.kind, embedded=entry.embedded, to_model=entry.to_model, **expressions)

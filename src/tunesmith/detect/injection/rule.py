@@ -26,16 +26,16 @@ class InjectionRule:
 
     anchor: a part of every match, limited to what RE2 and Python read alike (see `re2_gate`).
     also: where the anchor is common, another expression that a text with a match has, with the same limits.
-    inside: counts only with MIN_SURROUNDING_CHARACTERS of other text: as a whole prompt it would be a plain request.
-    asked: counts only in what is said to the model, in user and tool turns.
+    embedded: counts only with MIN_SURROUNDING_CHARACTERS of other text: as a whole prompt it would be a plain request.
+    to_model: counts only in what is said to the model, in user and tool turns.
     """
 
     kind: InjectionKind
     anchor: str
     before: str = ""
     after: str = ""
-    inside: bool = False
-    asked: bool = False
+    embedded: bool = False
+    to_model: bool = False
     also: str = ""
 
     @property

@@ -21,7 +21,7 @@ LineNumbers: TypeAlias = npt.NDArray[numpy.int64]
 INJECTION_RULES: Final = load_rules()
 ROLES_TO_MODEL: Final = ("user", "tool")
 MIN_SURROUNDING_CHARACTERS: Final = 120
-"""Other text around a match of an `inside` rule."""
+"""Other text around a match of an `embedded` rule."""
 
 
 @dataclass(frozen=True, order=True)
@@ -37,13 +37,15 @@ def scan_injections(texts: pa.Array, roles: pa.Array) -> list[tuple[Injection, .
     """The injections in each text, given the role of its turn (null for a text without turns). System turns have none."""
     hits_by_line: dict[int, list[Injection]] = {}
     scanned = numpy.flatnonzero(numpy.asarray(compute.fill_null(compute.not_equal(roles, "system"), True)))
-    plain, other, marked = (_matching_lines(texts, scanned, gate) for gate in injection_gates())
-    for rules, lines in zip(_RULE_GROUPS, (plain, other), strict=True):
+    ascii_lines, other_lines, shape_lines = (_matching_lines(texts, scanned, gate) for gate in injection_gates())
+    for rules, lines in zip(_RULE_GROUPS, (ascii_lines, other_lines), strict=True):
         _scan_by_rules(texts, roles, rules, lines, hits_by_line)
-    worded = _matching_lines(texts, other, encoded.encoding_gates()[1])
-    _scan_encoded(texts, roles, numpy.union1d(worded, marked), hits_by_line)
+    word_lines = _matching_lines(texts, other_lines, encoded.encoding_gates()[1])
+    _scan_encoded(texts, roles, numpy.union1d(word_lines, shape_lines), hits_by_line)
     to_model = numpy.flatnonzero(numpy.asarray(compute.is_in(roles, _ROLES_TO_MODEL)))
-    _scan_documents(texts, [line for line in marked.tolist() if roles[line].as_py() in ROLES_TO_MODEL], hits_by_line)
+    _scan_documents(
+        texts, [line for line in shape_lines.tolist() if roles[line].as_py() in ROLES_TO_MODEL], hits_by_line
+    )
     _scan_talk(texts, _matching_lines(texts, to_model, embedded_talk.talk_gate()), hits_by_line)
     injections: list[tuple[Injection, ...]] = [()] * len(texts)
     for line, hits in hits_by_line.items():
@@ -54,12 +56,12 @@ def scan_injections(texts: pa.Array, roles: pa.Array) -> list[tuple[Injection, .
 def _without_overlaps(hits: Iterable[Injection]) -> tuple[Injection, ...]:
     """Hits in order; of overlapping hits of one kind only the first."""
     ends: dict[str, int] = {}
-    kept = []
+    apart = []
     for hit in sorted(hits):
         if hit.start >= ends.get(hit.kind, 0):
-            kept.append(hit)
+            apart.append(hit)
             ends[hit.kind] = hit.end
-    return tuple(kept)
+    return tuple(apart)
 
 
 def find_injections(text: str, role: str | None = "user") -> tuple[Injection, ...]:
@@ -86,8 +88,10 @@ def _matching_lines(texts: pa.Array, lines: LineNumbers, gate: str) -> LineNumbe
     """The lines whose text matches a gate."""
     if not len(lines):
         return lines
-    some = texts if len(lines) == len(texts) else texts.take(pa.array(lines))
-    matching: LineNumbers = lines[numpy.asarray(compute.fill_null(compute.match_substring_regex(some, gate), False))]
+    candidates = texts if len(lines) == len(texts) else texts.take(pa.array(lines))
+    matching: LineNumbers = lines[
+        numpy.asarray(compute.fill_null(compute.match_substring_regex(candidates, gate), False))
+    ]
     return matching
 
 
@@ -98,25 +102,25 @@ def _scan_by_rules(
     lines: LineNumbers,
     hits_by_line: dict[int, list[Injection]],
 ) -> None:
-    some = texts.take(pa.array(lines))
+    candidates = texts.take(pa.array(lines))
     for first in range(0, len(rules), RULES_PER_GATE):
         batch = rules[first : first + RULES_PER_GATE]
-        likely = _matching_lines(some, numpy.arange(len(lines)), _any_gate([rule.gate for rule in batch]))
+        batch_places = _matching_lines(candidates, numpy.arange(len(lines)), _any_gate([rule.gate for rule in batch]))
         for rule in batch:
-            here = _matching_lines(some, likely, _any_gate([rule.gate]))
-            for place in (
-                _matching_lines(some, here, _any_gate([re2_gate(rule.also)])) if rule.also else here
-            ).tolist():
+            places = _matching_lines(candidates, batch_places, _any_gate([rule.gate]))
+            if rule.also:
+                places = _matching_lines(candidates, places, _any_gate([re2_gate(rule.also)]))
+            for place in places.tolist():
                 line = int(lines[place])
-                _add_hits(hits_by_line, line, _rule_hits(some[place].as_py(), roles[line].as_py(), [rule]))
+                _add_hits(hits_by_line, line, _rule_hits(candidates[place].as_py(), roles[line].as_py(), [rule]))
 
 
 def _scan_encoded(
     texts: pa.Array, roles: pa.Array, lines: LineNumbers, hits_by_line: dict[int, list[Injection]]
 ) -> None:
-    some = texts.take(pa.array(lines))
-    for place, (line, signs) in enumerate(zip(lines.tolist(), encoded.find_code_signs(some), strict=True)):
-        _add_hits(hits_by_line, line, _encoded_hits(some[place].as_py(), roles[line].as_py(), signs))
+    candidates = texts.take(pa.array(lines))
+    for place, (line, signs) in enumerate(zip(lines.tolist(), encoded.find_code_signs(candidates), strict=True)):
+        _add_hits(hits_by_line, line, _encoded_hits(candidates[place].as_py(), roles[line].as_py(), signs))
 
 
 def _scan_documents(texts: pa.Array, lines: Sequence[int], hits_by_line: dict[int, list[Injection]]) -> None:
@@ -128,24 +132,24 @@ def _scan_documents(texts: pa.Array, lines: Sequence[int], hits_by_line: dict[in
 def _scan_talk(texts: pa.Array, lines: LineNumbers, hits_by_line: dict[int, list[Injection]]) -> None:
     """Talk to a model, in texts without any other finding."""
     rest = numpy.array([line for line in lines.tolist() if line not in hits_by_line], dtype=numpy.int64)
-    some = texts.take(pa.array(rest))
-    for place in numpy.flatnonzero(embedded_talk.weighs_enough(some)).tolist():
-        talk = embedded_talk.find_talk(some[place].as_py())
+    candidates = texts.take(pa.array(rest))
+    for place in numpy.flatnonzero(embedded_talk.weighs_enough(candidates)).tolist():
+        talk = embedded_talk.find_talk(candidates[place].as_py())
         _add_hits(hits_by_line, int(rest[place]), [Injection(*talk, "talk-to-model")] if talk else ())
 
 
 def _add_hits(hits_by_line: dict[int, list[Injection]], line: int, hits: Iterable[Injection]) -> None:
-    some = list(hits)
-    if some:
-        hits_by_line.setdefault(line, []).extend(some)
+    new_hits = list(hits)
+    if new_hits:
+        hits_by_line.setdefault(line, []).extend(new_hits)
 
 
 def _rule_hits(text: str, role: str | None, rules: Sequence[InjectionRule]) -> Iterator[Injection]:
     for rule in rules:
-        if rule.asked and role not in ROLES_TO_MODEL:
+        if rule.to_model and role not in ROLES_TO_MODEL:
             continue
         for match in rule.expression.finditer(text):
-            if not rule.inside or len(text) - (match.end() - match.start()) >= MIN_SURROUNDING_CHARACTERS:
+            if not rule.embedded or len(text) - (match.end() - match.start()) >= MIN_SURROUNDING_CHARACTERS:
                 yield Injection(*match.span(), rule.kind)
 
 

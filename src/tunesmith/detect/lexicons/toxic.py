@@ -63,12 +63,12 @@ def toxic_gate() -> str:
 
 def find_toxic_terms(text: str) -> list[tuple[int, int, int]]:
     """(start, end, index in TOXIC_ENTRIES) in order; of overlapping matches that of the earlier entry counts."""
-    taken: list[tuple[int, int, int]] = []
+    terms: list[tuple[int, int, int]] = []
     for number, (expression, unless) in enumerate(_compiled_entries()):
         for start, end in _matches(text, expression, unless):
-            if all(end <= other_start or start >= other_end for other_start, other_end, _ in taken):
-                taken.append((start, end, number))
-    return sorted(taken)
+            if all(end <= other_start or start >= other_end for other_start, other_end, _ in terms):
+                terms.append((start, end, number))
+    return sorted(terms)
 
 
 def _matches(text: str, expression: re.Pattern[str], unless: re.Pattern[str] | None) -> Iterator[tuple[int, int]]:

@@ -21,11 +21,7 @@ def _value_with_digit(text: str) -> int:
     return len(text) if any(character.isdigit() for character in text) and not PLACEHOLDER.search(text) else 0
 
 
-def _in_url(text: str) -> int:
-    return 0 if PLACEHOLDER.search(text) else len(text)
-
-
-def _quoted(text: str) -> int:
+def _unless_placeholder(text: str) -> int:
     return 0 if PLACEHOLDER.search(text) else len(text)
 
 
@@ -75,14 +71,14 @@ CREDENTIALS: Final = (
         "url-password",
         r"(?<![A-Za-z0-9])[A-Za-z][A-Za-z0-9+.-]{1,20}://[A-Za-z0-9_.%~+-]{0,64}:"
         r"(?P<value>[^ \t\r\n\"'/?#@:<>]{3,128})@[A-Za-z0-9\[]",
-        _in_url,
+        _unless_placeholder,
         "error",
     ),
     Pattern(
         "password",
         rf"(?<![A-Za-z])(?i:{_PASSWORD_WORDS}){_ASSIGNMENT}"
         r"[\"'](?P<value>(?<=\")[^\"\n]{4,64}(?=\")|(?<=')[^'\n]{4,64}(?='))",
-        _quoted,
+        _unless_placeholder,
         "error",
     ),
     Pattern(

@@ -89,8 +89,8 @@ def bsn(number: str) -> bool:
 def rijksregister(number: str) -> bool:
     """The check is 97 minus the first nine digits modulo 97, with a 2 before them for births from 2000 on."""
     check = int(number[9:])
-    known = int(number[2:4]) == 0 or int(number[4:6]) == 0 or is_date(number[4:6], str(int(number[2:4]) % 20))
-    return known and check in (97 - int(number[:9]) % 97, 97 - int("2" + number[:9]) % 97)
+    plausible = int(number[2:4]) == 0 or int(number[4:6]) == 0 or is_date(number[4:6], str(int(number[2:4]) % 20))
+    return plausible and check in (97 - int(number[:9]) % 97, 97 - int("2" + number[:9]) % 97)
 
 
 def pesel(number: str) -> bool:

@@ -56,8 +56,8 @@ def _iban(text: str) -> int:
 def aba(digits: str) -> bool:
     """A routing number of the American Bankers Association: weights 3, 7, 1; the first two digits are an existing district."""
     district = int(digits[:2])
-    known = 1 <= district <= 12 or 21 <= district <= 32 or 61 <= district <= 72 or district == 80
-    return known and weighted_sum(digits, (3, 7, 1) * 3) % 10 == 0
+    exists = 1 <= district <= 12 or 21 <= district <= 32 or 61 <= district <= 72 or district == 80
+    return exists and weighted_sum(digits, (3, 7, 1) * 3) % 10 == 0
 
 
 def _account(digits: str) -> bool:

@@ -34,12 +34,12 @@ class Hit:
 
 def find_hits(text: str, patterns: Sequence[Pattern]) -> list[Hit]:
     """Hits in order, without overlaps: the earlier pattern wins, and within a pattern the earlier match."""
-    taken: list[Hit] = []
+    hits: list[Hit] = []
     for pattern in patterns:
         for hit in _matches(text, pattern):
-            if all(hit.end <= other.start or hit.start >= other.end for other in taken):
-                taken.append(hit)
-    return sorted(taken)
+            if all(hit.end <= other.start or hit.start >= other.end for other in hits):
+                hits.append(hit)
+    return sorted(hits)
 
 
 def mask_hits(text: str, patterns: Sequence[Pattern]) -> str:
@@ -55,12 +55,12 @@ def _matches(text: str, pattern: Pattern) -> Iterator[Hit]:
     """Matches that pass the check. After a match that fails, the search continues one character behind its start."""
     expression, position = _compiled(pattern.regex), 0
     group = "value" if "value" in expression.groupindex else 0
-    while (found := expression.search(text, position)) is not None:
-        start, end = found.span(group)
-        valid = end - start if pattern.check is None else pattern.check(found.group(group))
+    while (match := expression.search(text, position)) is not None:
+        start, end = match.span(group)
+        valid = end - start if pattern.check is None else pattern.check(match.group(group))
         if valid > 0:
             yield Hit(start, start + valid, pattern.kind)
-        position = start + valid if valid > 0 else found.start() + 1
+        position = start + valid if valid > 0 else match.start() + 1
 
 
 @cache

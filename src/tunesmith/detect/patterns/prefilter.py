@@ -76,13 +76,13 @@ def any_prefilter_regex(gates: Sequence[str]) -> str:
     Factoring keeps the automaton small: with an edge in each gate, every state would track each of them.
     """
     within, behind = [], []
-    for one in gates:
-        cue = one.removeprefix(WORD_START)
-        if one.startswith(WORD_START) and cue.endswith(WORD_END):
+    for gate in gates:
+        cue = gate.removeprefix(WORD_START)
+        if gate.startswith(WORD_START) and cue.endswith(WORD_END):
             within.append(cue.removesuffix(WORD_END))
-        elif one.startswith(WORD_START):
+        elif gate.startswith(WORD_START):
             behind.append(cue)
-    other = [one for one in gates if not one.startswith(WORD_START)]
+    other = [gate for gate in gates if not gate.startswith(WORD_START)]
     cues = [*([f"{_alternation(within)}{WORD_END}"] if within else []), *behind]
     return "|".join([*([f"{WORD_START}{_alternation(cues)}"] if cues else []), *other])
 
@@ -122,12 +122,12 @@ def without_assertions(regex: str) -> str:
 def _shorten_start(piece: list[RegexItem], letters: int) -> list[RegexItem]:
     """The piece with the shortest beginning that every match of it has."""
     first = next((number for number, item in enumerate(piece) if item.least), len(piece))
-    kept = piece[first:]
-    if not kept:
+    rest = piece[first:]
+    if not rest:
         return []
-    atom, least, _ = kept[0]
+    atom, least, _ = rest[0]
     most = letters if LOWERCASE_LETTERS.search(atom) else MAX_REPEATED_OTHERS
-    return [RegexItem(atom, min(least, most), True), *kept[1:]]
+    return [RegexItem(atom, min(least, most), True), *rest[1:]]
 
 
 def _parse_items(regex: str) -> list[RegexItem]:
