@@ -90,3 +90,17 @@ def test_the_page_of_the_checks_is_what_their_manual_pages_say(root: Path) -> No
         [sys.executable, "tests/docs/list_checks.py"], cwd=root, capture_output=True, text=True, check=True
     )
     assert (root / "docs/reference/checks.md").read_text() == listed.stdout
+
+
+def test_the_recipe_page_is_generated_from_the_settings_classes(root: Path) -> None:
+    listed = subprocess.run(
+        [sys.executable, "tests/docs/list_recipe.py"], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert (root / "docs/reference/recipe.md").read_text() == listed.stdout
+
+
+def test_every_recipe_key_has_a_description_of_one_sentence_or_more(root: Path) -> None:
+    page = (root / "docs/reference/recipe.md").read_text()
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    assert len(rows) >= 100
+    assert [row[0] for row in rows if not row[3].rstrip(" |").endswith(".")] == []

@@ -1,6 +1,6 @@
-"""What a template puts in front of every answer, such as the empty thought of Qwen3, taken off what a model has written.
+"""Removes from a completion the prefix that a chat template puts before every answer, such as Qwen3's empty reasoning block.
 
-A model that was trained on such answers writes it too. It is the template's and not the answer's: it is neither scored nor shown.
+A model trained on such answers generates the prefix too. It belongs to the template, so it is neither scored nor shown.
 """
 
 from dataclasses import dataclass
@@ -13,78 +13,77 @@ from tunesmith.text.reasoning import CLOSE_TAG, ReasoningStream
 
 @dataclass
 class AnswerPrefixFilter:
-    """Takes `words` off the start of a text that comes piece by piece; white space in and behind them does not count.
+    """Removes `prefix` from the start of a streamed text; white space inside and after it is ignored.
 
-    What may still become the words is held back. A text that begins otherwise, thoughts among them, is passed on as it is.
+    Text that may still become the prefix is buffered. A text that begins otherwise, also with reasoning, passes unchanged.
     """
 
-    words: str
-    held: str = ""
-    open: bool = True
+    prefix: str
+    buffer: str = ""
+    active: bool = True
 
     def add(self, piece: str) -> str:
-        """The text that is certain with this piece."""
-        if not self.open:
+        """The text that can be passed on after this piece."""
+        if not self.active:
             return piece
-        self.held += piece
-        place = self._behind(self.held)
+        self.buffer += piece
+        place = self._answer_start(self.buffer)
         if place is None:
-            self.open = False
+            self.active = False
             return self.rest()
-        if place < len(self.held):
-            self.open, text, self.held = False, self.held[place:], ""
+        if place < len(self.buffer):
+            self.active, text, self.buffer = False, self.buffer[place:], ""
             return text
         return ""
 
     def rest(self) -> str:
-        """What was held back, now that nothing follows; nothing when it is the words."""
-        text, self.held = self.held, ""
-        return "" if self._bare(text) == self._bare(self.words) else text
+        """The buffered text at the end of the stream; empty when it is the prefix."""
+        text, self.buffer = self.buffer, ""
+        return "" if self._without_whitespace(text) == self._without_whitespace(self.prefix) else text
 
-    def _behind(self, text: str) -> int | None:
-        """Where the answer begins: the text's end when that is not known yet, None when the words are not there."""
-        wanted, met = self._bare(self.words), 0
+    def _answer_start(self, text: str) -> int | None:
+        """Where the answer begins; the end of the text when that is not known yet, None when the text has another start."""
+        expected, matched = self._without_whitespace(self.prefix), 0
         for place, character in enumerate(text):
             if character.isspace():
                 continue
-            if met == len(wanted):
+            if matched == len(expected):
                 return place
-            if character != wanted[met]:
+            if character != expected[matched]:
                 return None
-            met += 1
+            matched += 1
         return len(text)
 
     @staticmethod
-    def _bare(text: str) -> str:
+    def _without_whitespace(text: str) -> str:
         return "".join(text.split())
 
 
 def answer_prefix_filter(tokenizer: PreTrainedTokenizerBase) -> AnswerPrefixFilter:
-    """The opening of the tokenizer's template; one without words passes everything on."""
-    words = template_traits(tokenizer).opening
-    return AnswerPrefixFilter(words, open=bool(words))
+    """The filter for the tokenizer's template; without a prefix it passes everything on."""
+    prefix = template_traits(tokenizer).answer_prefix
+    return AnswerPrefixFilter(prefix, active=bool(prefix))
 
 
 def extract_answer(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
-    """The answer in a decoded completion, as the server takes it apart: without what the template puts in front of it, and
-    without thoughts."""
+    """The answer in a decoded completion, as the server extracts it: without the template's answer prefix and reasoning."""
     stream = reasoning_stream(tokenizer)
     return stream.add(strip_answer_prefix(tokenizer, text)).answer + stream.rest().answer
 
 
 def has_unclosed_reasoning(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
-    """Whether a decoded completion is thoughts to its end: there is no answer in it, not even an empty one."""
+    """Whether a decoded completion is reasoning to its end: it has no answer, not even an empty one."""
     stream = reasoning_stream(tokenizer)
     stream.add(strip_answer_prefix(tokenizer, text))
     return stream.thinking and not stream.held.startswith(CLOSE_TAG)
 
 
 def reasoning_stream(tokenizer: PreTrainedTokenizerBase) -> ReasoningStream:
-    """Thoughts and answer of a completion that comes piece by piece, behind its opening."""
-    return ReasoningStream(template_traits(tokenizer).opens_thoughts)
+    """Splits a streamed completion, without its answer prefix, into reasoning and answer."""
+    return ReasoningStream(template_traits(tokenizer).prompt_opens_reasoning)
 
 
 def strip_answer_prefix(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
-    """A decoded completion without what the template puts in front of an answer."""
-    start = answer_prefix_filter(tokenizer)
-    return start.add(text) + start.rest()
+    """A decoded completion without the answer prefix of the template."""
+    prefix_filter = answer_prefix_filter(tokenizer)
+    return prefix_filter.add(text) + prefix_filter.rest()

@@ -1,6 +1,6 @@
-"""Tool calls, tools and their results as a chat template is given them, and whether it wrote them.
+"""Tools, tool calls and tool results in the form that chat templates take, and checks that a template rendered them.
 
-A template that knows nothing of tools leaves calls out and says nothing: the model would learn to answer with silence.
+A template without tool support drops calls silently, and the model would learn to answer with nothing.
 """
 
 import json
@@ -15,21 +15,21 @@ PYTHON_LITERALS: Final = {"true": "True", "false": "False", "null": "None"}
 
 
 def template_messages(messages: Sequence[Message]) -> list[TemplateMessage]:
-    """Messages as the template is given them; arguments of calls as objects, as transformers documents it.
+    """Messages as the template takes them, with the arguments of calls as objects, as transformers documents.
 
-    A turn that only calls has no text: transformers makes that of a content of None too.
+    A message that only calls tools has empty text, which is also what transformers makes of a content of None.
     """
-    return [_template_message(one) for one in messages]
+    return [_template_message(message) for message in messages]
 
 
 def template_tools(definitions: Sequence[str] | None) -> ToolDefinitions:
-    """Tool definitions as the template is given them: OpenAI's form, also where a file has the function alone."""
+    """Tool definitions as the template takes them: in OpenAI's form, also where a file has only the function."""
     tools = [json.loads(text) for text in definitions or ()]
     return tuple(tool if "function" in tool else {"type": "function", "function": tool} for tool in tools)
 
 
 def template_texts(turns: Sequence[TemplateMessage], tools: ToolDefinitions) -> Iterator[str]:
-    """Every text that a template is given: words, names and values, which may spell no control token."""
+    """Every text that a template takes (content, names, values), none of which may contain a control token."""
     for turn in turns:
         yield turn["content"]
         yield turn.get(REASONING_FIELDS[0], "")
@@ -38,7 +38,7 @@ def template_texts(turns: Sequence[TemplateMessage], tools: ToolDefinitions) -> 
 
 
 def missing_call(bare: str, turn: TemplateMessage) -> str | None:
-    """The name of a call that is not written whole, name and arguments, in a text without white space; None when all are."""
+    """Name of the first call whose name and arguments are not all in `bare`, a text without white space; None when all are."""
     for call in turn.get("tool_calls", ()):
         name, arguments = call["function"]["name"], call["function"]["arguments"]
         if not all(_contains_value(bare, leaf) for leaf in (name, *_json_leaves(arguments))):
@@ -47,7 +47,7 @@ def missing_call(bare: str, turn: TemplateMessage) -> str | None:
 
 
 def missing_tool(bare: str, tools: ToolDefinitions) -> str | None:
-    """The name of a tool whose name or parameters are not written in a text without white space; None when all are."""
+    """Name of the first tool whose name and parameters are not all in `bare`, a text without white space; None when all are."""
     for tool in tools:
         function = tool["function"]
         parameters = function.get("parameters") or {}
@@ -57,24 +57,24 @@ def missing_tool(bare: str, tools: ToolDefinitions) -> str | None:
     return None
 
 
-def _template_message(one: Message) -> TemplateMessage:
-    made: TemplateMessage = {"role": one.role, "content": one.text}
-    if one.tool_calls:
-        made["tool_calls"] = [
+def _template_message(message: Message) -> TemplateMessage:
+    turn: TemplateMessage = {"role": message.role, "content": message.text}
+    if message.tool_calls:
+        turn["tool_calls"] = [
             {
                 "id": call.id,
                 "type": "function",
                 "function": {"name": call.name, "arguments": json.loads(call.arguments)},
             }
-            for call in one.tool_calls
+            for call in message.tool_calls
         ]
-    if one.role == "tool":
-        made |= {key: value for key in ("tool_call_id", "name") if (value := getattr(one, key)) is not None}
-    return made
+    if message.role == "tool":
+        turn |= {key: value for key in ("tool_call_id", "name") if (value := getattr(message, key)) is not None}
+    return turn
 
 
 def _json_leaves(value: Any) -> Iterator[str]:
-    """Keys and values of a JSON value, as texts."""
+    """All keys and scalar values of a JSON value, as texts."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield str(key)
@@ -87,6 +87,6 @@ def _json_leaves(value: Any) -> Iterator[str]:
 
 
 def _contains_value(bare: str, leaf: str) -> bool:
-    """Whether a name or a value stands in a text without white space: as it is, as JSON, or as Python writes it."""
+    """Whether a text without white space contains a name or value: as it is, as JSON, or as a Python literal."""
     forms = (leaf, json.dumps(leaf, ensure_ascii=False)[1:-1], json.dumps(leaf)[1:-1], PYTHON_LITERALS.get(leaf, leaf))
     return any("".join(form.split()) in bare for form in forms)

@@ -60,7 +60,7 @@ class BaseReader:
         turns = tuple(turn.model_copy(update={"content": (Text(text=word),)}) for turn, word in said)
         try:
             spoken = self._task.messages(_row_of_example(shape.model_copy(update={"messages": turns})))
-            text = render_conversation(self.tokenizer, spoken, ask=False, tools=shape.tools)
+            text = render_conversation(self.tokenizer, spoken, add_generation_prompt=False, tools=shape.tools)
         except TemplateError as error:
             roles = ", ".join(turn.role for turn in turns)
             raise DataError(f"the chat template refuses the roles {roles}: {error}") from error

@@ -1,4 +1,4 @@
-"""The recipe file: frozen settings, unknown keys refused with a suggestion, JSON Schema for editors."""
+"""The recipe file: settings, loading with precise errors, and a JSON Schema for editors."""
 
 from tunesmith.recipe.base import Settings
 from tunesmith.recipe.data import (

@@ -1,9 +1,9 @@
-"""What every part of the recipe shares: frozen, unknown keys refused."""
+"""Base class of the parts of a recipe."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Settings(BaseModel):
-    """A frozen part of the recipe. Unknown keys are refused by the loader with the nearest known one."""
+    """A frozen part of the recipe. Unknown keys are an error; the loader suggests the nearest known key."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

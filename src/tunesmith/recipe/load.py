@@ -1,4 +1,4 @@
-"""Read a recipe file, and say exactly what is wrong with one that cannot be used."""
+"""Load a recipe file, with precise errors for one that cannot be used."""
 
 import json
 import re
@@ -20,42 +20,44 @@ ERROR_WORDING = {
     "model_type": "should be a mapping of keys",
     "too_short": "should have at least one entry",
 }
-"""What pydantic calls tuple, dictionary and model, in the words of a YAML file."""
+"""Wording of pydantic errors about tuples, dictionaries and models, in terms of YAML."""
 
 
 class RecipeLoader(yaml.SafeLoader):
-    """PyYAML's safe loader with the truth values of YAML 1.2: `off`, `on`, `yes` and `no` are words."""
+    """PyYAML's safe loader with the booleans of YAML 1.2: `off`, `on`, `yes` and `no` are strings."""
 
 
 RecipeLoader.yaml_implicit_resolvers = {
-    first: [(tag, expression) for tag, expression in found if tag != YAML_BOOL_TAG]
-    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    first: [(tag, expression) for tag, expression in resolvers if tag != YAML_BOOL_TAG]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 RecipeLoader.add_implicit_resolver(YAML_BOOL_TAG, re.compile("true|True|TRUE|false|False|FALSE"), list("tTfF"))
 
 
 def load_recipe(path: Path) -> Recipe:
-    """Raises RecipeError with the file, the key and the nearest known key."""
+    """The recipe in a YAML file. Raises RecipeError with the file, the key and a hint, such as the nearest known key."""
     if not path.is_file():
-        raise RecipeError("no such recipe file", where=str(path), hint="`tunesmith init` writes one to start from")
+        raise RecipeError("no such recipe file", where=str(path), hint="run `tunesmith init` to create one")
     try:
         text = path.read_text(encoding="utf-8")
         value = RecipeLoader(text).get_single_data()
-        twice = _find_repeated_key(yaml.compose(text, Loader=RecipeLoader), set())
+        repeated = _find_repeated_key(yaml.compose(text, Loader=RecipeLoader), set())
     except yaml.YAMLError as error:
         raise _yaml_error(error, path) from error
     except UnicodeDecodeError as error:
         raise RecipeError("not UTF-8 text", where=str(path), hint="save it as UTF-8") from error
-    if twice is not None:
-        line = twice.start_mark.line + 1
-        raise RecipeError(f"the key {twice.value!r} stands twice", where=f"{path}:{line}", hint="keep one of the two")
+    if repeated is not None:
+        line = repeated.start_mark.line + 1
+        raise RecipeError(
+            f"the key {repeated.value!r} occurs twice", where=f"{path}:{line}", hint="remove one of the two"
+        )
     if not isinstance(value, dict):
         raise RecipeError("a recipe is a mapping of keys", where=str(path), hint="start with `name: ...`")
     return parse_recipe(value, where=str(path))
 
 
 def parse_recipe(value: dict[str, Any], *, where: str = "recipe") -> Recipe:
-    """A recipe from plain values."""
+    """A recipe from plain Python values. Raises RecipeError with the key that is wrong."""
     try:
         return Recipe.model_validate(value)
     except ValidationError as error:
@@ -80,24 +82,24 @@ def _recipe_error(error: ValidationError, where: str) -> RecipeError:
         return RecipeError(f"unknown key {key!r}", where=where, hint=hint)
     if problem["type"] == "missing":
         return RecipeError(
-            f"the key {key!r} is missing", where=where, hint="`tunesmith init` writes a whole recipe to compare with"
+            f"the key {key!r} is missing", where=where, hint="run `tunesmith init` to create a complete recipe"
         )
     message = ERROR_WORDING.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-    given = problem.get("input")
-    shown = "" if isinstance(given, dict) else f", got {given!r}"
-    plain = problem["type"] == "string_type" and isinstance(given, bool | int | float | date)
-    hint = "put it in quotes" if plain else "`tunesmith show --schema` says what every key takes"
-    return RecipeError(f"{key}: {message}{shown}", where=where, hint=hint)
+    value = problem.get("input")
+    got = "" if isinstance(value, dict) else f", got {value!r}"
+    is_unquoted = problem["type"] == "string_type" and isinstance(value, bool | int | float | date)
+    hint = "put it in quotes" if is_unquoted else "run `tunesmith show --schema` to see what every key takes"
+    return RecipeError(f"{key}: {message}{got}", where=where, hint=hint)
 
 
 def _is_union_tag(part: int | str) -> bool:
-    """Whether part of a location names the form of a value that was tried, such as `(hub)`, and no key of the file."""
+    """Whether part of an error location is the tag of a union member, such as `(hub)`, and not a key of the file."""
     return isinstance(part, str) and part.startswith("(")
 
 
 def _yaml_error(error: yaml.YAMLError, path: Path) -> RecipeError:
-    """What is wrong with the YAML, in one line, and the line it is in (from 1)."""
-    hint = "check indentation, colons and quotes around there"
+    """The YAML error on one line, with its line number (from 1)."""
+    hint = "check indentation, colons and quotes near this line"
     if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
         return RecipeError(f"not valid YAML: {' '.join(str(error).split())}", where=str(path), hint=hint)
     where = f"{path}:{error.problem_mark.line + 1}"
@@ -105,7 +107,7 @@ def _yaml_error(error: yaml.YAMLError, path: Path) -> RecipeError:
 
 
 def _find_repeated_key(node: yaml.Node | None, seen: set[int]) -> yaml.ScalarNode | None:
-    """The first key that stands twice in one mapping; YAML readers keep the last one and say nothing."""
+    """The first key that occurs twice in one mapping, of which YAML loaders silently keep the last."""
     if node is None or id(node) in seen or isinstance(node, yaml.ScalarNode):
         return None
     seen.add(id(node))
@@ -118,11 +120,11 @@ def _find_repeated_key(node: yaml.Node | None, seen: set[int]) -> yaml.ScalarNod
         if key.value in names:
             return key
         names.add(key.value)
-    return next((found for child in inner if (found := _find_repeated_key(child, seen)) is not None), None)
+    return next((key for child in inner if (key := _find_repeated_key(child, seen)) is not None), None)
 
 
 def _known_keys(place: tuple[int | str, ...]) -> list[str]:
-    """The known keys of the recipe part at a location such as ('data', 'train', 0) or ('base', '(hub)')."""
+    """The valid keys of the recipe part at a location such as ('data', 'train', 0) or ('base', '(hub)')."""
     annotation: Any = Recipe
     for part in place:
         if isinstance(part, int):

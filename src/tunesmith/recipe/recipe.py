@@ -1,4 +1,4 @@
-"""The recipe: one file that says everything a run depends on."""
+"""The recipe: one file with everything a run depends on."""
 
 from typing import Any, get_args
 
@@ -11,35 +11,35 @@ from tunesmith.recipe.training import TrainSettings
 
 
 def _allow_task_name(schema: dict[str, Any]) -> None:
-    """`task: chat` is short for `task: {type: chat}`; editors must know it."""
+    """Adds the short form `task: chat`, for `task: {type: chat}`, to the JSON Schema."""
     whole = dict(schema)
     schema.clear()
     schema["anyOf"] = [{"type": "string", "enum": list(get_args(TaskName))}, whole]
 
 
 class Recipe(Settings):
-    """A whole recipe. Every key of every part is read somewhere; unknown keys are refused."""
+    """A complete recipe. Unknown keys are an error."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="names the release")
-    base: BaseSettings
-    task: TaskSettings = Field(json_schema_extra=_allow_task_name)
-    data: DataSettings
-    audit: AuditSettings = AuditSettings()
-    train: TrainSettings
-    evaluate: EvaluateSettings = EvaluateSettings()
-    gate: tuple[Requirement, ...] = ()
-    release: ReleaseSettings = ReleaseSettings()
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="Name of the recipe and of its releases.")
+    base: BaseSettings = Field(description="The base model to tune.")
+    task: TaskSettings = Field(json_schema_extra=_allow_task_name, description="What the model is for.")
+    data: DataSettings = Field(description="Training rows and test rows.")
+    audit: AuditSettings = Field(default=AuditSettings(), description="Checks of the rows before training.")
+    train: TrainSettings = Field(description="How the base is tuned.")
+    evaluate: EvaluateSettings = Field(default=EvaluateSettings(), description="Measurements on the test rows.")
+    gate: tuple[Requirement, ...] = Field(default=(), description="Requirements that must all hold before a release.")
+    release: ReleaseSettings = Field(default=ReleaseSettings(), description="Where and how the model is released.")
 
 
 class Limits(Settings):
-    """Cuts for a trial run; given on the command line, and part of the content key."""
+    """Limits for a trial run, given on the command line; they are part of the content key."""
 
-    rows: int | None = Field(default=None, ge=1)
-    steps: int | None = Field(default=None, ge=1)
+    rows: int | None = Field(default=None, ge=1, description="Maximum number of rows per source.")
+    steps: int | None = Field(default=None, ge=1, description="Maximum number of optimiser steps.")
 
 
 def limited(recipe: Recipe, limits: Limits) -> Recipe:
-    """The recipe with every source cut to `rows` rows and training cut to `steps` steps; a smaller cut of its own stays."""
+    """The recipe with at most `rows` rows per source and `steps` training steps; smaller limits in the recipe are kept."""
     changes: dict[str, object] = {}
     if limits.rows is not None:
         changes["data"] = DataSettings(

@@ -1,4 +1,4 @@
-"""The `data.split` part of a recipe: how rows are held out when no held-out files are named."""
+"""The `data.split` part of a recipe: how test rows are held out when no test files are given."""
 
 from datetime import date
 from typing import Literal
@@ -11,22 +11,32 @@ GroupKey = Literal["near-duplicate", "subject", "author", "source", "origin", "f
 
 
 class SplitSettings(Settings):
-    """How the rows of `data.train` are divided into training rows and held-out rows.
+    """How the rows of `data.train` are split into training rows and test rows.
 
     The same rows and settings give the same split on any machine, in any store and for any `train.seed`.
     """
 
-    test: float = Field(default=0.2, gt=0, lt=1, description="share of the rows to hold out")
+    test: float = Field(default=0.2, gt=0, lt=1, description="Share of the rows to hold out.")
     by: tuple[GroupKey, ...] = Field(
         default=("near-duplicate",),
-        description="rows that are alike in any of these stay on one side: near-duplicate prompts, subject (the person or "
-        "group of the column that `subject:` names), author, source, origin or file",
+        description=(
+            "Rows that agree in any of these stay on one side: near-duplicate prompts, subject (the person or group "
+            "in the column named by `subject:`), author, source, origin or file."
+        ),
     )
-    stratify: bool = Field(default=False, description="hold out the same share of every label, as far as groups allow")
-    order: Literal["random", "time"] = Field(default="random", description="time holds out the rows collected last")
-    after: date | None = Field(default=None, description="hold out what was collected on this day or later")
-    threshold: float = Field(default=0.5, gt=0, le=1, description="share of word triples that makes near-duplicates")
-    seed: int = Field(default=0, ge=0, description="another seed holds out other rows")
+    stratify: bool = Field(
+        default=False, description="Hold out the same share of every label, as far as the groups allow."
+    )
+    order: Literal["random", "time"] = Field(
+        default="random", description="random, or time, which holds out the rows collected last."
+    )
+    after: date | None = Field(
+        default=None, description="Hold out the rows collected on this day or later; needs `order: time`."
+    )
+    threshold: float = Field(
+        default=0.5, gt=0, le=1, description="Share of common word triples at which two prompts are near-duplicates."
+    )
+    seed: int = Field(default=0, ge=0, description="Seed of the split; another seed holds out other rows.")
 
     @field_validator("by", mode="before")
     @classmethod

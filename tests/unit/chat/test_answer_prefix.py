@@ -10,7 +10,7 @@ THOUGHT = "<think>\n\n</think>"
 
 
 def through(words: str, pieces: list[str]) -> str:
-    start = AnswerPrefixFilter(words, open=bool(words))
+    start = AnswerPrefixFilter(words, active=bool(words))
     return "".join([*(start.add(piece) for piece in pieces), start.rest()])
 
 

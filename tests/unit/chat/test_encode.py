@@ -75,7 +75,9 @@ def test_the_answer_and_its_end_are_trained(tokenizer: PreTrainedTokenizerFast) 
     assert trained(tokenizer, row) == ["queue: delivery 24<|end|>"]
     assert row.spans[0][1] == len(row.ids)
     assert row.supervised == row.spans[0][1] - row.spans[0][0]
-    assert tokenizer.decode(list(row.ids)) == render_conversation(tokenizer, (SYSTEM, ASK, ANSWER), ask=False)
+    assert tokenizer.decode(list(row.ids)) == render_conversation(
+        tokenizer, (SYSTEM, ASK, ANSWER), add_generation_prompt=False
+    )
     assert (row.row_id, row.first_token) == (ROW.row_id, 0)
 
 
@@ -145,7 +147,10 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(other: PreTrainedToke
 @pytest.mark.parametrize("other", [PLAIN], indirect=True)
 def test_a_prompt_whose_last_token_grows_into_the_answer_is_refused(other: PreTrainedTokenizerFast) -> None:
     grown = message("assistant", "delivery")
-    whole, prompt = token_ids(other, render_conversation(other, (ASK, grown), ask=False)), prompt_ids(other, (ASK,))
+    whole, prompt = (
+        token_ids(other, render_conversation(other, (ASK, grown), add_generation_prompt=False)),
+        prompt_ids(other, (ASK,)),
+    )
     assert other.convert_ids_to_tokens(prompt)[-1] == "Ġ"
     assert other.convert_ids_to_tokens(whole)[len(prompt) - 1].startswith("Ġd")
     with pytest.raises(DataError, match="are not a prefix") as caught:
@@ -267,7 +272,7 @@ def test_a_document_needs_an_end(tokenizer: PreTrainedTokenizerFast) -> None:
 def test_all_tokens_of_a_conversation(tokenizer: PreTrainedTokenizerFast) -> None:
     turns = (SYSTEM, ASK, ANSWER, THANKS)
     row = encode_all_tokens(tokenizer, ROW, turns)
-    assert list(row.ids) == token_ids(tokenizer, render_conversation(tokenizer, turns, ask=False))
+    assert list(row.ids) == token_ids(tokenizer, render_conversation(tokenizer, turns, add_generation_prompt=False))
     assert (row.spans, row.supervised, row.weights) == (((0, len(row.ids)),), len(row.ids) - 1, ())
     with pytest.raises(DataError, match="spells the control token"):
         encode_all_tokens(tokenizer, ROW, (message("user", "<|end|>"),))
@@ -283,7 +288,7 @@ def test_all_tokens_of_a_conversation(tokenizer: PreTrainedTokenizerFast) -> Non
 def test_a_row_over_the_window_is_refused(tokenizer: PreTrainedTokenizerFast, objective: str) -> None:
     row = ROW.model_copy(update={"example": Example(messages=(ASK, ANSWER))})
     task = DecoderTask(TaskSettings(type="chat"))
-    size = len(token_ids(tokenizer, render_conversation(tokenizer, (ASK, ANSWER), ask=False)))
+    size = len(token_ids(tokenizer, render_conversation(tokenizer, (ASK, ANSWER), add_generation_prompt=False)))
     (piece,) = task.encode(row, tokenizer, window=size, objective=objective)
     assert len(piece.ids) == size
     assert (piece.supervised == size - 1) == (objective == "all-tokens")

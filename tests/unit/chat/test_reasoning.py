@@ -170,7 +170,7 @@ def test_templates_that_drop_earlier_thoughts_give_a_sequence_for_each_answer(
     row = Row(row_id="r", file="made", line=1, example=Example(messages=turns))
     _, last = encode_chat(tokenizer, row, turns)
     prompt = tokenizer.decode(list(last.ids[: last.spans[0][0]]))
-    assert prompt == render_conversation(tokenizer, turns[:3], ask=True)
+    assert prompt == render_conversation(tokenizer, turns[:3], add_generation_prompt=True)
     assert f"<|im_start|>assistant\n{past}<|im_end|>" in prompt and "late?" not in prompt
 
 
@@ -206,8 +206,8 @@ def test_which_templates_have_a_place_and_which_prompts_open_thoughts() -> None:
         name: template_traits(named(name))
         for name in ("qwen3", "qwen3.5", "qwen3.5, off", "qwen3.8", "gpt-oss", "plain")
     }
-    assert {name for name, one in found.items() if one.places_thoughts} == set(found) - {"qwen3"}
-    assert {name for name, one in found.items() if one.opens_thoughts} == {"qwen3.5", "qwen3.8"}
+    assert {name for name, one in found.items() if one.has_reasoning_field} == set(found) - {"qwen3"}
+    assert {name for name, one in found.items() if one.prompt_opens_reasoning} == {"qwen3.5", "qwen3.8"}
 
 
 @pytest.mark.parametrize(

@@ -122,8 +122,8 @@ each = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.nam
 @each
 def test_prompt_and_conversation_are_written_as_the_family_writes_them(family: Family) -> None:
     tokenizer = ready(family.name)
-    assert render_conversation(tokenizer, (ASK,), ask=True) == family.asked
-    assert render_conversation(tokenizer, ONE, ask=False) == family.asked + family.answered
+    assert render_conversation(tokenizer, (ASK,), add_generation_prompt=True) == family.asked
+    assert render_conversation(tokenizer, ONE, add_generation_prompt=False) == family.asked + family.answered
 
 
 @each
@@ -167,7 +167,7 @@ def test_one_start_token_at_the_start_or_none(family: Family) -> None:
     if family.bos not in (None, "<|im_start|>", family.end):
         assert row.ids.count(tokenizer.bos_token_id) == writes
     if family.adds_bos:
-        trap = tokenizer.encode(render_conversation(tokenizer, ONE, ask=False))
+        trap = tokenizer.encode(render_conversation(tokenizer, ONE, add_generation_prompt=False))
         assert trap[:2].count(tokenizer.bos_token_id) == 1 + writes
 
 
@@ -182,7 +182,7 @@ def test_a_system_message_is_written_folded_in_or_refused(family: Family) -> Non
         assert error.value.where == "made.jsonl:3"
         assert "put the instruction into the user's message" in error.value.hint
         return
-    assert render_conversation(tokenizer, (SYSTEM, ASK), ask=True) == family.system
+    assert render_conversation(tokenizer, (SYSTEM, ASK), add_generation_prompt=True) == family.system
     (row,) = encode_chat(tokenizer, ROW, (SYSTEM, *ONE))
     assert taught(tokenizer, [row]) == [[family.taught[0][0]]]
     assert list(row.ids[: row.spans[0][0]]) == prompt_ids(tokenizer, (SYSTEM, ASK))
@@ -226,7 +226,7 @@ def test_rewritten_turns_share_what_they_have_in_common() -> None:
 def test_what_a_family_puts_in_front_of_every_answer(family: str) -> None:
     """Qwen3 its empty thought, and nobody else anything that a reader could see."""
     tokenizer = ready(family)
-    assert template_traits(tokenizer).opening == {"qwen3": "<think>\n\n</think>"}.get(family, "")
+    assert template_traits(tokenizer).answer_prefix == {"qwen3": "<think>\n\n</think>"}.get(family, "")
     (row,) = encode_chat(tokenizer, ROW, ONE)
     ((start, end),) = row.spans
     written = tokenizer.decode(list(row.ids[start:end]), skip_special_tokens=True)
@@ -241,7 +241,7 @@ def test_a_conversation_that_ends_with_a_question_trains_what_would_be_asked_for
 
 def test_the_system_message_that_mistral_moves_is_where_serving_puts_it() -> None:
     tokenizer = ready("mistral-v3")
-    assert S not in render_conversation(tokenizer, (SYSTEM, *ONE), ask=False)
+    assert S not in render_conversation(tokenizer, (SYSTEM, *ONE), add_generation_prompt=False)
     rows = encode_chat(tokenizer, ROW, (SYSTEM, *TWO))
     assert [tokenizer.decode(list(row.ids)) for row in rows] == [
         tokenizer.decode(token_ids(tokenizer, text))
@@ -281,14 +281,18 @@ def test_a_prompt_that_opens_thoughts_which_the_answer_does_not_keep_is_refused(
 def test_the_marks_of_smollm3_take_in_what_is_never_generated() -> None:
     tokenizer = ready("smollm3")
     made = tokenizer.apply_chat_template(
-        turns_of(ONE), chat_template=freeze_date(tokenizer.chat_template), return_assistant_tokens_mask=True
+        turns_of(ONE),
+        chat_template=freeze_date(tokenizer.chat_template),
+        return_assistant_tokens_mask=True,
     )
     marked = [token for token, mark in zip(made["input_ids"], made["assistant_masks"], strict=True) if mark]
     assert tokenizer.decode(marked) == f"<|im_start|>assistant\n{A}<|im_end|>\n"
     silent = (message("system", "You sort the mail. /no_think"), *ONE)
     rows = encode_chat(tokenizer, ROW, silent)
     assert taught(tokenizer, rows) == [[f"{A}<|im_end|>"]]
-    assert render_conversation(tokenizer, silent[:2], ask=True).endswith("<|im_start|>assistant\n<think>\n\n</think>\n")
+    assert render_conversation(tokenizer, silent[:2], add_generation_prompt=True).endswith(
+        "<|im_start|>assistant\n<think>\n\n</think>\n"
+    )
 
 
 @pytest.mark.parametrize("name", ["llama3.2", "smollm3", "granite3"])
@@ -297,7 +301,7 @@ def test_the_clock_is_not_looked_at(name: str) -> None:
     assert "strftime_now(" in own
     assert "strftime_now(" not in freeze_date(own)
     assert freeze_date(freeze_date(own)) == freeze_date(own)
-    assert "26" in render_conversation(ready(name), (ASK,), ask=True)
+    assert "26" in render_conversation(ready(name), (ASK,), add_generation_prompt=True)
     with pytest.raises(DataError, match="writes the current time"):
         freeze_date("{% set form = '%d' %}{{ strftime_now(form) }}")
 
@@ -355,7 +359,7 @@ def test_a_role_that_the_template_passes_over_is_refused() -> None:
     """Zephyr's has no tool role and says nothing."""
     tokenizer = ready("zephyr")
     talk = (ASK, message("assistant", "I look."), message("tool", "late"), ANSWER)
-    assert "late" not in render_conversation(tokenizer, talk, ask=False)
+    assert "late" not in render_conversation(tokenizer, talk, add_generation_prompt=False)
     with pytest.raises(DataError, match="leaves out message 3, of the role tool"):
         encode_chat(tokenizer, ROW, talk)
 

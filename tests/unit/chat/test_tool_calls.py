@@ -112,7 +112,7 @@ def test_a_call_spells_no_control_token() -> None:
     with pytest.raises(DataError, match=r"spells the control token <\|end\|>"):
         encode_chat(tokenizer, ROW, (TALK[0], bad, *TALK[2:]))
     with pytest.raises(DataError, match="spells the control token"):
-        render_conversation(tokenizer, TALK[:1], ask=True, tools=('{"name": "<|user|>"}',))
+        render_conversation(tokenizer, TALK[:1], add_generation_prompt=True, tools=('{"name": "<|user|>"}',))
 
 
 def replace_arguments(arguments: str) -> ToolCall:

@@ -17,8 +17,8 @@ GOOD: dict[str, Any] = {
     "train": {"rows_per_step": 4},
 }
 SHA = "a" * 40
-SCHEMA_HINT = "`tunesmith show --schema` says what every key takes"
-COMPARE_HINT = "`tunesmith init` writes a whole recipe to compare with"
+SCHEMA_HINT = "run `tunesmith show --schema` to see what every key takes"
+COMPARE_HINT = "run `tunesmith init` to create a complete recipe"
 
 
 def problem(**changes: Any) -> tuple[str, str]:
@@ -176,9 +176,9 @@ def write(tmp_path: Path, data: str | bytes) -> Path:
         ("", "a recipe is a mapping of keys", "", "start with `name: ...`"),
         (b"name: \xff", "not UTF-8 text", "", "save it as UTF-8"),
         ("name: !!python/object:os.system {}", "not valid YAML: could not determine a constructor", ":1", "check"),
-        ("name: a\ntask: chat\nname: b\n", "the key 'name' stands twice", ":3", "keep one of the two"),
-        ("train:\n  rank: 1\n  seed: 2\n  rank: 3\n", "the key 'rank' stands twice", ":4", "keep one of the two"),
-        ("gate:\n- {metric: a, metric: b}\n", "the key 'metric' stands twice", ":2", "keep one of the two"),
+        ("name: a\ntask: chat\nname: b\n", "the key 'name' occurs twice", ":3", "remove one of the two"),
+        ("train:\n  rank: 1\n  seed: 2\n  rank: 3\n", "the key 'rank' occurs twice", ":4", "remove one of the two"),
+        ("gate:\n- {metric: a, metric: b}\n", "the key 'metric' occurs twice", ":2", "remove one of the two"),
     ],
 )
 def test_a_file_that_is_no_recipe(tmp_path: Path, data: str | bytes, what: str, line: str, hint: str) -> None:
@@ -194,7 +194,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no such recipe file") as caught:
         load_recipe(tmp_path / "none.yaml")
     assert caught.value.where == str(tmp_path / "none.yaml")
-    assert caught.value.hint == "`tunesmith init` writes one to start from"
+    assert caught.value.hint == "run `tunesmith init` to create one"
 
 
 def test_off_on_and_no_are_words_in_a_file(tmp_path: Path) -> None:
@@ -264,11 +264,11 @@ def test_editors_know_the_short_form_of_task_and_every_key_has_a_type() -> None:
 @pytest.mark.parametrize(
     ("other", "why"),
     [
-        ({"method": "qlora"}, "not tried over a base in 4 bits; set method: lora"),
+        ({"method": "qlora"}, "not tested with a base in 4 bits; set method: lora"),
         ({"strategy": "fsdp"}, "set strategy: ddp"),
     ],
 )
-def test_added_tokens_are_refused_where_they_were_not_tried(other: dict[str, str], why: str) -> None:
+def test_added_tokens_are_refused_where_they_are_not_tested(other: dict[str, str], why: str) -> None:
     train = {"rows_per_step": 4, "add_tokens": ["<|im_start|>"]}
     assert parse_recipe({**GOOD, "train": train}).train.add_tokens == ("<|im_start|>",)
     said, _ = problem(train={**train, **other})

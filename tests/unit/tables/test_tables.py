@@ -35,7 +35,7 @@ def test_group_min_count_over_two_keys_and_over_nothing() -> None:
 
 
 def test_group_min_count_refuses_null_keys() -> None:
-    with pytest.raises(ValueError, match="'key' holds nulls"):
+    with pytest.raises(ValueError, match="'key' contains nulls"):
         group_min_count(pa.table({"row": [0], "key": pa.array([None], pa.string())}), keys=["key"], row="row")
 
 

@@ -1,4 +1,4 @@
-"""Chat templates by name, for bases that bring none: small Jinja files of our own, tried with many tokenizers."""
+"""Chat templates by name, for bases without one: small Jinja files of our own, tested with many tokenizers."""
 
 from dataclasses import dataclass
 from importlib.resources import files
@@ -10,7 +10,7 @@ __all__ = ["VETTED_TEMPLATES", "VettedTemplate", "template_names"]
 
 @dataclass(frozen=True)
 class VettedTemplate:
-    """A template by name. `tokens` must be special tokens of the tokenizer; `summary` says how a turn is written."""
+    """A chat template. `tokens` must be special tokens of the tokenizer; `summary` says how a turn is written."""
 
     name: str
     tokens: tuple[str, ...]
@@ -23,8 +23,8 @@ class VettedTemplate:
 
 
 VETTED_TEMPLATES: Final = {
-    one.name: one
-    for one in (
+    template.name: template
+    for template in (
         VettedTemplate("chatml", ("<|im_start|>", "<|im_end|>"), "<|im_start|>user, the text, <|im_end|>"),
         VettedTemplate("plain", (), "<|user|> in plain text, the text, the end-of-sequence token"),
     )
@@ -32,5 +32,5 @@ VETTED_TEMPLATES: Final = {
 
 
 def template_names() -> str:
-    """The names, as a hint lists them."""
+    """The names, as a hint lists them: `plain or chatml`."""
     return " or ".join(sorted(VETTED_TEMPLATES, reverse=True))

@@ -41,7 +41,7 @@ def label_completions(tokenizer: PreTrainedTokenizerBase, labels: Sequence[str])
     completions = []
     for label in labels:
         turns = (question, message("assistant", label))
-        ids = token_ids(tokenizer, render_conversation(tokenizer, turns, ask=False))
+        ids = token_ids(tokenizer, render_conversation(tokenizer, turns, add_generation_prompt=False))
         end = next((position for position in range(len(start), len(ids)) if ids[position] in stops), None)
         if ids[: len(start)] != start or end is None:
             raise DataError(f"the chat template cannot write the label {label!r} as an answer")

@@ -131,7 +131,10 @@ def _check_tokens(folder: Path) -> None:
     names = [token.content for token in tokenizer.added_tokens_decoder.values()]
     check_embedding_rows(
         folder,
-        [*(name for name in names if name in traits.question or name in traits.ends), *text_boundary_tokens(tokenizer)],
+        [
+            *(name for name in names if name in traits.prompt or name in traits.end_tokens),
+            *text_boundary_tokens(tokenizer),
+        ],
     )
 
 
@@ -246,7 +249,7 @@ def _end_token_ids(folder: Path, name: str) -> list[int]:
             f"the template {name} needs tokens that the base does not have: {listed}", where=TEMPLATE_KEY, hint=hint
         )
     try:
-        return sorted(template_traits(tokenizer).stops)
+        return sorted(template_traits(tokenizer).stop_ids)
     except DataError as error:
         raise RecipeError(f"{name}: {error.what}", where=TEMPLATE_KEY, hint=error.hint or "fix the template") from error
 
