@@ -151,7 +151,7 @@ def test_a_gate_that_fails_releases_nothing_and_says_why(done: tuple[Path, pipel
 
 def test_an_empty_policy_never_passes(done: tuple[Path, pipeline.RunResult]) -> None:
     path, _ = done
-    with pytest.raises(RecipeError, match="an empty policy releases nothing"):
+    with pytest.raises(RecipeError, match="an empty policy never passes"):
         go(write(path.parent, {"gate": []}))
     assert go(path, until="gate").gate.outcome == "inconclusive"
     write(path.parent)

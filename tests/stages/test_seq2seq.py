@@ -168,7 +168,7 @@ def test_a_dry_run_shows_both_sides(tmp_path: Path) -> None:
     ("changed", "why"),
     [
         ({"task": {"type": "chat"}, "gate": [{"metric": "chrf", "at_least": 1}]}, "needs a decoder"),
-        ({"gate": [{"metric": "chrf", "better_than": "majority"}]}, "no baseline majority"),
+        ({"gate": [{"metric": "chrf", "better_than": "majority"}]}, "the baseline majority does not fit task: seq2seq"),
         ({"evaluate": {"metrics": ["entity-f1"]}}, "entity-f1 does not fit task: seq2seq"),
         ({"train": {"rows_per_step": 2, "head_learning_rate": 1e-3}}, "its own"),
         ({"train": {"rows_per_step": 2, "add_tokens": ["<x>"]}}, "added only to a decoder"),

@@ -1,4 +1,4 @@
-"""What the base's files show, without any model library: whether it is here, whole, and of the shape that the task needs."""
+"""Faults of the base that its files show without a model library: missing files, broken files, wrong architecture."""
 
 import json
 from collections.abc import Iterator
@@ -29,19 +29,19 @@ FIT_ARCHITECTURES: Final[dict[BaseUse, Architecture]] = {
     "seq2seq": "encoder-decoder",
 }
 AMBIGUOUS_MODEL_TYPES: Final = ("big_bird", "data2vec-text", "electra", "ernie", "roformer", "xmod")
-"""Encoders beside those called after BERT that have a class for causal language models too."""
+"""Encoder types, besides those named after BERT, that also have a class for causal language models."""
 
 PICKLE_SUFFIXES: Final = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 WEIGHT_INDEX_FILE: Final = "model.safetensors.index.json"
-FOLDER_HINT: Final = "give a folder in the layout of transformers"
+FOLDER_HINT: Final = "use a model folder in the layout of transformers"
 
 
 def base_faults(recipe: Recipe, home: Path) -> Iterator[Fault]:
-    """All that stands against `base:`; a path starts at `home`, the recipe's folder. The Hub's library is left to itself."""
+    """The faults of `base:`; paths are relative to `home`, the recipe's folder. Bases on the Hub are not checked."""
     base = recipe.base
     if isinstance(base, NewBase):
         if not (home / base.config).is_file():
-            yield Fault("there is no such file", f"base.config: {base.config}", "the path starts at the recipe")
+            yield Fault("no such file", f"base.config: {base.config}", "the path is relative to the recipe")
     elif isinstance(base, CatalogueBase):
         yield from _catalogue_faults(base, recipe)
     elif isinstance(base, str):
@@ -57,15 +57,15 @@ def _named_base_faults(base: str, recipe: Recipe, home: Path) -> Iterator[Fault]
     elif (path / "config.json").is_file():
         yield from _folder_faults(path, recipe)
     elif base.startswith("local:"):
-        hint = "write the path of that folder or file; its files must have that digest to give the same model"
+        hint = "set the path of that folder or file; files with the same digest give the same model"
         yield Fault("the recipe names a base of another machine by its digest", f"base: {base}", hint)
     else:
-        hint = f"{suggest_names(base)}; or give a folder with config.json, a .gguf file, or {{hub: ..., revision: ...}}"
+        hint = f"{suggest_names(base)}; or use a folder with config.json, a .gguf file, or {{hub: ..., revision: ...}}"
         yield Fault(f"no base model at {base!r}", f"base: {path}", hint)
 
 
 def _catalogue_faults(base: CatalogueBase, recipe: Recipe) -> Iterator[Fault]:
-    """A base of the catalogue: its shape as the catalogue has it, and whether the cache holds it."""
+    """A base of the catalogue: its architecture, and whether it is in the local cache."""
     try:
         entry = find_entry(base.name)
         sources = () if is_embedded(entry.name) else pinned_sources(entry, base.revision)
@@ -79,7 +79,7 @@ def _catalogue_faults(base: CatalogueBase, recipe: Recipe) -> Iterator[Fault]:
     yield from _architecture_faults(FIT_ARCHITECTURES[entry.fits[0]], recipe)
     if sources and record is None and not base.network:
         fetch = fetch_command(entry, base.revision)
-        hint = f"`{fetch}` fetches it; or say `base: {{name: {entry.name}, network: true}}`"
+        hint = f"run `{fetch}` to fetch it, or set `base: {{name: {entry.name}, network: true}}`"
         yield Fault(f"the base {entry.name} is not in the local cache", f"base: {cache_folder()}", hint)
     elif entry.template == "none" and FIT_ARCHITECTURES[entry.fits[0]] == "decoder":
         yield from _missing_template_faults(entry.name, recipe)
@@ -87,7 +87,7 @@ def _catalogue_faults(base: CatalogueBase, recipe: Recipe) -> Iterator[Fault]:
 
 def _gguf_faults(path: Path, recipe: Recipe) -> Iterator[Fault]:
     if not path.is_file():
-        yield Fault(f"no GGUF file at {path.name!r}", f"base: {path}", "give its path relative to the recipe")
+        yield Fault(f"no GGUF file at {path.name!r}", f"base: {path}", "set its path, relative to the recipe")
         return
     try:
         config = check_gguf(path)
@@ -102,15 +102,15 @@ def _gguf_faults(path: Path, recipe: Recipe) -> Iterator[Fault]:
 def _folder_faults(folder: Path, recipe: Recipe) -> Iterator[Fault]:
     config = _read_json(folder / "config.json")
     if config is None:
-        yield Fault("config.json is no JSON object", f"base: {folder}", FOLDER_HINT)
+        yield Fault("config.json is not a JSON object", f"base: {folder}", FOLDER_HINT)
     elif "auto_map" in config:
-        hint = "only model classes that transformers itself ships are loaded"
-        yield Fault("the config asks to run code from its folder (auto_map)", f"base: {folder}", hint)
+        hint = "use a model class that transformers itself ships"
+        yield Fault("the config runs code from its folder (auto_map), which is not supported", f"base: {folder}", hint)
     elif not isinstance(config.get("model_type"), str):
-        yield Fault("config.json names no model_type", f"base: {folder}", FOLDER_HINT)
+        yield Fault("config.json has no model_type", f"base: {folder}", FOLDER_HINT)
     yield from _weight_faults(folder)
     if not (folder / "tokenizer.json").is_file():
-        yield Fault("no tokenizer.json", f"base: {folder}", "save the tokenizer in its fast form")
+        yield Fault("no tokenizer.json", f"base: {folder}", "save the fast tokenizer with `save_pretrained`")
     shape = architecture_from_config(config or {})
     if shape is not None:
         yield from _architecture_faults(shape, recipe)
@@ -119,7 +119,7 @@ def _folder_faults(folder: Path, recipe: Recipe) -> Iterator[Fault]:
 
 
 def architecture_from_config(config: dict[str, Any]) -> Architecture | None:
-    """The shape of a base where its config.json says it beyond doubt; None where only the model library knows."""
+    """The architecture of a base where its config.json is unambiguous; None where only the model library can tell."""
     name = str((config.get("architectures") or [""])[0])
     if config.get("is_encoder_decoder") is True:
         return "encoder-decoder"
@@ -142,25 +142,31 @@ def _architecture_faults(shape: Architecture, recipe: Recipe) -> Iterator[Fault]
 
 
 def _weight_faults(folder: Path) -> Iterator[Fault]:
-    """Only the headers of the files are read: they say how long the files must be."""
+    """Faults of the weight files; only headers are read, which state how long the files must be."""
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLE_SUFFIXES)
-    found = sorted(folder.glob("*.safetensors"))
+    weights = sorted(folder.glob("*.safetensors"))
     if pickles:
-        yield Fault(f"{pickles[0]} is a pickle", f"base: {folder}", "convert the weights to safetensors")
-    elif not found:
-        hint = "safetensors is the only format that is loaded"
+        yield Fault(
+            f"{pickles[0]} is a pickle file, which is not loaded",
+            f"base: {folder}",
+            "convert the weights to safetensors",
+        )
+    elif not weights:
+        hint = "convert the weights to safetensors, the only supported format"
         yield Fault("no .safetensors weights", f"base: {folder}", hint)
-    for path in found:
+    for path in weights:
         try:
             count_parameters(path)
         except (Misuse, OSError) as error:
             what = error.what if isinstance(error, Misuse) else f"cannot be read: {error.strerror}"
             yield Fault(what, f"base: {path}", "download it again")
     shards = (_read_json(folder / WEIGHT_INDEX_FILE) or {}).get("weight_map")
-    named = {str(one) for one in shards.values()} if isinstance(shards, dict) else set()
-    if missing := sorted(named - {path.name for path in found}):
+    names = {str(name) for name in shards.values()} if isinstance(shards, dict) else set()
+    if missing := sorted(names - {path.name for path in weights}):
         yield Fault(
-            f"{len(missing)} files of weights are missing, the first is {missing[0]}", f"base: {folder}", "copy it too"
+            f"{len(missing)} weight files are missing (first: {missing[0]})",
+            f"base: {folder}",
+            "copy all files of the base",
         )
 
 
@@ -170,20 +176,20 @@ def _missing_template_faults(name: str, recipe: Recipe) -> Iterator[Fault]:
     if task.type not in ("chat", "classify") or task.chat_template is not None:
         return
     hint = (
-        f"say `task: {{type: {task.type}, chat_template: NAME}}` with {template_names()}, or a file relative to the recipe; "
-        "or take the base's instruct version; task: text needs none"
+        f"set `task: {{type: {task.type}, chat_template: NAME}}` with {template_names()}, or a Jinja file relative to the "
+        "recipe; or use the base's instruct version; `task: text` needs no template"
     )
     yield Fault(f"the base {name} has no chat template, and the task is {task.type}", "base", hint)
 
 
 def template_faults(recipe: Recipe, home: Path) -> Iterator[Fault]:
-    """A chat template of the recipe that is neither known nor a file."""
+    """The chat template of the recipe, when it is neither a known name nor a file."""
     name = recipe.task.chat_template
     if name is not None and name not in VETTED_TEMPLATES and not (home / name).is_file():
         yield Fault(
             f"no chat template {name!r}",
             "task.chat_template",
-            f"give {template_names()}, or a file relative to the recipe",
+            f"use {template_names()}, or a Jinja file relative to the recipe",
         )
 
 
@@ -197,7 +203,7 @@ def _has_template(folder: Path) -> bool:
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:
-    """The JSON object in a file; None where there is none."""
+    """The JSON object in a file; None when the file has none."""
     try:
         value = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

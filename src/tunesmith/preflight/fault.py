@@ -1,4 +1,4 @@
-"""Faults: all that stands against a run, told at once."""
+"""Faults of a recipe, reported together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from tunesmith.errors import RecipeError
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong, which setting, file or row it is, and the line or command that mends it."""
+    """What is wrong, where (a setting, file or row), and the recipe line or command that fixes it."""
 
     what: str
     where: str
@@ -16,16 +16,16 @@ class Fault:
 
 
 def raise_faults(faults: Sequence[Fault]) -> None:
-    """Raises RecipeError with every fault, numbered when there are several; nothing when there is none."""
+    """Raises RecipeError with all faults, numbered when there are several; returns when there are none."""
     if not faults:
         return
     if len(faults) == 1:
         raise RecipeError(faults[0].what, where=faults[0].where, hint=faults[0].hint)
-    told = [
+    lines = [
         f"  {number}. {fault.where}: {fault.what}\n     hint: {fault.hint}" for number, fault in enumerate(faults, 1)
     ]
     raise RecipeError(
-        f"{len(faults)} things stand against this run; nothing was started\n" + "\n".join(told),
+        f"{len(faults)} problems prevent this run; nothing was started\n" + "\n".join(lines),
         where=", ".join(dict.fromkeys(fault.where for fault in faults)),
-        hint="mend them and run the same command again",
+        hint="fix them and run the same command again",
     )

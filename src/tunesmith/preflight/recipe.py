@@ -1,4 +1,4 @@
-"""What the recipe and the disk show, without any heavy library: files, metrics, policy, key."""
+"""Faults that the recipe and the disk show without any heavy library: data files, metrics, policy, signing key."""
 
 import os
 from collections.abc import Iterator
@@ -27,33 +27,33 @@ STAGE_ORDER: Final[tuple[LastStage, ...]] = ("audit", "train", "evaluate", "gate
 
 
 def check_recipe(recipe: Recipe, *, until: LastStage, home: Path, data_root: Path) -> None:
-    """Raises RecipeError with all that a run up to a stage would be refused for, as far as the recipe and the disk show it."""
+    """Raises RecipeError with every fault that would stop a run up to the stage `until`, as far as recipe and disk show it."""
     raise_faults(recipe_faults(recipe, until=until, home=home, data_root=data_root))
 
 
 def recipe_faults(recipe: Recipe, *, until: LastStage, home: Path, data_root: Path) -> list[Fault]:
-    """Everything that stands against the stages up to `until`; `home` is the recipe's folder."""
+    """The faults that concern the stages up to `until`; `home` is the recipe's folder, `data_root` that of --data-root."""
     stages = STAGE_ORDER[: STAGE_ORDER.index(until) + 1]
-    found = [*_data_faults(recipe, home, data_root), *base_faults(recipe, home), *template_faults(recipe, home)]
+    faults = [*_data_faults(recipe, home, data_root), *base_faults(recipe, home), *template_faults(recipe, home)]
     if "evaluate" in stages:
-        found += [*_test_data_faults(recipe), *_metric_faults(recipe), *_unused_setting_faults(recipe)]
+        faults += [*_test_data_faults(recipe), *_metric_faults(recipe), *_unused_setting_faults(recipe)]
     if "gate" in stages:
-        found += [fault for at, line in enumerate(recipe.gate) for fault in _requirement_faults(recipe, at, line)]
+        faults += [fault for at, line in enumerate(recipe.gate) for fault in _requirement_faults(recipe, at, line)]
     if "release" in stages:
-        found += [*_empty_gate_faults(recipe), *_key_faults(recipe, home), *_folder_faults(recipe, home)]
-    return found
+        faults += [*_empty_gate_faults(recipe), *_key_faults(recipe, home), *_folder_faults(recipe, home)]
+    return faults
 
 
 def _data_faults(recipe: Recipe, home: Path, data_root: Path) -> Iterator[Fault]:
-    named = [(f"data.train.{at}", source) for at, source in enumerate(recipe.data.train)]
-    named += [(f"data.test.{at}", source) for at, source in enumerate(recipe.data.test)]
-    for where, path in ((where, path) for where, source in named for path in _local_paths(source)):
+    sources = [(f"data.train.{at}", source) for at, source in enumerate(recipe.data.train)]
+    sources += [(f"data.test.{at}", source) for at, source in enumerate(recipe.data.test)]
+    for where, path in ((where, path) for where, source in sources for path in _local_paths(source)):
         if not _file_exists(path, data_root, home):
-            yield Fault("there is no such file", f"{where}: {path}", "paths start at the recipe, or at --data-root")
+            yield Fault("no such file", f"{where}: {path}", "paths are relative to the recipe, or to --data-root")
 
 
 def _local_paths(source: SourceSettings) -> list[str]:
-    """The files of this machine that a source names; the path of a Croissant source picks one of its files."""
+    """The local files that a source names; the path of a Croissant source selects one of its files and is not checked."""
     path = source.croissant or source.path
     return [path.removeprefix("file://")] if path.startswith("file://") or "://" not in path else []
 
@@ -66,37 +66,39 @@ def _file_exists(path: str, data_root: Path, home: Path) -> bool:
 
 def _test_data_faults(recipe: Recipe) -> Iterator[Fault]:
     if not recipe.data.test and recipe.data.split is None:
-        hint = "name a file: `test: [{path: held-out.jsonl}]`, or hold rows out: `split: {test: 0.2}`"
-        yield Fault("there are no held-out rows to evaluate on", "data.test", hint)
+        hint = "add a test file, `data: {test: [{path: test.jsonl}]}`, or hold rows out, `data: {split: {test: 0.2}}`"
+        yield Fault("there are no test rows to evaluate on", "data.test", hint)
 
 
 def _metric_faults(recipe: Recipe) -> Iterator[Fault]:
     for at, name in enumerate(recipe.evaluate.metrics):
         where = f"evaluate.metrics.{at}"
         if name not in metric_ids():
-            yield Fault(f"no metric is called {name!r}", where, _name_suggestion(name, metric_ids()))
+            yield Fault(f"unknown metric {name!r}", where, _name_suggestion(name, metric_ids()))
         elif wrong := _metric_misfit(name, recipe):
-            yield Fault(wrong, where, f"leave it out, or name others of: {', '.join(_possible_metrics(recipe))}")
+            yield Fault(wrong, where, f"remove it, or choose from: {', '.join(_possible_metrics(recipe))}")
 
 
 def _unused_setting_faults(recipe: Recipe) -> Iterator[Fault]:
-    """Settings that the recipe changes and nothing of its task reads."""
+    """Settings that differ from the default and that the task never reads."""
     evaluate, task = recipe.evaluate, recipe.task.type
-    usual = type(evaluate).model_fields
-    if task != "chat" and evaluate.shots not in (0, usual["shots"].default):
-        yield Fault(f"task: {task} asks no base with examples in the prompt", "evaluate.shots", "leave it out")
-    if task != "tag" and evaluate.entities != usual["entities"].default:
-        yield Fault(f"task: {task} has no entities", "evaluate.entities", "leave it out; task: tag has them")
+    defaults = type(evaluate).model_fields
+    if task != "chat" and evaluate.shots not in (0, defaults["shots"].default):
+        yield Fault(
+            f"task: {task} does not evaluate the base with examples in the prompt", "evaluate.shots", "remove it"
+        )
+    if task != "tag" and evaluate.entities != defaults["entities"].default:
+        yield Fault(f"task: {task} has no entities", "evaluate.entities", "remove it; only task: tag has them")
 
 
 def _metric_misfit(metric: str, recipe: Recipe) -> str | None:
-    """Why a metric cannot be measured on the answers of this task."""
+    """Why a metric cannot be measured on the answers of this task; None when it can."""
     task = recipe.task
     if not metric_fits(metric, task):
         kind = "" if task.labels == "single" else f" with labels: {task.labels}"
         return f"{metric} does not fit task: {task.type}{kind}"
     if metric == "field-accuracy" and not recipe.evaluate.fields:
-        return "field-accuracy reads the keys in evaluate.fields, and there are none"
+        return "field-accuracy needs evaluate.fields, which is empty"
     return None
 
 
@@ -109,13 +111,13 @@ def _measured_metrics(recipe: Recipe) -> tuple[str, ...]:
 
 
 def _requirement_faults(recipe: Recipe, at: int, line: Requirement) -> Iterator[Fault]:
-    """What the policy asks for and nobody will have measured: such a line can never be met."""
+    """A requirement on something that is not measured can never be met."""
     where, metric, measured = f"gate.{at}", line.metric, _measured_metrics(recipe)
     if metric not in metric_ids():
-        yield Fault(f"no metric is called {metric!r}", where, _name_suggestion(metric, metric_ids()))
+        yield Fault(f"unknown metric {metric!r}", where, _name_suggestion(metric, metric_ids()))
         return
     if metric not in measured:
-        hint = f"add it under evaluate.metrics, or ask for one that is measured: {', '.join(measured)}"
+        hint = f"add it to evaluate.metrics, or use a metric that is measured: {', '.join(measured)}"
         yield Fault(f"{metric} is not measured", where, hint)
         return
     reference = line.better_than or line.no_worse_than
@@ -123,8 +125,8 @@ def _requirement_faults(recipe: Recipe, at: int, line: Requirement) -> Iterator[
         yield from _threshold_faults(line, where)
     elif reference == "base":
         if not measures_base(recipe.task):
-            hint = f"ask for at_least or at_most, or compare with {' or '.join(available_baselines(recipe.task))}"
-            yield Fault("no base is measured: without tuning it has no head for this task", where, hint)
+            hint = f"use at_least or at_most, or compare with {' or '.join(available_baselines(recipe.task))}"
+            yield Fault("the base is not measured: without tuning it has no head for this task", where, hint)
     else:
         yield from _baseline_faults(recipe, reference, line, where)
 
@@ -140,41 +142,45 @@ def _baseline_faults(recipe: Recipe, reference: str, line: Requirement, where: s
     possible = available_baselines(recipe.task)
     if reference not in possible:
         hint = f"compare with {' or '.join([*(['base'] if measures_base(recipe.task) else []), *possible])}"
-        yield Fault(f"task: {recipe.task.type} has no baseline {reference}", where, hint)
+        yield Fault(f"the baseline {reference} does not fit task: {recipe.task.type}", where, hint)
     elif has_label_baselines(recipe.task) and line.metric not in LABEL_METRICS:
-        hint = f"ask for {' or '.join(LABEL_METRICS)}, or compare with base"
-        yield Fault(f"{reference} names single labels and has no {line.metric}", where, hint)
+        hint = f"use {' or '.join(LABEL_METRICS)}, or compare with base"
+        yield Fault(f"{reference} predicts single labels, so {line.metric} is not measured for it", where, hint)
     elif reference not in recipe.evaluate.baselines:
-        hint = f"evaluate.baselines: [{', '.join([*recipe.evaluate.baselines, reference])}]"
+        hint = f"set `evaluate: {{baselines: [{', '.join([*recipe.evaluate.baselines, reference])}]}}`"
         yield Fault(f"{reference} is not among evaluate.baselines, so it is not measured", where, hint)
 
 
 def _empty_gate_faults(recipe: Recipe) -> Iterator[Fault]:
     if not recipe.gate:
         line = f"`gate: [{{metric: {_measured_metrics(recipe)[0]}, better_than: base}}]`"
-        hint = f"say what must hold, e.g. {line}; `tunesmith evaluate` releases nothing and needs none"
-        yield Fault("the gate is empty, and an empty policy releases nothing", "gate", hint)
+        hint = f"add a requirement, e.g. {line}; `tunesmith evaluate` needs no gate and releases nothing"
+        yield Fault("the gate is empty; an empty policy never passes", "gate", hint)
 
 
 def _key_faults(recipe: Recipe, home: Path) -> Iterator[Fault]:
     path = home / recipe.release.key
     if not path.is_file():
-        yield Fault(f"there is no signing key {path}", "release.key", f"make one: `tunesmith init --key {path}`")
+        yield Fault(f"signing key not found: {path}", "release.key", f"run `tunesmith init --key {path}` to create one")
         return
     try:
         load_signer(path)
     except (Misuse, OSError) as error:
         what = error.what if isinstance(error, Misuse) else f"cannot be read: {error.strerror}"
-        yield Fault(f"the signing key {path}: {what}", "release.key", "name another file, or make a key there")
+        yield Fault(
+            f"signing key {path}: {what}",
+            "release.key",
+            "set another file, or run `tunesmith init --key FILE` to create a key",
+        )
 
 
 def _folder_faults(recipe: Recipe, home: Path) -> Iterator[Fault]:
     folder = home / recipe.release.folder
-    nearest = next((one for one in (folder, *folder.parents) if one.exists()), folder)
+    nearest = next((path for path in (folder, *folder.parents) if path.exists()), folder)
     if not nearest.is_dir():
-        yield Fault(f"{nearest} is a file and no folder", "release.folder", "name a folder for releases")
+        yield Fault(f"{nearest} is a file, not a folder", "release.folder", "set a folder for releases")
     elif not os.access(nearest, os.W_OK):
-        yield Fault(f"no release can be written below {nearest}", "release.folder", "name a folder that is yours")
+        yield Fault(f"{nearest} is not writable", "release.folder", "set a folder that you can write to")
 
 
 def _name_suggestion(name: str, known: tuple[str, ...]) -> str:

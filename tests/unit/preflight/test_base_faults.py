@@ -81,7 +81,7 @@ def test_good_bases_have_no_fault(home: Path) -> None:
 
 BROKEN: dict[str, tuple[str, str, str]] = {
     "cut": ("llama", "model.safetensors", "not a safetensors file"),
-    "text": ("llama", "config.json", "config.json is no JSON object"),
+    "text": ("llama", "config.json", "config.json is not a JSON object"),
     "none": ("llama", "tokenizer.json", "no tokenizer.json"),
     "gone": ("bert", "model.safetensors", "no .safetensors weights"),
 }
@@ -100,7 +100,7 @@ def test_broken_files_are_named(home: Path, how: str) -> None:
     assert [what in one.what and folder in one.where and bool(one.hint) for one in found] == [True], found
 
 
-def test_what_a_config_asks_or_lacks(home: Path) -> None:
+def test_configs_that_run_code_or_lack_a_model_type(home: Path) -> None:
     rewrite(home / "llama" / "config.json", auto_map={"AutoModel": "own.Model"})
     assert ["auto_map" in one.what for one in faults(home, "llama")] == [True]
     (home / "llama" / "config.json").write_text("{}")
@@ -111,11 +111,11 @@ def test_pickles_and_missing_shards(home: Path) -> None:
     (home / "llama" / "model.safetensors.index.json").write_text(
         json.dumps({"weight_map": {"a": "model-2.safetensors"}})
     )
-    assert [one.what for one in faults(home, "llama")] == [
-        "1 files of weights are missing, the first is model-2.safetensors"
-    ]
+    assert [one.what for one in faults(home, "llama")] == ["1 weight files are missing (first: model-2.safetensors)"]
     (home / "bert" / "pytorch_model.bin").write_bytes(b"x")
-    assert [one.what for one in faults(home, "bert", "tag")] == ["pytorch_model.bin is a pickle"]
+    assert [one.what for one in faults(home, "bert", "tag")] == [
+        "pytorch_model.bin is a pickle file, which is not loaded"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -135,12 +135,12 @@ def test_pickles_and_missing_shards(home: Path) -> None:
         ),
     ],
 )
-def test_a_base_of_another_shape_than_the_task(home: Path, base: str, task: str, what: str) -> None:
+def test_a_base_whose_architecture_does_not_fit_the_task(home: Path, base: str, task: str, what: str) -> None:
     found = faults(home, base, task)
     assert [(one.what, one.where) for one in found] == [(what, "task")]
 
 
-def test_a_catalogue_base_is_looked_for_in_the_cache(home: Path) -> None:
+def test_a_catalogue_base_must_be_in_the_cache(home: Path) -> None:
     found = faults(home, "smollm2-135m-instruct", "tag")
     assert ["needs an encoder" in one.what or "tunesmith base get smollm2" in one.hint for one in found] == [True, True]
     assert faults(home, {"name": "smollm2-135m-instruct", "network": True}) == []
@@ -160,14 +160,14 @@ def test_a_base_without_a_template(home: Path) -> None:
     assert [one.where for one in found] == ["task.chat_template"]
 
 
-def test_a_gguf_that_is_none(home: Path) -> None:
+def test_broken_and_missing_gguf_files(home: Path) -> None:
     (home / "model.gguf").write_bytes(b"GGML" + bytes(100))
     assert [(one.what, one.where) for one in faults(home, "model.gguf")] == [("not a GGUF file", "base: model.gguf")]
     assert ["no GGUF file" in one.what for one in faults(home, "none.gguf")] == [True]
 
 
-def test_a_gguf_is_looked_at_by_its_header(home: Path) -> None:
-    """What its conversion would refuse before it writes; values of weights are looked at later."""
+def test_a_gguf_is_checked_by_its_header(home: Path) -> None:
+    """Finds what the conversion would reject before it writes; weight values are checked later."""
     whole = ggufs.write_gguf(home / "whole.gguf", ggufs.model())
     assert faults(home, "whole.gguf", {"type": "chat", "chat_template": "plain"}) == []
     assert ["needs an encoder" in one.what for one in faults(home, "whole.gguf", "tag")] == [True]

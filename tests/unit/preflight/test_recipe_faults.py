@@ -28,23 +28,23 @@ GOOD: dict[str, Any] = {
 BAD: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "no such file": (
         {"data": {"train": [{"path": "rosw.jsonl"}], "test": [{"path": "held-out.jsonl"}]}},
-        "there is no such file", "data.train.0: rosw.jsonl", "start at the recipe",
+        "no such file", "data.train.0: rosw.jsonl", "relative to the recipe",
     ),
     "no such held-out file": (
         {"data": {"train": [{"path": "rows.jsonl"}], "test": [{"path": "none/*.jsonl"}]}},
-        "there is no such file", "data.test.0: none/*.jsonl", "--data-root",
+        "no such file", "data.test.0: none/*.jsonl", "--data-root",
     ),
     "no config": (
         {"base": {"config": "config.json", "tokenizer": {"train": 300}, "seed": 1}},
-        "there is no such file", "base.config: config.json", "starts at the recipe",
+        "no such file", "base.config: config.json", "relative to the recipe",
     ),
     "no held-out rows": (
         {"data": {"train": [{"path": "rows.jsonl"}]}},
-        "no held-out rows", "data.test", "split: {test: 0.2}",
+        "there are no test rows", "data.test", "split: {test: 0.2}",
     ),
     "unknown metric": (
         {"evaluate": {"metrics": ["exact-mtach", "chrf"]}, "gate": [{"metric": "chrf", "at_least": 0.5}]},
-        "no metric is called 'exact-mtach'", "evaluate.metrics.0", "did you mean 'exact-match'?",
+        "unknown metric 'exact-mtach'", "evaluate.metrics.0", "did you mean 'exact-match'?",
     ),
     "a likelihood of answers": (
         {"evaluate": {"metrics": ["exact-match", "bits-per-byte"]}, "gate": GOOD["gate"][:1]},
@@ -52,11 +52,11 @@ BAD: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "an answer of texts": (
         {"task": "text", "evaluate": {"metrics": ["chrf"]}, "gate": [{"metric": "chrf", "at_least": 1}]},
-        "chrf does not fit task: text", "evaluate.metrics.0", "name others of: bits-per-byte",
+        "chrf does not fit task: text", "evaluate.metrics.0", "choose from: bits-per-byte",
     ),
     "no fields to read": (
         {"evaluate": {"metrics": ["field-accuracy"], "fields": []}, "gate": [{"metric": "field-accuracy", "at_least": 0.5}]},
-        "reads the keys in evaluate.fields, and there are none", "evaluate.metrics.0", "leave it out",
+        "field-accuracy needs evaluate.fields, which is empty", "evaluate.metrics.0", "remove it",
     ),
     "examples for a task that shows none": (
         {
@@ -64,37 +64,37 @@ BAD: dict[str, tuple[dict[str, Any], str, str, str]] = {
             "evaluate": {"metrics": ["bits-per-byte"], "shots": 3},
             "gate": [{"metric": "bits-per-byte", "at_most": 3}],
         },
-        "task: text asks no base with examples", "evaluate.shots", "leave it out",
+        "task: text does not evaluate the base with examples", "evaluate.shots", "remove it",
     ),
     "entities of a conversation": (
         {"evaluate": {**GOOD["evaluate"], "entities": "strict"}},
-        "task: chat has no entities", "evaluate.entities", "leave it out",
+        "task: chat has no entities", "evaluate.entities", "remove it",
     ),
     "unknown metric in the gate": (
         {"gate": [{"metric": "accuracy", "at_least": 0.5}]},
-        "no metric is called 'accuracy'", "gate.0", "did you mean 'field-accuracy'?",
+        "unknown metric 'accuracy'", "gate.0", "did you mean 'field-accuracy'?",
     ),
     "metric that is not measured": (
         {"gate": [*GOOD["gate"], {"metric": "macro-f1", "at_least": 0.5}]},
-        "macro-f1 is not measured", "gate.3", "add it under evaluate.metrics",
+        "macro-f1 is not measured", "gate.3", "add it to evaluate.metrics",
     ),
     "baseline that is not measured": (
         {"gate": [{"metric": "exact-match", "better_than": "tfidf-words"}]},
-        "tfidf-words is not among evaluate.baselines", "gate.0", "evaluate.baselines: [majority, tfidf-words]",
+        "tfidf-words is not among evaluate.baselines", "gate.0", "evaluate: {baselines: [majority, tfidf-words]}",
     ),
     "baseline on texts": (
         {"gate": [{"metric": "chrf", "better_than": "majority"}]},
-        "majority names single labels and has no chrf", "gate.0", "exact-match or macro-f1",
+        "majority predicts single labels, so chrf is not measured for it", "gate.0", "exact-match or macro-f1",
     ),
     "a share above one": (
         {"gate": [{"metric": "exact-match", "at_least": 80}]},
         "can never be at least 80", "gate.0", "at_least: 0.8",
     ),
     "empty gate": ({"gate": []}, "the gate is empty", "gate", "tunesmith evaluate"),
-    "no key": ({"release": {"key": "other.pem"}}, "there is no signing key", "release.key", "tunesmith init --key"),
-    "a key that is none": ({"release": {"key": "rows.jsonl"}}, "not an unencrypted private key", "release.key", "make a key"),
+    "no key": ({"release": {"key": "other.pem"}}, "signing key not found", "release.key", "tunesmith init --key"),
+    "a key that is none": ({"release": {"key": "rows.jsonl"}}, "not an unencrypted private key", "release.key", "to create a key"),
     "a release folder that is a file": (
-        {"release": {"folder": "rows.jsonl"}}, "is a file and no folder", "release.folder", "name a folder",
+        {"release": {"folder": "rows.jsonl"}}, "is a file, not a folder", "release.folder", "set a folder",
     ),
 }  # fmt: skip
 
@@ -112,14 +112,14 @@ def test_a_good_recipe_has_no_fault(home: Path) -> None:
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_each_fault_is_named_with_its_place_and_what_mends_it(case: str, home: Path) -> None:
+def test_each_fault_has_a_place_and_a_fix(case: str, home: Path) -> None:
     changes, what, where, hint = BAD[case]
     found = recipe_faults(parse_recipe({**GOOD, **changes}), until="release", home=home, data_root=home)
     assert len(found) == 1, found
     assert what in found[0].what and where in found[0].where and hint in found[0].hint, found
 
 
-def test_all_faults_are_told_at_once(home: Path) -> None:
+def test_all_faults_are_reported_together(home: Path) -> None:
     bad = {
         **GOOD,
         "data": {"train": [{"path": "rosw.jsonl"}]},
@@ -127,14 +127,14 @@ def test_all_faults_are_told_at_once(home: Path) -> None:
         "gate": [{"metric": "accuracy", "at_least": 0.5}],
         "release": {"key": "other.pem"},
     }
-    with pytest.raises(RecipeError, match="5 things stand against this run; nothing was started") as caught:
+    with pytest.raises(RecipeError, match="5 problems prevent this run; nothing was started") as caught:
         check_recipe(parse_recipe(bad), until="release", home=home, data_root=home)
     for number, word in enumerate(("rosw.jsonl", "data.test", "exact-mtach", "accuracy", "other.pem"), 1):
         assert f"{number}. " in caught.value.what and word in caught.value.what
     assert caught.value.what.count("hint: ") == 5
 
 
-def test_a_stage_asks_only_for_what_it_needs(home: Path) -> None:
+def test_a_stage_checks_only_what_it_needs(home: Path) -> None:
     bad = {**GOOD, "data": {"train": [{"path": "rows.jsonl"}]}, "gate": [], "release": {"key": "none.pem"}}
     recipe = parse_recipe(bad)
     counts = {
@@ -144,7 +144,7 @@ def test_a_stage_asks_only_for_what_it_needs(home: Path) -> None:
     assert counts == {"audit": 0, "train": 0, "evaluate": 1, "gate": 1, "release": 3}
 
 
-def test_remote_files_and_data_roots_are_left_to_who_fetches_them(home: Path, tmp_path: Path) -> None:
+def test_remote_files_are_not_checked_and_data_roots_are_searched(home: Path, tmp_path: Path) -> None:
     root = tmp_path / "elsewhere"
     root.mkdir()
     (root / "far.jsonl").write_text("{}\n")
