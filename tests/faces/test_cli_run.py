@@ -49,7 +49,7 @@ def test_an_empty_policy_is_refused(call: Call, change: Change) -> None:
     outcome = call("run", recipe)
     assert outcome.code == 2
     assert "an empty policy never passes" in words(outcome.err)
-    assert "hint: say what must hold, e.g. `gate: [{metric: exact-match, better_than: base}]`" in words(outcome.err)
+    assert "hint: add a requirement, e.g. `gate: [{metric: exact-match, better_than: base}]`" in words(outcome.err)
     assert not (recipe.parent / ".tunesmith").exists()
 
 

@@ -92,7 +92,9 @@ BAD: dict[str, tuple[dict[str, Any], str, str, str]] = {
     ),
     "empty gate": ({"gate": []}, "the gate is empty", "gate", "tunesmith evaluate"),
     "no key": ({"release": {"key": "other.pem"}}, "signing key not found", "release.key", "tunesmith init --key"),
-    "a key that is none": ({"release": {"key": "rows.jsonl"}}, "not an unencrypted private key", "release.key", "to create a key"),
+    "a key that is none": (
+        {"release": {"key": "rows.jsonl"}}, "not an unencrypted private key", "release.key", "to create a key",
+    ),
     "a release folder that is a file": (
         {"release": {"folder": "rows.jsonl"}}, "is a file, not a folder", "release.folder", "set a folder",
     ),
