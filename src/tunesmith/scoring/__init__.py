@@ -1,4 +1,4 @@
-"""Scoring: what one answer is worth (Score), what many are worth (Estimate), and what sets two systems apart (Comparison)."""
+"""Scoring: the score of one answer (Score), of many (Estimate), and the difference of two systems (Comparison)."""
 
 from tunesmith.scoring.catalogue import metric_class, metric_ids, metrics_for
 from tunesmith.scoring.metric import METRICS, Metric, PairedScores, SystemAnswer

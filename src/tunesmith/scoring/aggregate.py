@@ -1,4 +1,4 @@
-"""From scores to evidence: the steps that metrics share. Every number leaves here as an Estimate or as Insufficient."""
+"""Aggregation of scores, shared by metrics. Every result is an Estimate with an interval, or Insufficient."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
@@ -25,11 +25,11 @@ from tunesmith.stats.randomisation import randomisation_test
 from tunesmith.stats.wilson import wilson
 
 DECIMALS = 9
-"""Numbers are kept to this many decimals: the last bits of a sum depend on the machine, the report's digest must not."""
+"""Decimals that a reported number keeps: the last bits of a sum depend on the machine, and the report's digest must not."""
 
 
 def no_estimate_reason(metric: Metric, scores: Sequence[Score]) -> NoInterval | None:
-    """Why these scores carry no number at all, or None when they do."""
+    """Why these scores have no estimate; None when they have one."""
     missing = [score for score in scores if score.value is None]
     if not scores:
         return NoInterval("there are no examples", 0)
@@ -41,13 +41,13 @@ def no_estimate_reason(metric: Metric, scores: Sequence[Score]) -> NoInterval | 
 
 
 def score_values(scores: Sequence[Score]) -> FloatArray:
-    """The scores' values (n,). Only for scores that are not `unusable`."""
+    """The values (n,) of scores for which `no_estimate_reason` is None."""
     return numpy.array([score.value for score in scores], dtype=numpy.float64)
 
 
 def to_evidence(metric: Metric, result: Interval | NoInterval) -> Estimate | Insufficient:
-    """A statistic's result under the metric's name and signature."""
-    made_by = signature(metric)
+    """An interval as an Estimate with the metric's name and signature; NoInterval as Insufficient."""
+    metric_signature = signature(metric)
     match result:
         case Interval():
             return Estimate(
@@ -58,23 +58,23 @@ def to_evidence(metric: Metric, result: Interval | NoInterval) -> Estimate | Ins
                 n=result.n,
                 level=result.level,
                 unit=metric.unit,
-                signature=f"{made_by}|interval={result.method}",
+                signature=f"{metric_signature}|interval={result.method}",
             )
         case NoInterval():
-            return Insufficient(metric=metric.id, reason=result.reason, n=result.n, signature=made_by)
+            return Insufficient(metric=metric.id, reason=result.reason, n=result.n, signature=metric_signature)
 
 
 def estimate_proportion(metric: Metric, scores: Sequence[Score], *, level: float) -> Estimate | Insufficient:
-    """Share of examples with value 1, Wilson interval."""
-    bad = no_estimate_reason(metric, scores)
-    return to_evidence(metric, bad or wilson(round(score_values(scores).sum()), len(scores), level=level))
+    """Share of examples with value 1, with a Wilson interval."""
+    reason = no_estimate_reason(metric, scores)
+    return to_evidence(metric, reason or wilson(round(score_values(scores).sum()), len(scores), level=level))
 
 
 def compare_proportions(metric: Metric, pair: PairedScores, *, level: float) -> Comparison:
-    """Difference of two shares on the same rows: Tango's interval, McNemar's exact test."""
-    bad = no_estimate_reason(metric, pair.tuned) or no_estimate_reason(metric, pair.reference)
-    if bad:
-        return to_comparison(metric, pair, bad, p_value=None)
+    """Difference of two shares on the same rows, with Tango's interval and McNemar's exact test."""
+    reason = no_estimate_reason(metric, pair.tuned) or no_estimate_reason(metric, pair.reference)
+    if reason:
+        return to_comparison(metric, pair, reason, p_value=None)
     gaps = score_values(pair.tuned) - score_values(pair.reference)
     won, lost = int((gaps > 0).sum()), int((gaps < 0).sum())
     result = proportion_difference(won, lost, len(gaps), level=level)
@@ -84,10 +84,10 @@ def compare_proportions(metric: Metric, pair: PairedScores, *, level: float) -> 
 def estimate_mean(
     metric: Metric, scores: Sequence[Score], *, bounds: tuple[float, float], how: Resampling, rng: Generator
 ) -> Estimate | Insufficient:
-    """Mean value, bootstrap interval over rows; where all values are equal, the bound that needs no spread."""
-    bad = no_estimate_reason(metric, scores)
-    if bad:
-        return to_evidence(metric, bad)
+    """Mean of the values with a bootstrap interval over rows; `constant_interval` where all values are equal."""
+    reason = no_estimate_reason(metric, scores)
+    if reason:
+        return to_evidence(metric, reason)
     sample = score_values(scores)
     if numpy.ptp(sample) == 0.0:
         return to_evidence(metric, constant_interval(float(sample[0]), len(sample), bounds=bounds, level=how.level))
@@ -96,14 +96,14 @@ def estimate_mean(
 
 
 def compare_means(metric: Metric, pair: PairedScores, *, bounds: tuple[float, float], level: float) -> Comparison:
-    """Mean paired difference: Student t interval and test; `bounds` are those of one example's value."""
-    bad = no_estimate_reason(metric, pair.tuned) or no_estimate_reason(metric, pair.reference)
-    if bad:
-        return to_comparison(metric, pair, bad, p_value=None)
+    """Mean paired difference with Student's t interval and test; `bounds` (lowest, highest) limit the value of one example."""
+    reason = no_estimate_reason(metric, pair.tuned) or no_estimate_reason(metric, pair.reference)
+    if reason:
+        return to_comparison(metric, pair, reason, p_value=None)
     gaps = score_values(pair.tuned) - score_values(pair.reference)
     if numpy.ptp(gaps) == 0.0:
-        reach = bounds[1] - bounds[0]
-        result = constant_interval(float(gaps[0]), len(gaps), bounds=(-reach, reach), level=level)
+        width = bounds[1] - bounds[0]
+        result = constant_interval(float(gaps[0]), len(gaps), bounds=(-width, width), level=level)
         return to_comparison(metric, pair, result, p_value=None)
     return to_comparison(metric, pair, mean_interval(gaps, level=level), p_value=t_test(gaps))
 
@@ -118,25 +118,25 @@ class SumBasedMetric(Metric, Protocol):
 
 
 def min_interval_rows(metric: Metric) -> int:
-    """Rows below which a metric has no interval whatever the answers are."""
+    """Fewest rows with which a metric can have an interval."""
     return MIN_BOOTSTRAP_EXAMPLES if isinstance(metric, SumBasedMetric) else 1
 
 
 def estimate_sums(
     metric: SumBasedMetric, scores: Sequence[Score], *, statistic: Statistic, how: Resampling, rng: Generator
 ) -> Estimate | Insufficient:
-    """A statistic of sums over rows, with its bootstrap interval."""
-    bad = no_estimate_reason(metric, scores)
-    return to_evidence(metric, bad or bootstrap_interval(statistic, metric.records(scores), how=how, rng=rng))
+    """A statistic of sums over rows, with a bootstrap interval."""
+    reason = no_estimate_reason(metric, scores)
+    return to_evidence(metric, reason or bootstrap_interval(statistic, metric.records(scores), how=how, rng=rng))
 
 
 def compare_sums(
     metric: SumBasedMetric, pair: PairedScores, *, statistic: Statistic, how: Resampling, rng: Generator
 ) -> Comparison:
-    """Difference of a statistic of sums on the same rows: paired bootstrap, approximate randomisation."""
-    bad = no_estimate_reason(metric, pair.tuned) or no_estimate_reason(metric, pair.reference)
-    if bad:
-        return to_comparison(metric, pair, bad, p_value=None)
+    """Difference of a statistic of sums on the same rows, with a paired bootstrap and approximate randomisation."""
+    reason = no_estimate_reason(metric, pair.tuned) or no_estimate_reason(metric, pair.reference)
+    if reason:
+        return to_comparison(metric, pair, reason, p_value=None)
     records = (metric.records(pair.tuned), metric.records(pair.reference))
     result = paired_bootstrap(statistic, records, how=how, rng=rng)
     p_value = (
@@ -148,12 +148,12 @@ def compare_sums(
 def to_comparison(
     metric: Metric, pair: PairedScores, result: Interval | NoInterval, *, p_value: float | None
 ) -> Comparison:
-    """The Comparison of a pair; won, lost and tied count rows by their own scores, in the metric's direction."""
+    """The Comparison of two systems; won, lost and tied count rows whose own score is better, worse or equal."""
     direction = 1 if metric.higher_is_better else -1
-    known = [
-        (a.value - b.value) * direction
-        for a, b in zip(pair.tuned, pair.reference, strict=True)
-        if a.value is not None and b.value is not None
+    gaps = [
+        (tuned.value - reference.value) * direction
+        for tuned, reference in zip(pair.tuned, pair.reference, strict=True)
+        if tuned.value is not None and reference.value is not None
     ]
     detectable = (
         minimum_detectable_difference(result.standard_error, level=result.level)
@@ -166,9 +166,9 @@ def to_comparison(
         difference=to_evidence(metric, result),
         p_value=None if p_value is None else float(f"{p_value:.{DECIMALS}g}"),
         minimum_detectable=None if detectable is None else round(detectable, DECIMALS),
-        won=sum(gap > 0 for gap in known),
-        lost=sum(gap < 0 for gap in known),
-        tied=sum(gap == 0 for gap in known),
+        won=sum(gap > 0 for gap in gaps),
+        lost=sum(gap < 0 for gap in gaps),
+        tied=sum(gap == 0 for gap in gaps),
     )
 
 

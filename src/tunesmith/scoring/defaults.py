@@ -1,20 +1,20 @@
-"""Which metrics and baselines go with which task, and which of them a recipe gets that names none."""
+"""The metrics and baselines that fit each task, and the defaults of a recipe that names none."""
 
 from typing import Final
 
 from tunesmith.recipe import TaskSettings
 
 LABEL_METRICS: Final = ("exact-match", "macro-f1")
-"""Those that baselines are scored on where the model writes text: they name labels and write no texts."""
+"""Metrics for baselines of labels, which predict a label and write no text."""
 
 LIKELIHOOD_METRICS: Final = ("bits-per-byte",)
-"""Those that need the probability of a text and read no answer."""
+"""Metrics of the probability of a text; they read no output."""
 
 TAG_METRICS: Final = ("entity-f1", "entity-precision", "entity-recall")
 SET_METRICS: Final = ("multilabel-micro-f1", "multilabel-macro-f1")
 NUMBER_METRICS: Final = ("mae", "rmse", "spearman", "pearson")
 SPECIALIZED_METRICS: Final = frozenset((*LIKELIHOOD_METRICS, *TAG_METRICS, *SET_METRICS, *NUMBER_METRICS))
-"""Those that read one kind of answer alone; the others read any text."""
+"""Metrics for one kind of answer; all others read any text."""
 
 
 DEFAULT_METRICS: Final[dict[str, tuple[str, ...]]] = {
@@ -26,16 +26,16 @@ DEFAULT_METRICS: Final[dict[str, tuple[str, ...]]] = {
     "tag": TAG_METRICS,
     "text": LIKELIHOOD_METRICS,
 }
-"""By the task, and where they differ by its labels."""
+"""Metric ids by task type, or by task type and labels; the first is the headline."""
 
 
 def has_label_baselines(task: TaskSettings) -> bool:
-    """Whether an answer is text or one label, so that baselines of labels can stand beside it."""
+    """Whether an answer is a text or one label, so that baselines of labels can be compared with it."""
     return task.type in ("chat", "classify") and task.labels == "single"
 
 
 def measures_base(task: TaskSettings) -> bool:
-    """Whether the base is asked too: where a new head is needed for any answer, an untuned one says nothing."""
+    """Whether the untuned base is measured too; not where answers need a new head, which is random before training."""
     return task.type != "tag" and task.labels == "single"
 
 
@@ -54,7 +54,7 @@ def metric_fits(metric: str, task: TaskSettings) -> bool:
 
 
 def available_baselines(task: TaskSettings) -> tuple[str, ...]:
-    """The baselines that a task can have."""
+    """The baselines that fit a task."""
     match task.type, task.labels:
         case "text", _:
             return ()
@@ -68,5 +68,5 @@ def available_baselines(task: TaskSettings) -> tuple[str, ...]:
 
 
 def default_metrics(task: TaskSettings) -> tuple[str, ...]:
-    """Metric ids, the first one the headline."""
+    """The default metric ids of a task, the headline first."""
     return DEFAULT_METRICS.get(f"{task.type} {task.labels}") or DEFAULT_METRICS[task.type]

@@ -1,4 +1,4 @@
-"""Metric: the shape of a scoring plugin, and what it is handed."""
+"""Metric: the protocol of a scoring plugin, and the values that it takes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from tunesmith.registry import Registry
 
 @dataclass(frozen=True)
 class SystemAnswer:
-    """What a system said to one test row. `bits` = minus log2 of the probability it gives the expected completion.
+    """The answer of a system to one test row. `bits` is minus log2 of the probability that it gives the expected completion.
 
-    `unclosed`: it is thoughts to its end, so that `output` is empty.
+    `unclosed`: the completion is reasoning to its end, so `output` is empty.
     """
 
     row_id: str
@@ -27,7 +27,7 @@ class SystemAnswer:
 
 @dataclass(frozen=True)
 class PairedScores:
-    """Scores of the tuned model and of a reference system, for the same rows in the same order."""
+    """Scores of the tuned model and of the reference `system`, for the same rows in the same order."""
 
     tuned: Sequence[Score]
     reference: Sequence[Score]
@@ -38,7 +38,7 @@ class PairedScores:
             raise Misuse(
                 "the two systems were not scored on the same rows in the same order",
                 where=f"tuned against {self.system}",
-                hint="score both on one test set and keep its order",
+                hint="score both systems on one test set, in the same order",
             )
 
 
@@ -51,15 +51,15 @@ class Metric(Protocol):
     unit: ClassVar[str]
 
     def score(self, answer: SystemAnswer) -> Score:
-        """One example. `value` is None when the test row itself cannot be scored; a wrong or unreadable output has a value."""
+        """Score of one answer. `value` is None when the test row cannot be scored; a wrong or unreadable output has a value."""
         ...
 
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
-        """Many examples: re-aggregated from their scores, with an interval."""
+        """The metric over many scores, with an interval."""
         ...
 
     def compare(self, pair: PairedScores, rng: Generator) -> Comparison:
-        """Tuned minus reference on the same rows, in the metric's own unit and direction."""
+        """Tuned minus reference on the same rows, in the metric's unit."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Reading model outputs. What cannot be read is None and counts as wrong; no output raises an exception."""
+"""Parsing of model outputs. An output that cannot be parsed gives None and counts as wrong; none raises an exception."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def read_json(text: str) -> Any | None:
-    """The object or array that the whole of `text` is (RFC 8259: no NaN, no Infinity); None for anything else."""
+    """The JSON object or array in `text`, which must be nothing else (RFC 8259: no NaN, no Infinity); None otherwise."""
     try:
         value = json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
@@ -15,44 +15,44 @@ def read_json(text: str) -> Any | None:
 
 
 def read_label(text: str, key: str | None) -> str | None:
-    """The label: the whole output, or the value under `key` of its JSON object; surrounding white space removed."""
+    """The label without surrounding white space: the whole output, or the value of `key` in its JSON object."""
     if key is None:
         return text.strip() or None
     value = read_json(text)
-    found = value.get(key) if isinstance(value, dict) else None
-    return _as_text(found) if isinstance(found, str | int | float) else None
+    label = value.get(key) if isinstance(value, dict) else None
+    return _as_text(label) if isinstance(label, str | int | float) else None
 
 
 def write_label(label: str, key: str | None) -> str:
-    """The output from which `read_label` reads this label; for systems that predict labels only."""
+    """The output from which `read_label` reads this label, for systems that predict only labels."""
     return label if key is None else json.dumps({key: label}, ensure_ascii=False)
 
 
 def read_reply(text: str, key: str | None) -> str | None:
-    """The reply: the whole output as it is, or the string under `key` of its JSON object."""
+    """The reply: the whole output unchanged, or the string of `key` in its JSON object."""
     if key is None:
         return text
     value = read_json(text)
-    found = value.get(key) if isinstance(value, dict) else None
-    return found if isinstance(found, str) else None
+    reply = value.get(key) if isinstance(value, dict) else None
+    return reply if isinstance(reply, str) else None
 
 
 def read_fields(text: str, keys: Sequence[str]) -> dict[str, str] | None:
-    """The values under `keys` of the output's JSON object, as text; an inner object gives one field per key of its own.
+    """The values of `keys` in the output's JSON object, as text; an inner object gives one field for each of its keys.
 
-    null reads as the empty text: both say that nothing was stated. None when there is no object or none of the keys.
+    null reads as the empty text. None when there is no object, or none of the keys.
     """
     value = read_json(text)
     if not isinstance(value, dict):
         return None
-    found: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for key in keys:
         inner = value.get(key)
         if isinstance(inner, dict):
-            found.update({f"{key}.{name}": _as_text(item) for name, item in inner.items()})
+            fields.update({f"{key}.{name}": _as_text(item) for name, item in inner.items()})
         elif key in value:
-            found[key] = _as_text(inner)
-    return found or None
+            fields[key] = _as_text(inner)
+    return fields or None
 
 
 def _as_text(value: Any) -> str:

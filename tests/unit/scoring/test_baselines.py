@@ -15,24 +15,24 @@ TRAIN = [
 ASKED = ["is the parcel here", "money please", "MONEYY bakc"]
 
 
-def test_majority() -> None:
+def test_the_most_common_label_is_predicted() -> None:
     assert predict_labels("majority", TRAIN, ASKED) == ["delivery", "delivery", "delivery"]
 
 
-def test_majority_of_a_draw_is_the_first_by_name() -> None:
+def test_of_equally_common_labels_the_first_is_predicted() -> None:
     assert predict_labels("majority", [("x", "b"), ("y", "a")], ["z"]) == ["a"]
 
 
-def test_words() -> None:
+def test_labels_are_learned_from_words() -> None:
     assert predict_labels("tfidf-words", TRAIN, ASKED[:2]) == ["delivery", "refund"]
 
 
-def test_characters_see_through_a_typo() -> None:
+def test_character_ngrams_tolerate_a_typo() -> None:
     assert predict_labels("tfidf-characters", TRAIN, ASKED) == ["delivery", "refund", "refund"]
 
 
 @pytest.mark.parametrize("baseline", ["majority", "tfidf-words", "tfidf-characters"])
-def test_edges(baseline: LabelBaseline) -> None:
+def test_no_rows_one_label_and_no_prompts(baseline: LabelBaseline) -> None:
     assert predict_labels(baseline, TRAIN, []) == []
     assert predict_labels(baseline, TRAIN[:3], ["money"]) == ["delivery"]
     assert predict_labels(baseline, TRAIN, ASKED) == predict_labels(baseline, TRAIN, ASKED)
@@ -40,15 +40,15 @@ def test_edges(baseline: LabelBaseline) -> None:
         predict_labels(baseline, [], ["x"])
 
 
-def test_prompts_without_words() -> None:
-    with pytest.raises(DataError, match="hold no words"):
+def test_prompts_without_words_are_an_error() -> None:
+    with pytest.raises(DataError, match="contain no words"):
         predict_labels("tfidf-words", [("?", "a"), ("!", "b")], ["x"])
 
 
-def test_sets_and_scores_of_prompts_without_words() -> None:
+def test_sets_and_scores_from_prompts_without_words_are_an_error() -> None:
     for baseline in ("tfidf-words", "tfidf-ridge"):
         assert not has_words(baseline, ["a", "?"]) and has_words(baseline, ["a", "two words"])
-    with pytest.raises(DataError, match="hold no words"):
+    with pytest.raises(DataError, match="contain no words"):
         predict_label_sets("tfidf-words", [("a", ("x",)), ("b", ("y",))], ["c"])
-    with pytest.raises(DataError, match="hold no words"):
+    with pytest.raises(DataError, match="contain no words"):
         predict_scores("tfidf-ridge", [("a", 1.0), ("b", 2.0)], ["c"])

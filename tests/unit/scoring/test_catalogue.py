@@ -24,7 +24,7 @@ METRICS = (
 )
 
 
-def test_all_of_them() -> None:
+def test_all_metrics_are_listed() -> None:
     assert metric_ids() == METRICS
 
 

@@ -2,7 +2,7 @@
 
 What it measures: the sum over rows of minus log2 p(completion | prompt), divided by the sum of the completions' bytes.
 Comparable between models with different tokenizers, unlike perplexity per token.
-Limits: needs the model's probabilities; a fluent model can be cheap in bits and wrong in fact.
+Limits: needs the model's probabilities; fluent text that is wrong can score well.
 Interval: BCa bootstrap over rows of the ratio of sums; comparison: paired, with approximate randomisation.
 """
 
@@ -34,9 +34,9 @@ class BitsPerByte:
     resamples: int = 2000
 
     def score(self, answer: SystemAnswer) -> Score:
-        known = answer.bits is not None and math.isfinite(answer.bits) and answer.expected != ""
-        note = "" if known else "no finite likelihood of a completion with text"
-        value = answer.bits if known else None
+        is_finite = answer.bits is not None and math.isfinite(answer.bits) and answer.expected != ""
+        note = "" if is_finite else "no finite likelihood of a completion with text"
+        value = answer.bits if is_finite else None
         return Score(row_id=answer.row_id, scorer=self.id, value=value, expected=answer.expected, note=note)
 
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:

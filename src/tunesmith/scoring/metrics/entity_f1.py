@@ -1,8 +1,8 @@
 """Entity F1: the harmonic mean of entity precision and recall, over all entities of all rows.
 
-What it measures: An entity counts as right when its type, its first and its last word are right (micro average).
-Limits: says nothing of how nearly right an entity is; types that are common weigh most.
-Interval: BCa bootstrap over rows, the counts re-aggregated; comparison: paired, with approximate randomisation.
+What it measures: an entity is correct when its type, first word and last word are (micro average).
+Limits: a nearly correct entity counts as wrong; common types weigh most.
+Interval: BCa bootstrap over rows, over re-aggregated counts; comparison: paired, with approximate randomisation.
 Reference: `seqeval.metrics.f1_score`, in its default mode (lenient) or with `mode="strict", scheme=IOB2` (strict).
 """
 
@@ -22,7 +22,7 @@ from tunesmith.stats.bootstrap import FloatArray, Resampling
 @METRICS.register
 @dataclass(frozen=True)
 class EntityF1:
-    """`entities`: which tags begin an entity, see `scoring.entities`."""
+    """`entities`: how tags are read, see `tunesmith.scoring.entities`."""
 
     id: ClassVar[str] = "entity-f1"
     version: ClassVar[str] = "1"
@@ -34,12 +34,12 @@ class EntityF1:
     resamples: int = 2000
 
     def score(self, answer: SystemAnswer) -> Score:
-        """The row's own share; 1 where it has no entities and none is predicted, 0 where only one side has any."""
-        made = Score(row_id=answer.row_id, scorer=self.id, value=None, output=answer.output, expected=answer.expected)
-        right, found, wanted = entity_counts(made, self.entities)
-        top, bottom = right + right, found + wanted
-        value = top / bottom if bottom else float(found == wanted)
-        return made.model_copy(update={"value": value})
+        """The share of the row; 1 where it has no entities and none is predicted, 0 where only one side has any."""
+        score = Score(row_id=answer.row_id, scorer=self.id, value=None, output=answer.output, expected=answer.expected)
+        correct, predicted, expected = entity_counts(score, self.entities)
+        top, bottom = correct + correct, predicted + expected
+        value = top / bottom if bottom else float(predicted == expected)
+        return score.model_copy(update={"value": value})
 
     def estimate(self, scores: Sequence[Score], rng: Generator) -> Estimate | Insufficient:
         return estimate_sums(self, scores, statistic=_statistic, how=Resampling(self.resamples, self.level), rng=rng)
@@ -48,7 +48,7 @@ class EntityF1:
         return compare_sums(self, pair, statistic=_statistic, how=Resampling(self.resamples, self.level), rng=rng)
 
     def records(self, scores: Sequence[Score]) -> FloatArray:
-        """(n, 3): per row entities that are right, predicted, expected."""
+        """(n, 3): entities of each row that are correct, predicted, expected."""
         return entity_count_table(scores, self.entities)
 
 

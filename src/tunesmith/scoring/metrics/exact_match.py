@@ -1,8 +1,8 @@
 """Exact match: the share of outputs whose label is the expected one.
 
-What it measures: the label, which is the whole output or one key of its JSON, equals the expected label after white
-space around it is removed. Case counts. For a classification task this is accuracy.
-Limits: says nothing of how far off a wrong output is; with uneven classes the majority class alone scores high.
+What it measures: whether the label, which is the whole output or the value of one key of its JSON, equals the expected label
+without surrounding white space. Case matters. For classification this is accuracy.
+Limits: all wrong outputs count the same; with uneven classes, predicting the majority class alone scores high.
 Interval: Wilson (1927); comparison: Tango (1998) interval, exact McNemar test.
 """
 
@@ -42,12 +42,12 @@ class ExactMatch:
 
 
 def label_score(scorer: str, answer: SystemAnswer, key: str | None) -> Score:
-    """1 when the label read from the output is the expected one, else 0; None when the test row has no label."""
-    wanted, given = read_label(answer.expected, key), read_label(answer.output, key)
-    value = None if wanted is None else float(wanted == given)
+    """1 when the output has the expected label, else 0; None when the test row has no label."""
+    expected, predicted = read_label(answer.expected, key), read_label(answer.output, key)
+    value = None if expected is None else float(expected == predicted)
     where = "" if key is None else f" under {key!r}"
-    note = f"the expected completion has no label{where}" if wanted is None else ""
-    note = f"no label{where} in the output" if wanted is not None and given is None else note
+    note = f"the expected completion has no label{where}" if expected is None else ""
+    note = f"no label{where} in the output" if expected is not None and predicted is None else note
     return Score(
         row_id=answer.row_id, scorer=scorer, value=value, output=answer.output, expected=answer.expected, note=note
     )

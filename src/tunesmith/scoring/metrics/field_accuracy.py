@@ -1,9 +1,9 @@
 """Field accuracy: the mean share of a completion's fields that are exactly right.
 
-What it measures: of the fields that the expected or the given output has (keys of its JSON, or of a JSON object under
-them), the share whose values are equal after white space is removed. A field too many is as wrong as a field too few;
-null and the empty text are equal. An output that is not JSON, or has none of the keys, scores 0.
-Limits: a value spelled another way is wrong; all fields weigh the same.
+What it measures: of the fields in the expected completion or the output (keys of its JSON, or of JSON objects under them), the
+share with equal values, ignoring surrounding white space. An extra field is as wrong as a missing one; null and the empty
+text are equal. An output that is not JSON, or has none of the keys, scores 0.
+Limits: a value spelled differently is wrong; all fields weigh the same.
 Interval: BCa bootstrap over rows; comparison: Student t on the paired differences.
 """
 
@@ -37,8 +37,8 @@ class FieldAccuracy:
     resamples: int = 2000
 
     def score(self, answer: SystemAnswer) -> Score:
-        wanted, given = read_fields(answer.expected, self.fields), read_fields(answer.output, self.fields)
-        value, note = _correct_share(wanted, given)
+        expected, output = read_fields(answer.expected, self.fields), read_fields(answer.output, self.fields)
+        value, note = _correct_share(expected, output)
         return Score(
             row_id=answer.row_id, scorer=self.id, value=value, output=answer.output, expected=answer.expected, note=note
         )
@@ -50,11 +50,11 @@ class FieldAccuracy:
         return compare_means(self, pair, bounds=SCORE_BOUNDS, level=self.level)
 
 
-def _correct_share(wanted: dict[str, str] | None, given: dict[str, str] | None) -> tuple[float | None, str]:
-    if wanted is None:
+def _correct_share(expected: dict[str, str] | None, output: dict[str, str] | None) -> tuple[float | None, str]:
+    if expected is None:
         return None, "the expected completion has none of the fields"
-    if given is None:
+    if output is None:
         return 0.0, "no fields in the output"
-    names = wanted.keys() | given.keys()
-    right = sum(name in wanted and wanted[name] == given.get(name) for name in names)
-    return right / len(names), ""
+    names = expected.keys() | output.keys()
+    correct = sum(name in expected and expected[name] == output.get(name) for name in names)
+    return correct / len(names), ""

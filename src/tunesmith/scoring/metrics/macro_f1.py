@@ -1,10 +1,10 @@
 """Macro F1: the mean over labels of the F1 score of each label.
 
-What it measures: F1 = 2 tp / (expected + predicted) of every label that occurs among the expected ones, all labels
-weighing the same. An output without a readable label is a miss of its row's label and a prediction of none.
-Why it matters: a model that ignores rare labels keeps its accuracy and loses here.
+What it measures: the unweighted mean of F1 = 2 tp / (expected + predicted) over the labels that are expected in some row. An
+output without a readable label misses the expected label and predicts none.
+Why it matters: a model that ignores rare labels keeps its accuracy, but scores low here.
 Limits: no interval where every resample gives the same value (all right, or all wrong).
-Interval: BCa bootstrap over rows, the confusion counts re-aggregated; comparison: paired, with approximate randomisation.
+Interval: BCa bootstrap over rows, over re-aggregated counts; comparison: paired, with approximate randomisation.
 Reference: `sklearn.metrics.f1_score(average="macro", labels=<expected labels>)` gives the same value.
 """
 
@@ -47,23 +47,23 @@ class MacroF1:
         return compare_sums(self, pair, statistic=macro_f1, how=Resampling(self.resamples, self.level), rng=rng)
 
     def records(self, scores: Sequence[Score]) -> FloatArray:
-        """(n, 3 L): per row and expected label whether it is hit, expected, predicted."""
+        """(n, 3 L): per row and label expected in any row, whether it is correct, expected, predicted."""
         expected = [read_label(score.expected, self.label) or "" for score in scores]
-        given = [read_label(score.output, self.label) for score in scores]
+        predicted = [read_label(score.output, self.label) for score in scores]
         place = {label: index for index, label in enumerate(sorted(set(expected)))}
         table = numpy.zeros((len(scores), 3, len(place)))
-        for row, (wanted, said) in enumerate(zip(expected, given, strict=True)):
+        for row, (wanted, output) in enumerate(zip(expected, predicted, strict=True)):
             table[row, 1, place[wanted]] = 1.0
-            if said is not None and said in place:
-                table[row, 2, place[said]] = 1.0
-                table[row, 0, place[wanted]] = float(said == wanted)
+            if output is not None and output in place:
+                table[row, 2, place[output]] = 1.0
+                table[row, 0, place[wanted]] = float(output == wanted)
         return table.reshape(len(scores), -1)
 
 
 def macro_f1(sums: FloatArray) -> FloatArray:
     """Macro F1 (r,) from sums (r, 3 L) over the labels that are expected at least once in the resample."""
-    hit, expected, predicted = sums.reshape(len(sums), 3, -1).transpose(1, 0, 2)
+    correct, expected, predicted = sums.reshape(len(sums), 3, -1).transpose(1, 0, 2)
     present = expected > 0
-    both = expected + predicted
-    scores = numpy.divide(2 * hit, both, out=numpy.zeros_like(both), where=both > 0)
+    total = expected + predicted
+    scores = numpy.divide(2 * correct, total, out=numpy.zeros_like(total), where=total > 0)
     return numpy.asarray((scores * present).sum(axis=1) / present.sum(axis=1), dtype=numpy.float64)

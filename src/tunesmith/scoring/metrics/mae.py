@@ -1,7 +1,7 @@
 """Mean absolute error: how far the predicted number is from the expected one, on average.
 
 What it measures: the mean over rows of the absolute difference.
-Limits: in the units of the rows; says nothing of whether the order is right.
+Limits: in the units of the rows; does not measure whether the order is right.
 Interval: BCa bootstrap over rows; comparison: paired, with approximate randomisation.
 Reference: `sklearn.metrics.mean_absolute_error` gives the same value.
 """
@@ -54,5 +54,5 @@ class Mae:
 
 def mean_absolute_error(sums: FloatArray) -> FloatArray:
     """The mean absolute error (r,) from sums (r, 2)."""
-    found: FloatArray = sums[:, 0] / sums[:, 1]
-    return found
+    error: FloatArray = sums[:, 0] / sums[:, 1]
+    return error

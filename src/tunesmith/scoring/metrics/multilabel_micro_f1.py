@@ -2,7 +2,7 @@
 
 What it measures: F1 = 2 tp / (expected + predicted), summed over rows and over the labels that are expected anywhere.
 Limits: common labels weigh most; a predicted label that no row expects is not counted.
-Interval: BCa bootstrap over rows, the counts re-aggregated; comparison: paired, with approximate randomisation.
+Interval: BCa bootstrap over rows, over re-aggregated counts; comparison: paired, with approximate randomisation.
 Reference: `sklearn.metrics.f1_score(average="micro")` over indicator columns of the expected labels gives the same value.
 """
 
@@ -42,5 +42,5 @@ class MultilabelMicroF1:
         return compare_sums(self, pair, statistic=micro_f1, how=Resampling(self.resamples, self.level), rng=rng)
 
     def records(self, scores: Sequence[Score]) -> FloatArray:
-        """(n, 3 L): per row and expected label whether it is hit, expected, predicted."""
+        """(n, 3 L): per row and label expected in any row, whether it is correct, expected, predicted."""
         return label_counts(scores)

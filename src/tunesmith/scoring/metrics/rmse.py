@@ -1,7 +1,7 @@
 """Root mean square error: how far the predicted number is from the expected one, large errors weighing more.
 
 What it measures: the square root of the mean over rows of the squared difference.
-Limits: a single far-off row can decide it; in the units of the rows.
+Limits: a single large error can dominate it; in the units of the rows.
 Interval: BCa bootstrap over rows; comparison: paired, with approximate randomisation.
 Reference: `sklearn.metrics.root_mean_squared_error` gives the same value.
 """
@@ -54,5 +54,5 @@ class Rmse:
 
 def root_mean_square_error(sums: FloatArray) -> FloatArray:
     """The root mean square error (r,) from sums (r, 2)."""
-    found: FloatArray = numpy.sqrt(sums[:, 0] / sums[:, 1])
-    return found
+    error: FloatArray = numpy.sqrt(sums[:, 0] / sums[:, 1])
+    return error

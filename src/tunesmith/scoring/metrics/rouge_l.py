@@ -1,10 +1,10 @@
 """ROUGE-L: how much of the expected reply's words the output has in the same order, and the other way round (0 to 100).
 
 What it measures: F1 of precision and recall of the longest common subsequence of words (Lin 2004, Text Summarization Branches
-Out, 74-81), over the whole text at once. Words as the `rouge_score` package cuts them: lower case, runs of a-z and 0-9,
-no stemming. Many examples get the mean.
-Limits: order and spelling, not meaning. Words in other letters than a-z are not seen at all: a row whose expected reply has
-none cannot be scored, and chrF is the metric for it. An output whose reply cannot be read counts as empty.
+Out, 74-81), over the whole text. Words as in the `rouge_score` package: lower case, runs of a-z and 0-9, no stemming. Many
+examples get the mean.
+Limits: measures order and spelling, not meaning. Only words in the letters a-z count: a row whose expected reply has none
+cannot be scored, and chrF is the metric for it. An output whose reply cannot be parsed counts as empty.
 Interval: BCa bootstrap over rows; comparison: Student t on paired differences.
 Reference: rouge_score 0.1.2, `RougeScorer(["rougeL"])`, whose F-measure this gives times 100.
 """
@@ -42,11 +42,11 @@ class RougeL:
     resamples: int = 2000
 
     def score(self, answer: SystemAnswer) -> Score:
-        wanted, given = read_reply(answer.expected, self.reply), read_reply(answer.output, self.reply)
-        words = rouge_words(wanted or "")
-        value = 100.0 * rouge_l_f1(words, rouge_words(given or "")) if words else None
-        note = "no reply in the output" if wanted is not None and given is None else ""
-        if wanted is None:
+        expected, output = read_reply(answer.expected, self.reply), read_reply(answer.output, self.reply)
+        words = rouge_words(expected or "")
+        value = 100.0 * rouge_l_f1(words, rouge_words(output or "")) if words else None
+        note = "no reply in the output" if expected is not None and output is None else ""
+        if expected is None:
             note = "the expected completion has no reply"
         elif not words:
             note = "the expected reply has no word in the letters a-z, which are all that ROUGE-L reads"
@@ -66,20 +66,20 @@ def rouge_words(text: str) -> list[str]:
     return WORD_PATTERN.findall(text.lower())
 
 
-def rouge_l_f1(wanted: Sequence[str], given: Sequence[str]) -> float:
+def rouge_l_f1(expected: Sequence[str], output: Sequence[str]) -> float:
     """F1 of the longest common subsequence, 0 to 1."""
-    shared = longest_common_subsequence(wanted, given)
-    return 2.0 * shared / (len(wanted) + len(given)) if shared else 0.0
+    shared = longest_common_subsequence(expected, output)
+    return 2.0 * shared / (len(expected) + len(output)) if shared else 0.0
 
 
 def longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
-    """Length of the longest one, by Hunt and Szymanski (1977): the longest rising run of places that match."""
-    places: dict[str, list[int]] = {}
+    """Its length, by Hunt and Szymanski (1977): the longest increasing sequence of matching positions."""
+    positions: dict[str, list[int]] = {}
     for at in range(len(second) - 1, -1, -1):
-        places.setdefault(second[at], []).append(at)
+        positions.setdefault(second[at], []).append(at)
     ends: list[int] = []
     for word in first:
-        for at in places.get(word, ()):
+        for at in positions.get(word, ()):
             where = bisect_left(ends, at)
             ends[where : where + 1] = [at]
     return len(ends)

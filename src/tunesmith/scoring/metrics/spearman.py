@@ -1,7 +1,7 @@
 """Spearman correlation: how far the predicted numbers put the rows in the order of the expected ones.
 
 What it measures: Pearson's r between the ranks of outputs and of expected numbers; 0 where one side does not vary.
-Limits: says nothing of the size of errors. Ranks are those in all rows, also within a resample.
+Limits: does not measure the size of errors. Ranks are computed over all rows, also within a resample.
 Interval: BCa bootstrap over rows; comparison: paired, with approximate randomisation.
 Reference: `scipy.stats.spearmanr` gives the same value.
 """

@@ -1,8 +1,8 @@
 """Valid JSON: the share of outputs that are JSON of the expected kind.
 
 What it measures: the whole output is a JSON object where the expected completion is an object, an array where it is an
-array (RFC 8259: NaN and Infinity are refused). Text before or after it makes it invalid.
-Limits: says nothing of the content. Rows whose expected completion is no object or array cannot be scored.
+array (RFC 8259, without NaN and Infinity). Text before or after it makes it invalid.
+Limits: does not check the content. Rows whose expected completion is not an object or array cannot be scored.
 Interval: Wilson (1927); comparison: Tango (1998) interval, exact McNemar test.
 """
 
@@ -31,9 +31,9 @@ class ValidJson:
     level: float = 0.95
 
     def score(self, answer: SystemAnswer) -> Score:
-        wanted, given = read_json(answer.expected), read_json(answer.output)
-        value = None if wanted is None else float(type(given) is type(wanted))
-        note = "the expected completion is not a JSON object or array" if wanted is None else ""
+        expected, output = read_json(answer.expected), read_json(answer.output)
+        value = None if expected is None else float(type(output) is type(expected))
+        note = "the expected completion is not a JSON object or array" if expected is None else ""
         return Score(
             row_id=answer.row_id, scorer=self.id, value=value, output=answer.output, expected=answer.expected, note=note
         )

@@ -52,7 +52,7 @@ def test_no_examples(metric: Metric) -> None:
 
 
 @pytest.mark.parametrize("metric", ALL, ids=named)
-def test_a_test_row_that_cannot_be_scored_is_said_and_not_skipped(metric: Metric) -> None:
+def test_a_test_row_that_cannot_be_scored_is_reported_and_not_skipped(metric: Metric) -> None:
     texts = [expected_by(metric, i) for i in range(30)]
     answers = [SystemAnswer(f"r{i}", text, text, 8.0 + i) for i, text in enumerate(texts)] + [
         SystemAnswer("odd", "", "x", None)
@@ -82,7 +82,7 @@ def test_the_same_scores_and_seed_give_the_same_bytes(metric: Metric) -> None:
     assert "|interval=" in first.signature
 
 
-def test_pairs_are_of_the_same_rows_in_the_same_order() -> None:
+def test_paired_scores_need_the_same_rows_in_the_same_order() -> None:
     metric = ALL[0]
     scores = [metric.score(SystemAnswer(name, GOOD, GOOD, 8.0)) for name in ("a", "b")]
     with pytest.raises(Misuse, match="not scored on the same rows"):
@@ -90,7 +90,7 @@ def test_pairs_are_of_the_same_rows_in_the_same_order() -> None:
 
 
 @pytest.mark.parametrize("metric", ALL, ids=named)
-def test_fewest_rows_is_where_a_comparison_begins_to_have_an_interval(metric: Metric) -> None:
+def test_min_interval_rows_is_where_a_comparison_begins_to_have_an_interval(metric: Metric) -> None:
     def compared(count: int) -> Estimate | Insufficient:
         texts = [(expected_by(metric, i), output_by(metric, i)) for i in range(count)]
         tuned = [metric.score(SystemAnswer(f"r{i}", text, text, 5.0 + i % 7)) for i, (text, _) in enumerate(texts)]

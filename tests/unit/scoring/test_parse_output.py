@@ -26,16 +26,16 @@ from tunesmith.scoring.parse_output import read_fields, read_json, read_label, r
         ("refund", "queue", None),
     ],
 )
-def test_label(text: str, key: str | None, label: str | None) -> None:
+def test_labels_are_parsed(text: str, key: str | None, label: str | None) -> None:
     assert read_label(text, key) == label
 
 
 @pytest.mark.parametrize("text", ['{"a": NaN}', '{"a": Infinity}', "", "{", "1", '"a"', "null", "[" * 100_000])
-def test_not_an_object_or_array(text: str) -> None:
+def test_json_must_be_an_object_or_array(text: str) -> None:
     assert read_json(text) is None
 
 
-def test_reply_is_text_or_nothing() -> None:
+def test_a_reply_is_text_or_none() -> None:
     assert read_reply(" Hello. ", None) == " Hello. "
     assert read_reply('{"reply": "Hello."}', "reply") == "Hello."
     assert read_reply('{"reply": ""}', "reply") == ""
@@ -56,12 +56,12 @@ def test_reply_is_text_or_nothing() -> None:
         ("order A1", ("fields",), None),
     ],
 )
-def test_fields(text: str, keys: tuple[str, ...], fields: dict[str, str] | None) -> None:
+def test_fields_are_parsed(text: str, keys: tuple[str, ...], fields: dict[str, str] | None) -> None:
     assert read_fields(text, keys) == fields
 
 
 @given(st.text(), st.sampled_from([None, "queue"]))
-def test_no_text_raises(text: str, key: str | None) -> None:
+def test_no_output_raises_an_error(text: str, key: str | None) -> None:
     read_label(text, key)
     read_reply(text, key)
     read_fields(text, ("queue", "fields"))
