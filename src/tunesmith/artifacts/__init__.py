@@ -1,4 +1,4 @@
-"""The nouns that travel between stages: immutable, content-addressed, versioned."""
+"""Values that stages pass to each other and store: immutable, content-addressed, versioned."""
 
 from tunesmith.artifacts.base import Artifact, canonical_bytes, digest_of
 from tunesmith.artifacts.dataset import Dataset

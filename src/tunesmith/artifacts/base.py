@@ -1,4 +1,4 @@
-"""What every artifact shares: immutable, strict, one canonical byte form, one digest."""
+"""Base class of artifacts: immutable, strict, with canonical bytes and a digest."""
 
 import hashlib
 import json
@@ -11,35 +11,35 @@ from tunesmith.errors import IntegrityBroken
 
 
 class Artifact(BaseModel):
-    """An immutable value whose canonical bytes are RFC 8785 JSON; NaN and unknown fields are refused."""
+    """An immutable value with canonical bytes in RFC 8785 JSON; NaN and unknown fields are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ser_json_bytes="base64")
 
     def canonical(self) -> bytes:
-        """RFC 8785 bytes of this artifact: same value, same bytes, on every machine."""
+        """RFC 8785 bytes of this artifact; equal values have equal bytes on every machine."""
         return canonical_bytes(self.model_dump(mode="json", by_alias=True))
 
     def digest(self) -> str:
-        """`sha256:<64 hex>` over the canonical bytes."""
+        """`sha256:<64 hex digits>` of the canonical bytes."""
         return digest_of(self.canonical())
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Read an artifact back. Raises IntegrityBroken when the bytes are not one, or come from a newer version."""
+        """Load an artifact. Raises IntegrityBroken when the bytes are not one, or come from a newer version."""
         try:
             return cls.model_validate(json.loads(data))
         except (ValidationError, ValueError) as error:
             raise IntegrityBroken(
-                f"not a readable {cls.__name__}: {error}",
-                hint="it may have been written by a newer version; upgrade, or make it again",
+                f"cannot read this {cls.__name__}: {error}",
+                hint="it may come from a newer version: upgrade tunesmith, or run the stage again",
             ) from error
 
 
 def canonical_bytes(value: Any) -> bytes:
-    """RFC 8785 (JCS) bytes of a JSON value. Raises ValueError on NaN and on integers beyond 2^53."""
+    """RFC 8785 (JCS) bytes of a JSON value. Raises ValueError for NaN and for integers beyond 2^53."""
     return rfc8785.dumps(value)
 
 
 def digest_of(data: bytes) -> str:
-    """`sha256:<64 hex>` of bytes."""
+    """`sha256:<64 hex digits>` of bytes."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"

@@ -1,10 +1,10 @@
-"""Dataset: rows in order, known by the digest over their canonical bytes; the container is never hashed."""
+"""Dataset: rows in order, identified by a digest over their canonical bytes, whatever container holds them."""
 
 from tunesmith.artifacts.base import Artifact
 
 
 class Dataset(Artifact):
-    """`rows_digest` is SHA-256 over the canonical bytes of the rows' examples in order, each followed by a newline.
+    """Rows of one split. `rows_digest` is SHA-256 over the canonical bytes of their examples in order, each with a newline.
 
     `container` is the digest of the stored object (gzip JSON lines of Row) that holds them.
     """

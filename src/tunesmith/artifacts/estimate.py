@@ -1,4 +1,4 @@
-"""Estimate: a number that claims something, with its interval, n and signature; Insufficient: why there is none."""
+"""Estimate: a number with its interval, n and signature; Insufficient: the reason why there is none."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from tunesmith.artifacts.base import Artifact
 
 
 class Estimate(Artifact):
-    """A value with an interval at `level`, made from n examples by the method that `signature` spells out."""
+    """A value with an interval at `level`, from n examples, by the method that `signature` describes."""
 
     type: Literal["estimate"] = "estimate"
     metric: str
@@ -22,7 +22,7 @@ class Estimate(Artifact):
 
 
 class Insufficient(Artifact):
-    """No number, and why. It is never read as 0.0 and never passes a gate."""
+    """No estimate, with the reason. It never counts as 0.0 and never passes a gate."""
 
     type: Literal["insufficient"] = "insufficient"
     metric: str
@@ -35,9 +35,9 @@ Evidence = Annotated[Estimate | Insufficient, Field(discriminator="type")]
 
 
 class Comparison(Artifact):
-    """Tuned against a reference on the same examples: the paired difference and what it can tell.
+    """The tuned model compared with a reference on the same examples: the paired difference and its power.
 
-    `minimum_detectable` is the smallest true difference found with 80% power at this n; None when it cannot be said.
+    `minimum_detectable` is the smallest true difference that is detected with 80% power at this n; None when it is unknown.
     """
 
     metric: str

@@ -1,4 +1,4 @@
-"""Example: what a model learns from or is asked. Row: an example with its identity and its rights."""
+"""Example: what a model is trained or tested on. Row: an example with its identity and rights."""
 
 import json
 from typing import Annotated, Literal
@@ -11,14 +11,14 @@ Role = Literal["system", "user", "assistant", "tool"]
 
 
 class Text(Artifact):
-    """A run of text."""
+    """A text part of a message."""
 
     type: Literal["text"] = "text"
     text: str
 
 
 class Media(Artifact):
-    """Media by digest; the bytes lie in the store."""
+    """Media, by digest; the bytes are in the store."""
 
     type: Literal["media"] = "media"
     media_type: str
@@ -33,7 +33,7 @@ def _is_unset(value: object) -> bool:
 
 
 class ToolCall(Artifact):
-    """What an assistant asks a tool to do. `arguments` is the text of a JSON object, as the row had it."""
+    """A call of a tool by the assistant. `arguments` is the text of a JSON object, unchanged from the row."""
 
     name: str
     arguments: str
@@ -46,11 +46,11 @@ class ToolCall(Artifact):
 
 
 class Message(Artifact):
-    """One turn of a conversation.
+    """One message of a conversation.
 
-    `weight` (0 or more) is what an assistant's turn counts in the loss; 0 is not trained, and None counts as 1.
-    `tool_calls` are the assistant's, `tool_call_id` names the call that a tool's turn answers, `name` is who speaks. What is
-    None is not written, so that a message without it has the bytes and digest it always had.
+    `weight` (0 or more) is the loss weight of an assistant message; 0 is not trained, and None counts as 1. `tool_calls` are
+    those of the assistant, `tool_call_id` names the call that a tool message answers, `name` is the speaker. Fields that are
+    None are not written, so older messages keep their bytes and digests.
     """
 
     role: Role
@@ -68,7 +68,7 @@ class Message(Artifact):
         return "".join(part.text for part in self.content if isinstance(part, Text))
 
     @property
-    def said(self) -> str:
+    def text_with_calls(self) -> str:
         """The text, then each tool call on a line of its own."""
         if not self.tool_calls:
             return self.text
@@ -76,7 +76,7 @@ class Message(Artifact):
 
 
 class LabelledSpan(Artifact):
-    """A labelled piece of a text: characters `start` to `end`, half-open."""
+    """A labelled span of a text: characters `start` to `end`, half-open."""
 
     start: int = Field(ge=0)
     end: int = Field(ge=1)
@@ -84,12 +84,12 @@ class LabelledSpan(Artifact):
 
 
 class Example(Artifact):
-    """Messages, or a text with labels, tags or spans, or a text alone (continued pretraining).
+    """Messages, a text with labels, tags or spans, or only a text (continued pretraining).
 
-    `tools` are the definitions of the tools that messages may call, each the RFC 8785 text of a JSON object. `tags` has one
-    tag for each of `tokens`, and `text` is then the tokens with a space between. `answers` are all answers that count as
-    right, when there are several; the last message is the first of them. What is None is not written, except `text` and
-    `labels`, so that older examples keep their bytes.
+    `tools` are definitions of the tools that messages may call, each the RFC 8785 text of a JSON object. `tags` has one tag
+    per token in `tokens`, and `text` is then the tokens joined by spaces. `answers` are all correct answers, when there are
+    several; the last message is the first of them. Fields that are None are not written, except `text` and `labels`, so older
+    examples keep their bytes.
     """
 
     messages: tuple[Message, ...] = ()
@@ -103,25 +103,25 @@ class Example(Artifact):
 
     @property
     def prompt(self) -> tuple[Message, ...]:
-        """The messages before the last assistant turn."""
+        """The messages before the final assistant message."""
         return self.messages[:-1] if self.messages and self.messages[-1].role == "assistant" else self.messages
 
     @property
     def prompt_text(self) -> str:
-        """Everything the model is given, as one text: user and system turns, or the text."""
+        """The model's input as one text: the messages of the prompt, or the text."""
         if self.messages:
-            return "\n".join(message.said for message in self.prompt)
+            return "\n".join(message.text_with_calls for message in self.prompt)
         return self.text or ""
 
     @property
     def completion(self) -> str:
-        """What the model should say; empty when there is nothing.
+        """The expected output; empty when there is none.
 
-        The last assistant turn with its tool calls; or the labels, a comma and a space between; or the tags, a space between;
-        or a line `label: text` for each span.
+        The last assistant message with its tool calls, the labels joined by ", ", the tags joined by spaces, or a line
+        `label: text` per span.
         """
         if self.messages:
-            return self.messages[-1].said if self.messages[-1].role == "assistant" else ""
+            return self.messages[-1].text_with_calls if self.messages[-1].role == "assistant" else ""
         if self.tags is not None:
             return " ".join(self.tags)
         if self.spans is not None:
@@ -138,11 +138,11 @@ SourceClass = Literal["public", "licensed", "third-party", "crawled", "user", "s
 
 
 class Rights(Artifact):
-    """Where an example comes from and on what ground it may be used; a row's own values override its source's.
+    """Origin of an example and the rights to use it; a row's own values take precedence over its source's.
 
     `basis` and `purpose` are those of GDPR Art. 6 and 5(1)(b); `collected` and `expires` are ISO 8601 dates; `generator` is the
-    model that wrote a synthetic row; `language` is a BCP 47 tag. `subject` is 32 hex digits of an HMAC of what identifies the
-    person a row is about, under a key that never leaves the store.
+    model that wrote a synthetic row; `language` is a BCP 47 tag. `subject` is 32 hex digits of an HMAC of the identifier of
+    the person a row is about, under a key that never leaves the store.
     """
 
     source: str | None = None
@@ -160,7 +160,7 @@ class Rights(Artifact):
 
 
 class Row(Artifact):
-    """An example with identity. `row_id` is 16 hex digits and survives redaction; `file` and `line` say where it was read."""
+    """An example with its identity. `row_id` is 16 hex digits and survives redaction; `file` and `line` are where it was read."""
 
     row_id: str
     file: str

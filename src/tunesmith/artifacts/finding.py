@@ -1,4 +1,4 @@
-"""Finding: which row, which rule, against which other row, and what was done about it."""
+"""Finding: the row, the rule, the other row it was compared with, and the action taken."""
 
 from typing import Final, Literal
 
@@ -17,7 +17,7 @@ ACTION_WORDING: Final[dict[Action, str]] = {
 
 
 class Place(Artifact):
-    """A row as a person finds it: its id, the file it was read from and the line (from 1)."""
+    """Where a row is: its id, the file it was read from, and the line (from 1)."""
 
     row_id: str
     file: str
@@ -25,7 +25,7 @@ class Place(Artifact):
 
 
 class Span(Artifact):
-    """Characters [start, end) of one message (or of the text, message 0), and what kind of thing stands there."""
+    """Characters [start, end) of one message (of the text: message 0), and the kind of match."""
 
     message: int
     start: int
@@ -34,7 +34,7 @@ class Span(Artifact):
 
 
 class Finding(Artifact):
-    """One defect of one row (or of a whole source, then `place.line` is 0). `excerpt` never repeats personal data or a secret."""
+    """One defect of a row, or of a source (`place.line` is 0). `excerpt` never contains personal data or a secret."""
 
     rule: str
     severity: Severity

@@ -1,10 +1,10 @@
-"""Lengths: whole numbers at a glance."""
+"""Lengths: a summary of integers."""
 
 from tunesmith.artifacts.base import Artifact
 
 
 class Bin(Artifact):
-    """How many values lie in [low, high], both included."""
+    """Number of values in [low, high], both inclusive."""
 
     low: int
     high: int
@@ -12,7 +12,7 @@ class Bin(Artifact):
 
 
 class Lengths(Artifact):
-    """Whole numbers at a glance. `median` and `p95` are values that occur (nearest rank, the lower one of two)."""
+    """Summary of integers. `median` and `p95` are values that occur (nearest rank, the lower of two)."""
 
     least: int
     median: int

@@ -1,4 +1,4 @@
-"""Profile: what a data set looks like at a glance; counts and lengths, never a row's text."""
+"""Profile: counts and lengths of a data set, never a row's text."""
 
 from tunesmith.artifacts.base import Artifact
 from tunesmith.artifacts.lengths import Lengths
@@ -7,8 +7,8 @@ from tunesmith.artifacts.lengths import Lengths
 class SplitProfile(Artifact):
     """One split as it was read. Lengths are characters; `labels`, `licenses`, `sources` and `languages` count rows.
 
-    `labels` counts the classes of rows that have one; `languages` is empty when no check looked at them. Each lists its 50
-    most common values, and under "" the rest; rows that state none are not counted.
+    `labels` counts the classes of rows that have one; `languages` is empty when no check detected them. Each has its 50 most
+    common values, and the rest under ""; rows without a value are not counted.
     """
 
     rows: int
@@ -21,7 +21,7 @@ class SplitProfile(Artifact):
 
 
 class Profile(Artifact):
-    """Both splits, and the duplicate clusters of the training rows: {rows of a cluster, the kept one too: clusters}."""
+    """Both splits, and duplicate clusters of the training rows: {cluster size, including the kept row: number of clusters}."""
 
     train: SplitProfile
     test: SplitProfile | None

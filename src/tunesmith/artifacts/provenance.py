@@ -1,4 +1,4 @@
-"""Provenance: what a report was made from and by."""
+"""Provenance: the inputs, settings and code that a report was made with."""
 
 from tunesmith.artifacts.base import Artifact
 

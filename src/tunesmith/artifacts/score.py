@@ -1,12 +1,12 @@
-"""Score: what one scorer says of one example."""
+"""Score: the value of one metric on one example."""
 
 from tunesmith.artifacts.base import Artifact
 
 
 class Score(Artifact):
-    """The value of one scorer on one example, with the output it was read from.
+    """The value of one metric on one example, with the output it was computed from.
 
-    `value` is None when the example cannot be scored; `note` says what was odd.
+    `value` is None when the example cannot be scored; `note` explains an unusual case.
     """
 
     row_id: str

@@ -1,13 +1,13 @@
-"""SplitSummary: how rows were divided into training rows and held-out rows."""
+"""SplitSummary: how rows were split into training rows and test rows."""
 
 from tunesmith.artifacts.base import Artifact
 
 
 class SplitSummary(Artifact):
-    """What was asked and what was reached. Shares are of rows; `largest` is the rows of the largest cluster.
+    """The test share that the recipe sets (`asked`) and the share `reached`; `largest` is the size of the largest cluster.
 
-    `label_gap` is the widest distance of a label's held-out share from that of all rows, when stratified. `cut` is the first
-    held-out day, and `pulled` counts earlier rows that a cluster took along.
+    `label_gap` is the largest distance of a label's test share from that of all rows, when stratified. In a split by time,
+    `cut` is the first test day, and `pulled` counts earlier rows that moved to the test side with their cluster.
     """
 
     asked: float | None

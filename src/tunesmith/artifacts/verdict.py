@@ -1,4 +1,4 @@
-"""Verdict: pass, fail or inconclusive; nothing else, and never without the evidence it rests on."""
+"""Verdict: pass, fail or inconclusive, with its evidence."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ Outcome = Literal["pass", "fail", "inconclusive"]
 
 
 class Verdict(Artifact):
-    """What one requirement of the policy came to. `more_examples` says how many more would settle an inconclusive one."""
+    """The result of one requirement of the policy. `more_examples` would decide an inconclusive one."""
 
     requirement: str
     outcome: Outcome

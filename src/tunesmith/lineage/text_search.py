@@ -102,7 +102,7 @@ def number_words(words: Sequence[str]) -> HashedWords:
 
 
 def _compare_row(position: int, row_id: str, example: Example, *, words: Sequence[str]) -> TextHit:
-    texts = [turn.said for turn in example.messages] or [example.text or ""]
+    texts = [turn.text_with_calls for turn in example.messages] or [example.text or ""]
     spans = [span for number, text in enumerate(texts) if (span := longest_shared_run(text, words, message=number))]
     least = min(MIN_SHARED_WORDS, len(words))
     kept = tuple(span for span in spans if span.words >= least)

@@ -1,1 +1,1 @@
-"""Statistics: intervals, paired tests, power. Pure functions of numbers; what cannot be said is a NoInterval, never NaN."""
+"""Statistics: intervals, paired tests, power. Pure functions of numbers; where no interval exists they return NoInterval."""

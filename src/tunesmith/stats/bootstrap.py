@@ -1,8 +1,8 @@
-"""Bootstrap intervals for any statistic of sums over examples, resampled by example and re-aggregated.
+"""Bootstrap intervals for statistics of sums over examples: examples are resampled and their sums re-aggregated.
 
 Sources: percentile and BCa intervals, Efron and Tibshirani (1993), An introduction to the bootstrap, chapters 13 and
 14, equations 14.9 to 14.15; two independent samples as in Davison and Hinkley (1997), Bootstrap methods and their
-application, section 5.4. Same draws as `scipy.stats.bootstrap`, so the two can be compared number by number.
+application, section 5.4. The draws equal those of `scipy.stats.bootstrap`, so results can be compared number by number.
 """
 
 from collections.abc import Callable
@@ -18,19 +18,19 @@ from tunesmith.stats.interval import Interval, NoInterval
 
 FloatArray: TypeAlias = NDArray[numpy.float64]
 Statistic: TypeAlias = Callable[[FloatArray], FloatArray]
-"""From column sums (r, k) of the examples' records to r values; every metric here is a function of such sums."""
+"""Maps column sums (r, k) of the records of the examples to r values."""
 
 MIN_BOOTSTRAP_EXAMPLES = 20
-"""Fewer examples get no bootstrap interval: for the mean of scores of which most are 1, nominal 95% BCa limits covered the
-truth in 87% of samples of 10 and 93% of samples of 20 (1,000 samples each, 600 resamples)."""
+"""Fewer examples get no bootstrap interval: for the mean of scores that are mostly 1, nominal 95% BCa limits covered the true
+value in 87% of samples of 10 and 93% of samples of 20 (1,000 samples each, 600 resamples)."""
 
 MAX_BLOCK_DRAWS = 4_000_000
-"""Bounds memory: indices drawn in one block; the stream of draws does not depend on it."""
+"""Indices drawn in one block, which bounds memory; the sequence of draws does not depend on it."""
 
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals are made: number of resamples, confidence level, and the kind of limits."""
+    """How intervals are computed: number of resamples, confidence level, and kind of limits."""
 
     resamples: int
     level: float
@@ -40,7 +40,7 @@ class Resampling:
 def bootstrap_interval(
     statistic: Statistic, records: FloatArray, *, how: Resampling, rng: Generator
 ) -> Interval | NoInterval:
-    """Interval of `statistic` over examples whose records are the rows of `records` (n, k)."""
+    """Interval of `statistic` over examples; `records` (n, k) has one row per example."""
     if len(records) < MIN_BOOTSTRAP_EXAMPLES:
         return NoInterval(f"a bootstrap interval needs at least {MIN_BOOTSTRAP_EXAMPLES} examples", len(records))
     resampled = statistic(_resampled_sums(records, how.resamples, rng))
@@ -52,7 +52,7 @@ def bootstrap_interval(
 def paired_bootstrap(
     statistic: Statistic, samples: tuple[FloatArray, FloatArray], *, how: Resampling, rng: Generator
 ) -> Interval | NoInterval:
-    """Interval of statistic(first) - statistic(second), the same examples (n, k) drawn for both."""
+    """Interval of statistic(first) - statistic(second) for paired samples (n, k): the same examples are drawn for both."""
     first, second = samples
     columns = first.shape[1]
 
@@ -65,11 +65,13 @@ def paired_bootstrap(
 def unpaired_bootstrap(
     statistic: Statistic, samples: tuple[FloatArray, FloatArray], *, how: Resampling, rng: Generator
 ) -> Interval | NoInterval:
-    """Interval of statistic(first) - statistic(second) of two independent samples (n, k) and (m, k)."""
+    """Interval of statistic(first) - statistic(second) for independent samples (n, k) and (m, k)."""
     first, second = samples
-    fewest = min(len(first), len(second))
-    if fewest < MIN_BOOTSTRAP_EXAMPLES:
-        return NoInterval(f"a bootstrap interval needs at least {MIN_BOOTSTRAP_EXAMPLES} examples on each side", fewest)
+    smallest = min(len(first), len(second))
+    if smallest < MIN_BOOTSTRAP_EXAMPLES:
+        return NoInterval(
+            f"a bootstrap interval needs at least {MIN_BOOTSTRAP_EXAMPLES} examples on each side", smallest
+        )
     left, right = (statistic(sample.sum(axis=0, keepdims=True))[0] for sample in samples)
     resampled = statistic(_resampled_sums(first, how.resamples, rng)) - statistic(
         _resampled_sums(second, how.resamples, rng)
@@ -82,7 +84,7 @@ def unpaired_bootstrap(
 
 
 def _resampled_sums(records: FloatArray, resamples: int, rng: Generator) -> FloatArray:
-    """Column sums (resamples, k) of samples drawn with replacement, as counts times records."""
+    """Column sums (resamples, k) of samples drawn with replacement, computed as counts @ records."""
     n = len(records)
     block = max(1, MAX_BLOCK_DRAWS // n)
     sums = []
@@ -115,7 +117,7 @@ def _confidence_limits(
 
 
 def _acceleration(jackknives: list[FloatArray]) -> float:
-    """Efron and Tibshirani 14.15, summed over independent samples."""
+    """Acceleration constant, Efron and Tibshirani 14.15, summed over independent samples."""
     influences = [(len(part) - 1) * (part.mean() - part) for part in jackknives]
     cubes = sum(float((part**3).sum()) / len(part) ** 3 for part in influences)
     squares = sum(float((part**2).sum()) / len(part) ** 2 for part in influences)
@@ -123,7 +125,7 @@ def _acceleration(jackknives: list[FloatArray]) -> float:
 
 
 def _bca_tails(tails: FloatArray, bias: float, acceleration: float) -> FloatArray:
-    """Efron and Tibshirani 14.10."""
+    """Quantiles of the BCa limits, Efron and Tibshirani 14.10."""
     shifted = bias + ndtri(tails)
     adjusted: FloatArray = ndtr(bias + shifted / (1.0 - acceleration * shifted))
     return adjusted

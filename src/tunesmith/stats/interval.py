@@ -1,4 +1,4 @@
-"""Interval: an estimate with its confidence limits; NoInterval: why none can be given."""
+"""Interval: an estimate with its confidence limits; NoInterval: the reason why there is none."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Interval:
     """`low <= value <= high` up to rounding, at confidence `level`, from `n` examples.
 
-    `standard_error` is that of the value; 0.0 where the sample shows no spread. `method` names the kind of interval.
+    `standard_error` is that of the value, 0.0 where the sample has no spread. `method` names the kind of interval.
     """
 
     value: float
@@ -21,7 +21,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class NoInterval:
-    """The sample cannot carry an interval; `reason` is one clause for a person."""
+    """The sample does not allow an interval; `reason` is one clause for a reader."""
 
     reason: str
     n: int

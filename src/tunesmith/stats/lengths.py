@@ -1,4 +1,4 @@
-"""Whole numbers at a glance: least, median, 95%, most, and a histogram."""
+"""Summary of integers: minimum, median, 95th percentile, maximum, and a histogram."""
 
 from typing import Final
 
@@ -11,7 +11,7 @@ MAX_BINS: Final = 10
 
 
 def summarize_lengths(values: npt.NDArray[numpy.int64]) -> Lengths:
-    """Least, median, 95% and most of some whole numbers, and a histogram of at most BINS equal bins."""
+    """Summary of `values` (n,), n at least 1, with a histogram of at most MAX_BINS equally wide bins."""
     ordered = numpy.sort(values)
     least, most = int(ordered[0]), int(ordered[-1])
     width = -(-(most - least + 1) // MAX_BINS)

@@ -1,4 +1,4 @@
-"""McNemar's test on the two discordant counts of paired yes/no results.
+"""McNemar's test on the two discordant counts of paired binary results.
 
 Sources: Q. McNemar (1947), Psychometrika 12:153-157, exact conditional form; mid-p form as recommended by
 Fagerland, Lydersen and Laake (2013), BMC Medical Research Methodology 13:91.
@@ -16,7 +16,7 @@ def exact(won: int, lost: int) -> float:
 
 
 def mid_p(won: int, lost: int) -> float:
-    """Two-sided mid-p: half the probability of the observed table is left out; less conservative than `exact`."""
+    """Two-sided mid-p value: counts half the probability of the observed table; less conservative than `exact`."""
     _check(won, lost)
     total, least = won + lost, min(won, lost)
     if won == lost:
@@ -25,11 +25,11 @@ def mid_p(won: int, lost: int) -> float:
 
 
 def _probability(count: int, total: int) -> float:
-    """P[Bin(total, 1/2) = count], through logarithms so that large totals do not underflow early."""
-    ways = math.lgamma(total + 1) - math.lgamma(count + 1) - math.lgamma(total - count + 1)
-    return math.exp(ways - total * math.log(2))
+    """P[Bin(total, 1/2) = count], in logarithms so that large totals do not underflow."""
+    log_combinations = math.lgamma(total + 1) - math.lgamma(count + 1) - math.lgamma(total - count + 1)
+    return math.exp(log_combinations - total * math.log(2))
 
 
 def _check(won: int, lost: int) -> None:
     if won < 0 or lost < 0:
-        raise ValueError(f"counts of discordant pairs cannot be negative: {won}, {lost}")
+        raise ValueError(f"counts of discordant pairs must not be negative: {won}, {lost}")

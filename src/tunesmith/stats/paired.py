@@ -16,11 +16,11 @@ from scipy.special import ndtri, stdtr, stdtrit
 from tunesmith.stats.interval import Interval, NoInterval
 
 BISECTIONS = 60
-"""Halvings of a range of at most 2: the limits are exact to about 2e-18, below the spacing of floats near them."""
+"""Bisections of a range of at most 2: limits are exact to about 2e-18, below the spacing of floats near them."""
 
 
 def mean_interval(values: ArrayLike, *, level: float) -> Interval | NoInterval:
-    """Student t interval of the mean of `values` (n,), e.g. of paired differences. Needs two values and some spread."""
+    """Student's t interval of the mean of `values` (n,), e.g. of paired differences; NoInterval without two values or spread."""
     sample = numpy.asarray(values, dtype=numpy.float64)
     n = len(sample)
     if n < 2:
@@ -34,7 +34,7 @@ def mean_interval(values: ArrayLike, *, level: float) -> Interval | NoInterval:
 
 
 def t_test(values: ArrayLike) -> float | None:
-    """Two-sided p-value of the hypothesis that the mean is 0; None where there is no spread to judge by."""
+    """Two-sided p-value of the hypothesis that the mean of `values` (n,) is 0; None where there is no spread."""
     interval = mean_interval(values, level=0.95)
     match interval:
         case Interval(value=mean, standard_error=error, n=n):
@@ -44,7 +44,7 @@ def t_test(values: ArrayLike) -> float | None:
 
 
 def constant_interval(value: float, n: int, *, bounds: tuple[float, float], level: float) -> Interval | NoInterval:
-    """Interval of the mean of a quantity inside `bounds`, when all n observations equal `value`.
+    """Interval of the mean of a quantity within `bounds`, when all n observations equal `value`.
 
     With confidence `level` an observation differs with probability at most q = 1 - (1 - level)^(1/n) (Clopper and
     Pearson 1934, Biometrika 26:404-413, no event in n trials), and then lies between the bounds; so the mean is in
@@ -58,11 +58,11 @@ def constant_interval(value: float, n: int, *, bounds: tuple[float, float], leve
 
 
 def proportion_difference(won: int, lost: int, n: int, *, level: float) -> Interval | NoInterval:
-    """Tango's score interval of p(first) - p(second), from n pairs of which the first alone succeeded in `won`."""
+    """Tango's interval of p(first) - p(second) from n pairs; only the first succeeded in `won`, only the second in `lost`."""
     if n < 1:
         return NoInterval("there are no examples", n)
     if min(won, lost) < 0 or won + lost > n:
-        raise ValueError(f"{won} won and {lost} lost of {n} pairs")
+        raise ValueError(f"impossible counts: {won} won and {lost} lost of {n} pairs")
     z = float(ndtri(0.5 + level / 2))
     value = (won - lost) / n
     low = -1.0 if lost == n else _score_crossing(won, lost, n=n, z=z)
@@ -72,7 +72,7 @@ def proportion_difference(won: int, lost: int, n: int, *, level: float) -> Inter
 
 
 def _score_crossing(won: int, lost: int, *, n: int, z: float) -> float:
-    """The difference below the observed one at which Tango's score statistic equals z, by bisection."""
+    """The difference, below the observed one, at which Tango's score statistic equals z; by bisection."""
     below, above = -1.0, (won - lost) / n
     for _ in range(BISECTIONS):
         middle = (below + above) / 2

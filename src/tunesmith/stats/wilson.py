@@ -12,16 +12,16 @@ from tunesmith.stats.interval import Interval, NoInterval
 
 
 def wilson(successes: int, n: int, *, level: float) -> Interval | NoInterval:
-    """Interval of a proportion of `successes` in `n` trials; at 0 and n it still has width."""
+    """Interval of the proportion `successes` / `n`; its width is above 0 also for 0 and n successes."""
     if n < 1:
         return NoInterval("there are no examples", n)
     if not 0 <= successes <= n:
-        raise ValueError(f"{successes} successes in {n} trials")
+        raise ValueError(f"impossible counts: {successes} successes in {n} trials")
     z = float(ndtri(0.5 + level / 2))
     share = successes / n
     centre = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    # at the ends the limits are exactly 0 and 1; rounding must not move them
+    # The limits are exactly 0 and 1 at the ends; rounding must not move them.
     low = 0.0 if successes == 0 else centre - half
     high = 1.0 if successes == n else centre + half
     return Interval(share, low, high, n, level, math.sqrt(share * (1 - share) / n), "wilson")
