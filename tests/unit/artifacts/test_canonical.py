@@ -72,9 +72,9 @@ def test_an_artifact_has_one_byte_form() -> None:
     ids=["empty", "not-utf8", "list", "nan", "newer", "wrong-type"],
 )
 def test_bytes_that_are_no_artifact_are_broken_integrity(data: bytes) -> None:
-    with pytest.raises(IntegrityBroken, match="not a readable Example") as caught:
+    with pytest.raises(IntegrityBroken, match="cannot read this Example") as caught:
         Example.from_bytes(data)
-    assert caught.value.hint == "it may have been written by a newer version; upgrade, or make it again"
+    assert caught.value.hint == "it may come from a newer version: upgrade tunesmith, or run the stage again"
 
 
 def test_an_artifact_cannot_be_changed() -> None:

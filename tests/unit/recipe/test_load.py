@@ -254,7 +254,7 @@ def test_editors_know_the_short_form_of_task_and_every_key_has_a_type() -> None:
     schema = json.loads(recipe_schema())
     short, whole = schema["properties"]["task"]["anyOf"]
     assert short == {"type": "string", "enum": ["chat", "classify", "seq2seq", "tag", "text"]}
-    assert whole == {"$ref": "#/$defs/TaskSettings"}
+    assert whole == {"$ref": "#/$defs/TaskSettings", "description": "What the model is for."}
     assert len(schema["properties"]["base"]["oneOf"]) == 4
     assert schema["additionalProperties"] is False
     assert all(part.get("additionalProperties", False) is False for part in schema["$defs"].values())

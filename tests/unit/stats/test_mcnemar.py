@@ -42,7 +42,7 @@ def test_is_symmetric_and_agrees_with_the_binomial_test(won: int, lost: int) -> 
 
 
 def test_refuses_negative_counts() -> None:
-    with pytest.raises(ValueError, match="cannot be negative"):
+    with pytest.raises(ValueError, match="must not be negative"):
         exact(-1, 3)
-    with pytest.raises(ValueError, match="cannot be negative"):
+    with pytest.raises(ValueError, match="must not be negative"):
         mid_p(1, -3)

@@ -224,5 +224,5 @@ def test_a_missing_report_or_another_artifact_is_refused(dataset: Dataset, conte
     inputs = train.TrainInputs(dataset, "made", CHAT)
     with pytest.raises(IntegrityBroken, match="missing"):
         train.reuse_report(f"sha256:{'0' * 64}", inputs, settings=settings(), context=context)
-    with pytest.raises(IntegrityBroken, match="not a readable TrainReport"):
+    with pytest.raises(IntegrityBroken, match="cannot read this TrainReport"):
         train.reuse_report(context.store.put(dataset), inputs, settings=settings(), context=context)
