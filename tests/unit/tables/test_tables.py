@@ -131,5 +131,5 @@ def test_rows_that_share_a_key_with_others_are_found_up_to_the_limit() -> None:
 def test_another_runner_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     use_runner("local")
     monkeypatch.setattr("daft.get_or_infer_runner_type", lambda: "ray")
-    with pytest.raises(Misuse, match="runs on 'ray', the recipe says 'local'"):
+    with pytest.raises(Misuse, match="already runs on 'ray', but the recipe sets 'local'"):
         use_runner("local")
