@@ -30,13 +30,13 @@ class AnswerPrefixFilter:
         place = self._answer_start(self.buffer)
         if place is None:
             self.active = False
-            return self.rest()
+            return self.flush()
         if place < len(self.buffer):
             self.active, text, self.buffer = False, self.buffer[place:], ""
             return text
         return ""
 
-    def rest(self) -> str:
+    def flush(self) -> str:
         """The buffered text at the end of the stream; empty when it is the prefix."""
         text, self.buffer = self.buffer, ""
         return "" if self._without_whitespace(text) == self._without_whitespace(self.prefix) else text
@@ -68,14 +68,14 @@ def answer_prefix_filter(tokenizer: PreTrainedTokenizerBase) -> AnswerPrefixFilt
 def extract_answer(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
     """The answer in a decoded completion, as the server extracts it: without the template's answer prefix and reasoning."""
     stream = reasoning_stream(tokenizer)
-    return stream.add(strip_answer_prefix(tokenizer, text)).answer + stream.rest().answer
+    return stream.add(strip_answer_prefix(tokenizer, text)).answer + stream.flush().answer
 
 
 def has_unclosed_reasoning(tokenizer: PreTrainedTokenizerBase, text: str) -> bool:
     """Whether a decoded completion is reasoning to its end: it has no answer, not even an empty one."""
     stream = reasoning_stream(tokenizer)
     stream.add(strip_answer_prefix(tokenizer, text))
-    return stream.thinking and not stream.held.startswith(CLOSE_TAG)
+    return stream.in_reasoning and not stream.buffer.startswith(CLOSE_TAG)
 
 
 def reasoning_stream(tokenizer: PreTrainedTokenizerBase) -> ReasoningStream:
@@ -86,4 +86,4 @@ def reasoning_stream(tokenizer: PreTrainedTokenizerBase) -> ReasoningStream:
 def strip_answer_prefix(tokenizer: PreTrainedTokenizerBase, text: str) -> str:
     """A decoded completion without the answer prefix of the template."""
     prefix_filter = answer_prefix_filter(tokenizer)
-    return prefix_filter.add(text) + prefix_filter.rest()
+    return prefix_filter.add(text) + prefix_filter.flush()

@@ -81,5 +81,5 @@ def _flush(
     detokenizer: IncrementalDetokenizer, prefix: AnswerPrefixFilter, splitter: ReasoningStream, stops: StopStrings
 ) -> tuple[str, str]:
     """(answer text, reasoning text) that the filters still held back at the end of the stream."""
-    first, last = splitter.add(prefix.add(detokenizer.flush()) + prefix.rest()), splitter.rest()
-    return stops.add_last(first.answer + last.answer), first.thoughts + last.thoughts
+    first, last = splitter.add(prefix.add(detokenizer.flush()) + prefix.flush()), splitter.flush()
+    return stops.add_last(first.answer + last.answer), first.reasoning + last.reasoning

@@ -11,7 +11,7 @@ THOUGHT = "<think>\n\n</think>"
 
 def through(words: str, pieces: list[str]) -> str:
     start = AnswerPrefixFilter(words, active=bool(words))
-    return "".join([*(start.add(piece) for piece in pieces), start.rest()])
+    return "".join([*(start.add(piece) for piece in pieces), start.flush()])
 
 
 @pytest.mark.parametrize(

@@ -275,7 +275,7 @@ def test_what_is_scored_is_what_the_server_sends() -> None:
     """A mark that nobody opened is a word of the answer, as in the stream."""
     text = "close it with </think>, then write"
     stream = reasoning_stream(named("qwen3"))
-    assert stream.add(text).answer + stream.rest().answer == text
+    assert stream.add(text).answer + stream.flush().answer == text
     assert extract_answer(named("qwen3"), text) == text
 
 
@@ -286,17 +286,17 @@ PIECES = st.lists(st.sampled_from(["<", "think", ">", "</", "</think>", "<think>
 def test_piece_by_piece_gives_what_the_whole_gives(pieces: list[str], opened: bool) -> None:
     text = "".join(pieces)
     stream, whole = ReasoningStream(opened), ReasoningStream(opened)
-    parts = [*(stream.add(piece) for piece in pieces), stream.rest()]
-    once = [whole.add(text), whole.rest()]
+    parts = [*(stream.add(piece) for piece in pieces), stream.flush()]
+    once = [whole.add(text), whole.flush()]
     assert "".join(part.answer for part in parts) == "".join(part.answer for part in once)
-    assert "".join(part.thoughts for part in parts).rstrip() == "".join(part.thoughts for part in once).rstrip()
+    assert "".join(part.reasoning for part in parts).rstrip() == "".join(part.reasoning for part in once).rstrip()
     if not opened and text.lstrip().startswith("<think>"):
         assert "".join(part.answer for part in parts) == answer_without_reasoning(text)
 
 
 def test_the_stream_of_a_prompt_that_opens_thoughts_begins_within_them() -> None:
-    assert reasoning_stream(named("qwen3.5")).thinking
-    assert not reasoning_stream(named("qwen3")).thinking
+    assert reasoning_stream(named("qwen3.5")).in_reasoning
+    assert not reasoning_stream(named("qwen3")).in_reasoning
     assert split_reasoning(join_reasoning("x", "A")) == ("x", "A")
 
 
