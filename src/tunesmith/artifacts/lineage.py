@@ -1,15 +1,15 @@
-"""Lineage: who saw a row, with what certainty; and the record of an erasure."""
+"""Lineage: the models that were trained on a row, with what certainty; and the record of an erasure."""
 
 from typing import Literal
 
 from tunesmith.artifacts.base import Artifact
 
 Certainty = Literal["certain", "possible"]
-"""certain: a record says that the rows were trained on; possible: they may have been, the reason is given."""
+"""certain: a record shows that the rows were trained on; possible: they may have been, and the reason is given."""
 
 
 class TokenSpan(Artifact):
-    """Tokens [first, first + tokens) of a row, `supervised` of them trained, `times` times from step to step."""
+    """Tokens [first, first + tokens) of a row, of which `supervised` were trained, `times` times between the two steps."""
 
     first: int
     tokens: int
@@ -20,7 +20,7 @@ class TokenSpan(Artifact):
 
 
 class TextSpan(Artifact):
-    """Characters [start, end) of a message that have `words` words in a row in common with the text asked for."""
+    """Characters [start, end) of a message that share `words` consecutive words with the query text."""
 
     message: int
     start: int
@@ -29,7 +29,7 @@ class TextSpan(Artifact):
 
 
 class TracedRow(Artifact):
-    """A row that the question is about, with the digests of the stored data sets that have it (or had it, when erased)."""
+    """A row that matches the query, with the digests of the stored data sets that contain it (or did, before an erasure)."""
 
     row_id: str
     file: str
@@ -44,9 +44,9 @@ class ReleaseName(Artifact):
 
 
 class Sighting(Artifact):
-    """A model that saw rows: `rows` of them by its own training, or by that of the model `through`.
+    """A model that was trained on `rows` of the rows, in its own training or in that of the model `through`.
 
-    `because` says how it is known. `spans` are those of the first row, when there is a record.
+    `because` is the evidence. `spans` are those of the first row, when there is a record.
     """
 
     model: str
@@ -63,9 +63,9 @@ class Sighting(Artifact):
 
 
 class Trace(Artifact):
-    """The answer: rows found (`found` in all, the first of them listed), and every model and release that saw them.
+    """The result of a trace: matching rows (`found` in all, the first ones listed), and all models and releases trained on them.
 
-    `spared` are trainings on these data sets whose record shows that none of the rows was trained on (e.g. held back).
+    `spared` are trainings on these data sets whose record shows that none of the rows was trained on (e.g. validation rows).
     """
 
     question: str
@@ -77,7 +77,7 @@ class Trace(Artifact):
 
 
 class Retraining(Artifact):
-    """What making a training anew would take, as it was measured the first time; the stages after it must run again too."""
+    """Cost of repeating a training, as it was measured the first time; later stages must run again too."""
 
     training: str
     recipe: str | None
@@ -90,7 +90,7 @@ class Retraining(Artifact):
 
 
 class ReplacedDataset(Artifact):
-    """A stored data set and the one without the rows that takes its place; None when no row is left or it was gone before."""
+    """A stored data set and its replacement without the rows; None when no row is left or the data set was already gone."""
 
     name: str
     old: str
@@ -107,14 +107,14 @@ class AffectedRelease(Artifact):
 
 
 class ErasedObject(Artifact):
-    """A tombstone: the digest of an object that is gone, and what it was."""
+    """A tombstone: the digest and kind of a deleted object."""
 
     object: str
     kind: str
 
 
 class ErasureRecord(Artifact):
-    """What was erased, in numbers and digests. It holds no personal data: no row, no id, no mark, no place in a file."""
+    """What was erased, in numbers and digests. It contains no personal data: no row, id, subject, or position in a file."""
 
     erasure: str
     date: str
@@ -133,7 +133,7 @@ class ErasureRecord(Artifact):
 
 
 class ErasedRow(Artifact):
-    """A row to erase as its owner finds it in the source file. `like` is the row it is near, with the similarity."""
+    """A row to erase, with its position in the source file. `like` is the row it is a near-duplicate of, with the similarity."""
 
     row_id: str
     file: str
@@ -143,10 +143,10 @@ class ErasedRow(Artifact):
 
 
 class ErasureResult(Artifact):
-    """What an erasure came to, for whoever asked: the record, and the places in source files, which are kept nowhere.
+    """The result of an erasure: the record, and the positions in source files, which are not stored.
 
-    `near` are near-duplicates that were left where they are. `envelope` is the digest of the signed record in the store,
-    and `log_index` its place in the log; both None in a dry run.
+    `near` are near-duplicates that were not erased. `envelope` is the digest of the signed record in the store, and `log_index`
+    its index in the log; both are None in a dry run.
     """
 
     record: ErasureRecord

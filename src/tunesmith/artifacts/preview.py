@@ -1,4 +1,4 @@
-"""What training would do before it does anything: the rows as the model would see them, what is refused, memory, and rates."""
+"""Previews of training: the rows as the model would see them, rejected rows, memory, and the learning-rate search."""
 
 from typing import Literal
 
@@ -11,14 +11,14 @@ from tunesmith.artifacts.report import ModelRef, Report, is_empty_text
 
 
 class WeightedText(Artifact):
-    """A run of decoded tokens and how much each of them counts in the loss: 0 is read only, 1 is trained."""
+    """Consecutive decoded tokens and the loss weight of each: 0 is not trained, 1 is trained fully."""
 
     text: str
     weight: float
 
 
 class ShownRow(Artifact):
-    """One row as it would be trained on, decoded with its control tokens; `tokens` and `trained` are numbers of tokens."""
+    """One row as it would be trained on, decoded with its control tokens; `tokens` and `trained` count tokens."""
 
     place: Place
     tokens: int
@@ -27,9 +27,9 @@ class ShownRow(Artifact):
 
 
 class RejectedRow(Artifact):
-    """A row that cannot be trained on as it is. `tokens`, of its longest sequence, is None when it cannot be encoded at all.
+    """A row that cannot be trained on. `tokens`, of its longest sequence, is None when it cannot be encoded.
 
-    `lost` and `lost_trained` are the tokens, and the trained ones among them, that a cut at the context would take away.
+    `lost` and `lost_trained` are the tokens, and the trained ones among them, that truncation to the context would remove.
     """
 
     place: Place
@@ -40,7 +40,7 @@ class RejectedRow(Artifact):
 
 
 class FixedMemory(Artifact):
-    """Bytes that training holds from step to step, counted tensor by tensor: weights, their gradients, optimiser state."""
+    """Bytes that training keeps between steps, counted tensor by tensor: weights, their gradients, optimiser state."""
 
     weights: int
     gradients: int
@@ -48,17 +48,17 @@ class FixedMemory(Artifact):
 
     @property
     def total(self) -> int:
-        """All three together."""
+        """The sum of all three."""
         return self.weights + self.gradients + self.optimizer
 
 
 class TrainPreview(Report):
-    """What `train` would run, up to its first step. Tokens count all steps of the run.
+    """What `train` would run, up to its first step. Token counts are over all steps of the run.
 
-    `distinct_tokens` are left when the rows of each step share every prefix; `computed_tokens` go through the model as the
-    run would cut its passes; `shares` says whether prefixes are shared there, and `sharing` why. The estimates are in
-    `measured`, made as the two fields at the end say: activation_bytes and training_seconds, from a pass of pass_tokens that
-    took pass_seconds on `threads` threads.
+    `distinct_tokens` remain when the rows of each step share every prefix; `computed_tokens` go through the model in the
+    micro-batches of the run; `shares` tells whether prefixes are shared there, and `sharing` why. `held_back` counts validation
+    rows. Estimates are in `measured`, computed as the last two fields describe: activation_bytes and training_seconds, from a
+    pass of pass_tokens that took pass_seconds on `threads` threads.
     """
 
     base: ModelRef
@@ -89,7 +89,7 @@ class TrainPreview(Report):
 
 
 class RatePoint(Artifact):
-    """One step of the range test: loss of its rows before the move at `rate`, raw and smoothed (nats a trained token)."""
+    """One step of the range test: loss of its rows before the update at `rate`, raw and smoothed (nats per trained token)."""
 
     rate: float
     loss: float
@@ -97,10 +97,10 @@ class RatePoint(Artifact):
 
 
 class RateSearch(Report):
-    """The curve of a learning-rate range test, and what is read off it.
+    """The curve of a learning-rate range test, and the rates derived from it.
 
-    `steepest` is where the smoothed loss falls fastest; `diverged` the largest rate that was used before the test stopped
-    on the loss; `largest_safe` a tenth of that. Each is None when the curve does not say, and `notes` tell why.
+    `steepest` is where the smoothed loss falls fastest; `diverged` is the largest rate that was used before the loss ended the
+    test; `largest_safe` is a tenth of that. Each is None when the curve does not show it, and `notes` explain why.
     """
 
     base: ModelRef

@@ -1,4 +1,4 @@
-"""Report: what a stage found, what it was made from, and what was measured on the way."""
+"""Report: the results of a stage, their provenance, and measurements of the run."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal
@@ -16,22 +16,22 @@ from tunesmith.artifacts.verdict import Verdict
 
 
 class Report(Artifact):
-    """Base of the stage reports. `measured` (seconds, bytes, rows a second) is outside the digest."""
+    """Base class of the stage reports. `measured` (seconds, bytes, rows per second) is not part of the digest."""
 
     provenance: Provenance
     measured: dict[str, float] = Field(default_factory=dict)
 
     def results(self) -> dict[str, Any]:
-        """Everything the digest covers: all fields but `measured`."""
+        """The fields that the digest covers: all but `measured`."""
         return self.model_dump(mode="json", exclude={"measured"})
 
     def digest(self) -> str:
-        """`sha256:<64 hex>` over results and provenance; equal for the same inputs on any day and machine."""
+        """`sha256:<64 hex digits>` of results and provenance; equal for the same inputs on any day and machine."""
         return digest_of(canonical_bytes(self.results()))
 
 
 MAX_LISTED_VALUES: Final = 50
-"""Values of one key of the rights that a summary lists; licences are listed all."""
+"""Values of one rights key that a summary lists at most; all licenses are listed."""
 
 
 def _is_unset(value: object) -> bool:
@@ -43,17 +43,16 @@ def _is_empty_tuple(value: object) -> bool:
 
 
 class SourceSummary(Artifact):
-    """One file as it was read: where, which format, how many rows, under which rights.
+    """One file as it was read: path, format, number of rows, rights.
 
-    The rights are those that the recipe states for the whole file; `subject` is the column that tells persons apart.
-    `columns` names the column of each part of a row that has another name than the part.
-    `contradicts` has what the Croissant file of the source says where the recipe says otherwise, by key.
-    `stated` counts what the rows carry in the end, their own value or their source's: {key: {value: rows}}. A row without a
-    value is counted nowhere. "" stands for values that are not listed: rarer ones, every mark of a person, and every author
-    but the source's own, for reports leave the house. A key that is not there was not counted. Of dates the first and the
-    last are always listed.
+    The rights are those that the recipe states for the whole file; `subject` is the column that identifies persons. `columns`
+    has the column of each part of a row whose name differs from the part. `contradicts` has, by key, what the source's Croissant
+    file states where the recipe differs. `stated` counts the rights of rows, their own or their source's: {key: {value: rows}}.
+    Rows without a value are not counted. "" stands for values that are not listed: rarer ones, every subject, and every author
+    but the source's own, since reports are published. A missing key was not counted. Of dates, the first and the last are
+    always listed.
 
-    What nobody stated is not written, so that a summary without it has the bytes and digest it always had.
+    Fields without a value are not written, so older summaries keep their bytes and digests.
     """
 
     path: str
@@ -80,7 +79,7 @@ class SourceSummary(Artifact):
 
     @staticmethod
     def listed(counts: Mapping[str, Mapping[str, int]], *, author: str | None) -> dict[str, dict[str, int]]:
-        """`stated` from {key: {value: rows}} of all rows, however many values there are; `author` is the source's own."""
+        """The field `stated`, from the {key: {value: rows}} of all rows; `author` is the source's own."""
         named: dict[str, set[str | None]] = {"subject": set(), "author": {author}}
         return {key: _most_common(key, counts[key], named.get(key)) for key in sorted(counts)}
 
@@ -96,17 +95,16 @@ def _most_common(key: str, counts: Mapping[str, int], only: set[str | None] | No
 
 
 def is_empty_text(value: object) -> bool:
-    """Whether a text says nothing; such a field is left out of the bytes, so a report from before it keeps its digest."""
+    """Whether a text is empty; such fields are not written, so older reports keep their digests."""
     return value == ""
 
 
 class AuditReport(Report):
-    """Clean data sets, findings, and how many rows each rule took out.
+    """Clean data sets, findings, and the number of rows that each rule removed.
 
-    `findings` shows the first 200 of each rule, `found` counts all of them, and `all_findings` is the digest of the stored
-    table of all (Parquet). `warned` and `blocking` count findings, `dropped` and `redacted` rows. `profile` is what the rows
-    look like. `split` says how rows were held out when the recipe asked for it. `good_until` is the last day on which the same
-    rows give the same report, when rows have a last day of use.
+    `findings` has the first 200 of each rule, `found` counts all, and `all_findings` is the digest of the stored table of all
+    of them (Parquet). `warned` and `blocking` count findings, `dropped` and `redacted` count rows. `split` describes the split
+    when the recipe has one. `good_until` is the last day on which the same rows give the same report, when rows expire.
     """
 
     train: Dataset
@@ -128,14 +126,14 @@ class AuditReport(Report):
 
 
 LOCAL_PREFIX: Final = "local:"
-"""Begins the name of a base that lies on its maker's machine: its file or folder's name and a digest, never a path."""
+"""Prefix of the name of a base that is local to its author's machine; the file or folder name and a digest follow, no path."""
 
 
 class BaseOrigin(Artifact):
-    """Where a base comes from.
+    """Origin of a base.
 
-    `license` is an SPDX expression, None where none is known, and `license_source` says who states it. `conversion` is what was
-    done to the weights. `command` puts the base into the local cache of whoever needs it; `hub` is the id of the model it is.
+    `license` is an SPDX expression, None where none is known, and `license_source` is who states it. `conversion` describes how
+    the weights were converted. `command` fetches the base into the local cache; `hub` is the id of the model on the Hub.
     """
 
     source: str
@@ -147,9 +145,9 @@ class BaseOrigin(Artifact):
 
 
 class ModelRef(Artifact):
-    """A model in the store: `tree` is the digest of a manifest {path: digest} of its files. `origin` is known of some bases.
+    """A model in the store: `tree` is the digest of a manifest {path: digest} of its files. `origin` is set for some bases.
 
-    A base may be `prepared` for its recipe (a chat template, tokens added), and is then `made_from` the tree of its own files.
+    A base may be `prepared` for its recipe (a chat template, added tokens); `made_from` is then the tree of the original files.
     """
 
     name: str
@@ -163,12 +161,12 @@ class ModelRef(Artifact):
 
     @property
     def is_local(self) -> bool:
-        """Whether its base is a folder or file of the maker's machine, so that its name leads nobody to it."""
+        """Whether the base is a folder or file on its author's machine, which its name does not locate."""
         return self.name.startswith(LOCAL_PREFIX)
 
 
 class CurvePoint(Artifact):
-    """One optimiser step: mean loss over its supervised tokens, learning rate, gradient norm before clipping."""
+    """One optimiser step: mean loss over its trained tokens, learning rate, gradient norm before clipping."""
 
     step: int
     loss: float
@@ -178,7 +176,7 @@ class CurvePoint(Artifact):
 
 
 class WatchFinding(Artifact):
-    """What a watcher saw after `step`. `stop` ended the run there. `names` has the rows or tensors that it is about."""
+    """What a watcher observed after `step`. `stop` ended the run there. `names` has the rows or tensors concerned."""
 
     watcher: str
     step: int
@@ -188,12 +186,12 @@ class WatchFinding(Artifact):
 
 
 class TrainReport(Report):
-    """The model, how it was reached, and the record of the rows that each step consumed.
+    """The tuned model, its training curve, and the record of the rows that each step consumed.
 
-    `distinct_tokens` is how many of `tokens` went through the trunk; 0 in reports from before it was counted. `sharing` says
-    why prefixes were shared or not, empty in reports from before it was written; the figures are in `measured`. `precision` is
-    what the model computed in; reports from before it was recorded were evaluated in fp32. `watch` has what the watchers saw;
-    what depends on the clock (a slow machine) is in `measured` instead.
+    `distinct_tokens` is how many of `tokens` went through the model; 0 in older reports. `sharing` is why prefixes were shared or
+    not, empty in older reports; the figures are in `measured`. `held_out` is the validation curve. `precision` is the number
+    format of the computation; older reports were evaluated in fp32. `watch` has the findings of the watchers; those that depend
+    on the clock (a slow machine) are in `measured` instead.
     """
 
     model: ModelRef
@@ -227,9 +225,9 @@ class SystemScores(Artifact):
 
 
 class EntityTypeScores(Artifact):
-    """The tuned model's entities of one type over all test rows: `support` are expected, `predicted` found, `right` both.
+    """The tuned model's entities of one type over all test rows: `support` expected, `predicted`, and `right` (both).
 
-    `f1` has its interval, or says why there is none.
+    `f1` has an interval, or the reason why there is none.
     """
 
     kind: str
@@ -250,15 +248,15 @@ class EntityTypeScores(Artifact):
 
     @property
     def value(self) -> float:
-        """F1 of the counts; a type is only told when it is expected or predicted somewhere."""
+        """F1 of the counts; only types that are expected or predicted somewhere are reported."""
         return 2 * self.right / (self.predicted + self.support)
 
 
 class EvaluationReport(Report):
     """Tuned, base and reference systems on the same rows, and the paired comparisons between them.
 
-    `entity_types`: for tags, the tuned model's entities by type; the headline is over all of them together (micro).
-    `precision` is what the models computed in; reports from before it could be chosen are of fp32.
+    `entity_types`: for tags, the tuned model's entities by type; the headline metric is over all of them (micro average).
+    `precision` is the number format of the computation; older reports used fp32.
     """
 
     test: Dataset
@@ -270,14 +268,14 @@ class EvaluationReport(Report):
 
 
 class GateReport(Report):
-    """The policy's verdicts; `outcome` is pass only when there is at least one verdict and all of them pass."""
+    """The verdicts of the policy; `outcome` is pass only when there is at least one verdict and all pass."""
 
     verdicts: tuple[Verdict, ...]
     outcome: str
 
 
 class ReleaseReport(Report):
-    """The folder that leaves the house."""
+    """The released folder."""
 
     name: str
     version: int
