@@ -1,4 +1,4 @@
-"""What a template puts in front of an answer, in one piece and letter by letter."""
+"""Removal of the answer prefix, from a whole text and letter by letter."""
 
 import pytest
 from hypothesis import given
@@ -29,14 +29,14 @@ def through(words: str, pieces: list[str]) -> str:
         (f"Tuesday {THOUGHT}", f"Tuesday {THOUGHT}"),
     ],
 )
-def test_the_words_go_and_everything_else_stays(text: str, expected: str) -> None:
+def test_the_prefix_is_removed_and_everything_else_kept(text: str, expected: str) -> None:
     assert through(THOUGHT, [text]) == expected
     assert through(THOUGHT, list(text)) == expected
     assert through("", list(text)) == text
 
 
 @given(st.text(alphabet="<think>/ \nab", max_size=40), st.lists(st.integers(1, 5)))
-def test_how_a_text_is_cut_does_not_matter(text: str, sizes: list[int]) -> None:
+def test_the_result_does_not_depend_on_the_pieces(text: str, sizes: list[int]) -> None:
     pieces, rest = [], text
     for size in sizes:
         pieces.append(rest[:size])
@@ -44,7 +44,7 @@ def test_how_a_text_is_cut_does_not_matter(text: str, sizes: list[int]) -> None:
     assert through(THOUGHT, [*pieces, rest]) == through(THOUGHT, [text])
 
 
-def test_nothing_of_the_words_is_shown_while_they_come() -> None:
+def test_the_prefix_is_buffered_while_it_is_streamed() -> None:
     start = AnswerPrefixFilter(THOUGHT)
     assert [start.add(piece) for piece in ("<think>", "\n\n", "</think>", "\n\n", "Tues", " day")] == [
         "", "", "", "", "Tues", " day",

@@ -1,4 +1,4 @@
-"""Which tokens are trained: the assistant's words and its end-of-turn token, nothing else, or the row is refused."""
+"""Which tokens are trained: the assistant's answers and their end-of-turn tokens, nothing else, or the row is rejected."""
 
 from types import SimpleNamespace
 
@@ -61,7 +61,7 @@ def other(request: pytest.FixtureRequest) -> PreTrainedTokenizerFast:
 
 
 def only(tokenizer: PreTrainedTokenizerFast, turns: tuple[Message, ...]) -> EncodedSequence:
-    """The one sequence of a conversation whose past the template leaves as it was."""
+    """The single sequence of a conversation whose earlier turns the template does not rewrite."""
     (row,) = encode_chat(tokenizer, ROW, turns)
     return row
 
@@ -70,7 +70,7 @@ def trained(tokenizer: PreTrainedTokenizerFast, row: EncodedSequence) -> list[st
     return [tokenizer.decode(list(row.ids[start:end])) for start, end in row.spans]
 
 
-def test_the_answer_and_its_end_are_trained(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_the_answer_and_its_end_token_are_trained(tokenizer: PreTrainedTokenizerFast) -> None:
     row = only(tokenizer, (SYSTEM, ASK, ANSWER))
     assert trained(tokenizer, row) == ["queue: delivery 24<|end|>"]
     assert row.spans[0][1] == len(row.ids)
@@ -92,7 +92,7 @@ def test_a_conversation_that_goes_on_after_the_answer(tokenizer: PreTrainedToken
     assert row.spans[0][1] < len(row.ids)
 
 
-def test_an_empty_answer_trains_the_end_alone(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_an_empty_answer_trains_only_the_end_token(tokenizer: PreTrainedTokenizerFast) -> None:
     row = only(tokenizer, (ASK, message("assistant", "")))
     assert (trained(tokenizer, row), row.supervised) == (["<|end|>"], 1)
 
@@ -145,7 +145,7 @@ def test_a_template_that_rewrites_earlier_turns_is_refused(other: PreTrainedToke
 
 
 @pytest.mark.parametrize("other", [PLAIN], indirect=True)
-def test_a_prompt_whose_last_token_grows_into_the_answer_is_refused(other: PreTrainedTokenizerFast) -> None:
+def test_a_prompt_whose_last_token_merges_with_the_answer_is_rejected(other: PreTrainedTokenizerFast) -> None:
     grown = message("assistant", "delivery")
     whole, prompt = (
         token_ids(other, render_conversation(other, (ASK, grown), add_generation_prompt=False)),
@@ -166,7 +166,7 @@ def test_a_template_without_an_end_of_turn_is_refused(other: PreTrainedTokenizer
 
 
 @pytest.mark.parametrize("other", [NEWLINE], indirect=True)
-def test_what_stands_after_the_end_of_turn_is_not_trained(other: PreTrainedTokenizerFast) -> None:
+def test_text_after_the_end_token_is_not_trained(other: PreTrainedTokenizerFast) -> None:
     row = only(other, (ASK, ANSWER, THANKS, BYE))
     assert trained(other, row) == ["queue: delivery 24<|end|>", "Tuesday é ☂<|end|>"]
 
@@ -212,7 +212,7 @@ def test_an_empty_document_is_its_start_and_its_end(tokenizer: PreTrainedTokeniz
     assert piece.supervised == 1
 
 
-def test_supervised_leaves_out_position_zero() -> None:
+def test_position_zero_is_not_supervised() -> None:
     assert EncodedSequence("r", (1, 2, 3, 4), ((0, 2), (3, 4))).supervised == 2
     assert EncodedSequence("r", (1,), ((0, 1),)).supervised == 0
 
@@ -229,7 +229,7 @@ def test_a_message_cannot_speak_in_another_role(tokenizer: PreTrainedTokenizerFa
 
 
 @pytest.mark.parametrize("token", ["<|assistant|>", "<|end|>", "<|begin|>"])
-def test_a_question_to_a_classifier_cannot_either(tokenizer: PreTrainedTokenizerFast, token: str) -> None:
+def test_an_input_of_a_classifier_cannot_speak_in_another_role(tokenizer: PreTrainedTokenizerFast, token: str) -> None:
     task = DecoderTask(TaskSettings(type="classify"))
     row = ROW.model_copy(update={"example": Example(text=f"where {token} is it", labels=("delivery",))})
     with pytest.raises(DataError, match="row 00000000000000aa: a message spells the control token"):
@@ -238,7 +238,7 @@ def test_a_question_to_a_classifier_cannot_either(tokenizer: PreTrainedTokenizer
         prompt_ids(tokenizer, task.prompt(row))
 
 
-def test_a_document_that_spells_a_control_token_has_its_letters(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_a_control_token_in_a_document_is_encoded_as_plain_characters(tokenizer: PreTrainedTokenizerFast) -> None:
     text = "It ends in <|end|>, then <|assistant|> is due."
     (piece,) = encode_text(tokenizer, ROW, text, window=64)
     special = set(tokenizer.convert_tokens_to_ids(list(control_tokens(tokenizer))))
@@ -248,7 +248,7 @@ def test_a_document_that_spells_a_control_token_has_its_letters(tokenizer: PreTr
     assert token_ids(tokenizer, "thank you<|end|>")[-1] == tokenizer.eos_token_id
 
 
-def test_a_document_whose_control_token_has_no_other_letters_is_refused() -> None:
+def test_a_document_whose_control_token_has_no_other_encoding_is_rejected() -> None:
     words = Tokenizer(models.WordLevel({"<e>": 0, "<u>": 1, "thank": 2}, unk_token="<u>"))
     words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     made = PreTrainedTokenizerFast(tokenizer_object=words, eos_token="<e>", unk_token="<u>")
@@ -258,7 +258,7 @@ def test_a_document_whose_control_token_has_no_other_letters_is_refused() -> Non
     assert caught.value.where == "made.jsonl:3"
 
 
-def test_a_document_needs_an_end(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_a_document_needs_an_end_token(tokenizer: PreTrainedTokenizerFast) -> None:
     made = train_tokenizer(TEXTS, 320, positions=64)
     made.bos_token = None
     with pytest.raises(DataError, match="row 00000000000000aa: there is no token to train on"):
@@ -269,7 +269,7 @@ def test_a_document_needs_an_end(tokenizer: PreTrainedTokenizerFast) -> None:
         encode_text(made, ROW, "thank you", window=8)
 
 
-def test_all_tokens_of_a_conversation(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_all_tokens_of_a_conversation_are_trained(tokenizer: PreTrainedTokenizerFast) -> None:
     turns = (SYSTEM, ASK, ANSWER, THANKS)
     row = encode_all_tokens(tokenizer, ROW, turns)
     assert list(row.ids) == token_ids(tokenizer, render_conversation(tokenizer, turns, add_generation_prompt=False))

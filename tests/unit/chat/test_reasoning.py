@@ -1,4 +1,4 @@
-"""Thoughts in files, in templates that have a place for them and in those that have none, and taken off what a model writes."""
+"""Reasoning in files, in templates with and without a reasoning field, and its removal from completions."""
 
 from pathlib import Path
 from typing import Any
@@ -116,7 +116,7 @@ FORMS = {
         ("plain", "<think>\nlate?\nyes\n</think>\n\nOn its way.<|im_end|>"),
     ],
 )
-def test_thoughts_are_trained_as_the_template_writes_them(name: str, expected: str, form: str) -> None:
+def test_reasoning_is_trained_as_the_template_renders_it(name: str, expected: str, form: str) -> None:
     assert taught(name, ASK, read(**FORMS[form])) == [[expected]]
 
 
@@ -131,12 +131,12 @@ def test_thoughts_are_trained_as_the_template_writes_them(name: str, expected: s
     ],
 )
 @pytest.mark.parametrize("turn", [{"content": "On its way."}, {"content": "On its way.", "reasoning_content": ""}])
-def test_an_answer_without_thoughts(name: str, expected: str, turn: dict[str, Any]) -> None:
+def test_an_answer_without_reasoning(name: str, expected: str, turn: dict[str, Any]) -> None:
     assert taught(name, ASK, read(**turn)) == [[expected]]
 
 
 @pytest.mark.parametrize("name", ["qwen3.5", "qwen3.8"])
-def test_a_prompt_that_opens_thoughts_wants_some_and_one_that_closes_them_none(name: str) -> None:
+def test_a_prompt_that_opens_reasoning_needs_some_and_one_that_closes_it_none(name: str) -> None:
     with pytest.raises(DataError, match="the prompt opens thoughts, and the answer has none") as caught:
         taught(name, ASK, message("assistant", "On its way."))
     assert "`task: {thinking: false}`" in (caught.value.hint or "")
@@ -161,7 +161,7 @@ SECOND = {"content": "Tuesday.", "reasoning_content": "since?"}
         ("qwen3.5", "On its way.", "late?\nyes\n</think>\n\nOn its way.", "since?\n</think>\n\nTuesday."),
     ],
 )
-def test_templates_that_drop_earlier_thoughts_give_a_sequence_for_each_answer(
+def test_templates_that_drop_earlier_reasoning_give_a_sequence_per_answer(
     name: str, past: str, first: str, second: str
 ) -> None:
     turns = (ASK, read(**FIRST), THANKS, read(**SECOND))
@@ -175,12 +175,12 @@ def test_templates_that_drop_earlier_thoughts_give_a_sequence_for_each_answer(
 
 
 @pytest.mark.parametrize("name", ["qwen3.8", "chatml", "plain"])
-def test_templates_that_keep_them_give_one_sequence(name: str) -> None:
+def test_templates_that_keep_earlier_reasoning_give_one_sequence(name: str) -> None:
     (spans,) = taught(name, ASK, read(**FIRST), THANKS, read(**SECOND))
     assert [span.partition("</think>\n\n")[2] for span in spans] == ["On its way.<|im_end|>", "Tuesday.<|im_end|>"]
 
 
-def test_gpt_oss_drops_earlier_thoughts_and_does_not_stop_behind_the_last_ones() -> None:
+def test_gpt_oss_drops_earlier_reasoning_and_does_not_stop_after_the_last() -> None:
     tokenizer = named("gpt-oss")
     assert taught("gpt-oss", ASK, read(**FIRST), THANKS, read(**SECOND)) == [
         [
@@ -191,7 +191,7 @@ def test_gpt_oss_drops_earlier_thoughts_and_does_not_stop_behind_the_last_ones()
     assert {tokenizer.decode([token]) for token in stop_ids(tokenizer)} == {"<|return|>", "<|call|>"}
 
 
-def test_marks_among_the_words_are_words() -> None:
+def test_tags_within_the_answer_are_text() -> None:
     """Qwen3.8 leaves the content alone; Qwen3.5 would cut it in two, so the field keeps it from looking."""
     said = "Put <think> before and </think> behind."
     assert split_reasoning(said) == (None, said)
@@ -201,7 +201,7 @@ def test_marks_among_the_words_are_words() -> None:
         taught("qwen3", ASK, message("assistant", said))
 
 
-def test_which_templates_have_a_place_and_which_prompts_open_thoughts() -> None:
+def test_templates_with_a_reasoning_field_and_prompts_that_open_reasoning() -> None:
     found = {
         name: template_traits(named(name))
         for name in ("qwen3", "qwen3.5", "qwen3.5, off", "qwen3.8", "gpt-oss", "plain")
@@ -220,27 +220,27 @@ def test_which_templates_have_a_place_and_which_prompts_open_thoughts() -> None:
         ({"thinking": "x"}, "must be an object with role and content"),
     ],
 )
-def test_thoughts_that_cannot_be_read(turn: dict[str, Any], what: str) -> None:
+def test_invalid_reasoning_fields_are_rejected(turn: dict[str, Any], what: str) -> None:
     with pytest.raises(DataError, match=what):
         read(**turn)
 
 
 @pytest.mark.parametrize("field", REASONING_FIELDS)
-def test_only_an_assistant_thinks(field: str) -> None:
+def test_only_assistant_messages_have_reasoning(field: str) -> None:
     row = {"messages": [{"role": "user", "content": "a", field: "x"}, {"role": "assistant", "content": "b"}]}
     with pytest.raises(DataError, match=field) as caught:
         Messages().read(row, {})
     assert caught.value.hint == "only an assistant's message has thoughts"
 
 
-def test_a_call_may_follow_thoughts_alone() -> None:
+def test_a_call_may_follow_reasoning_directly() -> None:
     call = {"type": "function", "function": {"name": "track", "arguments": {"order": 1}}}
     found = read(thinking="look it up", tool_calls=[call])
     assert split_reasoning(found.text) == ("look it up", "")
     assert found.tool_calls is not None and found.tool_calls[0].name == "track"
 
 
-def test_thoughts_spell_no_control_token() -> None:
+def test_reasoning_with_a_control_token_is_rejected() -> None:
     with pytest.raises(DataError, match="spells the control token"):
         taught("qwen3.5", ASK, read(content="a", reasoning_content="x<|im_end|>y"))
 
@@ -258,11 +258,11 @@ def test_thoughts_spell_no_control_token() -> None:
         ("", ""),
     ],
 )
-def test_what_a_row_expects_is_the_answer(text: str, answer: str) -> None:
+def test_the_expected_output_of_a_row_is_the_answer(text: str, answer: str) -> None:
     assert answer_without_reasoning(text) == answer
 
 
-def test_an_answer_is_read_as_the_template_asks_for_it() -> None:
+def test_answers_are_extracted_as_the_template_requires() -> None:
     assert extract_answer(named("qwen3"), "<think>\n\n</think>\n\nA") == "A"
     assert extract_answer(named("qwen3"), "<think>\nx\n</think>\n\nA") == "A"
     assert extract_answer(named("qwen3.5"), "x\n</think>\n\nA") == "A"
@@ -271,7 +271,7 @@ def test_an_answer_is_read_as_the_template_asks_for_it() -> None:
     assert extract_answer(named("qwen3.5, off"), "A") == "A"
 
 
-def test_what_is_scored_is_what_the_server_sends() -> None:
+def test_scored_answers_equal_served_answers() -> None:
     """A mark that nobody opened is a word of the answer, as in the stream."""
     text = "close it with </think>, then write"
     stream = reasoning_stream(named("qwen3"))
@@ -283,7 +283,7 @@ PIECES = st.lists(st.sampled_from(["<", "think", ">", "</", "</think>", "<think>
 
 
 @given(PIECES, st.booleans())
-def test_piece_by_piece_gives_what_the_whole_gives(pieces: list[str], opened: bool) -> None:
+def test_streaming_gives_the_result_of_the_whole_text(pieces: list[str], opened: bool) -> None:
     text = "".join(pieces)
     stream, whole = ReasoningStream(opened), ReasoningStream(opened)
     parts = [*(stream.add(piece) for piece in pieces), stream.flush()]
@@ -294,7 +294,7 @@ def test_piece_by_piece_gives_what_the_whole_gives(pieces: list[str], opened: bo
         assert "".join(part.answer for part in parts) == answer_without_reasoning(text)
 
 
-def test_the_stream_of_a_prompt_that_opens_thoughts_begins_within_them() -> None:
+def test_a_stream_after_a_prompt_that_opens_reasoning_begins_within_it() -> None:
     assert reasoning_stream(named("qwen3.5")).in_reasoning
     assert not reasoning_stream(named("qwen3")).in_reasoning
     assert split_reasoning(join_reasoning("x", "A")) == ("x", "A")
@@ -311,7 +311,7 @@ def test_the_stream_of_a_prompt_that_opens_thoughts_begins_within_them() -> None
         ("You are thinking aloud. {{ 'thinking' in turn }} {{ turn.thinking }}", set()),
     ],
 )
-def test_the_switch_of_a_template(template: str, names: set[str]) -> None:
+def test_the_thinking_switch_of_a_template(template: str, names: set[str]) -> None:
     assert {
         name for tag in JINJA_TAG.findall(template) for name in THINKING_SWITCH.findall(QUOTED_STRING.sub("", tag))
     } == names

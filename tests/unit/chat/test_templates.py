@@ -1,7 +1,7 @@
-"""Chat templates in the manner of seventeen families: what is trained, what is served, where the start token stands.
+"""Chat templates like those of seventeen model families: what is trained, what is served, and where the start token is.
 
-The templates under `templates/` are written for these tests. Each has its family's turn markers and habits: how it takes a
-system message, what it does to earlier turns, what it strips, whether template, tokenizer or both write the start token.
+The templates in `templates/` are written for these tests. Each has the turn markers and traits of its family: how it renders a
+system message, how it rewrites earlier turns, what it strips, and whether template, tokenizer or both write the start token.
 """
 
 import json
@@ -120,7 +120,7 @@ each = pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.nam
 
 
 @each
-def test_prompt_and_conversation_are_written_as_the_family_writes_them(family: Family) -> None:
+def test_prompt_and_conversation_are_rendered_as_in_the_family(family: Family) -> None:
     tokenizer = ready(family.name)
     assert render_conversation(tokenizer, (ASK,), add_generation_prompt=True) == family.asked
     assert render_conversation(tokenizer, ONE, add_generation_prompt=False) == family.asked + family.answered
@@ -138,7 +138,7 @@ def test_the_answer_and_its_end_of_turn_are_trained(family: Family) -> None:
 
 
 @each
-def test_two_rounds(family: Family) -> None:
+def test_both_answers_of_two_rounds_are_trained(family: Family) -> None:
     tokenizer = ready(family.name)
     pieces = encode_chat(tokenizer, ROW, TWO)
     assert taught(tokenizer, pieces) == family.taught
@@ -149,7 +149,7 @@ def test_two_rounds(family: Family) -> None:
 
 
 @each
-def test_training_serving_and_transformers_begin_with_the_same_ids(family: Family) -> None:
+def test_training_serving_and_transformers_have_the_same_prompt_ids(family: Family) -> None:
     tokenizer = ready(family.name)
     for prompt in (TWO[:1], TWO[:3]):
         theirs = tokenizer.apply_chat_template(
@@ -159,7 +159,7 @@ def test_training_serving_and_transformers_begin_with_the_same_ids(family: Famil
 
 
 @each
-def test_one_start_token_at_the_start_or_none(family: Family) -> None:
+def test_the_start_token_is_written_once_at_the_start_or_never(family: Family) -> None:
     tokenizer = ready(family.name)
     (row,) = encode_chat(tokenizer, ROW, ONE)
     writes = family.bos is not None and family.asked.startswith(family.bos)
@@ -172,7 +172,7 @@ def test_one_start_token_at_the_start_or_none(family: Family) -> None:
 
 
 @each
-def test_a_system_message_is_written_folded_in_or_refused(family: Family) -> None:
+def test_a_system_message_is_rendered_merged_or_refused(family: Family) -> None:
     tokenizer = ready(family.name)
     if family.system is None:
         with pytest.raises(
@@ -194,7 +194,7 @@ WORDS = st.text(alphabet="ab \n\t<|>/[]é☂09'\"\\{}%", max_size=12)
 @each
 @settings(max_examples=10, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(words=st.tuples(WORDS, WORDS, WORDS, WORDS))
-def test_whatever_is_said_the_row_is_right_or_refused(family: Family, words: tuple[str, ...]) -> None:
+def test_any_row_is_encoded_correctly_or_rejected(family: Family, words: tuple[str, ...]) -> None:
     tokenizer = ready(family.name)
     roles = ("user", "assistant", "user", "assistant")
     talk = tuple(message(role, text) for role, text in zip(roles, words, strict=True))
@@ -210,7 +210,7 @@ def test_whatever_is_said_the_row_is_right_or_refused(family: Family, words: tup
         assert row.ids[:2].count(tokenizer.bos_token_id) < 2
 
 
-def test_rewritten_turns_share_what_they_have_in_common() -> None:
+def test_sequences_of_a_rewritten_conversation_share_their_prefix() -> None:
     """Qwen3 writes the last answer with its thoughts and the same answer without them once it lies in the past."""
     tokenizer = ready("qwen3")
     thought = message("assistant", "<think>\nlate?\n</think>\n\nTuesday")
@@ -223,8 +223,8 @@ def test_rewritten_turns_share_what_they_have_in_common() -> None:
 
 
 @pytest.mark.parametrize("family", sorted(BY_NAME))
-def test_what_a_family_puts_in_front_of_every_answer(family: str) -> None:
-    """Qwen3 its empty thought, and nobody else anything that a reader could see."""
+def test_the_answer_prefix_of_a_family(family: str) -> None:
+    """Qwen3 writes an empty reasoning block; no other family writes visible text."""
     tokenizer = ready(family)
     assert template_traits(tokenizer).answer_prefix == {"qwen3": "<think>\n\n</think>"}.get(family, "")
     (row,) = encode_chat(tokenizer, ROW, ONE)
@@ -233,13 +233,13 @@ def test_what_a_family_puts_in_front_of_every_answer(family: str) -> None:
     assert strip_answer_prefix(tokenizer, written).removesuffix(BY_NAME[family].end).strip() == A
 
 
-def test_a_conversation_that_ends_with_a_question_trains_what_would_be_asked_for() -> None:
+def test_a_conversation_that_ends_with_a_question_trains_its_answers() -> None:
     tokenizer = ready("qwen3")
     (row,) = encode_chat(tokenizer, ROW, (*ONE, THANKS))
     assert taught(tokenizer, [row]) == [[f"<think>\n\n</think>\n\n{A}<|im_end|>"]]
 
 
-def test_the_system_message_that_mistral_moves_is_where_serving_puts_it() -> None:
+def test_the_system_message_that_mistral_moves_is_where_serving_renders_it() -> None:
     tokenizer = ready("mistral-v3")
     assert S not in render_conversation(tokenizer, (SYSTEM, *ONE), add_generation_prompt=False)
     rows = encode_chat(tokenizer, ROW, (SYSTEM, *TWO))
@@ -253,7 +253,7 @@ def test_the_system_message_that_mistral_moves_is_where_serving_puts_it() -> Non
     assert taught(tokenizer, rows) == [[f"{A}</s>"], ["Tuesday</s>"]]
 
 
-def test_an_answer_is_not_put_behind_a_prompt_that_ends_in_another_way() -> None:
+def test_an_answer_is_not_appended_to_a_prompt_with_another_suffix() -> None:
     close = "turn.content + ('[/INST] Sorted:' if loop.last and system is defined else '[/INST]')"
     tokenizer = with_template("mistral-v3", swap("turn.content + '[/INST]'", close))
     assert len(encode_chat(tokenizer, ROW, ONE)) == 1
@@ -261,7 +261,7 @@ def test_an_answer_is_not_put_behind_a_prompt_that_ends_in_another_way() -> None
         encode_chat(tokenizer, ROW, (SYSTEM, *ONE))
 
 
-def test_thoughts_may_be_laid_out_in_another_way() -> None:
+def test_reasoning_may_have_another_layout() -> None:
     tokenizer = ready("qwen3")
     thought = message("assistant", "<think>late?\nyes</think>Tuesday")
     assert taught(tokenizer, encode_chat(tokenizer, ROW, (ASK, thought))) == [
@@ -269,7 +269,7 @@ def test_thoughts_may_be_laid_out_in_another_way() -> None:
     ]
 
 
-def test_a_prompt_that_opens_thoughts_which_the_answer_does_not_keep_is_refused() -> None:
+def test_a_prompt_that_opens_reasoning_which_the_answer_drops_is_rejected() -> None:
     """DeepSeek R1: nothing that could be trained would follow the prompt that is served."""
     tokenizer = with_template("deepseek-v3", lambda own: (FOLDER / "deepseek-r1.jinja").read_text())
     for text in (A, f"late?\n</think>\n\n{A}"):
@@ -278,7 +278,7 @@ def test_a_prompt_that_opens_thoughts_which_the_answer_does_not_keep_is_refused(
         assert error.value.hint == "the chat template rewrites earlier turns"
 
 
-def test_the_marks_of_smollm3_take_in_what_is_never_generated() -> None:
+def test_the_generation_marks_of_smollm3_include_text_that_is_never_generated() -> None:
     tokenizer = ready("smollm3")
     made = tokenizer.apply_chat_template(
         turns_of(ONE),
@@ -296,7 +296,7 @@ def test_the_marks_of_smollm3_take_in_what_is_never_generated() -> None:
 
 
 @pytest.mark.parametrize("name", ["llama3.2", "smollm3", "granite3"])
-def test_the_clock_is_not_looked_at(name: str) -> None:
+def test_the_current_date_is_not_used(name: str) -> None:
     own = (FOLDER / f"{name}.jinja").read_text()
     assert "strftime_now(" in own
     assert "strftime_now(" not in freeze_date(own)
@@ -345,7 +345,7 @@ LATE = (
         ("qwen2.5", lambda own: LATE, "take in more than an answer"),
     ],
 )  # fmt: skip
-def test_a_template_that_breaks_a_rule_is_refused_with_the_row(
+def test_a_template_that_breaks_a_rule_is_an_error_with_the_row(
     name: str, change: Callable[[str], str], what: str
 ) -> None:
     tokenizer = with_template(name, change)
@@ -355,7 +355,7 @@ def test_a_template_that_breaks_a_rule_is_refused_with_the_row(
     assert error.value.where == "made.jsonl:3"
 
 
-def test_a_role_that_the_template_passes_over_is_refused() -> None:
+def test_a_role_that_the_template_skips_is_an_error() -> None:
     """Zephyr's has no tool role and says nothing."""
     tokenizer = ready("zephyr")
     talk = (ASK, message("assistant", "I look."), message("tool", "late"), ANSWER)
@@ -364,13 +364,13 @@ def test_a_role_that_the_template_passes_over_is_refused() -> None:
         encode_chat(tokenizer, ROW, talk)
 
 
-def test_words_that_a_template_writes_as_json_are_there() -> None:
+def test_text_that_a_template_writes_as_json_counts_as_rendered() -> None:
     tokenizer = with_template("llama3.2", swap("turn.content.strip()", "(turn.content | tojson)"))
     (row,) = encode_chat(tokenizer, ROW, (message("user", 'say "é"\nnow'), message("assistant", 'a "b"')))
     assert taught(tokenizer, [row]) == [[json.dumps('a "b"') + "<|eot_id|>"]]
 
 
-def test_an_end_token_in_the_tokenizer_that_is_no_special_token_ends_nothing() -> None:
+def test_an_end_token_that_is_not_special_does_not_end_a_turn() -> None:
     """Gemma has `</s>` for HTML."""
     tokenizer = ready("gemma3")
     struck = message("assistant", "was <s>24</s>, is 25")
@@ -388,7 +388,7 @@ def test_an_end_token_in_the_tokenizer_that_is_no_special_token_ends_nothing() -
         ("deepseek-v3", "<｜User｜>"),
     ],
 )
-def test_a_marker_that_is_plain_text_cannot_be_spelled_either(name: str, marker: str) -> None:
+def test_a_plain_text_marker_is_a_control_token_too(name: str, marker: str) -> None:
     tokenizer = ready(name)
     assert marker not in tokenizer.all_special_tokens
     with pytest.raises(DataError) as error:
@@ -397,7 +397,7 @@ def test_a_marker_that_is_plain_text_cannot_be_spelled_either(name: str, marker:
     assert len(encode_chat(tokenizer, ROW, (message("user", "[A] <|b c|> <<see>> [inst]"), ANSWER))) == 1
 
 
-def test_the_template_names_an_end_of_turn_that_no_list_has() -> None:
+def test_the_template_reveals_an_end_token_that_is_in_no_list() -> None:
     family = BY_NAME["qwen2.5"]
     tokenizer = build(
         replace(family, special=["<|im_start|>", "<|endoftext|>"], eos="<|endoftext|>", plain=["<|done|>"])

@@ -1,4 +1,4 @@
-"""Tool calls, tools and their results: written as the template writes them, trained with the answer, refused where left out."""
+"""Tools, calls and results: rendered as the template does, trained with the answer, rejected where the template drops them."""
 
 import json
 from typing import Any
@@ -66,7 +66,7 @@ def trained(tokenizer: Any, rows: list[EncodedSequence]) -> list[str]:
 
 
 @pytest.mark.parametrize("template", [OF_TOOLS, MARKED], ids=["plain", "marked"])
-def test_calls_are_trained_and_tools_stand_in_the_prompt(template: str) -> None:
+def test_calls_are_trained_and_tools_are_in_the_prompt(template: str) -> None:
     tokenizer = tokenizer_of(template)
     (found,) = encode_chat(tokenizer, ROW, TALK)
     assert trained(tokenizer, [found]) == [f"{SAID}<|end|>", "It comes on Friday.<|end|>"]
@@ -77,7 +77,7 @@ def test_calls_are_trained_and_tools_stand_in_the_prompt(template: str) -> None:
     assert list(found.ids[: len(asked)]) == asked and found.spans[0][0] == len(asked)
 
 
-def test_a_call_of_weight_zero_is_written_and_not_trained() -> None:
+def test_a_call_of_weight_zero_is_rendered_and_not_trained() -> None:
     tokenizer = tokenizer_of(OF_TOOLS)
     silent = (TALK[0], LOOK.model_copy(update={"weight": 0.0}), *TALK[2:])
     (found,) = encode_chat(tokenizer, ROW, silent)
@@ -97,7 +97,7 @@ def test_a_call_of_weight_zero_is_written_and_not_trained() -> None:
     ],
     ids=["knows no tools", "knows no calls", "no arguments", "no tools", "refuses"],
 )
-def test_a_template_without_tools_is_refused_with_the_row(template: str | None, row: Row, what: str) -> None:
+def test_a_template_without_tool_support_is_an_error_with_the_row(template: str | None, row: Row, what: str) -> None:
     tokenizer = tokenizer_of(template) if template else train_tokenizer((SAID,), 300, positions=64)
     for encode in (encode_chat, encode_all_tokens):
         with pytest.raises(DataError) as error:
@@ -106,7 +106,7 @@ def test_a_template_without_tools_is_refused_with_the_row(template: str | None, 
         assert error.value.where == "made.jsonl:3"
 
 
-def test_a_call_spells_no_control_token() -> None:
+def test_a_call_with_a_control_token_is_rejected() -> None:
     tokenizer = tokenizer_of(OF_TOOLS)
     bad = LOOK.model_copy(update={"tool_calls": (replace_arguments('{"order": "<|end|>"}'),)})
     with pytest.raises(DataError, match=r"spells the control token <\|end\|>"):
@@ -119,7 +119,7 @@ def replace_arguments(arguments: str) -> ToolCall:
     return CALL.model_copy(update={"arguments": arguments})
 
 
-def test_a_function_alone_is_put_into_its_form() -> None:
+def test_a_bare_function_is_wrapped_in_the_openai_form() -> None:
     assert template_tools(['{"name": "track"}', json.dumps(TOOL)]) == (
         {"type": "function", "function": {"name": "track"}},
         TOOL,
@@ -136,7 +136,7 @@ def test_a_function_alone_is_put_into_its_form() -> None:
         ('{"order":"Ä7","late":true}', "track"),
     ],
 )
-def test_calls_are_known_in_other_spellings(written: str, missing: str | None) -> None:
+def test_calls_are_recognised_in_other_spellings(written: str, missing: str | None) -> None:
     [turn] = template_messages([LOOK])
     assert missing_call("".join(written.split()), turn) == missing
     assert missing_tool("trackorder", (TOOL,)) is None and missing_tool("track", (TOOL,)) == "track"

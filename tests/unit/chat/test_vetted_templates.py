@@ -102,7 +102,7 @@ CONVERSATIONS = {
 
 @pytest.mark.parametrize("name", VETTED_TEMPLATES)
 @pytest.mark.parametrize("turns", CONVERSATIONS.values(), ids=CONVERSATIONS)
-def test_a_conversation_is_one_sequence_whose_mask_is_transformers_own(
+def test_a_conversation_is_one_sequence_with_the_mask_of_transformers(
     bare: PreTrainedTokenizerFast, name: str, turns: tuple[Message, ...]
 ) -> None:
     tokenizer = given(bare, name)
@@ -127,7 +127,7 @@ def prompts(turns: tuple[Message, ...]) -> list[tuple[Message, ...]]:
 
 
 @pytest.mark.parametrize("name", VETTED_TEMPLATES)
-def test_a_start_token_stands_once_in_front_where_it_is_not_the_end_token_too(
+def test_the_start_token_is_written_once_unless_it_is_also_the_end_token(
     bare: PreTrainedTokenizerFast, name: str
 ) -> None:
     tokenizer = given(bare, name)
@@ -139,7 +139,7 @@ def test_a_start_token_stands_once_in_front_where_it_is_not_the_end_token_too(
 
 
 @pytest.mark.parametrize("name", VETTED_TEMPLATES)
-def test_nobody_speaks_in_another_role(bare: PreTrainedTokenizerFast, name: str) -> None:
+def test_no_message_speaks_in_another_role(bare: PreTrainedTokenizerFast, name: str) -> None:
     tokenizer = given(bare, name)
     marker = "<|im_start|>" if name == "chatml" else "<|assistant|>"
     turns = (message("user", f"x {marker} y"), message("assistant", "z"))
@@ -148,7 +148,7 @@ def test_nobody_speaks_in_another_role(bare: PreTrainedTokenizerFast, name: str)
 
 
 @pytest.mark.parametrize("name", VETTED_TEMPLATES)
-def test_tools_are_refused_and_never_left_out(bare: PreTrainedTokenizerFast, name: str) -> None:
+def test_tools_are_an_error_and_never_dropped(bare: PreTrainedTokenizerFast, name: str) -> None:
     tokenizer = given(bare, name)
     turns = (message("user", "a"), message("assistant", "b"))
     example = Example(messages=turns, tools=('{"name": "weather", "parameters": {"properties": {"city": {}}}}',))
@@ -156,7 +156,7 @@ def test_tools_are_refused_and_never_left_out(bare: PreTrainedTokenizerFast, nam
         encode_chat(tokenizer, Row(row_id="r", file="made", line=1, example=example), turns)
 
 
-def test_the_texts_are_read_from_the_package() -> None:
+def test_the_templates_are_read_from_the_package() -> None:
     assert set(VETTED_TEMPLATES) == {"chatml", "plain"}
     for one in VETTED_TEMPLATES.values():
         assert one.text.startswith("{#-")

@@ -51,7 +51,7 @@ def test_a_weight_is_read_and_one_is_none(context: Context, written: str, weight
 
 
 @pytest.mark.parametrize("written", ["-1", "-0.5", "true", '"1"', "[1]", "1" + "0" * 400])
-def test_a_weight_that_is_no_number_from_zero_on_is_refused(context: Context, written: str) -> None:
+def test_a_weight_must_be_a_number_of_at_least_zero(context: Context, written: str) -> None:
     good = '{"role": "assistant", "content": "b"}'
     with pytest.raises(DataError, match="message 2 has the weight .*, which is no number from 0 on") as caught:
         read(context, good, f'{{"role": "assistant", "content": "b", "weight": {written}}}')
@@ -59,7 +59,7 @@ def test_a_weight_that_is_no_number_from_zero_on_is_refused(context: Context, wr
 
 
 @pytest.mark.parametrize("role", ["user", "system", "tool"])
-def test_only_an_assistants_message_has_a_weight(context: Context, role: str) -> None:
+def test_only_assistant_messages_have_a_weight(context: Context, role: str) -> None:
     with pytest.raises(DataError, match="message 2 has the key 'weight', which is not read") as caught:
         read(context, f'{{"role": "{role}", "content": "b", "weight": 1}}')
     assert (caught.value.where, caught.value.hint) == ("a.jsonl:1", "only an assistant's message has a weight")
@@ -88,7 +88,7 @@ def test_a_weight_is_part_of_the_example_and_comes_back() -> None:
 
 
 @pytest.mark.parametrize("weight", [-0.5, True, float("nan"), float("inf"), "1"])
-def test_a_message_cannot_be_made_with_another_weight(weight: object) -> None:
+def test_a_message_cannot_have_an_invalid_weight(weight: object) -> None:
     with pytest.raises(ValidationError):
         Message(role="assistant", content=(Text(text="b"),), weight=weight)  # type: ignore[arg-type]
 
@@ -104,7 +104,7 @@ def test_a_message_cannot_be_made_with_another_weight(weight: object) -> None:
         ((0.0, 2.0), (1,), (2.0,)),
     ],
 )
-def test_spans_carry_the_weights(
+def test_spans_have_the_weights_of_their_messages(
     tokenizer: PreTrainedTokenizerFast,
     weights: tuple[float | None, float | None],
     spans: tuple[int, ...],
@@ -119,12 +119,12 @@ def test_spans_carry_the_weights(
     assert row.weight == sum(a * b for a, b in zip(sizes, kept or (1.0,) * len(sizes), strict=True))
 
 
-def test_a_row_in_which_nothing_counts_is_refused(tokenizer: PreTrainedTokenizerFast) -> None:
+def test_a_row_without_any_weight_is_rejected(tokenizer: PreTrainedTokenizerFast) -> None:
     with pytest.raises(DataError, match="row 00000000000000aa: every assistant turn has weight 0, so nothing would be"):
         encode_chat(tokenizer, ROW, weighed(0.0, 0.0))
 
 
-def test_each_sequence_of_a_rewritten_conversation_has_its_turns_weight() -> None:
+def test_each_sequence_of_a_rewritten_conversation_has_the_weight_of_its_answer() -> None:
     """The template writes a line break behind the last answer's opening only, so the past is written in another way."""
     made = train_tokenizer(TALK, 300, positions=64)
     made.chat_template = (
