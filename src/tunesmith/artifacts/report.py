@@ -85,11 +85,11 @@ class SourceSummary(Artifact):
 
 
 def _most_common(key: str, counts: Mapping[str, int], only: set[str | None] | None) -> dict[str, int]:
-    common = sorted(counts, key=lambda value: (-counts[value], value))
-    kept = set(common if key == "license" else common[:MAX_LISTED_VALUES])
+    ranked = sorted(counts, key=lambda value: (-counts[value], value))
+    selected = set(ranked if key == "license" else ranked[:MAX_LISTED_VALUES])
     if counts and key in ("collected", "expires"):
-        kept |= {min(counts), max(counts)}
-    listed = {value: counts[value] for value in sorted(kept if only is None else kept & only)}
+        selected |= {min(counts), max(counts)}
+    listed = {value: counts[value] for value in sorted(selected if only is None else selected & only)}
     rest = sum(counts.values()) - sum(listed.values())
     return {"": rest, **listed} if rest else listed
 

@@ -183,6 +183,6 @@ def _folder_faults(recipe: Recipe, home: Path) -> Iterator[Fault]:
         yield Fault(f"{nearest} is not writable", "release.folder", "set a folder that you can write to")
 
 
-def _name_suggestion(name: str, known: tuple[str, ...]) -> str:
-    near = get_close_matches(name, known, n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+def _name_suggestion(name: str, names: tuple[str, ...]) -> str:
+    near = get_close_matches(name, names, n=1)
+    return f"did you mean {near[0]!r}?" if near else f"valid names: {', '.join(names)}"

@@ -76,9 +76,9 @@ def _recipe_error(error: ValidationError, where: str) -> RecipeError:
     place = problem["loc"]
     key = ".".join(str(part) for part in place if not _is_union_tag(part))
     if problem["type"] == "extra_forbidden":
-        known = _known_keys(place[:-1])
-        near = get_close_matches(str(place[-1]), known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(known)}"
+        keys = _known_keys(place[:-1])
+        near = get_close_matches(str(place[-1]), keys, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(keys)}"
         return RecipeError(f"unknown key {key!r}", where=where, hint=hint)
     if problem["type"] == "missing":
         return RecipeError(
@@ -120,7 +120,7 @@ def _find_repeated_key(node: yaml.Node | None, seen: set[int]) -> yaml.ScalarNod
         if key.value in names:
             return key
         names.add(key.value)
-    return next((key for child in inner if (key := _find_repeated_key(child, seen)) is not None), None)
+    return next((inner_key for child in inner if (inner_key := _find_repeated_key(child, seen)) is not None), None)
 
 
 def _known_keys(place: tuple[int | str, ...]) -> list[str]:

@@ -112,8 +112,8 @@ class Requirement(Settings):
 
     @model_validator(mode="after")
     def _one_comparison(self) -> "Requirement":
-        given = [self.better_than, self.no_worse_than, self.at_least, self.at_most]
-        if sum(value is not None for value in given) != 1:
+        comparisons = [self.better_than, self.no_worse_than, self.at_least, self.at_most]
+        if sum(value is not None for value in comparisons) != 1:
             raise ValueError("give exactly one of better_than, no_worse_than, at_least and at_most")
         return self
 

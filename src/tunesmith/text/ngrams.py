@@ -210,9 +210,9 @@ def _power_series(factor: int, count: int) -> UInt64Array:
     return numpy.multiply.accumulate(values)
 
 
-def _byte_values(wanted: bytes) -> UInt64Array:
-    """(256,): a fixed pseudorandom odd number for each byte of `wanted`, equal for upper and lower case; 0 for the others."""
-    values = [_word_hash(f"byte {bytes([byte]).lower()[0]}") | 1 if byte in wanted else 0 for byte in range(256)]
+def _byte_values(counted: bytes) -> UInt64Array:
+    """(256,): a fixed pseudorandom odd number for each byte of `counted`, equal for upper and lower case; 0 for the others."""
+    values = [_word_hash(f"byte {bytes([byte]).lower()[0]}") | 1 if byte in counted else 0 for byte in range(256)]
     return numpy.array(values, dtype=numpy.uint64)
 
 

@@ -52,9 +52,9 @@ def test_an_unknown_key_gets_the_nearest_at_every_level(changes: dict[str, Any],
 
 
 def test_an_unknown_key_with_nothing_near_gets_the_whole_list() -> None:
-    assert problem(zzz=1)[1] == "known here: audit, base, data, evaluate, gate, name, release, task, train"
-    assert problem(base={"hub": "a/b", "revision": SHA, "zzz": 1})[1] == "known here: hub, network, revision"
-    assert problem(base={"zzz": 1})[1] == "known here: config, seed, tokenizer"
+    assert problem(zzz=1)[1] == "valid keys: audit, base, data, evaluate, gate, name, release, task, train"
+    assert problem(base={"hub": "a/b", "revision": SHA, "zzz": 1})[1] == "valid keys: hub, network, revision"
+    assert problem(base={"zzz": 1})[1] == "valid keys: config, seed, tokenizer"
 
 
 def test_an_unknown_key_is_said_before_what_follows_from_it() -> None:
