@@ -207,5 +207,5 @@ def test_both_dry_runs_look_as_far_as_their_verb(desk: Path) -> None:
     write(desk)
     whole = CliRunner().invoke(app, ["run", str(desk / "recipe.yaml"), "--dry-run"])
     assert whole.exit_code == 0 and "nothing was trained" in whole.stdout, whole.stderr
-    assert "prefixes are shared within a pass (tried on this model: logits differ by" in whole.stdout
+    assert "prefix sharing is on (tried on this model: logits differ by" in whole.stdout
     assert "running the self-check of the base for evaluation and serving" in whole.stderr

@@ -150,5 +150,5 @@ def test_joined_products_that_differ_from_the_model_are_not_used(tiny_folder, mo
 def test_a_model_that_neither_way_is_its_own_is_refused(tiny_folder, monkeypatch):
     monkeypatch.setattr(attention, "MAX_SPLIT_QUERIES", 10**6)
     monkeypatch.setattr(attention, "_segmented_attention", lambda query, parts, cap: torch.zeros_like(query))
-    with pytest.raises(Misuse, match="a llama model's answers differ"):
+    with pytest.raises(Misuse, match="generation logits of the llama model differ"):
         open_local(tiny_folder, digest="sha256:wrong")

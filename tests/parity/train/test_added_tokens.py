@@ -252,7 +252,7 @@ def test_a_special_token_without_a_row_is_refused_only_when_used(tmp_path: Path,
     plain = TaskSettings(type="chat", chat_template="plain")
     assert prepare_base("base", plain, context, train=settings(add_tokens=())).prepared == ("chat template plain",)
     (tmp_path / "image.jinja").write_text("{{- '<image>' -}}" + VETTED_TEMPLATES["plain"].text)
-    with pytest.raises(RecipeError, match="1 token has none, the first is '<image>'"):
+    with pytest.raises(RecipeError, match="1 token has no row, the first is '<image>'"):
         prepare_base(
             "base", TaskSettings(type="chat", chat_template="image.jinja"), context, train=settings(add_tokens=())
         )
