@@ -91,7 +91,7 @@ def test_a_block_writes_its_files_and_exits_with_3(call: Call, desk: Path) -> No
     page, sarif = desk / "found.html", desk / "found.sarif"
     outcome = call("audit", path, "--html", page, "--sarif", sarif)
     assert outcome.code == 3
-    assert "stop the run" in page.read_text(encoding="utf-8")
+    assert "block the run" in page.read_text(encoding="utf-8")
     assert '"level": "error"' in sarif.read_text(encoding="utf-8")
     assert f"Report: {page}" in outcome.err
 

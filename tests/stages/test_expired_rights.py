@@ -85,4 +85,4 @@ def test_the_day_is_no_setting(tmp_path: Path) -> None:
     path = write(tmp_path, drop=[{"expired-rights": {"today": "2020-01-01"}}])
     with pytest.raises(RecipeError, match="'today' cannot be set per check") as caught:
         on(path, "2026-01-01")
-    assert caught.value.hint == "it is read from the clock"
+    assert caught.value.hint == "it comes from the clock"

@@ -41,7 +41,7 @@ def row(number: int, example: Example) -> Row:
     ],
 )
 def test_prompt_and_completion_match_the_example(example: Example, system: str, prompt: str) -> None:
-    line = build_corpus([row(0, example)], []).table.to_pylist()[0]
+    line = build_corpus([row(0, example)], []).rows.to_pylist()[0]
     completion = None if example.text is not None and example.labels is None else example.completion
     assert (line["system"], line["prompt"], line["completion"]) == (system, prompt, completion)
 
@@ -59,11 +59,12 @@ def test_hits_come_in_message_order(at_once: int, monkeypatch: pytest.MonkeyPatc
         row(number, Example(messages=(message("user", asked), message("assistant", said))))
         for number, (asked, said) in enumerate(texts)
     ]
-    made = build_corpus(rows, [])
-    table, parts = (
-        pa.concat_tables([one.slice(0, 1), one.slice(1, 3), one.slice(4)]) for one in (made.rows, made.messages)
+    whole = build_corpus(rows, [])
+    row_table, message_table = (
+        pa.concat_tables([table.slice(0, 1), table.slice(1, 3), table.slice(4)])
+        for table in (whole.rows, whole.messages)
     )
-    corpus = AuditTable(table, parts, Signals(table, parts))
+    corpus = AuditTable(row_table, message_table, Signals(row_table, message_table))
     wanted = [
         (
             number,

@@ -225,7 +225,7 @@ def test_plain_text_for_a_task_with_answers_is_listed_with_the_invalid_rows(cont
     with pytest.raises(DataError) as caught:
         audited_files(context, "a.jsonl", "b.jsonl")
     lines = caught.value.what.splitlines()
-    assert lines[0] == "2 files cannot be read" and "needs" in lines[1] and lines[3] == "and 2 rows are invalid:"
+    assert lines[0] == "2 files cannot be read" and "requires" in lines[1] and lines[3] == "and 2 rows are invalid:"
 
 
 def test_a_missing_file_does_not_hide_another_in_the_fingerprint(context: Context) -> None:

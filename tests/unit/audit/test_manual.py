@@ -17,8 +17,8 @@ def test_every_check_has_a_page_with_its_sections(check: str) -> None:
 
 def test_a_page_by_sections() -> None:
     page = manual("exact-duplicate")
-    assert page.title == "Exact duplicate: a training row that says just what an earlier one says"
-    assert page.matters == "a row that stands there twice counts twice; the model learns it by heart."
+    assert page.title == "Exact duplicate: a training row identical to an earlier one"
+    assert page.matters == "duplicated rows are weighted twice and are more likely to be memorized."
     assert page.advice == ""
 
 

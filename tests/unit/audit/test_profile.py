@@ -18,7 +18,7 @@ def test_counts_of_both_splits(context: Context) -> None:
         train=(SourceSettings(path="train.jsonl", license="CC0-1.0"),), test=(SourceSettings(path="test.jsonl"),)
     )
     off = tuple(name for name in audit.check_ids() if name != "exact-duplicate")
-    found = audit.run(sources, AuditSettings(off=off), context, task=TaskSettings(type="classify")).build_profile
+    found = audit.run(sources, AuditSettings(off=off), context, task=TaskSettings(type="classify")).profile
     assert found.train.rows == 5
     assert found.train.prompts is not None and (found.train.prompts.least, found.train.prompts.most) == (6, 20)
     assert (found.train.labels, found.train.licenses) == ({"a": 4, "b": 1}, {"CC0-1.0": 5})
