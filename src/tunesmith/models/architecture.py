@@ -1,4 +1,4 @@
-"""What shape a base has, read from its config: decoder, encoder, or encoder with decoder; and how many positions."""
+"""A base's architecture (decoder, encoder, or encoder-decoder) and its number of positions, read from its config."""
 
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,11 @@ from tunesmith.errors import DataError
 from tunesmith.models.task_support import Architecture
 
 DEFAULT_POSITIONS = 512
-"""T5's positions are relative; its authors trained it on 512 tokens (arXiv 1910.10683, section 3.1.1)."""
+"""For a config without one: T5 has relative positions and was trained on 512 tokens (arXiv 1910.10683, section 3.1.1)."""
 
 
 def architecture_of(folder: Path) -> Architecture:
-    """The shape of the base in a folder, by its config; one that cannot be read counts as a decoder, whose loader says why."""
+    """The architecture of the base in a folder. An unreadable config counts as a decoder, whose loader reports the error."""
     try:
         return config_architecture(
             AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
@@ -28,7 +28,7 @@ def architecture_of(folder: Path) -> Architecture:
 
 
 def config_architecture(config: Any) -> Architecture:
-    """What transformers has a masked-language-model head for is an encoder, unless the config says that it decodes."""
+    """An encoder is what transformers has a masked-language-model head for, unless the config sets `is_decoder`."""
     if config.is_encoder_decoder:
         return "encoder-decoder"
     if config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False):
@@ -37,26 +37,26 @@ def config_architecture(config: Any) -> Architecture:
 
 
 def check_is_language_model(folder: Path) -> None:
-    """Raises DataError for a base that is neither encoder nor encoder-decoder and that transformers has no language model for.
+    """Raises DataError for a base that transformers has no language model for, e.g. a model of images.
 
-    By its config alone, e.g. of a model of images; the config has been read before.
+    Reads the config alone, which must be readable (`loading.check_config`).
     """
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     if config_architecture(config) == "decoder" and type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-        said = f"a base of type {config.model_type} is no language model that transformers loads for text"
-        raise DataError(said, where="base", hint="give another base; `tunesmith base list` shows some")
+        what = f"a base of type {config.model_type} is not a language model that transformers can load"
+        raise DataError(what, where="base", hint="set `base` to another model; `tunesmith base list` shows some")
 
 
 def max_positions(model: Any, tokenizer: Any) -> int:
-    """Tokens that an encoder, or either side of an encoder-decoder, can take: learned positions that are usable, or what the
-    tokenizer was made for, whichever is fewer.
+    """The most tokens that an encoder, or either side of an encoder-decoder, can take.
 
-    RoBERTa and its relatives count positions from behind the padding index, so their first ones are never used.
+    That is the usable learned positions or the tokenizer's `model_max_length`, whichever is smaller. RoBERTa and its
+    relatives number positions from behind the padding index, so their first ones are never used.
     """
-    named = (getattr(model.config, name, None) for name in ("max_position_embeddings", "n_positions"))
-    stated = next((int(value) for value in named if value), DEFAULT_POSITIONS)
-    skipped = max((_padding_offset(path, module) for path, module in model.named_modules()), default=0)
-    return min(stated - skipped, int(min(tokenizer.model_max_length, 2**31)))
+    configured = (getattr(model.config, name, None) for name in ("max_position_embeddings", "n_positions"))
+    positions = next((int(value) for value in configured if value), DEFAULT_POSITIONS)
+    unused = max((_padding_offset(path, module) for path, module in model.named_modules()), default=0)
+    return min(positions - unused, int(min(tokenizer.model_max_length, 2**31)))
 
 
 def _padding_offset(path: str, module: nn.Module) -> int:

@@ -1,7 +1,7 @@
-"""The dropout rates of a base's config, under the names that its family has for them.
+"""Read and set the dropout rates of a base's config, whatever its family calls them.
 
-A base is trained without its dropout unless the recipe asks: most sets for tuning are seen a few times at most, passes that
-draw nothing can share prefixes, and a stopped run goes on to the same bytes.
+A base is trained without dropout unless the recipe sets it: fine-tuning sees most rows only a few times, batches without noise
+can share prefixes, and a resumed run reproduces the same bytes.
 """
 
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ from typing import Any, Final
 from transformers import AutoConfig, PreTrainedConfig
 
 HEAD_RATE_PREFIXES: Final = ("classifier", "seq_classif", "summary")
-"""What the names of a classification head's rates begin with."""
+"""Name prefixes of a classification head's rates."""
 
 
 def set_dropout(config: Any, rate: float) -> None:
-    """Put one rate in the place of all dropout rates of a config and of those in it; layers are never dropped whole."""
+    """Set every dropout rate of a config, and of the configs in it, to `rate`; LayerDrop is always set to 0."""
     for part, name in _dropout_fields(config):
-        before, wanted = getattr(part, name), 0.0 if name.endswith("layerdrop") else rate
-        if before is None or before != wanted:
-            setattr(part, name, wanted)
+        current, new = getattr(part, name), 0.0 if name.endswith("layerdrop") else rate
+        if current is None or current != new:
+            setattr(part, name, new)
 
 
 def configured_dropout(folder: Path, *, classifies: bool) -> dict[str, float]:
-    """The rates above 0 that the config of a base states, by their names; of a classification head only if it gets one."""
+    """The rates above 0 in the config of a base, by name; those of a classification head only if `classifies`."""
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     rates = ((name, getattr(part, name)) for part, name in _dropout_fields(config))
     return {
@@ -32,14 +32,14 @@ def configured_dropout(folder: Path, *, classifies: bool) -> dict[str, float]:
 
 
 def dropout_note(rates: dict[str, float], rate: float) -> str:
-    """What is said of a base's own rates, e.g. `the base's own dropout (attn_pdrop 0.1) is off`."""
+    """A note on how a run changes the base's rates, e.g. `the base's own dropout (attn_pdrop 0.1) is off`."""
     named = ", ".join(f"{name} {value:g}" for name, value in rates.items())
     now = f"is {rate:g}, by train.base_dropout" if rate else "is off"
     return f"the base's own dropout ({named}) {now}"
 
 
 def _dropout_fields(config: Any) -> Iterator[tuple[Any, str]]:
-    """(config, name of a rate) of a config and of the configs in it. GPT-2 and its relatives write `attn_pdrop`."""
+    """(config, field name) of every dropout rate in a config and the configs in it. GPT-2 and its relatives use `attn_pdrop`."""
     for name, value in list(vars(config).items()):
         if isinstance(value, PreTrainedConfig):
             yield from _dropout_fields(value)

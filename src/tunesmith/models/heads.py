@@ -1,6 +1,6 @@
-"""Load an encoder under a classification head, or an encoder-decoder: safetensors only, no code from the folder, no network.
+"""Load an encoder with a classification head, or an encoder-decoder: safetensors only, no code from the folder, no network.
 
-A head that the folder has no weights for is drawn from the seed. Every other missing weight is an error.
+A head without weights in the folder is initialized from the seed. Any other missing weight is an error.
 """
 
 import warnings
@@ -48,7 +48,7 @@ HUB_TASKS: Final[dict[HeadKind, str]] = {
     "token": "token-classification",
     "seq2seq": "text2text-generation",
 }
-"""The Hub's names of the tasks."""
+"""Task names of the Hugging Face Hub."""
 
 PEFT_TASKS: Final[dict[HeadKind, str]] = {"sequence": "SEQ_CLS", "token": "TOKEN_CLS", "seq2seq": "SEQ_2_SEQ_LM"}
 PROBLEM_TYPES: Final = {
@@ -57,12 +57,12 @@ PROBLEM_TYPES: Final = {
     "score": "regression",
 }
 POOLER_PREFIX: Final = "pooler."
-"""A pooler reads one token for the head; a base saved without one gets a new one with the head."""
+"""A pooler reduces the sequence for the head; a base saved without one gets a new one together with the head."""
 
 
 @dataclass(frozen=True)
 class TaskHead:
-    """What stands on the base. `labels` in the order of the logits; one that is named by nothing predicts a number."""
+    """The head on a base. `labels` are in the order of the logits; a head without labels predicts a number."""
 
     kind: HeadKind
     labels: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class TaskHead:
 
     @property
     def outputs(self) -> int | None:
-        """Logits of one prediction; None where the base says how many."""
+        """Logits per prediction; None if the vocabulary of the base sets it."""
         return None if self.kind == "seq2seq" else max(1, len(self.labels))
 
 
@@ -83,11 +83,18 @@ def load_with_head(
     seed: int | None = None,
     dropout: float = 0.0,
 ) -> tuple[Any, PreTrainedTokenizerBase]:
-    """The model in evaluation mode on the CPU, and its tokenizer. For an adapter folder, `base` is its base's folder.
+    """Load a model in evaluation mode on the CPU, and its tokenizer.
 
-    With `seed` weights of the head that the folder lacks are drawn; without it they are an error, for the answers would be
-    noise. `dropout` takes the place of every dropout rate of the config. Raises MachineFailure when a folder is not there,
-    DataError when its files cannot be used, Misuse for an adapter without its base or a base that has no such head.
+    Args:
+        folder: a whole model, or an adapter.
+        head: what the model predicts.
+        base: the folder of an adapter's base.
+        dtype: precision of the weights.
+        seed: initializes weights of the head that the folder does not have. Without it they are an error.
+        dropout: replaces every dropout rate of the config.
+
+    Raises MachineFailure if a folder does not exist, DataError if its files cannot be used, Misuse for an adapter without a
+    base or a base that cannot have such a head.
     """
     check_folder_exists(folder)
     if not is_adapter(folder):
@@ -96,26 +103,26 @@ def load_with_head(
             _load_whole_model(folder, head, dtype, seed=seed, dropout=dropout), tokenizer, head, folder
         ), tokenizer
     if base is None:
-        hint = "give the folder of the base it was tuned from"
-        raise Misuse("the folder holds an adapter, and no base was given", where=str(folder), hint=hint)
+        hint = "pass the folder of the base that it was trained over as `base`"
+        raise Misuse("the folder holds an adapter, but no base was given", where=str(folder), hint=hint)
     check_folder_exists(base)
     check_has_safetensors(folder, "adapter_model*.safetensors")
     tokenizer = open_tokenizer(folder if (folder / "tokenizer.json").is_file() else base)
-    trunk = _with_generation_config(
+    base_model = _with_generation_config(
         _load_whole_model(base, head, dtype, seed=0, dropout=dropout), tokenizer, head, base
     )
     try:
         with warnings.catch_warnings():
             for message in IGNORED_PEFT_WARNINGS:
                 warnings.filterwarnings("ignore", message=message)
-            model = PeftModel.from_pretrained(trunk, str(folder), is_trainable=False, autocast_adapter_dtype=False)
+            model = PeftModel.from_pretrained(base_model, str(folder), is_trainable=False, autocast_adapter_dtype=False)
     except (ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         raise DataError(f"the adapter does not fit its base: {error}", where=str(folder)) from error
     return model.eval(), tokenizer
 
 
 def _with_generation_config(model: Any, tokenizer: PreTrainedTokenizerBase, head: TaskHead, folder: Path) -> Any:
-    """The model; one that writes does it as `writing.Writing` says, here and wherever it is saved to."""
+    """The model; an encoder-decoder with the generation config of `TargetTokens`, which is saved with it."""
     if head.kind == "seq2seq":
         model.generation_config = read_target_tokens(model, tokenizer, where=str(folder)).config(model)
     return model
@@ -127,8 +134,10 @@ def _load_whole_model(folder: Path, head: TaskHead, dtype: Precision, *, seed: i
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     if head.kind == "seq2seq" and getattr(config, "pad_token_id", None) is None:
         hint = "set pad_token_id in its config.json"
-        raise DataError("the base does not say which token is padding", where=f"{folder}/config.json", hint=hint)
-    others = seed is not None and head.kind != "seq2seq" and tuple(config.id2label.values()) != logit_names(head)
+        raise DataError("the base does not define its padding token", where=f"{folder}/config.json", hint=hint)
+    has_other_labels = (
+        seed is not None and head.kind != "seq2seq" and tuple(config.id2label.values()) != logit_names(head)
+    )
     if head.kind != "seq2seq":
         _set_labels(config, head)
     set_dropout(config, dropout)
@@ -143,31 +152,31 @@ def _load_whole_model(folder: Path, head: TaskHead, dtype: Precision, *, seed: i
                 local_files_only=True,
                 use_safetensors=True,
                 output_loading_info=True,
-                ignore_mismatched_sizes=others,
+                ignore_mismatched_sizes=has_other_labels,
             )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise DataError(f"the model cannot be loaded: {error}", where=str(folder)) from error
     model, report = loaded
     _check_sizes(report["mismatched_keys"], model, folder)
     _check_missing(sorted(report["missing_keys"]), model, folder, new_head=seed is not None and head.kind != "seq2seq")
-    if others:
+    if has_other_labels:
         _draw_new_output_layer(model, set(report["missing_keys"]), seed=seed or 0)
     return model.eval()
 
 
 def logit_names(head: TaskHead) -> tuple[str, ...]:
-    """The names of the logits, in their order; a score has one logit."""
+    """Names of the logits in order; a score has one logit."""
     return head.labels or ("score",)
 
 
-def _draw_new_output_layer(model: Any, drawn: set[str], *, seed: int) -> None:
-    """Draw the last layer of a head that the base brings for labels of its own. `drawn`: what is new already."""
+def _draw_new_output_layer(model: Any, initialized: set[str], *, seed: int) -> None:
+    """Initialize the output layer of a head that the base has for other labels. Weights in `initialized` are new already."""
     generator = torch.Generator().manual_seed(seed)
     spread = float(getattr(model.config, "initializer_range", 0.02))
-    layers = [(path, one) for path, one in model.named_modules() if isinstance(one, nn.Linear)]
-    outside = [(path, one) for path, one in layers if not path.startswith(f"{model.base_model_prefix}.")]
+    layers = [(path, module) for path, module in model.named_modules() if isinstance(module, nn.Linear)]
+    outside = [(path, layer) for path, layer in layers if not path.startswith(f"{model.base_model_prefix}.")]
     for path, layer in outside:
-        if layer.out_features != model.config.num_labels or f"{path}.weight" in drawn:
+        if layer.out_features != model.config.num_labels or f"{path}.weight" in initialized:
             continue
         fresh = torch.empty(layer.weight.shape, dtype=torch.float32).normal_(0.0, spread, generator=generator)
         layer.weight.data.copy_(fresh)
@@ -176,7 +185,7 @@ def _draw_new_output_layer(model: Any, drawn: set[str], *, seed: int) -> None:
 
 
 def _set_labels(config: Any, head: TaskHead) -> None:
-    """The labels and the kind of loss, as transformers' own pipelines read them."""
+    """Set labels and problem type, as the pipelines of transformers read them."""
     names = logit_names(head)
     config.id2label = dict(enumerate(names))
     config.label2id = {name: at for at, name in enumerate(names)}
@@ -184,25 +193,25 @@ def _set_labels(config: Any, head: TaskHead) -> None:
 
 
 def _check_missing(missing: list[str], model: Any, folder: Path, *, new_head: bool) -> None:
-    """Raises DataError for weights that are not there, but for those of a head that is to be new."""
-    trunk = f"{model.base_model_prefix}."
-    bad = [name for name in missing if not new_head or (name.startswith(trunk) and POOLER_PREFIX not in name)]
+    """Raises DataError for missing weights, except those of a new head."""
+    prefix = f"{model.base_model_prefix}."
+    bad = [name for name in missing if not new_head or (name.startswith(prefix) and POOLER_PREFIX not in name)]
     if bad:
         raise DataError(f"{len(bad)} weights are missing, the first is {bad[0]}", where=str(folder))
 
 
 def _check_sizes(mismatched: Iterable[Any], model: Any, folder: Path) -> None:
-    """Raises DataError for a weight of the trunk that has another size than the config says."""
-    names = sorted(one if isinstance(one, str) else str(one[0]) for one in mismatched)
+    """Raises DataError for a weight below the head whose size differs from the config."""
+    names = sorted(entry if isinstance(entry, str) else str(entry[0]) for entry in mismatched)
     bad = [name for name in names if name.startswith(f"{model.base_model_prefix}.")]
     if bad:
         raise DataError(
-            f"{len(bad)} weights have other sizes than the config says, the first is {bad[0]}", where=str(folder)
+            f"{len(bad)} weights have other sizes than in the config, the first is {bad[0]}", where=str(folder)
         )
 
 
 def head_module_names(model: Any) -> tuple[str, ...]:
-    """Names of what is trained whole beside adapters in a classification model: all that is not its trunk, and the pooler."""
+    """Names of the modules that are trained whole next to adapters: everything outside the base model, and its pooler."""
     outside = [
         name
         for name, child in model.named_children()
@@ -214,7 +223,7 @@ def head_module_names(model: Any) -> tuple[str, ...]:
 
 @contextmanager
 def _quiet_transformers() -> Iterator[None]:
-    """transformers lists the weights of a new head, and those of heads that are left aside, as if they were a fault."""
+    """Silence transformers' warnings about weights of new and unused heads, which are intended."""
     before = logging.get_verbosity()
     logging.set_verbosity_error()
     try:

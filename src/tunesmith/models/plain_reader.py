@@ -1,4 +1,4 @@
-"""How an encoder, or an encoder-decoder, reads rows: its tokenizer and context, without weights and without a chat template."""
+"""Count the tokens of rows for an encoder or encoder-decoder: from its tokenizer and config, without weights."""
 
 import json
 from dataclasses import dataclass, field
@@ -20,10 +20,11 @@ from tunesmith.recipe import TaskSettings
 NO_TOKEN_LIMIT: Final = 2**31
 PLACEHOLDER_ROW_ID: Final = "0" * 16
 MAX_FRAME_TOKENS: Final = 8
-"""More tokens than any tokenizer puts around a text or a pair of them."""
+"""More special tokens than any tokenizer adds around a text or a pair of texts."""
 
 MAX_NORMALIZED_BYTES_PER_BYTE: Final = 11
-"""UTF-8 bytes that a byte beyond ASCII can become in a normal form: NFKC at most (Unicode Standard Annex 15, UAX FAQ)."""
+"""UTF-8 bytes that one byte of a non-ASCII character can become by normalization; the most is under NFKC (Unicode Standard
+Annex 15)."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class PlainReader:
 
     @property
     def controls(self) -> tuple[str, ...]:
-        """None: a special token that a text spells is read as letters."""
+        """None: special tokens spelled out in a text are encoded as plain text."""
         return ()
 
     @property
@@ -47,7 +48,7 @@ class PlainReader:
         return False
 
     def bound(self, shape: Example) -> TokenBound:
-        """Every token stands for a byte or more of the text in its normal form, and a few stand around it."""
+        """Each token covers at least one byte of the normalized text; a few special tokens are added."""
         parts = max(1, len(shape.messages), len(shape.tokens or ()))
         frame = MAX_FRAME_TOKENS + parts + len((self.task.instruction or "").encode()) * MAX_NORMALIZED_BYTES_PER_BYTE
         return TokenBound(frame, 1, 1 if self._has_no_normal_form else MAX_NORMALIZED_BYTES_PER_BYTE)
@@ -60,12 +61,12 @@ class PlainReader:
             return TokenCounts(problem=error.what.removeprefix(f"row {PLACEHOLDER_ROW_ID}: "))
         if not all(piece.supervised for piece in pieces):
             return TokenCounts(problem="there is nothing to train on")
-        lost = [tokens_beyond_window(piece, self.window) for piece in pieces]
+        beyond = [tokens_beyond_window(piece, self.window) for piece in pieces]
         return TokenCounts(
             tokens=max(max(piece.sides) for piece in pieces),
-            lost=sum(tokens for tokens, _ in lost),
+            lost=sum(tokens for tokens, _ in beyond),
             trained=sum(piece.supervised for piece in pieces),
-            lost_trained=sum(trained for _, trained in lost),
+            lost_trained=sum(trained for _, trained in beyond),
         )
 
     @cached_property
@@ -78,7 +79,7 @@ class PlainReader:
 
 
 def max_positions_in_folder(folder: Path, tokenizer: PreTrainedTokenizerBase) -> int:
-    """As `positions_of`, from a folder's config alone."""
+    """`architecture.max_positions` from a folder's config, without weights."""
     config = AutoConfig.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
     with torch.device("meta"):
         model = AutoModel.from_config(config, trust_remote_code=False)

@@ -1,4 +1,4 @@
-"""How a base reads rows: its tokenizer, template and context, without its weights."""
+"""Count the tokens of rows as a base reads them: from its tokenizer, chat template and config, without weights."""
 
 import json
 from dataclasses import dataclass, field
@@ -25,10 +25,11 @@ from tunesmith.recipe import BaseSettings, NewBase, TaskSettings, TrainSettings
 NO_TOKEN_LIMIT: Final = 2**31
 PLACEHOLDER_ROW_ID: Final = "0" * 16
 MAX_NORMALIZED_BYTES_PER_BYTE: Final = 11
-"""UTF-8 bytes that a byte beyond ASCII can become in a normal form: NFKC at most (Unicode Standard Annex 15, UAX FAQ)."""
+"""UTF-8 bytes that one byte of a non-ASCII character can become by normalization; the most is under NFKC (Unicode Standard
+Annex 15)."""
 
 TEXT_PLACEHOLDER: Final = "qvxz{}zxvq"
-"""Stands for a message's text, numbered, where a template is tried."""
+"""Replaces the text of each message, by number, when the template is rendered for a bound."""
 
 
 @dataclass(frozen=True)
@@ -51,16 +52,16 @@ class BaseReader:
         return self.task.type == "text"
 
     def bound(self, shape: Example) -> TokenBound:
-        """Every token stands for a byte or more, once the tokenizer has brought the text into its normal form.
+        """Each token covers at least one byte of the normalized text.
 
-        The template is taken to write a message as often as it writes a word in its place.
+        The template is assumed to repeat a message as often as it repeats a placeholder in its place.
         """
         words = [TEXT_PLACEHOLDER.format(number) for number in range(len(shape.messages))]
-        said = zip(shape.messages, words, strict=True)
-        turns = tuple(turn.model_copy(update={"content": (Text(text=word),)}) for turn, word in said)
+        pairs = zip(shape.messages, words, strict=True)
+        turns = tuple(turn.model_copy(update={"content": (Text(text=word),)}) for turn, word in pairs)
         try:
-            spoken = self._task.messages(_row_of_example(shape.model_copy(update={"messages": turns})))
-            text = render_conversation(self.tokenizer, spoken, add_generation_prompt=False, tools=shape.tools)
+            messages = self._task.messages(_row_of_example(shape.model_copy(update={"messages": turns})))
+            text = render_conversation(self.tokenizer, messages, add_generation_prompt=False, tools=shape.tools)
         except TemplateError as error:
             roles = ", ".join(turn.role for turn in turns)
             raise DataError(f"the chat template refuses the roles {roles}: {error}") from error
@@ -69,7 +70,7 @@ class BaseReader:
         return TokenBound(weighted_bytes(frame, MAX_NORMALIZED_BYTES_PER_BYTE) + 2, max(1, times), self._growth)
 
     def _shortened(self, text: str) -> str:
-        """The text with one character for each special token, which is one token."""
+        """The text with each special token, which is one token, replaced by one character."""
         special = {token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special}
         return reduce(lambda left, name: left.replace(name, "."), sorted(special, key=len, reverse=True), text)
 
@@ -96,42 +97,46 @@ class BaseReader:
 
     @cached_property
     def _growth(self) -> int:
-        """A tokenizer without a normal form, or whose form only marks spaces, adds no bytes that are not one token."""
-        made = json.loads(self.tokenizer.backend_tokenizer.to_str())
-        return 1 if made.get("normalizer") is None else MAX_NORMALIZED_BYTES_PER_BYTE
+        """Bytes that a non-ASCII byte can become: 1 without a normalizer."""
+        state = json.loads(self.tokenizer.backend_tokenizer.to_str())
+        return 1 if state.get("normalizer") is None else MAX_NORMALIZED_BYTES_PER_BYTE
 
 
 def open_reader(base: BaseSettings, task: TaskSettings, context: Context, *, train: TrainSettings) -> Reader | None:
-    """The reader of a recipe's base; None for a base from nothing, whose tokenizer is trained on what the audit leaves.
+    """The reader of a recipe's base; None for a new base, whose tokenizer is trained on the audited rows.
 
-    Raises RecipeError when the base is not there, has no chat template and needs one, or has not the shape of the task.
+    Raises RecipeError if the base does not exist, lacks a chat template that the task needs, or does not support the task.
     """
     if isinstance(base, NewBase):
         return None
     model = prepare_base(base, task, context, train=train)
     folder = context.store.checkout(model.tree)
-    shape = architecture_of(folder)
-    build_task_with_labels(task, shape, ())
-    if shape != "decoder":
-        plain = open_tokenizer(folder)
-        limit = max_positions_in_folder(folder, plain)
-        return PlainReader(model.name, model.tree, min(train.max_tokens or limit, limit), task, shape, plain)
+    architecture = architecture_of(folder)
+    build_task_with_labels(task, architecture, ())
+    if architecture != "decoder":
+        tokenizer = open_tokenizer(folder)
+        limit = max_positions_in_folder(folder, tokenizer)
+        return PlainReader(model.name, model.tree, min(train.max_tokens or limit, limit), task, architecture, tokenizer)
     tokenizer, positions = _load_tokenizer_and_context(folder)
     window = min(train.max_tokens or positions, positions)
     return BaseReader(model.name, model.tree, window, task, train.objective, tokenizer)
 
 
 def weighted_bytes(text: str, beyond: int) -> int:
-    """Bytes of a text, those beyond ASCII counted `beyond` times."""
+    """UTF-8 bytes of a text, with non-ASCII characters counted `beyond` times."""
     size = len(text.encode())
-    plain = sum(map(str.isascii, text))
-    return plain + beyond * (size - plain)
+    ascii_bytes = sum(map(str.isascii, text))
+    return ascii_bytes + beyond * (size - ascii_bytes)
 
 
 def _load_tokenizer_and_context(folder: Path) -> tuple[PreTrainedTokenizerBase, int]:
-    """The tokenizer of a folder and how many positions its model has."""
+    """The tokenizer of a folder and the number of positions of its model."""
     if not (folder / "tokenizer.json").is_file():
-        raise DataError("no tokenizer.json", where=str(folder), hint="save the tokenizer in its fast form")
+        raise DataError(
+            "no tokenizer.json",
+            where=str(folder),
+            hint="save it as a fast tokenizer of transformers",
+        )
     options = {"trust_remote_code": False, "local_files_only": True}
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), **options)

@@ -1,4 +1,4 @@
-"""Reading: what a row is to a base, as tokens. Nothing heavy is imported here, so that the audit can speak of it."""
+"""The interface that counts the tokens of a row for a base. Imports no model library, so that the audit can use it."""
 
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple, Protocol
@@ -10,9 +10,9 @@ from tunesmith.artifacts import Example
 
 
 class TokenCounts(NamedTuple):
-    """A conversation in tokens: the longest of its sequences, how many are trained, and how many of each lie behind the window.
+    """Token counts of a row: its longest sequence, the trained tokens, and how many of each are beyond the window.
 
-    `problem` says why it cannot be trained, empty when it can; all numbers are 0 then.
+    `problem` says why the row cannot be trained on, in which case all counts are 0; empty if it can.
     """
 
     tokens: int = 0
@@ -24,7 +24,7 @@ class TokenCounts(NamedTuple):
 
 @dataclass(frozen=True)
 class TokenBound:
-    """A conversation has at most `added` + `times` x (bytes of ASCII + `beyond` x other bytes) tokens."""
+    """A row has at most `added` + `times` x (ASCII bytes + `beyond` x other bytes) tokens."""
 
     added: int
     times: int
@@ -32,39 +32,39 @@ class TokenBound:
 
 
 class Reader(Protocol):
-    """Reads conversations as training will. Its `repr` names the base, the context, the task and what is trained."""
+    """Counts tokens as training will. Its `repr` names base, context, task and objective."""
 
     @property
     def name(self) -> str:
-        """The base, as the recipe names it."""
+        """The base as named in the recipe."""
         ...
 
     @property
     def window(self) -> int:
-        """Tokens that a row may have."""
+        """The most tokens that a row may have."""
         ...
 
     @property
     def controls(self) -> tuple[str, ...]:
-        """What no message may spell: special tokens and markers of the chat template."""
+        """Strings that no message may contain: special tokens and markers of the chat template."""
         ...
 
     @property
     def cuts_texts(self) -> bool:
-        """Whether a plain text is cut into windows, with nothing lost and no chat template."""
+        """Whether a plain text is cut into windows, so that nothing is lost and no chat template applies."""
         ...
 
     def bound(self, shape: Example) -> TokenBound:
-        """How many tokens a conversation can have that has the roles, calls and tools of `shape` and other texts.
+        """The most tokens of any conversation with the roles, tool calls and tools of `shape`, whatever its texts.
 
-        Raises DataError when the template refuses it.
+        Raises DataError if the chat template rejects it.
         """
         ...
 
     def read(self, example: Example) -> TokenCounts:
-        """The tokens of a conversation, with its tools, calls and weights."""
+        """Count the tokens of an example, with its tools, tool calls and weights."""
         ...
 
 
 ReaderField = Annotated[Reader | None, GetPydanticSchema(lambda _source, _handler: any_schema())]
-"""As the field of a plugin, whose other fields pydantic validates; this one is made here and never read from a recipe."""
+"""The type of a plugin's reader field. pydantic does not validate it: it is set by the program, never by a recipe."""

@@ -1,4 +1,4 @@
-"""Which task each model architecture supports. Imports no model library."""
+"""Which tasks each model architecture supports. Imports no model library."""
 
 from typing import Final, Literal
 
@@ -25,12 +25,13 @@ EXAMPLE_BASES: Final[dict[Architecture, str]] = {
 }
 
 
-def task_mismatch(task: TaskName, shape: Architecture) -> tuple[str, str] | None:
-    """What is wrong with a task on a base of some shape, and what mends it; None where they fit."""
-    wanted = TASK_ARCHITECTURES[task]
-    if shape in wanted:
+def task_mismatch(task: TaskName, architecture: Architecture) -> tuple[str, str] | None:
+    """(problem, hint) if a base of this architecture does not support the task; None if it does."""
+    supported = TASK_ARCHITECTURES[task]
+    if architecture in supported:
         return None
-    named = " or ".join(ARCHITECTURE_NAMES[one] for one in wanted)
-    said = f"the base is {ARCHITECTURE_NAMES[shape]}, and task: {task} needs {named}, e.g. base: {EXAMPLE_BASES[wanted[0]]}"
-    can = " or ".join(f"task: {name}" for name, shapes in TASK_ARCHITECTURES.items() if shape in shapes)
-    return said, f"give another base, or a task that this one can do: {can}"
+    needed = " or ".join(ARCHITECTURE_NAMES[name] for name in supported)
+    example = f"e.g. base: {EXAMPLE_BASES[supported[0]]}"
+    problem = f"the base is {ARCHITECTURE_NAMES[architecture]}, and task: {task} needs {needed}, {example}"
+    tasks = " or ".join(f"task: {name}" for name, names in TASK_ARCHITECTURES.items() if architecture in names)
+    return problem, f"give another base, or a task that this one can do: {tasks}"

@@ -1,4 +1,4 @@
-"""What is loaded, and what is refused by name."""
+"""What `load_folder` loads, and what it refuses by name."""
 
 import json
 import shutil
@@ -28,8 +28,8 @@ def test_model_and_tokenizer_of_a_folder(folder):
     assert load_folder(folder, dtype="bf16")[0].dtype == torch.bfloat16
 
 
-def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(MachineFailure, match="no such model folder"):
+def test_a_missing_folder(tmp_path):
+    with pytest.raises(MachineFailure, match="the model folder does not exist"):
         load_folder(tmp_path / "nowhere")
 
 
@@ -68,8 +68,8 @@ def test_broken_files_are_refused(folder):
         load_folder(folder)
 
 
-def test_a_head_that_is_not_the_model_s_own_is_refused_by_trial(folder):
-    """Llama does not know `logit_scale`; we would apply it. Loading is for the trainer too, which has its own trial."""
+def test_a_head_unlike_the_models_own_is_refused_by_the_self_check(folder):
+    """Llama ignores `logit_scale`; we would apply it. `load_folder` accepts it, since training has a check of its own."""
     edit(folder / "config.json", logit_scale=0.0625)
     load_folder(folder)
     with pytest.raises(Misuse, match=r"generation logits of the llama model differ from its eager forward") as caught:
@@ -84,14 +84,14 @@ def test_an_adapter_needs_its_base(folder, tmp_path, tiny_folder):
     (adapter / "adapter_config.json").write_text(json.dumps(config))
     with pytest.raises(Misuse, match="no base was given"):
         load_folder(adapter)
-    with pytest.raises(MachineFailure, match="no such model folder"):
+    with pytest.raises(MachineFailure, match="the model folder does not exist"):
         load_folder(adapter, base=tmp_path / "nowhere")
     with pytest.raises(DataError, match=r"no \.safetensors weights"):
         load_folder(adapter, base=tiny_folder)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_an_adapter_over_a_base_in_four_bits_is_not_put_over_the_whole_base(tmp_path, tiny_folder):
+def test_an_adapter_over_a_base_in_four_bits_is_not_loaded_over_the_unquantized_base(tmp_path, tiny_folder):
     adapter = tmp_path / "adapter"
     adapter.mkdir()
     (adapter / "adapter_config.json").write_text("{}")
@@ -101,7 +101,7 @@ def test_an_adapter_over_a_base_in_four_bits_is_not_put_over_the_whole_base(tmp_
         load_folder(adapter, base=tiny_folder)
 
 
-def test_a_context_ends_where_longrope_turns():
+def test_the_context_of_longrope_ends_where_its_short_factors_do():
     from transformers import Phi3Config
 
     rope = {"rope_type": "longrope", "rope_theta": 1e4, "short_factor": [1.0] * 4, "long_factor": [2.0] * 4}

@@ -62,7 +62,7 @@ def own_loss(model: Any, task: Any, pieces: list[Any], weight: Callable[[Any], f
 def task_labels(task: Any, piece: Any) -> tuple[torch.Tensor]:
     if task.settings.type == "tag":
         labels = torch.full((1, len(piece.ids)), -100)
-        labels[0, list(piece.places)] = torch.tensor(piece.targets, dtype=torch.int64)
+        labels[0, list(piece.positions)] = torch.tensor(piece.targets, dtype=torch.int64)
         return (labels,)
     match task.settings.labels:
         case "single":

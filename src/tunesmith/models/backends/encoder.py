@@ -54,7 +54,7 @@ class EncoderModel:
         for group, ids, mask in self._padded_batches(rows):
             logits = padded_logits(self.model, ids, mask).cpu()  # (B, C), or (B, L, C) for tokens
             for index, values in zip(group, logits, strict=True):
-                outputs[index] = values[list(rows[index].places)] if values.ndim == 2 else values
+                outputs[index] = values[list(rows[index].positions)] if values.ndim == 2 else values
             report(len(group))
         return outputs
 

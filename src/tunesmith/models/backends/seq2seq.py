@@ -159,8 +159,8 @@ class Seq2SeqModel:
 
     def _mask_forbidden(self, logits: torch.Tensor, count: int) -> torch.Tensor:
         """Set the logits [B, V] of tokens that must not follow the first `count` ones to minus infinity."""
-        if self.target_tokens.never:
-            logits[:, list(self.target_tokens.never)] = -torch.inf
+        if self.target_tokens.suppressed:
+            logits[:, list(self.target_tokens.suppressed)] = -torch.inf
         if count or self.target_tokens.first is None:
             return logits
         forced = torch.full_like(logits, -torch.inf)

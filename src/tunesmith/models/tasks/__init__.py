@@ -1,4 +1,4 @@
-"""Task types: how a row becomes tokens to train on, how rows become passes, what loss they have, what answer to expect."""
+"""Task types: how rows become tokens and micro-batches, what their loss is, and which answer is expected."""
 
 from tunesmith.models.tasks.batching import PACKED_BATCHING, Batching, EncodedRow, tokens_beyond_window
 from tunesmith.models.tasks.build import AnyTask, answer_labels, build_task, build_task_with_labels

@@ -1,4 +1,4 @@
-"""Passes: how encoded rows become forwards, and what loss a forward has. `Packed` is that of a decoder."""
+"""Split encoded rows into micro-batches and compute their loss: the interface, and the packed one of decoders."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
@@ -10,75 +10,75 @@ from tunesmith.models.packed import PackedBatch, count_distinct_tokens, pack_row
 
 
 class EncodedRow(Protocol):
-    """A row as tokens, or one window of it: what the optimiser sees at once, and what the consumption record names."""
+    """A row as tokens, or one window of it: the unit of a step, and of the consumption record."""
 
     @property
     def row_id(self) -> str: ...
 
     @property
     def ids(self) -> tuple[int, ...]:
-        """Every token that the model reads, the target's too."""
+        """All tokens that the model reads, including the target's."""
         ...
 
     @property
     def sides(self) -> tuple[int, ...]:
-        """The lengths of its parts that must fit the context, each by itself; they make up `ids`, in order."""
+        """Lengths of the parts of `ids`, in order, that must each fit the context."""
         ...
 
     @property
     def spans(self) -> tuple[tuple[int, int], ...]:
-        """Half-open runs of its tokens that are predicted or tagged; none where the prediction is of the whole."""
+        """Half-open ranges of tokens that are predicted or tagged; none if the prediction is for the whole row."""
         ...
 
     @property
     def first_token(self) -> int:
-        """Where the piece begins in the row's own tokens."""
+        """Where the window begins in the tokens of its row."""
         ...
 
     @property
     def supervised(self) -> int:
-        """How many predictions are trained."""
+        """Number of trained predictions."""
         ...
 
     @property
     def weight(self) -> float:
-        """What the piece adds to the number that a step's loss is divided by."""
+        """Its share of the number that a step's loss is divided by."""
         ...
 
 
-def tokens_beyond_window(piece: EncodedRow, window: int) -> tuple[int, int]:
-    """How many tokens of a piece lie behind the window of their side, and how many of these are trained."""
+def tokens_beyond_window(row: EncodedRow, window: int) -> tuple[int, int]:
+    """(tokens beyond the window, trained tokens among them), each part of the row having a window of its own."""
     lost, trained, first = 0, 0, 0
-    for size in piece.sides:
+    for size in row.sides:
         start, stop = first + window, first + size
         lost += max(0, stop - start)
-        trained += sum(max(0, min(end, stop) - max(begin, start)) for begin, end in piece.spans)
+        trained += sum(max(0, min(end, stop) - max(begin, start)) for begin, end in row.spans)
         first += size
     return lost, trained
 
 
 class Batching(Protocol):
-    """The split of a step into passes changes neither its loss nor any gradient, but for the rounding of sums."""
+    """Splitting a step into micro-batches changes its loss and gradients only by the rounding of sums."""
 
     def split(self, rows: Sequence[Any], tokens_per_pass: int, *, share: bool = False) -> Iterable[Sequence[Any]]:
-        """Groups with at most `tokens_per_pass` tokens to compute; a longer single row is a group of its own."""
+        """Groups of at most `tokens_per_pass` computed tokens; a longer single row is a group of its own."""
         ...
 
     def pack(self, rows: Sequence[Any], device: torch.device, *, share: bool = False, whole: bool = False) -> Any:
-        """The tensors of one forward; their `tokens` is how many tokens are computed."""
+        """The tensors of one forward pass; their `tokens` is the number of computed tokens."""
         ...
 
     def loss(self, model: Any, batch: Any, *, label_smoothing: float = 0.0) -> torch.Tensor:
-        """The loss of a pass as a sum; over the summed weights of a step's pieces it is the mean loss of the step."""
+        """The summed loss of a micro-batch. Divided by the summed `weight` of a step's rows it is the step's mean loss."""
         ...
 
     def computed(self, rows: Sequence[Any], *, share: bool) -> int:
-        """Tokens of a pass over these rows that go through the model, padding included."""
+        """Tokens that go through the model for these rows in one micro-batch, padding included."""
         ...
 
 
 class PackedBatching:
-    """Rows of a decoder end to end in one sequence, what they share at most once; see `models.packed`."""
+    """Rows of a decoder in one flat sequence, shared prefixes once; see `models.packed`."""
 
     def split(
         self, rows: Sequence[EncodedSequence], tokens_per_pass: int, *, share: bool = False

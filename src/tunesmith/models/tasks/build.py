@@ -1,4 +1,4 @@
-"""The task of a recipe on a base of some shape."""
+"""Build the task of a recipe for a base of some architecture."""
 
 from collections.abc import Iterable
 from typing import TypeAlias
@@ -16,18 +16,18 @@ AnyTask: TypeAlias = DecoderTask | ClassifyTask | TagTask | Seq2seqTask
 
 
 def build_task(settings: TaskSettings, architecture: Architecture, rows: Iterable[Row] = ()) -> AnyTask:
-    """The task; `rows` are the training rows, which say what labels there are.
+    """Build the task, with the labels of the training rows.
 
-    Without rows the task only measures: its labels are none. Raises RecipeError for a task that such a base cannot do, and
-    DataError when all rows have one label.
+    Without rows the task has no labels and can only measure. Raises RecipeError if the architecture does not support the
+    task, DataError if all rows have the same label.
     """
     match settings.type, architecture:
         case "classify", "encoder":
             labels = class_labels(settings, rows)
             if settings.labels == "single" and len(labels) == 1:
-                said = f"every training row has the label {labels[0][:60]!r}, and there is nothing to tell apart"
-                hint = "look for the rows of the other labels: in other files, behind `--limit`, or in the audit's quarantine"
-                raise DataError(said, where="data.train", hint=hint)
+                what = f"every training row has the label {labels[0][:60]!r}; classification needs at least two"
+                hint = "check `data.train` for files with other labels, `--limit`, and the audit's quarantine"
+                raise DataError(what, where="data.train", hint=hint)
             return build_task_with_labels(settings, architecture, labels)
         case "tag", "encoder":
             return build_task_with_labels(settings, architecture, tag_set(rows))
@@ -37,9 +37,10 @@ def build_task(settings: TaskSettings, architecture: Architecture, rows: Iterabl
 
 
 def build_task_with_labels(settings: TaskSettings, architecture: Architecture, labels: tuple[str, ...]) -> AnyTask:
-    """The task whose labels are known, in the order of the logits. Raises as `build_task` does."""
-    if wrong := task_mismatch(settings.type, architecture):
-        raise RecipeError(wrong[0], where="task", hint=wrong[1])
+    """Build the task with given labels, in the order of the logits. Raises RecipeError as `build_task` does."""
+    if mismatch := task_mismatch(settings.type, architecture):
+        problem, hint = mismatch
+        raise RecipeError(problem, where="task", hint=hint)
     match settings.type, architecture:
         case "classify", "encoder":
             return ClassifyTask(settings, labels)
@@ -51,12 +52,12 @@ def build_task_with_labels(settings: TaskSettings, architecture: Architecture, l
 
 
 def class_labels(settings: TaskSettings, rows: Iterable[Row]) -> tuple[str, ...]:
-    """The labels of the training rows, sorted; none for a score. Rows that a task would refuse are left to `encode`."""
+    """The labels of the training rows, sorted; none for a score. `encode` rejects rows that the task cannot use."""
     if settings.labels == "score":
         return ()
     return tuple(sorted({label for row in rows for label in row_labels(row)}))
 
 
 def answer_labels(rows: Iterable[Row]) -> tuple[str, ...]:
-    """The completions of the training rows, sorted: what `classify` on a decoder may answer."""
+    """The completions of the training rows, sorted: the possible answers of `classify` on a decoder."""
     return tuple(sorted({row.example.completion for row in rows}))

@@ -1,4 +1,4 @@
-"""Classify on an encoder: a head over the whole row gives one label, any number of labels, or a score."""
+"""Classification with an encoder: a head over the whole row predicts one label, any number of labels, or a score."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from tunesmith.recipe import TaskSettings, TrainSettings
 
 @dataclass(frozen=True)
 class ClassifyTask:
-    """`labels` are those of the training rows, sorted; none for a score, and none where rows are only to be measured."""
+    """`labels` are those of the training rows, sorted; none for a score, or if rows are only to be measured."""
 
     settings: TaskSettings
     labels: tuple[str, ...]
@@ -71,8 +71,10 @@ class ClassifyTask:
                 return f"{float(logits[0]):.6g}"
 
     def scores(self, logits: torch.Tensor) -> list[tuple[str, float]]:
-        """Every label with its probability, the likeliest first: they sum to 1 for one label a row, and each stands for itself
-        for several; or the score alone."""
+        """Every label with its probability, most likely first; or the score alone.
+
+        Probabilities sum to 1 with one label per row, and are independent with several.
+        """
         match self.settings.labels:
             case "single":
                 values = logits.softmax(dim=0)
@@ -86,17 +88,17 @@ class ClassifyTask:
     def _targets(self, row: Row) -> tuple[float, ...]:
         if self.settings.labels == "score":
             return (row_score(row),)
-        named = row_labels(row)
-        if self.settings.labels == "single" and len(named) != 1:
+        labels = row_labels(row)
+        if self.settings.labels == "single" and len(labels) != 1:
             hint = "set task: {type: classify, labels: multi}"
-            raise row_error(row, f"{len(named)} labels, and the task has one a row", hint)
+            raise row_error(row, f"{len(labels)} labels, and the task has one a row", hint)
         if not self.labels:
             return (0.0,)
-        if unknown := next((name for name in named if name not in self.labels), None):
+        if unknown := next((name for name in labels if name not in self.labels), None):
             raise row_error(row, f"no training row has the label {unknown!r}")
         if self.settings.labels == "single":
-            return (float(self.labels.index(named[0])),)
-        return tuple(float(label in named) for label in self.labels)
+            return (float(self.labels.index(labels[0])),)
+        return tuple(float(label in labels) for label in self.labels)
 
     def split(self, rows: Sequence[EncoderRow], tokens_per_pass: int, *, share: bool = False) -> list[list[EncoderRow]]:
         groups = padded.split_padded([len(row.ids) for row in rows], tokens_per_pass)
@@ -114,14 +116,14 @@ class ClassifyTask:
         return padded.pad_rows(rows, targets, device)
 
     def loss(self, model: Any, batch: PaddedBatch, *, label_smoothing: float = 0.0) -> torch.Tensor:
-        """Sum over rows of the cross-entropy; of the mean over labels of the binary one; or of the squared error."""
-        logits = padded.padded_logits(model, batch.ids, batch.mask)
+        """Sum over rows of cross-entropy (nats), of binary cross-entropy averaged over labels, or of the squared error."""
+        logits = padded.padded_logits(model, batch.ids, batch.mask)  # (rows, labels)
         match self.settings.labels:
             case "single":
                 return cross_entropy(logits, batch.targets, reduction="sum", label_smoothing=label_smoothing)
             case "multi":
-                each = binary_cross_entropy_with_logits(logits, batch.targets.to(logits), reduction="none")
-                return each.mean(dim=1).sum()
+                losses = binary_cross_entropy_with_logits(logits, batch.targets.to(logits), reduction="none")
+                return losses.mean(dim=1).sum()
             case "score":
                 return mse_loss(logits[:, 0], batch.targets.to(logits), reduction="sum")
 
@@ -136,7 +138,7 @@ class ClassifyTask:
             case "single":
                 return self.labels[int(piece.targets[0])]
             case "multi":
-                chosen = [label for label, one in zip(self.labels, piece.targets, strict=True) if one]
+                chosen = [label for label, target in zip(self.labels, piece.targets, strict=True) if target]
                 return ", ".join(chosen) or "(no label)"
             case "score":
                 return f"{piece.targets[0]:g}"
@@ -146,14 +148,14 @@ class ClassifyTask:
 
 
 def row_labels(row: Row) -> list[str]:
-    """The labels of a row: those of its example, or the answer of its conversation."""
+    """The labels of a row's example, or the answer of its conversation as the one label."""
     if row.example.labels is not None and not row.example.messages:
         return list(row.example.labels)
     return [row.example.completion.strip()]
 
 
 def row_score(row: Row) -> float:
-    """The number that a row's label is. Raises DataError with the row's id when it is none."""
+    """The row's label as a number. Raises DataError with the row's id if it is not one."""
     text = row.example.completion.strip()
     try:
         value = float(text)

@@ -1,4 +1,4 @@
-"""Chat, classify and text on a decoder: three ways to read the same rows. Labels are answers, chosen by their likelihood."""
+"""Chat, classify and text on a decoder. Labels of classify are answers, chosen by their likelihood."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from tunesmith.text.reasoning import answer_without_reasoning
 
 @dataclass(frozen=True)
 class DecoderTask(PackedBatching):
-    """The answer is text that the model writes behind the prompt. `labels`: what `classify` may answer, sorted."""
+    """The answer is text that the model generates after the prompt. `labels`: the possible answers of classify, sorted."""
 
     settings: TaskSettings
     labels: tuple[str, ...] = ()
@@ -25,18 +25,20 @@ class DecoderTask(PackedBatching):
 
     def check(self, settings: TrainSettings) -> None:
         if self.settings.labels != "single":
-            said = f"labels: {self.settings.labels} needs an encoder base; a decoder answers with one label"
-            raise RecipeError(said, where="task.labels", hint="give an encoder, e.g. base: all-minilm-l6-v2")
+            what = f"labels: {self.settings.labels} needs an encoder base; a decoder answers with one label"
+            raise RecipeError(what, where="task.labels", hint="use an encoder, e.g. `base: all-minilm-l6-v2`")
         for name, value in (
             ("base_dropout", settings.base_dropout),
             ("head_learning_rate", settings.head_learning_rate),
         ):
             if value:
-                hint = f"leave train.{name} out"
-                raise RecipeError("that is for encoders and encoder-decoders", where=f"train.{name}", hint=hint)
+                hint = f"remove train.{name}"
+                raise RecipeError(
+                    "this setting needs an encoder or encoder-decoder base", where=f"train.{name}", hint=hint
+                )
 
     def messages(self, row: Row) -> tuple[Message, ...]:
-        """The whole conversation of a row, with the task's instruction and the answer."""
+        """The conversation of a row, with the task's instruction and the answer."""
         example = row.example
         if example.messages:
             return with_instruction(example.messages, self.settings.instruction)
@@ -44,21 +46,21 @@ class DecoderTask(PackedBatching):
         return with_instruction(turns, self.settings.instruction)
 
     def prompt(self, row: Row) -> tuple[Message, ...]:
-        """What the model is asked."""
+        """The conversation up to the answer."""
         turns = self.messages(row)
         return turns[:-1] if turns and turns[-1].role == "assistant" else turns
 
     def expected(self, row: Row) -> str:
-        """Without the thoughts before the answer: these are trained and never scored."""
+        """The answer without reasoning, which is trained but not scored."""
         return answer_without_reasoning(row.example.completion)
 
     def encode(
         self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str
     ) -> list[EncodedSequence]:
-        """Tokens and trained spans: windows of a plain text; one sequence of a conversation, or one per answer where the
-        chat template rewrites earlier turns.
+        """Encode a plain text as windows, a conversation as one sequence, or as one per answer if the chat template rewrites
+        earlier turns.
 
-        Raises DataError with the row's id for whatever cannot be trained, and for a conversation longer than `window`.
+        Raises DataError with the row's id if it cannot be trained on, or a conversation has more than `window` tokens.
         """
         if self.settings.type == "text" and not row.example.messages:
             return encode_text(tokenizer, row, row.example.text or "", window=window)
@@ -75,13 +77,13 @@ class DecoderTask(PackedBatching):
         return pieces
 
     def read_back(self, piece: EncodedSequence, tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, float]]:
-        found: list[tuple[Sequence[int], float]] = []
+        parts: list[tuple[Sequence[int], float]] = []
         last = 0
         for (start, end), weight in zip(piece.spans, piece.weights or (1.0,) * len(piece.spans), strict=True):
-            first = max(start, 1)  # nothing precedes the first token, so it is never trained
-            found += [(piece.ids[last:first], 0.0), (piece.ids[first:end], weight)]
+            first = max(start, 1)  # the first token is never trained: nothing precedes it
+            parts += [(piece.ids[last:first], 0.0), (piece.ids[first:end], weight)]
             last = end
-        parts = [*found, (piece.ids[last:], 0.0)]
+        parts.append((piece.ids[last:], 0.0))
         return [(str(tokenizer.decode(list(ids))), weight) for ids, weight in parts if ids]
 
     def check_model(self, model: Any, pieces: Sequence[EncodedSequence], tokenizer: PreTrainedTokenizerBase) -> None:

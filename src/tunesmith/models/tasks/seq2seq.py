@@ -1,4 +1,4 @@
-"""Seq2seq on an encoder-decoder: a source text in, a target text out, as in translation, summaries and text from data."""
+"""Sequence to sequence with an encoder-decoder: translation, summarization, data to text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from tunesmith.recipe import TaskSettings, TrainSettings
 
 SEQ2SEQ_HEAD: Final = TaskHead("seq2seq")
 IGNORED_LABEL: Final = -100
-"""The label of padding, as transformers' own loss reads it."""
+"""The label of padding, as in the loss of transformers."""
 
 
 @dataclass(frozen=True)
 class Seq2seqRow:
-    """Tokens of a row: the source as the encoder reads it, the target as the decoder is to write it, its end included."""
+    """Token ids of a row: what the encoder reads, and what the decoder must generate, end token included."""
 
     row_id: str
     source: tuple[int, ...]
@@ -46,7 +46,7 @@ class Seq2seqRow:
 
     @property
     def supervised(self) -> int:
-        """Every token of the target is predicted, the first from the token that the decoder starts with."""
+        """Number of trained predictions: every token of the target, the first from the decoder's start token."""
         return len(self.target)
 
     @property
@@ -56,14 +56,16 @@ class Seq2seqRow:
 
 @dataclass(frozen=True)
 class Seq2seqBatch:
-    """`ids` and `mask` [B, S] int64, 0 behind a source's end in both; `labels` [B, T] int64, -100 behind a target's end.
-
-    `tokens` counts both sides, padding too.
-    """
+    """Rows with sources of at most S and targets of at most T tokens, both padded at the end."""
 
     ids: torch.Tensor
+    """[rows, S] int64 source ids, 0 at padding."""
+
     mask: torch.Tensor
+    """[rows, S] int64: 1 at tokens, 0 at padding."""
+
     labels: torch.Tensor
+    """[rows, T] int64 target ids, -100 at padding."""
 
     @property
     def tokens(self) -> int:
@@ -72,7 +74,7 @@ class Seq2seqBatch:
 
 @dataclass(frozen=True)
 class Seq2seqTask:
-    """The task's instruction stands before every source, e.g. T5's `summarize:`."""
+    """The task's instruction is put before every source, e.g. `summarize:` for T5."""
 
     settings: TaskSettings
     labels: tuple[str, ...] = ()
@@ -81,19 +83,21 @@ class Seq2seqTask:
     def check(self, settings: TrainSettings) -> None:
         check_encoder_settings(settings)
         if settings.head_learning_rate:
-            hint = "leave train.head_learning_rate out"
-            raise RecipeError("the head of an encoder-decoder is its own", where="train.head_learning_rate", hint=hint)
+            hint = "remove train.head_learning_rate"
+            raise RecipeError(
+                "an encoder-decoder has no separate head to train", where="train.head_learning_rate", hint=hint
+            )
 
     @property
     def how(self) -> str:
-        """How the model answers, in words."""
+        """How the model answers, for reports."""
         return "greedy text"
 
     def expected(self, row: Row) -> str:
         return row.example.completion
 
     def source(self, row: Row) -> str:
-        """What the encoder reads of a row, the instruction first. Raises DataError for a row with more than one question."""
+        """The text that the encoder reads, instruction first. Raises DataError for a row with more than one question."""
         example = row.example
         if example.messages and [turn.role for turn in example.prompt] != ["user"]:
             roles = ", ".join(turn.role for turn in example.messages)
@@ -106,14 +110,14 @@ class Seq2seqTask:
         _check_target(row)
         target = target_ids(tokenizer, row.example.completion)
         if not any(
-            one != tokenizer.unk_token_id for one in target_ids_without_specials(tokenizer, row.example.completion)
+            token != tokenizer.unk_token_id for token in target_ids_without_specials(tokenizer, row.example.completion)
         ):
             raise row_error(row, "the tokenizer leaves nothing of the target", "take a base that knows its characters")
         padded.check_length(row, target, window, what="a target of ")
         return [Seq2seqRow(row.row_id, source, tuple(target))]
 
     def question(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int) -> Seq2seqRow:
-        """The source of a row. Raises DataError with its id for one that is empty, and beyond `window` tokens."""
+        """Encode the source of a row. Raises DataError with its id if it is empty or has more than `window` tokens."""
         source = self.source(row)
         padded.check_has_tokens(row, padded.encoder_text(row), tokenizer)
         ids = padded.text_ids(tokenizer, source)
@@ -128,14 +132,14 @@ class Seq2seqTask:
         self, rows: Sequence[Seq2seqRow], device: torch.device, *, share: bool = False, whole: bool = False
     ) -> Seq2seqBatch:
         ids, mask = padded.pad([row.source for row in rows], device)
-        targets, kept = padded.pad([row.target for row in rows], device)
-        return Seq2seqBatch(ids, mask, targets.masked_fill(kept == 0, IGNORED_LABEL))
+        targets, target_mask = padded.pad([row.target for row in rows], device)
+        return Seq2seqBatch(ids, mask, targets.masked_fill(target_mask == 0, IGNORED_LABEL))
 
     def loss(self, model: Any, batch: Seq2seqBatch, *, label_smoothing: float = 0.0) -> torch.Tensor:
-        """Sum over the tokens of the targets of the cross-entropy (nats)."""
-        kept = batch.labels != IGNORED_LABEL
-        logits = seq2seq_logits(model, batch)[kept]
-        return cross_entropy(logits, batch.labels[kept], reduction="sum", label_smoothing=label_smoothing)
+        """Summed cross-entropy (nats) of the target tokens."""
+        is_target = batch.labels != IGNORED_LABEL
+        logits = seq2seq_logits(model, batch)[is_target]
+        return cross_entropy(logits, batch.labels[is_target], reduction="sum", label_smoothing=label_smoothing)
 
     def computed(self, rows: Sequence[Seq2seqRow], *, share: bool) -> int:
         return sum(padded.padded_tokens(side) for side in zip(*(row.sides for row in rows), strict=True))
@@ -148,28 +152,28 @@ class Seq2seqTask:
 
 
 def with_instruction_prefix(instruction: str | None, text: str) -> str:
-    """The instruction before a text, with a space between unless it brings its own."""
+    """The instruction followed by the text, with a space between unless the instruction ends with whitespace."""
     if not instruction:
         return text
     return f"{instruction}{'' if instruction[-1].isspace() else ' '}{text}"
 
 
 def seq2seq_logits(model: Any, batch: Seq2seqBatch) -> torch.Tensor:
-    """[B, T, V] fp32 (fp64 for a model in fp64). What the decoder reads is shifted by the model's own code.
+    """Logits [rows, T, vocabulary] in fp32 (fp64 for a model in fp64). Decoder inputs are shifted by the model's own code.
 
-    Padding of the source is masked. That of the target stands behind what the causal decoder reads at any place that counts.
+    Padding of the source is masked. Padding of the target needs no mask: the decoder is causal, so no real token reads it.
     """
     causal = unwrap_peft(model)
     filled = batch.ids.masked_fill(batch.mask == 0, causal.config.pad_token_id)
-    read = decoder_input_ids(causal, batch.labels)
+    decoder_ids = decoder_input_ids(causal, batch.labels)
     logits: torch.Tensor = model(
-        input_ids=filled, attention_mask=batch.mask, decoder_input_ids=read, use_cache=False
+        input_ids=filled, attention_mask=batch.mask, decoder_input_ids=decoder_ids, use_cache=False
     ).logits
     return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def check_seq2seq_padding(model: Any, pairs: Sequence[Seq2seqRow], *, where: str) -> None:
-    """Raises Misuse when the logits of a target change with the row beside it by more than rounding."""
+    """Raises Misuse if the logits of a target depend on the other rows of its batch beyond rounding."""
     task = Seq2seqTask(TaskSettings(type="seq2seq"))
     device = next(model.parameters()).device
     training = model.training
@@ -178,12 +182,12 @@ def check_seq2seq_padding(model: Any, pairs: Sequence[Seq2seqRow], *, where: str
         together = seq2seq_logits(model, task.pack(pairs, device))
         alone = [seq2seq_logits(model, task.pack([pair], device))[0] for pair in pairs]
     model.train(training)
-    parts = [mine[: len(pair.target)] for mine, pair in zip(together, pairs, strict=True)]
+    parts = [logits[: len(pair.target)] for logits, pair in zip(together, pairs, strict=True)]
     padded.check_same_logits(model, parts, alone, lengths=[len(pair.ids) for pair in pairs], where=where)
 
 
 def shortest_and_longest_rows(pieces: Sequence[Seq2seqRow]) -> list[Seq2seqRow]:
-    """Two rows to try a model on: the shortest source beside the longest, targets likewise."""
+    """Two rows to check a model with: the shortest and longest source, each with the other extreme of the targets."""
     by_source = sorted(pieces, key=lambda piece: piece.sides)
     by_target = sorted(pieces, key=lambda piece: piece.sides[::-1])
     short, long = by_source[0], by_source[-1]

@@ -1,4 +1,4 @@
-"""Tag on an encoder: a head over every token gives each word of a row its tag."""
+"""Tagging with an encoder: a head over every token predicts the tag of each word."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +17,15 @@ from tunesmith.models.tasks.padded import EncoderRow, PaddedBatch
 from tunesmith.recipe import TaskSettings, TrainSettings
 
 OUTSIDE_TAG = "O"
-"""The tag of a word that the tokenizer leaves nothing of."""
+"""The tag of a word that the tokenizer encodes as no tokens."""
 
 
 @dataclass(frozen=True)
 class TagTask:
-    """`labels` are the tags of the training rows, sorted; none where rows are only to be measured.
+    """`labels` are the tags of the training rows, sorted; none if rows are only to be measured.
 
-    A word's tag is read at its first token. With `subwords: all` its other tokens are trained too: to the tag, or to I-x
-    behind B-x.
+    A word's tag is read at its first token. With `subwords: all` its other tokens are trained too: to the same tag, or to I-x
+    after B-x.
     """
 
     settings: TaskSettings
@@ -43,7 +43,7 @@ class TagTask:
         check_encoder_settings(settings)
 
     def expected(self, row: Row) -> str:
-        """The tags with a space between."""
+        """The tags, separated by spaces."""
         return row.example.completion
 
     def encode(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str) -> list[EncoderRow]:
@@ -51,34 +51,37 @@ class TagTask:
         if tags is None:
             raise row_error(row, "there are no tags", "task: tag wants rows of tokens and tags, e.g. a .conll file")
         piece = self.question(row, tokenizer, window=window)
-        places, words = self._every(row, tokenizer) if self.settings.subwords == "all" else (piece.places, piece.words)
-        named, seen = [], set()
+        positions, words = piece.positions, piece.words
+        if self.settings.subwords == "all":
+            positions, words = self._all_subwords(row, tokenizer)
+        token_tags, started = [], set()
         for word in words:
-            named.append(self._within(tags[word]) if word in seen else tags[word])
-            seen.add(word)
-        if self.labels and (unknown := next((tag for tag in named if tag not in self.labels), None)):
+            token_tags.append(self._inside_tag(tags[word]) if word in started else tags[word])
+            started.add(word)
+        if self.labels and (unknown := next((tag for tag in token_tags if tag not in self.labels), None)):
             raise row_error(row, f"no training row has the tag {unknown!r}")
-        targets = tuple(float(self.labels.index(tag)) if self.labels else 0.0 for tag in named)
-        return [replace(piece, places=places, words=words, targets=targets)]
+        targets = tuple(float(self.labels.index(tag)) if self.labels else 0.0 for tag in token_tags)
+        return [replace(piece, positions=positions, words=words, targets=targets)]
 
     def question(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int) -> EncoderRow:
-        ids, owners = _encode_words(row, tokenizer)
+        ids, token_words = _encode_words(row, tokenizer)
         padded.check_length(row, ids, window)
         first: dict[int, int] = {}
-        for place, word in enumerate(owners):
+        for position, word in enumerate(token_words):
             if word is not None:
-                first.setdefault(word, place)
+                first.setdefault(word, position)
         words = tuple(sorted(first))
         return EncoderRow(
             row.row_id, tuple(ids), (), tuple(first[word] for word in words), words=words, count=_word_count(row)
         )
 
-    def _every(self, row: Row, tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Every token that belongs to a word, and its word."""
-        pairs = [(place, word) for place, word in enumerate(_encode_words(row, tokenizer)[1]) if word is not None]
-        return tuple(place for place, _ in pairs), tuple(word for _, word in pairs)
+    def _all_subwords(self, row: Row, tokenizer: PreTrainedTokenizerBase) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Position and word of every token that belongs to a word."""
+        tokens = enumerate(_encode_words(row, tokenizer)[1])
+        pairs = [(position, word) for position, word in tokens if word is not None]
+        return tuple(position for position, _ in pairs), tuple(word for _, word in pairs)
 
-    def _within(self, tag: str) -> str:
+    def _inside_tag(self, tag: str) -> str:
         """The tag of a word's second and later tokens."""
         inside = f"I-{tag[2:]}"
         return inside if tag.startswith("B-") and inside in self.labels else tag
@@ -94,22 +97,24 @@ class TagTask:
         return padded.pad_rows(rows, targets, device)
 
     def loss(self, model: Any, batch: PaddedBatch, *, label_smoothing: float = 0.0) -> torch.Tensor:
-        """Sum over the tagged tokens of the cross-entropy."""
-        logits = padded.padded_logits(model, batch.ids, batch.mask)[batch.lines, batch.columns]
+        """Summed cross-entropy (nats) of the tagged tokens."""
+        logits = padded.padded_logits(model, batch.ids, batch.mask)[
+            batch.row_index, batch.position_index
+        ]  # (S, labels)
         return cross_entropy(logits, batch.targets, reduction="sum", label_smoothing=label_smoothing)
 
     def computed(self, rows: Sequence[EncoderRow], *, share: bool) -> int:
         return padded.padded_tokens([len(row.ids) for row in rows])
 
     def read_back(self, piece: EncoderRow, tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, float]]:
-        """The tokens, each tagged one followed by its tag."""
-        found: list[tuple[str, float]] = []
+        """The tokens, each tagged token followed by its tag."""
+        parts: list[tuple[str, float]] = []
         last = 0
-        for place, target in zip(piece.places, piece.targets, strict=True):
-            found.append((str(tokenizer.decode(list(piece.ids[last : place + 1]))) + " ", 0.0))
-            found += [(self.labels[int(target)], 1.0), (" ", 0.0)]
-            last = place + 1
-        return [*found, (str(tokenizer.decode(list(piece.ids[last:]))), 0.0)]
+        for position, target in zip(piece.positions, piece.targets, strict=True):
+            parts.append((str(tokenizer.decode(list(piece.ids[last : position + 1]))) + " ", 0.0))
+            parts += [(self.labels[int(target)], 1.0), (" ", 0.0)]
+            last = position + 1
+        return [*parts, (str(tokenizer.decode(list(piece.ids[last:]))), 0.0)]
 
     def scores(self, logits: torch.Tensor) -> list[tuple[str, float]]:
         pairs = zip(self.labels, logits.softmax(dim=0).tolist(), strict=True)
@@ -130,26 +135,27 @@ def _word_count(row: Row) -> int:
 
 
 def _encode_words(row: Row, tokenizer: PreTrainedTokenizerBase) -> tuple[list[int], list[int | None]]:
-    """Ids of the words with a space between, and for each id the number of its word; None for those around the text.
+    """Token ids of the words joined by spaces, and the word number of each token; None for special tokens.
 
     Raises DataError for a row without words.
     """
     words = row.example.tokens
     if not words:
         raise row_error(row, "there are no words", "task: tag wants rows of tokens and tags, e.g. a .conll file")
-    starts, ends, at = [], [], 0
+    starts, ends, offset = [], [], 0  # characters
     for word in words:
-        starts.append(at)
-        ends.append(at + len(word))
-        at += len(word) + 1
-    made = tokenizer(" ".join(words), return_offsets_mapping=True, split_special_tokens=True)
-    owners: list[int | None] = []
-    here = 0
-    for first, last in made["offset_mapping"]:
-        while here < len(words) - 1 and last > ends[here] and last > starts[here + 1]:
-            here += 1
-        owners.append(here if first < last and last > starts[here] else None)
-    return list(made["input_ids"]), owners
+        starts.append(offset)
+        ends.append(offset + len(word))
+        offset += len(word) + 1
+    encoded = tokenizer(" ".join(words), return_offsets_mapping=True, split_special_tokens=True)
+    token_words: list[int | None] = []
+    word_number = 0
+    for first, last in encoded["offset_mapping"]:
+        # A token with its leading space may begin in the gap: it belongs to the word that it reaches into.
+        while word_number < len(words) - 1 and last > ends[word_number] and last > starts[word_number + 1]:
+            word_number += 1
+        token_words.append(word_number if first < last and last > starts[word_number] else None)
+    return list(encoded["input_ids"]), token_words
 
 
 def tag_set(rows: Iterable[Row]) -> tuple[str, ...]:

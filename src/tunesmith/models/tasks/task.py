@@ -1,6 +1,6 @@
-"""Task: what a model is for. It owns how a row becomes tokens, how rows become passes, and the loss of a pass.
+"""The interface of a task: how a row becomes tokens, how rows become micro-batches, and the loss of a micro-batch.
 
-The training loop, the dry run and the rate finder work through it and know no task by name.
+The training loop, the dry run and the learning-rate finder use this interface and name no task.
 """
 
 from collections.abc import Sequence
@@ -17,58 +17,64 @@ from tunesmith.recipe import TaskSettings, TrainSettings
 
 
 class Task(Batching, Protocol):
-    """A frozen dataclass, made by `build_task`. Rows are read the same way in training, evaluation and serving."""
+    """A frozen dataclass made by `build_task`. Training, evaluation and serving encode rows with it alike."""
 
     @property
     def settings(self) -> TaskSettings: ...
 
     @property
     def head(self) -> TaskHead | None:
-        """What stands on the base; None for a decoder, whose head is a part of it."""
+        """The head on the base; None for a decoder, whose head is part of the base."""
         ...
 
     def check(self, settings: TrainSettings) -> None:
-        """Raises RecipeError, naming the key, for what the recipe asks and this task cannot have."""
+        """Raises RecipeError, naming the key, for settings that this task does not support."""
         ...
 
     def encode(
         self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int, objective: str
     ) -> Sequence[EncodedRow]:
-        """The pieces of a row. Raises DataError with the row's id for whatever cannot be trained, and beyond `window` tokens."""
+        """Encode a row as one sequence or several.
+
+        Raises DataError with the row's id if it cannot be trained on, or has more than `window` tokens.
+        """
         ...
 
     def expected(self, row: Row) -> str:
-        """What the row says the answer is, as metrics read it."""
+        """The row's expected answer, as metrics read it."""
         ...
 
     def read_back(self, piece: Any, tokenizer: PreTrainedTokenizerBase) -> list[tuple[str, float]]:
-        """The piece as text, in order, with the weight of every part in the loss: 0 where nothing is predicted."""
+        """Decode an encoded row into (text, weight in the loss) parts, in order; weight 0 where nothing is predicted."""
         ...
 
     def check_model(self, model: Any, pieces: Sequence[Any], tokenizer: PreTrainedTokenizerBase) -> None:
-        """Raises Misuse when the model does not compute these rows together as it does each alone."""
+        """Raises Misuse if the model computes these rows differently in a batch than each alone."""
         ...
 
 
 class EncoderTask(Task, Protocol):
-    """A task whose answer is read from the logits of one forward."""
+    """A task whose answer is read from the logits of one forward pass."""
 
     @property
     def head(self) -> TaskHead: ...
 
     @property
     def how(self) -> str:
-        """How the model answers, in words."""
+        """How the model answers, for reports."""
         ...
 
     def question(self, row: Row, tokenizer: PreTrainedTokenizerBase, *, window: int) -> EncoderRow:
-        """What the model is given of a held-out row. Raises DataError with its id, and beyond `window` tokens."""
+        """Encode what the model sees of a validation row, without its targets.
+
+        Raises DataError with the row's id if it cannot be read, or has more than `window` tokens.
+        """
         ...
 
     def scores(self, logits: torch.Tensor) -> list[tuple[str, float]]:
-        """Every label of one prediction with its probability, the likeliest first."""
+        """Every label with its probability for one prediction, most likely first."""
         ...
 
     def answer(self, row: EncoderRow, logits: torch.Tensor) -> str:
-        """What the logits say, [C] of the row or [S, C] of its places, as metrics read it."""
+        """The answer of logits [labels] of a row, or [tokens, labels] of its tagged tokens, as metrics read it."""
         ...

@@ -116,7 +116,7 @@ def test_a_saved_model_generates_the_same_by_itself(folder: Made, family: str, t
     asked |= {"max_length": 12, "repetition_penalty": 1.5, "bad_words_ids": [[0], [5, 6]], "early_stopping": True}
     (path / "generation_config.json").write_text(json.dumps(asked))
     model = shaken(path)
-    assert model.target_tokens.never == (0,)
+    assert model.target_tokens.suppressed == (0,)
     model.model.generation_config = model.target_tokens.config(model.model, max_new_tokens=MOST)
     model.model.save_pretrained(tmp_path / "saved")
     model.tokenizer.save_pretrained(tmp_path / "saved")
@@ -132,9 +132,9 @@ def test_a_saved_model_generates_the_same_by_itself(folder: Made, family: str, t
 @pytest.mark.parametrize(
     ("key", "value", "why"),
     [
-        ("decoder_start_token_id", None, "does not say what its decoder starts with"),
-        ("decoder_start_token_id", 5000, "starts with the token 5000"),
-        ("pad_token_id", None, "does not say which token is padding"),
+        ("decoder_start_token_id", None, "does not define its decoder start token"),
+        ("decoder_start_token_id", 5000, "starts with token 5000"),
+        ("pad_token_id", None, "does not define its padding token"),
     ],
 )
 def test_a_base_that_does_not_say_how_it_begins_is_refused(
@@ -186,5 +186,5 @@ def test_codes_of_languages_stand_where_the_tokenizer_writes_them(
     assert ids == theirs(model.model, list(pair.source), model.target_tokens.config(model.model, max_new_tokens=9))
     told = json.loads((tmp_path / "tokenizer_config.json").read_text())
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(told | {"tgt_lang": None}))
-    with pytest.raises(Misuse, match="its tgt_lang is None"):
+    with pytest.raises(Misuse, match="but tgt_lang is None"):
         open_seq2seq(tmp_path, digest="sha256:x")

@@ -183,7 +183,7 @@ def test_a_template_without_a_switch_is_refused(context: Context) -> None:
     [
         ("config.json", b'{"model_type": "nobodys"}', None, "not a model config"),
         ("config.json", b"{", None, "not JSON"),
-        ("config.json", b'{"model_type": "vit"}', None, "a base of type vit is no language model"),
+        ("config.json", b'{"model_type": "vit"}', None, "a base of type vit is not a language model"),
         ("tokenizer.json", b"{", None, "not a tokenizer: JSONDecodeError"),
         ("tokenizer.json", b"{}", None, "not a tokenizer: KeyError: 'model'"),
         ("tokenizer_config.json", b"{", "plain", "not a tokenizer config"),
