@@ -1,9 +1,13 @@
 # make demo    installs what running needs into .venv, fetches a base, then takes the support desk from its rows to a signed release
+# make quick   installs into .venv, then runs the tests that need no training and no model: for whoever changes things
 # make test    installs into .venv, then runs every test; build machines call exactly this
 # make check   lint, types, format
 
 PYTHON ?= python3
 TESTS ?= tests
+# As many test processes as cores, four at most: each loads torch and takes up to 3 GB.
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()))')
+QUICK := tests/architecture $(addprefix tests/unit/,artifacts context detect pages pipeline process recipe registry scoring stats store text trust)
 BIN := .venv/bin
 DESK := examples/support-desk
 BASE := smollm2-135m-instruct
@@ -16,7 +20,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 endif
 endif
 
-.PHONY: demo test check format
+.PHONY: demo quick test check format
 .DELETE_ON_ERROR:
 
 # Status 5: nothing gives the base here (no index, no room). Any other failure to get it is a failure of the demo.
@@ -27,8 +31,12 @@ demo: .venv/.running
 	  echo "$(BASE) cannot be fetched here: the demo takes the small base that comes with the package; its order numbers are invented" >&2; }; \
 	$(BIN)/tunesmith run $(DESK)/$$recipe
 
+quick: .venv/.installed
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(wildcard $(QUICK))
+
+# Files stay whole, so that what a file's fixtures make is made once.
 test: .venv/.installed
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --durations 20 $(TESTS)
 
 check: .venv/.installed
 	$(BIN)/ruff check src tests bench
