@@ -1,7 +1,7 @@
 """Names that a machine can hold: no bare participle, no constant whose name says nothing, no two public classes of one name."""
 
 import ast
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any
 
@@ -64,29 +64,6 @@ def test_public_classes_have_names_of_their_own(modules: dict[str, Any]) -> None
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(name)
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
-
-
-def test_constants_of_one_name_have_one_value(modules: dict[str, Any]) -> None:
-    """A public constant that stands in three modules with different values says in none of them what it is."""
-    values: dict[str, Counter[str]] = defaultdict(Counter)
-    for module in modules.values():
-        for node in module.tree.body:
-            targets = (
-                node.targets
-                if isinstance(node, ast.Assign)
-                else [node.target]
-                if isinstance(node, ast.AnnAssign)
-                else []
-            )
-            for target in targets:
-                if (
-                    isinstance(target, ast.Name)
-                    and target.id.isupper()
-                    and not target.id.startswith("_")
-                    and node.value
-                ):
-                    values[target.id][ast.unparse(node.value)] += 1
-    assert {name: dict(seen) for name, seen in values.items() if len(seen) > 2} == {}
 
 
 def test_file_names_are_one_or_two_terms(modules: dict[str, Any]) -> None:
