@@ -20,7 +20,6 @@ from tunesmith.artifacts import (
     EvaluationReport,
     GateReport,
     ModelRef,
-    Provenance,
     TrainReport,
     canonical_bytes,
     digest_of,
@@ -98,7 +97,7 @@ def training_statement(
             "resolvedDependencies": dependencies,
         },
         "runDetails": {
-            "builder": {"id": BUILDER, "version": _builder_versions(train.provenance)},
+            "builder": {"id": BUILDER, "version": {"tunesmith": train.provenance.code, **train.provenance.versions}},
             "metadata": {"invocationId": run.content_key, "startedOn": run.started},
             "byproducts": byproducts,
         },
@@ -198,10 +197,6 @@ def numbers_as_strings(value: Any) -> Any:
 
 def _sha256(digest: str) -> dict[str, str]:
     return {"sha256": digest.removeprefix("sha256:")}
-
-
-def _builder_versions(provenance: Provenance) -> dict[str, str]:
-    return {"tunesmith": provenance.code, **provenance.versions}
 
 
 def _gate_property(requirement: str) -> str:
