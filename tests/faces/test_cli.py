@@ -71,11 +71,11 @@ def test_audit_by_command_line_and_library_gives_one_report(call: Call, desk: Pa
 
 def test_digest_on_stdout_identifies_the_stored_report(call: Call, desk: Path) -> None:
     digest = call("audit", desk / "recipe.yaml", "--quiet").out.strip()
-    shown = call("show", digest, "--store", desk / ".tunesmith")
+    shown_report = call("show", digest, "--store", desk / ".tunesmith")
     latest = call("show", desk / "recipe.yaml", "--json")
-    report = AuditReport.from_bytes(shown.out.encode())
+    report = AuditReport.from_bytes(shown_report.out.encode())
     assert report.digest() == digest
-    assert latest.out == shown.out
+    assert latest.out == shown_report.out
 
 
 def test_show_lists_audit_findings(call: Call, desk: Path) -> None:

@@ -27,7 +27,7 @@ def ends(error: BaseException) -> int:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "told"),
+    ("error", "code", "expected_message"),
     [
         (errors.DataError("bad row", where="a:1", hint="mend it"), 2, "error: bad row\nwhere: a:1\nhint: mend it\n"),
         (errors.Refused("no"), 3, "error: no\n"),
@@ -40,9 +40,9 @@ def ends(error: BaseException) -> int:
         ),
     ],
 )
-def test_known_errors(error: Exception, code: int, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_known_errors(error: Exception, code: int, expected_message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert ends(error) == code
-    assert capsys.readouterr().err == told
+    assert capsys.readouterr().err == expected_message
 
 
 @pytest.mark.parametrize(
@@ -61,12 +61,12 @@ def test_an_interrupt(error: BaseException, capsys: pytest.CaptureFixture[str]) 
 
 def test_an_internal_error_saves_its_traceback_to_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     assert ends(ValueError("odd\nand more")) == 1
-    told = capsys.readouterr().err
-    path = Path(told.split("attach ")[1].split(";")[0])
+    expected_message = capsys.readouterr().err
+    path = Path(expected_message.split("attach ")[1].split(";")[0])
     text = path.read_text(encoding="utf-8")
     path.unlink()
-    assert told.startswith("error: internal error: ValueError: odd\n")
-    assert "Traceback" not in told
+    assert expected_message.startswith("error: internal error: ValueError: odd\n")
+    assert "Traceback" not in expected_message
     assert text.startswith("Traceback") and text.endswith("ValueError: odd\nand more\n")
 
 

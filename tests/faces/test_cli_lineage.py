@@ -21,7 +21,7 @@ ANN = "Ann@Example.org"
 LEAK = "the blue kettle of mine has not come to Elm Street although it was paid for in May"
 
 
-def told(path: Path, records: list[dict[str, Any]]) -> None:
+def write_rows(path: Path, records: list[dict[str, Any]]) -> None:
     path.write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")
 
 
@@ -50,7 +50,7 @@ def release(call: Call, change: Change) -> Path:
     rows[0] |= {"who": ANN, "text": f"{LEAK}, says number 1"}
     rows[1]["who"] = ANN.lower()
     near = {"who": "bob@example.org", "label": "refund", "text": f"{LEAK}, says number 2"}
-    told(desk / "rows.jsonl", [*rows, {**rows[3], "text": "a clock and nothing else came here"}, near, rows[0]])
+    write_rows(desk / "rows.jsonl", [*rows, {**rows[3], "text": "a clock and nothing else came here"}, near, rows[0]])
     call("init", "--key", desk / "release.pem")
     outcome = call("run", recipe, "--quiet")
     assert outcome.code == 0, outcome.err
@@ -125,9 +125,9 @@ def test_an_erase_preview_changes_nothing_and_lists_everything(call: Call, relea
     assert dry["record"]["releases"][0]["certainty"] == "certain"
     assert dry["record"]["retraining"][0]["seconds"] > 0
     assert not (released / ".tunesmith" / "erasures").exists()
-    shown = call("erase", "--subject", ANN, "--store", released / ".tunesmith")
-    assert "Would be erased: 2 rows and 1 near-duplicate\n" in shown.out
-    assert "Nothing was changed. Add --yes to erase." in shown.out
+    output = call("erase", "--subject", ANN, "--store", released / ".tunesmith")
+    assert "Would be erased: 2 rows and 1 near-duplicate\n" in output.out
+    assert "Nothing was changed. Add --yes to erase." in output.out
 
 
 def test_erased_text_is_nowhere_in_the_store(call: Call, released: Path) -> None:
@@ -173,8 +173,8 @@ def test_a_release_still_verifies_after_an_erasure(call: Call, released: Path) -
     erased(call, released, "--subject", ANN, "--yes")
     folder, public = released / "releases" / "tiny" / "1", released / "release.pub"
     assert call("verify", folder, "--key", public).code == 0
-    shown = call("show", released / "recipe.yaml")
-    assert shown.code == 0, shown.err
+    output = call("show", released / "recipe.yaml")
+    assert output.code == 0, output.err
     audit = json.loads(call("show", released / "recipe.yaml", "--stage", "audit", "--json").out)
     assert (audit["train"]["rows"], audit["rows_read"]) == (7, 19)
     training = json.loads(call("show", released / "recipe.yaml", "--stage", "train", "--json").out)

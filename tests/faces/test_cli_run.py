@@ -34,11 +34,11 @@ def test_a_run_ends_with_a_release_and_two_commands(call: Call, change: Change) 
 def test_a_refused_release_shows_why(call: Call, desk: Path) -> None:
     call("init", "--key", desk / "release.pem")
     outcome = call("run", desk / "recipe.yaml")
-    shown = words(outcome.err)
+    printed_text = words(outcome.err)
     assert outcome.code == 3
-    assert "The audit read 16 rows: " in shown
-    assert "gate outcome: fail. " in shown or "gate outcome: inconclusive. " in shown
-    assert "error: the gate says" in shown and "hint: nothing was released" in shown
+    assert "The audit read 16 rows: " in printed_text
+    assert "gate outcome: fail. " in printed_text or "gate outcome: inconclusive. " in printed_text
+    assert "error: the gate says" in printed_text and "hint: nothing was released" in printed_text
     assert "Traceback" not in outcome.err
     assert not (desk / "releases").exists()
 
@@ -68,5 +68,5 @@ def test_show_follows_a_reverted_recipe(call: Call, change: Change) -> None:
     other = call("audit", change(audit={"off": ["unlicensed-source"]}), "--quiet")
     again = call("audit", change(audit={"off": ["missing-provenance"]}), "--quiet")
     assert first.out == again.out != other.out
-    shown = call("show", recipe, "--json")
-    assert shown.out == call("show", first.out.strip(), "--store", recipe.parent / ".tunesmith").out
+    printed_text = call("show", recipe, "--json")
+    assert printed_text.out == call("show", first.out.strip(), "--store", recipe.parent / ".tunesmith").out

@@ -29,15 +29,19 @@ def add_rows(desk: Path, *texts: str) -> None:
 
 def test_a_dry_run_shows_rows_lengths_and_needs(call: Call, desk: Path) -> None:
     outcome = call("train", desk / "recipe.yaml", "--dry-run")
-    shown = words(outcome.out)
+    printed_text = words(outcome.out)
     assert (outcome.code, outcome.err) == (0, "tiny: audit, then training preview\n")
-    assert "8 rows read, 0 rejected, 0 used for validation; 8 training sequences of at most 128 tokens" in shown
+    assert "8 rows read, 0 rejected, 0 used for validation; 8 training sequences of at most 128 tokens" in printed_text
     assert "<|user|>kettle number 00 came to house 0<|end|><|assistant|>[[refund<|end|>]]" in outcome.out
-    assert "Tokens per sequence: min " in shown and "####" in outcome.out
-    assert "Steps: 2, 1 epoch; tokens per step: min " in shown
-    assert "shared prefixes: " in shown and "times fewer" in shown
-    assert "memory: weights " in shown and "optimizer state " in shown and "activations about " in shown
-    assert "time: about " in shown and "time is estimated: the largest pass forward and backward" in shown
+    assert "Tokens per sequence: min " in printed_text and "####" in outcome.out
+    assert "Steps: 2, 1 epoch; tokens per step: min " in printed_text
+    assert "shared prefixes: " in printed_text and "times fewer" in printed_text
+    assert (
+        "memory: weights " in printed_text
+        and "optimizer state " in printed_text
+        and "activations about " in printed_text
+    )
+    assert "time: about " in printed_text and "time is estimated: the largest pass forward and backward" in printed_text
     assert ARROW not in outcome.out
 
 
@@ -62,21 +66,21 @@ def test_previews_do_not_affect_later_training(call: Call, desk: Path, tmp_path:
     alone = call("train", desk / "recipe.yaml", "--store", fresh, "--json", "--quiet")
     assert "audit: done already" in after.err and "train: done already" not in after.err
     assert "resumed" not in after.err
-    one, two = (TrainReport.from_bytes(outcome.out.encode()) for outcome in (after, alone))
-    assert one.model == two.model
-    assert one.curve == two.curve
+    after_report, alone_report = (TrainReport.from_bytes(outcome.out.encode()) for outcome in (after, alone))
+    assert after_report.model == alone_report.model
+    assert after_report.curve == alone_report.curve
 
 
 def test_unusable_rows_are_listed_and_refused(call: Call, desk: Path) -> None:
     add_rows(desk, "7" * 200, "a <|end|> inside")
     outcome = call("train", desk / "recipe.yaml", "--dry-run")
-    shown = words(outcome.out)
+    printed_text = words(outcome.out)
     assert outcome.code == 2
-    assert "Rejected: 2 rows; training stops at the first" in shown
-    assert "rows.jsonl:9: row " in shown and "the context holds 128; truncation would lose " in shown
-    assert "rows.jsonl:10: row " in shown and "a message spells the control token <|end|>" in shown
-    assert "too long: 1 rows; truncation would lose " in shown
-    assert "Steps: " in shown
+    assert "Rejected: 2 rows; training stops at the first" in printed_text
+    assert "rows.jsonl:9: row " in printed_text and "the context holds 128; truncation would lose " in printed_text
+    assert "rows.jsonl:10: row " in printed_text and "a message spells the control token <|end|>" in printed_text
+    assert "too long: 1 rows; truncation would lose " in printed_text
+    assert "Steps: " in printed_text
     assert "error: 2 of 10 rows cannot be used for training; first: row " in outcome.err
     assert "where: rows.jsonl:9" in outcome.err and "hint: shorten or fix these rows" in outcome.err
     assert call("train", desk / "recipe.yaml").code == 2
@@ -119,8 +123,8 @@ def test_a_blocking_audit_is_reported_before_the_preview(call: Call, change: Cha
 
 
 def shown_row(*pieces: tuple[str, float]) -> ShownRow:
-    made = tuple(WeightedText(text=text, weight=weight) for text, weight in pieces)
-    return ShownRow(place=Place(row_id="r", file="f", line=1), tokens=9, trained=3, pieces=made)
+    weighted = tuple(WeightedText(text=text, weight=weight) for text, weight in pieces)
+    return ShownRow(place=Place(row_id="r", file="f", line=1), tokens=9, trained=3, pieces=weighted)
 
 
 def on_terminal(row: ShownRow) -> str:
@@ -179,9 +183,9 @@ def test_the_library_gives_the_same_preview(call: Call, desk: Path) -> None:
     from tunesmith.train.preview import dry_run
 
     path = desk / "recipe.yaml"
-    shown = TrainPreview.from_bytes(call("train", path, "--dry-run", "--json", "-q").out.encode())
+    preview = TrainPreview.from_bytes(call("train", path, "--dry-run", "--json", "-q").out.encode())
     recipe, context = tunesmith.load_recipe(path), tunesmith.open_context(path)
     audit = tunesmith.run(recipe, context, until="audit").audit
     assert audit is not None
     inputs = TrainInputs(audit.train, recipe.base, recipe.task)
-    assert dry_run(inputs, recipe.train, replace(context, seed=recipe.train.seed)).digest() == shown.digest()
+    assert dry_run(inputs, recipe.train, replace(context, seed=recipe.train.seed)).digest() == preview.digest()

@@ -109,8 +109,8 @@ def export(make: Any, folder: Path, rights: dict[str, Any], **audit: Any) -> Pat
 
 
 def issues(jsonld: Any) -> tuple[list[str], list[str]]:
-    found = mlcroissant.Dataset(jsonld=jsonld).metadata.ctx.issues
-    return sorted(found.errors), sorted(found.warnings)
+    result = mlcroissant.Dataset(jsonld=jsonld).metadata.ctx.issues
+    return sorted(result.errors), sorted(result.warnings)
 
 
 @pytest.mark.parametrize("rights", [FULL, LITTLE, {**FULL, "license": "ours, see the contract", "subject": None}])

@@ -65,8 +65,8 @@ def test_their_tool_and_ours_refuse_the_same(model: Path, key: Path, signer: Fil
 
 def test_theirs_is_accepted(model: Path, tmp_path: Path, key: Path, signer: FileSigner) -> None:
     signing.Config().use_elliptic_key_signer(private_key=key).sign(model, tmp_path / "their.sig")
-    found = verify_folder(model, signer.public, signature=tmp_path / "their.sig")
-    assert sorted(found) == [".hidden", "Z.txt", "a-b", "a/b", "a/c/d.bin", "modèle.json"]
+    result = verify_folder(model, signer.public, signature=tmp_path / "their.sig")
+    assert sorted(result) == [".hidden", "Z.txt", "a-b", "a/b", "a/c/d.bin", "modèle.json"]
     (model / "a" / "b").write_bytes(b"x")
     with pytest.raises(IntegrityBroken, match="changed a/b"):
         verify_folder(model, signer.public, signature=tmp_path / "their.sig")

@@ -25,23 +25,23 @@ class Steps:
         return self.reading
 
 
-def shown(items: int, *, step: float, sized: bool = True, terminal: bool = False) -> list[str]:
+def printed_lines(items: int, *, step: float, sized: bool = True, terminal: bool = False) -> list[str]:
     """Lines written for `items` items of `step` seconds each."""
     stream = io.StringIO()
-    talk = TerminalProgress(Console(file=stream, width=120, force_terminal=terminal), Steps(step))
+    progress = TerminalProgress(Console(file=stream, width=120, force_terminal=terminal), Steps(step))
     source = range(items) if sized else iter(range(items))
-    assert list(talk.track(source, label="train")) == list(range(items))
-    talk.close()
+    assert list(progress.track(source, label="train")) == list(range(items))
+    progress.close()
     return stream.getvalue().splitlines()
 
 
 def test_under_two_seconds_nothing_is_shown() -> None:
-    assert shown(1000, step=0.0019) == []
-    assert shown(1000, step=0.0019, terminal=True) == []
+    assert printed_lines(1000, step=0.0019) == []
+    assert printed_lines(1000, step=0.0019, terminal=True) == []
 
 
 def test_a_long_loop_shows_about_ten_lines() -> None:
-    lines = shown(1000, step=1.0)
+    lines = printed_lines(1000, step=1.0)
     assert len(lines) == 10
     assert lines[:2] == [
         "train: 2/1000 (0%), 1.0/s, 16 min 38 s left",
@@ -50,7 +50,7 @@ def test_a_long_loop_shows_about_ten_lines() -> None:
 
 
 def test_a_few_slow_items_each_get_a_line() -> None:
-    assert shown(3, step=30.0) == [
+    assert printed_lines(3, step=30.0) == [
         "train: 1/3 (33%), 30.0 s each, 60 s left",
         "train: 2/3 (67%), 30.0 s each, 30 s left",
         "train: 3/3 (100%), 30.0 s each, 0 s left",
@@ -58,22 +58,22 @@ def test_a_few_slow_items_each_get_a_line() -> None:
 
 
 def test_without_a_total_lines_come_at_doubling_times() -> None:
-    assert shown(1000, step=1.0, sized=False) == [f"train: {2**n}, 1.0/s" for n in range(1, 10)]
+    assert printed_lines(1000, step=1.0, sized=False) == [f"train: {2**n}, 1.0/s" for n in range(1, 10)]
 
 
 def test_a_terminal_gets_a_live_line() -> None:
-    written = "".join(shown(50, step=1.0, terminal=True))
+    written = "".join(printed_lines(50, step=1.0, terminal=True))
     assert "train" in written and "/50" in written
 
 
 def test_an_abandoned_loop_leaves_no_live_line() -> None:
-    talk = TerminalProgress(Console(file=io.StringIO(), width=120, force_terminal=True), Steps(3.0))
-    loop = talk.track(range(10), label="train")
+    progress = TerminalProgress(Console(file=io.StringIO(), width=120, force_terminal=True), Steps(3.0))
+    loop = progress.track(range(10), label="train")
     next(loop), next(loop), next(loop)
-    assert len(talk.live.tasks) == 1
+    assert len(progress.live.tasks) == 1
     loop.close()
-    assert talk.live.tasks == []
-    assert not talk.live.live.is_started
+    assert progress.live.tasks == []
+    assert not progress.live.live.is_started
 
 
 @pytest.mark.parametrize(

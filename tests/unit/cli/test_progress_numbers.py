@@ -25,20 +25,20 @@ class Hand:
         return self.reading
 
 
-def shown(items: int, *, step: float, noted: bool = True) -> list[str]:
+def printed_lines(items: int, *, step: float, noted: bool = True) -> list[str]:
     """Lines written for `items` steps of `step` seconds each, with their loss."""
     stream, clock = io.StringIO(), Hand()
-    talk = TerminalProgress(Console(file=stream, width=120), clock)
-    for item in talk.track(range(items), label="train"):
+    progress = TerminalProgress(Console(file=stream, width=120), clock)
+    for item in progress.track(range(items), label="train"):
         clock.reading += step
         if noted:
-            talk.note({"loss": 3.0 - item / items, "rate": 0.0005, "tokens/s": 3120.4})
-    talk.close()
+            progress.note({"loss": 3.0 - item / items, "rate": 0.0005, "tokens/s": 3120.4})
+    progress.close()
     return stream.getvalue().splitlines()
 
 
 def test_an_hour_has_a_line_a_minute_with_the_loss() -> None:
-    lines = shown(3600, step=1.0)
+    lines = printed_lines(3600, step=1.0)
     assert len(lines) == 60
     assert lines[0] == "train: 2/3600 (0%), 1.0/s, 59 min 58 s left; loss 3, rate 0.0005, tokens/s 3,120"
     assert lines[1].startswith("train: 62/3600 (2%), 1.0/s, 58 min 58 s left; loss 2.983, ")
@@ -46,36 +46,36 @@ def test_an_hour_has_a_line_a_minute_with_the_loss() -> None:
 
 
 def test_without_numbers_an_hour_has_ten_lines() -> None:
-    assert len(shown(3600, step=1.0, noted=False)) == 10
+    assert len(printed_lines(3600, step=1.0, noted=False)) == 10
 
 
 def test_a_quick_loop_still_shows_nothing() -> None:
-    assert shown(1000, step=0.0019) == []
+    assert printed_lines(1000, step=0.0019) == []
 
 
 def test_a_long_line_is_not_broken() -> None:
     stream, clock = io.StringIO(), Hand()
-    talk = TerminalProgress(Console(file=stream, width=120), clock)
-    for _ in talk.track(range(1), label="train"):
+    progress = TerminalProgress(Console(file=stream, width=120), clock)
+    for _ in progress.track(range(1), label="train"):
         clock.reading += 5.0
-        talk.note({f"number {place}": 1.0 for place in range(20)})
+        progress.note({f"number {place}": 1.0 for place in range(20)})
     (line,) = stream.getvalue().splitlines()
     assert line.endswith("number 19 1")
 
 
 def test_a_terminal_gets_the_numbers_below_the_bar() -> None:
     clock = Hand()
-    talk = TerminalProgress(Console(file=io.StringIO(), width=120, force_terminal=True), clock)
-    for item in talk.track(range(50), label="train"):
+    progress = TerminalProgress(Console(file=io.StringIO(), width=120, force_terminal=True), clock)
+    for item in progress.track(range(50), label="train"):
         clock.reading += 1.0
-        talk.note({"loss": 3.0 - item / 50, "tokens/s": 3120.4})
+        progress.note({"loss": 3.0 - item / 50, "tokens/s": 3120.4})
         if item == 40:
             page = Console(file=io.StringIO(), width=120)
-            page.print(talk.live.get_renderable())
+            page.print(progress.live.get_renderable())
             bar, numbers = page.file.getvalue().splitlines()
     assert bar.startswith("train") and "40/50" in bar
     assert numbers.strip() == "loss 2.22, tokens/s 3,120"
-    assert talk.live.tasks == []
+    assert progress.live.tasks == []
 
 
 @dataclass
@@ -98,9 +98,9 @@ class Files:
 
 def told_of(*, known: bool) -> list[str]:
     stream, clock = io.StringIO(), Hand()
-    talk = TerminalProgress(Console(file=stream, width=120), clock)
-    for batch in talk.track(Files(clock, 4.0, known), label="read train"):
-        talk.note({"rows": batch * 8192, "rows/s": 2048})
+    progress = TerminalProgress(Console(file=stream, width=120), clock)
+    for batch in progress.track(Files(clock, 4.0, known), label="read train"):
+        progress.note({"rows": batch * 8192, "rows/s": 2048})
     return stream.getvalue().splitlines()
 
 
@@ -120,12 +120,12 @@ def test_without_a_known_size_no_time_left_is_shown() -> None:
 
 def test_a_terminal_shows_the_share_and_the_time_left() -> None:
     clock = Hand()
-    talk = TerminalProgress(Console(file=io.StringIO(), width=120, force_terminal=True), clock)
-    for batch in talk.track(Files(clock, 4.0), label="read train"):
-        talk.note({"rows": batch * 8192})
+    progress = TerminalProgress(Console(file=io.StringIO(), width=120, force_terminal=True), clock)
+    for batch in progress.track(Files(clock, 4.0), label="read train"):
+        progress.note({"rows": batch * 8192})
         if batch == 13:
             page = Console(file=io.StringIO(), width=120)
-            page.print(talk.live.get_renderable())
+            page.print(progress.live.get_renderable())
             bar, numbers = page.file.getvalue().splitlines()
     assert bar.startswith("read train") and bar.rstrip().endswith(" 75%, 16 s left")
     assert numbers.strip() == "rows 98,304"
@@ -137,23 +137,23 @@ def test_no_time_left_is_shown_at_zero_percent() -> None:
 
 def test_numbers_belong_to_the_innermost_loop() -> None:
     stream, clock = io.StringIO(), Hand()
-    talk = TerminalProgress(Console(file=stream, width=120), clock)
-    for _ in talk.track(range(1), label="outer"):
-        for _ in talk.track(range(1), label="inner"):
+    progress = TerminalProgress(Console(file=stream, width=120), clock)
+    for _ in progress.track(range(1), label="outer"):
+        for _ in progress.track(range(1), label="inner"):
             clock.reading += 3.0
-            talk.note({"loss": 1.0})
+            progress.note({"loss": 1.0})
     assert [line.split(":")[0] for line in stream.getvalue().splitlines() if "loss" in line] == ["inner"]
-    talk.note({"loss": 1.0})
-    assert talk.displays == []
+    progress.note({"loss": 1.0})
+    assert progress.displays == []
 
 
 def test_an_abandoned_loop_is_no_longer_tracked() -> None:
-    talk = TerminalProgress(Console(file=io.StringIO(), width=120), Hand())
-    loop = talk.track(range(3), label="train")
+    progress = TerminalProgress(Console(file=io.StringIO(), width=120), Hand())
+    loop = progress.track(range(3), label="train")
     next(loop)
-    assert len(talk.displays) == 1
+    assert len(progress.displays) == 1
     loop.close()
-    assert talk.displays == []
+    assert progress.displays == []
 
 
 @pytest.mark.parametrize(

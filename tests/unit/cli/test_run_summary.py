@@ -92,33 +92,33 @@ def test_comparison_sentence_marks_insignificant_differences(evaluation: Evaluat
 
 
 @pytest.mark.parametrize(
-    ("value", "low", "high", "said"),
+    ("value", "low", "high", "expected_text"),
     [
         (-0.1, -0.2, -0.05, "-0.100 [-0.200, -0.050]"),
         (0.0, -0.1, 0.1, "+0.000 [-0.100, +0.100], not significant"),
         (0.1, 0.0, 0.2, "+0.100 [+0.000, +0.200], not significant"),
     ],
 )
-def test_differences_in_words(value: float, low: float, high: float, said: str) -> None:
-    assert difference_in_words(estimate("m", value, low, high)) == said
+def test_differences_in_words(value: float, low: float, high: float, expected_text: str) -> None:
+    assert difference_in_words(estimate("m", value, low, high)) == expected_text
 
 
 def test_control_characters_of_a_row_do_not_reach_the_terminal(evaluation: EvaluationReport) -> None:
     console = Console(file=StringIO(), width=100)
     show_run_summary({"evaluate": evaluation}, console)
-    shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "\x1b" not in shown
-    assert "held-out.jsonl:1" in shown and "base-prompted: no" in shown and "tuned: {}" in shown
-    assert "26.200" in shown
+    screen_text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "\x1b" not in screen_text
+    assert "held-out.jsonl:1" in screen_text and "base-prompted: no" in screen_text and "tuned: {}" in screen_text
+    assert "26.200" in screen_text
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_no_line_is_wider_than_the_terminal(evaluation: EvaluationReport, width: int) -> None:
     console = Console(file=StringIO(), width=width)
     show_run_summary({"evaluate": evaluation}, console)
-    shown = console.file.getvalue()  # type: ignore[attr-defined]
-    assert max(map(len, shown.splitlines())) <= width
-    assert "exact-match" in shown
+    screen_text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, screen_text.splitlines())) <= width
+    assert "exact-match" in screen_text
 
 
 def test_a_long_text_is_cut_with_an_ellipsis() -> None:
@@ -133,21 +133,25 @@ def test_empty_answers_are_shown_as_empty(evaluation: EvaluationReport) -> None:
     silent = evaluation.model_copy(update={"systems": systems, "comparisons": (), "samples": (sample,)})
     screen = Console(file=StringIO(), width=120)
     show_run_summary({"evaluate": silent}, screen)
-    said = screen.file.getvalue()  # type: ignore[attr-defined]
-    assert "base-plain: (empty)" in said and "tuned: (empty)" in said
+    screen_text = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "base-plain: (empty)" in screen_text and "tuned: (empty)" in screen_text
 
 
-@pytest.mark.parametrize(("epochs", "said"), [(1.0, "1 epoch"), (2.0, "2 epochs"), (0.8, "0.8 epochs")])
-def test_epochs_in_words(epochs: float, said: str) -> None:
-    assert epochs_in_words(epochs) == said
+@pytest.mark.parametrize(("epochs", "expected_text"), [(1.0, "1 epoch"), (2.0, "2 epochs"), (0.8, "0.8 epochs")])
+def test_epochs_in_words(epochs: float, expected_text: str) -> None:
+    assert epochs_in_words(epochs) == expected_text
 
 
 def test_a_missing_estimate_is_reported_with_its_reason(evaluation: EvaluationReport) -> None:
     none = Insufficient(metric="chrf", n=40, reason="they show no spread", signature="by hand")
     how = "greedy text; 40 of 40 answers are empty"
     tuned = SystemScores(system="tuned", how=how, estimates=(none,), scores="sha256:0")
-    (said,) = summary_sentences({"evaluate": evaluation.model_copy(update={"systems": (tuned,), "comparisons": ()})})
-    assert said == ("chrf of the tuned model could not be measured: they show no spread; 40 of 40 answers are empty.")
+    (sentence,) = summary_sentences(
+        {"evaluate": evaluation.model_copy(update={"systems": (tuned,), "comparisons": ()})}
+    )
+    assert sentence == (
+        "chrf of the tuned model could not be measured: they show no spread; 40 of 40 answers are empty."
+    )
 
 
 def test_a_base_without_answers_is_not_shown(evaluation: EvaluationReport) -> None:
@@ -160,5 +164,5 @@ def test_a_base_without_answers_is_not_shown(evaluation: EvaluationReport) -> No
     assert best_base(none, "exact-match") is None
     screen = Console(file=StringIO(), width=120)
     show_run_summary({"evaluate": none}, screen)
-    said = screen.file.getvalue()  # type: ignore[attr-defined]
-    assert "tuned: O B-person" in said and "base-" not in said and "tuned - base" not in said
+    screen_text = screen.file.getvalue()  # type: ignore[attr-defined]
+    assert "tuned: O B-person" in screen_text and "base-" not in screen_text and "tuned - base" not in screen_text

@@ -47,10 +47,10 @@ class Strict:
 
 @pytest.fixture
 def registry() -> Registry[object]:
-    made: Registry[object] = Registry("check")
-    made.register(Near)
-    made.register(Strict)
-    return made
+    built: Registry[object] = Registry("check")
+    built.register(Near)
+    built.register(Strict)
+    return built
 
 
 @pytest.fixture

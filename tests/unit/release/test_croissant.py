@@ -296,9 +296,9 @@ def test_rows_speak_before_their_source(make: Any) -> None:
         "author": {"Shop & Sons": 10, "Zelda": 4, "Quentin": 1},
         "subject": {"a" * 32: 3, "b" * 32: 4},
     }
-    told = source(**FULL, stated=SourceSummary.listed(counts, author="Shop & Sons"))
+    counted_source = source(**FULL, stated=SourceSummary.listed(counts, author="Shop & Sons"))
     document = exported(
-        make, told, train=make.audit_report().train.model_copy(update={"licenses": ("CC-BY-4.0", "MIT")})
+        make, counted_source, train=make.audit_report().train.model_copy(update={"licenses": ("CC-BY-4.0", "MIT")})
     )
     (file,) = document["distribution"]
     assert document["tunesmith:license"] == "CC-BY-4.0 AND MIT" and document["inLanguage"] == ["fr"]

@@ -46,7 +46,7 @@ def test_no_licence_is_missing(nothing: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "found"),
+    ("path", "expected"),
     [
         ("a/b.jsonl", ["application/jsonlines"]),
         ("b.JSON", ["application/json"]),
@@ -55,8 +55,8 @@ def test_no_licence_is_missing(nothing: str | None) -> None:
         ("b.parquet", ["application/x-parquet"]),
     ],
 )
-def test_media_types_by_name(path: str, found: list[str]) -> None:
-    assert media_types(path) == found
+def test_media_types_by_name(path: str, expected: list[str]) -> None:
+    assert media_types(path) == expected
 
 
 def test_paths_are_addresses_and_tell_nothing_of_the_maker(make: Any) -> None:
@@ -66,8 +66,8 @@ def test_paths_are_addresses_and_tell_nothing_of_the_maker(make: Any) -> None:
 
 
 def test_a_key_of_a_json_array(make: Any) -> None:
-    told = {"path": "rows.json", "format": "prompt-completion", "columns": {"prompt": "the question"}}
-    extracts = [field["source"]["extract"] for field in exported(make, told)["recordSet"][0]["field"]]
+    json_source = {"path": "rows.json", "format": "prompt-completion", "columns": {"prompt": "the question"}}
+    extracts = [field["source"]["extract"] for field in exported(make, json_source)["recordSet"][0]["field"]]
     assert extracts == [{"jsonPath": '$[*]."the question"'}, {"jsonPath": "$[*].completion"}]
 
 

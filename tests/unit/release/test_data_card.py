@@ -100,9 +100,9 @@ def test_several_files_and_rows_that_say_otherwise(make: Any) -> None:
         "generator": {"writer-2": 30, "writer-3": 20},
         "subject": {"a" * 32: 3},
     }
-    told = source(**FULL, stated=SourceSummary.listed(counts, author="Shop & Sons"))
+    stated_source = source(**FULL, stated=SourceSummary.listed(counts, author="Shop & Sons"))
     other = source(path="more.jsonl", sha256="sha256:" + "4" * 64, rows=50, license=None, origin=None, basis=None)
-    answers = whole(make, told, other)
+    answers = whole(make, stated_source, other)
     assert answers["Licence of the whole"] == (
         "cannot be worked out: a row states no licence, or one that is no SPDX expression",
         "missing",
@@ -180,8 +180,8 @@ def test_fewer_questions_are_open(make: Any) -> None:
 
 
 def test_text_from_outside_stays_text(make: Any) -> None:
-    told = source(author="A | B\n# Heading", purpose="[x](https://example.test) <b>")
-    text = render_data_card(make.recipe_of(), make.audit_report(sources=(told,)), train=make.train_report())
+    stated_source = source(author="A | B\n# Heading", purpose="[x](https://example.test) <b>")
+    text = render_data_card(make.recipe_of(), make.audit_report(sources=(stated_source,)), train=make.train_report())
     assert r"| Author | A \| B \# Heading | declared |" in text
     assert r"| Purpose | \[x\](https://example.test) \<b\> | declared |" in text
     cells = [
@@ -195,8 +195,8 @@ def test_a_field_is_a_name_a_value_and_a_mark() -> None:
 
 
 def test_where_the_croissant_file_speaks_against_the_recipe(make: Any) -> None:
-    told = source(contradicts={"license": "CC0-1.0", "expires": "2026-01-01"})
-    text = render_data_card(make.recipe_of(), make.audit_report(sources=(told,)), train=make.train_report())
+    stated_source = source(contradicts={"license": "CC0-1.0", "expires": "2026-01-01"})
+    text = render_data_card(make.recipe_of(), make.audit_report(sources=(stated_source,)), train=make.train_report())
     assert section(text, "### `tickets.jsonl`")[-1] == (
         "| The Croissant file says otherwise | expires: 2026-01-01; license: CC0-1.0 | declared |"
     )
@@ -204,8 +204,8 @@ def test_where_the_croissant_file_speaks_against_the_recipe(make: Any) -> None:
 
 def test_how_rows_were_held_out(make: Any) -> None:
     reached = {"reached": 0.2, "rows": 1000, "held_out": 200, "clusters": 800, "largest": 9}
-    made = SplitSummary(asked=None, by=("subject", "near-duplicate"), cut="2026-05-01", **reached)
-    text = render_data_card(make.recipe_of(), make.audit_report(split=made), train=make.train_report())
+    split = SplitSummary(asked=None, by=("subject", "near-duplicate"), cut="2026-05-01", **reached)
+    text = render_data_card(make.recipe_of(), make.audit_report(split=split), train=make.train_report())
     assert (
         "| Rows held out of the training files | 200 rows of 1,000 read, before any check; rows alike in subject or "
         "near-duplicate on one side; those collected on 2026-05-01 or later | measured |"

@@ -52,7 +52,7 @@ def judge(requirement: Requirement, evaluation: EvaluationReport) -> Verdict:
 
 
 @pytest.mark.parametrize(
-    ("by", "low", "high", "wanted"),
+    ("by", "low", "high", "expected_outcome"),
     [
         (0.1, 0.11, 0.3, "pass"),
         (0.1, 0.1, 0.3, "pass"),
@@ -65,15 +65,15 @@ def judge(requirement: Requirement, evaluation: EvaluationReport) -> Verdict:
         (0.0, -0.2, -0.001, "fail"),
     ],
 )
-def test_better_than(by: float, low: float, high: float, wanted: Outcome) -> None:
+def test_better_than(by: float, low: float, high: float, expected_outcome: Outcome) -> None:
     requirement = Requirement(metric="exact-match", better_than="majority", by=by)
     verdict = judge(requirement, report(against={"majority": number(low + 0.05, low, high)}))
-    assert verdict.outcome == wanted
+    assert verdict.outcome == expected_outcome
     assert verdict.requirement == f"exact-match better than majority by {by:g}"
 
 
 @pytest.mark.parametrize(
-    ("margin", "low", "high", "wanted"),
+    ("margin", "low", "high", "expected_outcome"),
     [
         (0.05, -0.049, 0.1, "pass"),
         (0.05, -0.05, 0.1, "inconclusive"),
@@ -83,26 +83,26 @@ def test_better_than(by: float, low: float, high: float, wanted: Outcome) -> Non
         (0.0, -0.001, 0.1, "inconclusive"),
     ],
 )
-def test_no_worse_than(margin: float, low: float, high: float, wanted: Outcome) -> None:
+def test_no_worse_than(margin: float, low: float, high: float, expected_outcome: Outcome) -> None:
     requirement = Requirement(metric="chrf", no_worse_than="majority", margin=margin)
     verdict = judge(requirement, report(against={"majority": number((low + high) / 2, low, high, "chrf")}))
-    assert verdict.outcome == wanted
+    assert verdict.outcome == expected_outcome
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "wanted"), [(0.1, 0.5, "pass"), (0.05, 0.5, "inconclusive"), (-0.5, 0.05, "fail")]
+    ("low", "high", "expected_outcome"), [(0.1, 0.5, "pass"), (0.05, 0.5, "inconclusive"), (-0.5, 0.05, "fail")]
 )
-def test_lower_is_better_turns_the_difference(low: float, high: float, wanted: Outcome) -> None:
+def test_lower_is_better_turns_the_difference(low: float, high: float, expected_outcome: Outcome) -> None:
     """Bits per byte: tuned minus base of -0.5 to -0.1 is a gain of 0.1 to 0.5."""
     difference = number(-(low + high) / 2, -high, -low, "bits-per-byte")
     requirement = Requirement(metric="bits-per-byte", better_than="majority", by=0.1)
-    assert judge(requirement, report(against={"majority": difference})).outcome == wanted
+    assert judge(requirement, report(against={"majority": difference})).outcome == expected_outcome
     equal = Requirement(metric="bits-per-byte", no_worse_than="majority", margin=0.2)
     assert judge(equal, report(against={"majority": number(0.3, 0.21, 0.4, "bits-per-byte")})).outcome == "fail"
 
 
 @pytest.mark.parametrize(
-    ("limit", "low", "high", "wanted"),
+    ("limit", "low", "high", "expected_outcome"),
     [
         ({"at_least": 0.8}, 0.8, 0.9, "pass"),
         ({"at_least": 0.8}, 0.79, 0.8, "inconclusive"),
@@ -114,9 +114,9 @@ def test_lower_is_better_turns_the_difference(low: float, high: float, wanted: O
         ({"at_most": 0.0}, 0.0, 0.2, "inconclusive"),
     ],
 )
-def test_absolute_limits(limit: dict[str, float], low: float, high: float, wanted: Outcome) -> None:
+def test_absolute_limits(limit: dict[str, float], low: float, high: float, expected_outcome: Outcome) -> None:
     requirement = Requirement(metric="exact-match", **limit)
-    assert judge(requirement, report(tuned=number((low + high) / 2, low, high))).outcome == wanted
+    assert judge(requirement, report(tuned=number((low + high) / 2, low, high))).outcome == expected_outcome
 
 
 def test_inconclusive_says_how_many_more_examples() -> None:
@@ -154,7 +154,7 @@ CLEAR, CLOSE, SHORT = number(0.4, 0.3, 0.5), number(0.12, 0.05, 0.2), number(0.0
 
 
 @pytest.mark.parametrize(
-    ("plain", "prompted", "wanted", "named"),
+    ("plain", "prompted", "expected_outcome", "named"),
     [
         (CLEAR, number(0.3, 0.2, 0.4), "pass", "base-prompted is the stronger of 2 base systems"),
         (number(0.3, 0.2, 0.4), CLEAR, "pass", "base-plain is the stronger of 2 base systems"),
@@ -166,10 +166,10 @@ CLEAR, CLOSE, SHORT = number(0.4, 0.3, 0.5), number(0.12, 0.05, 0.2), number(0.0
     ],
 )
 def test_base_is_every_base_that_was_evaluated(
-    plain: Estimate, prompted: Estimate | Insufficient, wanted: Outcome, named: str
+    plain: Estimate, prompted: Estimate | Insufficient, expected_outcome: Outcome, named: str
 ) -> None:
     verdict = judge(BASE, report(against={"base-plain": plain, "base-prompted": prompted}))
-    assert verdict.outcome == wanted
+    assert verdict.outcome == expected_outcome
     assert named in verdict.reason
 
 
@@ -223,6 +223,6 @@ def test_an_empty_policy_never_passes() -> None:
 
 @given(st.lists(st.sampled_from(["pass", "fail", "inconclusive"]), min_size=1, max_size=5))
 def test_outcome_is_the_gravest(outcomes: list[Outcome]) -> None:
-    verdicts = [Verdict(requirement="r", outcome=one, reason="") for one in outcomes]
+    verdicts = [Verdict(requirement="r", outcome=item, reason="") for item in outcomes]
     expected = "fail" if "fail" in outcomes else "inconclusive" if "inconclusive" in outcomes else "pass"
     assert worst_outcome(verdicts) == expected

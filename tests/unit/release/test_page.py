@@ -106,15 +106,15 @@ def test_text_never_becomes_markup(reports: Any, make: Any) -> None:
 
 
 def test_the_gate_in_words(reports: Any, make: Any) -> None:
-    def told(gate: Any) -> tuple[str, str]:
+    def headline_of(gate: Any) -> tuple[str, str]:
         found = page_headline(reports.audit, train=reports.train, evaluation=reports.evaluation, gate=gate)
         return found.tone, found.title
 
-    assert told(make.gate_report()) == ("pass", "The tuned model passed every requirement")
-    assert told(make.gate_report("fail")) == ("fail", "The tuned model was refused")
+    assert headline_of(make.gate_report()) == ("pass", "The tuned model passed every requirement")
+    assert headline_of(make.gate_report("fail")) == ("fail", "The tuned model was refused")
     open_ = ("inconclusive", "Not released: the evidence is not enough to tell")
-    assert told(make.gate_report("inconclusive")) == open_
-    assert told(make.gate_report("inconclusive", verdicts=())) == open_
+    assert headline_of(make.gate_report("inconclusive")) == open_
+    assert headline_of(make.gate_report("inconclusive", verdicts=())) == open_
 
 
 @pytest.mark.parametrize("outcome", ["fail", "inconclusive"])
@@ -163,7 +163,7 @@ def test_findings_are_grouped_by_rule(reports: Any) -> None:
 
 def test_samples_show_the_stronger_base(reports: Any) -> None:
     first, second = held_out_samples(reports.evaluation, results_by_metric(reports.evaluation))
-    assert [(said.name, said.same) for said in first.answers] == [
+    assert [(answer.name, answer.same) for answer in first.answers] == [
         ("Expected", False),
         ("Base, at its best without tuning", False),
         ("Tuned model", True),
@@ -202,7 +202,7 @@ def test_the_loss_is_drawn_three_times_and_the_rate_once(reports: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("distinct", "told"),
+    ("distinct", "expected_text"),
     [
         (0, None),
         (151_200, "none: every token that was read was computed"),
@@ -212,16 +212,16 @@ def test_the_loss_is_drawn_three_times_and_the_rate_once(reports: Any) -> None:
         ),
     ],
 )
-def test_what_sharing_saved(make: Any, reports: Any, distinct: int, told: str | None) -> None:
+def test_what_sharing_saved(make: Any, reports: Any, distinct: int, expected_text: str | None) -> None:
     train = make.train_report(distinct_tokens=distinct)
-    assert prefix_saving(train) == told
+    assert prefix_saving(train) == expected_text
     text = " ".join("".join(read(page_of(reports, train=train)).text).split())
-    assert ("Shared beginnings" in text) is (told is not None)
-    assert told is None or told in text
+    assert ("Shared beginnings" in text) is (expected_text is not None)
+    assert expected_text is None or expected_text in text
 
 
 @pytest.mark.parametrize(
-    ("measured", "told"),
+    ("measured", "expected_text"),
     [
         ({"seconds": 3.0}, None),
         ({"tokens_per_second": 1568.5}, "1,568 tokens a second"),
@@ -232,8 +232,8 @@ def test_what_sharing_saved(make: Any, reports: Any, distinct: int, told: str | 
         ),
     ],
 )
-def test_what_the_machine_gave(make: Any, measured: dict[str, float], told: str | None) -> None:
-    assert machine_speed(make.train_report(measured=measured)) == told
+def test_what_the_machine_gave(make: Any, measured: dict[str, float], expected_text: str | None) -> None:
+    assert machine_speed(make.train_report(measured=measured)) == expected_text
 
 
 def test_findings_of_the_watchers_are_listed_and_stay_text(make: Any, reports: Any) -> None:
@@ -247,7 +247,7 @@ def test_findings_of_the_watchers_are_listed_and_stay_text(make: Any, reports: A
         "step 31: the machine computed 180 tokens a second, and 1,440 as a rule; it was under half of its usual speed in "
         "2 of 9 stretches"
     )
-    assert [(one.watcher, one.message) for one in watcher_notices(train)] == [
+    assert [(item.watcher, item.message) for item in watcher_notices(train)] == [
         ("dead-tensor", f"step 10: {bad}"),
         ("overfitting", "step 57: it rises"),
         ("throughput", slow),

@@ -62,7 +62,10 @@ def test_the_sentence(reports: Any, make: Any) -> None:
         "On 300 held-out examples that it never saw in training, the tuned model reaches 86.0% by exact match; its base, "
         "at its best without tuning, reaches 24.3% (+61.7 points, 95% interval +55.7 to +67.7)."
     )
-    rouge = [replace(one, metric=replace(one.metric, title="ROUGE-L")) for one in results_by_metric(reports.evaluation)]
+    rouge = [
+        replace(results, metric=replace(results.metric, title="ROUGE-L"))
+        for results in results_by_metric(reports.evaluation)
+    ]
     assert "86.0% by ROUGE-L; its base" in headline_sentence(rouge)
     nothing = make.evaluation_report(systems=(), comparisons=())
     assert headline_sentence(results_by_metric(nothing)) == (

@@ -30,10 +30,15 @@ def test_spelled() -> None:
 
 
 def test_training_is_slsa_provenance(reports: Any) -> None:
-    found = statements.training_statement(reports.recipe, reports.audit, reports.train, subjects=SUBJECTS, run=RUN)
-    assert found["predicateType"] == "https://slsa.dev/provenance/v1"
-    assert [subject["name"] for subject in found["subject"]] == ["adapter_model.safetensors", "tokenizer.json"]
-    build, details = found["predicate"]["buildDefinition"], found["predicate"]["runDetails"]
+    statement_value = statements.training_statement(
+        reports.recipe, reports.audit, reports.train, subjects=SUBJECTS, run=RUN
+    )
+    assert statement_value["predicateType"] == "https://slsa.dev/provenance/v1"
+    assert [subject["name"] for subject in statement_value["subject"]] == [
+        "adapter_model.safetensors",
+        "tokenizer.json",
+    ]
+    build, details = statement_value["predicate"]["buildDefinition"], statement_value["predicate"]["runDetails"]
     assert build["buildType"] == "urn:tunesmith:supervised-fine-tuning:v1"
     assert build["externalParameters"] == {"recipe": "recipe.yaml", "release": "support-desk"}
     assert build["internalParameters"]["recipeDigest"] == SUBJECTS.recipe
@@ -49,10 +54,10 @@ def test_training_is_slsa_provenance(reports: Any) -> None:
 
 
 def test_evaluation_is_a_test_result(reports: Any) -> None:
-    found = statements.evaluation_statement(reports.evaluation, subjects=SUBJECTS)
-    predicate = found["predicate"]
-    assert found["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
-    assert found["subject"] == [{"name": "adapter_model.safetensors", "digest": {"sha256": "3" * 64}}]
+    statement_value = statements.evaluation_statement(reports.evaluation, subjects=SUBJECTS)
+    predicate = statement_value["predicate"]
+    assert statement_value["predicateType"] == "https://in-toto.io/attestation/test-result/v0.1"
+    assert statement_value["subject"] == [{"name": "adapter_model.safetensors", "digest": {"sha256": "3" * 64}}]
     assert predicate["result"] == "WARNED"
     assert predicate["warnedTests"] == [
         "exact-match: better than tfidf-characters",
@@ -78,9 +83,9 @@ def test_worse_than_the_base_fails_and_worse_than_a_baseline_warns(make: Any) ->
 
 
 def test_the_gate_is_a_simple_verification_result(reports: Any, make: Any) -> None:
-    found = statements.gate_statement(reports.recipe, reports.gate, subjects=SUBJECTS, run=RUN)
-    predicate = found["predicate"]
-    assert found["predicateType"] == "https://in-toto.io/attestation/svr/v0.2"
+    statement_value = statements.gate_statement(reports.recipe, reports.gate, subjects=SUBJECTS, run=RUN)
+    predicate = statement_value["predicate"]
+    assert statement_value["predicateType"] == "https://in-toto.io/attestation/svr/v0.2"
     assert [policy["name"] for policy in predicate["verifier"]["policies"]] == ["recipe.yaml, gate"]
     assert predicate["timeCreated"] == RUN.started
     assert predicate["properties"] == [
@@ -92,20 +97,20 @@ def test_the_gate_is_a_simple_verification_result(reports: Any, make: Any) -> No
 
 
 def test_the_audit_is_counts_and_sources_only(reports: Any) -> None:
-    found = statements.audit_statement(reports.audit)
-    assert [subject["name"] for subject in found["subject"]] == ["test", "train"]
-    assert found["predicate"]["dropped"] == reports.audit.dropped
-    assert "findings" not in found["predicate"]
+    statement_value = statements.audit_statement(reports.audit)
+    assert [subject["name"] for subject in statement_value["subject"]] == ["test", "train"]
+    assert statement_value["predicate"]["dropped"] == reports.audit.dropped
+    assert "findings" not in statement_value["predicate"]
 
 
 def test_no_row_leaves_and_no_float_does(reports: Any) -> None:
-    made = (
+    all_statements = (
         statements.training_statement(reports.recipe, reports.audit, reports.train, subjects=SUBJECTS, run=RUN),
         statements.evaluation_statement(reports.evaluation, subjects=SUBJECTS),
         statements.gate_statement(reports.recipe, reports.gate, subjects=SUBJECTS, run=RUN),
         statements.audit_statement(reports.audit),
     )
-    for statement in made:
+    for statement in all_statements:
         text = statement_bytes(statement).decode()
         assert no_floats(json.loads(text))
         assert "MUST NOT LEAVE" not in text and "kettle" not in text

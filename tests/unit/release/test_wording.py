@@ -9,7 +9,7 @@ def estimate(low: float, high: float, unit: str) -> Estimate:
 
 
 @pytest.mark.parametrize(
-    ("value", "unit", "told", "changed"),
+    ("value", "unit", "formatted", "changed"),
     [
         (0.8734, "share", "87.3%", "+87.3 points"),
         (61.24, "points", "61.2", "+61.2 points"),
@@ -18,8 +18,8 @@ def estimate(low: float, high: float, unit: str) -> Estimate:
         (0.5, "", "0.5", "+0.5"),
     ],
 )
-def test_quantities_and_changes(value: float, unit: str, told: str, changed: str) -> None:
-    assert wording.format_value(value, unit) == told
+def test_quantities_and_changes(value: float, unit: str, formatted: str, changed: str) -> None:
+    assert wording.format_value(value, unit) == formatted
     assert wording.format_difference(value, unit) == changed
 
 

@@ -39,18 +39,18 @@ def test_a_dangling_link_is_not_followed(tmp_path: Path) -> None:
 
 
 def test_load_gives_the_key_that_was_made(tmp_path: Path) -> None:
-    made: Signer = make_key(tmp_path / "release.pem")
+    key: Signer = make_key(tmp_path / "release.pem")
     loaded = load_signer(tmp_path / "release.pem")
-    assert loaded.public_pem() == made.public_pem()
-    assert loaded.public.verifies(made.sign(b"message"), b"message")
+    assert loaded.public_pem() == key.public_pem()
+    assert loaded.public.verifies(key.sign(b"message"), b"message")
 
 
 def test_public_key_from_public_and_from_private_file(tmp_path: Path, signer: FileSigner) -> None:
-    made = make_key(tmp_path / "release.pem")
-    (tmp_path / "release.pub").write_bytes(made.public_pem())
-    assert load_public_pem(tmp_path / "release.pub") == made.public_pem()
-    assert load_public_pem(tmp_path / "release.pem") == made.public_pem()
-    assert made.public_pem() != signer.public_pem()
+    key = make_key(tmp_path / "release.pem")
+    (tmp_path / "release.pub").write_bytes(key.public_pem())
+    assert load_public_pem(tmp_path / "release.pub") == key.public_pem()
+    assert load_public_pem(tmp_path / "release.pem") == key.public_pem()
+    assert key.public_pem() != signer.public_pem()
 
 
 def test_key_id_is_the_digest_of_the_spki(signer: FileSigner) -> None:

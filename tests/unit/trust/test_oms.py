@@ -41,8 +41,8 @@ def test_it_covers_every_file_but_itself(model: Path, signer: FileSigner) -> Non
 
 def test_a_signature_may_lie_elsewhere(model: Path, tmp_path: Path, signer: FileSigner) -> None:
     (model / "model.sig").rename(tmp_path / "other.sig")
-    found = verify_folder(model, signer.public, signature=tmp_path / "other.sig", exact=False)
-    assert sorted(found) == ["a.bin", "sub/b.bin"]
+    result = verify_folder(model, signer.public, signature=tmp_path / "other.sig", exact=False)
+    assert sorted(result) == ["a.bin", "sub/b.bin"]
 
 
 def test_a_renamed_folder_still_verifies(model: Path, signer: FileSigner) -> None:

@@ -41,13 +41,13 @@ def refused(release: Path, signer: FileSigner, path: str) -> IntegrityBroken:
 
 
 def test_a_good_release(release: Path, signer: FileSigner) -> None:
-    found = verify_release(release, signer.public_pem())
-    assert (found.name, found.version, found.files) == ("support-desk", 3, 12)
-    assert [statement.name for statement in found.statements] == ["audit", "evaluate"]
-    assert found.statements[0].predicate_type == "https://example.test/audit/v1"
-    assert found.statements[0].statement["predicate"] == {"rows": 17}
+    verified = verify_release(release, signer.public_pem())
+    assert (verified.name, verified.version, verified.files) == ("support-desk", 3, 12)
+    assert [statement.name for statement in verified.statements] == ["audit", "evaluate"]
+    assert verified.statements[0].predicate_type == "https://example.test/audit/v1"
+    assert verified.statements[0].statement["predicate"] == {"rows": 17}
     with pytest.raises(dataclasses.FrozenInstanceError):
-        found.version = 4  # type: ignore[misc]
+        verified.version = 4  # type: ignore[misc]
 
 
 def test_what_is_on_disk(release: Path) -> None:
