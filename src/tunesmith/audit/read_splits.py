@@ -113,9 +113,9 @@ class SplitReader:
         remaining = []
         for row in rows:
             digest, subject = digest_of(row.example.encode()), row.rights.subject
-            reason = self.erased.why(digest, row.file, line=row.line, subject=subject)
+            reason = self.erased.match_reason(digest, row.file, line=row.line, subject=subject)
             if reason is None:
                 remaining.append(row)
             else:
-                self.erased.met.append((row.file, row.line, reason))
+                self.erased.matches.append((row.file, row.line, reason))
         return remaining

@@ -154,7 +154,7 @@ def _run_checks(corpus: AuditTable, planned: Sequence[PlannedCheck], context: Co
 
 def _add_erased_findings(erased: Tombstones, findings: FindingsTable) -> None:
     """One finding per erased row that is still in its source file. The row was skipped and its content is stored nowhere."""
-    for file, line, reason in erased.met:
+    for file, line, reason in erased.matches:
         place = Place(row_id="", file=file, line=line)
         findings.add(Finding(rule=ERASED_ROW, severity="warning", action="drop", place=place, reason=reason), None)
 

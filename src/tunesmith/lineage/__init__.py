@@ -1,1 +1,1 @@
-"""Lineage: which models and releases saw a row, a person, a source or a text; and erasing a person's rows."""
+"""Lineage: which models and releases were trained on a row, a person's rows, a source or a text; and erasure of rows."""

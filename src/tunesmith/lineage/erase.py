@@ -1,13 +1,14 @@
-"""Erase: a person's rows go from the store, what is left gets new ids, and a signed record says so.
+"""Erase rows from the store, give the remaining rows new ids, and sign a record of the erasure.
 
-Order of the writes; killed after any of them, `finish` goes on from there, and the store is whole at every moment:
+Order of the writes. The store is consistent after each of them, and `finish_erasure` continues after a kill:
 
-1. the journal's entry with the plan, the key of the new ids, and the marks by which an audit knows the rows again;
-2. new objects beside the old ones: data sets, quarantines and reports without the rows;
-3. the switch, one transaction: rows, what was consumed of them and the salts go from the ledger, data sets and refs point at
-   the new objects, stages with old reports are no longer done, tombstones are written, the plan and the key are gone;
-4. old objects, text indexes and pages are deleted;
-5. the record is signed, logged and stored; 6. the journal's entry is finished.
+1. The journal entry: the plan, the key of the new ids, and the tombstone marks by which a later audit recognizes the rows.
+2. New objects beside the old ones: data sets, quarantines and reports without the rows.
+3. The switch, one transaction: the ledger drops the rows, their consumption and the salts; data sets and refs point to the new
+   objects; stages with old reports become undone; tombstones are written; the plan and the key are deleted.
+4. Old objects, text indexes and pages are deleted.
+5. The record is signed, logged and stored.
+6. The journal entry is finished.
 """
 
 import hashlib
@@ -37,7 +38,7 @@ from tunesmith.trust.log import Log
 
 PAGES_FOLDER: Final = "reports"
 CACHE_FOLDERS: Final = ("signals",)
-"""Folders of the store that hold what was worked out from rows and can be again; they go whole, as do those of killed runs."""
+"""Folders of the store with data computed from rows; they are deleted as a whole and recomputed later."""
 
 SOURCE_FILES_NOTE: Final = (
     "source files outside of the store are their owner's to edit: the lines are listed here and kept nowhere"
@@ -49,24 +50,24 @@ UNFINISHED_NOTE: Final = "an earlier erasure was interrupted; the next that is d
 
 @dataclass(frozen=True)
 class RecordSigner:
-    """Who signs the record, and the folder of the log that it is entered in."""
+    """The signer of the erasure record, and the folder of the transparency log that it is added to."""
 
     signer: Signer
     log_folder: Path
 
 
 def preview_erasure(request: EraseRequest, context: Context) -> ErasureResult:
-    """What would be erased and what that would touch; a dry run."""
+    """What an erasure would erase and affect; a dry run."""
     plan = _new_plan(request, context)
-    waiting = context.store.ledger.erasures.unfinished() is not None
-    notes = (SOURCE_FILES_NOTE, UNFINISHED_NOTE) if waiting else (SOURCE_FILES_NOTE,)
+    interrupted = context.store.ledger.erasures.unfinished() is not None
+    notes = (SOURCE_FILES_NOTE, UNFINISHED_NOTE) if interrupted else (SOURCE_FILES_NOTE,)
     return ErasureResult(record=plan.record, rows=plan.rows, near=plan.near, dry_run=True, notes=notes)
 
 
-def erase_rows(request: EraseRequest, context: Context, seal: RecordSigner) -> ErasureResult:
-    """Erase and sign. Call `finish` first: it completes an erasure that was killed.
+def erase_rows(request: EraseRequest, context: Context, signer: RecordSigner) -> ErasureResult:
+    """Erase rows and sign the record. Call `finish_erasure` first: it completes an erasure that was killed.
 
-    When there is no such row nothing is written and the record has no rows. The caller holds the store.
+    When no stored row matches, nothing is written and the record has no rows. The caller holds the lock of the store.
     """
     plan = _new_plan(request, context)
     store = context.store
@@ -82,13 +83,13 @@ def erase_rows(request: EraseRequest, context: Context, seal: RecordSigner) -> E
         record=None,
     )
     store.ledger.erasures.begin(entry, _tombstone_marks(plan, store))
-    return _complete(entry, context, seal)
+    return _complete(entry, context, signer)
 
 
-def finish_erasure(context: Context, seal: RecordSigner) -> ErasureResult | None:
-    """Finish an erasure that was killed; None when there is none."""
+def finish_erasure(context: Context, signer: RecordSigner) -> ErasureResult | None:
+    """Complete an erasure that was killed; None when there is none."""
     entry = context.store.ledger.erasures.unfinished()
-    return None if entry is None else _complete(entry, context, seal)
+    return None if entry is None else _complete(entry, context, signer)
 
 
 def _new_plan(request: EraseRequest, context: Context) -> ErasePlan:
@@ -96,7 +97,7 @@ def _new_plan(request: EraseRequest, context: Context) -> ErasePlan:
     return make_erase_plan(request, context.store, erasure=secrets.token_hex(8), date=date, progress=context.progress)
 
 
-def _complete(entry: Erasure, context: Context, seal: RecordSigner) -> ErasureResult:
+def _complete(entry: Erasure, context: Context, signer: RecordSigner) -> ErasureResult:
     store = context.store
     plan = None
     assert entry.plan is not None
@@ -107,9 +108,9 @@ def _complete(entry: Erasure, context: Context, seal: RecordSigner) -> ErasureRe
     else:
         record = ErasureRecord.from_bytes(entry.plan)
     _delete_old_objects(record, store)
-    envelope = sign_statement(record_statement(record), seal.signer)
+    envelope = sign_statement(record_statement(record), signer.signer)
     digest = store.objects.put(envelope)
-    log = Log(seal.log_folder, seal.signer)
+    log = Log(signer.log_folder, signer.signer)
     index = log.append(envelope)
     write_proof(record_folder(record.erasure, store), envelope, log=log, index=index)
     store.ledger.erasures.finish(record.erasure, digest)
@@ -120,23 +121,23 @@ def _complete(entry: Erasure, context: Context, seal: RecordSigner) -> ErasureRe
 
 
 def _tombstone_marks(plan: ErasePlan, store: Store) -> list[bytes]:
-    """By content and by place, of every row that goes; of the person where that is asked for."""
+    """Marks by content and by place of every erased row; with `keep_out`, also the mark of the person."""
     key = store.ledger.salt(tombstones.ERASED_SALT)
-    known = {one.number: one for one in store.lookups.datasets()}
+    datasets = {dataset.number: dataset for dataset in store.lookups.datasets()}
     files = _source_digests(store)
     marks = [tombstones.person_mark(key, plan.subject)] if plan.keep_out and plan.subject is not None else []
     for target in plan.targets:
-        one = known[target.dataset]
-        for row in target_rows(target, store, one):
+        dataset = datasets[target.dataset]
+        for row in target_rows(target, store, dataset):
             marks.append(tombstones.content_mark(key, row.example.digest()))
-            sources = files.get(one.container, ())
+            sources = files.get(dataset.container, ())
             marks += [tombstones.place_mark(key, sha256, row.line) for name, sha256 in sources if name == row.file]
     return marks
 
 
 def _source_digests(store: Store) -> dict[str, set[tuple[str, str]]]:
-    """(name, digest) of the files that each data set was read from, by container, as the audit reports say."""
-    found: dict[str, set[tuple[str, str]]] = {}
+    """{container: {(name, digest)}}: the files that each data set was read from, from the stored audit reports."""
+    files: dict[str, set[tuple[str, str]]] = {}
     for document in stored_documents(store):
         sources = document.get("sources")
         if not isinstance(sources, list):
@@ -144,25 +145,30 @@ def _source_digests(store: Store) -> dict[str, set[tuple[str, str]]]:
         for split in ("train", "test"):
             dataset = document.get(split)
             if isinstance(dataset, dict):
-                named = {(one["path"], one["sha256"]) for one in sources if one["split"] == split}
-                found.setdefault(str(dataset.get("container")), set()).update(named)
-    return found
+                of_split = {(source["path"], source["sha256"]) for source in sources if source["split"] == split}
+                files.setdefault(str(dataset.get("container")), set()).update(of_split)
+    return files
 
 
 def _switch_objects(plan: ErasePlan, rekey: bytes, store: Store) -> ErasureRecord:
-    """Steps 2 and 3; the record, complete."""
-    made = rewrite_objects(plan, row_id_renamer(rekey), store)
+    """Steps 2 and 3 of the erasure. Returns the complete record."""
+    rewritten = rewrite_objects(plan, row_id_renamer(rekey), store)
     date, erasure, reason = plan.record.date, plan.record.erasure, plan.record.reason
-    stones = [Tombstone(digest, kind, erasure, date, reason) for digest, kind in sorted(made.gone.items())]
+    erased_objects = sorted(rewritten.gone.items())
     record = plan.record.model_copy(
         update={
-            "datasets": made.datasets,
-            "tombstones": tuple(ErasedObject(object=stone.digest, kind=stone.kind) for stone in stones),
-            "reports_rewritten": sum(kind == "report" for kind in made.gone.values()),
-            "salts_replaced": made.salts,
+            "datasets": rewritten.datasets,
+            "tombstones": tuple(ErasedObject(object=digest, kind=kind) for digest, kind in erased_objects),
+            "reports_rewritten": sum(kind == "report" for kind in rewritten.gone.values()),
+            "salts_replaced": rewritten.salts,
         }
     )
-    switch = LedgerSwitch(datasets=made.replaced, reports=made.reports, tombstones=tuple(stones), salts=made.salts)
+    switch = LedgerSwitch(
+        datasets=rewritten.replaced,
+        reports=rewritten.reports,
+        tombstones=tuple(Tombstone(digest, kind, erasure, date, reason) for digest, kind in erased_objects),
+        salts=rewritten.salts,
+    )
     store.ledger.erasures.switch(
         erasure, switch, plan=record.canonical(), new_ids=lambda ids: rename_row_ids(ids, row_id_renamer(rekey))
     )
@@ -170,33 +176,33 @@ def _switch_objects(plan: ErasePlan, rekey: bytes, store: Store) -> ErasureRecor
 
 
 def row_id_renamer(rekey: bytes) -> Callable[[str], str]:
-    """The new id of an id: HMAC-SHA256 under a key that is thrown away, so that nobody can tell which became which."""
+    """A function from old to new row ids: HMAC-SHA256 under a key that is deleted afterwards, so ids cannot be linked."""
 
-    def renamed(row_id: str) -> str:
+    def new_id(row_id: str) -> str:
         return hmac.digest(rekey, row_id.encode(), hashlib.sha256).hex()[:16]
 
-    return renamed
+    return new_id
 
 
-def rename_row_ids(ids: Any, renamed: Callable[[str], str]) -> Any:
-    """The same for ids as numbers."""
-    data = "".join(renamed(f"{one:016x}") for one in ids.tolist())
+def rename_row_ids(ids: Any, new_id: Callable[[str], str]) -> Any:
+    """New ids for an array of ids as uint64."""
+    data = "".join(new_id(f"{row_id:016x}") for row_id in ids.tolist())
     return numpy.frombuffer(bytes.fromhex(data), dtype=">u8").astype(numpy.uint64)
 
 
 def _delete_old_objects(record: ErasureRecord, store: Store) -> None:
-    """Step 4. What is gone already is fine."""
-    for stone in record.tombstones:
-        store.objects.delete(stone.object)
-        shutil.rmtree(index_folder(stone.object, store), ignore_errors=True)
-    for place in _leftovers(store) if record.tombstones else ():
-        if place.is_dir():
-            shutil.rmtree(place, ignore_errors=True)
+    """Step 4 of the erasure. Objects that are already deleted are skipped."""
+    for erased in record.tombstones:
+        store.objects.delete(erased.object)
+        shutil.rmtree(index_folder(erased.object, store), ignore_errors=True)
+    for path in _derived_data(store) if record.tombstones else ():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
         else:
-            place.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
 
 
-def _leftovers(store: Store) -> list[Path]:
-    """Pages, caches, and what killed runs left half written."""
-    killed = [*store.folder.glob(".tmp-*"), *store.objects.folder.glob("??/.tmp-*")]
-    return [*(store.folder / name for name in (PAGES_FOLDER, *CACHE_FOLDERS)), *killed]
+def _derived_data(store: Store) -> list[Path]:
+    """Pages, caches, and temporary files of killed runs."""
+    temporary = [*store.folder.glob(".tmp-*"), *store.objects.folder.glob("??/.tmp-*")]
+    return [*(store.folder / name for name in (PAGES_FOLDER, *CACHE_FOLDERS)), *temporary]

@@ -1,4 +1,4 @@
-"""Near-duplicates of rows that are to be erased, in every stored data set: MinHash candidates, verified on the words."""
+"""Find near-duplicates of the rows to erase in a stored data set: MinHash candidates, verified by Jaccard similarity."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -15,12 +15,12 @@ from tunesmith.text.near_duplicates import PairSimilarity, candidates_across
 from tunesmith.text.normalize import normalize
 
 NO_MATCH: Final = (0.0, 1)
-"""Near to no text."""
+"""(similarity, key) of a row that matches no text."""
 
 
 @dataclass(frozen=True)
 class NearDuplicateRow:
-    """A row by its id and position that shares `similarity` of its word triples with one of the texts (its number)."""
+    """A row of a data set whose word trigrams have the Jaccard `similarity` with text number `text` of the query."""
 
     position: int
     row_id: str
@@ -29,27 +29,27 @@ class NearDuplicateRow:
 
 
 def comparable_text(example: dict[str, object]) -> str:
-    """The words of an example without its system messages, which many rows share."""
+    """The normalized text of an example without its system messages, which many rows share."""
     return normalize("\n".join(text for role, text in example_messages(example) if role != "system"))
 
 
 def find_near_duplicate_rows(
     container: str, texts: Sequence[str], store: Store, *, threshold: float
 ) -> Iterator[NearDuplicateRow]:
-    """Rows of a data set whose Jaccard similarity of word triples with a text is at least `threshold`; with the nearest.
+    """Yield the rows whose word trigrams have a Jaccard similarity of `threshold` or more with a text.
 
-    A text of fewer than five words is near to equal ones only. Candidates meet under 32 bands of 4 MinHashes: at
-    similarity 0.5 one pair in eight is missed, at 0.7 one in ten thousand.
+    Each row comes with its nearest text. A text of fewer than five words matches only equal texts. Candidates share one of 32
+    bands of 4 MinHashes: at similarity 0.5 one pair in eight is missed, at 0.7 one in ten thousand.
     """
-    asked = _minhash_bands([*texts], first=0)
+    query_bands = _minhash_bands([*texts], first=0)
     start = 0
     for batch in stored_batches(container, store):
-        found = [comparable_text(json.loads(example)) for example in batch.column("example").to_pylist()]
-        normals = [*texts, *found]
-        likeness = PairSimilarity(normals, (), threshold)
+        row_texts = [comparable_text(json.loads(example)) for example in batch.column("example").to_pylist()]
+        similarities = PairSimilarity([*texts, *row_texts], (), threshold)
         best: dict[int, tuple[float, int]] = {}
-        for row, others in candidates_across(_minhash_bands(found, first=len(texts)), asked, threshold=threshold):
-            nearest = _nearest_text(row, others, likeness)
+        bands = _minhash_bands(row_texts, first=len(texts))
+        for row, others in candidates_across(bands, query_bands, threshold=threshold):
+            nearest = _nearest_text(row, others, similarities)
             best[row] = max(nearest, best.get(row, nearest))
         for row in sorted(row for row in best if best[row] != NO_MATCH):
             similarity, other = best[row]
@@ -58,10 +58,10 @@ def find_near_duplicate_rows(
         start += batch.num_rows
 
 
-def _nearest_text(row: int, others: Sequence[int], likeness: PairSimilarity) -> tuple[float, int]:
-    """(similarity, minus the text's number) of the text that a row is nearest to, the first of equal ones; or NONE."""
-    found = ((likeness.similarity(row, other), -other) for other in others)
-    return max(((similarity, other) for similarity, other in found if similarity is not None), default=NO_MATCH)
+def _nearest_text(row: int, others: Sequence[int], similarities: PairSimilarity) -> tuple[float, int]:
+    """(similarity, minus the text's number) of the text nearest to a row, among equals the first; NO_MATCH without one."""
+    scored = ((similarities.similarity(row, other), -other) for other in others)
+    return max(((similarity, other) for similarity, other in scored if similarity is not None), default=NO_MATCH)
 
 
 def _minhash_bands(normals: Sequence[str], *, first: int) -> tables.MinHashBands:

@@ -1,8 +1,8 @@
-"""The signed record of an erasure as a folder of its own, which anyone can check with one public key and no network.
+"""The signed record of an erasure, in a folder that anyone can verify with the public key and without a network.
 
-erasures/<erasure>/record.dsse.json   the record, signed
-erasures/<erasure>/inclusion.json     that the log of the key holds it
-erasures/<erasure>/checkpoint.txt     the log's size and root at that time, signed
+erasures/<erasure>/record.dsse.json   the signed record
+erasures/<erasure>/inclusion.json     the proof that the transparency log of the key includes it
+erasures/<erasure>/checkpoint.txt     the signed size and root of the log at that time
 """
 
 from pathlib import Path
@@ -30,44 +30,44 @@ def record_folder(erasure: str, store: Store) -> Path:
 
 
 def write_proof(folder: Path, envelope: bytes, *, log: Log, index: int) -> None:
-    """Write the three files, the record last: where it stands the others do too."""
+    """Write the three files, the record last: when it exists, the others do too."""
     proof, checkpoint = log.prove(index)
     for name, data in ((INCLUSION_FILE, proof.to_bytes()), (CHECKPOINT_FILE, checkpoint), (RECORD_FILE, envelope)):
         write_atomic(folder / name, data)
 
 
 def record_statement(record: ErasureRecord) -> Statement:
-    """The record as an in-toto statement about the objects that are gone. Floats are strings: JSON readers differ in them."""
-    subjects = {f"{one.kind}/{one.object[7:19]}": one.object for one in record.tombstones}
+    """The record as an in-toto statement about the deleted objects. Floats are strings: JSON readers parse them differently."""
+    subjects = {f"{erased.kind}/{erased.object[7:19]}": erased.object for erased in record.tombstones}
     return make_statement(
         subjects, predicate_type=PREDICATE_TYPE, predicate=_floats_as_text(record.model_dump(mode="json"))
     )
 
 
 def verify_record(folder: Path, public_pem: bytes) -> ErasureRecord:
-    """The record, if the key signed it and the log of the key holds it.
+    """The record, verified: the key signed it and the log of the key includes it.
 
-    Raises IntegrityBroken at the first thing that does not hold; Misuse when there is no such folder.
+    Raises IntegrityBroken at the first check that fails; Misuse when the folder has no record.
     """
     if not (folder / RECORD_FILE).is_file():
-        hint = f"give a folder of {ERASURES_FOLDER}/ in the store, with its {RECORD_FILE}"
-        raise Misuse("there is no record of an erasure", where=str(folder), hint=hint)
+        hint = f"give a folder of {ERASURES_FOLDER}/ in the store that holds {RECORD_FILE}"
+        raise Misuse("no erasure record in this folder", where=str(folder), hint=hint)
     public, envelope = PublicKey.from_pem(public_pem), (folder / RECORD_FILE).read_bytes()
     statement = open_envelope(envelope, public, where=str(folder / RECORD_FILE))
     if statement["predicateType"] != PREDICATE_TYPE:
-        raise IntegrityBroken("this statement is no record of an erasure", where=str(folder / RECORD_FILE))
+        raise IntegrityBroken("the statement is not an erasure record", where=str(folder / RECORD_FILE))
     checkpoint = open_checkpoint(_read_evidence(folder / CHECKPOINT_FILE), public, where=str(folder / CHECKPOINT_FILE))
     proof = InclusionProof.from_bytes(_read_evidence(folder / INCLUSION_FILE), where=str(folder / INCLUSION_FILE))
     leaf = leaf_hash(envelope)
-    holds = proof.leaf == leaf and proof.size == checkpoint.size
-    if not holds or not verify_inclusion(proof.index, proof.size, leaf, proof=proof.hashes, root=checkpoint.root):
-        raise IntegrityBroken("the log does not hold this record", where=str(folder / INCLUSION_FILE))
+    same_entry = proof.leaf == leaf and proof.size == checkpoint.size
+    if not same_entry or not verify_inclusion(proof.index, proof.size, leaf, proof=proof.hashes, root=checkpoint.root):
+        raise IntegrityBroken("the log does not include this record", where=str(folder / INCLUSION_FILE))
     return ErasureRecord.model_validate(_floats_from_text(statement["predicate"]))
 
 
 def _read_evidence(path: Path) -> bytes:
     if not path.is_file():
-        raise IntegrityBroken("a piece of evidence is missing", where=str(path))
+        raise IntegrityBroken("a file of the erasure record is missing", where=str(path))
     return path.read_bytes()
 
 
@@ -84,12 +84,9 @@ def _floats_as_text(value: Any) -> Any:
 
 
 def _floats_from_text(predicate: dict[str, Any]) -> dict[str, Any]:
-    """The predicate with its numbers as numbers again."""
-    made = {
-        **predicate,
-        "retraining": [{**one, "seconds": _optional_float(one["seconds"])} for one in predicate["retraining"]],
-    }
-    return {**made, "threshold": _optional_float(made["threshold"])}
+    """The predicate with its floats parsed."""
+    retraining = [{**item, "seconds": _optional_float(item["seconds"])} for item in predicate["retraining"]]
+    return {**predicate, "retraining": retraining, "threshold": _optional_float(predicate["threshold"])}
 
 
 def _optional_float(text: str | None) -> float | None:

@@ -1,4 +1,4 @@
-"""Tell the ledger what became of rows: data sets as they are kept, trainings as they end, releases as they leave."""
+"""Record lineage in the ledger: data sets when they are stored, trainings when they end, releases when they are made."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,20 +21,21 @@ UInt32Array = npt.NDArray[numpy.uint32]
 
 
 def record_dataset(dataset: Dataset, store: Store) -> int:
-    """The number of a data set in the ledger, recorded when it is new. Killed, it is all there or not at all."""
-    known = {one.container: one.number for one in store.lookups.datasets()}
-    if dataset.container in known:
-        return known[dataset.container]
+    """The number of a data set in the ledger; a new one is recorded in one transaction."""
+    numbers = {recorded.container: recorded.number for recorded in store.lookups.datasets()}
+    if dataset.container in numbers:
+        return numbers[dataset.container]
     rows = dataset_rows(stored_batches(dataset.container, store))
     if len(rows.ids) != dataset.rows:
-        raise IntegrityBroken(f"the rows of {dataset.name!r} are not as many as it says", where=dataset.container)
+        what = f"{dataset.name!r} states {dataset.rows} rows; its container has {len(rows.ids)}"
+        raise IntegrityBroken(what, where=dataset.container)
     return store.ledger.lineage.record_dataset(
         dataset.container, rows, name=dataset.name, rows_digest=dataset.rows_digest
     )
 
 
 def dataset_rows(parts: Iterable[pa.Table]) -> DatasetRows:
-    """Columns of stored rows as the numbers that lineage keeps."""
+    """Stored rows as the numeric columns of the lineage database. `names` maps each number back to its text."""
     names: dict[str, dict[str, int]] = {name: {"": 0} for name in INDEXED_NAMES}
     columns: dict[str, list[Any]] = {name: [] for name in ("ids", "lines", "subjects", *INDEXED_NAMES)}
     for part in parts:
@@ -44,13 +45,13 @@ def dataset_rows(parts: Iterable[pa.Table]) -> DatasetRows:
         columns["file"].append(_name_numbers(batch.column("file"), names["file"]))
         rights = _single_array(batch.column("rights")).dictionary_encode()
         values = [json.loads(text) for text in rights.dictionary.to_pylist()]
-        chosen = numpy.asarray(rights.indices)
+        indices = numpy.asarray(rights.indices)
         for name in ("source", "generator"):
             numbers = [_number_for_name(value.get(name), names[name]) for value in values]
-            columns[name].append(numpy.array(numbers, dtype=numpy.uint32)[chosen])
-        marks = [bytes.fromhex(value.get("subject") or "") for value in values]
-        columns["subjects"].append(numpy.array(marks, dtype="S16")[chosen])
-    whole = {name: numpy.concatenate(found) if found else _empty_column(name) for name, found in columns.items()}
+            columns[name].append(numpy.array(numbers, dtype=numpy.uint32)[indices])
+        subjects = [bytes.fromhex(value.get("subject") or "") for value in values]
+        columns["subjects"].append(numpy.array(subjects, dtype="S16")[indices])
+    whole = {name: numpy.concatenate(chunks) if chunks else _empty_column(name) for name, chunks in columns.items()}
     return DatasetRows(
         positions=numpy.arange(len(whole["ids"]), dtype=numpy.uint32),
         ids=whole["ids"],
@@ -59,20 +60,20 @@ def dataset_rows(parts: Iterable[pa.Table]) -> DatasetRows:
         sources=whole["source"],
         generators=whole["generator"],
         subjects=whole["subjects"],
-        names={name: tuple(found) for name, found in names.items()},
+        names={name: tuple(texts) for name, texts in names.items()},
     )
 
 
 def record_training(report: TrainReport, dataset: Dataset, store: Store, *, run_id: str) -> int:
-    """The number of a training in the ledger, with its data set, its consumption record, its base and its weights.
+    """The number of a training in the ledger; recorded with its data set, consumption record, base and weights.
 
-    Without a record in the store, or with one of other ids (of the same rows, read before from another place), every row of
-    the data set is taken as possibly seen.
+    When the store has no consumption record, or one with other row ids (the same rows read earlier from another place), every row
+    of the data set counts as possibly seen.
     """
     lineage = store.ledger.lineage
-    known = store.lookups.training(report.digest())
-    if known is not None:
-        return known
+    recorded = store.lookups.training(report.digest())
+    if recorded is not None:
+        return recorded
     number = record_dataset(dataset, store)
     rows = store.lookups.dataset_rows(number)
     consumed = read_consumption(report.consumption, rows, store) if store.objects.has(report.consumption) else None
@@ -97,19 +98,19 @@ def record_training(report: TrainReport, dataset: Dataset, store: Store, *, run_
 
 
 def record_release(report: ReleaseReport, store: Store) -> None:
-    """A release of a model; its weights may be rounded, so they are recorded as the model's too."""
+    """Record a release of a model. Its weights may be rounded, so their digests are recorded for the model too."""
     store.ledger.lineage.record_weights(report.model_tree, weight_digests(report.files))
     store.ledger.lineage.record_release(report.name, report.version, model=report.model_tree)
 
 
 def record_merge(model: str, parents: Sequence[str], store: Store) -> None:
-    """A model, by the digest of its tree, that was made from the weights of several."""
+    """Record a model, by the digest of its tree, that was merged from `parents`."""
     store.ledger.lineage.record_weights(model, weight_digests(_tree_files(model, store)))
     store.ledger.lineage.record_merge(model, parents)
 
 
 def read_consumption(record: str, rows: DatasetRows, store: Store) -> ConsumedRows | None:
-    """What a consumption record says of a data set's rows: one line a span, with how often and from which step to which.
+    """The consumption of a data set's rows: one entry per token span, with its count and its first and last step.
 
     None when the record names a row that is not in the data set.
     """
@@ -118,15 +119,16 @@ def read_consumption(record: str, rows: DatasetRows, store: Store) -> ConsumedRo
         numpy.asarray(table.column(name)).astype(numpy.uint32)
         for name in ("step", "first_token", "tokens", "supervised")
     )
-    places = _row_positions(_row_ids_as_integers(table.column("row_id").combine_chunks()), rows)
-    if places is None:
+    positions = _row_positions(_row_ids_as_integers(table.column("row_id").combine_chunks()), rows)
+    if positions is None:
         return None
-    order = numpy.lexsort((steps, first, places))
-    starts = _span_starts(places[order], first[order])
+    # Sort by row, span, step: the entries of a span are consecutive.
+    order = numpy.lexsort((steps, first, positions))
+    starts = _span_starts(positions[order], first[order])
     ends = numpy.append(starts[1:], len(order)) - 1 if len(order) else starts
     chosen, last = order[starts], order[ends]
     return ConsumedRows(
-        positions=places[chosen],
+        positions=positions[chosen],
         first=first[chosen],
         tokens=tokens[chosen],
         supervised=supervised[chosen],
@@ -137,7 +139,7 @@ def read_consumption(record: str, rows: DatasetRows, store: Store) -> ConsumedRo
 
 
 def weight_digests(files: Mapping[str, str]) -> list[str]:
-    """Digests of the weight files among {path: digest}, all with `sha256:`."""
+    """Digests (`sha256:<hex>`) of the weight files among {path: digest}."""
     return [
         f"sha256:{digest.removeprefix('sha256:')}" for name, digest in files.items() if name.endswith(WEIGHTS_SUFFIX)
     ]
@@ -145,21 +147,23 @@ def weight_digests(files: Mapping[str, str]) -> list[str]:
 
 def _row_positions(ids: npt.NDArray[numpy.uint64], rows: DatasetRows) -> UInt32Array | None:
     order = numpy.argsort(rows.ids, kind="stable")
-    known = rows.ids[order]
-    at = numpy.searchsorted(known, ids)
+    sorted_ids = rows.ids[order]
+    at = numpy.searchsorted(sorted_ids, ids)
     unknown = numpy.ones(len(ids), dtype=bool)
-    inside = at < len(known)
-    unknown[inside] = known[at[inside]] != ids[inside]
+    inside = at < len(sorted_ids)
+    unknown[inside] = sorted_ids[at[inside]] != ids[inside]
     if unknown.any():
         return None
-    places: UInt32Array = rows.positions[order[at]]
-    return places
+    positions: UInt32Array = rows.positions[order[at]]
+    return positions
 
 
-def _span_starts(places: UInt32Array, first: UInt32Array) -> npt.NDArray[numpy.int64]:
-    """Where a new span begins among sorted lines."""
-    changes = (places[1:] != places[:-1]) | (first[1:] != first[:-1])
-    return numpy.flatnonzero(numpy.concatenate([[len(places) > 0], changes])) if len(places) else numpy.zeros(0, int)
+def _span_starts(positions: UInt32Array, first: UInt32Array) -> npt.NDArray[numpy.int64]:
+    """Indices at which a new span begins in sorted entries."""
+    changes = (positions[1:] != positions[:-1]) | (first[1:] != first[:-1])
+    return (
+        numpy.flatnonzero(numpy.concatenate([[len(positions) > 0], changes])) if len(positions) else numpy.zeros(0, int)
+    )
 
 
 def _tree_files(tree: str, store: Store) -> dict[str, str]:
@@ -167,18 +171,18 @@ def _tree_files(tree: str, store: Store) -> dict[str, str]:
 
 
 def _row_ids_as_integers(texts: pa.Array) -> npt.NDArray[numpy.uint64]:
-    """16 hex digits as numbers."""
+    """Row ids of 16 hex digits as uint64."""
     data = "".join(texts.to_pylist())
     if len(data) != 16 * len(texts):
-        raise IntegrityBroken("a row id is not 16 hex digits", hint="audit the data again")
+        raise IntegrityBroken("a row id is not 16 hex digits", hint="run the audit again")
     return numpy.frombuffer(bytes.fromhex(data), dtype=">u8").astype(numpy.uint64)
 
 
 def _name_numbers(texts: pa.Array, names: dict[str, int]) -> UInt32Array:
     encoded = _single_array(compute.fill_null(texts, "")).dictionary_encode()
     numbers = [_number_for_name(text, names) for text in encoded.dictionary.to_pylist()]
-    found: UInt32Array = numpy.array(numbers, dtype=numpy.uint32)[numpy.asarray(encoded.indices)]
-    return found
+    column: UInt32Array = numpy.array(numbers, dtype=numpy.uint32)[numpy.asarray(encoded.indices)]
+    return column
 
 
 def _single_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:

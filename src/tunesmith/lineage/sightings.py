@@ -1,4 +1,4 @@
-"""From rows to models: trainings by their records, then on through bases, adapters, merges, copies and rows that models wrote."""
+"""Find the models trained on rows: by training records, then through bases, adapters, merges, copies and generated rows."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,54 +16,53 @@ DERIVATIONS: Final[Mapping[str, tuple[str, bool]]] = {
     "same": ("has the weights of a model that saw it", True),
     "merged": ("merged from a model that saw it", False),
 }
-"""How a model comes from another: in words, and whether what the other saw is certain for it too."""
+"""By the way a model derives from another: the reason in words, and whether the other's certainty carries over."""
 
 GENERATED_REASON: Final = "trained on rows that a model wrote which saw it"
 SAME_ROWS_REASON: Final = "it was trained on the same rows under other names"
 MAX_SPANS: Final = 8
+"""Token spans of a row that a sighting lists."""
 
 
 @dataclass(frozen=True)
 class Sightings:
-    """Who saw the rows; and trainings on their data sets whose record has none of them."""
+    """The models trained on the rows; `spared` are trainings on the same data sets whose record has none of the rows."""
 
     sightings: tuple[Sighting, ...]
     spared: tuple[str, ...]
 
 
 def find_row_sightings(rows: Sequence[RecordedRow], store: ReadableStore, *, doubt: str | None = None) -> Sightings:
-    """Who saw these rows. With `doubt`, a reason, every sighting is possible at best."""
+    """The models trained on these rows. With `doubt`, a reason, all sightings have certainty "possible"."""
     lineage = store.lookups
-    alike = _equal_datasets(lineage)
-    places: dict[int, set[int]] = {}
+    equal = _equal_datasets(lineage)
+    positions_by_dataset: dict[int, set[int]] = {}
     for row in rows:
-        for dataset in alike[row.dataset]:
-            places.setdefault(dataset, set()).add(row.position)
+        for dataset in equal[row.dataset]:
+            positions_by_dataset.setdefault(dataset, set()).add(row.position)
     direct: list[Sighting] = []
     spared: list[str] = []
-    for training in lineage.trainings(places):
-        positions = places[training.dataset]
+    for training in lineage.trainings(positions_by_dataset):
+        positions = positions_by_dataset[training.dataset]
         spans = lineage.consumed_spans(training.number, positions) if training.recorded else {}
         if training.recorded and not spans:
             spared.append(training.report_digest)
             continue
-        seen = _direct_sighting(training, len(spans) if training.recorded else len(positions), spans, doubt)
-        direct.append(seen)
+        rows_seen = len(spans) if training.recorded else len(positions)
+        direct.append(_direct_sighting(training, rows_seen, spans, doubt))
     return Sightings(_propagate(direct, lineage), tuple(spared))
 
 
 def find_origin_sightings(kind: str, name: str, store: ReadableStore) -> Sightings:
-    """Who saw rows of a source or a generator."""
+    """The models trained on rows of a source or a generator (`kind`)."""
     counts = store.lookups.origin_counts(kind, name)
     direct: list[Sighting] = []
     spared: list[str] = []
-    alike = _equal_datasets(store.lookups)
-    others = {
-        other: number for number in counts["dataset"] for other in alike[number] if other not in counts["dataset"]
-    }
-    for training in store.lookups.trainings({*counts["dataset"], *others}):
-        if training.dataset in others:
-            direct.append(_direct_sighting(training, counts["dataset"][others[training.dataset]], {}, SAME_ROWS_REASON))
+    equal = _equal_datasets(store.lookups)
+    copies = {copy: number for number in counts["dataset"] for copy in equal[number] if copy not in counts["dataset"]}
+    for training in store.lookups.trainings({*counts["dataset"], *copies}):
+        if training.dataset in copies:
+            direct.append(_direct_sighting(training, counts["dataset"][copies[training.dataset]], {}, SAME_ROWS_REASON))
             continue
         rows = counts["training"].get(training.number, 0) if training.recorded else counts["dataset"][training.dataset]
         if rows:
@@ -74,12 +73,12 @@ def find_origin_sightings(kind: str, name: str, store: ReadableStore) -> Sightin
 
 
 def _equal_datasets(lineage: Lookups) -> dict[int, list[int]]:
-    """For each data set those with the same rows in the same order, itself among them; their ids may differ."""
+    """For each data set, all data sets with the same rows in the same order, itself included; row ids may differ."""
     by_rows: dict[str, list[int]] = {}
-    known = lineage.datasets()
-    for one in known:
-        by_rows.setdefault(one.rows_digest, []).append(one.number)
-    return {one.number: by_rows[one.rows_digest] for one in known}
+    datasets = lineage.datasets()
+    for dataset in datasets:
+        by_rows.setdefault(dataset.rows_digest, []).append(dataset.number)
+    return {dataset.number: by_rows[dataset.rows_digest] for dataset in datasets}
 
 
 def _direct_sighting(
@@ -110,44 +109,47 @@ def _token_span(span: tuple[int, ...]) -> TokenSpan:
 
 
 def _propagate(direct: Sequence[Sighting], lineage: Lookups) -> tuple[Sighting, ...]:
-    """The direct sightings and all that follow, what is certain first; a model is passed on from once for each certainty."""
-    found: dict[tuple[str, str | None], Sighting] = {}
-    done: dict[str, Certainty] = {}
+    """The direct sightings and those of derived models, certain ones first; a model is expanded once per certainty."""
+    sightings: dict[tuple[str, str | None], Sighting] = {}
+    expanded: dict[str, Certainty] = {}
     queue = sorted(direct, key=_sort_key)
     while queue:
         sighting = queue.pop(0)
-        known = found.get((sighting.model, sighting.training))
-        if known is not None and _sort_key(known) <= _sort_key(sighting):
+        earlier = sightings.get((sighting.model, sighting.training))
+        if earlier is not None and _sort_key(earlier) <= _sort_key(sighting):
             continue
-        if sighting.through is None or not _already_covered(done.get(sighting.model), sighting.certainty):
-            found[sighting.model, sighting.training] = sighting
-        if _already_covered(done.get(sighting.model), sighting.certainty):
+        if sighting.through is None or not _already_covered(expanded.get(sighting.model), sighting.certainty):
+            sightings[sighting.model, sighting.training] = sighting
+        if _already_covered(expanded.get(sighting.model), sighting.certainty):
             continue
-        done[sighting.model] = sighting.certainty
+        expanded[sighting.model] = sighting.certainty
         queue = sorted([*queue, *_derived_sightings(sighting, lineage)], key=_sort_key)
-    named = [one.model_copy(update={"releases": _release_names(one.model, lineage)}) for one in found.values()]
-    return tuple(sorted(named, key=lambda one: (_sort_key(one), one.model, one.training or "")))
+    with_releases = [
+        sighting.model_copy(update={"releases": _release_names(sighting.model, lineage)})
+        for sighting in sightings.values()
+    ]
+    return tuple(sorted(with_releases, key=lambda item: (_sort_key(item), item.model, item.training or "")))
 
 
 def _sort_key(sighting: Sighting) -> tuple[bool, bool]:
     return sighting.certainty == "possible", sighting.through is not None
 
 
-def _already_covered(known: Certainty | None, new: Certainty) -> bool:
-    """Whether what is known of a model already covers a new sighting of it."""
-    return known in ("certain", new)
+def _already_covered(earlier: Certainty | None, new: Certainty) -> bool:
+    """Whether an earlier sighting of a model is at least as certain as a new one."""
+    return earlier in ("certain", new)
 
 
 def _derived_sightings(sighting: Sighting, lineage: Lookups) -> Iterator[Sighting]:
     for model, how in lineage.children(sighting.model):
-        because, passes = DERIVATIONS[how]
-        certainty: Certainty = sighting.certainty if passes else "possible"
+        because, carries_over = DERIVATIONS[how]
+        certainty: Certainty = sighting.certainty if carries_over else "possible"
         yield Sighting(model=model, certainty=certainty, because=because, rows=sighting.rows, through=sighting.model)
     yield from _generated_row_sightings(sighting, lineage)
 
 
 def _generated_row_sightings(sighting: Sighting, lineage: Lookups) -> Iterator[Sighting]:
-    """Models that were trained on rows whose generator is this model."""
+    """Sightings of models trained on rows that this model generated."""
     names = generator_names(sighting.model, [(name, version) for name, version, _ in lineage.releases(sighting.model)])
     for generator in lineage.origin_names("generator"):
         if generator.casefold() not in names:
@@ -162,7 +164,7 @@ def _generated_row_sightings(sighting: Sighting, lineage: Lookups) -> Iterator[S
 
 
 def generator_names(model: str, releases: Iterable[tuple[str, int]]) -> frozenset[str]:
-    """What a row's `generator` may call a model: the digest of its tree, or a release with or without its version."""
+    """Names by which a row's `generator` may refer to a model: its tree digest, or a release with or without its version."""
     names = {model, model.removeprefix("sha256:")}
     for name, version in releases:
         names |= {name, *(f"{name}{sign}{version}" for sign in "/@: ")}

@@ -1,7 +1,7 @@
-"""Stored rows as columns, batch by batch, and single rows by position.
+"""Read the stored rows of a data set: all of them in batches of columns, or single rows by position.
 
-Nothing here checks the object's digest: a look-up among a million rows must not read them all. What is rewritten is read
-by `tunesmith.data.rows.iterate_rows`, which does.
+The digest of the object is not checked here: a look-up in a million rows must not read them all. Rows that are rewritten are
+read by `tunesmith.data.rows.iterate_rows`, which checks it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,16 +15,18 @@ from tunesmith.store import Store
 
 
 def stored_batches(container: str, store: Store) -> Iterator[pa.Table]:
-    """The rows of a data set in the columns of `rows.SCHEMA`, in order. Raises IntegrityBroken when the object is missing."""
+    """The rows of a data set in order, in batches with the columns of ROW_SCHEMA. Raises IntegrityBroken when it is missing."""
     yield from read_batches(container_path(container, store))
 
 
 def rows_at(container: str, positions: Iterable[int], store: Store) -> dict[int, Row]:
-    """Rows by position; only the row groups that hold them are read."""
-    return {place: _to_row(line) for place, line in values_at(container, positions, ROW_SCHEMA.names, store=store)}
+    """{position: row}; only the row groups that hold the positions are read."""
+    return {
+        position: _to_row(values) for position, values in values_at(container, positions, ROW_SCHEMA.names, store=store)
+    }
 
 
-def _to_row(line: dict[str, str]) -> Row:
-    example = Example.from_bytes(line["example"].encode())
-    rights = Rights.from_bytes(line["rights"].encode())
-    return Row(row_id=line["row_id"], file=line["file"], line=int(line["line"]), example=example, rights=rights)
+def _to_row(values: dict[str, str]) -> Row:
+    example = Example.from_bytes(values["example"].encode())
+    rights = Rights.from_bytes(values["rights"].encode())
+    return Row(row_id=values["row_id"], file=values["file"], line=int(values["line"]), example=example, rights=rights)

@@ -1,6 +1,6 @@
-"""The index of a data set's word runs, made once for each data set (see `text_runs`).
+"""Build the text index of a data set, once for each data set (see `text_ngrams`).
 
-A system message is indexed at the first row that has it. The folder is whole or absent.
+A system message is indexed at the first row that has it. The index folder is complete or absent.
 """
 
 import json
@@ -31,14 +31,14 @@ from tunesmith.text.ngrams import hash_words, ngram_hashes
 
 
 def build_missing_indexes(store: Store, progress: Progress) -> None:
-    """Make the indexes that are missing, which takes some seconds per 100,000 rows, once for each data set."""
+    """Build the missing indexes; this takes some seconds per 100,000 rows."""
     missing = datasets_without_index(store)
-    for one in progress.track(missing, label="index the text", total=len(missing)):
-        build_index(one.container, store)
+    for dataset in progress.track(missing, label="index the text", total=len(missing)):
+        build_index(dataset.container, store)
 
 
 def build_index(container: str, store: Store) -> Path:
-    """The folder of a data set's index, made now if it is not there."""
+    """The folder of a data set's index, built if it is missing."""
     folder = index_folder(container, store)
     if (folder / ENTRIES_FILE).is_file():
         return folder
@@ -53,7 +53,7 @@ def build_index(container: str, store: Store) -> Path:
 
 
 def example_messages(example: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """(role, text) of the messages of an example as JSON, with the words of their tool calls; a text has no role."""
+    """(role, text) of the messages of a JSON example, with the words of their tool calls; a plain text has the role ""."""
     for turn in example.get("messages", ()):
         text = "".join(part["text"] for part in turn["content"] if part["type"] == "text")
         calls = (f"name {call['name']} arguments {call['arguments']}" for call in turn.get("tool_calls", ()))
@@ -64,39 +64,40 @@ def example_messages(example: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _index_entries(container: str, store: Store) -> IndexEntries:
     parts: list[IndexEntries] = []
-    systems: set[str] = set()
+    seen_system_messages: set[str] = set()
     start = 0
     for batch in stored_batches(container, store):
-        found = list(_row_texts(batch.column("example").to_pylist(), start, systems))
-        rows = numpy.array([row for row, _ in found], dtype=numpy.uint64)
-        parts.append(_text_entries([text for _, text in found], rows))
+        row_texts = list(_row_texts(batch.column("example").to_pylist(), start, seen_system_messages))
+        rows = numpy.array([row for row, _ in row_texts], dtype=numpy.uint64)
+        parts.append(_text_entries([text for _, text in row_texts], rows))
         start += batch.num_rows
     entries = numpy.concatenate(parts) if parts else numpy.zeros(0, dtype=numpy.uint64)
     entries.sort()
     return entries
 
 
-def _row_texts(examples: Sequence[str], start: int, systems: set[str]) -> Iterator[tuple[int, str]]:
-    """(row, text) of every message, of a system message that was met before nothing; `systems` are those met."""
+def _row_texts(examples: Sequence[str], start: int, seen_system_messages: set[str]) -> Iterator[tuple[int, str]]:
+    """(row, text) of every message except system messages in `seen_system_messages`, to which new ones are added."""
     for row, example in enumerate(examples, start):
         for role, text in example_messages(json.loads(example)):
-            if role != "system" or text not in systems:
+            if role != "system" or text not in seen_system_messages:
                 yield row, text
             if role == "system":
-                systems.add(text)
+                seen_system_messages.add(text)
 
 
 def _text_entries(texts: Sequence[str], rows: IndexEntries) -> IndexEntries:
     words = hash_words(pa.array(texts, type=pa.string()))
-    grams = ngram_hashes(words, NGRAM_WORDS)
-    hashes = hash_ngrams(grams.numbers)
-    found = [pack_entries(hashes, rows[grams.texts])[lowest_in_window(hashes, grams)]]
+    ngrams = ngram_hashes(words, NGRAM_WORDS)
+    hashes = hash_ngrams(ngrams.numbers)
+    parts = [pack_entries(hashes, rows[ngrams.texts])[lowest_in_window(hashes, ngrams)]]
+    # Texts shorter than MIN_SHARED_WORDS have too few n-grams for a window, so each is indexed as one n-gram of its length.
     lengths = numpy.diff(words.starts)
     for length in range(1, MIN_SHARED_WORDS):
         short = numpy.flatnonzero(lengths == length)
         if len(short):
             whole = ngram_hashes(hash_words(pa.array([texts[place] for place in short.tolist()])), length)
-            found.append(pack_entries(hash_ngrams(whole.numbers, length), rows[short]))
-    entries = numpy.concatenate(found)
+            parts.append(pack_entries(hash_ngrams(whole.numbers, length), rows[short]))
+    entries = numpy.concatenate(parts)
     entries.sort()
     return entries[numpy.append(True, entries[1:] != entries[:-1])] if len(entries) else entries

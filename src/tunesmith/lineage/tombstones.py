@@ -1,7 +1,7 @@
-"""Tombstones of rows: keyed marks by which an audit knows a row that was erased, when its source still has it.
+"""Tombstones of rows: keyed marks by which an audit recognizes an erased row that its source file still contains.
 
-A mark is HMAC-SHA256 under the ledger's salt named `erased`: of the example's digest, of the place (digest of the source
-file, line), or of the person's own mark. Whoever has no copy of the row and the ledger learns nothing from them.
+A mark is an HMAC-SHA256 under the ledger's salt `erased` of the example's digest, of the place (digest of the source file, line),
+or of the subject's pseudonym. Without a copy of the row and the ledger, a mark reveals nothing.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from typing import Final
 from tunesmith.store import Store
 
 ERASED_SALT: Final = "erased"
-"""Name of the salt; it is never deleted, or erased rows could come back unseen."""
+"""Name of the salt. It is never deleted, or erased rows could return unnoticed."""
 
 CONTENT_REASON: Final = "the same content as an erased row"
 PLACE_REASON: Final = "the line of an erased row, in the same file"
@@ -31,7 +31,7 @@ def place_mark(key: bytes, sha256: str, line: int) -> bytes:
 
 
 def person_mark(key: bytes, subject: str) -> bytes:
-    """The mark of a person, by the mark that rows carry (32 hex digits)."""
+    """The mark of a person, by the pseudonym in `Rights.subject` (32 hex digits)."""
     return _keyed_mark(key, "person", subject)
 
 
@@ -41,15 +41,15 @@ def _keyed_mark(key: bytes, kind: str, value: str) -> bytes:
 
 @dataclass(frozen=True)
 class Tombstones:
-    """The marks of a store, the digests of the files that are read, by name, and (file, line, why) of the rows that were met."""
+    """Marks of a store and digests of the files to read, by name; `matches` collects (file, line, reason) of erased rows."""
 
     key: bytes
     marks: frozenset[bytes]
     files: Mapping[str, str]
-    met: list[tuple[str, int, str]] = field(default_factory=list)
+    matches: list[tuple[str, int, str]] = field(default_factory=list)
 
-    def why(self, digest: str, file: str, *, line: int, subject: str | None) -> str | None:
-        """Why a row is taken for an erased one, or None: by its example's digest, its place, or its person's mark."""
+    def match_reason(self, digest: str, file: str, *, line: int, subject: str | None) -> str | None:
+        """Why a row is an erased one (by its example's digest, its place or its subject), or None when it is not."""
         if content_mark(self.key, digest) in self.marks:
             return CONTENT_REASON
         if file in self.files and place_mark(self.key, self.files[file], line) in self.marks:
@@ -58,9 +58,8 @@ class Tombstones:
 
 
 def load_tombstones(store: Store, files: Callable[[], Mapping[str, str]]) -> Tombstones:
-    """The tombstones of a store; `files` gives the digests of the files that are read, by split and name as in `fingerprint`.
-
-    It is asked only when there are tombstones.
+    """The tombstones of a store. `files` returns the digests of the files to read, by split and name as in `sources.fingerprint`;
+    it is called only when there are tombstones.
     """
     marks = store.ledger.erasures.marks()
     if not marks:

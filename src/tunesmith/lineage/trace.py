@@ -1,4 +1,4 @@
-"""Trace: which models and releases saw a row, a person's rows, a source or a text; certain or possible."""
+"""Trace which models and releases were trained on a row, a person's rows or a source; certain or possible."""
 
 import re
 from collections.abc import Sequence
@@ -13,37 +13,37 @@ from tunesmith.store.lineage import SOURCE, RecordedRow
 from tunesmith.store.read_only import ReadableStore
 
 MAX_LISTED_ROWS: Final = 50
-"""Rows that an answer lists; it says how many there are."""
+"""Rows that a trace lists; it states the number of all."""
 
 ROW_ID: Final = re.compile(r"[0-9a-f]{16}")
 
 
 def trace_row(row_id: str, store: ReadableStore) -> Trace:
-    """Raises Misuse when the id is none, or when no data set has it."""
+    """Trace one row. Raises Misuse when the id is invalid, or when no data set has it."""
     rows = find_rows([row_id], store)
     return make_trace(f"row {row_id}", rows, find_row_sightings(rows, store), store=store)
 
 
 def find_rows(row_ids: Sequence[str], store: ReadableStore) -> list[RecordedRow]:
-    """Rows by id, in every data set. Raises Misuse for the first that is no id or is not there."""
+    """Rows by id, in all data sets. Raises Misuse for the first id that is invalid or unknown."""
     for row_id in row_ids:
         if not ROW_ID.fullmatch(row_id):
             raise Misuse(
                 f"{row_id[:40]!r} is not a row id", where="--row", hint="16 hex digits, as in an audit's findings"
             )
-    found = store.lookups.rows_with_ids(row_ids)
+    rows = store.lookups.rows_with_ids(row_ids)
     for row_id in row_ids:
-        if all(row.row_id != row_id for row in found):
+        if all(row.row_id != row_id for row in rows):
             raise Misuse(
                 "no such row",
                 where=row_id,
-                hint="an erasure gives the rows that stay new ids; audit findings list them",
+                hint="an erasure gives the remaining rows new ids; the findings of the audit list them",
             )
-    return found
+    return rows
 
 
 def subject_rows(value: str, store: ReadableStore) -> list[RecordedRow]:
-    """Rows of a person in every data set, none when there are none. Raises Misuse when the value is empty."""
+    """Rows of a person in all data sets; empty when there are none. Raises Misuse when the value is empty."""
     if not value.strip():
         raise Misuse(
             "the subject is empty", where="--subject", hint="give what the subject column holds, e.g. an e-mail address"
@@ -53,27 +53,27 @@ def subject_rows(value: str, store: ReadableStore) -> list[RecordedRow]:
 
 
 def trace_subject(value: str, store: ReadableStore) -> Trace:
-    """Who saw a person's rows; the value is in no answer. That there are none is an answer too."""
+    """Trace a person's rows. The trace does not contain the value; a trace without rows is valid too."""
     rows = subject_rows(value, store)
     return make_trace("the rows of a person", rows, find_row_sightings(rows, store), store=store)
 
 
 def trace_source(name: str, store: ReadableStore) -> Trace:
-    """Who saw rows of a source. Raises Misuse with the nearest name when there is no such source."""
+    """Trace the rows of a source. Raises Misuse with the nearest name when there is no such source."""
     counts = store.lookups.origin_counts(SOURCE, name)["dataset"]
     if not counts:
-        known = store.lookups.origin_names(SOURCE)
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known[:10]) or 'none'}"
+        sources = store.lookups.origin_names(SOURCE)
+        near = get_close_matches(name, sources, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sources[:10]) or 'none'}"
         raise Misuse(f"no row comes from a source called {name!r}", where="--source", hint=hint)
-    followed = find_origin_sightings(SOURCE, name, store)
+    found = find_origin_sightings(SOURCE, name, store)
     note = "rows are counted once for each data set that has them"
     return Trace(
         question=f"the source {name!r}",
         found=sum(counts.values()),
         rows=(),
-        sightings=followed.sightings,
-        spared=followed.spared,
+        sightings=found.sightings,
+        spared=found.spared,
         notes=(note,),
     )
 
@@ -81,13 +81,13 @@ def trace_source(name: str, store: ReadableStore) -> Trace:
 def make_trace(
     question: str,
     rows: Sequence[RecordedRow],
-    followed: Sightings,
+    found: Sightings,
     *,
     store: ReadableStore,
     spans: dict[str, tuple[TextSpan, ...]] | None = None,
 ) -> Trace:
-    """Rows that were found and who saw them, as an answer; `spans` by row id."""
-    containers = {one.number: one.container for one in store.lookups.datasets()} if rows else {}
+    """A trace of rows and the models trained on them; `spans` has the matching text of each row, by row id."""
+    containers = {dataset.number: dataset.container for dataset in store.lookups.datasets()} if rows else {}
     datasets: dict[str, list[str]] = {}
     for row in rows:
         datasets.setdefault(row.row_id, []).append(containers[row.dataset])
@@ -106,6 +106,6 @@ def make_trace(
             )
             for row_id in order[:MAX_LISTED_ROWS]
         ),
-        sightings=followed.sightings,
-        spared=followed.spared,
+        sightings=found.sightings,
+        spared=found.spared,
     )

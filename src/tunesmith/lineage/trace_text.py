@@ -1,4 +1,4 @@
-"""Trace a text: rows that share a run of words with it, and who saw them."""
+"""Trace a text: the rows that share a run of words with it, and the models trained on them."""
 
 from tunesmith.artifacts.lineage import Trace
 from tunesmith.errors import Misuse
@@ -11,39 +11,38 @@ from tunesmith.store.read_only import ReadableStore
 
 
 def trace_text(text: str, store: ReadableStore) -> Trace:
-    """Rows that share a run of words with a text, and who saw them: certain where a row has all of the words in a row.
+    """Rows that share a run of words with a text, and the models trained on them; certain where a row has the whole text.
 
-    Raises Misuse for a text without words, when there is no data set, and when one has no text index yet
-    (`text_index.build_missing` makes them).
+    Raises Misuse for a text without words, for a store without data sets, and for a data set without a text index
+    (`text_index.build_missing_indexes` builds it).
     """
     words = normal_words(text)
-    live = [one for one in store.lookups.datasets() if store.objects.has(one.container)]
-    hits = {one.number: search_text(one.container, text, store) for one in live}
-    if not live:
-        raise Misuse("the ledger knows no data set", hint="run the recipe first")
-    spans = {hit.row_id: hit.spans for found in hits.values() for hit in found}
-    longest = {hit.row_id: hit.words for found in hits.values() for hit in found}
+    datasets = [dataset for dataset in store.lookups.datasets() if store.objects.has(dataset.container)]
+    if not datasets:
+        raise Misuse("the ledger has no data set", hint="run a recipe first: `tunesmith run recipe.yaml`")
+    hits = {dataset.number: search_text(dataset.container, text, store) for dataset in datasets}
+    spans = {hit.row_id: hit.spans for in_dataset in hits.values() for hit in in_dataset}
+    longest = {hit.row_id: hit.words for in_dataset in hits.values() for hit in in_dataset}
     whole, parts = _matching_rows(hits, len(words), store)
-    first, second = (
-        find_row_sightings(whole, store),
-        find_row_sightings(parts, store, doubt=f"its rows share {MIN_SHARED_WORDS} words or more, not all"),
-    )
+    doubt = f"its rows share {MIN_SHARED_WORDS} words or more, not all"
+    of_whole, of_parts = find_row_sightings(whole, store), find_row_sightings(parts, store, doubt=doubt)
     rows = sorted({*whole, *parts}, key=lambda row: (-longest[row.row_id], row.dataset, row.position))
-    taken = {(one.model, one.training) for one in first.sightings}
-    both = (*first.sightings, *(one for one in second.sightings if (one.model, one.training) not in taken))
-    spared = tuple(one for one in {*first.spared, *second.spared} if all(one != seen.training for seen in both))
-    return make_trace("a text", rows, Sightings(both, tuple(sorted(spared))), store=store, spans=spans)
+    certain = {(sighting.model, sighting.training) for sighting in of_whole.sightings}
+    only_in_parts = (s for s in of_parts.sightings if (s.model, s.training) not in certain)
+    sightings = (*of_whole.sightings, *only_in_parts)
+    spared = {*of_whole.spared, *of_parts.spared} - {sighting.training for sighting in sightings}
+    return make_trace("a text", rows, Sightings(sightings, tuple(sorted(spared))), store=store, spans=spans)
 
 
 def _matching_rows(
     hits: dict[int, tuple[TextHit, ...]], words: int, store: ReadableStore
 ) -> tuple[list[RecordedRow], list[RecordedRow]]:
-    """Rows with all of the words in a row, and the others."""
+    """Rows that hold all the words as one run, and the other rows."""
     whole: list[RecordedRow] = []
     parts: list[RecordedRow] = []
-    for dataset, found in hits.items():
-        full = {hit.position for hit in found if hit.words == words}
-        for row in store.lookups.rows_at(dataset, [hit.position for hit in found]):
+    for dataset, in_dataset in hits.items():
+        full = {hit.position for hit in in_dataset if hit.words == words}
+        for row in store.lookups.rows_at(dataset, [hit.position for hit in in_dataset]):
             (whole if row.position in full else parts).append(row)
     ids = {row.row_id for row in whole}
     return whole, [row for row in parts if row.row_id not in ids]

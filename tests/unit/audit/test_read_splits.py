@@ -35,7 +35,7 @@ def test_erased_rows_are_skipped_and_recorded(context: Context) -> None:
     spec = SourceSettings(path="a.jsonl", subject="who")
     context.store.folder.mkdir(parents=True, exist_ok=True)
     taken = SplitReader(context.store.folder, context, None, erased).read(DataSettings(train=(spec,)))
-    assert erased.met == [("a.jsonl", 1, CONTENT_REASON), ("a.jsonl", 3, PLACE_REASON), ("a.jsonl", 5, PERSON_REASON)]
+    assert erased.matches == [("a.jsonl", 1, CONTENT_REASON), ("a.jsonl", 3, PLACE_REASON), ("a.jsonl", 5, PERSON_REASON)]
     (batch,) = read_batches(taken.train.container)
     table = taken.builder.build().rows
     assert batch.column("line").to_pylist() == table.column("line").to_pylist() == [2, 4]
@@ -49,4 +49,4 @@ def test_a_file_of_erased_rows_only_gives_no_rows(context: Context) -> None:
     taken = SplitReader(context.store.folder, context, None, erased).read(
         DataSettings(train=(SourceSettings(path="a.jsonl"),))
     )
-    assert (taken.train.rows, taken.builder.row_count, len(erased.met)) == (0, 0, 1)
+    assert (taken.train.rows, taken.builder.row_count, len(erased.matches)) == (0, 0, 1)

@@ -220,11 +220,11 @@ def test_rows_that_come_back_are_known(fresh: Any, scripted: Any) -> None:
     found = tombstones.load_tombstones(context.store, lambda: {"train/tickets.jsonl": scripted.FILE})
     mark = subject_pseudonym(context.store.ledger.salt(SUBJECT_SALT), scripted.ANN)
     digest, other = rows[0].example.digest(), rows[1].example.digest()
-    assert found.why(digest, "other.jsonl", line=9, subject=None) == tombstones.CONTENT_REASON
-    assert found.why(other, "tickets.jsonl", line=4, subject=None) == tombstones.PLACE_REASON
-    assert found.why(other, "tickets.jsonl", line=5, subject=None) is None
-    assert found.why(other, "other.jsonl", line=4, subject=None) is None
-    assert found.why(other, "other.jsonl", line=1, subject=mark) == tombstones.PERSON_REASON
+    assert found.match_reason(digest, "other.jsonl", line=9, subject=None) == tombstones.CONTENT_REASON
+    assert found.match_reason(other, "tickets.jsonl", line=4, subject=None) == tombstones.PLACE_REASON
+    assert found.match_reason(other, "tickets.jsonl", line=5, subject=None) is None
+    assert found.match_reason(other, "other.jsonl", line=4, subject=None) is None
+    assert found.match_reason(other, "other.jsonl", line=1, subject=mark) == tombstones.PERSON_REASON
 
 
 def test_without_an_erasure_nothing_is_looked_at(fresh: Any) -> None:
