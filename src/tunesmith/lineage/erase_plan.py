@@ -178,7 +178,9 @@ def _targets(rows: Sequence[RecordedRow], store: Store) -> tuple[EraseTarget, ..
     for row in rows:
         positions.setdefault(row.dataset, set()).add(row.position)
     lookups = store.lookups
-    others = {dataset.number: lookups.dataset_rows(dataset.number).ids for dataset in lookups.datasets()} if rows else {}
+    others = (
+        {dataset.number: lookups.dataset_rows(dataset.number).ids for dataset in lookups.datasets()} if rows else {}
+    )
     affected = {number: others.pop(number) for number in sorted(positions)}
     queue = list(affected.values())
     while queue:
