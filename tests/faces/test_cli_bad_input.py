@@ -80,7 +80,7 @@ def test_a_wrong_column(call: Call, change: Change) -> None:
 def test_an_empty_file(call: Call, desk: Path) -> None:
     (desk / "rows.jsonl").write_bytes(b"")
     outcome = call("audit", desk / "recipe.yaml")
-    assert_told(outcome, 2, what="empty", where="rows.jsonl", hint="put rows in it")
+    assert_told(outcome, 2, what="no rows", where="rows.jsonl", hint="add rows")
 
 
 def test_mixed_formats(call: Call, desk: Path) -> None:

@@ -113,7 +113,7 @@ def test_other_terms_are_another_audit(tmp_path: Path) -> None:
     audit, _, _, reused = audited(path)
     assert reused == () and audit.train.licenses == ("CC0-1.0",)
     (tmp_path / "theirs" / "train.jsonl").write_text(TEST)
-    with pytest.raises(IntegrityBroken, match="is not the file described"):
+    with pytest.raises(IntegrityBroken, match="has another SHA-256 than described"):
         audited(path)
 
 

@@ -1,9 +1,9 @@
-"""Import of Croissant 1.0 and 1.1: each file of a croissant.json becomes a source with its rights, its digest checked.
+"""Import Croissant 1.0 and 1.1: each file of a croissant.json becomes a source with its rights, after a check of its digest.
 
-Read are license, creator, citeAs or description (the origin), inLanguage, expires, the RAI time frame of collection, PROV-O and
-ODRL as Tunesmith writes them, and the columns of fields that are plain columns. What cannot be read is refused and never
-passed over when it would change what is trained or under which terms: remote files without a local copy, files without a
-SHA-256, FileSets, archives, fields made by transforms, licences and terms of use that are not understood.
+Supported are license, creator, citeAs or description (the origin), inLanguage, expires, the RAI time frame of collection, PROV-O
+and ODRL as Tunesmith writes them, and fields that are plain columns. Anything unsupported that would change what is trained, or
+under which terms, is an error: remote files without a local copy, files without a SHA-256, FileSets, archives, fields with
+transforms, unknown licences and terms of use.
 Source: Croissant format specification 1.1 (MLCommons, 2025-12-10); docs/formats/data-provenance.md.
 """
 
@@ -36,10 +36,10 @@ COMPARED_RIGHTS: Final = (
     *("license", "origin", "author", "basis", "purpose"),
     *("collected", "expires", "source_class", "generator", "language"),
 )
-"""Keys of a source that are compared where both the recipe and the Croissant file state them."""
+"""Keys of a source that are compared when both the recipe and the Croissant file state them."""
 REMOTE_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:|//")
 KEY_JSON_PATH: Final = re.compile(r"\$\[\*\]\.(?:(\w+)|\"((?:[^\"\\]|\\[\"\\])+)\")")
-"""JSONPath of a key of every object of an array, as croissant.json writes it: `$[*].text` or `$[*]."a text"`."""
+"""The JSONPath of one key of all objects of an array: `$[*].text` or `$[*]."a text"`."""
 
 
 def croissant_sources(
@@ -47,10 +47,10 @@ def croissant_sources(
 ) -> tuple[SourceSettings, ...]:
     """The files of a Croissant file as sources, in its order.
 
-    Files lie beside `path` or below one of `roots`; a source's path is relative to the first root it lies below, else absolute.
-    With `split`, files that say they are of another one are left out. `own` is what the recipe states itself: it is not read
-    from the file, and `own["path"]` picks one file by contentUrl, name or id.
-    Raises DataError on what cannot be read, IntegrityBroken when a file is not the one that was described.
+    Files are looked up beside `path` and below the `roots`; a source's path is relative to the first root that contains it, else
+    absolute. With `split`, files of other splits are skipped. `own` has the settings that the recipe states, which override the
+    file; `own["path"]` selects one file by contentUrl, name or id.
+    Raises DataError on unsupported content, IntegrityBroken when a file does not match its SHA-256.
     """
     return tuple(_source(entry, own) for entry in _file_entries(path, split, roots, own))
 
@@ -58,9 +58,9 @@ def croissant_sources(
 def expand_source(
     spec: SourceSettings, *, split: str, roots: Sequence[Path]
 ) -> tuple[tuple[SourceSettings, dict[str, str]], ...]:
-    """The sources that one of the recipe stands for, each with what its Croissant file says otherwise, by key.
+    """(source, contradicted rights) of each file of a recipe's source; rights are those of the Croissant file, by key.
 
-    A source without a Croissant file stands for itself. What the recipe states goes first; see `sources_of`.
+    A source without a Croissant file is returned unchanged. Settings of the recipe override the file; see `croissant_sources`.
     """
     if spec.croissant is None:
         return ((spec, {}),)
@@ -75,16 +75,16 @@ def _file_entries(
     path: Path, split: str | None, roots: Sequence[Path], own: Mapping[str, Any]
 ) -> tuple["_FileEntry", ...]:
     document = _read_document(path)
-    picked = [file for file in _file_objects(document, path) if _is_wanted(file, split, own.get("path"))]
-    if not picked:
-        hint = "name one of its files by contentUrl, name or id, and the split that it belongs to"
-        raise DataError("no file of it fits", where=str(path), hint=hint)
-    return tuple(_FileEntry(path, document, file, tuple(roots)) for file in picked)
+    selected = [file for file in _file_objects(document, path) if _is_wanted(file, split, own.get("path"))]
+    if not selected:
+        hint = "set `path:` to the contentUrl, name or id of one of its files, and check its split"
+        raise DataError("no file matches", where=str(path), hint=hint)
+    return tuple(_FileEntry(path, document, file, tuple(roots)) for file in selected)
 
 
 @dataclass(frozen=True)
 class _FileEntry:
-    """One FileObject of a document, and where its file may lie."""
+    """One FileObject of a Croissant document, and the folders in which its file is looked up."""
 
     croissant: Path
     document: dict[str, Any]
@@ -96,12 +96,12 @@ class _FileEntry:
         return f"{self.croissant}, {plain_text(self.file.get('name')) or self.file.get('@id', 'a file')}"
 
     @property
-    def whole(self) -> dict[str, Any]:
-        """What stands for the data set and so for the file; Tunesmith writes all that it knows of a file on the file."""
+    def dataset(self) -> dict[str, Any]:
+        """Properties of the data set that apply to the file; empty in Tunesmith's own files, which state all on the file."""
         return {} if "tunesmith:split" in self.file else self.document
 
     def value(self, key: str) -> Any:
-        return self.file.get(key, self.whole.get(key))
+        return self.file.get(key, self.dataset.get(key))
 
 
 def _read_document(path: Path) -> dict[str, Any]:
@@ -113,17 +113,17 @@ def _read_document(path: Path) -> dict[str, Any]:
         raise DataError(f"not readable JSON: {error}", where=str(path)) from error
     if not isinstance(document, dict):
         raise DataError("a Croissant file is one JSON object", where=str(path))
-    stated = document.get("conformsTo")
-    versions = [item.get("@id") if isinstance(item, dict) else item for item in _as_list(stated)]
+    conforms_to = document.get("conformsTo")
+    versions = [item.get("@id") if isinstance(item, dict) else item for item in _as_list(conforms_to)]
     if not any(version in CROISSANT_VERSIONS for version in versions):
         raise DataError(
-            f"conformsTo is {stated!r}", where=str(path), hint=f"read are {' and '.join(CROISSANT_VERSIONS)}"
+            f"conformsTo is {conforms_to!r}", where=str(path), hint=f"supported: {' and '.join(CROISSANT_VERSIONS)}"
         )
     return document
 
 
 def _strip_prefixes(value: Any) -> Any:
-    """The JSON-LD with the default prefixes taken off its keys, and typed values as what they hold."""
+    """The JSON-LD without default prefixes in its keys, and with typed values replaced by their `@value`."""
     if isinstance(value, dict):
         if "@value" in value:
             return value["@value"]
@@ -139,32 +139,32 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _file_objects(document: dict[str, Any], path: Path) -> Iterator[dict[str, Any]]:
-    found = _as_list(document.get("distribution"))
-    if not found:
-        raise DataError("it describes no files: there is no distribution", where=str(path))
-    for file in found:
+    distribution = _as_list(document.get("distribution"))
+    if not distribution:
+        raise DataError("no files: `distribution` is missing or empty", where=str(path))
+    for file in distribution:
         kinds = [
             DEFAULT_PREFIXES.sub("", str(kind))
             for kind in _as_list(file.get("@type") if isinstance(file, dict) else None)
         ]
         if "FileObject" not in kinds:
-            hint = "only single files are read; write a FileObject for each file"
+            hint = "only FileObject is supported; write one for each file"
             raise DataError(
-                f"the distribution has a {' '.join(kinds) or 'thing without a type'}", where=str(path), hint=hint
+                f"the distribution has {' '.join(kinds) or 'an entry without @type'}", where=str(path), hint=hint
             )
         yield file
 
 
 def _is_wanted(file: dict[str, Any], split: str | None, chosen: str | None) -> bool:
-    of = file.get("tunesmith:split")
-    if split is not None and of is not None and of != split:
+    file_split = file.get("tunesmith:split")
+    if split is not None and file_split is not None and file_split != split:
         return False
     url = str(file.get("contentUrl", ""))
     return not chosen or chosen in (url, unquote(url), plain_text(file.get("name")), file.get("@id"))
 
 
-def _readers(entry: _FileEntry, *, known: bool) -> dict[str, Callable[[], Any]]:
-    """What reads each key of a source; `known` says that the recipe's maker has read the terms of use."""
+def _readers(entry: _FileEntry, *, terms_known: bool) -> dict[str, Callable[[], Any]]:
+    """A reader for each key of a source. With `terms_known`, unknown terms of use are accepted: the recipe states them."""
     return {
         "license": lambda: spdx_license(entry.value("license"), where=entry.where),
         "origin": lambda: _origin(entry),
@@ -172,38 +172,38 @@ def _readers(entry: _FileEntry, *, known: bool) -> dict[str, Callable[[], Any]]:
         "collected": lambda: _collected(entry),
         "language": lambda: single_language(entry.value("inLanguage")),
         "generator": lambda: joined_names(_agents(entry, software=True)),
-        "source": lambda: entry.file.get("tunesmith:source") or plain_text(entry.whole.get("name")),
+        "source": lambda: entry.file.get("tunesmith:source") or plain_text(entry.dataset.get("name")),
         "source_class": lambda: entry.file.get("tunesmith:sourceClass"),
         "basis": lambda: entry.file.get("tunesmith:basis"),
         "subject": lambda: entry.file.get("tunesmith:subject"),
         "format": lambda: entry.file.get("tunesmith:format"),
         "columns": lambda: entry.file.get("tunesmith:columns") or _renamed_columns(entry),
-        "purpose": lambda: _usage_terms(entry, known)[0],
-        "expires": lambda: _expires(entry, known),
+        "purpose": lambda: _usage_terms(entry, terms_known)[0],
+        "expires": lambda: _expires(entry, terms_known),
     }
 
 
-def _usage_terms(entry: _FileEntry, known: bool) -> tuple[str | None, date | None]:
-    return usage_terms(entry.value("usageInfo"), where=entry.where, known=known)
+def _usage_terms(entry: _FileEntry, terms_known: bool) -> tuple[str | None, date | None]:
+    return usage_terms(entry.value("usageInfo"), where=entry.where, known=terms_known)
 
 
-def _expires(entry: _FileEntry, known: bool) -> date | None:
-    days = (iso_day(entry.value("expires"), where=entry.where), _usage_terms(entry, known)[1])
+def _expires(entry: _FileEntry, terms_known: bool) -> date | None:
+    days = (iso_day(entry.value("expires"), where=entry.where), _usage_terms(entry, terms_known)[1])
     return min((day for day in days if day is not None), default=None)
 
 
 def _contradictions(entry: _FileEntry, own: Mapping[str, Any]) -> dict[str, str]:
-    """What the file says of a right that the recipe states otherwise; what cannot be read contradicts nothing."""
-    found = {}
-    readers = _readers(entry, known=True)
+    """{key: value of the Croissant file} for the rights that the recipe states differently; unreadable values are skipped."""
+    contradicted = {}
+    readers = _readers(entry, terms_known=True)
     for key in (key for key in COMPARED_RIGHTS if own.get(key) is not None):
         try:
             value = readers[key]()
         except DataError:
             continue
         if isinstance(value, str | date) and _comparable(key, value) != _comparable(key, own[key]):
-            found[key] = str(value)
-    return found
+            contradicted[key] = str(value)
+    return contradicted
 
 
 def _comparable(key: str, value: Any) -> str:
@@ -211,11 +211,11 @@ def _comparable(key: str, value: Any) -> str:
 
 
 def _source(entry: _FileEntry, own: Mapping[str, Any]) -> SourceSettings:
-    place = _verified_path(entry)
-    values = {key: read() for key, read in _readers(entry, known="purpose" in own).items() if key not in own}
+    path = _verified_path(entry)
+    values = {key: read() for key, read in _readers(entry, terms_known="purpose" in own).items() if key not in own}
     settings = {key: value for key, value in {**values, **own}.items() if value is not None}
     try:
-        return SourceSettings.model_validate({**settings, "path": _path_below_roots(place, entry.roots)})
+        return SourceSettings.model_validate({**settings, "path": _path_below_roots(path, entry.roots)})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {first.get('input')!r}"
@@ -223,54 +223,54 @@ def _source(entry: _FileEntry, own: Mapping[str, Any]) -> SourceSettings:
 
 
 def _verified_path(entry: _FileEntry) -> Path:
-    """Where the file lies, when its bytes are those that were described."""
+    """The path of the file, whose SHA-256 is the one described."""
     expected = entry.file.get("sha256")
     if not isinstance(expected, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", expected):
-        hint = "give each FileObject the SHA-256 of its file, 64 hex digits"
-        raise DataError("it has no sha256, so its file cannot be checked", where=entry.where, hint=hint)
+        hint = "add `sha256` (64 hex digits) to each FileObject"
+        raise DataError("the FileObject has no sha256", where=entry.where, hint=hint)
     if entry.file.get("containedIn") is not None:
-        hint = "unpack it and describe the file itself"
-        raise DataError("it lies inside another file", where=entry.where, hint=hint)
-    place = _local_path(entry)
+        hint = "extract the file and describe it directly"
+        raise DataError("files inside archives (`containedIn`) are not supported", where=entry.where, hint=hint)
+    path = _local_path(entry)
     try:
-        with place.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        with path.open("rb") as file:
+            actual = hashlib.file_digest(file, "sha256").hexdigest()
     except PermissionError as error:
         raise DataError("the file cannot be read: permission denied", where=entry.where) from error
-    if found != expected.lower():
-        hint = "get the file again, or the croissant.json that belongs to it"
-        raise IntegrityBroken(f"{place.name} is not the file described: SHA-256 {found}", where=entry.where, hint=hint)
-    return place
+    if actual != expected.lower():
+        hint = "download the file again, or use the croissant.json of this file"
+        raise IntegrityBroken(f"{path.name} has another SHA-256 than described: {actual}", where=entry.where, hint=hint)
+    return path
 
 
 def _local_path(entry: _FileEntry) -> Path:
     url = entry.file.get("contentUrl")
     if not isinstance(url, str) or not url.strip():
-        raise DataError("it has no contentUrl", where=entry.where)
+        raise DataError("the FileObject has no contentUrl", where=entry.where)
     if remote := REMOTE_URL.match(url) is not None:
-        wanted = [plain_text(entry.file.get("name")) or "", unquote(re.split(r"[?#]", url)[0]).rsplit("/", 1)[-1]]
+        names = [plain_text(entry.file.get("name")) or "", unquote(re.split(r"[?#]", url)[0]).rsplit("/", 1)[-1]]
     else:
-        wanted = [unquote(url), url]
-    places = [root / name for root in (entry.croissant.parent, *entry.roots) for name in wanted if name]
-    found = next((place for place in places if place.is_file()), None)
-    if found is None and remote:
-        hint = f"nothing is fetched; download it to {wanted[1] or wanted[0]} beside {entry.croissant.name}"
+        names = [unquote(url), url]
+    candidates = [root / name for root in (entry.croissant.parent, *entry.roots) for name in names if name]
+    path = next((candidate for candidate in candidates if candidate.is_file()), None)
+    if path is None and remote:
+        hint = f"files are not fetched; download it to {names[1] or names[0]} beside {entry.croissant.name}"
         raise DataError(f"{url} is remote", where=entry.where, hint=hint)
-    if found is None:
+    if path is None:
         hint = f"put it beside {entry.croissant.name}, beside the recipe or below --data-root"
-        raise DataError(f"there is no {unquote(url)}", where=entry.where, hint=hint)
-    return found
+        raise DataError(f"file {unquote(url)} not found", where=entry.where, hint=hint)
+    return path
 
 
-def _path_below_roots(place: Path, roots: Sequence[Path]) -> str:
-    """The path that finds this very file again, and no other of the same name below an earlier root."""
-    place = place.resolve()
+def _path_below_roots(path: Path, roots: Sequence[Path]) -> str:
+    """The path relative to the first root, when it resolves to this file and not to one below an earlier root; else absolute."""
+    path = path.resolve()
     for root in roots:
-        if place.is_relative_to(root.resolve()):
-            inner = place.relative_to(root.resolve())
+        if path.is_relative_to(root.resolve()):
+            inner = path.relative_to(root.resolve())
             first = next(other / inner for other in roots if (other / inner).exists())
-            return inner.as_posix() if first.resolve() == place else place.as_posix()
-    return place.as_posix()
+            return inner.as_posix() if first.resolve() == path else path.as_posix()
+    return path.as_posix()
 
 
 def _agents(entry: _FileEntry, *, software: bool) -> list[Any]:
@@ -282,44 +282,46 @@ def _author(entry: _FileEntry) -> str | None:
     return (
         joined_names(entry.file.get("creator"))
         or joined_names(_agents(entry, software=False))
-        or joined_names(entry.whole.get("creator"))
+        or joined_names(entry.dataset.get("creator"))
     )
 
 
 def _origin(entry: _FileEntry) -> str | None:
     entities = joined_names(entry.file.get("prov:wasDerivedFrom"))
-    return entities or plain_text(entry.whole.get("citeAs")) or plain_text(entry.whole.get("description"))
+    return entities or plain_text(entry.dataset.get("citeAs")) or plain_text(entry.dataset.get("description"))
 
 
 def _collected(entry: _FileEntry) -> Any:
-    """The day on which collecting ended. The specification writes `Timeframe`, mlcroissant 1.1.1 `TimeFrame`."""
+    """The last day of collection. The specification writes `Timeframe`, mlcroissant 1.1.1 `TimeFrame`."""
     activity = entry.file.get("prov:wasGeneratedBy")
     ended = activity.get("prov:endedAtTime") if isinstance(activity, dict) else None
-    frames = (entry.whole.get(f"rai:dataCollectionTime{frame}") for frame in ("frame", "Frame"))
+    frames = (entry.dataset.get(f"rai:dataCollectionTime{frame}") for frame in ("frame", "Frame"))
     times = _as_list(ended) or [str(time).rsplit("/", 1)[-1] for frame in frames for time in _as_list(frame)]
     return max((day for time in times if (day := iso_day(time, where=entry.where))), default=None)
 
 
 def _renamed_columns(entry: _FileEntry) -> dict[str, str]:
-    """The column of each part of a row that has another name than the part, from the fields that read this file."""
+    """{role: column} for the roles whose column has another name, from the fields that refer to this file."""
     columns: dict[str, str] = {}
-    for part, source in _role_fields(entry):
-        column = _column_name(source, f"{entry.where}, field {part}")
-        if columns.setdefault(part, column) != column:
+    for role, source in _role_fields(entry):
+        column = _column_name(source, f"{entry.where}, field {role}")
+        if columns.setdefault(role, column) != column:
             raise DataError(
-                f"two fields read {part!r} from different columns", where=entry.where, hint="name it in `columns:`"
+                f"two fields read {role!r} from different columns",
+                where=entry.where,
+                hint=f"set `columns: {{{role}: ...}}`",
             )
-    return {part: column for part, column in columns.items() if part != column}
+    return {role: column for role, column in columns.items() if role != column}
 
 
 def _role_fields(entry: _FileEntry) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(part, source) of the fields of this file that are named as a part of a row."""
+    """(role, source) of the fields of this file whose name is a role of a format."""
     FORMATS.load(formats)
-    known = {role for name in FORMATS for role in FORMATS.build(name).roles}
+    roles = {role for name in FORMATS for role in FORMATS.build(name).roles}
     records = [record for record in _as_list(entry.document.get("recordSet")) if isinstance(record, dict)]
     for field in (field for record in records for field in _as_list(record.get("field")) if isinstance(field, dict)):
         source = field.get("source")
-        named = {str(field.get("@id", "")).rsplit("/", 1)[-1], plain_text(field.get("name"))} & known
+        named = {str(field.get("@id", "")).rsplit("/", 1)[-1], plain_text(field.get("name"))} & roles
         if (
             not named
             or not isinstance(source, dict)
@@ -335,8 +337,8 @@ def _column_name(source: dict[str, Any], where: str) -> str:
     path = KEY_JSON_PATH.fullmatch(str(extract.get("jsonPath", "")))
     column = extract.get("column") or (path and (path[1] or re.sub(r"\\(.)", r"\1", path[2])))
     if not isinstance(column, str) or source.get("transform") is not None:
-        hint = "only a column as it stands is read; name it in `columns:`"
-        raise DataError("it is not a plain column", where=where, hint=hint)
+        hint = "only unchanged columns are supported; set `columns:` in the recipe"
+        raise DataError("the field is not a plain column", where=where, hint=hint)
     return column
 
 

@@ -1,4 +1,4 @@
-"""The terms of a Croissant file in our words: licences, names, languages, dates, and what ODRL and PROV-O say of use."""
+"""Read the terms of a Croissant file: licences, names, languages, dates, and terms of use in ODRL and PROV-O."""
 
 import re
 from datetime import date
@@ -19,30 +19,30 @@ LICENSE_PAGES: Final = (
         r"https?://(?:www\.)?creativecommons\.org/licenses/(?P<cc>[a-z-]+/\d\.\d)/?(?:deed|legalcode)?(?:\.\w+)?/?"
     ),
 )
-"""Addresses of licences that name an SPDX id; a ported Creative Commons licence (`/3.0/de/`) is none of them."""
+"""URLs of licences with an SPDX id; ported Creative Commons licences (`/3.0/de/`) are not among them."""
 
 
 def spdx_license(value: Any, *, where: str) -> str | None:
-    """An SPDX expression from the licences of schema.org/license; several hold at once, for no choice is stated.
+    """The SPDX expression of schema.org/license; several licences are joined with AND, since no choice between them is stated.
 
-    Raises DataError on a licence that names no SPDX expression.
+    Raises DataError on a licence without an SPDX expression.
     """
-    found = value if isinstance(value, list) else [] if value is None else [value]
-    texts = [_spdx_candidate(item) for item in found]
+    licenses = value if isinstance(value, list) else [] if value is None else [value]
+    texts = [_spdx_candidate(item) for item in licenses]
     if not texts:
         return None
     joined = combine_licenses(texts)
     if joined is None:
         unknown = next(
-            (item for item, text in zip(found, texts, strict=True) if combine_licenses([text]) is None), found
+            (item for item, text in zip(licenses, texts, strict=True) if combine_licenses([text]) is None), licenses
         )
-        hint = "state the SPDX expression in the recipe: `license: ...`"
-        raise DataError(f"the licence {str(unknown)[:120]!r} is not understood", where=where, hint=hint)
+        hint = "set the SPDX expression in the recipe: `license: ...`"
+        raise DataError(f"unknown licence {str(unknown)[:120]!r}", where=where, hint=hint)
     return texts[0] if len(texts) == 1 and " " in str(texts[0]) else joined
 
 
 def _spdx_candidate(item: Any) -> str | None:
-    """What may be an SPDX expression: the id of a known page, or the text as it is."""
+    """A candidate for an SPDX expression: the id of a known licence URL, or the text itself."""
     if isinstance(item, dict):
         options = [_spdx_candidate(item[key]) for key in ("name", "url", "@id") if isinstance(item.get(key), str)]
         return next((option for option in options if combine_licenses([option]) is not None), None)
@@ -51,15 +51,15 @@ def _spdx_candidate(item: Any) -> str | None:
     page = next((match for pattern in LICENSE_PAGES if (match := pattern.fullmatch(item.strip()))), None)
     if page is None:
         return item.strip()
-    ((kind, found),) = ((kind, found) for kind, found in page.groupdict().items())
-    written = {"apache": "Apache-2.0", "zero": "CC0-1.0", "cc": f"CC-{found.upper().replace('/', '-')}"}
-    return written.get(kind, found)
+    ((kind, text),) = page.groupdict().items()
+    spdx_ids = {"apache": "Apache-2.0", "zero": "CC0-1.0", "cc": f"CC-{text.upper().replace('/', '-')}"}
+    return spdx_ids.get(kind, text)
 
 
 def usage_terms(value: Any, *, where: str, known: bool) -> tuple[str | None, date | None]:
-    """(purpose, last day) of schema.org/usageInfo when it is an ODRL offer of use under these two and nothing else.
+    """(purpose, last day) of schema.org/usageInfo, when it is an ODRL offer of use with these two constraints only.
 
-    Raises DataError on any other term, unless the recipe states the purpose and so has read them (`known`).
+    Raises DataError on any other term, unless `known` is set because the recipe states the purpose.
     """
     purpose: str | None = None
     expires: date | None = None
@@ -73,14 +73,14 @@ def usage_terms(value: Any, *, where: str, known: bool) -> tuple[str | None, dat
         else:
             understood = False
     if not understood and not known:
-        hint = "read them, then state `purpose:` (and `expires:`) in the recipe"
-        raise DataError("its usageInfo has terms that are not understood", where=where, hint=hint)
+        hint = "read the terms, then set `purpose:` (and `expires:`) in the recipe"
+        raise DataError("usageInfo has unknown terms", where=where, hint=hint)
     return purpose, expires
 
 
 def _constraints(value: Any) -> list[tuple[Any, Any, Any]] | None:
-    """(left, operator, right) of every constraint on use, or None when there is anything but permissions to use."""
-    found: list[tuple[Any, Any, Any]] = []
+    """(left, operator, right) of each constraint on use; None when there is anything but permissions of use."""
+    triples: list[tuple[Any, Any, Any]] = []
     for offer in value if isinstance(value, list) else [] if value is None else [value]:
         permission = offer.get("odrl:permission") if isinstance(offer, dict) else None
         others = {"odrl:prohibition", "odrl:obligation", "odrl:duty"} & set(offer if isinstance(offer, dict) else ())
@@ -88,11 +88,13 @@ def _constraints(value: Any) -> list[tuple[Any, Any, Any]] | None:
             return None
         constraints = permission.get("odrl:constraint", [])
         nodes = constraints if isinstance(constraints, list) else [constraints]
-        if not all(isinstance(one, dict) for one in nodes):
+        if not all(isinstance(node, dict) for node in nodes):
             return None
         keys = ("odrl:leftOperand", "odrl:operator", "odrl:rightOperand")
-        found += [(_reference_id(one.get(keys[0])), _reference_id(one.get(keys[1])), one.get(keys[2])) for one in nodes]
-    return found
+        triples += [
+            (_reference_id(node.get(keys[0])), _reference_id(node.get(keys[1])), node.get(keys[2])) for node in nodes
+        ]
+    return triples
 
 
 def _reference_id(reference: Any) -> Any:
@@ -100,23 +102,23 @@ def _reference_id(reference: Any) -> Any:
 
 
 def plain_text(value: Any) -> str | None:
-    """A text on one line; of one in several languages the English, else the first."""
+    """A text on one line; of a text in several languages the English one, else the first."""
     if isinstance(value, dict):
         value = value.get("en") or next((item for item in value.values() if isinstance(item, str)), None)
     return " ".join(value.split()) or None if isinstance(value, str) else None
 
 
 def joined_names(value: Any) -> str | None:
-    """The names of persons, organisations, agents or entities, a comma between them."""
-    found = []
+    """The names of persons, organisations, agents or entities, separated by commas."""
+    texts = []
     for item in value if isinstance(value, list) else [value]:
         node = item if isinstance(item, dict) else {"name": item}
-        found.append(plain_text(node.get("name")) or plain_text(node.get("prov:label")))
-    return ", ".join(name for name in found if name) or None
+        texts.append(plain_text(node.get("name")) or plain_text(node.get("prov:label")))
+    return ", ".join(name for name in texts if name) or None
 
 
 def single_language(value: Any) -> str | None:
-    """The tag of the one language; of several none, for it is not known which row has which."""
+    """The language tag, when there is only one; None for several, since rows do not state theirs."""
     tags = {joined_names(item) for item in (value if isinstance(value, list) else [value])} - {None}
     return tags.pop() if len(tags) == 1 else None
 

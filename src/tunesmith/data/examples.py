@@ -1,4 +1,4 @@
-"""Examples of a file: every row in turn, or why it is none."""
+"""Read the records of a file as examples, or as invalid rows."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,28 +20,29 @@ from tunesmith.errors import DataError, Misuse
 
 
 class ExampleReader:
-    """Reads the rows of one file. The format is given, or that of the first row one fits; a row of another is a Misfit.
+    """Reads the records of one file. Without a `format_name` the first matching row sets the format of the file.
 
-    Raises Misuse on an unknown format, DataError on a part in `columns` that the format does not have.
+    A row of another format is an InvalidRow. Raises Misuse on an unknown format, DataError on a role in `columns` that the format
+    does not have.
     """
 
     def __init__(self, format_name: str | None, columns: Columns) -> None:
         self._columns = columns
         self._named = format_named(format_name, columns) if format_name else None
-        self._settled: tuple[Format, int] | None = None
-        self._good: dict[tuple[str, ...], frozenset[str]] = {}
-        self._bad: dict[tuple[str, ...], tuple[str, str]] = {}
+        self._file_format: tuple[Format, int] | None = None
+        self._columns_by_keys: dict[tuple[str, ...], frozenset[str]] = {}
+        self._errors_by_keys: dict[tuple[str, ...], tuple[str, str]] = {}
         check_columns(columns)
 
     @property
     def format_id(self) -> str:
-        """Id of the format; empty when it was not given and no row has fitted one."""
-        if self._settled is not None:
-            return self._settled[0].id
+        """Id of the format; empty when none was given and no row has matched one."""
+        if self._file_format is not None:
+            return self._file_format[0].id
         return "" if self._named is None else self._named.id
 
     def read(self, line: int, record: Record) -> Example | InvalidRow:
-        """The example of a row, or why there is none."""
+        """The example of a record, or why the row is invalid."""
         try:
             plugin = self._format(line, record)
             return plugin.read(record, self._columns)
@@ -49,43 +50,43 @@ class ExampleReader:
             return InvalidRow(line, error.what, error.hint)
 
     def columns_read(self, record: Record) -> frozenset[str]:
-        """The columns of a row that `read` took for the example; they say nothing about its rights."""
-        return self._good.get(tuple(record), frozenset())
+        """The columns that `read` used for the example; they do not state rights."""
+        return self._columns_by_keys.get(tuple(record), frozenset())
 
     def _format(self, line: int, record: Record) -> Format:
-        shape = tuple(record)
-        if self._settled is not None and shape in self._good:
-            return self._settled[0]
-        if shape in self._bad:
-            what, hint = self._bad[shape]
+        keys = tuple(record)
+        if self._file_format is not None and keys in self._columns_by_keys:
+            return self._file_format[0]
+        if keys in self._errors_by_keys:
+            what, hint = self._errors_by_keys[keys]
             raise DataError(what, hint=hint)
         try:
             plugin = self._fitting(line, record)
         except DataError as error:
-            self._bad[shape] = (error.what, error.hint)
+            self._errors_by_keys[keys] = (error.what, error.hint)
             raise
-        if self._settled is None:
+        if self._file_format is None:
             self._columns = (
                 plugin.resolve_columns(record, self._columns)
                 if isinstance(plugin, ColumnResolvingFormat)
                 else self._columns
             )
-            self._settled = (plugin, line)
-        self._good[shape] = plugin.columns_read(record, self._columns)
+            self._file_format = (plugin, line)
+        self._columns_by_keys[keys] = plugin.columns_read(record, self._columns)
         return plugin
 
     def _fitting(self, line: int, record: Record) -> Format:
-        """The file's format, when the row fits it. Raises DataError naming both formats when it is of another one."""
+        """The format of the file, when the record matches it. Raises DataError naming both formats when it matches another."""
         if self._named is not None:
             return _check_named_format(self._named, record, self._columns)
-        here = detect_format(record, self._columns)
-        if self._settled is not None and here.id != self._settled[0].id:
-            plugin, first = self._settled
+        detected = detect_format(record, self._columns)
+        if self._file_format is not None and detected.id != self._file_format[0].id:
+            plugin, first = self._file_format
             raise DataError(
-                f"mixed formats: this row is {here.id}, the rows from line {first} on are {plugin.id}",
+                f"mixed formats: this row is {detected.id}, the rows from line {first} on are {plugin.id}",
                 hint="one format per file; split the file",
             )
-        return here
+        return detected
 
 
 def _check_named_format(plugin: Format, record: Record, columns: Columns) -> Format:
@@ -99,9 +100,9 @@ def _check_named_format(plugin: Format, record: Record, columns: Columns) -> For
 def read_examples(
     path: Path, name: str, *, format_name: str | None = None, columns: Columns | None = None
 ) -> Iterator[tuple[int, Example, Record] | InvalidRow]:
-    """(line, example, record) of every row of a file in order, and a Misfit for each row that does not fit.
+    """Yield (line, example, record) of each row of a file in order, and an InvalidRow for each invalid row.
 
-    Raises as `scan` and `ExampleReader` do.
+    Raises as `scan_records` and `ExampleReader` do.
     """
     reader = ExampleReader(format_name, columns or {})
     for item in scan_records(path, name):

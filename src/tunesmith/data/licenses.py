@@ -1,4 +1,4 @@
-"""Licences as SPDX expressions, judged against a list of ids that are allowed (license-expression 30.4)."""
+"""Licences as SPDX expressions: check them against allowed ids, and combine them (license-expression 30.4)."""
 
 import re
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ LICENSE_REF: Final = re.compile(r"\bLicenseRef-[A-Za-z0-9.-]+")
 
 
 def license_refusal(expression: str | None, allowed: tuple[str, ...]) -> str | None:
-    """Why a licence is not allowed, or None when it is: AND needs every part, OR one, WITH is matched as a whole.
+    """Why a licence is not allowed, or None when it is. AND needs every part allowed, OR one of them; WITH is matched as a whole.
 
-    A missing licence is not allowed, nor is NONE, NOASSERTION or what is no SPDX expression. A `LicenseRef-...` is allowed
-    only when the list names it.
+    A missing licence, NONE, NOASSERTION and an invalid SPDX expression are not allowed. A `LicenseRef-...` is allowed only when
+    the list names it.
     """
     if expression is None or not expression.strip() or expression.strip() in NO_LICENSE:
         return "no licence is stated"
@@ -36,18 +36,18 @@ def _allows(node: Any, allowed: frozenset[str]) -> bool:
 
 
 @cache
-def _licensing(own: tuple[str, ...]) -> Licensing:
-    """The SPDX list and some `LicenseRef-...` ids."""
-    known = {id(symbol): symbol for symbol in get_spdx_licensing().known_symbols.values()}
-    return Licensing([*known.values(), *(LicenseSymbol(name) for name in own)])
+def _licensing(refs: tuple[str, ...]) -> Licensing:
+    """A parser that knows the SPDX list and some `LicenseRef-...` ids."""
+    symbols = {id(symbol): symbol for symbol in get_spdx_licensing().known_symbols.values()}
+    return Licensing([*symbols.values(), *(LicenseSymbol(name) for name in refs)])
 
 
 def combine_licenses(licenses: Iterable[str | None]) -> str | None:
-    """The SPDX AND of all distinct licences, each alternative (OR) in parentheses, sorted; None when any is not known.
+    """The SPDX AND of all distinct licences, sorted, with each alternative (OR) in parentheses; None when any is unknown.
 
-    What a work made from rows under several licences is under: all of them hold at once. An AND inside a licence is taken
-    apart, so that each part is named once; no alternative is chosen for the reader. A licence that is missing, NONE,
-    NOASSERTION or no SPDX expression is not known, and neither is that of no rows at all.
+    This is the licence of a work made from rows under several licences, which all apply at once. The parts of an AND are listed
+    once each; alternatives are kept. A missing licence, NONE, NOASSERTION and an invalid SPDX expression are unknown, and so is
+    the licence of no rows.
     """
     parts: set[str] = set()
     for expression in dict.fromkeys(licenses):
@@ -62,12 +62,12 @@ def combine_licenses(licenses: Iterable[str | None]) -> str | None:
 
 
 def _license_refs(expression: str) -> tuple[str, ...]:
-    """The `LicenseRef-...` ids an expression names: an owner's own licences stand for themselves."""
+    """The `LicenseRef-...` ids in an expression, which are licences of the owner's own."""
     return tuple(sorted(set(LICENSE_REF.findall(expression))))
 
 
 def _conjuncts(node: Any) -> frozenset[str]:
-    """The canonical texts that must all hold: a licence, or an alternative whose branches are in order and named once."""
+    """The canonical terms that all apply: licences, and alternatives with distinct branches in order."""
     if isinstance(node, LicenseSymbol | LicenseWithExceptionSymbol):
         return frozenset({str(node.render())})
     if node.operator.strip() == "AND":
@@ -80,12 +80,12 @@ def _conjuncts(node: Any) -> frozenset[str]:
 
 
 def _alternatives(node: Any) -> frozenset[frozenset[str]]:
-    """What each way of an alternative asks for; an alternative inside it is a way of its own."""
-    found: set[frozenset[str]] = set()
+    """The terms of each branch of an alternative; nested alternatives are flattened."""
+    branches: set[frozenset[str]] = set()
     for part in node.args:
-        own = not isinstance(part, LicenseSymbol | LicenseWithExceptionSymbol) and part.operator.strip() == "OR"
-        found |= _alternatives(part) if own else {_conjuncts(part)}
-    return frozenset(found)
+        nested = not isinstance(part, LicenseSymbol | LicenseWithExceptionSymbol) and part.operator.strip() == "OR"
+        branches |= _alternatives(part) if nested else {_conjuncts(part)}
+    return frozenset(branches)
 
 
 def _join_with_and(parts: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Turns: the messages of a conversation and the tools it names, read from JSON values. Errors say which message."""
+"""Read messages, tool calls and tool definitions from JSON values. Errors name the message by its number."""
 
 import sys
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ UNREAD_KEY_HINTS: Final = {
 
 
 def read_messages(value: Any, column: str) -> tuple[Message, ...]:
-    """The messages of a list of objects with role and content. A key that is null counts as not there."""
+    """The messages of a list of objects with role and content. A key whose value is null counts as absent."""
     if not isinstance(value, list) or not value:
         raise DataError(f"{column!r} must be a list of messages that is not empty", hint="in CSV use prompt-completion")
     return tuple(_read_message(item, number) for number, item in enumerate(value, 1))
@@ -55,12 +55,12 @@ def _read_full_message(item: dict[str, Any], number: int, role: Role) -> Message
         hint = UNREAD_KEY_HINTS.get(unread[0], "remove it from the file")
         raise DataError(f"message {number} has the key {unread[0]!r}, which is not read", hint=hint)
     calls = read_tool_calls(item["tool_calls"], number) if item.get("tool_calls") not in (None, []) else None
-    thoughts = reasoning_field(item, number)
+    reasoning = reasoning_field(item, number)
     if "content" not in item and calls is None:
         raise DataError(f"message {number} must be an object with role and content")
     content = read_content(item["content"], number) if "content" in item else ()
-    if thoughts is not None:
-        content = (Text(text=add_reasoning(thoughts, "".join(part.text for part in content), number)),)
+    if reasoning is not None:
+        content = (Text(text=add_reasoning(reasoning, "".join(part.text for part in content), number)),)
     return Message(
         role=role,
         content=content,
@@ -87,7 +87,7 @@ def read_content(value: Any, number: int) -> tuple[Text, ...]:
 
 
 def read_weight(value: Any, number: int) -> float | None:
-    """What the message counts; None for 1, which is what a message without a weight counts."""
+    """The loss weight of a message; None for 1, the default."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= sys.float_info.max:
         hint = "0: not trained; 1: as any other; 2: twice"
         raise DataError(f"message {number} has the weight {value!r}, which is no number from 0 on", hint=hint)
@@ -95,7 +95,7 @@ def read_weight(value: Any, number: int) -> float | None:
 
 
 def read_tool_calls(value: Any, number: int) -> tuple[ToolCall, ...]:
-    """Tool calls as OpenAI writes them: `{"id", "type": "function", "function": {"name", "arguments"}}`."""
+    """Tool calls in the OpenAI format: `{"id", "type": "function", "function": {"name", "arguments"}}`."""
     if not isinstance(value, list):
         raise DataError(f"the tool_calls of message {number} must be a list")
     return tuple(_read_tool_call(call, number) for call in value)
@@ -110,7 +110,7 @@ def _read_tool_call(value: Any, number: int) -> ToolCall:
 
 
 def read_function_call(function: Any, number: int, *, call_id: str | None = None) -> ToolCall:
-    """One call from `{"name": ..., "arguments": ...}`; arguments are an object, or the JSON text of one."""
+    """A call from `{"name": ..., "arguments": ...}`, where arguments are an object or the JSON text of one."""
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(name, str) or not name:
         raise DataError(f"message {number} has a tool call without a name")
@@ -129,14 +129,14 @@ def read_tools(value: Any, column: str) -> tuple[str, ...] | None:
     """Tool definitions: a list of JSON objects, or the JSON text of one; None when there are none."""
     if value in (None, "", "null", "[]", []):
         return None
-    listed = _json_or_none(value) if isinstance(value, str) else value
-    if not isinstance(listed, list) or not all(isinstance(tool, dict) for tool in listed):
+    tools = _json_or_none(value) if isinstance(value, str) else value
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise DataError(f"the column {column!r} must hold a list of tool definitions")
-    return tuple(canonical_json_text(tool, f"the column {column!r}") for tool in listed)
+    return tuple(canonical_json_text(tool, f"the column {column!r}") for tool in tools)
 
 
 def canonical_json_text(value: Any, what: str) -> str:
-    """RFC 8785 text of a JSON value: the same value, the same text."""
+    """Canonical JSON (RFC 8785) of a value. Raises DataError, which names it as `what`."""
     try:
         return canonical_bytes(value).decode()
     except ValueError as error:
@@ -144,7 +144,7 @@ def canonical_json_text(value: Any, what: str) -> str:
 
 
 def parse_json_object(text: str, number: int) -> dict[str, Any]:
-    """The JSON object that a message's text holds."""
+    """The JSON object in a message's text."""
     value = _json_or_none(text)
     if not isinstance(value, dict):
         raise DataError(f"message {number} must hold one JSON object")

@@ -177,7 +177,7 @@ def test_a_single_error_keeps_its_message(context: Context) -> None:
     put(context, "b.jsonl", [])
     with pytest.raises(DataError) as caught:
         audited_files(context, "a.jsonl", "b.jsonl")
-    assert str(caught.value) == "b.jsonl: the file is empty: it has no rows\nhint: put rows in it, or leave it out"
+    assert str(caught.value) == "b.jsonl: the file has no rows\nhint: add rows, or remove the file from `data:`"
 
 
 def test_of_many_broken_files_the_first_are_listed(context: Context) -> None:

@@ -85,7 +85,7 @@ def test_the_file_that_was_checked_is_the_file_that_is_read(tmp_path: Path) -> N
 def test_a_changed_file_and_a_missing_one_are_refused(tmp_path: Path) -> None:
     write(tmp_path, "a.jsonl")
     (tmp_path / "a.jsonl").write_bytes(b"another\n")
-    with pytest.raises(IntegrityBroken, match=r"a\.jsonl is not the file described"):
+    with pytest.raises(IntegrityBroken, match=r"a\.jsonl has another SHA-256 than described"):
         of(tmp_path)
     with pytest.raises(DataError, match="no such file") as caught:
         of(tmp_path / "nowhere")

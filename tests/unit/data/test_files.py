@@ -77,14 +77,14 @@ def test_a_folder_saved_by_datasets(root: Path) -> None:
     assert names("two/test", root) == ["two/test/data-00000-of-00001.arrow"]
     assert names("three", root) == ["three/train/data-00000-of-00001.arrow"]
     error = refused("two", root)
-    assert (error.what, error.hint) == ("the folder holds 2 splits", "name one of them: two/train, two/test")
+    assert (error.what, error.hint) == ("the folder holds 2 splits", "give one of them: two/train, two/test")
 
 
 @pytest.mark.parametrize("listed", ["../a.arrow", "/etc/passwd", "", ".."])
 def test_a_saved_folder_cannot_name_a_file_outside(listed: str, root: Path) -> None:
     put(root, "one/x")
     (root / "one/state.json").write_text(json.dumps({"_data_files": [{"filename": listed}]}))
-    assert "which is no file of the folder" in refused("one", root).what
+    assert "which is not a file name" in refused("one", root).what
     (root / "one/state.json").write_text("{")
     assert refused("one", root).what.startswith("state.json is broken: ")
 
@@ -96,7 +96,7 @@ def test_a_folder_of_data_files(root: Path) -> None:
     put(root, "hub/data/test-00000-of-00001.parquet")
     error = refused("hub", root)
     assert (error.what, error.where) == ("the folder holds 2 splits", "hub")
-    assert error.hint == "name one of them: hub/**/*test*, hub/**/*train*"
+    assert error.hint == "give one of them: hub/**/*test*, hub/**/*train*"
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_links(root: Path, tmp_path: Path) -> None:
     assert names("folder/*.jsonl", root) == ["folder/a.jsonl"]
     (root / "in/round").symlink_to(root / "in")
     assert names("in/*.jsonl", root) == ["in/b.jsonl"]
-    assert str(refused("in/**/*.jsonl", root)) == "in/round: a symbolic link leads back to a folder around it"
+    assert str(refused("in/**/*.jsonl", root)) == "in/round: a symbolic link leads to a folder that contains it"
     (root / "self.jsonl").symlink_to(root / "self.jsonl")
     assert refused("self.jsonl", root).what == "the file cannot be read: too many levels of symbolic links"
     assert refused("self*.jsonl", root).what == "the file cannot be read: too many levels of symbolic links"

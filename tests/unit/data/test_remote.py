@@ -88,7 +88,7 @@ def test_a_file_is_fetched_again_only_when_it_has_changed(
     ],
 )
 def test_the_network_is_used_only_with_leave(url: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="the recipe does not allow it\nhint: write `network: true`") as caught:
+    with pytest.raises(DataError, match="the recipe does not allow the network\nhint: set `network: true`") as caught:
         find_files(url, roots=[tmp_path], cache=tmp_path)
     assert caught.value.where == url.replace("u:pw@", "").replace("?key=1", "")
 
@@ -113,7 +113,7 @@ def test_a_driver_that_is_not_installed(url: str, module: str, extra: str, fetch
 
 @pytest.mark.parametrize("name", ["datasets/o/n", "datasets/o/n@main", f"models/o/n@{COMMIT}", f"datasets/n@{COMMIT}"])
 def test_a_hub_id_has_owner_name_and_commit(name: str, fetch: Any) -> None:
-    with pytest.raises(DataError, match="a data set on the Hub is named by owner, name and commit"):
+    with pytest.raises(DataError, match="a Hub data set needs owner, name and commit"):
         fetch(f"hub://{name}")
 
 

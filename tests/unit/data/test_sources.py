@@ -167,9 +167,9 @@ def test_a_folder_is_read_file_by_file(context: Context) -> None:
     "path", ["s3://bucket/a.jsonl", "hub://datasets/owner/name@" + "0" * 40, "https://x.org/a.csv"]
 )
 def test_the_network_is_used_only_when_the_source_says_so(path: str, context: Context) -> None:
-    with pytest.raises(DataError, match="needs the network, and the recipe does not allow it") as caught:
+    with pytest.raises(DataError, match="the source is remote, and the recipe does not allow the network") as caught:
         read_source(SourceSettings(path=path), split="train", context=context)
-    assert caught.value.hint == "write `network: true` at the source to let this run fetch it"
+    assert caught.value.hint == "set `network: true` on this source in the recipe"
 
 
 def test_row_ids_of_a_file_equal_single_row_ids() -> None:

@@ -1,4 +1,4 @@
-"""Containers: files as numbered records. JSON lines, JSON, CSV, TSV, CoNLL and text, plain or packed; Parquet and Arrow."""
+"""Containers: data files as numbered records. JSON lines, JSON, CSV, TSV, CoNLL and text, plain or compressed; Parquet, Arrow."""
 
 from tunesmith.data.containers.json_files import ScannedRecord
 from tunesmith.data.containers.read_progress import FileProgress, ReadProgress

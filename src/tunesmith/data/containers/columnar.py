@@ -1,7 +1,7 @@
-"""Parquet and Arrow files, read a thousand rows at a time; the line of a row is its number from 1.
+"""Read Parquet and Arrow files in batches of BATCH_ROWS; the line of a row is its number from 1.
 
-Columns must hold what JSON can: text, numbers, truth values, lists and objects of them. Where the file says, as those of the
-`datasets` library do, that numbers stand for class names, the names are read.
+Columns must have types that JSON has: text, numbers, booleans, and lists and objects of them. Where the schema maps class numbers
+to names, as the `datasets` library writes it, the names are read.
 """
 
 import json
@@ -22,6 +22,7 @@ from tunesmith.data.format import InvalidRow, Record
 from tunesmith.errors import DataError
 
 BATCH_ROWS: Final = 1000
+"""Rows that are decoded at a time."""
 SCALAR_TYPES: Final[tuple[Callable[[pa.DataType], bool], ...]] = (
     types.is_null,
     types.is_boolean,
@@ -39,10 +40,11 @@ LIST_TYPES: Final[tuple[Callable[[pa.DataType], bool], ...]] = (
     types.is_large_list_view,
 )
 ClassNames = Mapping[str, list[str]]
+"""Class names by column."""
 
 
 def read_parquet(path: Path, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
-    """Rows of a Parquet file. Raises DataError when it is none, is broken, or has a column that JSON cannot hold."""
+    """Yield the rows of a Parquet file. Raises DataError when it is not one, is broken, or has a column type that JSON lacks."""
     _require_magic(path, name, b"PAR1", "Parquet")
     try:
         with pa.parquet.ParquetFile(path) as file:
@@ -56,13 +58,13 @@ def read_parquet(path: Path, name: str, progress: FileProgress) -> Iterator[Scan
 
 
 def read_arrow(path: Path, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
-    """Rows of an Arrow IPC file or stream, as `datasets` saves them; as `parquet_file`."""
+    """Yield the rows of an Arrow IPC file or stream, as `datasets` saves them. Raises DataError as `read_parquet` does."""
     try:
         with path.open("rb") as head:
             is_file = head.read(6) == b"ARROW1"
         if not is_file:
             _require_magic(path, name, b"\xff\xff\xff\xff", "Arrow")
-        # Not as a memory map: a file that is cut off while it is read would end the process.
+        # Not memory-mapped: a file that is truncated while it is read would crash the process.
         with pa.OSFile(str(path), "rb") as source:
             reader = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
             batches = _file_batches(reader, progress) if is_file else _stream_batches(reader, source, progress)
@@ -80,7 +82,7 @@ def _with_progress(batches: Iterator[pa.RecordBatch], progress: FileProgress, *,
 
 
 def _file_batches(reader: Any, progress: FileProgress) -> Iterator[pa.RecordBatch]:
-    """The batches of a file with an index of them; these are read at their places, so the file has no position."""
+    """Batches of an IPC file. They are read by index, so progress is counted in batches, not in bytes."""
     for number in range(reader.num_record_batches):
         progress.fraction = (number + 1) / reader.num_record_batches
         yield reader.get_batch(number)
@@ -104,15 +106,16 @@ def _require_magic(path: Path, name: str, magic: bytes, kind: str) -> None:
     with path.open("rb") as file:
         head = file.read(8192)
     if head and not head.startswith(magic):
-        found = binary_kind(head) or "text"
-        raise DataError(f"this is no {kind} file: {found}", where=name, hint="give the file the ending of what it is")
+        actual = binary_kind(head) or "text"
+        what = f"not {'an' if kind == 'Arrow' else 'a'} {kind} file but {actual}"
+        raise DataError(what, where=name, hint="rename the file to match its content")
 
 
 def _refuse_oversized(metadata: Any, path: Path, name: str) -> None:
     groups = (metadata.row_group(number) for number in range(metadata.num_row_groups))
-    unpacked = sum(group.total_byte_size for group in groups)
-    if unpacked > max(EXPANSION_ALLOWANCE_BYTES, path.stat().st_size * MAX_EXPANSION_RATIO):
-        raise DataError(f"the file grows to {unpacked:,} bytes when it is unpacked", where=name)
+    decompressed = sum(group.total_byte_size for group in groups)
+    if decompressed > max(EXPANSION_ALLOWANCE_BYTES, path.stat().st_size * MAX_EXPANSION_RATIO):
+        raise DataError(f"the file decompresses to {decompressed:,} bytes, which is too large", where=name)
 
 
 def _read_rows(schema: pa.Schema, batches: Iterator[pa.RecordBatch], name: str) -> Iterator[ScannedRecord]:
@@ -121,12 +124,12 @@ def _read_rows(schema: pa.Schema, batches: Iterator[pa.RecordBatch], name: str) 
     floats = any(_has_float(field.type) for field in schema)
     line = 0
     for batch in batches:
-        # Offsets that lead out of a buffer would be followed, out of this process's memory too.
+        # Unvalidated offsets could point outside their buffer, and would be followed.
         batch.validate(full=True)
         for start in range(0, batch.num_rows, BATCH_ROWS):
-            piece = batch.slice(start, BATCH_ROWS)
-            check = floats or piece.get_total_buffer_size() > MAX_LINE_BYTES
-            for record in _to_records(piece, name):
+            part = batch.slice(start, BATCH_ROWS)
+            check = floats or part.get_total_buffer_size() > MAX_LINE_BYTES
+            for record in _to_records(part, name):
                 line += 1
                 yield _check_record(line, record, classes) if check or classes else (line, record)
 
@@ -140,7 +143,7 @@ def _to_records(batch: pa.RecordBatch, name: str) -> list[Record]:
 
 
 def _check_record(line: int, record: Record, classes: ClassNames) -> ScannedRecord:
-    """The row with class names, or why it is none: NaN, an unknown class, or more than 10 MB."""
+    """The row with class names; an InvalidRow when it has NaN, an unknown class, or more than 10 MB."""
     try:
         named = {column: _with_class_names(value, classes.get(column), column) for column, value in record.items()}
         size = sum(_text_size(value, column) for column, value in named.items())
@@ -155,14 +158,14 @@ def _with_class_names(value: Any, names: list[str] | None, column: str) -> Any:
     if names is None or value is None or value == -1:
         return None if names is not None else value
     if isinstance(value, list):
-        return [_with_class_names(one, names, column) for one in value]
+        return [_with_class_names(item, names, column) for item in value]
     if not 0 <= value < len(names):
         raise DataError(f"the column {column!r} holds class {value}, and the file names {len(names)} classes")
     return names[value]
 
 
 def _text_size(value: Any, column: str) -> int:
-    """Bytes of text in a value, about. Raises DataError at a NaN or an infinite number."""
+    """The approximate size of a value as text, in bytes. Raises DataError at NaN or an infinite number."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, float) and not isfinite(value):
@@ -170,9 +173,9 @@ def _text_size(value: Any, column: str) -> int:
             f"the column {column!r} holds {value}, which is not JSON", hint="write null, or leave the row out"
         )
     if isinstance(value, list):
-        return sum(_text_size(one, column) for one in value)
+        return sum(_text_size(item, column) for item in value)
     if isinstance(value, dict):
-        return sum(_text_size(one, column) for one in value.values())
+        return sum(_text_size(item, column) for item in value.values())
     return 8
 
 
@@ -187,13 +190,13 @@ def _refuse_types(schema: pa.Schema, name: str) -> None:
 
 
 def _unsupported_type(kind: pa.DataType) -> pa.DataType | None:
-    """The type inside a type that no JSON value has."""
+    """The first type within a type that JSON does not have; None when there is none."""
     if any(test(kind) for test in LIST_TYPES):
         return _unsupported_type(kind.value_type)
     if types.is_dictionary(kind):
         return _unsupported_type(kind.value_type)
     if types.is_struct(kind):
-        return next((found for field in kind if (found := _unsupported_type(field.type)) is not None), None)
+        return next((inner for field in kind if (inner := _unsupported_type(field.type)) is not None), None)
     return None if any(test(kind) for test in SCALAR_TYPES) else kind
 
 
@@ -206,14 +209,16 @@ def _has_float(kind: pa.DataType) -> bool:
 
 
 def _class_names(schema: pa.Schema) -> dict[str, list[str]]:
-    """Class names by column, from what the `datasets` library writes into the schema."""
+    """Class names by column, from the features that the `datasets` library writes into the schema metadata."""
     try:
-        said = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        features = dict(said.get("info", {}).get("features", {}))
+        metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        features = dict(metadata.get("info", {}).get("features", {}))
     except (ValueError, AttributeError, TypeError, RecursionError):
         return {}
-    found = {column: _feature_class_names(feature) for column, feature in features.items() if column in schema.names}
-    return {column: names for column, names in found.items() if names}
+    names_by_column = {
+        column: _feature_class_names(feature) for column, feature in features.items() if column in schema.names
+    }
+    return {column: names for column, names in names_by_column.items() if names}
 
 
 def _feature_class_names(feature: Any) -> list[str]:
@@ -224,4 +229,4 @@ def _feature_class_names(feature: Any) -> list[str]:
     if feature.get("_type") in ("List", "LargeList", "Sequence"):
         return _feature_class_names(feature.get("feature"))
     names = feature.get("names") if feature.get("_type") == "ClassLabel" else None
-    return names if isinstance(names, list) and all(isinstance(one, str) for one in names) else []
+    return names if isinstance(names, list) and all(isinstance(name, str) for name in names) else []

@@ -1,7 +1,7 @@
-"""CoNLL: one token and its tag a line, an empty line after each sentence.
+"""Read CoNLL files: one token and its tag per line, an empty line after each sentence.
 
-The token is the first column and the tag the last (CoNLL-2003, WNUT 2017); columns stand apart by tabs, or by spaces where a
-line has no tab. `-DOCSTART-` lines are passed over. CoNLL-U, whose last column is no tag, is not read.
+The token is the first column and the tag the last (CoNLL-2003, WNUT 2017). Columns are separated by tabs, or by spaces in a line
+without tabs. `-DOCSTART-` lines are skipped. CoNLL-U, whose last column is not a tag, is not supported.
 """
 
 from collections.abc import Iterator
@@ -16,33 +16,34 @@ DOCUMENT_START = "-DOCSTART-"
 
 
 def read_conll(path: Path, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
-    """A sentence as `{"tokens": [...], "tags": [...]}` under the line of its first token; without a tag on a line, a Misfit."""
+    """Yield sentences as `{"tokens": [...], "tags": [...]}` at the line of the first token, or an InvalidRow."""
     pairs: list[list[str]] = []
-    start, wrong = 0, None
+    start, invalid = 0, None
     for line in read_lines(path, name, progress):
         number, text = (line.line, "") if isinstance(line, InvalidRow) else line
-        wrong = line if isinstance(line, InvalidRow) else wrong
+        invalid = line if isinstance(line, InvalidRow) else invalid
         if text.strip():
             start = start or number
             fields = _split_fields(text.rstrip("\r"))
             pairs.append(fields)
-            bad = len(fields) < 2 or not fields[0].strip() or not fields[-1].strip()
-            wrong = wrong or (InvalidRow(number, "a token without a tag", "token, tab, tag") if bad else None)
-        elif start or wrong:
-            yield from _sentence_record(pairs, start, wrong)
-            pairs, start, wrong = [], 0, None
+            incomplete = len(fields) < 2 or not fields[0].strip() or not fields[-1].strip()
+            if incomplete and invalid is None:
+                invalid = InvalidRow(number, "a token without a tag", "token, tab, tag")
+        elif start or invalid:
+            yield from _sentence_record(pairs, start, invalid)
+            pairs, start, invalid = [], 0, None
     if start:
-        yield from _sentence_record(pairs, start, wrong)
+        yield from _sentence_record(pairs, start, invalid)
 
 
 def _split_fields(text: str) -> list[str]:
     return text.split("\t") if "\t" in text else text.split()
 
 
-def _sentence_record(pairs: list[list[str]], start: int, wrong: InvalidRow | None) -> Iterator[ScannedRecord]:
-    if wrong is not None:
-        yield wrong
+def _sentence_record(pairs: list[list[str]], start: int, invalid: InvalidRow | None) -> Iterator[ScannedRecord]:
+    if invalid is not None:
+        yield invalid
         return
-    kept = [fields for fields in pairs if fields[0] != DOCUMENT_START]
-    if kept:
-        yield start, {"tokens": [fields[0] for fields in kept], "tags": [fields[-1].strip() for fields in kept]}
+    tokens = [fields for fields in pairs if fields[0] != DOCUMENT_START]
+    if tokens:
+        yield start, {"tokens": [fields[0] for fields in tokens], "tags": [fields[-1].strip() for fields in tokens]}

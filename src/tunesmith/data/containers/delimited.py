@@ -1,4 +1,4 @@
-"""CSV and TSV: a header, then one record a line, or over several lines inside quotes."""
+"""Read CSV and TSV files: a header, then one record per line, or over several lines within quotes."""
 
 import csv
 from collections.abc import Iterator
@@ -12,11 +12,11 @@ from tunesmith.data.format import InvalidRow
 from tunesmith.errors import DataError
 
 INDEX_COLUMN_NOTE: Final = "the first column has no name and holds nothing but the row numbers from 0; it was left out"
-NAME_COLUMN_HINT: Final = "name it, or leave it out (pandas: index=False)"
+NAME_COLUMN_HINT: Final = "name it, or drop it (pandas: index=False)"
 
 
 class CsvReader(Protocol):
-    """What `csv.reader` returns; the library does not name its type."""
+    """The type of `csv.reader(...)`, which the library does not export."""
 
     line_num: int
 
@@ -35,10 +35,10 @@ def read_tsv(path: Path, name: str, progress: FileProgress) -> Iterator[ScannedR
 
 
 def _read_delimited(path: Path, name: str, delimiter: str, *, progress: FileProgress) -> Iterator[ScannedRecord]:
-    """A record with another number of fields than the header is a Misfit; behind a broken quote nothing is sure, so it raises.
+    """A record with another number of fields than the header is an InvalidRow; after a broken quote reading stops with DataError.
 
-    A first column without a name is what pandas writes its row numbers into: it is no part of the records when it holds those
-    alone, and refused at the first row where it holds something else.
+    pandas writes its row numbers into a first column without a name. Such a column is dropped when it holds the row numbers, and
+    raises DataError at the first row where it holds anything else.
     """
     csv.field_size_limit(MAX_LINE_BYTES)
     reader = csv.reader(_line_texts(path, name, progress), delimiter=delimiter, strict=True)
@@ -64,9 +64,9 @@ def _read_delimited(path: Path, name: str, delimiter: str, *, progress: FileProg
         rows += 1
 
 
-def _require_row_number(number: int, found: str, line: int, where: str) -> None:
-    if found != str(number):
-        what = f"the header has a column without a name, which is no row number on line {line}: {found[:40]!r}"
+def _require_row_number(number: int, value: str, line: int, where: str) -> None:
+    if value != str(number):
+        what = f"the header has a column without a name, and on line {line} it is not the row number: {value[:40]!r}"
         raise DataError(what, where=where, hint=NAME_COLUMN_HINT)
 
 
@@ -78,7 +78,7 @@ def _line_texts(path: Path, name: str, progress: FileProgress) -> Iterator[str]:
 
 
 def _next_fields(reader: CsvReader, name: str) -> tuple[int, list[str]]:
-    """(line it starts on, fields) of the next row that is not empty; no fields at the end of the file."""
+    """(first line, fields) of the next row that is not empty; no fields at the end of the file."""
     fields: list[str] | None = []
     start = reader.line_num + 1
     try:

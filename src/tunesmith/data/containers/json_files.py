@@ -1,4 +1,4 @@
-"""JSON lines, and JSON files: an array of objects, JSON lines under that name, or the nested SQuAD file."""
+"""Read JSON lines and JSON files: an array of objects, JSON lines named .json, or the nested SQuAD file."""
 
 import re
 from collections.abc import Iterator
@@ -12,11 +12,12 @@ from tunesmith.data.format import InvalidRow, Record
 from tunesmith.errors import DataError
 
 ScannedRecord = tuple[int, Record] | InvalidRow
+"""(line from 1, record) of a row, or why it is invalid."""
 QUESTION_KEY: Final = re.compile(r'(?<!\\)"question"\s*:')
 
 
 def read_json_lines(path: Path, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
-    """One object a line; empty lines are passed over, a line that cannot be used is a Misfit."""
+    """Yield the object of each line; empty lines are skipped, a line without a valid object is an InvalidRow."""
     for line in read_lines(path, name, progress):
         if isinstance(line, InvalidRow):
             yield line
@@ -32,7 +33,7 @@ def _parse_row(number: int, text: str) -> ScannedRecord:
 
 
 def read_json(path: Path, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
-    """A JSON array of objects, JSON lines under the name .json, one object over several lines, or a SQuAD file."""
+    """Yield the rows of a JSON array of objects, of JSON lines named .json, of one object, or of a SQuAD file."""
     first = next((text for chunk in read_chunks(path, name) if (text := _first_character(chunk))), "")
     if first == "{":
         document = _read_document(path, name)
@@ -69,37 +70,40 @@ def _read_document(path: Path, name: str) -> tuple[Any, str] | None:
 
 def _is_squad(value: Any) -> bool:
     data = value.get("data") if isinstance(value, dict) else None
-    return isinstance(data, list) and all(isinstance(one, dict) and "paragraphs" in one for one in data)
+    return isinstance(data, list) and all(isinstance(article, dict) and "paragraphs" in article for article in data)
 
 
 def _read_squad(value: Any, text: str, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
-    """Questions in order, each with its context; the line is that of its `question`, or its number when they do not tally."""
+    """Yield the questions in order, each with its context.
+
+    The line is that of the `question` key, or the number of the question when the text has more such keys than questions.
+    """
     try:
         records = [
-            {"question": asked["question"], "context": paragraph["context"], "answers": asked["answers"]}
+            {"question": item["question"], "context": paragraph["context"], "answers": item["answers"]}
             for article in value["data"]
             for paragraph in article["paragraphs"]
-            for asked in paragraph["qas"]
+            for item in paragraph["qas"]
         ]
     except (KeyError, TypeError) as error:
         hint = "data, paragraphs, context, qas, question, answers"
-        raise DataError(f"not a whole SQuAD file: {error} is missing or wrong", where=name, hint=hint) from error
-    places = [found.start() for found in QUESTION_KEY.finditer(text)]
-    tally = len(places) == len(records)
+        raise DataError(f"incomplete SQuAD file: {error} is missing or invalid", where=name, hint=hint) from error
+    places = [match.start() for match in QUESTION_KEY.finditer(text)]
+    has_lines = len(places) == len(records)
     line, position = 1, 0
     for number, record in enumerate(records):
-        place = places[number] if tally else 0
+        place = places[number] if has_lines else 0
         line += text.count("\n", position, place)
         position = max(position, place)
         progress.fraction = (number + 1) / len(records)
-        yield (line if tally else number + 1), record
+        yield (line if has_lines else number + 1), record
 
 
 def _read_array(text: str, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
-    """Items one by one, so that each has its line; the progress stands where they are read, not where the bytes are."""
+    """Yield the items of an array, parsed one by one so that each has its line; progress follows the parsing."""
     position, line = _skip_whitespace(text, 0), 1
     if text and text[position : position + 1] not in ("[", ""):
-        raise DataError("a JSON file is an array of objects, or one object per line", where=f"{name}:1")
+        raise DataError("a JSON file must be an array of objects, or one object per line", where=f"{name}:1")
     line += text.count("\n", 0, position)
     position += 1
     while (start := _skip_whitespace(text, position)) < len(text) and text[start] != "]":
@@ -115,7 +119,7 @@ def _read_array(text: str, name: str, progress: FileProgress) -> Iterator[Scanne
     if not text.strip():
         return
     if start >= len(text):
-        hint = "was the file cut off?"
+        hint = "the file may be truncated; copy or download it again"
         raise DataError("broken JSON: the array is not closed", where=f"{name}:{line}", hint=hint)
     if (after := _skip_whitespace(text, start + 1)) < len(text):
         line += text.count("\n", position, after)
@@ -123,7 +127,7 @@ def _read_array(text: str, name: str, progress: FileProgress) -> Iterator[Scanne
 
 
 def _read_item(text: str, start: int, line: int, name: str) -> tuple[ScannedRecord, int]:
-    """A row, or a Misfit when what is wrong with it leaves no doubt where the next one begins."""
+    """(row, end). A broken item is an InvalidRow when the start of the next one is certain; otherwise DataError is raised."""
     try:
         value, end = parse_json_at(text, start)
         return (line, as_record(value)), end

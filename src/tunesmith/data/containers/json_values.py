@@ -1,4 +1,4 @@
-"""JSON values as rows need them: no key twice, no NaN, no half characters, not nested without end."""
+"""Parse JSON strictly: no duplicate keys, no NaN, no lone surrogates, limited depth."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from tunesmith.data.format import Record
 from tunesmith.errors import DataError
 
 MAX_JSON_DEPTH: Final = 100
-"""Objects and lists inside each other; a row of messages with tools has about ten."""
+"""Nesting limit; a row of messages with tools has a depth of about ten."""
 SURROGATE_ESCAPE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -19,8 +19,8 @@ def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> Record:
     record = dict(pairs)
     if len(record) != len(pairs):
         names = [name for name, _ in pairs]
-        twin = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key {twin!r} stands twice in one object")
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key {duplicate!r} stands twice in one object")
     return record
 
 
@@ -38,32 +38,31 @@ def _finite_float(text: str) -> float:
 STRICT_DECODER: Final = json.JSONDecoder(
     object_pairs_hook=_refuse_duplicate_keys, parse_constant=_refuse_constant, parse_float=_finite_float
 )
-"""Made once: `json.loads` makes a new decoder for each call that has a hook."""
-
+"""Created once: `json.loads` creates a new decoder for each call with a hook."""
 
 KEY_END: Final = re.compile(r'"[ \t\r\n]*:')
-"""Stands at the end of each key; inside a text it may stand too, behind a backslash."""
+"""Matches the end of each key, and a quoted `"` before a colon inside a text."""
 
 
 def parse_json(text: str) -> Any:
     """The value of a JSON text. Raises DataError, without a place.
 
-    The fast parser takes the last of two equal keys, an infinite number and any depth; where it has refused a text or cannot be
-    trusted with it, the strict one reads it again and says what is wrong.
+    The fast parser accepts duplicate keys, infinite numbers and any depth. A text that it rejects, or that may have one of these,
+    is parsed again by the strict decoder, which gives the error message.
     """
     try:
         value = from_json(text, allow_inf_nan=False)
         keys = _count_keys(value, MAX_JSON_DEPTH)
     except ValueError:
         keys = None
-    # Every key ends with a quote and a colon, so there are no more keys than these: when all are in the value, none stood twice.
+    # Every key ends with a quote and a colon. When the value has as many keys as the text has such ends, no key was a duplicate.
     if keys is not None and (keys == text.count(":") or keys == len(KEY_END.findall(text))):
         return value
     return parse_json_at(text, 0, whole=True)[0]
 
 
 def _count_keys(value: Any, depth: int) -> int:
-    """How many keys all objects in a value have. Raises ValueError at a number or a depth that must be refused."""
+    """The number of keys of all objects in a value. Raises ValueError at an infinite number or beyond `depth`."""
     if not depth:
         raise ValueError("nested too deep")
     count, items = 0, value
@@ -71,19 +70,19 @@ def _count_keys(value: Any, depth: int) -> int:
         count, items = len(value), value.values()
     elif type(value) is not list:
         items = (value,)
-    for one in items:
-        kind = type(one)
+    for item in items:
+        kind = type(item)
         if kind is str:
             continue
         if kind is dict or kind is list:
-            count += _count_keys(one, depth - 1)
-        elif kind is float and not isfinite(one):
+            count += _count_keys(item, depth - 1)
+        elif kind is float and not isfinite(item):
             raise ValueError("an infinite number")
     return count
 
 
 def parse_json_at(text: str, start: int, *, whole: bool = False) -> tuple[Any, int]:
-    """(value, where it ends) of the JSON that begins at `start`; `whole`: nothing may follow. Raises DataError."""
+    """(value, end) of the JSON that begins at `start`; with `whole` nothing may follow it. Raises DataError."""
     try:
         value, end = (STRICT_DECODER.decode(text), len(text)) if whole else STRICT_DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
@@ -101,7 +100,7 @@ def parse_json_at(text: str, start: int, *, whole: bool = False) -> tuple[Any, i
 
 
 def end_of_invalid_value(text: str, start: int) -> int | None:
-    """Where a value ends that `parse_at` refused, when its brackets and quotes are whole; None when they are not."""
+    """The end of a value that `parse_json_at` rejected; None when its brackets or quotes are not balanced."""
     try:
         return json.JSONDecoder().raw_decode(text, start)[1]
     except (ValueError, RecursionError):
@@ -109,7 +108,7 @@ def end_of_invalid_value(text: str, start: int) -> int | None:
 
 
 def as_record(value: Any) -> Record:
-    """The value, when it is an object. Raises DataError when it is not."""
+    """The value as a record. Raises DataError unless it is an object."""
     if isinstance(value, dict):
         return value
     hint = "a file with one JSON array ends in .json" if isinstance(value, list) else "one JSON object per row"
@@ -122,12 +121,12 @@ def _refuse_depth(value: Any) -> None:
         depth += 1
         if depth > MAX_JSON_DEPTH:
             raise DataError("the JSON is nested too deep", hint=f"at most {MAX_JSON_DEPTH} lists and objects")
-        inner = [one for one in level if isinstance(one, dict | list)]
-        level = [child for one in inner for child in (one.values() if isinstance(one, dict) else one)]
+        nested = [item for item in level if isinstance(item, dict | list)]
+        level = [child for item in nested for child in (item.values() if isinstance(item, dict) else item)]
 
 
 def _refuse_surrogates(text: str, value: Any) -> None:
-    """Half of a surrogate pair cannot be written as UTF-8, so it could never leave this process again."""
+    """Raises DataError at a lone surrogate, which cannot be encoded as UTF-8."""
     if SURROGATE_ESCAPE.search(text) is None:
         return
     try:

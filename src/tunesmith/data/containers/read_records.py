@@ -1,4 +1,4 @@
-"""Which reader reads a file, and the two ways to be told of a row that cannot be used."""
+"""Choose the reader of a file by its suffix, and read its records."""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
@@ -31,24 +31,24 @@ COLUMNAR_READERS: Final[Mapping[str, RecordSource]] = {".parquet": read_parquet,
 
 
 def scan_records(path: Path, name: str, progress: FileProgress | None = None) -> Iterator[ScannedRecord]:
-    """(line from 1, record) of every row of a file, and a Misfit for each that is none; `name` gives the kind of file.
+    """Yield (line from 1, record) for each row of a file, and an InvalidRow for each row that is invalid.
 
-    The progress says how far the reading has come and what the reader has to say of the file.
+    The suffix of `name` gives the kind of file. `progress` is updated while reading.
 
-    Raises DataError, naming file and line, where the file itself cannot be used: missing, a folder, empty, of an unknown kind,
-    binary, not UTF-8, cut off, broken so that the next row cannot be found.
+    Raises DataError, with file and line, when the file itself cannot be read: missing, a folder, empty, of an unknown kind,
+    binary, not UTF-8, truncated, or broken so that the next row cannot be found.
     """
     refuse_missing(path, name)
-    found = False
+    any_rows = False
     for item in reader_for(name)(path, name, progress or FileProgress()):
-        found = True
+        any_rows = True
         yield item
-    if not found:
-        raise DataError("the file is empty: it has no rows", where=name, hint="put rows in it, or leave it out")
+    if not any_rows:
+        raise DataError("the file has no rows", where=name, hint="add rows, or remove the file from `data:`")
 
 
 def read_all_records(path: Path, name: str) -> Iterator[tuple[int, Record]]:
-    """(line from 1, record) of a file. Raises DataError as `scan` does, and at the first row that cannot be used."""
+    """Yield (line from 1, record). Raises DataError as `scan_records` does, and at the first invalid row."""
     for item in scan_records(path, name):
         if isinstance(item, InvalidRow):
             raise DataError(item.reason, where=f"{name}:{item.line}", hint=item.hint)
@@ -56,18 +56,21 @@ def read_all_records(path: Path, name: str) -> Iterator[tuple[int, Record]]:
 
 
 def data_suffix(name: str) -> str:
-    """The ending that says what a file holds, without that of its packing: `.jsonl` of `a.jsonl.gz`."""
+    """The suffix that gives the kind of data, without the compression suffix: `.jsonl` of `a.jsonl.gz`."""
     path = PurePosixPath(name.lower())
     return PurePosixPath(path.stem).suffix if path.suffix in COMPRESSED_SUFFIXES else path.suffix
 
 
 def reader_for(name: str) -> RecordSource:
-    """The reader for a file of this name. Raises DataError on an ending that is not known."""
-    suffix, packed = data_suffix(name), name.lower().endswith(COMPRESSED_SUFFIXES)
-    if suffix in COLUMNAR_READERS and not packed:
+    """The reader for a file of this name. Raises DataError on an unknown suffix."""
+    suffix, compressed = data_suffix(name), name.lower().endswith(COMPRESSED_SUFFIXES)
+    if suffix in COLUMNAR_READERS and not compressed:
         return COLUMNAR_READERS[suffix]
     if suffix in TEXT_READERS:
         return TEXT_READERS[suffix]
-    known = f"{', '.join(TEXT_READERS)}, each also with .gz or .zst; {', '.join(COLUMNAR_READERS)}"
-    what = f"packed {suffix} files" if suffix in COLUMNAR_READERS else f"files ending in {suffix or 'nothing'!r}"
-    raise DataError(f"{what} are not read", where=name, hint=f"known: {known}")
+    supported = f"{', '.join(TEXT_READERS)}, each also with .gz or .zst; {', '.join(COLUMNAR_READERS)}"
+    if suffix in COLUMNAR_READERS:
+        what = f"compressed {suffix} files"
+    else:
+        what = f"files with the suffix {suffix!r}" if suffix else "files without a suffix"
+    raise DataError(f"{what} are not supported", where=name, hint=f"supported: {supported}")

@@ -1,4 +1,4 @@
-"""A file as bytes, lines or one text: unpacked as it is read, with limits, and refused when it is something else."""
+"""Read a text file as bytes, lines or one text: decompressed while reading, with size limits; binary files are rejected."""
 
 import gzip
 import zlib
@@ -14,13 +14,13 @@ from tunesmith.data.format import InvalidRow
 from tunesmith.errors import DataError
 
 MAX_LINE_BYTES: Final = 10_000_000
-"""Bytes in one line; more is a sign of a wrong file, not of a long example."""
+"""A longer line indicates a wrong file, not a long example."""
 MAX_DOCUMENT_BYTES: Final = 500_000_000
-"""Bytes of a JSON array or document, which is read whole; JSON lines have no such limit."""
+"""Limit for a JSON array or document, which is held in memory; JSON lines have no such limit."""
 EXPANSION_ALLOWANCE_BYTES: Final = 1_000_000_000
 MAX_EXPANSION_RATIO: Final = 1_000
-"""A packed file may grow to GROWTH_FROM bytes, and beyond that to GROWTH_LIMIT times its size. gzip cannot grow more than 1,032
-times; rows under one long system prompt were seen to grow several hundred times."""
+"""A compressed file may always decompress to EXPANSION_ALLOWANCE_BYTES, and beyond that to MAX_EXPANSION_RATIO times its size.
+gzip cannot exceed a ratio of 1,032; rows with one long system prompt reached several hundred."""
 CHUNK_BYTES: Final = 1 << 18
 COMPRESSED_SUFFIXES: Final = (".gz", ".zst")
 MAGIC_NUMBERS: Final = (
@@ -46,11 +46,11 @@ SPLIT_LINE_HINT: Final = "one row belongs on one line; split it"
 
 
 def refuse_missing(path: Path, name: str) -> None:
-    """Raise DataError unless there is a file to read; a symbolic link to one is fine."""
+    """Raises DataError unless `path` is a readable file or a symbolic link to one."""
     try:
-        there = path.stat()
+        status = path.stat()
     except FileNotFoundError:
-        what = "the symbolic link leads to nothing" if path.is_symlink() else "no such file"
+        what = "broken symbolic link" if path.is_symlink() else "no such file"
         hint = "paths are relative to the recipe, or to --data-root"
         raise DataError(what, where=name, hint=hint) from None
     except PermissionError as error:
@@ -59,23 +59,23 @@ def refuse_missing(path: Path, name: str) -> None:
         # ELOOP: links in a circle; ENAMETOOLONG; ENOTDIR: a file where a folder should be.
         raise DataError(f"the file cannot be read: {(error.strerror or '').lower()}", where=name) from error
     if path.is_dir():
-        raise DataError("this is a folder", where=name, hint=f"name the files in it, e.g. {name.rstrip('/')}/*.jsonl")
+        raise DataError("this is a folder", where=name, hint=f"give the files in it, e.g. {name.rstrip('/')}/*.jsonl")
     if not path.is_file():
-        raise DataError(f"not a file but a device or a pipe (mode {there.st_mode:o})", where=name)
+        raise DataError(f"not a file but a device or a pipe (mode {status.st_mode:o})", where=name)
 
 
 def binary_kind(head: bytes) -> str | None:
-    """What the first bytes of a file say it is, unless they could be text."""
+    """The kind of binary file that the first bytes indicate; None when they may be text."""
     if len(head) > 1 and head[0] == 0x80 and head[1] in range(2, 6):
         return "a Python pickle"
-    known = next((kind for magic, kind in MAGIC_NUMBERS if head.startswith(magic)), None)
-    return known or ("binary data" if b"\0" in head else None)
+    kind = next((kind for magic, kind in MAGIC_NUMBERS if head.startswith(magic)), None)
+    return kind or ("binary data" if b"\0" in head else None)
 
 
 def read_chunks(path: Path, name: str, progress: FileProgress | None = None) -> Iterator[bytes]:
-    """The unpacked bytes of a text file. Raises DataError when it is binary, broken, unreadable, or grows without end.
+    """Yield the decompressed bytes of a text file. `progress` follows the position in the compressed file.
 
-    The progress stands where the packed file is read.
+    Raises DataError when the file is binary, broken or unreadable, or exceeds the expansion limit.
     """
     progress = progress or FileProgress()
     with read_errors(name), _open_raw(path, name) as raw, _decompressed(raw, name) as file:
@@ -87,14 +87,14 @@ def read_chunks(path: Path, name: str, progress: FileProgress | None = None) -> 
                 _refuse_binary(chunk[:8192], name)
             total += len(chunk)
             if total > limit:
-                what = f"the file grows to more than {MAX_EXPANSION_RATIO:,} times its size when it is unpacked"
-                raise DataError(what, where=name, hint="unpack it yourself if it is what you think it is")
+                what = f"the file decompresses to more than {MAX_EXPANSION_RATIO:,} times its size"
+                raise DataError(what, where=name, hint="if you trust the file, decompress it yourself")
             yield chunk
 
 
 @contextmanager
 def read_errors(name: str) -> Iterator[None]:
-    """Turn what a reader of bytes raises into a DataError that names the file."""
+    """Convert the errors of reading and decompressing into a DataError that names the file."""
     again = "copy or download the file again"
     try:
         yield
@@ -109,7 +109,7 @@ def read_errors(name: str) -> Iterator[None]:
 
 
 def _open_raw(path: Path, name: str) -> Any:
-    """The file as it lies on disk."""
+    """Open the file without decompression."""
     return pa.OSFile(str(path), "rb") if name.lower().endswith(".zst") else path.open("rb")
 
 
@@ -117,7 +117,7 @@ def _decompressed(raw: Any, name: str) -> Any:
     if name.lower().endswith(".gz"):
         return gzip.GzipFile(fileobj=raw)
     if name.lower().endswith(".zst"):
-        # Arrow's reader says so when the data was cut off; the zstandard package's stream reader ends as if it were whole.
+        # Arrow's reader raises an error on truncated data; the stream reader of the zstandard package does not.
         return pa.CompressedInputStream(raw, "zstd")
     return raw
 
@@ -125,19 +125,19 @@ def _decompressed(raw: Any, name: str) -> Any:
 def _refuse_binary(head: bytes, name: str) -> None:
     if (kind := binary_kind(head)) is not None:
         hint = "export the rows as UTF-8 JSON lines or CSV"
-        raise DataError(f"this is not a text file: {kind}", where=name, hint=hint)
+        raise DataError(f"not a text file but {kind}", where=name, hint=hint)
 
 
 def read_lines(path: Path, name: str, progress: FileProgress | None = None) -> Iterator[tuple[int, str] | InvalidRow]:
-    """Decoded lines without their ends, numbered from 1; a line that is too long is a Misfit, of which nothing is kept.
+    """Yield (number from 1, line without its end); a line longer than MAX_LINE_BYTES is an InvalidRow and is not held in memory.
 
-    A byte-order mark is passed over. Raises DataError at a NUL byte and at what is not UTF-8: the file is damaged.
+    A byte-order mark is skipped. Raises DataError at a NUL byte and at invalid UTF-8.
     """
-    number, held, skipping = 0, b"", False
+    number, rest, skipping = 0, b"", False
     for chunk in read_chunks(path, name, progress):
-        block = held + chunk
+        block = rest + chunk
         end = block.rfind(b"\n") + 1
-        held = block[end:]
+        rest = block[end:]
         if end and not skipping and (texts := _decode_block(block[:end])) is not None:
             texts[0] = texts[0].removeprefix("\ufeff") if number == 0 else texts[0]
             yield from enumerate(texts, number + 1)
@@ -145,23 +145,22 @@ def read_lines(path: Path, name: str, progress: FileProgress | None = None) -> I
         elif end:
             for part in block[: end - 1].split(b"\n"):
                 number += 1
-                long = skipping or len(part) > MAX_LINE_BYTES
-                yield (
-                    InvalidRow(number, LINE_TOO_LONG, SPLIT_LINE_HINT)
-                    if long
-                    else (number, _decode_line(part, number, name))
-                )
+                too_long = skipping or len(part) > MAX_LINE_BYTES
+                if too_long:
+                    yield InvalidRow(number, LINE_TOO_LONG, SPLIT_LINE_HINT)
+                else:
+                    yield number, _decode_line(part, number, name)
                 skipping = False
-        if len(held) > MAX_LINE_BYTES:
-            held, skipping = b"", True
+        if len(rest) > MAX_LINE_BYTES:
+            rest, skipping = b"", True
     if skipping:
         yield InvalidRow(number + 1, LINE_TOO_LONG, SPLIT_LINE_HINT)
-    elif held:
-        yield number + 1, _decode_line(held, number + 1, name)
+    elif rest:
+        yield number + 1, _decode_line(rest, number + 1, name)
 
 
 def _decode_block(block: bytes) -> list[str] | None:
-    """The lines of a block that ends with one, decoded in one go; None when one of them has to be looked at by itself."""
+    """The lines of a block of whole lines, decoded at once; None when they must be decoded one by one."""
     if len(block) > MAX_LINE_BYTES or b"\0" in block:
         return None
     try:
@@ -183,7 +182,7 @@ def _decode_line(raw: bytes, number: int, name: str) -> str:
 
 
 def read_whole_text(path: Path, name: str, *, limit: int, hint: str) -> str:
-    """The text of a file. Raises DataError when it has more than `limit` bytes, and as `lines` does."""
+    """The text of a file. Raises DataError when it has more than `limit` bytes, and as `read_lines` does."""
     parts: list[bytes] = []
     total = 0
     for chunk in read_chunks(path, name):

@@ -1,4 +1,4 @@
-"""Text and Markdown: a file is one row, as it is one document. Paragraphs are no rows: each would lose what stands around it."""
+"""Read text and Markdown files: a file is one document and one row. Paragraphs are not rows: each would lose its context."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +9,8 @@ from tunesmith.data.containers.stream import MAX_LINE_BYTES, read_whole_text
 
 
 def read_text_file(path: Path, name: str, progress: FileProgress) -> Iterator[ScannedRecord]:
-    """`{"text": ...}` with the whole text, under line 1; nothing when it holds no letter."""
-    text = read_whole_text(path, name, limit=MAX_LINE_BYTES, hint="split it into files of one document each")
+    """Yield `{"text": ...}` with the whole text, as line 1; nothing when the text is blank."""
+    text = read_whole_text(path, name, limit=MAX_LINE_BYTES, hint="split it into one file per document")
     if text.strip():
         progress.fraction = 1.0
         yield 1, {"text": text}

@@ -1,1 +1,1 @@
-"""Row formats, one per file. Each module registers one plugin in `tunesmith.data.format.FORMATS`."""
+"""Row formats, one per module. Each module registers its format in `tunesmith.data.format.FORMATS`."""

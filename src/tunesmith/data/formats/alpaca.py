@@ -1,4 +1,4 @@
-"""Alpaca: an instruction, perhaps an input to it, and the output."""
+"""Alpaca: an instruction, an optional input, and an output."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -12,10 +12,10 @@ from tunesmith.errors import DataError
 @FORMATS.register
 @dataclass(frozen=True)
 class Alpaca:
-    """`{"instruction": "...", "input": "...", "output": "..."}`, with `system` where there is one.
+    """`{"instruction": "...", "input": "...", "output": "..."}`, with an optional `system`.
 
-    The user's turn is the instruction, and after an empty line the input when it is not empty. Alpaca's own sentence before
-    the instruction is not put in; `task.instruction` can say it.
+    The user message is the instruction, followed by an empty line and the input when there is one. Alpaca's own preamble is not
+    added; set it as `task.instruction`.
     """
 
     id: ClassVar[str] = "alpaca"
@@ -28,9 +28,9 @@ class Alpaca:
 
     def read(self, record: Record, columns: Columns) -> Example:
         instruction, output = (text_of(record, columns, role) for role in self.roles)
-        given, system = (optional_text(record, columns, role) for role in self.optional)
+        input_text, system = (optional_text(record, columns, role) for role in self.optional)
         if record.get("history"):
             raise DataError("the row has a `history`, which is not read", hint="write the turns as `messages`")
-        asked = unchecked_message("user", f"{instruction}\n\n{given}" if given else instruction)
+        user = unchecked_message("user", f"{instruction}\n\n{input_text}" if input_text else instruction)
         head = (unchecked_message("system", system),) if system else ()
-        return unchecked_example((*head, asked, unchecked_message("assistant", output)))
+        return unchecked_example((*head, user, unchecked_message("assistant", output)))

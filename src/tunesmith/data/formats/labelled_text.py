@@ -1,4 +1,4 @@
-"""Labelled text: a text and the class it belongs to, or several."""
+"""Labelled text: a text with one label or several."""
 
 from dataclasses import dataclass
 from math import isfinite
@@ -14,7 +14,7 @@ LABEL_ALIASES: Final = ("labels",)
 @FORMATS.register
 @dataclass(frozen=True)
 class LabelledText:
-    """`{"text": "...", "label": "..."}`, or a list of labels when a text has several. A number is read as its digits."""
+    """`{"text": "...", "label": "..."}`, or a list of labels. A number becomes its digits."""
 
     id: ClassVar[str] = "labelled-text"
     version: ClassVar[str] = "3"
@@ -27,9 +27,9 @@ class LabelledText:
     def read(self, record: Record, columns: Columns) -> Example:
         text = text_of(record, columns, "text")
         column, value = value_of(record, columns, "label", also=LABEL_ALIASES)
-        labels = tuple(_label_text(one, column) for one in (value if isinstance(value, list) else [value]))
-        if twice := next((label for label in labels if labels.count(label) > 1), None):
-            raise DataError(f"the column {column!r} has the label {twice!r} twice")
+        labels = tuple(_label_text(item, column) for item in (value if isinstance(value, list) else [value]))
+        if duplicate := next((label for label in labels if labels.count(label) > 1), None):
+            raise DataError(f"the column {column!r} has the label {duplicate!r} twice")
         return Example(text=text, labels=labels)
 
 

@@ -1,4 +1,4 @@
-"""Messages: a conversation in the shape of the OpenAI chat API."""
+"""Messages: a conversation in the format of the OpenAI chat API."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -15,11 +15,11 @@ from tunesmith.errors import DataError
 class Messages:
     """`{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}`.
 
-    Content is a string or a list of `{"type": "text", "text": "..."}`. An assistant's message may have a `weight`, as in
-    OpenAI's fine-tuning files: any number from 0 on, 0 is not trained, 1 when left out. It may have `tool_calls`, and then
-    needs no content; thoughts in `reasoning_content`, `thinking` or `reasoning`, which are put in front of its content between
-    `<think>` and `</think>`; a tool's message may have a `tool_call_id`, any message a `name`; the row may have `tools`. A key
-    that is not read is refused: to pass over it would change what is trained.
+    Content is a string or a list of `{"type": "text", "text": "..."}`. An assistant message may have a `weight`, as in OpenAI's
+    fine-tuning files: any number from 0 (not trained), 1 by default. It may have `tool_calls`, and then needs no content. It may
+    have reasoning in `reasoning_content`, `thinking` or `reasoning`, which is put before its content between `<think>` and
+    `</think>`. A tool message may have a `tool_call_id`, any message a `name`, and the row `tools`. Any other key is an error:
+    ignoring it would change what is trained.
     """
 
     id: ClassVar[str] = "messages"
@@ -41,5 +41,9 @@ class Messages:
         if record.get("functions") and "tools" not in columns:
             raise DataError("the row has `functions`, which is not read", hint="write them as `tools`")
         tools = columns.get("tools", "tools")
-        defined = read_tools(record.get(tools), tools)
-        return unchecked_example(messages) if defined is None else Example(messages=messages, tools=defined)
+        tool_definitions = read_tools(record.get(tools), tools)
+        return (
+            unchecked_example(messages)
+            if tool_definitions is None
+            else Example(messages=messages, tools=tool_definitions)
+        )

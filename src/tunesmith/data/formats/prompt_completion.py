@@ -1,4 +1,4 @@
-"""Prompt and completion: one question, one answer; or a conversation and how it goes on."""
+"""Prompt and completion: two texts, or two lists of messages."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,10 +13,10 @@ from tunesmith.errors import DataError
 @FORMATS.register
 @dataclass(frozen=True)
 class PromptCompletion:
-    """`{"prompt": "...", "completion": "..."}`: a user turn and an assistant turn.
+    """`{"prompt": "...", "completion": "..."}`: a user message and an assistant message.
 
-    Both may be lists of messages, as TRL has them. The completion then ends with the assistant, and only its messages are
-    trained: an assistant's message in the prompt gets the weight 0.
+    Both may be lists of messages, as in TRL. The completion then ends with an assistant message, and only its messages are
+    trained: assistant messages of the prompt get the weight 0.
     """
 
     id: ClassVar[str] = "prompt-completion"
@@ -48,5 +48,5 @@ def _join_messages(before: list[Any], after: list[Any]) -> tuple[Message, ...]:
     prompt, completion = read_messages(before, "prompt"), read_messages(after, "completion")
     if completion[-1].role != "assistant":
         raise DataError("the last message of the completion must be the assistant's")
-    held = (turn.model_copy(update={"weight": 0.0}) if turn.role == "assistant" else turn for turn in prompt)
-    return (*held, *completion)
+    untrained = (turn.model_copy(update={"weight": 0.0}) if turn.role == "assistant" else turn for turn in prompt)
+    return (*untrained, *completion)

@@ -1,4 +1,4 @@
-"""Question and answer, with the context that the answer is found in where there is one."""
+"""Question and answer, with an optional context that contains the answer."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -25,9 +25,9 @@ ANSWER_ALIASES: Final = ("answer",)
 class QuestionAnswer:
     """`{"question": "...", "context": "...", "answers": {"text": ["..."], "answer_start": [0]}}`, as SQuAD has it.
 
-    `answers` (or `answer`) may also be a text, a list of texts or a list of `{"text": "..."}`. The user's turn is the context,
-    an empty line and the question; the assistant's is the first answer. Where several differ, all are kept as right ones.
-    A question without an answer (SQuAD 2) has an empty answer. The nested SQuAD file is read as it is (.json).
+    `answers` (or `answer`) may also be a text, a list of texts or a list of `{"text": "..."}`. The user message is the context,
+    an empty line and the question; the assistant message is the first answer. Several distinct answers all count as correct.
+    A question without an answer (SQuAD 2) gets an empty answer. The nested SQuAD file (.json) is read directly.
     """
 
     id: ClassVar[str] = "question-answer"
@@ -53,10 +53,10 @@ class QuestionAnswer:
 def _read_answers(column: str, value: Any) -> list[str]:
     if isinstance(value, str):
         return [value]
-    listed = value.get("text") if isinstance(value, dict) else value
-    if not isinstance(listed, list):
+    answers = value.get("text") if isinstance(value, dict) else value
+    if not isinstance(answers, list):
         raise DataError(f"the column {column!r} must hold text or a list of answers, found {json_type_name(value)}")
-    texts = [one.get("text") if isinstance(one, dict) else one for one in listed]
+    texts = [item.get("text") if isinstance(item, dict) else item for item in answers]
     for text in texts:
         if not isinstance(text, str):
             raise DataError(f"the column {column!r} has an answer that is no text but {json_type_name(text)}")

@@ -1,4 +1,4 @@
-"""ShareGPT: a conversation as `from` and `value`."""
+"""ShareGPT: a conversation as a list of `from` and `value`."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -26,8 +26,8 @@ ROLE_BY_SPEAKER: Final[dict[str, Role]] = {
 class ShareGpt:
     """`{"conversations": [{"from": "human", "value": "..."}, {"from": "gpt", "value": "..."}]}`.
 
-    `from` is human, user, gpt, assistant, system, tool, observation (a tool's answer) or function_call (the JSON text of
-    `{"name": ..., "arguments": {...}}`). A turn of gpt may have a `weight`; the row may have `system` and `tools`.
+    `from` is human, user, gpt, assistant, system, tool, observation (a tool result) or function_call (the JSON text of
+    `{"name": ..., "arguments": {...}}`). An assistant turn may have a `weight`; the row may have `system` and `tools`.
     """
 
     id: ClassVar[str] = "sharegpt"
@@ -48,8 +48,8 @@ class ShareGpt:
             raise DataError("the row has the column 'system' and a system turn", hint="keep one of them")
         turns = (unchecked_message("system", system), *turns) if system else turns
         tools = columns.get("tools", "tools")
-        defined = read_tools(record.get(tools), tools)
-        return unchecked_example(turns) if defined is None else Example(messages=turns, tools=defined)
+        tool_definitions = read_tools(record.get(tools), tools)
+        return unchecked_example(turns) if tool_definitions is None else Example(messages=turns, tools=tool_definitions)
 
 
 def _read_message(item: Any, number: int, column: str) -> Message:

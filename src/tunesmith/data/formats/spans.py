@@ -1,4 +1,4 @@
-"""Spans: a text and the labelled pieces of it."""
+"""Spans: a text and its labelled character spans."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -14,10 +14,10 @@ SPAN_ALIASES: Final = ("entities",)
 @FORMATS.register
 @dataclass(frozen=True)
 class Spans:
-    """`{"text": "...", "spans": [{"start": 0, "end": 6, "label": "city"}]}`; the column may be called `entities`.
+    """`{"text": "...", "spans": [{"start": 0, "end": 6, "label": "city"}]}`; the column may be named `entities`.
 
-    Characters are counted from 0 and `end` is the first one after the span. A span may be written `[start, end, label]`, as
-    in doccano and spaCy, and may repeat its `text`, which must then be what stands there.
+    Offsets count characters from 0; `end` is exclusive. A span may also be a list `[start, end, label]`, as in doccano and spaCy.
+    A span's optional `text` must equal the text between its offsets.
     """
 
     id: ClassVar[str] = "spans"
@@ -33,7 +33,7 @@ class Spans:
         column, value = value_of(record, columns, "spans", also=SPAN_ALIASES)
         if not isinstance(value, list):
             raise DataError(f"the column {column!r} must hold a list of spans")
-        return Example(text=text, spans=tuple(_read_span(one, number, text) for number, one in enumerate(value, 1)))
+        return Example(text=text, spans=tuple(_read_span(item, number, text) for number, item in enumerate(value, 1)))
 
 
 def _read_span(value: Any, number: int, text: str) -> LabelledSpan:
@@ -43,12 +43,12 @@ def _read_span(value: Any, number: int, text: str) -> LabelledSpan:
         raise DataError(f"span {number} must be an object with start, end and label")
     start: Any = value.get("start")
     end: Any = value.get("end")
-    whole = all(isinstance(place, int) and not isinstance(place, bool) for place in (start, end))
-    if not whole or not 0 <= start < end <= len(text):
+    integers = all(isinstance(offset, int) and not isinstance(offset, bool) for offset in (start, end))
+    if not integers or not 0 <= start < end <= len(text):
         what = f"span {number} goes from {start!r} to {end!r}, and the text has {len(text)} characters"
         raise DataError(what, hint="start from 0, end is the first character after the span")
     if value.get("text") is not None and value["text"] != text[start:end]:
-        # Neither text is repeated: it may be a name, and reasons stand in reports.
+        # The message repeats neither text: it may be a name, and reasons are part of reports.
         hint = "count characters, not bytes or tokens"
         raise DataError(f"span {number} repeats a text that does not stand at {start} to {end}", hint=hint)
     return LabelledSpan(start=start, end=end, label=value["label"])

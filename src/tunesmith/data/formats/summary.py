@@ -1,4 +1,4 @@
-"""Summary: a document and what it says in short."""
+"""Summary: a document and its summary."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -13,9 +13,9 @@ DOCUMENT_ALIASES: Final = ("article", "dialogue", "text")
 @FORMATS.register
 @dataclass(frozen=True)
 class Summary:
-    """`{"document": "...", "summary": "..."}`; the document may be called `article`, `dialogue` or `text`.
+    """`{"document": "...", "summary": "..."}`; the document may be named `article`, `dialogue` or `text`.
 
-    The document is the user's turn, as it is, and the summary the assistant's; `task.instruction` can ask for it.
+    The document is the user message, unchanged, and the summary the assistant message; set the request as `task.instruction`.
     """
 
     id: ClassVar[str] = "summary"

@@ -1,4 +1,4 @@
-"""Tagged tokens: words, each with a tag, as in named-entity recognition; what a CoNLL file holds."""
+"""Tagged tokens: words with one tag each, as in named-entity recognition and CoNLL files."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -13,8 +13,8 @@ from tunesmith.errors import DataError
 class TaggedTokens:
     """`{"tokens": ["Empire", "State"], "tags": ["B-location", "I-location"]}`, or a `.conll` file.
 
-    The text is the tokens with a space between; what the model should say is the tags with a space between. A whole number as
-    tag is read as its digits. Neither a token nor a tag may be empty, and no tag may hold a space.
+    The text is the tokens joined by spaces; the completion is the tags joined by spaces. An integer tag becomes its digits.
+    Tokens and tags must not be empty, and tags must not contain spaces.
     """
 
     id: ClassVar[str] = "tagged-tokens"

@@ -1,4 +1,4 @@
-"""Text: running text without a completion, for the objective that trains every token."""
+"""Text: plain text without a completion, for training on every token."""
 
 from dataclasses import dataclass
 from typing import ClassVar

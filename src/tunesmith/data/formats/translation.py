@@ -1,4 +1,4 @@
-"""Translation: a text and the same in another language."""
+"""Translation: a text and its translation."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,8 +14,9 @@ from tunesmith.errors import DataError
 class Translation:
     """`{"translation": {"en": "...", "de": "..."}}`, or `{"source": "...", "target": "..."}`.
 
-    From the first language to the second, as the first row of the file has them; `columns: {source: de, target: en}` says
-    it. The source text is the user's turn, as it is, and the target the assistant's; `task.instruction` can ask for it.
+    The direction is from the first language to the second in the first row of the file, or as `columns: {source: de, target: en}`
+    states. The source text is the user message, unchanged, and the target the assistant message; set the request as
+    `task.instruction`.
     """
 
     id: ClassVar[str] = "translation"
@@ -27,7 +28,7 @@ class Translation:
         return frozenset({"translation"}) if "translation" in record else columns_read(self, record, columns)
 
     def resolve_columns(self, record: Record, columns: Columns) -> Columns:
-        """The languages in the order of this row, unless `columns` names them. Raises DataError unless there are two."""
+        """The languages in the order of this record, unless `columns` states them. Raises DataError unless there are two."""
         pair = record.get("translation")
         if "translation" not in record or set(columns) == set(self.roles):
             return columns

@@ -125,14 +125,14 @@ def test_class_names_that_the_file_gives_are_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "what"),
     [
-        ("a.parquet", b"PK\x03\x04x", "this is no Parquet file: a zip archive or spreadsheet"),
-        ("a.parquet", b"hello", "this is no Parquet file: text"),
+        ("a.parquet", b"PK\x03\x04x", "not a Parquet file but a zip archive or spreadsheet"),
+        ("a.parquet", b"hello", "not a Parquet file but text"),
         ("a.parquet", b"PAR1junkPAR1", "broken Parquet: "),
         ("a.parquet", b"", "broken Parquet: "),
-        ("a.arrow", b"\x80\x04x", "this is no Arrow file: a Python pickle"),
+        ("a.arrow", b"\x80\x04x", "not an Arrow file but a Python pickle"),
         ("a.arrow", b"ARROW1\0\0junk", "broken Arrow: "),
         ("a.arrow", b"\xff\xff\xff\xff\x00\x10\x00\x00junk", "broken Arrow: "),
-        ("a.parquet.gz", b"x", "packed .parquet files are not read"),
+        ("a.parquet.gz", b"x", "compressed .parquet files are not supported"),
     ],
 )
 def test_files_that_are_not_what_they_are_called(name: str, data: bytes, what: str, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_squad_on_one_line_is_numbered(tmp_path: Path) -> None:
     assert [line for line, _ in records(tmp_path / "a.json")] == [1, 1]
     del value["data"][0]["paragraphs"][0]["qas"][1]["question"]  # type: ignore[index]
     (tmp_path / "b.json").write_text(json.dumps(value, indent=1))
-    with pytest.raises(DataError, match=r"b\.json: not a whole SQuAD file: 'question' is missing or wrong"):
+    with pytest.raises(DataError, match=r"b\.json: incomplete SQuAD file: 'question' is missing or invalid"):
         records(tmp_path / "b.json")
 
 
