@@ -95,7 +95,7 @@ def test_the_network_is_used_only_with_leave(url: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("url", ["zip://a.jsonl::s3://b/c.zip", "ftp://host/a.jsonl", "simplecache::s3://b/a.jsonl"])
 def test_a_protocol_that_is_not_known(url: str, fetch: Any) -> None:
-    with pytest.raises(DataError, match=r"is not read\nhint: known: s3://, gs://"):
+    with pytest.raises(DataError, match=r"is not supported\nhint: supported: s3://, gs://"):
         fetch(url)
 
 
