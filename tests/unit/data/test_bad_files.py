@@ -1,4 +1,4 @@
-"""Every file that cannot be used gets one message: what, file and line, and what to do."""
+"""Every unreadable file gives one error: what, file and line, and a hint."""
 
 import gzip
 import json
@@ -197,7 +197,7 @@ def test_unknown_format_has_a_suggestion(context: Context) -> None:
         read_source(SourceSettings(path="a.jsonl", format="labeled-text"), split="train", context=context)
 
 
-def test_mixed_formats_name_the_first_row_that_does_not_fit(context: Context) -> None:
+def test_mixed_formats_report_the_first_row_of_another_format(context: Context) -> None:
     (context.data_root / "a.jsonl").write_bytes(GOOD + b"\n" + GOOD + b'{"prompt": "a", "completion": "b"}\n')
     with pytest.raises(DataError) as caught:
         read_source(SourceSettings(path="a.jsonl"), split="train", context=context)
@@ -225,7 +225,7 @@ def test_link_out_of_the_data_root_is_followed(
     assert [row.file for row in rows] == ["link.jsonl"]
 
 
-def test_a_line_of_50_mb_is_passed_over_in_little_memory(tmp_path: Path) -> None:
+def test_a_line_of_50_mb_is_skipped_in_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"text": "' + b"a" * 50_000_000 + b'"}\n' + GOOD, compresslevel=1))
     tracemalloc.start()
@@ -240,7 +240,9 @@ def test_a_line_of_50_mb_is_passed_over_in_little_memory(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["bomb.jsonl.gz", "bomb.jsonl.zst"])
-def test_a_file_that_grows_without_end(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_expansion_limit_stops_a_decompression_bomb(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the real ratio, from 20 MB on instead of 1 GB."""
     monkeypatch.setattr(stream, "EXPANSION_ALLOWANCE_BYTES", 20_000_000)
     data = (b"a" * 9_999_999 + b"\n") * 4
@@ -253,7 +255,9 @@ def test_a_file_that_grows_without_end(name: str, tmp_path: Path, monkeypatch: p
         list(scan_records(tmp_path / name, name))
 
 
-def test_rows_under_one_long_prompt_are_no_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_with_one_long_prompt_stay_below_the_expansion_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(stream, "EXPANSION_ALLOWANCE_BYTES", 1_000_000)
     rng = Random(7)
     prompt = "".join(rng.choice("abcdefgh ") for _ in range(50_000))
@@ -264,7 +268,7 @@ def test_rows_under_one_long_prompt_are_no_bomb(tmp_path: Path, monkeypatch: pyt
     assert len(list(scan_records(path, path.name))) == 200
 
 
-def test_links_devices_and_files_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_links_devices_and_unreadable_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def said(name: str) -> str:
         with pytest.raises(DataError) as caught:
             refuse_missing(tmp_path / name, name)
@@ -283,7 +287,7 @@ def test_links_devices_and_files_that_cannot_be_read(tmp_path: Path, monkeypatch
 
 
 def test_a_file_without_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Root may read everything, so the refusal is put in by hand."""
+    """Root may read everything, so the error is injected."""
     (tmp_path / "a.jsonl").write_bytes(GOOD)
 
     def refused(self: Path, *_: object) -> None:

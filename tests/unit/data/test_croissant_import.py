@@ -1,4 +1,4 @@
-"""Import of a Croissant file: rights are read, digests are checked, and what cannot be read is refused."""
+"""Import of a Croissant file: rights are read, digests are verified, unsupported content is an error."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ def file_object(name: str = "rows.jsonl", **changes: Any) -> dict[str, Any]:
 
 
 def write(folder: Path, *files: dict[str, Any], **changes: Any) -> Path:
-    """A Croissant file as somebody else would write it, and the rows beside it."""
+    """A Croissant file as another tool writes it, with its data file."""
     (folder / "rows.jsonl").write_bytes(ROWS)
     document = {
         "@context": {"@vocab": "https://schema.org/"},
@@ -59,11 +59,11 @@ def refused(folder: Path, *files: dict[str, Any], **changes: Any) -> str:
     return caught.value.what
 
 
-def test_the_least_that_can_be_said(tmp_path: Path) -> None:
+def test_a_minimal_croissant_file(tmp_path: Path) -> None:
     assert one(tmp_path) == SourceSettings(path="rows.jsonl", source="kettles")
 
 
-def test_all_that_a_stranger_can_say(tmp_path: Path) -> None:
+def test_a_full_croissant_file_of_another_tool(tmp_path: Path) -> None:
     found = one(
         tmp_path,
         **{
@@ -154,12 +154,12 @@ def test_licences(tmp_path: Path, given: Any, read: str | None) -> None:
         [7],
     ],
 )
-def test_a_licence_that_is_not_understood_is_refused_unless_the_recipe_states_it(tmp_path: Path, given: Any) -> None:
+def test_an_unknown_licence_is_an_error_unless_the_recipe_states_it(tmp_path: Path, given: Any) -> None:
     assert refused(tmp_path, license=given).startswith("unknown licence")
     assert one(tmp_path, license=given, own={"license": "LicenseRef-Read"}).license == "LicenseRef-Read"
 
 
-def test_what_stands_on_the_file_goes_first(tmp_path: Path) -> None:
+def test_properties_of_the_file_override_those_of_the_data_set(tmp_path: Path) -> None:
     mine = file_object(
         license=f"{SPDX}MIT", inLanguage="fr", creator={"@type": "Person", "name": "Cy"}, expires="2027-05-01"
     )
@@ -178,15 +178,15 @@ def test_what_stands_on_the_file_goes_first(tmp_path: Path) -> None:
         ("TimeFrame", "2025-03-01T12:00:00Z"),
     ],
 )
-def test_the_last_day_of_collecting(tmp_path: Path, key: str, frame: Any) -> None:
+def test_the_last_day_of_collection(tmp_path: Path, key: str, frame: Any) -> None:
     assert one(tmp_path, **{f"rai:dataCollection{key}": frame}).collected == date(2025, 3, 1)
 
 
-def test_several_languages_are_none_for_a_row(tmp_path: Path) -> None:
+def test_several_languages_give_no_language(tmp_path: Path) -> None:
     assert one(tmp_path, inLanguage=["en", "fr"]).language is None
 
 
-def test_changed_bytes_break_it(tmp_path: Path) -> None:
+def test_changed_bytes_are_an_integrity_error(tmp_path: Path) -> None:
     path = write(tmp_path)
     (tmp_path / "rows.jsonl").write_bytes(ROWS + b" ")
     with pytest.raises(IntegrityBroken, match=r"rows\.jsonl has another SHA-256 than described: [0-9a-f]{64}"):
@@ -214,13 +214,13 @@ def test_changed_bytes_break_it(tmp_path: Path) -> None:
         ({"tunesmith:sourceClass": "found"}, None),
     ],
 )
-def test_files_that_are_refused(tmp_path: Path, changes: dict[str, Any], what: str | None) -> None:
+def test_unsupported_files(tmp_path: Path, changes: dict[str, Any], what: str | None) -> None:
     told = refused(tmp_path, file_object(**changes))
     assert told == what if what else told.startswith("source_class: Input should be 'public', 'licensed'")
 
 
 @pytest.mark.parametrize("url", ["https://example.test/rows.jsonl", "https://example.test/r?download=1"])
-def test_a_remote_file_that_lies_beside_it_is_read(tmp_path: Path, url: str) -> None:
+def test_a_local_copy_of_a_remote_file_is_read(tmp_path: Path, url: str) -> None:
     assert one(tmp_path, file_object(contentUrl=url)).path == "rows.jsonl"
     with pytest.raises(IntegrityBroken):
         one(tmp_path, file_object(contentUrl=url, sha256="0" * 64))
@@ -239,12 +239,12 @@ def test_a_remote_file_that_lies_beside_it_is_read(tmp_path: Path, url: str) -> 
         ({"usageInfo": "https://example.test/terms"}, "usageInfo has unknown terms"),
     ],
 )
-def test_documents_that_are_refused(tmp_path: Path, changes: dict[str, Any], what: str) -> None:
+def test_unsupported_documents(tmp_path: Path, changes: dict[str, Any], what: str) -> None:
     assert refused(tmp_path, **changes) == what
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "3", "[" * 100_000])
-def test_what_is_no_croissant_at_all(tmp_path: Path, text: str) -> None:
+def test_files_that_are_not_croissant(tmp_path: Path, text: str) -> None:
     path = tmp_path / "croissant.json"
     path.write_text(text)
     with pytest.raises(DataError):
@@ -280,12 +280,12 @@ def offer(**changes: Any) -> dict[str, Any]:
         [offer(), offer(**{"odrl:rightOperand": "coffee"})],
     ],
 )
-def test_terms_that_are_not_understood_stop_until_the_recipe_states_the_purpose(tmp_path: Path, terms: Any) -> None:
+def test_unknown_terms_are_an_error_until_the_recipe_states_the_purpose(tmp_path: Path, terms: Any) -> None:
     assert refused(tmp_path, usageInfo=terms) == "usageInfo has unknown terms"
     assert one(tmp_path, usageInfo=terms, own={"purpose": "tea"}).purpose == "tea"
 
 
-def test_the_earlier_of_two_last_days_holds(tmp_path: Path) -> None:
+def test_the_earlier_of_two_expiry_dates_applies(tmp_path: Path) -> None:
     day = {"@type": "xsd:date", "@value": "2029-01-01"}
     until = offer(
         **{
@@ -308,13 +308,13 @@ def test_the_earlier_of_two_last_days_holds(tmp_path: Path) -> None:
         {},
     ],
 )
-def test_a_part_that_is_no_plain_column_is_refused(tmp_path: Path, source: dict[str, Any]) -> None:
+def test_a_role_must_be_a_plain_column(tmp_path: Path, source: dict[str, Any]) -> None:
     field = {"@id": "rows/prompt", "source": {"fileObject": {"@id": "id-of-rows.jsonl"}, **source}}
     assert refused(tmp_path, recordSet=[{"field": [field]}]) == "the field is not a plain column"
     assert one(tmp_path, recordSet=[{"field": [field]}], own={"columns": {"prompt": "q"}}).columns == {"prompt": "q"}
 
 
-def test_two_columns_for_one_part_are_refused(tmp_path: Path) -> None:
+def test_two_columns_for_one_role_are_an_error(tmp_path: Path) -> None:
     fields = [
         {"@id": f"{rows}/text", "source": {"fileObject": {"@id": "id-of-rows.jsonl"}, "extract": {"column": rows}}}
         for rows in ("a", "b")
@@ -322,7 +322,7 @@ def test_two_columns_for_one_part_are_refused(tmp_path: Path) -> None:
     assert refused(tmp_path, recordSet={"field": fields}) == "two fields read 'text' from different columns"
 
 
-def test_a_file_is_picked_by_name_and_split(tmp_path: Path) -> None:
+def test_a_file_is_selected_by_name_and_split(tmp_path: Path) -> None:
     (tmp_path / "held out.jsonl").write_bytes(ROWS * 2)
     files = (
         file_object(**{"tunesmith:split": "train"}),
@@ -340,8 +340,8 @@ def test_a_file_is_picked_by_name_and_split(tmp_path: Path) -> None:
         croissant_sources(path, split="train", own={"path": "held out.jsonl"})
 
 
-def test_where_files_are_looked_for(tmp_path: Path) -> None:
-    """Beside the Croissant file first, then below the roots in order; a path is relative to the first root it lies below."""
+def test_folders_in_which_files_are_looked_up(tmp_path: Path) -> None:
+    """Beside the Croissant file first, then below the roots in order; paths are relative to the first root that contains them."""
     data, release = tmp_path / "data", tmp_path / "release"
     for folder in (data / "sub", release):
         folder.mkdir(parents=True)
@@ -368,8 +368,8 @@ def changed(value: Any, odd: Any) -> list[Any]:
 
 
 @pytest.mark.parametrize("odd", [None, 7, "", "x", "http://[", [], {}, [None], [[7]], {"a": {"b": 1}}, True], ids=repr)
-def test_any_part_can_be_odd(tmp_path: Path, odd: Any) -> None:
-    """It is read, or refused with a word of ours; never a traceback."""
+def test_invalid_values_anywhere_give_an_error_with_a_message(tmp_path: Path, odd: Any) -> None:
+    """It is read, or raises a Tunesmith error; never another exception."""
     field = {"@id": "r/prompt", "source": {"fileObject": {"@id": "id-of-rows.jsonl"}, "extract": {"column": "q"}}}
     mine = {
         "license": [f"{SPDX}MIT"],

@@ -1,4 +1,4 @@
-"""A source of a recipe that names a Croissant file: which files it stands for, whose word goes first, what is contradicted."""
+"""A source with a Croissant file: the files it expands to, the precedence of settings, the contradictions."""
 
 import hashlib
 import json
@@ -39,20 +39,20 @@ def of(folder: Path, *roots: Path, **own: Any) -> tuple[tuple[SourceSettings, di
     return expand_source(spec, split="train", roots=roots or (folder,))
 
 
-def test_a_source_with_a_path_stands_for_itself() -> None:
+def test_a_source_without_a_croissant_file_is_unchanged() -> None:
     spec = SourceSettings(path="a/*.jsonl", license="MIT")
     assert expand_source(spec, split="train", roots=()) == ((spec, {}),)
 
 
-def test_every_file_is_a_source_and_path_picks_one(tmp_path: Path) -> None:
+def test_every_file_is_a_source_and_path_selects_one(tmp_path: Path) -> None:
     write(tmp_path, "a.jsonl", "b.jsonl", license="https://spdx.org/licenses/MIT")
     both = [SourceSettings(path=name, license="MIT", source="kettles", limit=3) for name in ("a.jsonl", "b.jsonl")]
     assert of(tmp_path, limit=3) == ((both[0], {}), (both[1], {}))
     assert [source.path for source, _ in of(tmp_path, path="b.jsonl")] == ["b.jsonl"]
 
 
-def test_the_recipe_goes_first_and_what_the_file_says_otherwise_is_told(tmp_path: Path) -> None:
-    """Equal licences in other words, and equal days, are no contradiction; what cannot be read is none either."""
+def test_the_recipe_overrides_the_file_and_contradictions_are_reported(tmp_path: Path) -> None:
+    """Equivalent licences and equal dates are no contradiction, nor are unreadable values."""
     write(
         tmp_path,
         "a.jsonl",
@@ -71,8 +71,8 @@ def test_the_recipe_goes_first_and_what_the_file_says_otherwise_is_told(tmp_path
     assert (asked[0].license, asked[0].origin, asked[1]) == ("LicenseRef-Asked", "ours", {"origin": "theirs"})
 
 
-def test_the_file_that_was_checked_is_the_file_that_is_read(tmp_path: Path) -> None:
-    """Another file of the same name below an earlier root is not it."""
+def test_the_verified_file_is_the_file_that_is_read(tmp_path: Path) -> None:
+    """A file of the same name below an earlier root is not used."""
     data, home = tmp_path / "data", tmp_path / "home"
     data.mkdir()
     (data / "a.jsonl").write_bytes(b"{}\n")
@@ -82,7 +82,7 @@ def test_the_file_that_was_checked_is_the_file_that_is_read(tmp_path: Path) -> N
     assert of(home, data, home)[0][0].path == "a.jsonl"
 
 
-def test_a_changed_file_and_a_missing_one_are_refused(tmp_path: Path) -> None:
+def test_changed_and_missing_files_are_errors(tmp_path: Path) -> None:
     write(tmp_path, "a.jsonl")
     (tmp_path / "a.jsonl").write_bytes(b"another\n")
     with pytest.raises(IntegrityBroken, match=r"a\.jsonl has another SHA-256 than described"):

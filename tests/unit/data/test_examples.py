@@ -1,4 +1,4 @@
-"""Every row of a file in turn: the good ones are read, each of the others is named with its line and the reason."""
+"""Valid rows of a file are read; each invalid row is reported with its line and the reason."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def misfits(path: Path, **options: str) -> list[tuple[int, str]]:
     return [(one.line, one.reason) for one in found if isinstance(one, InvalidRow)]
 
 
-def test_reading_goes_on_after_each_row_that_does_not_fit(tmp_path: Path) -> None:
+def test_reading_continues_after_invalid_rows(tmp_path: Path) -> None:
     lines = [
         GOOD,
         b"{oops\n",
@@ -51,7 +51,7 @@ def test_reading_goes_on_after_each_row_that_does_not_fit(tmp_path: Path) -> Non
     ]
 
 
-def test_a_row_is_named_by_both_formats_when_the_source_says_one(tmp_path: Path) -> None:
+def test_a_row_of_another_format_than_stated_names_both(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(GOOD + b'{"prompt": "a", "completion": "b"}\n{"x": 1}\n')
     assert misfits(path, format="labelled-text") == [
@@ -60,7 +60,7 @@ def test_a_row_is_named_by_both_formats_when_the_source_says_one(tmp_path: Path)
     ]
 
 
-def test_the_format_is_that_of_the_first_row_one_fits(tmp_path: Path) -> None:
+def test_the_first_matching_row_sets_the_format(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b'{"x": 1}\n' + GOOD + b'{"text": "a"}\n')
     reader = ExampleReader(None, {})
@@ -76,7 +76,7 @@ def test_the_format_is_that_of_the_first_row_one_fits(tmp_path: Path) -> None:
     ]
 
 
-def test_the_first_row_settles_the_direction_of_a_translation(tmp_path: Path) -> None:
+def test_the_first_row_sets_the_direction_of_a_translation(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(
         '{"translation": {"en": "hi", "de": "yo"}}\n{"translation": {"de": "yo", "en": "hi"}}\n{"translation": {"en": "hi"}}\n'
@@ -88,14 +88,14 @@ def test_the_first_row_settles_the_direction_of_a_translation(tmp_path: Path) ->
     assert found[2] == InvalidRow(3, "there is no text in 'de'; the row has 'en'")
 
 
-def test_a_source_column_that_is_a_text_is_no_right() -> None:
+def test_a_source_column_used_as_text_states_no_rights() -> None:
     reader = ExampleReader(None, {})
     record = {"source": "hi", "target": "yo", "license": "MIT"}
     reader.read(1, record)
     assert reader.columns_read(record) == {"source", "target"}
 
 
-def test_what_is_wrong_with_the_source_is_said_at_once(tmp_path: Path) -> None:
+def test_errors_of_the_source_settings_are_raised_at_once(tmp_path: Path) -> None:
     with pytest.raises(Misuse, match="unknown format 'massages'\nhint: did you mean 'messages'?"):
         ExampleReader("massages", {})
     with pytest.raises(DataError, match="`columns:` names the part 'lable', which no format has"):
@@ -115,7 +115,9 @@ def test_what_is_wrong_with_the_source_is_said_at_once(tmp_path: Path) -> None:
         ("a.conll", b"a\tO\nb\n\na\tO\n", [(2, "a token without a tag")]),
     ],
 )  # fmt: skip
-def test_other_containers_go_on_too(name: str, data: bytes, reasons: list[tuple[int, str]], tmp_path: Path) -> None:
+def test_other_containers_read_on_after_bad_rows(
+    name: str, data: bytes, reasons: list[tuple[int, str]], tmp_path: Path
+) -> None:
     (tmp_path / name).write_bytes(data)
     found = list(read_examples(tmp_path / name, name))
     assert [(one.line, one.reason) for one in found if isinstance(one, InvalidRow)] == reasons

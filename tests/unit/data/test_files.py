@@ -1,4 +1,4 @@
-"""Which files a source's path names: paths, globs, folders that `datasets` saved, folders of data files, links."""
+"""The files of a source's path: paths, globs, folders saved by `datasets`, folders of data files, links."""
 
 import hashlib
 import json
@@ -39,7 +39,7 @@ def refused(pattern: str, *roots: Path) -> DataError:
     return caught.value
 
 
-def test_a_path_is_looked_for_under_each_root(root: Path, tmp_path: Path) -> None:
+def test_a_path_is_looked_up_below_each_root(root: Path, tmp_path: Path) -> None:
     put(tmp_path, "home/b.jsonl", "root/a.jsonl", "home/a.jsonl")
     roots = (root, tmp_path / "home")
     assert [(file.path, file.name) for file in found("a.jsonl", *roots)] == [(root / "a.jsonl", "a.jsonl")]
@@ -55,7 +55,7 @@ def test_the_digest_is_that_of_the_bytes(root: Path) -> None:
     assert found("a.jsonl", root)[0].digest == f"sha256:{hashlib.sha256(ROW).hexdigest()}"
 
 
-def test_a_glob_is_in_name_order_and_goes_down_with_two_stars(root: Path) -> None:
+def test_a_glob_is_sorted_and_recursive_with_two_stars(root: Path) -> None:
     put(root, "b.jsonl", "a.jsonl", "c/d.jsonl", "e[1].jsonl")
     (root / "f.jsonl").mkdir()
     assert names("*.jsonl", root) == ["a.jsonl", "b.jsonl", "e[1].jsonl"]
@@ -108,12 +108,12 @@ def test_a_folder_of_data_files(root: Path) -> None:
         (("README.md",), "this is a folder"),
     ],
 )
-def test_a_folder_that_is_no_single_set_of_rows(files: tuple[str, ...], what: str, root: Path) -> None:
+def test_a_folder_with_several_splits_or_kinds_is_an_error(files: tuple[str, ...], what: str, root: Path) -> None:
     put(root, *(f"x/{file}" for file in files))
     assert (refused("x", root).what, refused("x", root).where) == (what, "x")
 
 
-def test_the_same_split_under_two_words_is_one(root: Path) -> None:
+def test_two_words_for_one_split_are_one_split(root: Path) -> None:
     put(root, "x/contest-train.jsonl", "x/training/b.jsonl", "x/trainer.jsonl")
     assert names("x", root) == ["x/contest-train.jsonl", "x/trainer.jsonl", "x/training/b.jsonl"]
 

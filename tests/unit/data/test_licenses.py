@@ -1,4 +1,4 @@
-"""The licence of a set of rows, against license-expression's own reading of it."""
+"""The licence of a set of rows, compared with license-expression."""
 
 import pytest
 from hypothesis import given
@@ -26,7 +26,7 @@ KNOWN = ("MIT", "Apache-2.0", "CC-BY-4.0", "CC0-1.0", "BSD-3-Clause", "GPL-2.0-o
         (["LicenseRef-house-terms", "MIT"], "LicenseRef-house-terms AND MIT"),
     ],
 )
-def test_every_part_once_in_order(licenses: list[str], expected: str) -> None:
+def test_every_term_is_listed_once_in_order(licenses: list[str], expected: str) -> None:
     assert combine_licenses(licenses) == expected
     assert combine_licenses(reversed(licenses)) == expected
 
@@ -48,8 +48,8 @@ def expressions() -> st.SearchStrategy[str]:
 
 
 @given(st.lists(expressions(), min_size=1, max_size=4))
-def test_it_means_what_all_of_them_together_mean(licenses: list[str]) -> None:
-    """Two expressions mean the same when the outside library simplifies them to the same."""
+def test_the_combination_is_equivalent_to_the_conjunction(licenses: list[str]) -> None:
+    """Two expressions are equivalent when license-expression simplifies them to the same text."""
     made = combine_licenses(licenses)
     assert made is not None
     whole = " AND ".join(f"({one})" for one in licenses)

@@ -1,4 +1,4 @@
-"""Remote files: fetched once, under their digest; refused without leave. S3 is moto's server on this machine."""
+"""Remote files: fetched once, stored under their digest, and only when allowed. S3 is a local moto server."""
 
 import hashlib
 import logging
@@ -41,7 +41,7 @@ def texts(files: list[DataFile]) -> list[str | None]:
     return [one[1].text for file in files for one in read_examples(file.path, file.name) if isinstance(one, tuple)]
 
 
-def test_a_fetched_file_lies_under_its_digest_and_keeps_its_name(memory: MemoryFileSystem, tmp_path: Path) -> None:
+def test_a_fetched_file_is_stored_under_its_digest_and_keeps_its_name(memory: MemoryFileSystem, tmp_path: Path) -> None:
     memory.pipe_file("/sets/a.jsonl", ROW)
     (file,) = find_files("memory://sets/a.jsonl", roots=[tmp_path], cache=tmp_path / "cache")
     assert (file.name, file.digest) == ("memory://sets/a.jsonl", f"sha256:{DIGEST}")
@@ -87,14 +87,14 @@ def test_a_file_is_fetched_again_only_when_it_has_changed(
         f"hub://datasets/o/n@{COMMIT}",
     ],
 )
-def test_the_network_is_used_only_with_leave(url: str, tmp_path: Path) -> None:
+def test_the_network_is_used_only_when_allowed(url: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="the recipe does not allow the network\nhint: set `network: true`") as caught:
         find_files(url, roots=[tmp_path], cache=tmp_path)
     assert caught.value.where == url.replace("u:pw@", "").replace("?key=1", "")
 
 
 @pytest.mark.parametrize("url", ["zip://a.jsonl::s3://b/c.zip", "ftp://host/a.jsonl", "simplecache::s3://b/a.jsonl"])
-def test_a_protocol_that_is_not_known(url: str, fetch: Any) -> None:
+def test_an_unsupported_scheme(url: str, fetch: Any) -> None:
     with pytest.raises(DataError, match=r"is not supported\nhint: supported: s3://, gs://"):
         fetch(url)
 
@@ -102,7 +102,7 @@ def test_a_protocol_that_is_not_known(url: str, fetch: Any) -> None:
 @pytest.mark.parametrize(
     ("url", "module", "extra"), [("gs://b/a.jsonl", "gcsfs", "gs"), ("az://b/a.jsonl", "adlfs", "azure")]
 )
-def test_a_driver_that_is_not_installed(url: str, module: str, extra: str, fetch: Any, monkeypatch: Any) -> None:
+def test_a_missing_driver(url: str, module: str, extra: str, fetch: Any, monkeypatch: Any) -> None:
     def missing(name: str) -> None:
         raise ImportError(name)
 
@@ -117,8 +117,8 @@ def test_a_hub_id_has_owner_name_and_commit(name: str, fetch: Any) -> None:
         fetch(f"hub://{name}")
 
 
-def test_a_commit_of_the_hub_is_asked_for_once(memory: MemoryFileSystem, fetch: Any, monkeypatch: Any) -> None:
-    """The Hub is played by a file system in memory."""
+def test_a_hub_commit_is_listed_once(memory: MemoryFileSystem, fetch: Any, monkeypatch: Any) -> None:
+    """A file system in memory stands in for the Hub."""
     asked = []
     monkeypatch.setattr(process, "allow_network", lambda: asked.append("leave"))
     monkeypatch.setattr(fsspec, "filesystem", lambda scheme: (asked.append(scheme), memory)[1])

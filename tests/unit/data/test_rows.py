@@ -1,4 +1,4 @@
-"""Rows in containers: batches, canonical text by the short way, and what is no container."""
+"""Rows in containers: batches, directly built canonical JSON, and files that are not containers."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ EXAMPLES = st.builds(
 
 
 @given(EXAMPLES)
-def test_the_short_way_is_rfc_8785(example: Example) -> None:
+def test_the_direct_serialization_is_rfc_8785(example: Example) -> None:
     assert canonical_example(example).encode() == example.canonical()
 
 
@@ -46,7 +46,7 @@ def rows(count: int) -> list[Row]:
     ]
 
 
-def test_a_data_set_of_several_batches_comes_back(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_data_set_of_several_batches_round_trips(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = store_dataset("train", rows(25), context.store)
     monkeypatch.setattr(module, "BATCH_ROWS", 7)
     parted = store_dataset("train", rows(25), context.store)
@@ -60,7 +60,7 @@ def test_an_empty_data_set(context: Context) -> None:
     assert (empty.rows, list(iterate_rows(empty, context.store))) == (0, [])
 
 
-def test_what_is_no_container_is_refused(context: Context, tmp_path: Path) -> None:
+def test_other_files_are_not_read_as_containers(context: Context, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"PAR1 no")
     with pytest.raises(IntegrityBroken, match="not a container of rows"):
         list(read_batches(tmp_path / "x"))
@@ -71,7 +71,7 @@ def test_what_is_no_container_is_refused(context: Context, tmp_path: Path) -> No
         list(iterate_rows(good, context.store))
 
 
-def test_equal_rights_are_told_from_others_that_took_their_place() -> None:
+def test_rights_with_a_reused_id_are_not_confused() -> None:
     encode = RowEncoder()
     made = [
         encode.table([row.model_copy(update={"rights": Rights(source=str(n))})], [canonical_example(row.example)])

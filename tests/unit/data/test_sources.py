@@ -1,4 +1,4 @@
-"""What each container and format is read as, with exact rows, lines and rights."""
+"""The exact rows, lines and rights that are read from each container and format."""
 
 import gzip
 import hashlib
@@ -46,7 +46,7 @@ def test_containers_give_the_same_example(name: str, text: str, lines: list[int]
     assert [(row.file, row.line, row.example) for row in rows] == [(name, line, CHAT) for line in lines]
 
 
-def test_text_parts_are_kept_apart(context: Context) -> None:
+def test_text_parts_stay_separate(context: Context) -> None:
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
     write(context, "a.jsonl", json.dumps({"messages": [{"role": "user", "content": parts}]}))
     rows, _ = read_source(SourceSettings(path="a.jsonl"), split="train", context=context)
@@ -70,7 +70,7 @@ def test_labels_and_text(context: Context) -> None:
     ]
 
 
-def test_a_named_format_passes_over_other_columns(context: Context) -> None:
+def test_a_stated_format_ignores_other_columns(context: Context) -> None:
     write(context, "a.jsonl", '{"text": "hello", "label": "x"}')
     rows, found = read_source(SourceSettings(path="a.jsonl", format="text"), split="train", context=context)
     assert (rows[0].example, found[0].format) == (Example(text="hello"), "text")
@@ -86,7 +86,7 @@ def test_rights_of_a_row_override_those_of_its_source(context: Context) -> None:
     ]
 
 
-def test_a_column_that_plays_a_part_gives_no_rights(context: Context) -> None:
+def test_a_column_with_a_role_states_no_rights(context: Context) -> None:
     write(context, "a.jsonl", '{"source": "guten Tag", "target": "hello"}')
     spec = SourceSettings(path="a.jsonl", columns={"prompt": "source", "completion": "target"})
     rows, _ = read_source(spec, split="train", context=context)
@@ -114,7 +114,7 @@ def test_glob_is_sorted_and_limit_counts_over_all_files(context: Context) -> Non
     assert [(one.path, one.rows) for one in found] == [("a.jsonl", 2), ("b.jsonl", 1)]
 
 
-def test_a_name_with_brackets_is_a_name_first(context: Context) -> None:
+def test_a_name_with_brackets_is_tried_before_a_glob(context: Context) -> None:
     write(context, "a[1].jsonl", '{"text": "x"}')
     rows, _ = read_source(SourceSettings(path="a[1].jsonl"), split="train", context=context)
     assert rows[0].file == "a[1].jsonl"
@@ -135,7 +135,7 @@ def test_dataset_digest_is_over_the_examples_and_nothing_else(context: Context) 
         load_rows(kept.model_copy(update={"rows_digest": "sha256:" + "0" * 64}), context.store)
 
 
-def test_files_of_every_kind_give_rows(context: Context) -> None:
+def test_files_of_every_kind_are_read(context: Context) -> None:
     chat = {"prompt": "hi", "completion": "yo"}
     pq.write_table(pa.table({key: [value] for key, value in chat.items()}), context.data_root / "a.parquet")
     with pa.OSFile(str(context.data_root / "a.arrow"), "wb") as sink, pa.ipc.new_stream(sink, PAIR) as writer:

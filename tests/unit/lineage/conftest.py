@@ -30,7 +30,7 @@ def scripted() -> Any:
 
 @pytest.fixture
 def fresh(tmp_path: Path, scripted: Any) -> Iterator[Callable[[], Made]]:
-    """Makes a history in a store of its own, as often as it is called."""
+    """Creates a history in a new store on each call."""
     stores: list[Store] = []
 
     def make() -> Made:

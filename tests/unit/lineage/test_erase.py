@@ -1,4 +1,4 @@
-"""Erase: what goes and what stays, killed before and after every write, and what the record says."""
+"""Erasure: the rows removed and kept, kills before and after every write, and the signed record."""
 
 import json
 from collections.abc import Callable
@@ -31,11 +31,11 @@ WRITES = (
     (Log, "append"),
     (module, "write_proof"),
 )
-"""Every way by which an erasure changes anything."""
+"""All functions through which an erasure writes."""
 
 
 class Killed(BaseException):
-    """What a process that is killed never catches."""
+    """Simulates a kill: an exception that nothing catches."""
 
 
 def wish(scripted: Any, **others: Any) -> EraseRequest:
@@ -43,7 +43,7 @@ def wish(scripted: Any, **others: Any) -> EraseRequest:
 
 
 def state(made: Any, scripted: Any) -> Any:
-    """What the store has and answers, apart from what is random: ids, salts and keys."""
+    """The content and answers of the store without its random parts: ids, salts and keys."""
     store = made[1].store
     lineage = store.lookups
     digests = {one.rows_digest for one in lineage.datasets()}
@@ -66,7 +66,7 @@ def state(made: Any, scripted: Any) -> Any:
     )
 
 
-def test_the_rows_go_and_nothing_else_does(fresh: Any, scripted: Any) -> None:
+def test_only_the_erased_rows_are_removed(fresh: Any, scripted: Any) -> None:
     history, context, seal = fresh()
     outcome = erase_rows(wish(scripted), context, seal)
     store, record = context.store, outcome.record
@@ -92,7 +92,7 @@ def test_the_rows_go_and_nothing_else_does(fresh: Any, scripted: Any) -> None:
     assert store.objects.has(history.first.model.tree)
 
 
-def test_ids_change_and_trace_goes_on(fresh: Any, scripted: Any) -> None:
+def test_trace_works_with_the_new_ids(fresh: Any, scripted: Any) -> None:
     history, context, seal = fresh()
     erase_rows(wish(scripted), context, seal)
     with pytest.raises(Misuse, match="no such row"):
@@ -134,7 +134,7 @@ def test_a_dry_run_writes_nothing(fresh: Any, scripted: Any) -> None:
     assert trace_subject(scripted.ANN, context.store).found == 2
 
 
-def test_killed_at_any_write_it_is_finished_by_the_next_call(
+def test_an_erasure_killed_at_any_write_is_finished_by_the_next_call(
     fresh: Callable[[], Any], scripted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = fresh()
@@ -163,7 +163,7 @@ def test_killed_at_any_write_it_is_finished_by_the_next_call(
 
 
 def _kill(patch: pytest.MonkeyPatch, *, at: int) -> None:
-    """Odd numbers kill before a write, even ones after it."""
+    """Odd numbers kill before a write, even numbers after it."""
     count = 0
 
     def dying(real: Callable[..., Any]) -> Callable[..., Any]:
@@ -213,7 +213,7 @@ def _public(seal: Any) -> Any:
     return proof.PublicKey.from_pem(seal.signer.public_pem())
 
 
-def test_rows_that_come_back_are_known(fresh: Any, scripted: Any) -> None:
+def test_erased_rows_are_recognized_when_they_return(fresh: Any, scripted: Any) -> None:
     history, context, seal = fresh()
     rows = load_rows(history.train, context.store)
     erase_rows(wish(scripted, with_near_duplicates=False, keep_out=True), context, seal)
@@ -227,13 +227,13 @@ def test_rows_that_come_back_are_known(fresh: Any, scripted: Any) -> None:
     assert found.match_reason(other, "other.jsonl", line=1, subject=mark) == tombstones.PERSON_REASON
 
 
-def test_without_an_erasure_nothing_is_looked_at(fresh: Any) -> None:
+def test_without_an_erasure_no_file_is_hashed(fresh: Any) -> None:
     _, context, _ = fresh()
     found = tombstones.load_tombstones(context.store, lambda: pytest.fail("the files were read"))
     assert not found.marks
 
 
-def test_nobody_there_is_no_erasure(fresh: Any) -> None:
+def test_an_unknown_subject_erases_nothing(fresh: Any) -> None:
     _, context, seal = fresh()
     outcome = erase_rows(EraseRequest(subject="nobody@example.org"), context, seal)
     assert (outcome.record.rows, outcome.envelope, outcome.notes) == (0, None, ("no stored row was found",))
@@ -250,7 +250,7 @@ def test_rows_by_id(fresh: Any) -> None:
     assert [(one.old_rows, one.new_rows) for one in outcome.record.datasets] == [(6, 4)]
 
 
-def test_caches_and_pages_go_with_the_rows(fresh: Any, scripted: Any) -> None:
+def test_caches_and_pages_are_deleted_with_the_rows(fresh: Any, scripted: Any) -> None:
     _, context, seal = fresh()
     store = context.store
     build_missing_indexes(store, SilentProgress())

@@ -1,4 +1,4 @@
-"""What the ledger is told of rows and of what was consumed, against plain loops."""
+"""The lineage of rows and their consumption in the ledger, compared with plain loops."""
 
 from collections import defaultdict
 from typing import Any
@@ -15,8 +15,8 @@ from tunesmith.train.consumption import store_consumption
 STEPS = [[0, 2], [1, 0, 3], [2], [0, 1]]
 
 
-def test_spans_are_gathered_over_steps(history: Any, scripted: Any) -> None:
-    """Row 1 has two windows; what is recorded is what a loop over the steps counts."""
+def test_spans_are_aggregated_over_steps(history: Any, scripted: Any) -> None:
+    """Row 1 has two windows; the recorded counts equal those of a loop over the steps."""
     names = [history.ids[0], history.ids[1], history.ids[1], history.ids[4]]
     encoded = [
         EncodedSequence(name, tuple(range(8 + at)), ((2, 8),), first_token=8 * (at == 2))
@@ -47,19 +47,19 @@ def test_spans_are_gathered_over_steps(history: Any, scripted: Any) -> None:
     ]
 
 
-def test_an_empty_record_is_a_record(history: Any) -> None:
+def test_an_empty_consumption_record_counts_as_recorded(history: Any) -> None:
     rows = history.store.ledger.lookups.dataset_rows(record_dataset(history.train, history.store))
     consumed = read_consumption(store_consumption([], [], history.store), rows, history.store)
     assert consumed is not None and len(consumed.positions) == 0
 
 
-def test_a_data_set_that_lies_about_its_rows_is_refused(history: Any) -> None:
+def test_a_wrong_row_count_is_an_integrity_error(history: Any) -> None:
     other = store_dataset("train", [], history.store)
     lying = Dataset(name="train", rows=5, rows_digest=other.rows_digest, container=other.container)
     with pytest.raises(IntegrityBroken, match="states .* rows; its container has"):
         record_dataset(lying, history.store)
 
 
-def test_weights_are_known_with_and_without_the_name_of_the_digest() -> None:
+def test_weight_digests_with_and_without_the_algorithm_prefix() -> None:
     files = {"a.safetensors": "12", "b/c.safetensors": "sha256:34", "config.json": "56"}
     assert weight_digests(files) == ["sha256:12", "sha256:34"]

@@ -1,4 +1,4 @@
-"""The text index against a plain search: every run of six words that a row shares with the question is met."""
+"""The text index compared with a plain search: every run of six words that a row shares with the query is found."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> Any:
 
 
 def kept(store: Store, texts: list[tuple[str, ...]], system: str | None = None) -> str:
-    """The container of rows whose messages are these."""
+    """The container of rows with these messages."""
     first = () if system is None else (message("system", system),)
     rows = [
         Row(
@@ -49,7 +49,7 @@ def kept(store: Store, texts: list[tuple[str, ...]], system: str | None = None) 
 
 
 def longest_in_common(text: list[str], words: list[str]) -> int:
-    """The plain way."""
+    """The reference: a plain search."""
     return max(
         (
             length
@@ -68,7 +68,7 @@ def _equal(one: list[str], other: list[str]) -> int:
     return count
 
 
-def test_every_shared_run_is_met(store: Store) -> None:
+def test_every_shared_run_is_found(store: Store) -> None:
     random = numpy.random.default_rng(5)
     rows = [tuple(" ".join(random.choice(WORDS, random.integers(1, 30))) for _ in range(2)) for _ in range(60)]
     container = kept(store, rows)
@@ -89,7 +89,7 @@ def test_every_shared_run_is_met(store: Store) -> None:
     assert met > 20
 
 
-def test_a_short_question_meets_messages_that_are_just_it(store: Store) -> None:
+def test_a_short_query_finds_messages_that_equal_it(store: Store) -> None:
     container = kept(
         store, [("Thank you!", "You are welcome."), ("Thank you so much for all", "ok"), ("ok", "thank you")]
     )
@@ -107,13 +107,13 @@ def test_spans_mark_the_characters(store: Store) -> None:
     assert (span.words, span.message) == (7, 0)
 
 
-def test_a_system_message_is_met_at_its_first_row(store: Store) -> None:
+def test_a_system_message_is_found_at_its_first_row(store: Store) -> None:
     system = "you are the friendly clerk of a small shop"
     container = kept(store, [("hello", "good day"), ("what now", "no idea")], system=system)
     assert [hit.position for hit in search_text(container, system, store)] == [0]
 
 
-def test_the_index_is_made_once_and_is_whole(store: Store) -> None:
+def test_the_index_is_built_once_and_is_complete(store: Store) -> None:
     container = kept(store, [("one two three four five six", "seven")])
     folder = build_index(container, store)
     made = (folder / "entries.npy").stat().st_mtime_ns
@@ -125,13 +125,13 @@ def test_the_index_is_made_once_and_is_whole(store: Store) -> None:
     assert (folder / "entries.npy").is_file() and not killed.exists()
 
 
-def test_the_longest_run_is_the_first_of_equal_ones() -> None:
+def test_among_equal_runs_the_first_is_returned() -> None:
     span = longest_shared_run("a b c x a b c", normal_words("a b c"))
     assert span is not None and (span.start, span.end, span.words) == (0, 5, 3)
     assert longest_shared_run("nothing here", ["a"]) is None
 
 
-def test_words_of_a_question_have_the_numbers_of_a_column() -> None:
+def test_words_of_a_query_hash_like_those_of_a_column() -> None:
     text = "The naïve Größe of 3 km² -- “quoted”, 東京, don't"
     asked, column = number_words(normal_words(text)), hash_words(pa.array([text]))
     assert asked.numbers.tolist() == column.numbers.tolist() and asked.starts.tolist() == column.starts.tolist()

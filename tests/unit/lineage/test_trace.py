@@ -1,4 +1,4 @@
-"""Who saw what, over the scripted history: every answer is written out by hand."""
+"""Traces over the scripted history; every expected answer is written by hand."""
 
 from typing import Any
 
@@ -46,13 +46,13 @@ def test_a_row_that_was_trained_on_is_certain_through_record_and_release(history
     assert trace.rows[0].datasets == (history.train.container,)
 
 
-def test_a_row_that_was_held_back_is_spared_by_that_training(history: Any) -> None:
+def test_a_validation_row_is_spared_by_its_training(history: Any) -> None:
     trace = trace_row(history.ids[3], history.store)
     assert told(trace, history) == {key: EVERYWHERE[key] for key in ("unrecorded", "merged")}
     assert trace.spared == (history.first.digest(),)
 
 
-def test_a_person_by_value_whatever_its_case(history: Any, scripted: Any) -> None:
+def test_a_subject_is_found_whatever_the_case(history: Any, scripted: Any) -> None:
     trace = trace_subject(f"  {scripted.ANN.upper()} ", history.store)
     assert (trace.found, [row.line for row in trace.rows]) == (2, [1, 4])
     assert told(trace, history) == {**EVERYWHERE, "unrecorded": ("possible", 2, ())}
@@ -84,7 +84,7 @@ def test_a_text_is_certain_when_a_row_has_all_of_it(history: Any, scripted: Any)
     assert (nothing.found, nothing.sightings) == (0, ())
 
 
-def test_training_on_from_a_model_and_adapters_keep_the_certainty(history: Any, scripted: Any) -> None:
+def test_further_training_and_adapters_keep_the_certainty(history: Any, scripted: Any) -> None:
     lineage = history.store.ledger.lineage
     number = record_dataset(
         store_dataset("train", [scripted.row(history.store, 9, "x y", None)], history.store), history.store
@@ -96,8 +96,8 @@ def test_training_on_from_a_model_and_adapters_keep_the_certainty(history: Any, 
     assert found["sha256:" + "a" * 64][0] == found["sha256:" + "b" * 64][0] == "certain"
 
 
-def test_the_same_rows_under_other_ids_are_the_same_rows(history: Any, scripted: Any) -> None:
-    """A file that is moved gives its rows other ids; a training that is found done is not repeated for that."""
+def test_equal_rows_with_other_ids_are_traced_too(history: Any, scripted: Any) -> None:
+    """A moved file gives its rows other ids; a finished training is not repeated for that."""
     rows = [
         scripted.row(history.store, number, text, None, file="moved.jsonl")
         for number, text in enumerate(scripted.TEXTS)
@@ -110,7 +110,7 @@ def test_the_same_rows_under_other_ids_are_the_same_rows(history: Any, scripted:
     assert told(trace_source("moved.jsonl", history.store), history)["first"] == ("possible", 6, ("desk",))
 
 
-def test_a_record_of_other_ids_makes_no_certainty(history: Any, scripted: Any) -> None:
+def test_a_record_with_other_ids_gives_no_certainty(history: Any, scripted: Any) -> None:
     rows = [
         scripted.row(history.store, number, text, None, file="moved.jsonl")
         for number, text in enumerate(scripted.TEXTS)
@@ -123,6 +123,6 @@ def test_a_record_of_other_ids_makes_no_certainty(history: Any, scripted: Any) -
 
 
 @pytest.mark.parametrize("row_id", ["", "xyz", "0" * 15, "0" * 17, "G" * 16])
-def test_what_is_no_row_id_is_told(history: Any, row_id: str) -> None:
+def test_an_invalid_row_id_is_an_error(history: Any, row_id: str) -> None:
     with pytest.raises(Misuse, match="is not a row id"):
         trace_row(row_id, history.store)

@@ -21,7 +21,7 @@ print(json.dumps([outcome.exit_code, outcome.stdout, sorted({{name.split('.')[0]
 
 
 @pytest.mark.parametrize("question", ["--row", "--subject", "--source", "--text"])
-def test_a_question_loads_nothing_heavy(question: str, history: Any, scripted: Any) -> None:
+def test_a_trace_imports_nothing_heavy(question: str, history: Any, scripted: Any) -> None:
     build_missing_indexes(history.store, SilentProgress())
     asked = {
         "--row": (history.ids[0], 1),

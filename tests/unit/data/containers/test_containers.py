@@ -1,4 +1,4 @@
-"""What each container is read as: exact records and lines; packed files, Parquet and Arrow, CoNLL, SQuAD, text."""
+"""The exact records and lines of each container: compressed files, Parquet and Arrow, CoNLL, SQuAD, text."""
 
 import gzip
 import json
@@ -40,7 +40,7 @@ def test_json_lines(name: str, data: bytes, tmp_path: Path) -> None:
     assert records(tmp_path / name) == list(enumerate(ROWS, 1))
 
 
-def test_lines_that_straddle_the_pieces_a_file_is_read_in(tmp_path: Path) -> None:
+def test_lines_across_chunk_boundaries(tmp_path: Path) -> None:
     rows = [{"text": "é" * (997 * number)} for number in range(1, 40)]
     path = tmp_path / "a.jsonl"
     path.write_text("\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows), encoding="utf-8", newline="")
@@ -64,7 +64,7 @@ KINDS = [("a.parquet", "parquet"), ("a.arrow", "file"), ("b.arrow", "stream")]
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS)
-def test_rows_of_columns_are_numbered_from_one(name: str, kind: str, tmp_path: Path) -> None:
+def test_columnar_rows_are_numbered_from_one(name: str, kind: str, tmp_path: Path) -> None:
     write(tmp_path / name, pa.Table.from_pylist(ROWS), kind)
     assert records(tmp_path / name) == list(enumerate(ROWS, 1))
 
@@ -91,7 +91,7 @@ def test_lists_objects_and_dictionaries(name: str, kind: str, tmp_path: Path) ->
         (pa.array([[{"image": b"x"}]]), "binary"),
     ],
 )
-def test_a_column_that_json_cannot_hold(name: str, kind: str, values: pa.Array, found: str, tmp_path: Path) -> None:
+def test_a_column_type_that_json_lacks(name: str, kind: str, values: pa.Array, found: str, tmp_path: Path) -> None:
     write(tmp_path / name, table(text=["a"], when=values), kind)
     with pytest.raises(DataError) as caught:
         records(tmp_path / name)
@@ -100,7 +100,7 @@ def test_a_column_that_json_cannot_hold(name: str, kind: str, values: pa.Array, 
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS)
-def test_nan_and_rows_of_more_than_10_mb_are_misfits(name: str, kind: str, tmp_path: Path) -> None:
+def test_nan_and_rows_of_more_than_10_mb_are_invalid(name: str, kind: str, tmp_path: Path) -> None:
     long = "a" * 10_000_001
     write(tmp_path / name, table(text=["a", "b", long], w=[[1.0], [float("nan")], []]), kind)
     assert list(scan_records(tmp_path / name, name)) == [
@@ -135,7 +135,7 @@ def test_class_names_that_the_file_gives_are_read(tmp_path: Path) -> None:
         ("a.parquet.gz", b"x", "compressed .parquet files are not supported"),
     ],
 )
-def test_files_that_are_not_what_they_are_called(name: str, data: bytes, what: str, tmp_path: Path) -> None:
+def test_files_whose_content_is_not_their_suffix(name: str, data: bytes, what: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError) as caught:
         records(tmp_path / name)
@@ -195,7 +195,7 @@ def test_squad_on_one_line_is_numbered(tmp_path: Path) -> None:
         records(tmp_path / "b.json")
 
 
-def test_one_object_over_several_lines_is_one_row(tmp_path: Path) -> None:
+def test_an_object_over_several_lines_is_one_row(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps(ROWS[0], indent=2))
     assert records(tmp_path / "a.json") == [(1, ROWS[0])]
 
@@ -208,7 +208,7 @@ def test_a_text_file_is_one_row(name: str, tmp_path: Path) -> None:
     assert records(tmp_path / name) == [(1, {"text": text[1:]})]
 
 
-def test_the_row_numbers_that_pandas_writes_are_left_out(tmp_path: Path) -> None:
+def test_the_row_numbers_of_pandas_are_dropped(tmp_path: Path) -> None:
     pandas = pytest.importorskip("pandas")
     rows = [{"text": 'a, "b"\nc', "label": "x"}, {"text": "", "label": "y"}, {"text": "0", "label": "0"}]
     for name, sign in (("a.csv", ","), ("a.tsv", "\t"), ("a.csv.gz", ",")):
@@ -220,7 +220,7 @@ def test_the_row_numbers_that_pandas_writes_are_left_out(tmp_path: Path) -> None
         ]
 
 
-def test_a_column_with_a_name_stays(tmp_path: Path) -> None:
+def test_a_named_number_column_is_kept(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("n,text\n0,a\n1,b\n")
     progress = FileProgress()
     assert list(scan_records(tmp_path / "a.csv", "a.csv", progress)) == [
@@ -230,7 +230,7 @@ def test_a_column_with_a_name_stays(tmp_path: Path) -> None:
     assert progress.notes == []
 
 
-def test_a_numbered_row_of_too_many_fields_is_one_misfit(tmp_path: Path) -> None:
+def test_a_numbered_row_of_too_many_fields_is_one_invalid_row(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(",text\n0,a\n1,b,c\n2,d\n")
     assert list(scan_records(tmp_path / "a.csv", "a.csv")) == [
         (2, {"text": "a"}),
@@ -259,7 +259,7 @@ def test_nesting(deep: int) -> None:
         b'{"text": "a"}\n' + b"y" * 80,
     ],
 )
-def test_lines_are_the_same_whatever_is_read_at_once(
+def test_lines_do_not_depend_on_the_chunk_size(
     data: bytes, chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "CHUNK_BYTES", chunk)
@@ -275,7 +275,7 @@ def test_lines_are_the_same_whatever_is_read_at_once(
     assert list(stream.read_lines(tmp_path / "a.jsonl", "a.jsonl")) == expected
 
 
-def test_the_byte_that_is_not_utf_8_is_named_in_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_utf_8_byte_is_reported_with_its_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "CHUNK_BYTES", 16)
     (tmp_path / "a.jsonl").write_bytes(b'{"text": "a"}\n' * 9 + b'{"text": "caf\xe9"}\n' + b'{"text": "a"}\n' * 9)
     with pytest.raises(DataError, match=r"a\.jsonl:10: not UTF-8 at byte 14 of the line"):
@@ -289,8 +289,8 @@ def saved(table: pa.RecordBatch, path: Path) -> bytes:
 
 
 @pytest.mark.parametrize("offsets", [[0, 3, 1 << 30], [0, -5, 6], [0, 6, 3]])
-def test_arrow_offsets_that_lead_out_of_the_data_are_refused(offsets: list[int], tmp_path: Path) -> None:
-    """Arrow follows them without a look; the process would end, or text from elsewhere in memory would be a row."""
+def test_arrow_offsets_outside_the_data_are_an_error(offsets: list[int], tmp_path: Path) -> None:
+    """Arrow does not check them: the process would crash, or other memory would become a row."""
     good, bad = (b"".join(at.to_bytes(4, "little", signed=True) for at in all_) for all_ in ([0, 3, 6], offsets))
     data = saved(pa.RecordBatch.from_pydict({"text": ["abc", "def"]}), tmp_path / "a.arrow")
     assert data.count(good) == 1
@@ -300,7 +300,7 @@ def test_arrow_offsets_that_lead_out_of_the_data_are_refused(offsets: list[int],
 
 
 @pytest.mark.parametrize("ends", ["arrow", "parquet"])
-def test_no_damage_to_a_file_of_columns_is_a_crash(ends: str, tmp_path: Path) -> None:
+def test_damaged_columnar_files_never_crash(ends: str, tmp_path: Path) -> None:
     table = pa.table({"text": ["a", None, "été"], "spans": [[{"start": 0, "end": 1}], [], None], "n": [1.5, 2.0, None]})
     path = tmp_path / f"a.{ends}"
     if ends == "parquet":

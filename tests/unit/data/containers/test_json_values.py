@@ -1,4 +1,4 @@
-"""JSON values: the fast parser against the strict one of the standard library, on what may stand in a row and what may not."""
+"""JSON values: the fast parser compared with the strict one of the standard library, on valid and invalid rows."""
 
 import json
 from typing import Any
@@ -21,14 +21,14 @@ VALUE = st.recursive(
 
 
 @given(VALUE, st.sampled_from([(",", ":"), (", ", ": "), (" , ", " : "), ("\n,", "\t:\n")]), st.booleans())
-def test_a_value_comes_back_as_it_was_written(value: Any, separators: tuple[str, str], ascii_only: bool) -> None:
+def test_a_value_round_trips(value: Any, separators: tuple[str, str], ascii_only: bool) -> None:
     text = json.dumps(value, separators=separators, ensure_ascii=ascii_only)
     assert parse_json(text) == value
     assert repr(parse_json(text)) == repr(json.loads(text))
 
 
 @given(st.lists(st.tuples(TEXT, VALUE), min_size=1, max_size=4), st.sampled_from([":", ": ", " :", "\t :", "  \r\n:"]))
-def test_a_key_that_stands_twice_is_refused_at_any_depth(pairs: list[tuple[str, Any]], colon: str) -> None:
+def test_duplicate_keys_are_an_error_at_any_depth(pairs: list[tuple[str, Any]], colon: str) -> None:
     twice = [*pairs, (pairs[0][0], 1)]
     written = "{" + ",".join(f"{json.dumps(key)}{colon}{json.dumps(value)}" for key, value in twice) + "}"
     for text in (written, f'{{"a": [1, {{"b":{written}}}]}}', f"[[{written}]]"):
@@ -37,7 +37,7 @@ def test_a_key_that_stands_twice_is_refused_at_any_depth(pairs: list[tuple[str, 
 
 
 @given(st.text(st.sampled_from('{}[]":,\\u0d8ea1.-+eE tnf \n\t'), max_size=20))
-def test_the_fast_way_refuses_what_the_strict_way_refuses(text: str) -> None:
+def test_the_fast_parser_rejects_what_the_strict_one_rejects(text: str) -> None:
     try:
         strict: Any = ("value", parse_json_at(text, 0, whole=True)[0])
     except DataError as error:
@@ -64,12 +64,12 @@ def test_the_fast_way_refuses_what_the_strict_way_refuses(text: str) -> None:
         ('{"a":' * (MAX_JSON_DEPTH + 1) + "1" + "}" * (MAX_JSON_DEPTH + 1), "nested too deep"),
     ],
 )
-def test_what_is_refused(text: str, reason: str) -> None:
+def test_invalid_json(text: str, reason: str) -> None:
     with pytest.raises(DataError, match=reason):
         parse_json(text)
 
 
-def test_what_is_just_allowed() -> None:
+def test_json_at_the_limits() -> None:
     assert parse_json("[" * MAX_JSON_DEPTH + "]" * MAX_JSON_DEPTH) == json.loads(
         "[" * MAX_JSON_DEPTH + "]" * MAX_JSON_DEPTH
     )

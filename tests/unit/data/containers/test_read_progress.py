@@ -1,4 +1,4 @@
-"""How far the reading of a file has come: by its bytes as they lie on disk, whatever kind it is of."""
+"""Progress of reading a file of any kind, by its bytes on disk."""
 
 import gzip
 import json
@@ -38,8 +38,8 @@ def write(path: Path) -> None:
     "name",
     ["a.jsonl", "a.jsonl.gz", "a.jsonl.zst", "a.csv", "a.csv.zst", "a.json", "a.parquet", "file.arrow", "stream.arrow"],
 )
-def test_the_share_grows_with_the_rows_to_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In pieces of a tenth of the file or less the share is never more than two pieces before the rows."""
+def test_the_fraction_grows_with_the_rows_to_one(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With chunks of a tenth of the file or less, the fraction is at most two chunks ahead of the rows."""
     monkeypatch.setattr(stream, "CHUNK_BYTES", 4096)
     write(tmp_path / name)
     progress = FileProgress(name)
@@ -50,7 +50,7 @@ def test_the_share_grows_with_the_rows_to_one(name: str, tmp_path: Path, monkeyp
     assert all(-0.01 < share - (at + 1) / len(ROWS) < ahead for at, share in enumerate(fractions))
 
 
-def test_below_packing_the_packed_bytes_count(tmp_path: Path) -> None:
+def test_compressed_bytes_count_for_compressed_files(tmp_path: Path) -> None:
     """A gzip file of two members, the first of which is an eighth of the bytes and nearly all of the rows."""
     easy, hard = (
         b'{"text": "a"}\n' * 200_000,

@@ -1,4 +1,4 @@
-"""Every format fires on its own sample and on no other; a row that several fit is refused."""
+"""Every format matches its own sample only; a row that matches several formats is an error."""
 
 import json
 import re
@@ -46,7 +46,7 @@ NEITHER: list[tuple[str, Record]] = [
 
 
 @pytest.mark.parametrize(("name", "record"), SAMPLES)
-def test_a_sample_is_of_its_format_and_of_no_other(name: str, record: Record) -> None:
+def test_a_sample_matches_its_format_only(name: str, record: Record) -> None:
     assert [plugin.id for plugin in matching_formats(record, {})] == [name]
     assert detect_format(record, {}).id == name
 
@@ -57,7 +57,7 @@ def test_every_format_has_a_sample() -> None:
 
 
 @pytest.mark.parametrize(("names", "record"), NEITHER)
-def test_two_formats_that_fit_are_named(names: str, record: Record) -> None:
+def test_two_matching_formats_are_named(names: str, record: Record) -> None:
     with pytest.raises(DataError, match=f"the columns fit {names}\nhint: say which one with `format: "):
         detect_format(record, {})
 
@@ -68,12 +68,12 @@ def test_columns_choose_between_formats() -> None:
 
 
 @pytest.mark.parametrize("record", [{}, {"translated": {}}, {"tokens": ["a"]}, {"conversation": []}])
-def test_no_format(record: Record) -> None:
+def test_no_matching_format(record: Record) -> None:
     with pytest.raises(DataError):
         detect_format(record, {})
 
 
-def test_the_rows_in_the_documentation_are_of_the_formats_they_stand_beside(root: Path) -> None:
+def test_rows_in_the_documentation_match_their_formats(root: Path) -> None:
     page = (root / "docs/formats/data.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([a-z-]+)` \|.*\| `(\{.*\})` \|$", page, re.MULTILINE)
     assert sorted(name for name, _ in rows) == list(FORMATS)

@@ -1,4 +1,4 @@
-"""What each format makes of a row: the exact example; and the words for a value that cannot be used."""
+"""The exact example that each format reads from a row, and the errors for invalid values."""
 
 from typing import Any
 
@@ -182,7 +182,7 @@ def test_older_examples_keep_their_bytes() -> None:
         ("text", {"text": "t"}, "t", ""),
     ],
 )
-def test_what_the_model_is_given_and_should_say(name: str, record: Record, prompt: str, completion: str) -> None:
+def test_prompt_and_completion(name: str, record: Record, prompt: str, completion: str) -> None:
     found = example(name, record)
     assert (found.prompt_text, found.completion) == (prompt, completion)
 
@@ -277,7 +277,7 @@ BAD: list[tuple[str, Record, str]] = [
 
 
 @pytest.mark.parametrize(("name", "record", "what"), BAD)
-def test_a_value_that_cannot_be_used(name: str, record: Record, what: str) -> None:
+def test_invalid_values(name: str, record: Record, what: str) -> None:
     with pytest.raises(DataError) as caught:
         example(name, record)
     assert what in str(caught.value)
