@@ -71,7 +71,7 @@ CASES = [
     ("rows", b"hello", "rows", "files without a suffix are not supported", ""),
     ("blank.txt", b" \n", "blank.txt", "the file has no rows", ""),
     ("long.txt", b"a" * 10_000_001, "long.txt", "the file is larger than 10 MB", "split it into files"),
-    ("rows.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "rows.xls", "files ending in '.xls'", ""),
+    ("rows.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "rows.xls", "files with the suffix '.xls'", ""),
     ("old.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old.csv", "an old spreadsheet", "export the rows"),
     ("empty.zip.csv", b"PK\x05\x06" + b"\0" * 18, "empty.zip.csv", "a zip archive or spreadsheet", ""),
     ("base.jsonl", b"SQLite format 3\0", "base.jsonl", "an SQLite database", ""),
