@@ -38,7 +38,7 @@ CASES = [
     ("deep.jsonl", b"[" * 200_000, "deep.jsonl:1", "nested too deep", ""),
     ("half.jsonl", b'{"text": "\\ud83d"}\n', "half.jsonl:1", "half of a surrogate pair", ""),
     ("comma.json", b'[\n{"text": "a"}\n{"text": "b"}]', "comma.json:3", "a comma or ] is missing", ""),
-    ("open.json", b'[\n{"text": "a"},\n', "open.json:2", "the array is not closed", "cut off"),
+    ("open.json", b'[\n{"text": "a"},\n', "open.json:2", "the array is not closed", "truncated"),
     ("after.json", b'[{"text": "a"}]\n\nmore', "after.json:3", "text after the array", ""),
     ("number.json", b"17", "number.json:1", "an array of objects", ""),
     (
@@ -70,7 +70,7 @@ CASES = [
     ),
     ("rows", b"hello", "rows", "files without a suffix are not supported", ""),
     ("blank.txt", b" \n", "blank.txt", "the file has no rows", ""),
-    ("long.txt", b"a" * 10_000_001, "long.txt", "the file is larger than 10 MB", "split it into files"),
+    ("long.txt", b"a" * 10_000_001, "long.txt", "the file is larger than 10 MB", "split it into one file"),
     ("rows.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "rows.xls", "files with the suffix '.xls'", ""),
     ("old.csv", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "old.csv", "an old spreadsheet", "export the rows"),
     ("empty.zip.csv", b"PK\x05\x06" + b"\0" * 18, "empty.zip.csv", "a zip archive or spreadsheet", ""),
