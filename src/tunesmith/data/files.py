@@ -77,6 +77,6 @@ def _refuse_link_cycle(path: Path, root: Path) -> None:
             return
         if parent.is_symlink() and parent.parent.resolve().is_relative_to(parent.resolve()):
             raise DataError(
-                "a symbolic link forms a cycle: it leads to a folder that contains it",
+                "a symbolic link leads to a folder that contains it",
                 where=_display_name(parent, root),
             )

@@ -208,7 +208,7 @@ def test_changed_bytes_are_an_integrity_error(tmp_path: Path) -> None:
         ),
         ({"contentUrl": "s3://bucket/far.jsonl", "name": "far"}, "s3://bucket/far.jsonl is remote"),
         ({"contentUrl": "//example.test/far.jsonl", "name": "far"}, "//example.test/far.jsonl is remote"),
-        ({"@type": "cr:FileSet"}, "the distribution has a FileSet"),
+        ({"@type": "cr:FileSet"}, "the distribution has FileSet"),
         ({"@type": None}, "the distribution has an entry without @type"),
         ({"expires": "next year"}, "'next year' is no ISO 8601 date"),
         ({"tunesmith:sourceClass": "found"}, None),
