@@ -35,7 +35,11 @@ def test_erased_rows_are_skipped_and_recorded(context: Context) -> None:
     spec = SourceSettings(path="a.jsonl", subject="who")
     context.store.folder.mkdir(parents=True, exist_ok=True)
     taken = SplitReader(context.store.folder, context, None, erased).read(DataSettings(train=(spec,)))
-    assert erased.matches == [("a.jsonl", 1, CONTENT_REASON), ("a.jsonl", 3, PLACE_REASON), ("a.jsonl", 5, PERSON_REASON)]
+    assert erased.matches == [
+        ("a.jsonl", 1, CONTENT_REASON),
+        ("a.jsonl", 3, PLACE_REASON),
+        ("a.jsonl", 5, PERSON_REASON),
+    ]
     (batch,) = read_batches(taken.train.container)
     table = taken.builder.build().rows
     assert batch.column("line").to_pylist() == table.column("line").to_pylist() == [2, 4]
