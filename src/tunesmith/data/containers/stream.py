@@ -146,10 +146,8 @@ def read_lines(path: Path, name: str, progress: FileProgress | None = None) -> I
             for part in block[: end - 1].split(b"\n"):
                 number += 1
                 too_long = skipping or len(part) > MAX_LINE_BYTES
-                if too_long:
-                    yield InvalidRow(number, LINE_TOO_LONG, SPLIT_LINE_HINT)
-                else:
-                    yield number, _decode_line(part, number, name)
+                overlong = InvalidRow(number, LINE_TOO_LONG, SPLIT_LINE_HINT)
+                yield overlong if too_long else (number, _decode_line(part, number, name))
                 skipping = False
         if len(rest) > MAX_LINE_BYTES:
             rest, skipping = b"", True
