@@ -196,7 +196,7 @@ def _sdpa_differences(
 
 def _logits_at(causal: Any, rows: Sequence[TokenIds], positions: list[list[int]]) -> list[torch.Tensor]:
     """Per row [p, vocabulary]. Neighbouring rows of one length and the same positions run in one batch, without padding."""
-    found: list[torch.Tensor] = []
+    logits_by_row: list[torch.Tensor] = []
     for (_, some), group in groupby(zip(rows, positions, strict=True), key=lambda pair: (len(pair[0]), pair[1])):
         ids = torch.tensor([row for row, _ in group], device=causal.device)  # (rows, tokens)
         index = torch.tensor(some, device=causal.device)
@@ -204,8 +204,8 @@ def _logits_at(causal: Any, rows: Sequence[TokenIds], positions: list[list[int]]
         with torch.no_grad():
             output = causal(input_ids=ids, use_cache=False, **({"logits_to_keep": index} if can_select else {}))
         logits = output.logits if can_select else output.logits[:, index]  # (rows, p, vocabulary)
-        found += [row if row.dtype == torch.float64 else row.float() for row in logits]
-    return found
+        logits_by_row += [row if row.dtype == torch.float64 else row.float() for row in logits]
+    return logits_by_row
 
 
 def _relative_difference(logits: torch.Tensor, expected: torch.Tensor) -> torch.Tensor:

@@ -71,7 +71,7 @@ def _catalogue_faults(base: CatalogueBase, recipe: Recipe) -> Iterator[Fault]:
         sources = () if is_embedded(entry.name) else pinned_sources(entry, base.revision)
         cache = BaseCache(cache_folder())
         record = next(
-            (one for source in sources if (one := cache.record(source.key(CONVERTER_VERSION))) is not None), None
+            (cached for source in sources if (cached := cache.record(source.key(CONVERTER_VERSION))) is not None), None
         )
     except TunesmithError as error:
         yield Fault(error.what, "base", error.hint)

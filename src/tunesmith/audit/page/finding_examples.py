@@ -143,17 +143,17 @@ def _build_example(finding: Finding, rows: dict[RowKey, _StoredRow]) -> FindingE
     if other is not None:
         other_messages = _highlight_row(other, ())
         messages, other_messages = compare_rows(messages, other_messages)
-        shown = _choose_messages(messages)
+        chosen = _choose_messages(messages)
         other_shown = [index for index in _choose_messages(other_messages) if index < len(other_messages)]
         return FindingExample(
             finding,
-            _shown_messages(messages, shown),
+            _shown_messages(messages, chosen),
             _shown_messages(other_messages, other_shown),
-            len(messages) - len(shown),
+            len(messages) - len(chosen),
         )
-    shown = _choose_messages(messages)
+    chosen = _choose_messages(messages)
     return FindingExample(
-        finding, _shown_messages(messages, shown, redacted=finding.action == "redact"), (), len(messages) - len(shown)
+        finding, _shown_messages(messages, chosen, redacted=finding.action == "redact"), (), len(messages) - len(chosen)
     )
 
 
@@ -251,14 +251,14 @@ def _choose_messages(messages: Sequence[ShownMessage]) -> list[int]:
 def _shown_messages(
     messages: Sequence[ShownMessage], numbers: Iterable[int], *, redacted: bool = False
 ) -> tuple[ShownMessage, ...]:
-    shown = []
+    messages_to_show = []
     for number in numbers:
         pieces = shorten_message(messages[number].pieces)
         has_placeholder = redacted and any(piece.kind == "placed" for piece in pieces)
-        shown.append(
+        messages_to_show.append(
             ShownMessage(messages[number].speaker, pieces, before_redaction(pieces) if has_placeholder else ())
         )
-    return tuple(shown)
+    return tuple(messages_to_show)
 
 
 def _row_key(place: Place) -> RowKey:

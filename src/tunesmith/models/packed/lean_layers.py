@@ -105,11 +105,11 @@ def _matches_module(module: nn.Module, forward: ForwardFunction, weight: torch.T
     parameters = [value for value in module.parameters() if value.requires_grad]
     own = partial(type(module).forward, module)
     with torch.enable_grad():
-        found = _output_and_gradients(forward, x.clone().requires_grad_(), slope, parameters)
+        actual = _output_and_gradients(forward, x.clone().requires_grad_(), slope, parameters)
         expected = _output_and_gradients(own, x.clone().requires_grad_(), slope, parameters)
     return all(
         float((value - truth).norm()) <= MAX_RELATIVE_DIFFERENCE[weight.dtype] * float(truth.norm())
-        for value, truth in zip(found, expected, strict=True)
+        for value, truth in zip(actual, expected, strict=True)
     )
 
 

@@ -125,11 +125,11 @@ class TrainingMonitor:
             machine=self.machine,
         )
         results = [(watcher, watcher.look(observation)) for watcher in self.watchers if watcher.moment == "after"]
-        known = {(finding.watcher, finding.severity) for finding in (*reported, *self.timed)}
+        reported_kinds = {(finding.watcher, finding.severity) for finding in (*reported, *self.timed)}
         new = [
             (watcher, result)
             for watcher, result in results
-            if result and (result.watcher, result.severity) not in known
+            if result and (result.watcher, result.severity) not in reported_kinds
         ]
         self.timed.extend(finding for watcher, finding in new if watcher.timed)
         return tuple(finding for watcher, finding in new if not watcher.timed)
