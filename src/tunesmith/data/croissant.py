@@ -184,7 +184,7 @@ def _readers(entry: _FileEntry, *, terms_known: bool) -> dict[str, Callable[[], 
 
 
 def _usage_terms(entry: _FileEntry, terms_known: bool) -> tuple[str | None, date | None]:
-    return usage_terms(entry.value("usageInfo"), where=entry.where, known=terms_known)
+    return usage_terms(entry.value("usageInfo"), where=entry.where, terms_known=terms_known)
 
 
 def _expires(entry: _FileEntry, terms_known: bool) -> date | None:

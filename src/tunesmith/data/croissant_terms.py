@@ -56,10 +56,10 @@ def _spdx_candidate(item: Any) -> str | None:
     return spdx_ids.get(kind, text)
 
 
-def usage_terms(value: Any, *, where: str, known: bool) -> tuple[str | None, date | None]:
+def usage_terms(value: Any, *, where: str, terms_known: bool) -> tuple[str | None, date | None]:
     """(purpose, last day) of schema.org/usageInfo, when it is an ODRL offer of use with these two constraints only.
 
-    Raises DataError on any other term, unless `known` is set because the recipe states the purpose.
+    Raises DataError on any other term, unless `terms_known` is set because the recipe states the purpose.
     """
     purpose: str | None = None
     expires: date | None = None
@@ -72,7 +72,7 @@ def usage_terms(value: Any, *, where: str, known: bool) -> tuple[str | None, dat
             expires = iso_day(right, where=where)
         else:
             understood = False
-    if not understood and not known:
+    if not understood and not terms_known:
         hint = "read the terms, then set `purpose:` (and `expires:`) in the recipe"
         raise DataError("usageInfo has unknown terms", where=where, hint=hint)
     return purpose, expires

@@ -66,14 +66,14 @@ def trace_source(name: str, store: ReadableStore) -> Trace:
         near = get_close_matches(name, sources, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sources[:10]) or 'none'}"
         raise Misuse(f"no row comes from a source called {name!r}", where="--source", hint=hint)
-    found = find_origin_sightings(SOURCE, name, store)
+    sightings = find_origin_sightings(SOURCE, name, store)
     note = "rows are counted once for each data set that has them"
     return Trace(
         question=f"the source {name!r}",
         found=sum(counts.values()),
         rows=(),
-        sightings=found.sightings,
-        spared=found.spared,
+        sightings=sightings.sightings,
+        spared=sightings.spared,
         notes=(note,),
     )
 
@@ -81,7 +81,7 @@ def trace_source(name: str, store: ReadableStore) -> Trace:
 def make_trace(
     question: str,
     rows: Sequence[RecordedRow],
-    found: Sightings,
+    sightings: Sightings,
     *,
     store: ReadableStore,
     spans: dict[str, tuple[TextSpan, ...]] | None = None,
@@ -106,6 +106,6 @@ def make_trace(
             )
             for row_id in order[:MAX_LISTED_ROWS]
         ),
-        sightings=found.sightings,
-        spared=found.spared,
+        sightings=sightings.sightings,
+        spared=sightings.spared,
     )

@@ -52,8 +52,8 @@ CASES = [
     ("zip.jsonl", b"PK\x03\x04abc", "zip.jsonl", "a zip archive or spreadsheet", "export the rows"),
     ("pickle.jsonl", b"\x80\x04\x95abc", "pickle.jsonl", "a Python pickle", "export the rows"),
     ("bin.csv", b"\x01\x00\x02", "bin.csv", "binary data", "export the rows"),
-    ("named.jsonl", gzip.compress(GOOD), "named.jsonl", "does not end in .gz", ""),
-    ("torn.jsonl.gz", gzip.compress(GOOD * 999)[:-9], "torn.jsonl.gz", "the gzip data is broken", "again"),
+    ("named.jsonl", gzip.compress(GOOD, mtime=0), "named.jsonl", "does not end in .gz", ""),
+    ("torn.jsonl.gz", gzip.compress(GOOD * 999, mtime=0)[:-9], "torn.jsonl.gz", "the gzip data is broken", "again"),
     (
         "long.jsonl",
         b'{"text": "' + b"a" * 10_000_001,
@@ -78,13 +78,13 @@ CASES = [
     ("columns.jsonl", b"PAR1\x15\x04", "columns.jsonl", "a Parquet file", ""),
     ("wide.jsonl", GOOD.decode().encode("utf-16"), "wide.jsonl", "UTF-16 text", ""),
     ("wide.csv", "text,label\na,b\n".encode("utf-16-le"), "wide.csv", "binary data", ""),
-    ("inside.jsonl.gz", gzip.compress(b"PK\x03\x04abc"), "inside.jsonl.gz", "a zip archive or spreadsheet", ""),
+    ("inside.jsonl.gz", gzip.compress(b"PK\x03\x04abc", mtime=0), "inside.jsonl.gz", "a zip archive or spreadsheet", ""),
     ("none.jsonl.gz", b"", "none.jsonl.gz", "the file has no rows", ""),
     ("plain.jsonl.gz", GOOD, "plain.jsonl.gz", "the gzip data is broken: Not a gzipped file", "again"),
-    ("tail.jsonl.gz", gzip.compress(GOOD) + b"junk", "tail.jsonl.gz", "the gzip data is broken", ""),
+    ("tail.jsonl.gz", gzip.compress(GOOD, mtime=0) + b"junk", "tail.jsonl.gz", "the gzip data is broken", ""),
     (
         "check.jsonl.gz",
-        gzip.compress(GOOD)[:-8] + b"\0" * 8,
+        gzip.compress(GOOD, mtime=0)[:-8] + b"\0" * 8,
         "check.jsonl.gz",
         "the gzip data is broken: CRC check",
         "",
@@ -227,7 +227,7 @@ def test_link_out_of_the_data_root_is_followed(
 
 def test_a_line_of_50_mb_is_skipped_in_little_memory(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
-    path.write_bytes(gzip.compress(b'{"text": "' + b"a" * 50_000_000 + b'"}\n' + GOOD, compresslevel=1))
+    path.write_bytes(gzip.compress(b'{"text": "' + b"a" * 50_000_000 + b'"}\n' + GOOD, compresslevel=1, mtime=0))
     tracemalloc.start()
     found = list(scan_records(path, path.name))
     _, peak = tracemalloc.get_traced_memory()
@@ -246,7 +246,7 @@ def test_the_expansion_limit_stops_a_decompression_bomb(
     """With the real ratio, from 20 MB on instead of 1 GB."""
     monkeypatch.setattr(stream, "EXPANSION_ALLOWANCE_BYTES", 20_000_000)
     data = (b"a" * 9_999_999 + b"\n") * 4
-    packed = gzip.compress(data) if name.endswith("gz") else zstandard.compress(data)
+    packed = gzip.compress(data, mtime=0) if name.endswith("gz") else zstandard.compress(data)
     (tmp_path / name).write_bytes(packed)
     grown = len(data) / len(packed)
     if grown <= stream.MAX_EXPANSION_RATIO:

@@ -42,6 +42,6 @@ def _read_words(column: str, value: Any) -> tuple[str, ...]:
         raise DataError(f"the column {column!r} must hold a list that is not empty, found {json_type_name(value)}")
     for word in value:
         if not isinstance(word, str) or not word:
-            found = "an empty one" if word == "" else json_type_name(word)
-            raise DataError(f"the column {column!r} must hold a list of words, found {found}")
+            kind = "an empty one" if word == "" else json_type_name(word)
+            raise DataError(f"the column {column!r} must hold a list of words, found {kind}")
     return tuple(value)
