@@ -258,5 +258,6 @@ def _download_from_hub(match: re.Match[str], public: str, cache: Path) -> list[F
         system = _file_system("hub", HUB, public)
         path = f"datasets/{match[1]}@{match[2]}" + (f"/{match[3]}" if match[3] else "")
         return [
-            _fetch_one(system, file, f"hub://{file.lstrip('/')}", cache) for file in _matching_paths(system, path, public)
+            _fetch_one(system, file, f"hub://{file.lstrip('/')}", cache)
+            for file in _matching_paths(system, path, public)
         ]
