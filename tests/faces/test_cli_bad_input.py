@@ -142,7 +142,7 @@ def test_a_store_in_use_names_the_run(call: Call, desk: Path) -> None:
         outcome = call("audit", desk / "recipe.yaml", "--store", desk / "store", "--quiet")
         holder.stdin.close()
     what = f"the store is in use by run abc (process {holder.pid})"
-    assert_told(outcome, 5, what=what, where=str(desk / "store"), hint="its own --store")
+    assert_told(outcome, 5, what=what, where=str(desk / "store"), hint="its own folder with --store")
 
 
 def test_a_store_that_cannot_be_made(call: Call, desk: Path) -> None:

@@ -77,4 +77,4 @@ def test_a_recipe_whose_base_is_not_there_is_refused_before_the_audit(call: Call
     outcome = call("train", recipe)
     assert outcome.code == 2
     assert "the base smollm2-135m-instruct is not in the local cache" in outcome.err
-    assert "hint: `tunesmith base get smollm2-135m-instruct` fetches it" in outcome.err
+    assert "hint: run `tunesmith base get smollm2-135m-instruct` to fetch it" in outcome.err

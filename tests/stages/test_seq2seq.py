@@ -170,7 +170,7 @@ def test_a_dry_run_shows_both_sides(tmp_path: Path) -> None:
         ({"task": {"type": "chat"}, "gate": [{"metric": "chrf", "at_least": 1}]}, "needs a decoder"),
         ({"gate": [{"metric": "chrf", "better_than": "majority"}]}, "the baseline majority does not fit task: seq2seq"),
         ({"evaluate": {"metrics": ["entity-f1"]}}, "entity-f1 does not fit task: seq2seq"),
-        ({"train": {"rows_per_step": 2, "head_learning_rate": 1e-3}}, "its own"),
+        ({"train": {"rows_per_step": 2, "head_learning_rate": 1e-3}}, "has no separate head to train"),
         ({"train": {"rows_per_step": 2, "add_tokens": ["<x>"]}}, "added only to a decoder"),
         (
             {"evaluate": {"max_new_tokens": 4000}},
@@ -191,5 +191,5 @@ def test_rows_too_long_on_one_side_are_told(tmp_path: Path) -> None:
         for source, target in ((200, 200), (300, 2), (2, 300)):
             file.write(json.dumps({"source": "order " * source, "target": "card " * target}) + "\n")
     value = wanted.model_dump(mode="json") | {"audit": {**wanted.audit.model_dump(mode="json"), "block": ["over-long"]}}
-    with pytest.raises(Refused, match=r"over-long.*2 findings"):
+    with pytest.raises(Refused, match=r"over-long.*blocking findings: over-long 2"):
         run(tmp_path, Recipe.model_validate(value), until="train")

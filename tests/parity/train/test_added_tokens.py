@@ -292,9 +292,9 @@ def test_unsupported_added_tokens_are_refused(
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        ({"add_tokens": ("a", "a")}, "each once"),
-        ({"add_tokens": (" ",)}, "none of them empty"),
-        ({"strategy": "fsdp"}, "ddp alone"),
+        ({"add_tokens": ("a", "a")}, "must not contain an empty or repeated token"),
+        ({"add_tokens": (" ",)}, "must not contain an empty or repeated token"),
+        ({"strategy": "fsdp"}, "not tested with fsdp; set strategy: ddp"),
     ],
 )
 def test_the_key_is_checked(options: dict[str, Any], what: str) -> None:

@@ -553,8 +553,8 @@ def test_a_killed_bf16_run_resumes_bit_for_bit_and_on_other_ranks_within_roundin
     assert any(not torch.equal(weight.float(), master) for weight, master in optimizer.masters)
     others.append(trained("half", work / "alone"))
     assert [one.said[0].partition("; ")[2].partition(",")[0] for one in others] == [
-        "from 1 ranks to 2",
-        "from 2 ranks to 1",
+        "ranks changed from 1 to 2",
+        "ranks changed from 2 to 1",
     ]
     for one in others:
         # A gradient that bf16 products round elsewhere moves a weight by another bit of its own eight.

@@ -87,13 +87,13 @@ def test_evaluation_uses_the_threads_of_the_training(
     torch.set_num_threads(1)
     seen: list[int] = []
     stage = sys.modules["tunesmith.evaluate.run"]
-    whole = stage._models
+    whole = stage._model_systems
 
     def watched(*given: Any, **options: Any) -> Any:
         seen.append(torch.get_num_threads())
         return whole(*given, **options)
 
-    monkeypatch.setattr(stage, "_models", watched)
+    monkeypatch.setattr(stage, "_model_systems", watched)
     inputs = evaluate.EvaluateInputs(report, dataset, dataset, CHAT)
     evaluate.run(inputs, EvaluateSettings(metrics=("exact-match",), baselines=(), max_new_tokens=4, shots=0), context)
     assert seen == [3]
