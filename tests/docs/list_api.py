@@ -9,13 +9,13 @@ import tunesmith
 
 HEAD = """# Python names
 
-Drawn from the code by `python tests/docs/list_api.py`. Everything else in the package may change without notice.
+Generated from the code by `python tests/docs/list_api.py`. Everything else in the package may change without notice.
 [From Python](../guides/python.md) shows how they go together.
 """
 GROUPS = {
     "Run": ("load_recipe", "parse_recipe", "limited", "open_context", "run", "RunResult"),
     "Recipe and context": ("Recipe", "Limits", "Context"),
-    "Nouns": ("Example", "Finding", "Estimate", "Insufficient", "Verdict"),
+    "Data types": ("Example", "Finding", "Estimate", "Insufficient", "Verdict"),
     "Verify": ("verify", "load_public_pem"),
     "Errors": (
         "TunesmithError",

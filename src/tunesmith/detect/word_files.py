@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final, TypeVar
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
+from tunesmith.errors import Misuse
+
 FOLDER: Final = Path(__file__).parent
 FIRST_LANGUAGE: Final = "en"
 """Read before the others, which follow in the order of their tags: where two entries match, the earlier one counts."""
@@ -50,19 +52,26 @@ AnyWordFile = TypeVar("AnyWordFile", bound=WordFile)
 
 
 def read_word_file(path: Path, model: type[AnyWordFile]) -> AnyWordFile:
-    """The validated content of one file. Raises ValueError with the path, the field and what is wrong with it."""
+    """The validated content of one file. Raises Misuse with the path, the field and what is wrong with it."""
     try:
         return model.model_validate(LOADER(path.read_text(encoding="utf-8")).get_single_data())
-    except (yaml.YAMLError, ValidationError) as error:
-        raise ValueError(f"{path}: {error}") from error
+    except yaml.YAMLError as error:
+        raise Misuse(f"not valid YAML: {error}", where=str(path)) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the file"
+        hint = f"keys of this file: {', '.join(model.model_fields)}"
+        raise Misuse(f"{field}: {first['msg']}", where=str(path), hint=hint) from error
 
 
 def read_languages(folder: Path, model: type[AnyWordFile]) -> dict[str, AnyWordFile]:
-    """The files of a folder by language tag, English first. Raises ValueError for a file that is not named after a language."""
+    """The files of a folder by language tag, English first. Raises Misuse for a file that is not named after a language."""
     paths = {path.stem: path for path in folder.glob("*.yaml")}
     for tag, path in paths.items():
         if not LANGUAGE_TAG.fullmatch(tag):
-            raise ValueError(f"{path}: name the file after its language, as in de.yaml")
+            raise Misuse(
+                "the name is no language tag", where=str(path), hint="name the file after its language, as in de.yaml"
+            )
     order = sorted(paths, key=lambda tag: (tag != FIRST_LANGUAGE, tag))
     return {tag: read_word_file(paths[tag], model) for tag in order}
 
@@ -93,12 +102,12 @@ def _join(lists: Iterable[tuple[Any, ...]]) -> tuple[Any, ...]:
 
 
 def fill_parts(expression: str, parts: Mapping[str, str | tuple[str, ...]]) -> str:
-    """The expression with its `{name}` filled in, and those of the parts too. Raises ValueError for a name without a part."""
+    """The expression with its `{name}` filled in, and those of the parts too. Raises Misuse for a name without a part."""
 
     def part(reference: re.Match[str]) -> str:
         name = reference[1]
         if name not in parts:
-            raise ValueError(f"no part named {name!r}; there are: {', '.join(sorted(parts))}")
+            raise Misuse(f"no part named {name!r}; there are: {', '.join(sorted(parts))}")
         value = parts[name]
         return fill_parts(value if isinstance(value, str) else alternation(value), parts)
 

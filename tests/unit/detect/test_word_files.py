@@ -25,6 +25,7 @@ from tunesmith.detect.word_files import (
     read_languages,
     read_word_file,
 )
+from tunesmith.errors import Misuse
 from tunesmith.store.versions import CODE_SUFFIXES
 
 MODELS: dict[str, type[WordFile]] = {
@@ -199,14 +200,14 @@ def test_english_is_read_first_and_the_others_by_their_tags(tmp_path: Path) -> N
 def test_a_faulty_file_is_refused_by_name_and_field(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "xx.yaml"
     path.write_text(content)
-    with pytest.raises(ValueError, match=message) as caught:
+    with pytest.raises(Misuse, match=message) as caught:
         read_word_file(path, function_words.FunctionWords)
     assert str(caught.value).startswith(f"{path}: ")
 
 
 def test_a_file_that_is_not_named_after_a_language_is_refused(tmp_path: Path) -> None:
     (tmp_path / "my words.yaml").write_text(f"{HEAD}common: [a]\n")
-    with pytest.raises(ValueError, match=r"name the file after its language, as in de\.yaml"):
+    with pytest.raises(Misuse, match=r"name the file after its language, as in de\.yaml"):
         read_languages(tmp_path, function_words.FunctionWords)
 
 
@@ -214,11 +215,11 @@ def test_words_that_no_shared_rule_uses_are_refused(tmp_path: Path) -> None:
     copy = tmp_path / "injection"
     shutil.copytree(load_rules.INJECTION_FOLDER, copy)
     (copy / "rules" / "eo.yaml").write_text(f"{HEAD}words:\n  ignores: [ignoru]\n")
-    with pytest.raises(ValueError, match=r"no shared rule uses the words 'ignores'; they use ignore, "):
+    with pytest.raises(Misuse, match=r"no shared rule uses the words 'ignores'\nhint: they use ignore, "):
         load_rules.load_rules(copy)
 
 
 def test_a_part_that_is_not_there_is_named() -> None:
     assert fill_parts("{b}{1,3}x", {"a": ("1", "2"), "b": "<{a}>"}) == "<(?:1|2)>{1,3}x"
-    with pytest.raises(ValueError, match="no part named 'c'; there are: a, b"):
+    with pytest.raises(Misuse, match="no part named 'c'; there are: a, b"):
         fill_parts("{c}", {"a": "", "b": ""})

@@ -21,6 +21,7 @@ from tunesmith.detect.word_files import (
     read_languages,
     read_word_file,
 )
+from tunesmith.errors import Misuse
 
 INJECTION_FOLDER: Final = FOLDER / "injection"
 
@@ -55,13 +56,15 @@ class LanguageRules(WordFile):
 
 @cache
 def load_rules(folder: Path = INJECTION_FOLDER) -> tuple[InjectionRule, ...]:
-    """The rules of each language, then the shared ones. Raises ValueError for a word list that no shared rule refers to."""
+    """The rules of each language, then the shared ones. Raises Misuse for a word list that no shared rule refers to."""
     shared = read_word_file(folder / "shared_rules.yaml", SharedRules)
     words = word_lists(folder)
     used = {name for entry in shared.rules for name in _references(entry)}
     if unused := sorted(words.keys() - used):
         usable = ", ".join(sorted(used))
-        raise ValueError(f"{folder / 'rules'}: no shared rule uses the words {unused[0]!r}; they use {usable}")
+        raise Misuse(
+            f"no shared rule uses the words {unused[0]!r}", where=str(folder / "rules"), hint=f"they use {usable}"
+        )
     own = [
         _rule(entry, file.parts)
         for file in read_languages(folder / "rules", LanguageRules).values()
