@@ -190,7 +190,7 @@ def test_what_was_measured_is_shown_and_the_model_is_kept_when_evaluation_fails(
     assert failed.exit_code == 1
     told = " ".join(failed.stderr.split())
     assert "The audit read 16 rows" in told and "the disk of the moon is full" in told
-    assert "The trained model is kept (sha256:" in told and "Run the same command to continue" in told
+    assert "The trained model is kept (sha256:" in told and "After the fix, run the command again" in told
     assert (desk / ".tunesmith" / "reports" / "tiny.html").is_file()
     again = CliRunner().invoke(app, ["run", str(recipe)])
     assert again.exit_code == 0, again.stderr

@@ -99,8 +99,8 @@ def show_partial_result(result: "RunResult", *, run_options: RunOptions) -> None
         output.write_message(f"Partial report: {result.page}")
     if result.train is not None:
         output.write_message(
-            f"The trained model is kept ({result.train.model.tree[:19]}). Run the same command to continue; training is repeated "
-            "only if the rows, the base, the task or `train:` change."
+            f"The trained model is kept ({result.train.model.tree[:19]}). After the fix, run the command again: training is "
+            "repeated only if the rows, the base, the task or `train:` change."
         )
 
 
