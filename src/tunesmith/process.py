@@ -31,19 +31,22 @@ became one of 0.23): at worst that doubles the cost of a wait (Karlin et al., "C
 READ_AT_IMPORT: Final = {
     "torch": ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT"),
     "transformers": ("TRANSFORMERS_VERBOSITY",),
-    "datasets": ("HF_DATASETS_OFFLINE",),
 }
 """Switches that a library reads once, when it is imported. All others are read at every use, or are set in place below."""
 
-HUB_SWITCHES: Final = ("HF_HUB_OFFLINE", "HF_HUB_DISABLE_TELEMETRY")
-"""Each is also a constant of `huggingface_hub.constants`, which copies it at import and never reads the environment again."""
+CONSTANTS: Final = {
+    "HF_HUB_OFFLINE": ("huggingface_hub.constants", "HF_HUB_OFFLINE"),
+    "HF_HUB_DISABLE_TELEMETRY": ("huggingface_hub.constants", "HF_HUB_DISABLE_TELEMETRY"),
+    "HF_DATASETS_OFFLINE": ("datasets.config", "HF_HUB_OFFLINE"),
+}
+"""Switches that a module copies into a constant at import and never reads again: (module, name). The constant is set too."""
 
 
 def prepare() -> None:
     """Set every switch. Warns (RuntimeWarning) which ones come too late, where a library was imported before tunesmith."""
     missing = {name: value for name, value in SWITCHES.items() if os.environ.get(name) != value}
     os.environ.update(missing)
-    _set_hub_constants({name: True for name in HUB_SWITCHES if name in missing})
+    _set_constants({name: True for name in CONSTANTS if name in missing})
     late = {
         library: [name for name in names if name in missing]
         for library, names in READ_AT_IMPORT.items()
@@ -65,13 +68,14 @@ def _late_message(late: dict[str, list[str]]) -> str:
 def allow_network() -> None:
     """Let Hub downloads happen in this process; called only when the recipe names a Hub model and says `network: true`."""
     os.environ.update({"HF_HUB_OFFLINE": "0", "TRANSFORMERS_OFFLINE": "0"})
-    _set_hub_constants({"HF_HUB_OFFLINE": False})
+    _set_constants({"HF_HUB_OFFLINE": False})
 
 
-def _set_hub_constants(values: dict[str, bool]) -> None:
-    constants = sys.modules.get("huggingface_hub.constants")
-    if constants is not None:
-        vars(constants).update(values)
+def _set_constants(values: dict[str, bool]) -> None:
+    for switch, value in values.items():
+        module, name = CONSTANTS[switch]
+        if module in sys.modules:
+            vars(sys.modules[module])[name] = value
 
 
 def environment(name: str) -> str | None:

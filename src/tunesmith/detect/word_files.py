@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
 
 from tunesmith.errors import Misuse
 
@@ -28,9 +28,21 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-Expression = Annotated[str, BeforeValidator(_without_line_breaks)]
+def _check_expression(value: str) -> str:
+    """Compile an expression, with a letter for each `{name}`, so that a fault is reported with its file and field."""
+    if not value.isalpha():
+        try:
+            re.compile(PLACEHOLDER.sub("x", value))
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}: {value!r}") from error
+    return value
+
+
+Expression = Annotated[str, BeforeValidator(_without_line_breaks), AfterValidator(_check_expression)]
 """A regular expression; in the file it may run over several lines."""
-Alternative = Annotated[str, StringConstraints(min_length=1), BeforeValidator(_without_line_breaks)]
+Alternative = Annotated[
+    str, StringConstraints(min_length=1), BeforeValidator(_without_line_breaks), AfterValidator(_check_expression)
+]
 Alternatives = Annotated[tuple[Alternative, ...], BeforeValidator(_as_list)]
 """Expressions of which any one matches: a list, or a single one."""
 Parts = Annotated[dict[str, Expression | tuple[Expression, ...]], Field(default_factory=dict)]

@@ -117,7 +117,11 @@ def _requirement_faults(recipe: Recipe, at: int, line: Requirement) -> Iterator[
         yield Fault(f"unknown metric {metric!r}", where, _name_suggestion(metric, metric_ids()))
         return
     if metric not in measured:
-        hint = f"add it to evaluate.metrics, or use a metric that is measured: {', '.join(measured)}"
+        usable = [name for name in measured if name in metric_ids()]
+        if len(usable) < len(measured):
+            # An unknown name of evaluate.metrics is reported already, and may be a typo of this one.
+            return
+        hint = f"add it to evaluate.metrics, or use a metric that is measured: {', '.join(usable)}"
         yield Fault(f"{metric} is not measured", where, hint)
         return
     reference = line.better_than or line.no_worse_than

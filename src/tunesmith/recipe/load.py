@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from tunesmith.errors import RecipeError
 from tunesmith.recipe.recipe import Recipe
@@ -41,7 +42,8 @@ def load_recipe(path: Path) -> Recipe:
     try:
         text = path.read_text(encoding="utf-8")
         value = RecipeLoader(text).get_single_data()
-        repeated = _find_repeated_key(yaml.compose(text, Loader=RecipeLoader), set())
+        root = yaml.compose(text, Loader=RecipeLoader)
+        repeated = _find_repeated_key(root, set())
     except yaml.YAMLError as error:
         raise _yaml_error(error, path) from error
     except UnicodeDecodeError as error:
@@ -53,7 +55,12 @@ def load_recipe(path: Path) -> Recipe:
         )
     if not isinstance(value, dict):
         raise RecipeError("a recipe is a mapping of keys", where=str(path), hint="start with `name: ...`")
-    return parse_recipe(value, where=str(path))
+    try:
+        return Recipe.model_validate(value)
+    except ValidationError as error:
+        problem = _first_problem(error)
+        line = _line_of(root, _keys_of(problem["loc"]))
+        raise _recipe_error(error, problem, f"{path}:{line}") from error
 
 
 def parse_recipe(value: dict[str, Any], *, where: str = "recipe") -> Recipe:
@@ -61,7 +68,7 @@ def parse_recipe(value: dict[str, Any], *, where: str = "recipe") -> Recipe:
     try:
         return Recipe.model_validate(value)
     except ValidationError as error:
-        raise _recipe_error(error, where) from error
+        raise _recipe_error(error, _first_problem(error), where) from error
 
 
 def recipe_schema() -> str:
@@ -69,12 +76,15 @@ def recipe_schema() -> str:
     return json.dumps(Recipe.model_json_schema(), indent=2, sort_keys=True) + "\n"
 
 
-def _recipe_error(error: ValidationError, where: str) -> RecipeError:
+def _first_problem(error: ValidationError) -> ErrorDetails:
+    """The problem to report: an unknown key if there is one, since other problems may follow from it."""
     problems = error.errors(include_url=False)
-    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
-    problem = (unknown or problems)[0]
+    return next((problem for problem in problems if problem["type"] == "extra_forbidden"), problems[0])
+
+
+def _recipe_error(error: ValidationError, problem: ErrorDetails, where: str) -> RecipeError:
     place = problem["loc"]
-    key = ".".join(str(part) for part in place if not _is_union_tag(part))
+    key = ".".join(str(part) for part in _keys_of(place))
     if problem["type"] == "extra_forbidden":
         keys = _known_keys(place[:-1])
         near = get_close_matches(str(place[-1]), keys, n=1)
@@ -84,6 +94,8 @@ def _recipe_error(error: ValidationError, where: str) -> RecipeError:
         return RecipeError(
             f"the key {key!r} is missing", where=where, hint="run `tunesmith init` to create a complete recipe"
         )
+    if problem["type"] == "literal_error":
+        return _choice_error(error, problem, where)
     message = ERROR_WORDING.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     value = problem.get("input")
     got = "" if isinstance(value, dict) else f", got {value!r}"
@@ -92,9 +104,47 @@ def _recipe_error(error: ValidationError, where: str) -> RecipeError:
     return RecipeError(f"{key}: {message}{got}", where=where, hint=hint)
 
 
+def _choice_error(error: ValidationError, problem: ErrorDetails, where: str) -> RecipeError:
+    """The error of a value that is none of the choices of its key. pydantic reports a union once for each member."""
+    keys = _keys_of(problem["loc"])
+    choices = [
+        choice
+        for other in error.errors(include_url=False)
+        if other["type"] == "literal_error" and _keys_of(other["loc"]) == keys
+        for choice in re.findall(r"'([^']*)'", other["ctx"]["expected"])
+    ]
+    value = problem["input"]
+    longer = [choice for choice in choices if choice.startswith(str(value))]
+    near = longer or get_close_matches(str(value), choices, n=2)
+    listed = f"choose from: {', '.join(choices)}"
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else listed
+    return RecipeError(f"{'.'.join(map(str, keys))}: {value!r} is not a valid value", where=where, hint=hint)
+
+
+def _keys_of(place: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """An error location without the names of union members: the keys and list positions of the file."""
+    return tuple(part for part in place if not _is_union_tag(part))
+
+
 def _is_union_tag(part: int | str) -> bool:
-    """Whether part of an error location is the tag of a union member, such as `(hub)`, and not a key of the file."""
-    return isinstance(part, str) and part.startswith("(")
+    """Whether part of an error location names a union member, such as `(hub)` or `literal['base']`, and not a key."""
+    return isinstance(part, str) and part.startswith(("(", "literal["))
+
+
+def _line_of(node: yaml.Node | None, keys: tuple[int | str, ...]) -> int:
+    """The line (from 1) of the deepest key or list entry of a location that the file has."""
+    line = 1
+    for key in keys:
+        if isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+            continue
+        pairs = node.value if isinstance(node, yaml.MappingNode) else []
+        pair = next((pair for pair in pairs if pair[0].value == str(key)), None)
+        if pair is None:
+            break
+        line, node = pair[0].start_mark.line + 1, pair[1]
+    return line
 
 
 def _yaml_error(error: yaml.YAMLError, path: Path) -> RecipeError:

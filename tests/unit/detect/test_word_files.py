@@ -195,6 +195,7 @@ def test_english_is_read_first_and_the_others_by_their_tags(tmp_path: Path) -> N
         (f"{HEAD}common: [a]\nwords: [b]\n", "words"),
         (f"{HEAD}common: ['']\n", "at least 1 character"),
         (f"{HEAD}common: [a\n", "expected"),
+        (f"{HEAD}common: [a, '(b']\n", r"common\.1: .*not a regular expression: missing \), .* at position 0: '\(b'"),
     ],
 )
 def test_a_faulty_file_is_refused_by_name_and_field(tmp_path: Path, content: str, message: str) -> None:
@@ -215,7 +216,9 @@ def test_words_that_no_shared_rule_uses_are_refused(tmp_path: Path) -> None:
     copy = tmp_path / "injection"
     shutil.copytree(load_rules.INJECTION_FOLDER, copy)
     (copy / "rules" / "eo.yaml").write_text(f"{HEAD}words:\n  ignores: [ignoru]\n")
-    with pytest.raises(Misuse, match=r"no shared rule uses the words 'ignores'\nhint: they use ignore, "):
+    with pytest.raises(
+        Misuse, match=r"no shared rule uses the words 'ignores'\nhint: did you mean 'ignore'\? The rules use ignore, "
+    ):
         load_rules.load_rules(copy)
 
 

@@ -47,6 +47,15 @@ def test_an_early_import_is_fine_where_the_switches_are_set() -> None:
     assert (done.stdout, done.stderr) == ("fine\n", "")
 
 
+def test_datasets_goes_offline_even_where_it_was_imported_first() -> None:
+    pytest.importorskip("datasets")
+    program = (
+        "from datasets import config; print(config.HF_HUB_OFFLINE); import tunesmith; print(config.HF_HUB_OFFLINE)"
+    )
+    done = run(f"import warnings; warnings.simplefilter('ignore'); {program}")
+    assert done.stdout == "False\nTrue\n", done.stderr
+
+
 def test_the_hub_goes_offline_even_where_its_library_was_imported_first() -> None:
     done = run(
         "import huggingface_hub as hub; print(hub.is_offline_mode()); import tunesmith; print(hub.is_offline_mode())"

@@ -1,6 +1,7 @@
 """Injection rules of all languages, read from `rules/*.yaml` and `shared_rules.yaml`."""
 
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -61,10 +62,10 @@ def load_rules(folder: Path = INJECTION_FOLDER) -> tuple[InjectionRule, ...]:
     words = word_lists(folder)
     used = {name for entry in shared.rules for name in _references(entry)}
     if unused := sorted(words.keys() - used):
-        usable = ", ".join(sorted(used))
-        raise Misuse(
-            f"no shared rule uses the words {unused[0]!r}", where=str(folder / "rules"), hint=f"they use {usable}"
-        )
+        near = get_close_matches(unused[0], sorted(used), n=1)
+        suggestion = f"did you mean {near[0]!r}? " if near else ""
+        hint = f"{suggestion}The rules use {', '.join(sorted(used))}"
+        raise Misuse(f"no shared rule uses the words {unused[0]!r}", where=str(folder / "rules"), hint=hint)
     own = [
         _rule(entry, file.parts)
         for file in read_languages(folder / "rules", LanguageRules).values()
