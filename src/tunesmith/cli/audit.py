@@ -137,7 +137,12 @@ def run_audit(audit: "Callable[[Context], AuditReport]", request: AuditRequest) 
     show_reports({"audit": report}, run_options=run_options)
     finish_audit(report, context, request.outputs, name=request.name, quiet=run_options.quiet)
     if any(report.blocking.values()):
-        counts = ", ".join(f"{rule} ({count:,} findings)" for rule, count in sorted(report.blocking.items()) if count)
+        counted = ((rule, count) for rule, count in sorted(report.blocking.items()) if count)
+        counts = ", ".join(f"{rule} ({output.count_noun(count, 'finding')})" for rule, count in counted)
+            f"{rule} ({output.count_noun(count, 'finding')})"
+            for rule, count in sorted(report.blocking.items())
+            if count
+        )
         raise Refused(
             f"audit failed: {counts}",
             hint="fix the rows, or list the check under `warn:` in the `audit:` section of a recipe",

@@ -132,12 +132,8 @@ def _verify_record(folder: Path, key: Path, *, json: bool) -> None:
 
 
 def _row_counts(record: "ErasureRecord") -> str:
-    near = f" and {_count_noun(record.near_duplicates, 'near-duplicate')}" if record.near_duplicates else ""
-    return f"{_count_noun(record.rows, 'row')}{near}"
-
-
-def _count_noun(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    near = f" and {output.count_noun(record.near_duplicates, 'near-duplicate')}" if record.near_duplicates else ""
+    return f"{output.count_noun(record.rows, 'row')}{near}"
 
 
 def result_lines(result: "ErasureResult") -> "Iterator[str]":

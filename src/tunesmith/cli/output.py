@@ -24,6 +24,11 @@ def data_console() -> "Console":
     return _console(stderr=False)
 
 
+def count_noun(number: int, noun: str) -> str:
+    """`1 row`, `2 rows`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def write_data(data: bytes) -> None:
     """Write bytes and a newline to stdout."""
     sys.stdout.flush()

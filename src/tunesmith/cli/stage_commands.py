@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from tunesmith.cli import distributed, options, output
 from tunesmith.cli.options import Locations, RunOptions
@@ -11,11 +11,10 @@ if TYPE_CHECKING:
     from tunesmith.artifacts import Report
     from tunesmith.pipeline import RunResult
     from tunesmith.recipe import Recipe
+    from tunesmith.recipe.stage_names import StageName
 
-StageName = Literal["audit", "train", "evaluate", "gate", "release"]
 
-
-def stage_command(until: StageName, manual: str) -> Callable[..., None]:
+def stage_command(until: "StageName", manual: str) -> Callable[..., None]:
     """Build the command `NAME RECIPE [options]`. `manual` is its help text."""
 
     def command(
@@ -38,7 +37,7 @@ def stage_command(until: StageName, manual: str) -> Callable[..., None]:
     return command
 
 
-def run_until(until: StageName, path: Path, *, locations: Locations, run_options: RunOptions) -> None:
+def run_until(until: "StageName", path: Path, *, locations: Locations, run_options: RunOptions) -> None:
     """Run a recipe up to a stage and show the result. If a stage fails, the reports of the stages before it are shown first."""
     from tunesmith.recipe import Limits, limited, load_recipe
 
@@ -67,7 +66,7 @@ def run_until(until: StageName, path: Path, *, locations: Locations, run_options
     show_result(result, path.parent / recipe.release.key, run_options=run_options)
 
 
-def check_before_run(recipe: "Recipe", until: StageName, path: Path, *, locations: Locations) -> None:
+def check_before_run(recipe: "Recipe", until: "StageName", path: Path, *, locations: Locations) -> None:
     """Raise early what the recipe and the files on disk already rule out, before heavy libraries are imported."""
     from tunesmith.preflight import check_recipe
 

@@ -80,7 +80,7 @@ def _trace_rows(row: str | None, subject: str | None, source: str | None, store:
 
 def trace_lines(trace: "Trace") -> "Iterator[str]":
     """The answer as lines for a person."""
-    yield f"{trace.question}: {_count_noun(trace.found, 'row')}"
+    yield f"{trace.question}: {output.count_noun(trace.found, 'row')}"
     if trace.rows:
         with_spans = any(row.spans for row in trace.rows)
         headers = ("row", "location", "longest match") if with_spans else ("row", "location")
@@ -88,19 +88,15 @@ def trace_lines(trace: "Trace") -> "Iterator[str]":
     if trace.found > len(trace.rows) > 0:
         yield f"  and {trace.found - len(trace.rows):,} more"
     if trace.sightings:
-        yield f"Training data of {_count_noun(len({sighting.model for sighting in trace.sightings}), 'model')}"
+        yield f"Training data of {output.count_noun(len({sighting.model for sighting in trace.sightings}), 'model')}"
         sighting_headers = ("certainty", "model", "releases", "rows", "training", "reason")
         yield from format_columns(sighting_headers, [_sighting_cells(sighting) for sighting in trace.sightings])
     else:
         yield "No recorded model was trained on it"
     if trace.spared:
-        yield f"Not used by {_count_noun(len(trace.spared), 'training run')} on these datasets, according to their records"
+        yield f"Not used by {output.count_noun(len(trace.spared), 'training run')} on these datasets, according to their records"
     for note in trace.notes:
         yield f"note: {note}"
-
-
-def _count_noun(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _row_cells(row: "TracedRow", with_spans: bool) -> tuple[str, ...]:

@@ -10,13 +10,14 @@ from tunesmith.cli import distributed, options, output
 from tunesmith.cli.dry_run_view import format_row_place, print_preview
 from tunesmith.cli.options import Locations, RunOptions
 from tunesmith.cli.rate_search_view import print_rate_search
-from tunesmith.cli.stage_commands import StageName, check_before_run, run_until, show_reports
+from tunesmith.cli.stage_commands import check_before_run, run_until, show_reports
 from tunesmith.errors import DataError, Misuse, Refused
 
 if TYPE_CHECKING:
     from tunesmith.artifacts import RateSearch, Report, TrainPreview
     from tunesmith.context import Context
     from tunesmith.recipe import Recipe
+    from tunesmith.recipe.stage_names import StageName
 
 R = TypeVar("R", bound="Report")
 
@@ -56,7 +57,7 @@ def command(
         run_until("train", recipe, locations=locations, run_options=run_options)
 
 
-def show_dry_run(path: Path, *, until: StageName = "train", locations: Locations, run_options: RunOptions) -> None:
+def show_dry_run(path: Path, *, until: "StageName" = "train", locations: Locations, run_options: RunOptions) -> None:
     """Print the training preview. Raises what stages up to `until` would refuse, and DataError for rows that cannot be used."""
 
     def preview_training(recipe: "Recipe", context: "Context") -> "TrainPreview":
@@ -105,7 +106,7 @@ def run_without_training(
     path: Path,
     compute: "Callable[[Recipe, Context], R]",
     *,
-    until: StageName,
+    until: "StageName",
     locations: Locations,
     run_options: RunOptions,
 ) -> R:

@@ -7,6 +7,7 @@ from tunesmith.models.bases.prepare import prepare_base
 from tunesmith.models.reader import open_reader
 from tunesmith.preflight import raise_faults
 from tunesmith.recipe import NewBase, Recipe
+from tunesmith.recipe.stage_names import StageName
 
 
 def look_ahead(
@@ -14,7 +15,7 @@ def look_ahead(
     audited: AuditReport,
     context: Context,
     *,
-    until: str,
+    until: StageName,
 ) -> None:
     """Check the stages after training, as far as the clean rows and the base allow. Trains nothing.
 

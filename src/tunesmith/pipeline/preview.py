@@ -7,9 +7,9 @@ from tunesmith.artifacts import TrainPreview
 from tunesmith.context import Context
 from tunesmith.pipeline.look_ahead import look_ahead
 from tunesmith.pipeline.runner import run
-from tunesmith.pipeline.stages import StageName
 from tunesmith.preflight import check_recipe
 from tunesmith.recipe import Recipe
+from tunesmith.recipe.stage_names import StageName
 
 
 def preview(recipe: Recipe, context: Context, *, until: StageName, again: bool = False) -> TrainPreview:

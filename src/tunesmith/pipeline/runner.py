@@ -14,10 +14,11 @@ from tunesmith import audit, process, release, train
 from tunesmith.artifacts import AuditReport, GateReport, Report, canonical_bytes, digest_of
 from tunesmith.context import Context, SilentProgress
 from tunesmith.errors import Refused
-from tunesmith.pipeline.stages import STAGE_ORDER, STAGES, RunResult, RunSettings, Stage, StageName
+from tunesmith.pipeline.stages import STAGES, RunResult, RunSettings, Stage
 from tunesmith.ports import Progress
 from tunesmith.preflight import check_recipe
 from tunesmith.recipe import Recipe
+from tunesmith.recipe.stage_names import STAGE_ORDER, StageName
 from tunesmith.store import open_store
 from tunesmith.store.ledger import StageRow
 from tunesmith.store.objects import write_atomic

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, TypeVar
 
 from tunesmith import audit, evaluate, release, train
 from tunesmith.artifacts import AuditReport, EvaluationReport, GateReport, ReleaseReport, Report, TrainReport, digest_of
@@ -14,9 +14,8 @@ from tunesmith.models.bases.prepare import prepare_base, template_text
 from tunesmith.models.reader import open_reader
 from tunesmith.pipeline.look_ahead import look_ahead
 from tunesmith.recipe import NewBase, Recipe
+from tunesmith.recipe.stage_names import StageName
 
-StageName = Literal["audit", "train", "evaluate", "gate", "release"]
-STAGE_ORDER: tuple[StageName, ...] = get_args(StageName)
 R = TypeVar("R", bound=Report)
 
 

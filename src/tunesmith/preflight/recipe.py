@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from glob import has_magic, iglob
 from pathlib import Path
-from typing import Final, Literal
 
 from tunesmith.errors import Misuse
 from tunesmith.preflight.base import base_faults, template_faults
 from tunesmith.preflight.fault import Fault, raise_faults
 from tunesmith.recipe import Recipe, Requirement, SourceSettings
+from tunesmith.recipe.stage_names import STAGE_ORDER, StageName
 from tunesmith.scoring.catalogue import metric_class, metric_ids
 from tunesmith.scoring.defaults import (
     LABEL_METRICS,
@@ -22,16 +22,13 @@ from tunesmith.scoring.defaults import (
 )
 from tunesmith.trust.keys import load_signer
 
-LastStage = Literal["audit", "train", "evaluate", "gate", "release"]
-STAGE_ORDER: Final[tuple[LastStage, ...]] = ("audit", "train", "evaluate", "gate", "release")
 
-
-def check_recipe(recipe: Recipe, *, until: LastStage, home: Path, data_root: Path) -> None:
+def check_recipe(recipe: Recipe, *, until: StageName, home: Path, data_root: Path) -> None:
     """Raises RecipeError with every fault that would stop a run up to the stage `until`, as far as recipe and disk show it."""
     raise_faults(recipe_faults(recipe, until=until, home=home, data_root=data_root))
 
 
-def recipe_faults(recipe: Recipe, *, until: LastStage, home: Path, data_root: Path) -> list[Fault]:
+def recipe_faults(recipe: Recipe, *, until: StageName, home: Path, data_root: Path) -> list[Fault]:
     """The faults that concern the stages up to `until`; `home` is the recipe's folder, `data_root` that of --data-root."""
     stages = STAGE_ORDER[: STAGE_ORDER.index(until) + 1]
     faults = [*_data_faults(recipe, home, data_root), *base_faults(recipe, home), *template_faults(recipe, home)]
@@ -49,13 +46,22 @@ def _data_faults(recipe: Recipe, home: Path, data_root: Path) -> Iterator[Fault]
     sources += [(f"data.test.{at}", source) for at, source in enumerate(recipe.data.test)]
     for where, path in ((where, path) for where, source in sources for path in _local_paths(source)):
         if not _file_exists(path, data_root, home):
-            yield Fault("no such file", f"{where}: {path}", "paths are relative to the recipe, or to --data-root")
+            hint = "paths are relative to the recipe, or to --data-root"
+            yield Fault("no such file", f"{where}: {path}", f"{_file_suggestion(path, data_root, home)}{hint}")
 
 
 def _local_paths(source: SourceSettings) -> list[str]:
     """The local files that a source names; the path of a Croissant source selects one of its files and is not checked."""
     path = source.croissant or source.path
     return [path.removeprefix("file://")] if path.startswith("file://") or "://" not in path else []
+
+
+def _file_suggestion(path: str, data_root: Path, home: Path) -> str:
+    """`did you mean ...? ` with a file of the same folder whose name is near; empty without one."""
+    folders = [(root / path).parent for root in (data_root, home)]
+    names = [entry.name for folder in folders if folder.is_dir() for entry in folder.iterdir()]
+    near = get_close_matches(Path(path).name, names, n=1)
+    return f"did you mean {str(Path(path).with_name(near[0]))!r}? " if near else ""
 
 
 def _file_exists(path: str, data_root: Path, home: Path) -> bool:

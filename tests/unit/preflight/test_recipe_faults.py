@@ -28,7 +28,7 @@ GOOD: dict[str, Any] = {
 BAD: dict[str, tuple[dict[str, Any], str, str, str]] = {
     "no such file": (
         {"data": {"train": [{"path": "rosw.jsonl"}], "test": [{"path": "held-out.jsonl"}]}},
-        "no such file", "data.train.0: rosw.jsonl", "relative to the recipe",
+        "no such file", "data.train.0: rosw.jsonl", "did you mean 'rows.jsonl'? paths are relative to the recipe",
     ),
     "no such held-out file": (
         {"data": {"train": [{"path": "rows.jsonl"}], "test": [{"path": "none/*.jsonl"}]}},
