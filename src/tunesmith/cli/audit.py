@@ -139,10 +139,6 @@ def run_audit(audit: "Callable[[Context], AuditReport]", request: AuditRequest) 
     if any(report.blocking.values()):
         counted = ((rule, count) for rule, count in sorted(report.blocking.items()) if count)
         counts = ", ".join(f"{rule} ({output.count_noun(count, 'finding')})" for rule, count in counted)
-            f"{rule} ({output.count_noun(count, 'finding')})"
-            for rule, count in sorted(report.blocking.items())
-            if count
-        )
         raise Refused(
             f"audit failed: {counts}",
             hint="fix the rows, or list the check under `warn:` in the `audit:` section of a recipe",
